@@ -1,0 +1,100 @@
+//! The commands: one file each, or one per group.
+//!
+//! A file holds `Arguments` (what was typed, by clap) and `run(arguments, &Context)`.
+
+pub(crate) mod config;
+pub(crate) mod login;
+pub(crate) mod logout;
+pub(crate) mod policy;
+pub(crate) mod serve;
+pub(crate) mod session;
+pub(crate) mod signing_key;
+pub(crate) mod token;
+pub(crate) mod user;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use portpass_server::{
+    config::{Environment, Sources},
+    manage::{self, Management},
+};
+
+use crate::{failure::Failure, printer::Printer};
+
+/// Registry token authentication: a token service, an OCI registry and their client in one binary.
+#[derive(Debug, Parser)]
+#[command(name = "portpass", version, propagate_version = true, max_term_width = 100)]
+pub(crate) struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run what the configuration names; without one, a registry and its token service
+    Serve(serve::Arguments),
+    /// Check the configuration, print its schema or its environment variables
+    Config(config::Arguments),
+    /// Manage the accounts of the token service
+    User(user::Arguments),
+    /// List and revoke refresh tokens
+    Session(session::Arguments),
+    /// List, rotate and export the keys that sign tokens
+    SigningKey(signing_key::Arguments),
+    /// Say who may do what, and which rule says so
+    Policy(policy::Arguments),
+    /// Log in to a registry
+    Login(login::Arguments),
+    /// Forget the credentials of a registry
+    Logout(logout::Arguments),
+    /// Get a token from a registry's token service, or look into one
+    Token(token::Arguments),
+}
+
+/// Everything a command may touch beside its arguments.
+#[derive(Debug)]
+pub(crate) struct Context {
+    /// The only way to stdout and stderr.
+    pub(crate) printer: Printer,
+    /// The process environment, read once.
+    pub(crate) environment: Environment,
+}
+
+/// Runs the command that was typed.
+pub(crate) async fn run(command_line: CommandLine, context: &Context) -> Result<(), Failure> {
+    match command_line.command {
+        Command::Serve(arguments) => serve::run(arguments, context).await,
+        Command::Config(arguments) => config::run(arguments, context).await,
+        Command::User(arguments) => user::run(arguments, context).await,
+        Command::Session(arguments) => session::run(arguments, context).await,
+        Command::SigningKey(arguments) => signing_key::run(arguments, context).await,
+        Command::Policy(arguments) => policy::run(arguments, context).await,
+        Command::Login(arguments) => login::run(arguments, context).await,
+        Command::Logout(arguments) => logout::run(arguments, context).await,
+        Command::Token(arguments) => token::run(arguments, context).await,
+    }
+}
+
+/// `--config` and `--data`, which every management command takes: which installation is meant.
+#[derive(Args, Debug)]
+pub(crate) struct Installation {
+    /// The configuration file; without one, the embedded default
+    #[arg(long, value_name = "FILE", env = "PORTPASS_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// The data directory; by default /var/lib/portpass for root, else in the XDG data home
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+impl Installation {
+    /// What the configuration is to be read from.
+    pub(crate) fn sources(self) -> Sources {
+        Sources { config: self.config, data: self.data, ..Sources::default() }
+    }
+
+    /// Opens the database and configuration of that installation, while a server runs on it or not.
+    pub(crate) async fn open(self, context: &Context) -> Result<Management, Failure> {
+        Ok(manage::open(&self.sources(), &context.environment).await?)
+    }
+}

@@ -1,0 +1,43 @@
+//! Asking a person for a password, or reading it from stdin.
+
+use std::io::{IsTerminal, Read, stdin};
+
+use secrecy::SecretString;
+
+use crate::failure::Failure;
+
+/// Where a password comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PasswordFrom {
+    /// Asked for on the terminal, not echoed.
+    Terminal,
+    /// All of stdin, without the line end that `echo` adds.
+    Stdin,
+}
+
+/// Asks for a password, or reads it.
+///
+/// # Errors
+/// There is no terminal to ask on, stdin cannot be read, or what came is empty.
+pub(crate) fn password(question: &str, from: PasswordFrom) -> Result<SecretString, Failure> {
+    let password = match from {
+        PasswordFrom::Stdin => {
+            let mut text = String::new();
+            stdin().take(MAX_LENGTH).read_to_string(&mut text)?;
+            let trimmed = text.strip_suffix('\n').unwrap_or(&text);
+            trimmed.strip_suffix('\r').unwrap_or(trimmed).to_owned()
+        }
+        PasswordFrom::Terminal if stdin().is_terminal() => rpassword::prompt_password(question)?,
+        PasswordFrom::Terminal => {
+            return Err(Failure::usage("there is no terminal to ask for the password on")
+                .hint("give it on stdin and add --password-stdin"));
+        }
+    };
+    if password.is_empty() {
+        return Err(Failure::usage("the password is empty"));
+    }
+    Ok(password.into())
+}
+
+/// More than any password: what is longer is a file piped in by mistake.
+const MAX_LENGTH: u64 = 64 * 1024;
