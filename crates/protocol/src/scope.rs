@@ -1,0 +1,229 @@
+//! Scopes: what a client asks a token for (distribution's `scope.md`, SC1–SC9).
+
+use std::fmt;
+
+use crate::{
+    access::{Access, Action, Actions, Resource},
+    name::excerpt,
+};
+
+/// One resource scope: `type["(" class ")"] ":" name ":" actions`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    /// `repository`, `registry`, or a word from elsewhere.
+    pub resource_type: Box<str>,
+    /// What stands in parentheses behind the type. Deprecated, read and ignored (CH16, SC6).
+    pub class: Option<Box<str>>,
+    /// May hold a host and port before the first slash (SC2).
+    pub name: Box<str>,
+    /// May be empty.
+    pub actions: Actions,
+}
+
+impl Scope {
+    /// Reads one scope: the type ends at the first colon, the actions begin after the last (SC2).
+    pub fn parse(text: &str) -> Result<Self, ScopeError> {
+        let malformed = |why| ScopeError { scope: excerpt(text), why };
+        let (kind, rest) = text.split_once(':').ok_or_else(|| malformed(Why::NoColon))?;
+        let (name, actions) = rest.rsplit_once(':').ok_or_else(|| malformed(Why::OneColon))?;
+        let (resource_type, class) = match kind.split_once('(') {
+            None => (kind, None),
+            Some((kind, class)) => {
+                (kind, Some(class.strip_suffix(')').ok_or_else(|| malformed(Why::Type))?))
+            }
+        };
+        if !is_word(resource_type) || class.is_some_and(|class| !is_word(class)) {
+            return Err(malformed(Why::Type));
+        }
+        if !is_name(name) {
+            return Err(malformed(Why::Name));
+        }
+        let words = || actions.split(',').filter(|word| !word.is_empty());
+        if !words().all(is_action) {
+            return Err(malformed(Why::Action));
+        }
+        Ok(Self {
+            resource_type: resource_type.into(),
+            class: class.map(Into::into),
+            name: name.into(),
+            actions: words().map(Action::from).collect(),
+        })
+    }
+
+    /// What is asked for, without the class: registries compare the plain type (SC6).
+    pub fn into_access(self) -> Access {
+        Access {
+            resource: Resource { resource_type: self.resource_type, name: self.name },
+            actions: self.actions,
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.class {
+            None => write!(f, "{}:{}:{}", self.resource_type, self.name, self.actions),
+            Some(class) => {
+                write!(f, "{}({class}):{}:{}", self.resource_type, self.name, self.actions)
+            }
+        }
+    }
+}
+
+/// Reads a space-separated list, in the order given; what is malformed is told apart and left out,
+/// never a reason to refuse the rest (SC4, T6).
+pub fn parse_list(text: &str) -> (Vec<Scope>, Vec<ScopeError>) {
+    let mut scopes = Vec::new();
+    let mut errors = Vec::new();
+    for word in text.split(' ').filter(|word| !word.is_empty()) {
+        match Scope::parse(word) {
+            Ok(scope) => scopes.push(scope),
+            Err(error) => errors.push(error),
+        }
+    }
+    (scopes, errors)
+}
+
+/// A text that is no scope.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "scope {scope:?} {why}; a scope is `type:name:action,…`, as in `repository:team/app:pull,push`"
+)]
+pub struct ScopeError {
+    scope: String,
+    why: Why,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    Action,
+    Name,
+    NoColon,
+    OneColon,
+    Type,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Action => "has an action that is neither lower-case letters nor `*`",
+            Self::Name => "has a malformed name",
+            Self::NoColon => "has no colon",
+            Self::OneColon => "has one colon, but two are needed",
+            Self::Type => "has a type that is not lower-case letters and digits",
+        })
+    }
+}
+
+/// `[a-z0-9]+`
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+}
+
+/// `[a-z]*` by the grammar, and `*`, which everybody sends (SC3).
+fn is_action(text: &str) -> bool {
+    text == "*" || text.bytes().all(|b| b.is_ascii_lowercase())
+}
+
+/// `[hostname "/"] component *("/" component)`: what is legal as a host or a component, without
+/// saying which; a registry compares names byte by byte, so nothing rests on more than that no
+/// separator, wildcard or control character is in it.
+fn is_name(text: &str) -> bool {
+    let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b':');
+    text.len() <= MAX_NAME_LENGTH
+        && text.split('/').all(|component| {
+            component.bytes().all(legal)
+                && component.starts_with(|c: char| c.is_ascii_alphanumeric())
+        })
+}
+
+/// A repository's 255 characters and a host's 253, a colon, a port and a slash.
+const MAX_NAME_LENGTH: usize = 255 + 253 + 7;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn scopes_of_real_clients_are_read() {
+        // (text, type, class, name, actions)
+        let table = [
+            ("repository:a/b:pull,push", "repository", None, "a/b", "pull,push"),
+            ("repository:host:5000/a/b:pull", "repository", None, "host:5000/a/b", "pull"), // SC2
+            ("registry:catalog:*", "registry", None, "catalog", "*"),                       // SC3
+            ("repository(plugin):x/y:pull", "repository", Some("plugin"), "x/y", "pull"),   // CH16
+            ("repository:a:", "repository", None, "a", ""),                                 // SC1
+            ("repository:a:pull,pull,push", "repository", None, "a", "pull,push"),
+            ("repository:Host.Example/a:pull", "repository", None, "Host.Example/a", "pull"),
+        ];
+        for (text, resource_type, class, name, actions) in table {
+            let scope = Scope::parse(text).unwrap();
+            assert_eq!(&*scope.resource_type, resource_type, "{text}");
+            assert_eq!(scope.class.as_deref(), class, "{text}");
+            assert_eq!(&*scope.name, name, "{text}");
+            assert_eq!(scope.actions.to_string(), actions, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_scope_is_named() {
+        for text in [
+            "",
+            "repository",
+            "repository:a",
+            ":a:pull",
+            "repository::pull",
+            "Repository:a:pull",
+            "repository:a:Pull",
+            "repository:a/../b:pull",
+            "repository:a//b:pull",
+            "repository:*:pull",
+            "repository(:a:pull",
+            "repository():a:pull",
+            "repository:a\0:pull",
+            "repository:a?:pull",
+        ] {
+            let error = Scope::parse(text).unwrap_err().to_string();
+            assert!(error.contains("`type:name:action,…`"), "{text:?}: {error}");
+        }
+    }
+
+    /// SC8, T6
+    #[test]
+    fn a_list_is_split_at_spaces_and_keeps_what_it_can_read() {
+        let (scopes, errors) = parse_list("repository:a:pull  nonsense repository:b:push ");
+        assert_eq!(scopes.len(), 2);
+        assert_eq!(errors.len(), 1);
+        assert_eq!(parse_list(""), (vec![], vec![])); // SC9
+    }
+
+    #[test]
+    fn the_class_is_stripped_from_what_is_asked() {
+        let scope = Scope::parse("repository(plugin):x:pull").unwrap();
+        assert_eq!(scope.to_string(), "repository(plugin):x:pull");
+        assert_eq!(scope.into_access().to_string(), "repository:x:pull");
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics_and_printing_reads_back(text in "\\PC{0,80}") {
+            if let Ok(scope) = Scope::parse(&text) {
+                prop_assert_eq!(Scope::parse(&scope.to_string()).unwrap(), scope);
+            }
+        }
+
+        #[test]
+        fn generated_scopes_round_trip(
+            text in "[a-z]{1,8}(\\([a-z]{1,4}\\))?:([a-z.]{1,8}:[0-9]{1,5}/)?[a-z0-9]{1,6}(/[a-z0-9]{1,6}){0,3}:([a-z]{1,6}|\\*)(,[a-z]{1,6}){0,2}"
+        ) {
+            prop_assume!(!text.contains("(("));
+            let scope = Scope::parse(&text);
+            // A generated host may begin with a dot, which is no host.
+            if let Ok(scope) = scope {
+                prop_assert_eq!(Scope::parse(&scope.to_string()).unwrap(), scope);
+            }
+        }
+    }
+}
