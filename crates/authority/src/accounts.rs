@@ -1,0 +1,163 @@
+//! Where accounts come from: sources, asked in the order of the configuration.
+
+use std::{sync::Arc, time::Duration, time::SystemTime};
+
+use async_trait::async_trait;
+
+use crate::subject::{Account, AccountId, AccountName, Login, SourceName};
+
+/// One source of accounts: our own database, an htpasswd file.
+#[async_trait]
+pub trait Authenticator: std::fmt::Debug + Send + Sync {
+    /// What rules and refresh tokens call this source.
+    fn source(&self) -> &SourceName;
+
+    /// Checks a password. [`Outcome::Unknown`] lets the next source be asked; whoever knows the
+    /// name decides, and a wrong or disabled account is never passed on.
+    ///
+    /// A source hashes for the names that it knows alone: what evens out the time of rejections
+    /// is done once, by the [`Chain`].
+    async fn authenticate(&self, login: &Login, now: SystemTime) -> Result<Outcome, Unavailable>;
+
+    /// The account as it is now, for a refresh token; `None` where it is gone or disabled.
+    async fn by_id(&self, id: &AccountId, now: SystemTime) -> Result<Option<Account>, Unavailable>;
+
+    /// The account of that name as it is now, also a disabled one, for explaining what it would
+    /// reach; `None` where the source does not know the name.
+    async fn by_name(
+        &self,
+        name: &AccountName,
+        now: SystemTime,
+    ) -> Result<Option<Account>, Unavailable>;
+}
+
+/// What a source says of a login.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is this account, and the password is right.
+    Known(Account),
+    /// The account is this source's, but the password is wrong or the account is disabled.
+    Rejected,
+    /// The name is none of this source's.
+    Unknown,
+}
+
+/// Nobody can say who it is at the moment. Never a no, and never a pass.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("accounts of `{origin}` cannot be checked: {reason}", origin = .source_name.as_str())]
+pub struct Unavailable {
+    /// Which source.
+    pub source_name: SourceName,
+    /// Why; for the log alone.
+    pub reason: String,
+    /// When to come back, if the source knows.
+    pub retry_after: Option<Duration>,
+}
+
+/// A source that could not be started: it keeps its place and answers [`Unavailable`], so that the
+/// sources before it go on working and none behind it takes over its names.
+#[derive(Debug)]
+pub struct Uninitialized {
+    source: SourceName,
+    reason: String,
+}
+
+impl Uninitialized {
+    /// Stands for `source`, which failed for `reason`.
+    pub fn new(source: SourceName, reason: impl Into<String>) -> Self {
+        Self { source, reason: reason.into() }
+    }
+
+    fn unavailable(&self) -> Unavailable {
+        Unavailable {
+            source_name: self.source.clone(),
+            reason: format!("the source did not start: {}", self.reason),
+            retry_after: None,
+        }
+    }
+}
+
+#[async_trait]
+impl Authenticator for Uninitialized {
+    fn source(&self) -> &SourceName {
+        &self.source
+    }
+
+    async fn authenticate(&self, _: &Login, _: SystemTime) -> Result<Outcome, Unavailable> {
+        Err(self.unavailable())
+    }
+
+    async fn by_id(&self, _: &AccountId, _: SystemTime) -> Result<Option<Account>, Unavailable> {
+        Err(self.unavailable())
+    }
+
+    async fn by_name(
+        &self,
+        _: &AccountName,
+        _: SystemTime,
+    ) -> Result<Option<Account>, Unavailable> {
+        Err(self.unavailable())
+    }
+}
+
+/// All sources, in the order in which they are asked.
+#[derive(Debug)]
+pub struct Chain {
+    sources: Vec<Arc<dyn Authenticator>>,
+}
+
+impl Chain {
+    /// Sources in the order in which they are asked.
+    pub fn new(sources: Vec<Arc<dyn Authenticator>>) -> Self {
+        Self { sources }
+    }
+
+    /// The names of the sources, in order: what `user:SOURCE/NAME` in a rule may name.
+    pub fn names(&self) -> impl Iterator<Item = &SourceName> {
+        self.sources.iter().map(|source| source.source())
+    }
+
+    /// Asks the sources in turn; the first that knows the name decides.
+    pub async fn authenticate(
+        &self,
+        login: &Login,
+        now: SystemTime,
+    ) -> Result<Option<Account>, Unavailable> {
+        for source in &self.sources {
+            match source.authenticate(login, now).await? {
+                Outcome::Known(account) => return Ok(Some(account)),
+                Outcome::Rejected => break,
+                Outcome::Unknown => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// The account that a refresh token is bound to, as it is now. A source that is no longer
+    /// configured knows nobody.
+    pub async fn by_id(
+        &self,
+        source: &str,
+        id: &AccountId,
+        now: SystemTime,
+    ) -> Result<Option<Account>, Unavailable> {
+        match self.sources.iter().find(|candidate| candidate.source().as_str() == source) {
+            Some(source) => source.by_id(id, now).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The account that a login of that name would be, as it is now, also a disabled one.
+    pub async fn by_name(
+        &self,
+        name: &AccountName,
+        now: SystemTime,
+    ) -> Result<Option<Account>, Unavailable> {
+        for source in &self.sources {
+            if let Some(account) = source.by_name(name, now).await? {
+                return Ok(Some(account));
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,327 @@
+//! Who asks: names, accounts, and what is presented to prove one.
+
+use std::{collections::BTreeSet, fmt, str::FromStr, sync::Arc};
+
+use portpass_protocol::access::AccessSet;
+use secrecy::SecretString;
+
+use crate::refresh::RefreshSecret;
+
+/// The name of an account: letters and digits of any script and `._@+-`, one to 128 characters,
+/// beginning with a letter or digit.
+///
+/// It can hold no `/` and no wildcard, so `${account}` in a rule is always one segment of a path.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AccountName(Arc<str>);
+
+impl AccountName {
+    /// As it was given; names are compared byte by byte.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for AccountName {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let mut characters = text.chars();
+        match characters.next() {
+            None => return Err(NameError::Empty),
+            Some(first) if !first.is_alphanumeric() => {
+                return Err(NameError::Beginning { character: first });
+            }
+            Some(_) => {}
+        }
+        let legal = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '@' | '+' | '-');
+        if let Some(character) = characters.find(|c| !legal(*c)) {
+            return Err(NameError::Character { character });
+        }
+        let length = text.chars().count();
+        if length > MAX_ACCOUNT_NAME {
+            return Err(NameError::Length { length });
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+impl fmt::Display for AccountName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for AccountName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AccountName({:?})", &*self.0)
+    }
+}
+
+/// Why a text cannot be the name of an account.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// It begins with something else.
+    #[error("an account name begins with a letter or a digit, not with {character:?}")]
+    Beginning {
+        /// The first character.
+        character: char,
+    },
+    /// It holds something else.
+    #[error("{character:?} cannot stand in an account name: letters, digits and `._@+-` can")]
+    Character {
+        /// The first that is not allowed.
+        character: char,
+    },
+    /// There is nothing.
+    #[error("an account name has at least one character")]
+    Empty,
+    /// It is too long.
+    #[error("an account name has at most {MAX_ACCOUNT_NAME} characters, this one has {length}")]
+    Length {
+        /// In characters.
+        length: usize,
+    },
+}
+
+/// A group that a source says an account is in. Compared as a whole, never as a pattern.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Group(Arc<str>);
+
+impl Group {
+    /// As the source names it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Group {
+    type Err = GroupError;
+
+    fn from_str(text: &str) -> Result<Self, GroupError> {
+        let legal = text == text.trim()
+            && !text.chars().any(char::is_control)
+            && (1..=MAX_GROUP_NAME).contains(&text.chars().count());
+        if legal { Ok(Self(text.into())) } else { Err(GroupError) }
+    }
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A text that names no group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a group name has 1 to {MAX_GROUP_NAME} characters, no control characters and no space at its ends"
+)]
+pub struct GroupError;
+
+/// Which list of accounts an account comes from: `local`, `htpasswd`, or the name that the
+/// configuration gives a second one of a kind.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourceName(Arc<str>);
+
+impl SourceName {
+    /// As configured.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The accounts in our own database.
+    pub fn local() -> Self {
+        Self("local".into())
+    }
+
+    /// The one htpasswd file that has no name of its own.
+    pub fn htpasswd() -> Self {
+        Self("htpasswd".into())
+    }
+}
+
+impl FromStr for SourceName {
+    type Err = SourceNameError;
+
+    fn from_str(text: &str) -> Result<Self, SourceNameError> {
+        let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if !text.is_empty() && text.len() <= MAX_SOURCE_NAME && text.bytes().all(legal) {
+            Ok(Self(text.into()))
+        } else {
+            Err(SourceNameError)
+        }
+    }
+}
+
+impl fmt::Display for SourceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A text that names no source of accounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the name of a source has 1 to {MAX_SOURCE_NAME} lower-case letters, digits and hyphens")]
+pub struct SourceNameError;
+
+/// What a source calls an account for ever, also when it is renamed. Unique within the source.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AccountId(Arc<str>);
+
+impl AccountId {
+    /// From whatever text the source keeps.
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// As the source gave it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Changes whenever the account's password does; a refresh token of another version is dead.
+///
+/// A counter, or a hash of the stored hash: never the hash itself.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CredentialVersion(Arc<str>);
+
+impl CredentialVersion {
+    /// From whatever the source counts or hashes.
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// As the source gave it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// An account as its source knows it at this moment. Only a source makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Who says so.
+    pub source: SourceName,
+    /// What the source calls it for ever.
+    pub id: AccountId,
+    /// The state of its password.
+    pub version: CredentialVersion,
+    /// What it is called in rules, tokens and logs.
+    pub name: AccountName,
+    /// What rules for `group:…` look at.
+    pub groups: BTreeSet<Group>,
+    /// The most that it can ever reach, whatever the rules say; `None` is no limit.
+    pub ceiling: Option<AccessSet>,
+}
+
+/// Who a decision is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// Somebody without credentials: gets what the rules give `anyone` and `anonymous`.
+    Anonymous,
+    /// Somebody whose credential was checked.
+    SignedIn(Arc<Account>),
+}
+
+impl Subject {
+    /// The account, unless the subject has none.
+    pub fn account(&self) -> Option<&Account> {
+        match self {
+            Self::Anonymous => None,
+            Self::SignedIn(account) => Some(account),
+        }
+    }
+
+    /// The `sub` claim: the account's name, empty for an anonymous subject (JW2).
+    pub fn name(&self) -> &str {
+        self.account().map_or("", |account| account.name.as_str())
+    }
+
+    /// The most that the subject can ever reach; `None` is no limit.
+    pub fn ceiling(&self) -> Option<&AccessSet> {
+        self.account().and_then(|account| account.ceiling.as_ref())
+    }
+}
+
+impl From<Account> for Subject {
+    fn from(account: Account) -> Self {
+        Self::SignedIn(Arc::new(account))
+    }
+}
+
+/// A name and a password that nobody has checked yet.
+///
+/// The password may be empty; every source but htpasswd refuses that one outright.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// Whom the caller says to be.
+    pub account: AccountName,
+    /// What is to prove it.
+    pub password: SecretString,
+}
+
+/// What a token request presents.
+#[derive(Debug, Clone)]
+pub enum Credential {
+    /// Nothing: not even an `Authorization` header.
+    Anonymous,
+    /// HTTP Basic, or the form's `username` and `password`.
+    Password(Login),
+    /// The form's `refresh_token`.
+    Refresh(RefreshSecret),
+}
+
+const MAX_ACCOUNT_NAME: usize = 128;
+const MAX_GROUP_NAME: usize = 255;
+const MAX_SOURCE_NAME: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn account_names_are_letters_digits_and_five_signs() {
+        let longest = "ü".repeat(128);
+        for name in ["a", "7", "ann", "Ann.Lee_2+ci@example.com", "анна", "用户1", &longest] {
+            assert_eq!(name.parse::<AccountName>().unwrap().as_str(), name);
+        }
+        let too_long = "a".repeat(129);
+        for name in [
+            "",
+            "a/b",
+            "*",
+            "a*",
+            "a?",
+            "a b",
+            ".a",
+            "-a",
+            "@a",
+            "a\n",
+            "a\0",
+            "a:b",
+            "${account}",
+            "a\u{200b}",
+            "a\\",
+            &too_long,
+        ] {
+            assert!(name.parse::<AccountName>().is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn groups_are_any_text_that_can_be_printed_on_one_line() {
+        for name in ["developers", "Domain Users", "a/b", "*", "cn=x,dc=y"] {
+            assert_eq!(name.parse::<Group>().unwrap().as_str(), name);
+        }
+        for name in ["", " a", "a ", "a\nb", "\u{7}"] {
+            assert!(name.parse::<Group>().is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_not_printed() {
+        let login = Login { account: "ann".parse().unwrap(), password: "hunter2".into() };
+        assert!(!format!("{:?}", Credential::Password(login)).contains("hunter2"));
+    }
+}
