@@ -1,2 +1,87 @@
-//! x
-fn main() {}
+//! What a contributor runs: `cargo xtask test` is everything that decides whether a change is good.
+//!
+//! It needs no crate, so that it starts at once on a fresh clone.
+
+mod packages;
+
+use std::{
+    fmt,
+    process::{Command, ExitCode},
+};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["test"] => test(),
+        ["setup"] => packages::install(),
+        ["deny"] => deny(),
+        _ => {
+            say(USAGE);
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            say(&format!("xtask: {failure}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Installs what the tests need, then runs every check, cheapest first.
+fn test() -> Result<(), Failure> {
+    packages::install()?;
+    cargo(&["fmt", "--all", "--check"])?;
+    cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+    // Unit, integration, end-to-end and documentation tests. All crates run before the first
+    // failure ends it, so that one run shows all that is broken.
+    cargo(&["test", "--workspace", "--no-fail-fast"])
+}
+
+/// Licences, sources and banned crates. Advisories need a database from outside and are left out.
+fn deny() -> Result<(), Failure> {
+    let installed = Command::new("cargo").args(["deny", "--version"]).output();
+    if !installed.is_ok_and(|output| output.status.success()) {
+        cargo(&["install", "--locked", "cargo-deny"])?;
+    }
+    cargo(&["deny", "check", "bans", "licenses", "sources"])
+}
+
+fn cargo(arguments: &[&str]) -> Result<(), Failure> {
+    run(Command::new("cargo").args(arguments))
+}
+
+/// Runs a command with our own output, and demands that it succeeds.
+fn run(command: &mut Command) -> Result<(), Failure> {
+    let words = std::iter::once(command.get_program())
+        .chain(command.get_args())
+        .map(|word| word.to_string_lossy().into_owned());
+    let line = words.collect::<Vec<_>>().join(" ");
+    say(&format!("$ {line}"));
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(Failure(format!("`{line}` failed: {status}"))),
+        Err(error) => Err(Failure(format!("`{line}` could not be started: {error}"))),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the one printer of this program")]
+fn say(line: &str) {
+    eprintln!("{line}");
+}
+
+struct Failure(String);
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+const USAGE: &str = "usage: cargo xtask COMMAND
+
+  test    install what the tests need, then fmt, clippy, unit, doc and end-to-end tests
+  setup   only install what the tests need
+  deny    licences, sources and banned crates (installs cargo-deny on first use)";

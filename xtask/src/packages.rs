@@ -1,0 +1,89 @@
+//! The Debian packages whose programs the end-to-end tests run.
+
+use std::{fs, path::Path, process::Command};
+
+use crate::{Failure, run, say};
+
+/// A program that a test starts, and the package that has it.
+const NEEDED: &[(&str, &str)] = &[
+    ("dockerd", "docker.io"),
+    ("docker", "docker.io"),
+    ("runc", "runc"),
+    ("skopeo", "skopeo"),
+    ("umoci", "umoci"),
+    ("busybox", "busybox-static"),
+    ("htpasswd", "apache2-utils"),
+    ("openssl", "openssl"),
+    ("update-ca-certificates", "ca-certificates"),
+];
+
+/// Installs the packages whose programs are missing.
+///
+/// # Errors
+/// When something is missing and this user may not install it: the tests would fail later, and say
+/// less.
+pub(crate) fn install() -> Result<(), Failure> {
+    let mut missing: Vec<&str> = NEEDED
+        .iter()
+        .filter(|(program, _)| !on_path(program))
+        .map(|(_, package)| *package)
+        .collect();
+    missing.dedup();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let list = missing.join(" ");
+    if !is_root() {
+        return Err(Failure(format!(
+            "the tests need programs that are not here; run as root: apt-get install --no-install-recommends {list}"
+        )));
+    }
+    say(&format!("installing {list}"));
+    let _guard = NoServices::forbid();
+    run(Command::new("apt-get").args(["update", "-q"]))?;
+    run(Command::new("apt-get")
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .args(["install", "-y", "-q", "--no-install-recommends"])
+        .args(&missing))
+}
+
+fn on_path(program: &str) -> bool {
+    // Daemons live in sbin, which is not on everybody's path.
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain([Path::new("/usr/sbin").into(), Path::new("/sbin").into()])
+        .any(|folder| folder.join(program).is_file())
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
+/// Keeps packages from starting their services while they are installed (Debian's `policy-rc.d`).
+struct NoServices {
+    ours: bool,
+}
+
+impl NoServices {
+    const FILE: &str = "/usr/sbin/policy-rc.d";
+
+    fn forbid() -> Self {
+        let ours = !Path::new(Self::FILE).exists() && write_executable(Self::FILE);
+        Self { ours }
+    }
+}
+
+impl Drop for NoServices {
+    fn drop(&mut self) {
+        if self.ours {
+            // A file that stays behind only keeps later packages from starting services.
+            let _ = fs::remove_file(Self::FILE);
+        }
+    }
+}
+
+fn write_executable(file: &str) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::write(file, "#!/bin/sh\nexit 101\n").is_ok()
+        && fs::set_permissions(file, fs::Permissions::from_mode(0o755)).is_ok()
+}
