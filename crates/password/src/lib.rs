@@ -1,1 +1,40 @@
-//! placeholder
+//! Passwords: how they are stored, how they are checked, and what a check costs.
+//!
+//! ```text
+//!  name, password ──> source (htpasswd file, local accounts): which hash is stored?
+//!                        │ PasswordHash, or nobody of that name
+//!                        v
+//!                  PasswordCheck::check ── CredentialCache: proved a moment ago ──> Accepted
+//!                        │ no
+//!                        v
+//!                    HashPool, one job: verify ── equal ──────────────────────────> Accepted
+//!                        │ not equal, or nobody of that name
+//!                        └─ in the same job: top up to the highest cost ──────────> Rejected(Paid)
+//! ```
+//!
+//! Time tells nothing about accounts: whatever the reason of a refusal, it waits once for the pool
+//! and does the same work there. Only a top-up makes a [`pool::Paid`], so a refusal that carries one
+//! cannot have been cheaper than the others. A source that does not know a name pays nothing; who
+//! asked all sources in vain calls [`check::PasswordCheck::refuse`].
+//!
+//! ```
+//! use portpass_password::format::{Comparison, Formats, PasswordHash};
+//!
+//! let stored = "$2y$05$926C3y10Quzn/LnqQH86VOEVh/18T6RnLaS.khre96jLNL/7e.K5W";
+//! let hash = PasswordHash::parse(stored, Formats::Current)?;
+//! assert_eq!(hash.verify(b"not the password"), Comparison::Mismatch);
+//! # Ok::<(), portpass_password::format::FormatError>(())
+//! ```
+
+pub mod cache;
+pub mod check;
+pub mod cost;
+pub mod format;
+pub mod htpasswd;
+pub mod pool;
+
+pub use cache::CredentialCache;
+pub use check::{Claim, PasswordCheck, Verdict};
+pub use format::{Formats, PasswordHash};
+pub use htpasswd::HtpasswdFile;
+pub use pool::{Busy, HashPool, Paid};
