@@ -1,1 +1,84 @@
-//! placeholder
+//! The rows and their states: accounts, refresh tokens, keys, audit, repositories, manifests, tags,
+//! blobs and uploads in one SQL database.
+//!
+//! SQL is the truth and objects are dumb: a blob exists because a row says where it lies, and what a
+//! repository holds is a row too. Each method of [`Db`] is one unit of work; what it acknowledges is
+//! on the disk (`synchronous=FULL`). Rows become states (enums) here and nowhere else; a row that is
+//! in no state is [`StateError::Inconsistent`].
+//!
+//! ```text
+//!              Db (cheap to clone)
+//!   reads ------+------ writes
+//!   pool of readers     one connection, BEGIN IMMEDIATE
+//!               |
+//!   account --< account_group        repository --< manifest --< manifest_link
+//!   refresh_token                         |   |         +-----< tag
+//!   signing_key (ring version)            |   +--< repository_blob >-- blob
+//!   audit    meta                      upload            garbage (objects to remove)
+//! ```
+//!
+//! **When a repository exists.** A repository is made by the transaction that commits the first
+//! blob, mount or manifest into it, and by nothing else: an upload session alone does not make one.
+//! It stays when its last manifest is deleted (its tags are then an empty list), until
+//! [`Db::remove_empty_repositories`] finds nothing left in it. Until then, and after, its name is
+//! unknown (`NAME_UNKNOWN`).
+//!
+//! Nothing here reads a clock or draws a random number: times and identifiers are arguments.
+//!
+//! ```
+//! use std::time::{Duration, SystemTime};
+//! use portpass_protocol::{Digest, RepositoryName};
+//! use portpass_state::{BlobCommit, Committed, Db};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let db = Db::in_memory().await?;
+//! let repository: RepositoryName = "library/alpine".parse()?;
+//! let digest = Digest::sha256(b"layer");
+//! let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+//! let commit = BlobCommit {
+//!     repository: &repository,
+//!     digest: &digest,
+//!     location: "ab/cdef",
+//!     size: 5,
+//!     media_type: "application/octet-stream",
+//!     upload: None,
+//! };
+//! assert_eq!(db.commit_blob(&commit, now).await?, Committed::Stored);
+//! assert_eq!(db.blob(&repository, &digest).await?.map(|blob| blob.size), Some(5));
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod account;
+pub mod audit;
+pub mod blob;
+pub mod db;
+pub mod error;
+pub mod garbage;
+pub mod id;
+pub mod key;
+pub mod manifest;
+pub mod meta;
+pub mod page;
+pub mod referrer;
+pub mod refresh;
+pub mod repository;
+pub mod tag;
+pub mod upload;
+
+pub use account::{Account, AccountStatus, Addition, Change, NewAccount};
+pub use audit::{AuditEntry, AuditRecord};
+pub use blob::{Blob, BlobCommit, Candidates, Committed, Mounted};
+pub use db::Db;
+pub use error::StateError;
+pub use garbage::{Garbage, UnreferencedBlob};
+pub use id::{AccountId, LeaseOwner, RefreshId, UploadId};
+pub use key::{KeyPhase, KeyRing, KeyRole, KeyRow, Swap};
+pub use manifest::{Deletion, Manifest, ManifestHead, Missing, NewManifest, PutManifest};
+pub use page::{MAX_PAGE, Page};
+pub use referrer::Referrer;
+pub use refresh::{
+    AccountKey, NewRefreshToken, RefreshState, RefreshToken, Revocation, TokenHash, Touch,
+};
+pub use upload::{Lease, Leased, NewUpload, Saved, Upload, UploadClaim};
