@@ -76,17 +76,18 @@ fn one_cryptographic_library_and_one_yaml_reader_are_linked() {
 /// The normal and build dependencies among our own crates, by folder name.
 fn dependencies_of_ours() -> BTreeMap<String, Vec<String>> {
     let metadata: Value =
-        serde_json::from_str(&cargo(&["metadata", "--no-deps", "--format-version", "1"])).unwrap();
+        serde_json::from_str(&cargo(&["metadata", "--no-deps", "--format-version", "1"]))
+            .expect("JSON");
     let ours = |name: &str| match name {
         "portpass" => Some("app".to_owned()),
         _ => name.strip_prefix("portpass-").map(str::to_owned),
     };
-    let packages = metadata["packages"].as_array().unwrap();
+    let packages = metadata["packages"].as_array().expect("a list of packages");
     packages
         .iter()
         .filter_map(|package| Some((ours(package["name"].as_str()?)?, package)))
         .map(|(name, package)| {
-            let knows = package["dependencies"].as_array().unwrap().iter();
+            let knows = package["dependencies"].as_array().expect("a list of dependencies").iter();
             let knows = knows
                 .filter(|dependency| dependency["kind"] != "dev")
                 .filter_map(|dependency| ours(dependency["name"].as_str()?))
@@ -98,12 +99,8 @@ fn dependencies_of_ours() -> BTreeMap<String, Vec<String>> {
 
 fn cargo(arguments: &[&str]) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let output = Command::new(env!("CARGO"))
-        .args(arguments)
-        .arg("--offline")
-        .current_dir(root)
-        .output()
-        .unwrap();
+    let output =
+        Command::new(env!("CARGO")).args(arguments).current_dir(root).output().expect("cargo runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    String::from_utf8(output.stdout).expect("readable output")
 }

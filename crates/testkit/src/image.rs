@@ -1,0 +1,190 @@
+//! Images made from nothing: an OCI image layout (image specification, "Image Layout") on disk.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use portpass_protocol::Digest;
+use serde_json::{Value, json};
+
+use crate::program::run;
+
+/// A folder in the OCI image layout, with one tag in it.
+#[derive(Debug)]
+pub struct Layout {
+    folder: PathBuf,
+}
+
+impl Layout {
+    /// The one tag that these layouts have.
+    pub const TAG: &'static str = "v1";
+
+    /// An image of one layer with busybox in it; it runs and prints `greeting`.
+    ///
+    /// # Panics
+    /// If busybox is not installed or the folder cannot be written.
+    pub fn runnable(folder: &Path, greeting: &str) -> Self {
+        let layout = Self::create(folder);
+        let layer = layout.put(&busybox_layer(folder, greeting));
+        let manifest = layout.image(&layer, "amd64");
+        layout.index_of(&[tagged(manifest)]);
+        layout
+    }
+
+    /// An index of one image for each architecture, every one with a layer of its own.
+    ///
+    /// # Panics
+    /// If the folder cannot be written.
+    pub fn multi_arch(folder: &Path, architectures: &[&str]) -> Self {
+        let layout = Self::create(folder);
+        let manifests: Vec<Value> = architectures
+            .iter()
+            .map(|architecture| {
+                let layer = layout.put(&tar_of(folder, "architecture", architecture.as_bytes()));
+                let mut manifest = layout.image(&layer, architecture);
+                manifest["platform"] = json!({ "os": "linux", "architecture": architecture });
+                manifest
+            })
+            .collect();
+        let index = layout.put_json(
+            INDEX,
+            &json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": manifests }),
+        );
+        layout.index_of(&[tagged(index)]);
+        layout
+    }
+
+    /// `oci:FOLDER:TAG`, as skopeo writes it.
+    pub fn reference(&self) -> String {
+        format!("oci:{}:{}", self.folder.display(), Self::TAG)
+    }
+
+    /// The digest that the tag of a layout points at.
+    ///
+    /// # Panics
+    /// If the folder is no layout.
+    pub fn digest_of_tag(folder: &Path) -> Digest {
+        let index = fs::read_to_string(folder.join("index.json")).expect("an index.json");
+        let index: Value = serde_json::from_str(&index).expect("JSON in index.json");
+        let digest = index["manifests"][0]["digest"].as_str().expect("a digest");
+        digest.parse().expect("a well-formed digest")
+    }
+
+    /// The names of all blobs, sorted.
+    ///
+    /// # Panics
+    /// If the folder is no layout.
+    pub fn blobs(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder.join("blobs/sha256")).expect("a folder of blobs");
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn create(folder: &Path) -> Self {
+        fs::create_dir_all(folder.join("blobs/sha256")).expect("a folder for blobs");
+        fs::write(folder.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).expect("a file");
+        Self { folder: folder.to_owned() }
+    }
+
+    fn image(&self, layer: &Descriptor, architecture: &str) -> Value {
+        let configuration = json!({
+            "architecture": architecture,
+            "os": "linux",
+            "config": { "Cmd": ["/bin/sh", "-c", "cat /greeting"] },
+            // The layer is not compressed, so its digest is its diff id.
+            "rootfs": { "type": "layers", "diff_ids": [layer.digest.to_string()] },
+        });
+        let configuration =
+            self.put_json("application/vnd.oci.image.config.v1+json", &configuration);
+        self.put_json(
+            MANIFEST,
+            &json!({
+                "schemaVersion": 2,
+                "mediaType": MANIFEST,
+                "config": configuration,
+                "layers": [{
+                    "mediaType": "application/vnd.oci.image.layer.v1.tar",
+                    "digest": layer.digest.to_string(),
+                    "size": layer.size,
+                }],
+            }),
+        )
+    }
+
+    fn put(&self, content: &[u8]) -> Descriptor {
+        let digest = Digest::sha256(content);
+        let file = self.folder.join("blobs/sha256").join(digest.hex());
+        fs::write(file, content).expect("a blob");
+        Descriptor { digest, size: content.len() }
+    }
+
+    fn put_json(&self, media_type: &str, content: &Value) -> Value {
+        let blob = self.put(content.to_string().as_bytes());
+        json!({ "mediaType": media_type, "digest": blob.digest.to_string(), "size": blob.size })
+    }
+
+    fn index_of(&self, manifests: &[Value]) {
+        let index = json!({ "schemaVersion": 2, "manifests": manifests });
+        fs::write(self.folder.join("index.json"), index.to_string()).expect("an index.json");
+    }
+}
+
+struct Descriptor {
+    digest: Digest,
+    size: usize,
+}
+
+fn tagged(mut descriptor: Value) -> Value {
+    descriptor["annotations"] = json!({ "org.opencontainers.image.ref.name": Layout::TAG });
+    descriptor
+}
+
+/// A root file system: `/bin/busybox`, `/bin/sh`, `/bin/cat` and `/greeting`.
+fn busybox_layer(scratch: &Path, greeting: &str) -> Vec<u8> {
+    let root = scratch.join("root");
+    fs::create_dir_all(root.join("bin")).expect("a root file system");
+    let busybox = ["/usr/bin/busybox", "/bin/busybox"].iter().find(|file| Path::new(file).exists());
+    let busybox = busybox.expect("busybox is installed; `cargo xtask setup` installs it");
+    fs::copy(busybox, root.join("bin/busybox")).expect("a copy of busybox");
+    for name in ["sh", "cat"] {
+        std::os::unix::fs::symlink("busybox", root.join("bin").join(name)).expect("a link");
+    }
+    fs::write(root.join("greeting"), greeting).expect("a greeting");
+    let layer = tar(&root);
+    fs::remove_dir_all(&root).expect("the root file system goes");
+    layer
+}
+
+fn tar_of(scratch: &Path, name: &str, content: &[u8]) -> Vec<u8> {
+    let root = scratch.join("root");
+    fs::create_dir_all(&root).expect("a folder");
+    fs::write(root.join(name), content).expect("a file");
+    let layer = tar(&root);
+    fs::remove_dir_all(&root).expect("the folder goes");
+    layer
+}
+
+fn tar(root: &Path) -> Vec<u8> {
+    let file = root.with_extension("tar");
+    let mut command = Command::new("tar");
+    command
+        .args(["--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--mtime=@0"])
+        .arg("--create")
+        .arg("--file")
+        .arg(&file)
+        .arg("--directory")
+        .arg(root)
+        .arg(".");
+    run(&mut command, "").expect_success();
+    let bytes = fs::read(&file).expect("the tar that was just made");
+    fs::remove_file(&file).expect("the tar goes");
+    bytes
+}
+
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";

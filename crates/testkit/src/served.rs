@@ -1,0 +1,179 @@
+//! A running `portpass serve`: started, listened to, stopped by its process id.
+
+use std::{
+    fs::File,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use tempfile::TempDir;
+
+use crate::program::{Ran, run};
+
+/// A `portpass serve` in a process of its own, stopped when dropped.
+#[derive(Debug)]
+pub struct Portpass {
+    program: PathBuf,
+    arguments: Vec<String>,
+    process: Child,
+    folder: TempDir,
+}
+
+impl Portpass {
+    /// Starts `portpass serve ARGUMENTS` and waits until it says that it listens.
+    ///
+    /// `{folder}` in an argument stands for a folder of this server's own, made new.
+    ///
+    /// # Panics
+    /// If it does not listen within a minute; the panic has its log.
+    pub fn serve(program: &Path, arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self::serve_in(program, arguments, folder)
+    }
+
+    /// As [`Portpass::serve`], in a folder that has been prepared.
+    ///
+    /// # Panics
+    /// As [`Portpass::serve`].
+    pub fn serve_in(program: &Path, arguments: &[&str], folder: TempDir) -> Self {
+        let here = folder.path().to_str().expect("a folder with a readable name");
+        let arguments: Vec<String> =
+            arguments.iter().map(|argument| argument.replace("{folder}", here)).collect();
+        let process = start(program, &arguments, folder.path());
+        let served = Self { program: program.to_owned(), arguments, process, folder };
+        served.wait_until_it_listens();
+        served
+    }
+
+    /// Stops it as an operator would, and starts it again on the same address and data.
+    ///
+    /// # Panics
+    /// If it does not come back within a minute.
+    pub fn restart(&mut self) {
+        let address = self.address().to_string();
+        stop(&mut self.process);
+        let at = self.arguments.iter().position(|argument| argument == "--addr");
+        if let Some(at) = at {
+            self.arguments[at + 1] = address;
+        }
+        self.process = start(&self.program, &self.arguments, self.folder.path());
+        self.wait_until_it_listens();
+    }
+
+    /// The first address that it listens on.
+    ///
+    /// # Panics
+    /// If its log names none.
+    pub fn address(&self) -> SocketAddr {
+        self.addresses().into_iter().next().expect("an address in the log")
+    }
+
+    /// All addresses that it listens on, in the order it says so.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        let log = self.log();
+        let lines = log.lines().filter(|line| line.contains("listening"));
+        lines.filter_map(address_in).collect()
+    }
+
+    /// `http://ADDRESS`
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address())
+    }
+
+    /// The folder of this server's own.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What it has said since it was last started: log and start-up lines.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join(LOG)).unwrap_or_default()
+    }
+
+    /// Waits until the log has a line with all of these words, and returns that line.
+    ///
+    /// # Panics
+    /// If there is none within a minute.
+    #[track_caller]
+    pub fn wait_for_log(&self, words: &[&str]) -> String {
+        let found = || {
+            self.log()
+                .lines()
+                .find(|line| words.iter().all(|word| line.contains(word)))
+                .map(str::to_owned)
+        };
+        wait_until(|| found().is_some());
+        found().unwrap_or_else(|| panic!("no line of the log has {words:?}:\n{}", self.log()))
+    }
+
+    /// Runs another command of the same binary, `{folder}` replaced as for the server.
+    pub fn command(&self, arguments: &[&str], input: &str) -> Ran {
+        let here = self.folder.path().to_string_lossy().into_owned();
+        let arguments = arguments.iter().map(|argument| argument.replace("{folder}", &here));
+        run(Command::new(&self.program).args(arguments).env("HOME", &here), input)
+    }
+
+    fn wait_until_it_listens(&self) {
+        let listens = wait_until(|| self.log().lines().any(|line| line.contains("listening")));
+        assert!(listens, "portpass does not listen:\n{}", self.log());
+    }
+}
+
+impl Drop for Portpass {
+    #[expect(clippy::print_stderr, reason = "a failed test shows what the server said")]
+    fn drop(&mut self) {
+        stop(&mut self.process);
+        if std::thread::panicking() {
+            eprintln!("=== log of {:?}\n{}", self.arguments, self.log());
+        }
+    }
+}
+
+fn start(program: &Path, arguments: &[String], folder: &Path) -> Child {
+    let log = File::create(folder.join(LOG)).expect("a log file");
+    Command::new(program)
+        .arg("serve")
+        .args(arguments)
+        .env("HOME", folder)
+        .env_remove("XDG_DATA_HOME")
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().expect("a second handle of the log"))
+        .stderr(log)
+        .spawn()
+        .expect("portpass starts")
+}
+
+/// Asks a process to end, and waits until it has.
+pub(crate) fn stop(process: &mut Child) {
+    if matches!(process.try_wait(), Ok(Some(_))) {
+        return;
+    }
+    let id = process.id().to_string();
+    let asked = Command::new("kill").args(["-TERM", &id]).status();
+    if !asked.is_ok_and(|status| status.success()) {
+        let _ = process.kill();
+    }
+    let _ = process.wait();
+}
+
+/// Asks again and again, for a minute at most, whether something outside this process is so.
+pub(crate) fn wait_until(mut is_so: impl FnMut() -> bool) -> bool {
+    // Nothing tells us when another process is ready; asking is the only way.
+    for _ in 0..1200 {
+        if is_so() {
+            return true;
+        }
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+    false
+}
+
+/// The first `ADDRESS:PORT` in a line.
+fn address_in(line: &str) -> Option<SocketAddr> {
+    line.split(|c: char| c.is_whitespace() || matches!(c, '=' | '"' | ',' | '/'))
+        .find_map(|word| word.parse().ok())
+}
+
+const LOG: &str = "portpass.log";
