@@ -23,15 +23,25 @@
 //! ```
 
 pub mod access;
+pub mod challenge;
 pub mod digest;
+pub mod error;
 pub mod handled;
+pub mod manifest;
 pub mod name;
 pub mod origin;
+pub mod range;
 pub mod scope;
+pub mod token_response;
 
 pub use access::{Access, AccessSet, Action, Actions, Resource};
+pub use challenge::Challenge;
 pub use digest::{Digest, DigestAlgorithm, HashState, Hasher};
+pub use error::{ErrorBody, ErrorCode, ErrorEntry};
 pub use handled::{Handled, Refusal};
+pub use manifest::{Links, MediaType};
 pub use name::{Reference, RepositoryName, Tag};
 pub use origin::{Authority, ClientAddress, Origin, RequestId, Scheme};
+pub use range::{ByteRange, ContentRange};
 pub use scope::Scope;
+pub use token_response::TokenResponse;

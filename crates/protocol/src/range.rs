@@ -40,10 +40,9 @@ impl Requested {
             None | Some(0) => Self::Unsatisfiable,
             // The last bytes of nothing are all of it, and 206 has no way to say so.
             Some(_) if length == 0 => Self::Whole,
-            Some(wanted) => Self::Part(ByteRange {
-                first: length.saturating_sub(wanted),
-                last: length - 1,
-            }),
+            Some(wanted) => {
+                Self::Part(ByteRange { first: length.saturating_sub(wanted), last: length - 1 })
+            }
         }
     }
 
@@ -206,17 +205,37 @@ mod tests {
         assert_eq!(range.content_range(10), "bytes 2-5/10");
         assert_eq!(range.length(), 4);
         assert_eq!(unsatisfiable(10), "bytes */10");
-        assert_eq!((progress(0), progress(1), progress(10)), ("0-0".into(), "0-0".into(), "0-9".into()));
+        assert_eq!(
+            (progress(0), progress(1), progress(10)),
+            ("0-0".into(), "0-0".into(), "0-9".into())
+        );
     }
 
     /// OC11
     #[test]
     fn content_ranges_of_uploads_follow_the_specification_alone() {
         assert_eq!(ContentRange::parse("0-0").unwrap().bytes().length(), 1);
-        assert_eq!(ContentRange::parse("100-199").unwrap().bytes(), ByteRange::new(100, 199).unwrap());
+        assert_eq!(
+            ContentRange::parse("100-199").unwrap().bytes(),
+            ByteRange::new(100, 199).unwrap()
+        );
         for refused in [
-            "", "-", "0-", "-5", "5", "5-4", "bytes 0-5", "bytes=0-5", "0-5/10", "0-5/*", "a-b", "0 - 5", "+1-2",
-            "0-5,6-7", "0-18446744073709551615", "0-99999999999999999999999",
+            "",
+            "-",
+            "0-",
+            "-5",
+            "5",
+            "5-4",
+            "bytes 0-5",
+            "bytes=0-5",
+            "0-5/10",
+            "0-5/*",
+            "a-b",
+            "0 - 5",
+            "+1-2",
+            "0-5,6-7",
+            "0-18446744073709551615",
+            "0-99999999999999999999999",
         ] {
             let error = ContentRange::parse(refused).unwrap_err().to_string();
             assert!(error.contains("START-END"), "{refused:?}: {error}");
