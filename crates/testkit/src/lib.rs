@@ -8,11 +8,13 @@
 //! ```
 
 pub mod dockerd;
+pub mod foreign;
 pub mod image;
 pub mod program;
 pub mod served;
 
 pub use dockerd::Dockerd;
+pub use foreign::ForeignTokenService;
 pub use image::Layout;
 pub use program::{Ran, run};
 pub use served::Portpass;
