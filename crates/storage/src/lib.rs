@@ -1,1 +1,43 @@
-//! placeholder
+//! Where blobs lie: a directory, or memory.
+//!
+//! A store knows bytes and the names it gave them. It knows no repository, no user and no row: who
+//! may see a blob, and whether anybody still needs it, is decided above.
+//!
+//! ```text
+//! begin ─> Upload ─ append(body) ─> Upload ─ append(body) ─> Upload      kept in the session's row
+//!                     │                        │               │
+//!                  segment                  segment         commit(digest)
+//!                                                              │
+//!                                                           Location       kept in the blob's row
+//!                                                              │
+//!                                                      open(range) ─> Content
+//! ```
+//!
+//! ```
+//! # async fn example(keys: portpass_storage::Keys) -> Result<(), Box<dyn std::error::Error>> {
+//! use portpass_protocol::{Digest, DigestAlgorithm};
+//! use portpass_storage::{BlobStore, FsStore};
+//!
+//! let store = FsStore::open("/var/lib/portpass/blobs", keys)?;
+//! let upload = store.begin(DigestAlgorithm::Sha256).await?;
+//! let body = Box::pin(futures_util::stream::iter([Ok("hello".into())]));
+//! let upload = store.append(upload, body).await?.upload;
+//! let blob = store.commit(&upload, &Digest::sha256(b"hello")).await?;
+//! assert_eq!(store.open(&blob.location, None).await?.length(), 5);
+//! # Ok(()) }
+//! ```
+
+#[cfg(test)]
+mod conformance;
+pub mod fs;
+pub mod gc;
+pub mod memory;
+pub mod store;
+
+pub use fs::FsStore;
+pub use gc::{Swept, sweep};
+pub use memory::MemoryStore;
+pub use store::{
+    Appended, BlobStore, BodyError, BodyStream, CommitError, Committed, Content, Cursor, End,
+    Inventory, Keys, Listing, Location, Object, StoreError, Upload,
+};

@@ -1,0 +1,143 @@
+//! Blobs in a directory.
+//!
+//! ```text
+//! ROOT/ab/ab3f…  (0600, in directories of 0700)   one file for each object, named by its key
+//! ```
+//! A file is written once, by one body or one commit; when its name is given out, it and its
+//! directory have been synced. A file that no row names is what a crash or a lost race left.
+
+mod append;
+mod files;
+mod read;
+
+use std::{
+    fmt, fs,
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use portpass_protocol::{Digest, DigestAlgorithm};
+use tokio::task::spawn_blocking;
+
+use self::files::Files;
+use crate::store::{
+    Appended, BlobStore, BodyStream, CommitError, Committed, Content, Cursor, Inventory, Keys,
+    Listing, Location, StoreError, Upload, matching, room,
+};
+
+/// Keeps each object in a file of its own.
+#[derive(Clone)]
+pub struct FsStore {
+    files: Arc<Files>,
+}
+
+impl FsStore {
+    /// The store in the directory `root`, which is made if it is not there. Names of new files come
+    /// from `keys`.
+    ///
+    /// # Errors
+    /// When the directory cannot be made.
+    pub fn open(root: impl Into<PathBuf>, keys: Keys) -> Result<Self, StoreError> {
+        Ok(Self { files: Arc::new(Files::open(root.into(), keys)?) })
+    }
+
+    /// Runs what waits for the disk where waiting harms nobody.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Files) -> T + Send + 'static,
+    ) -> T {
+        let files = Arc::clone(&self.files);
+        done(spawn_blocking(move || work(&files)).await)
+    }
+}
+
+/// The result of a blocking task. They are never cancelled, so a failure is a panic: passed on.
+fn done<T>(joined: Result<T, tokio::task::JoinError>) -> T {
+    match joined {
+        Ok(result) => result,
+        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+    }
+}
+
+#[async_trait]
+impl Inventory for FsStore {
+    async fn list(&self, cursor: Option<Cursor>) -> Result<Listing, StoreError> {
+        self.blocking(move |files| files.list(cursor.as_ref())).await
+    }
+}
+
+#[async_trait]
+impl BlobStore for FsStore {
+    async fn begin(&self, algorithm: DigestAlgorithm) -> Result<Upload, StoreError> {
+        Ok(Upload::empty(algorithm))
+    }
+
+    async fn append(&self, upload: Upload, body: BodyStream) -> Result<Appended, StoreError> {
+        room(&upload)?;
+        append::append(&self.files, upload, body).await
+    }
+
+    async fn commit(&self, upload: &Upload, expected: &Digest) -> Result<Committed, CommitError> {
+        let (upload, expected) = (upload.clone(), *expected);
+        self.blocking(move |files| commit(files, upload, &expected)).await
+    }
+
+    async fn discard(&self, upload: Upload, keep: Option<&Upload>) -> Result<(), StoreError> {
+        let unwanted = upload.without(keep);
+        if unwanted.is_empty() {
+            return Ok(());
+        }
+        self.blocking(move |files| unwanted.iter().try_for_each(|location| files.remove(location)))
+            .await
+    }
+
+    async fn open(
+        &self,
+        blob: &Location,
+        range: Option<Range<u64>>,
+    ) -> Result<Content, StoreError> {
+        let blob = blob.clone();
+        self.blocking(move |files| read::open(files, &blob, range)).await
+    }
+
+    async fn delete(&self, blob: &Location) -> Result<(), StoreError> {
+        let blob = blob.clone();
+        self.blocking(move |files| files.remove(&blob)).await
+    }
+}
+
+/// Every segment was synced with its directory when it was appended, so one that is alone is the
+/// blob already.
+fn commit(files: &Files, upload: Upload, expected: &Digest) -> Result<Committed, CommitError> {
+    for segment in upload.segments() {
+        files.check_length(segment)?;
+    }
+    let computed = match upload.digest(expected.algorithm())? {
+        Some(digest) => digest,
+        None => files.hash(upload.segments(), expected.algorithm())?,
+    };
+    matching(computed, expected)?;
+    if let [only] = upload.segments() {
+        let rest = Upload::empty(upload.algorithm());
+        return Ok(Committed { location: only.location.clone(), rest });
+    }
+    let location = files.concatenate(upload.segments())?;
+    Ok(Committed { location, rest: upload })
+}
+
+impl fmt::Debug for FsStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FsStore({})", self.files.root().display())
+    }
+}
+
+/// Makes `path` and what leads to it, readable by us alone.
+fn make_directory(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+#[cfg(test)]
+mod tests;

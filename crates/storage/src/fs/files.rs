@@ -1,0 +1,252 @@
+//! Files by their keys. Everything here waits for the disk.
+
+use std::{
+    ffi::OsStr,
+    fs::{self, DirEntry, File, OpenOptions},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use portpass_protocol::{Digest, DigestAlgorithm, Hasher};
+
+use super::make_directory;
+use crate::store::{Cursor, Keys, Listing, Location, Object, Segment, StoreError};
+
+/// The directory, and the source of new names in it.
+pub(super) struct Files {
+    root: PathBuf,
+    keys: Keys,
+}
+
+/// A file that is being written, under the name that it will have.
+pub(super) struct Fresh {
+    pub(super) location: Location,
+    pub(super) file: File,
+}
+
+impl Files {
+    pub(super) fn open(root: PathBuf, keys: Keys) -> Result<Self, StoreError> {
+        make_directory(&root).map_err(failed_to("make its directory"))?;
+        Ok(Self { root, keys })
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// A new file under a name that nothing ever had.
+    pub(super) fn create(&self) -> Result<Fresh, StoreError> {
+        for _ in 0..ATTEMPTS {
+            let location = Location::from(format!("{:032x}", (self.keys)()));
+            let path = self.path(&location)?;
+            match self.create_at(&path) {
+                Ok(file) => return Ok(Fresh { location, file }),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(failed_to("make a file")(error)),
+            }
+        }
+        Err(StoreError::NoFreshName)
+    }
+
+    fn create_at(&self, path: &Path) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(0o600);
+        match options.open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                make_directory(directory_of(path))?;
+                sync_directory(&self.root)?;
+                options.open(path)
+            }
+            other => other,
+        }
+    }
+
+    /// Returns when the file and its name are on the disk.
+    pub(super) fn settle(&self, fresh: &Fresh) -> Result<(), StoreError> {
+        let path = self.path(&fresh.location)?;
+        let synced = fresh.file.sync_all().and_then(|()| sync_directory(directory_of(&path)));
+        synced.map_err(failed_to("sync a file"))
+    }
+
+    pub(super) fn read(&self, location: &Location) -> Result<File, StoreError> {
+        File::open(self.path(location)?).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => StoreError::Lost { location: location.clone() },
+            _ => failed_to("open a file")(error),
+        })
+    }
+
+    pub(super) fn remove(&self, location: &Location) -> Result<(), StoreError> {
+        match fs::remove_file(self.path(location)?) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(failed_to("remove a file")(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A segment that is shorter than its row says was lost in a crash.
+    pub(super) fn check_length(&self, segment: &Segment) -> Result<(), StoreError> {
+        let length = self.read(&segment.location)?.metadata().map_err(failed_to("read a file"))?;
+        if length.len() == segment.length {
+            Ok(())
+        } else {
+            Err(StoreError::Lost { location: segment.location.clone() })
+        }
+    }
+
+    /// Reads it all again, for a digest that nobody asked for until now.
+    pub(super) fn hash(
+        &self,
+        segments: &[Segment],
+        algorithm: DigestAlgorithm,
+    ) -> Result<Digest, StoreError> {
+        let mut hasher = Hasher::new(algorithm);
+        let mut buffer = vec![0; READ_AGAIN];
+        for segment in segments {
+            let mut file = self.read(&segment.location)?;
+            loop {
+                match file.read(&mut buffer) {
+                    Ok(0) => break,
+                    Ok(read) => hasher.update(&buffer[..read]),
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(failed_to("read a file")(error)),
+                }
+            }
+        }
+        Ok(hasher.finish())
+    }
+
+    /// One new file with the bytes of all segments, in order.
+    pub(super) fn concatenate(&self, segments: &[Segment]) -> Result<Location, StoreError> {
+        let fresh = self.create()?;
+        match self.copy_into(&fresh, segments) {
+            Ok(()) => Ok(fresh.location),
+            Err(error) => {
+                self.give_up(&fresh);
+                Err(error)
+            }
+        }
+    }
+
+    fn copy_into(&self, fresh: &Fresh, segments: &[Segment]) -> Result<(), StoreError> {
+        for segment in segments {
+            let mut from = self.read(&segment.location)?;
+            let copied = io::copy(&mut from, &mut &fresh.file).map_err(failed_to("copy a file"))?;
+            if copied != segment.length {
+                return Err(StoreError::Lost { location: segment.location.clone() });
+            }
+        }
+        (&fresh.file).flush().map_err(failed_to("write a file"))?;
+        self.settle(fresh)
+    }
+
+    /// Removes a file that came to nothing. If that fails too, the next sweep finds it.
+    pub(super) fn give_up(&self, fresh: &Fresh) {
+        if let Err(error) = self.remove(&fresh.location) {
+            tracing::warn!(object = %fresh.location, %error, "an unfinished object stays until the next sweep");
+        }
+    }
+
+    /// The files of the next directory that has some.
+    pub(super) fn list(&self, cursor: Option<&Cursor>) -> Result<Listing, StoreError> {
+        let mut directories = Vec::new();
+        for entry in entries(&self.root)? {
+            let name = entry.file_name();
+            if let Some(name) = name.to_str().filter(|name| is_hex(name, DIRECTORY_DIGITS)) {
+                directories.push(name.to_owned());
+            }
+        }
+        directories.sort_unstable();
+        let done = |name: &String| cursor.is_some_and(|Cursor(last)| name <= last);
+        let mut left = directories.into_iter().skip_while(done);
+        let Some(name) = left.next() else {
+            return Ok(Listing { objects: Vec::new(), next: None });
+        };
+        let objects = objects_in(&self.root.join(&name))?;
+        Ok(Listing { objects, next: left.next().map(|_| Cursor(name)) })
+    }
+
+    /// Only names that [`Files::create`] could have given lead to a path.
+    fn path(&self, location: &Location) -> Result<PathBuf, StoreError> {
+        let name = location.as_str();
+        if is_hex(name, NAME_DIGITS) {
+            Ok(self.root.join(&name[..DIRECTORY_DIGITS]).join(name))
+        } else {
+            Err(StoreError::ForeignLocation { location: location.clone() })
+        }
+    }
+}
+
+/// What to make of an error that came while trying to do something.
+pub(super) fn failed_to(doing: &'static str) -> impl Fn(io::Error) -> StoreError {
+    move |source| match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full { source },
+        _ => StoreError::Io { doing, source },
+    }
+}
+
+fn objects_in(directory: &Path) -> Result<Vec<Object>, StoreError> {
+    let mut objects = Vec::new();
+    for entry in entries(directory)? {
+        if let Some(location) = location_of(&entry.file_name()) {
+            objects.extend(object(&entry, location)?);
+        }
+    }
+    Ok(objects)
+}
+
+/// One that was removed since its directory was read is none.
+fn object(entry: &DirEntry, location: Location) -> Result<Option<Object>, StoreError> {
+    let metadata = match entry.metadata() {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed_to("list its files")(error)),
+    };
+    let written = metadata.modified().map_err(failed_to("list its files"))?;
+    let object = Object { location, length: metadata.len(), written };
+    Ok(metadata.is_file().then_some(object))
+}
+
+fn location_of(name: &OsStr) -> Option<Location> {
+    let name = name.to_str().filter(|name| is_hex(name, NAME_DIGITS))?;
+    Some(Location::from(name.to_owned()))
+}
+
+fn entries(directory: &Path) -> Result<Vec<DirEntry>, StoreError> {
+    fs::read_dir(directory).and_then(Iterator::collect).map_err(failed_to("list its files"))
+}
+
+fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// Every path of ours has two components below the root.
+fn directory_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(path)
+}
+
+fn is_hex(text: &str, digits: usize) -> bool {
+    text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+const NAME_DIGITS: usize = 32;
+const DIRECTORY_DIGITS: usize = 2;
+/// How often a name may be taken already: 128 random bits are not taken once.
+const ATTEMPTS: usize = 4;
+const READ_AGAIN: usize = 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_and_a_used_up_quota_are_told_from_other_failures() {
+        for kind in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded] {
+            assert!(matches!(failed_to("write a file")(kind.into()), StoreError::Full { .. }));
+        }
+        let denied = failed_to("write a file")(io::ErrorKind::PermissionDenied.into());
+        assert!(matches!(denied, StoreError::Io { doing: "write a file", .. }));
+        assert_eq!(denied.to_string(), "blob storage failed to write a file");
+    }
+}
