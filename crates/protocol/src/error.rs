@@ -246,8 +246,8 @@ mod tests {
             .unwrap()
             .into_iter()
             .collect();
-        assert_snapshot!(ErrorBody::unauthorized(&needed).to_json(), @"");
-        assert_snapshot!(ErrorBody::unauthorized(&[]).to_json(), @"");
+        assert_snapshot!(ErrorBody::unauthorized(&needed).to_json(), @r#"{"errors":[{"code":"UNAUTHORIZED","message":"authentication required","detail":[{"Type":"repository","Class":"","Name":"foo","Action":"pull"},{"Type":"repository","Class":"","Name":"foo","Action":"push"},{"Type":"repository","Class":"","Name":"bar","Action":"pull"}]}]}"#);
+        assert_snapshot!(ErrorBody::unauthorized(&[]).to_json(), @r#"{"errors":[{"code":"UNAUTHORIZED","message":"authentication required","detail":null}]}"#);
     }
 
     /// OC26
@@ -262,6 +262,6 @@ mod tests {
         ]
         .into_iter()
         .collect();
-        assert_snapshot!(body.to_json(), @"");
+        assert_snapshot!(body.to_json(), @r#"{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN","message":"blob unknown to registry","detail":"sha256:00"},{"code":"NAME_UNKNOWN","message":"repository name not known to registry","detail":{"name":"a/b"}},{"code":"TOOMANYREQUESTS","message":"wait 3 s"}]}"#);
     }
 }

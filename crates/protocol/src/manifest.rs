@@ -204,7 +204,7 @@ pub enum ManifestError {
     },
     /// Docker's first schema, which nobody should make any more.
     #[error(
-        "docker manifests of schema 1 are not supported; push it again with a docker of this decade"
+        "docker manifests of schema 1 are not supported; push the image again as schema 2 or OCI"
     )]
     Schema1,
     /// A schema version that is neither 1 nor 2.
