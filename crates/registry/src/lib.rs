@@ -1,1 +1,40 @@
-//! placeholder
+//! The registry: the OCI distribution specification over a database and a blob store, and the
+//! controllers that decide who may do what.
+//!
+//! ```text
+//! request ─> Route::parse ─────────────────────────────────────> 400, 404, 405
+//!               │ Route::access: what it needs
+//!            Presented::from_headers
+//!               │
+//!            access::authorize ── AccessController::authorize ─> Grant | Denial
+//!               │                   grant ⊇ needs?
+//!               │                 └ no: AccessController::challenge ──> 401, 503
+//!            Authorized ── one handler per Route ──> Response | Error
+//!                                                      └ respond: the one table ──> 4xx, 5xx
+//! ```
+//!
+//! [`Registry::handle`] is that picture in code. Every answer that refuses carries a
+//! [`Handled`](portpass_protocol::Handled) with the whole reason in its extensions; the client is
+//! told less.
+//!
+//! ```
+//! use portpass_registry::Route;
+//!
+//! let route = Route::parse(&http::Method::PUT, &"/v2/team/app/manifests/v1".parse()?)?;
+//! assert_eq!(route.access()[0].to_string(), "repository:team/app:pull,push");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod access;
+pub mod controller;
+mod error;
+mod handler;
+mod log;
+mod respond;
+pub mod route;
+mod service;
+
+pub use access::{Grant, Presented};
+pub use controller::{AccessController, Guard};
+pub use route::{Route, RouteError};
+pub use service::{Deletes, Registry, RegistryParts};

@@ -1,0 +1,41 @@
+//! The controller for trying out clients: it believes everybody who says anything (SI1).
+
+use async_trait::async_trait;
+use portpass_protocol::{
+    Access, Challenge, Origin,
+    challenge::{Bearer, Quotable},
+};
+
+use super::{Absence, AccessController, Denial};
+use crate::access::{Grant, Presented};
+
+/// Grants everything for any `Authorization` header at all, unread. Never for a registry that
+/// matters.
+#[derive(Debug, Clone)]
+pub struct SillyController {
+    realm: Quotable,
+    service: Quotable,
+}
+
+impl SillyController {
+    /// Challenges with this realm and service.
+    pub fn new(realm: Quotable, service: Quotable) -> Self {
+        Self { realm, service }
+    }
+}
+
+#[async_trait]
+impl AccessController for SillyController {
+    async fn authorize(&self, presented: Presented<'_>) -> Result<Grant, Denial> {
+        match presented {
+            Presented::Nothing => Err(Denial::Missing(Absence::Nothing)),
+            Presented::Basic { .. } | Presented::Bearer(_) | Presented::Other(_) => {
+                Ok(Grant::everything("silly"))
+            }
+        }
+    }
+
+    fn challenge(&self, _origin: &Origin, needed: &[Access], _denial: &Denial) -> Challenge {
+        Bearer::new(self.realm.clone(), self.service.clone()).scope_per_action(needed).into()
+    }
+}

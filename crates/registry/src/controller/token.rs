@@ -1,0 +1,76 @@
+//! Tokens that a token service issued (protocol §7).
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use portpass_protocol::{
+    Access, Challenge, Origin,
+    challenge::{Bearer, BearerError, Quotable},
+};
+use portpass_token::{Clock, Verifier};
+
+use super::{Absence, AccessController, Denial, Reason};
+use crate::access::{Grant, Presented};
+
+/// Grants what a token's `access` claim says.
+#[derive(Debug)]
+pub struct TokenController {
+    /// Knows the issuer, the service and whose signatures count.
+    pub verifier: Arc<Verifier>,
+    /// Where tokens are to be had.
+    pub realm: Realm,
+    /// What clients name as the service when they ask for one.
+    pub service: Quotable,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Where a challenge sends clients.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Realm {
+    /// To this URL.
+    Fixed(Quotable),
+    /// To this path at the address that the client used for us (CH13).
+    SameOrigin {
+        /// Begins with `/`.
+        path: Quotable,
+    },
+}
+
+impl Realm {
+    fn at(&self, origin: &Origin) -> Quotable {
+        match self {
+            Self::Fixed(url) => url.clone(),
+            Self::SameOrigin { path } => Quotable::at(origin, path),
+        }
+    }
+}
+
+#[async_trait]
+impl AccessController for TokenController {
+    async fn authorize(&self, presented: Presented<'_>) -> Result<Grant, Denial> {
+        let token = match presented {
+            Presented::Bearer(token) => token,
+            Presented::Nothing => return Err(Denial::Missing(Absence::Nothing)),
+            Presented::Basic { .. } => return Err(Denial::Missing(Absence::BasicForBearer)),
+            Presented::Other(why) => return Err(Denial::Missing(Absence::Unusable(why))),
+        };
+        match self.verifier.verify(token, self.clock.now()) {
+            Ok(claims) => Ok(Grant::listed(&claims.subject, claims.access.clone())),
+            Err(invalid) => {
+                Err(Denial::InvalidToken(Reason { id: invalid.id(), text: invalid.to_string() }))
+            }
+        }
+    }
+
+    fn challenge(&self, origin: &Origin, needed: &[Access], denial: &Denial) -> Challenge {
+        let bearer = Bearer::new(self.realm.at(origin), self.service.clone()).scope(needed);
+        // CH6, R6: containerd drops a token only where it is told what was wrong with it.
+        match denial {
+            Denial::InsufficientScope { .. } => bearer.error(BearerError::InsufficientScope),
+            Denial::InvalidToken(_) => bearer.error(BearerError::InvalidToken),
+            Denial::Missing(_) | Denial::Unavailable { .. } | Denial::WrongPassword { .. } => bearer,
+        }
+        .into()
+    }
+}

@@ -1,0 +1,141 @@
+//! Why an authorized request was not served.
+
+use portpass_protocol::{Digest, Reference, RepositoryName, manifest::ManifestError};
+use portpass_state::{StateError, UploadId};
+
+/// What handlers answer with when they do not serve. Which status and code each one is, stands in
+/// [`respond`](crate::respond) and nowhere else.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    // Theirs.
+    /// The blob is not in this repository, whatever may be in others.
+    #[error("blob {digest} is not in repository {name}")]
+    BlobUnknown {
+        /// The repository.
+        name: RepositoryName,
+        /// The blob.
+        digest: Digest,
+    },
+    /// The client went away, or its connection did, before its body had arrived.
+    #[error("the request's body broke off: {reason}")]
+    BodyBroken {
+        /// As the connection put it.
+        reason: String,
+    },
+    /// A `Content-Range` that cannot be read, or does not fit the body's length.
+    #[error("content range of upload {id}: {reason}")]
+    ContentRange {
+        /// The session.
+        id: UploadId,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Deleting is switched off for the whole registry.
+    #[error("deleting is switched off in this registry")]
+    DeletesDisabled {
+        /// What remains, for the header `Allow`.
+        allow: &'static str,
+    },
+    /// The content is not what its digest says.
+    #[error("the content is {computed}, not {expected}")]
+    DigestMismatch {
+        /// What it is.
+        computed: Digest,
+        /// What it was said to be.
+        expected: Digest,
+    },
+    /// The body is not as long as was said.
+    #[error("the body has {received} bytes, and {announced} were announced")]
+    Length {
+        /// What the header said.
+        announced: u64,
+        /// What came.
+        received: u64,
+    },
+    /// A manifest refers to what is not in this repository.
+    #[error("the manifest refers to {}, which repository {name} does not have", list(digests))]
+    ManifestBlobUnknown {
+        /// The repository.
+        name: RepositoryName,
+        /// At least one, in the manifest's order.
+        digests: Vec<Digest>,
+    },
+    /// Not a manifest that can be kept.
+    #[error(transparent)]
+    ManifestInvalid(#[from] ManifestError),
+    /// A manifest came without `Content-Type`.
+    #[error("a manifest needs a `Content-Type`")]
+    ManifestUntyped,
+    /// More than a manifest may have.
+    #[error("a manifest has at most {} bytes", portpass_protocol::manifest::MAX_LENGTH)]
+    ManifestTooLong,
+    /// The manifest or tag is not in this repository.
+    #[error("manifest {reference} is not in repository {name}")]
+    ManifestUnknown {
+        /// The repository.
+        name: RepositoryName,
+        /// What was asked for.
+        reference: Reference,
+    },
+    /// There is no such repository.
+    #[error("there is no repository {name}")]
+    NameUnknown {
+        /// The repository.
+        name: RepositoryName,
+    },
+    /// A `Range` of a blob that holds none of its bytes.
+    #[error("the requested range has none of the blob's {length} bytes")]
+    RangeNotSatisfiable {
+        /// How many bytes the blob has.
+        length: u64,
+    },
+    /// Bytes that do not follow what has arrived, or somebody else is sending right now. The answer
+    /// tells how far the upload is (OC11).
+    #[error("upload {id} holds {length} bytes: {reason}")]
+    UploadOffset {
+        /// The repository.
+        name: RepositoryName,
+        /// The session.
+        id: UploadId,
+        /// How many bytes have arrived.
+        length: u64,
+        /// What is wrong.
+        reason: String,
+    },
+    /// There is no such session in this repository.
+    #[error("there is no upload {id} in repository {name}")]
+    UploadUnknown {
+        /// The repository.
+        name: RepositoryName,
+        /// The session.
+        id: UploadId,
+    },
+
+    // Ours.
+    /// The listener did not say how the client reached us.
+    #[error("the listener put no origin into the request's extensions")]
+    Origin,
+    /// The database does not answer, or says what it cannot say.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The bytes cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] portpass_storage::StoreError),
+    /// A task of ours came to a bad end.
+    #[error("a task that was {doing} came to a bad end")]
+    Task {
+        /// What it was doing.
+        doing: &'static str,
+    },
+}
+
+/// Digests for a sentence: the first three, and how many more.
+fn list(digests: &[Digest]) -> String {
+    const SHOWN: usize = 3;
+    let shown: Vec<String> = digests.iter().take(SHOWN).map(Digest::to_string).collect();
+    match digests.len().saturating_sub(SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}

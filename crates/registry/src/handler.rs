@@ -1,0 +1,80 @@
+//! One handler for each arm of [`Route`], called with what was authorized and nothing else.
+
+use axum::{body::Body, response::Response};
+use http::request::Parts;
+use portpass_storage::BodyStream;
+
+use crate::{
+    access::{Authorized, Grant},
+    error::Error,
+    route::{BlobOp, ManifestOp, Route, UploadOp},
+    service::Registry,
+};
+
+mod base;
+mod blob;
+mod catalog;
+mod list;
+pub(crate) mod location;
+mod manifest;
+mod referrers;
+pub(crate) mod reply;
+mod tags;
+mod upload;
+
+/// All that a handler may use: it owns every part, so that work which must not stop half way can
+/// be moved into a task of its own.
+#[derive(Debug)]
+pub(crate) struct Call {
+    /// The database, the store, the clock. Cheap to clone.
+    pub(crate) registry: Registry,
+    /// Who asks, and how far they reach.
+    pub(crate) grant: Grant,
+    /// Method, headers, extensions. The path and query are in the route.
+    pub(crate) head: Parts,
+    /// Not read yet.
+    pub(crate) body: Body,
+}
+
+impl Call {
+    /// The text of a header; `None` also where it is not visible ASCII.
+    pub(crate) fn header(&self, name: &http::HeaderName) -> Option<&str> {
+        self.head.headers.get(name)?.to_str().ok()
+    }
+}
+
+/// A request's body as the store wants it.
+pub(crate) fn stream(body: Body) -> BodyStream {
+    use futures_util::TryStreamExt as _;
+    Box::pin(body.into_data_stream().map_err(|error| error.into_inner()))
+}
+
+/// Serves what was authorized: one arm for each route, one handler for each arm.
+pub(crate) async fn serve(authorized: Authorized, registry: Registry, head: Parts, body: Body) -> Result<Response, Error> {
+    let (route, grant) = authorized.into_parts();
+    let call = Call { registry, grant, head, body };
+    match route {
+        Route::Base => Ok(base::answer()),
+        Route::Catalog { page } => catalog::list(&call, page).await,
+        Route::Tags { name, page } => tags::list(&call, name, page).await,
+        Route::Manifest { name, reference, op } => match op {
+            ManifestOp::Read => manifest::read(&call, name, reference).await,
+            ManifestOp::Write { also } => manifest::write(call, name, reference, also).await,
+            ManifestOp::Delete => manifest::delete(&call, name, reference).await,
+        },
+        Route::Blob { name, digest, op } => match op {
+            BlobOp::Read => blob::read(call, name, digest).await,
+            BlobOp::Delete => blob::delete(call, name, digest).await,
+        },
+        Route::StartUpload { name, start } => upload::start(call, name, start).await,
+        Route::Upload { name, id, op } => match op {
+            UploadOp::Status => upload::status(call, name, id).await,
+            UploadOp::Append => upload::append(call, name, id).await,
+            UploadOp::Finish(digest) => upload::finish(call, name, id, digest).await,
+            UploadOp::Cancel => upload::cancel(call, name, id).await,
+        },
+        Route::Referrers { name, digest, artifact_type, page } => {
+            referrers::list(&call, name, digest, artifact_type, page).await
+        }
+    }
+}

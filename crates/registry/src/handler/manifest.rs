@@ -1,0 +1,203 @@
+//! Manifests: bytes that are given back as they were pushed.
+
+use axum::{body::Body, response::Response};
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, Method, StatusCode,
+    header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION},
+};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use portpass_protocol::{
+    Digest, DigestAlgorithm, Reference, RepositoryName, Tag,
+    manifest::{Descriptor, Links, MAX_LENGTH, MediaType},
+};
+use portpass_state::{Deletion, ManifestHead, NewManifest, PutManifest};
+use serde_json::{Map, Value};
+
+use super::{Call, location, reply::{DOCKER_CONTENT_DIGEST, holds, not_modified, status, value}};
+use crate::{error::Error, service::Deletes};
+
+/// `GET` and `HEAD /v2/NAME/manifests/REFERENCE`: what was pushed, whatever the client says that it
+/// accepts (OC4, OC5). 304 where the client has it already.
+pub(crate) async fn read(
+    call: &Call,
+    name: RepositoryName,
+    reference: Reference,
+) -> Result<Response, Error> {
+    let db = call.registry.db();
+    let conditional = call.head.headers.contains_key(IF_NONE_MATCH);
+    if conditional || call.head.method == Method::HEAD {
+        let Some(head) = db.manifest_head(&name, &reference).await? else {
+            return Err(Error::ManifestUnknown { name, reference });
+        };
+        if holds(&call.head.headers, &head.digest) {
+            return not_modified(&head.digest);
+        }
+        if call.head.method == Method::HEAD {
+            return describe(&head, Body::empty());
+        }
+    }
+    match db.manifest(&name, &reference).await? {
+        None => Err(Error::ManifestUnknown { name, reference }),
+        Some(manifest) => {
+            let size = manifest.bytes.len() as u64;
+            let head = ManifestHead { digest: manifest.digest, media_type: manifest.media_type, size };
+            describe(&head, Body::from(manifest.bytes))
+        }
+    }
+}
+
+/// `PUT /v2/NAME/manifests/REFERENCE` (OC16 to OC20): one transaction, and before it nothing that
+/// another request could see.
+pub(crate) async fn write(
+    call: Call,
+    name: RepositoryName,
+    reference: Reference,
+    also: Vec<Tag>,
+) -> Result<Response, Error> {
+    let media_type = pushed_media_type(&call.head.headers)?;
+    let bytes = collect(&call.head.headers, call.body).await?;
+    let (expected, tags) = match reference {
+        Reference::Digest(digest) => (Some(digest), also),
+        Reference::Tag(tag) => (None, vec![tag]),
+    };
+    let pushed = Pushed::examine(bytes, media_type, expected).await?;
+    let put = NewManifest {
+        repository: &name,
+        digest: &pushed.digest,
+        media_type: media_type.as_str(),
+        bytes: &pushed.bytes,
+        blobs: &pushed.blobs,
+        children: &pushed.children,
+        subject: pushed.links.subject.as_ref().map(|subject| &subject.digest),
+        artifact_type: pushed.links.referrer_type(),
+        annotations: pushed.annotations.as_ref(),
+        tags: &tags,
+    };
+    match call.registry.db().put_manifest(&put, call.registry.now()).await? {
+        PutManifest::Stored => created(&name, &pushed, &tags),
+        PutManifest::Missing(missing) => {
+            let digests = missing.blobs.into_iter().chain(missing.children).collect();
+            Err(Error::ManifestBlobUnknown { name, digests })
+        }
+    }
+}
+
+/// `DELETE /v2/NAME/manifests/REFERENCE`: a digest with all its tags, or a tag alone (OC22).
+pub(crate) async fn delete(
+    call: &Call,
+    name: RepositoryName,
+    reference: Reference,
+) -> Result<Response, Error> {
+    if call.registry.deletes() == Deletes::Disabled {
+        return Err(Error::DeletesDisabled { allow: "GET, HEAD, PUT" });
+    }
+    let db = call.registry.db();
+    let deletion = match &reference {
+        Reference::Digest(digest) => db.delete_manifest(&name, digest).await?,
+        Reference::Tag(tag) => db.delete_tag(&name, tag).await?,
+    };
+    match deletion {
+        Deletion::Unknown => Err(Error::ManifestUnknown { name, reference }),
+        Deletion::Deleted { tags: _ } => Ok(status(StatusCode::ACCEPTED)),
+    }
+}
+
+/// The `Content-Type`, which a manifest must have (OC16).
+fn pushed_media_type(headers: &HeaderMap) -> Result<MediaType, Error> {
+    let header = headers.get(CONTENT_TYPE).ok_or(Error::ManifestUntyped)?;
+    let text = String::from_utf8_lossy(header.as_bytes());
+    Ok(MediaType::from_content_type(&text)?)
+}
+
+/// The body, of which never more than a manifest may have is held (OC16, CVE-2017-11468).
+async fn collect(headers: &HeaderMap, body: Body) -> Result<Bytes, Error> {
+    let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|length: u64| length > MAX_LENGTH as u64) {
+        return Err(Error::ManifestTooLong);
+    }
+    match Limited::new(body, MAX_LENGTH).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Error::ManifestTooLong),
+        Err(error) => Err(Error::BodyBroken { reason: error.to_string() }),
+    }
+}
+
+/// A manifest that came, with what was read in it.
+struct Pushed {
+    bytes: Bytes,
+    /// With the algorithm of the digest that it was pushed by (OC20).
+    digest: Digest,
+    links: Links,
+    blobs: Vec<Digest>,
+    children: Vec<Digest>,
+    annotations: Option<Map<String, Value>>,
+}
+
+impl Pushed {
+    /// Hashes and reads it; a large one takes milliseconds, and then on a thread for such work.
+    async fn examine(
+        bytes: Bytes,
+        media_type: MediaType,
+        expected: Option<Digest>,
+    ) -> Result<Self, Error> {
+        if bytes.len() < BLOCKING_LENGTH {
+            return Self::new(bytes, media_type, expected);
+        }
+        tokio::task::spawn_blocking(move || Self::new(bytes, media_type, expected))
+            .await
+            .unwrap_or(Err(Error::Task { doing: "reading a manifest" }))
+    }
+
+    fn new(bytes: Bytes, media_type: MediaType, expected: Option<Digest>) -> Result<Self, Error> {
+        let algorithm = expected.as_ref().map_or(DigestAlgorithm::Sha256, Digest::algorithm);
+        let digest = Digest::of(algorithm, &bytes);
+        if let Some(expected) = expected.filter(|expected| *expected != digest) {
+            return Err(Error::DigestMismatch { computed: digest, expected });
+        }
+        let links = Links::parse(&bytes, media_type)?;
+        // BuildKit keeps its cache as an index whose entries are layers and not manifests.
+        let (children, entries): (Vec<&Descriptor>, Vec<&Descriptor>) = links
+            .manifests
+            .iter()
+            .partition(|entry| MediaType::from_content_type(&entry.media_type).is_ok());
+        let children = children.into_iter().map(|child| child.digest).collect();
+        let blobs = links.blobs().chain(entries).map(|blob| blob.digest).collect();
+        let annotations = &links.annotations;
+        let annotations = annotations.iter().map(|(key, value)| (key.clone(), value.clone().into()));
+        let annotations = Some(annotations.collect::<Map<_, _>>()).filter(|map| !map.is_empty());
+        Ok(Self { digest, blobs, children, annotations, links, bytes })
+    }
+}
+
+/// 201, with the digest's own URL, whatever the manifest was pushed as (OC16, OC18, OC19).
+fn created(name: &RepositoryName, pushed: &Pushed, tags: &[Tag]) -> Result<Response, Error> {
+    let mut response = status(StatusCode::CREATED);
+    let headers = response.headers_mut();
+    headers.insert(LOCATION, value(location::manifest(name, &pushed.digest))?);
+    headers.insert(DOCKER_CONTENT_DIGEST, value(pushed.digest.to_string())?);
+    if let Some(subject) = &pushed.links.subject {
+        headers.insert(OCI_SUBJECT, value(subject.digest.to_string())?);
+    }
+    for tag in tags {
+        headers.append(OCI_TAG, value(tag.to_string())?);
+    }
+    Ok(response)
+}
+
+/// 200, with what is known of the manifest.
+fn describe(manifest: &ManifestHead, body: Body) -> Result<Response, Error> {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, value(manifest.media_type.clone())?);
+    headers.insert(CONTENT_LENGTH, manifest.size.into());
+    headers.insert(DOCKER_CONTENT_DIGEST, value(manifest.digest.to_string())?);
+    headers.insert(ETAG, value(format!("\"{}\"", manifest.digest))?);
+    Ok(response)
+}
+
+/// Manifests from this size on are hashed and read on a thread for such work.
+const BLOCKING_LENGTH: usize = 64 * 1024;
+
+const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");

@@ -1,0 +1,66 @@
+//! From bytes in the store to a blob of a repository.
+
+use portpass_protocol::{Digest, RepositoryName};
+use portpass_state::{BlobCommit, Committed as Row, UploadClaim};
+use portpass_storage::{Committed, Location, Upload as Progress};
+
+use crate::{error::Error, service::Registry};
+
+/// Whether the bytes became a blob of the repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// They did, or it held the same blob already.
+    Stored,
+    /// The session they came from was cancelled or taken over meanwhile.
+    SessionLost,
+}
+
+/// Writes the rows of a blob that lies in the store, and clears away what is no longer needed.
+///
+/// The rows come first: what is removed afterwards is named by none. If that fails, a sweep finds
+/// it, and the push has succeeded all the same.
+pub(super) async fn keep(
+    registry: &Registry,
+    name: &RepositoryName,
+    digest: &Digest,
+    upload: &Progress,
+    committed: Committed,
+    session: Option<UploadClaim>,
+) -> Result<Kept, Error> {
+    let Committed { location, rest } = committed;
+    let commit = BlobCommit {
+        repository: name,
+        digest,
+        location: location.as_str(),
+        size: upload.length(),
+        media_type: MEDIA_TYPE,
+        upload: session,
+    };
+    let (kept, cleared) = match registry.db().commit_blob(&commit, registry.now()).await? {
+        Row::Stored => (Kept::Stored, Ok(())),
+        Row::Superfluous => (Kept::Stored, remove(registry, &location).await),
+        // One of its own segments may be another request's by now; an object made of several is
+        // nobody's.
+        Row::SessionLost if upload.locations().any(|segment| *segment == location) => {
+            return Ok(Kept::SessionLost);
+        }
+        Row::SessionLost => (Kept::SessionLost, remove(registry, &location).await),
+    };
+    let cleared = match (kept, cleared) {
+        (Kept::Stored, Ok(())) => registry.store().discard(rest, None).await.map_err(Error::from),
+        (_, cleared) => cleared,
+    };
+    if let Err(error) = cleared {
+        tracing::warn!(repository = %name, %digest, %error, "objects stay until the next sweep");
+    }
+    Ok(kept)
+}
+
+/// Removes an object that no row names, and the note of it.
+async fn remove(registry: &Registry, location: &Location) -> Result<(), Error> {
+    registry.store().delete(location).await?;
+    Ok(registry.db().forget_garbage(location.as_str()).await?)
+}
+
+/// What every blob is served as, whatever manifests say of it: no browser runs it.
+const MEDIA_TYPE: &str = "application/octet-stream";

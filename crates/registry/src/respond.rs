@@ -1,0 +1,278 @@
+//! Answers: the one table from error to status, code and header, and what every answer has.
+
+use std::time::Duration;
+
+use axum::{body::Body, response::Response};
+use http::{
+    HeaderName, HeaderValue, Method, StatusCode,
+    header::{
+        ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE, RETRY_AFTER,
+        WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    },
+};
+use http_body::Body as _;
+use portpass_protocol::{
+    ErrorBody, ErrorCode, ErrorEntry, Handled, error::Detail, manifest::ManifestError, range,
+};
+use portpass_state::StateError;
+use portpass_storage::StoreError;
+use serde::Serialize;
+
+use crate::{
+    access::Denied, controller::Denial, error::Error, handler::location, route::RouteError,
+};
+
+#[cfg(test)]
+mod tests;
+
+/// What a refusal becomes: the one table of its kind. There is no arm for "the rest".
+struct Refusal {
+    status: StatusCode,
+    /// The first says what went wrong; empty only for `OPTIONS`, which refuses nothing.
+    errors: Vec<ErrorEntry>,
+    /// A stable word for the log.
+    id: &'static str,
+    headers: Vec<(HeaderName, String)>,
+}
+
+/// A path or query that is no route.
+pub(crate) fn route_error(error: &RouteError) -> Response {
+    let refused = match error {
+        RouteError::Digest(_) | RouteError::MissingDigest => {
+            Refusal::new(StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid, "digest-invalid")
+        }
+        RouteError::Encoding | RouteError::Name(_) => {
+            Refusal::new(StatusCode::BAD_REQUEST, ErrorCode::NameInvalid, "name-invalid")
+        }
+        RouteError::Last | RouteError::Number { .. } => {
+            Refusal::new(StatusCode::BAD_REQUEST, ErrorCode::PaginationNumberInvalid, "page-invalid")
+        }
+        RouteError::Method { method: _, allow } => {
+            Refusal::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, "method").with(ALLOW, *allow)
+        }
+        RouteError::Options { allow } => return options(allow),
+        RouteError::Tag(_) => Refusal::new(StatusCode::BAD_REQUEST, ErrorCode::TagInvalid, "tag-invalid"),
+        RouteError::TooManyTags { .. } => {
+            Refusal::new(StatusCode::URI_TOO_LONG, ErrorCode::TagInvalid, "too-many-tags")
+        }
+        RouteError::Unknown => Refusal::new(StatusCode::NOT_FOUND, ErrorCode::Unsupported, "path-unknown"),
+        RouteError::UploadId => {
+            Refusal::new(StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown, "upload-unknown")
+        }
+    };
+    refused.saying(error).answer(None, error.to_string())
+}
+
+/// A caller who is not known, or may not. Always 401, with the one challenge (CH8, R2); only where
+/// nobody could say is it 503, for then nothing is wrong with the caller.
+pub(crate) fn denied(denied: &Denied) -> Response {
+    let Denied { needed, subject, denial, challenge } = denied;
+    let id = denial.id();
+    let refused = match denial {
+        Denial::InsufficientScope { .. }
+        | Denial::InvalidToken(_)
+        | Denial::Missing(_)
+        | Denial::WrongPassword { .. } => Refusal {
+            status: StatusCode::UNAUTHORIZED,
+            errors: ErrorBody::unauthorized(needed).errors,
+            id,
+            headers: vec![(WWW_AUTHENTICATE, challenge.to_string())],
+        },
+        Denial::Unavailable { what: _, retry_after } => {
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, id).later(*retry_after)
+        }
+    };
+    refused.answer(subject.clone(), denial.to_string())
+}
+
+/// A request that was authorized and is not served.
+pub(crate) fn error(error: &Error, subject: &str) -> Response {
+    refusal(error).answer(Some(subject.to_owned()), error.to_string())
+}
+
+fn refusal(error: &Error) -> Refusal {
+    let because = |status, code, id| Refusal::new(status, code, id).saying(error);
+    match error {
+        Error::BlobUnknown { name: _, digest } => {
+            because(StatusCode::NOT_FOUND, ErrorCode::BlobUnknown, "blob-unknown").about(digest)
+        }
+        Error::BodyBroken { .. } => {
+            because(StatusCode::BAD_REQUEST, ErrorCode::SizeInvalid, "body-broken")
+        }
+        Error::ContentRange { .. } => {
+            because(StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::RangeInvalid, "content-range")
+        }
+        Error::DeletesDisabled { allow } => {
+            because(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, "deletes-disabled").with(ALLOW, *allow)
+        }
+        Error::DigestMismatch { computed: _, expected } => {
+            because(StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid, "digest-mismatch").about(expected)
+        }
+        Error::Length { .. } => because(StatusCode::BAD_REQUEST, ErrorCode::SizeInvalid, "length"),
+        Error::ManifestBlobUnknown { name: _, digests } => Refusal {
+            errors: digests.iter().map(missing).collect(),
+            ..because(StatusCode::BAD_REQUEST, ErrorCode::ManifestBlobUnknown, "manifest-blob-unknown")
+        },
+        Error::ManifestInvalid(ManifestError::TooLong { .. }) | Error::ManifestTooLong => {
+            because(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::ManifestInvalid, "manifest-too-long")
+        }
+        Error::ManifestInvalid(_) | Error::ManifestUntyped => {
+            because(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid, "manifest-invalid")
+        }
+        Error::ManifestUnknown { name: _, reference } => {
+            because(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown, "manifest-unknown").about(reference)
+        }
+        Error::NameUnknown { name } => {
+            let detail = Detail::Object(vec![("name", name.to_string())]);
+            because(StatusCode::NOT_FOUND, ErrorCode::NameUnknown, "name-unknown").detail(detail)
+        }
+        Error::RangeNotSatisfiable { length } => {
+            because(StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::RangeInvalid, "range")
+                .with(CONTENT_RANGE, range::unsatisfiable(*length))
+        }
+        Error::UploadOffset { name, id, length, reason: _ } => {
+            because(StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::RangeInvalid, "upload-offset")
+                .with(LOCATION, location::upload(name, *id))
+                .with(RANGE, range::progress(*length))
+        }
+        Error::UploadUnknown { .. } => {
+            because(StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown, "upload-unknown")
+        }
+        Error::State(error) => state(error),
+        Error::Store(error) => store(error),
+        Error::Origin | Error::Task { .. } => Refusal::ours("fault"),
+    }
+}
+
+/// The database. A row that makes no sense is our fault; that it does not answer is nobody's.
+fn state(error: &StateError) -> Refusal {
+    match error {
+        StateError::Unavailable(_) => Refusal::away("database-unavailable"),
+        StateError::Altered { .. }
+        | StateError::Foreign
+        | StateError::Inconsistent { .. }
+        | StateError::Newer { .. }
+        | StateError::Open { .. } => Refusal::ours("database-fault"),
+        // The enum may grow; what we do not know yet is our fault.
+        _ => Refusal::ours("database-fault"),
+    }
+}
+
+/// The store.
+fn store(error: &StoreError) -> Refusal {
+    match error {
+        StoreError::Full { .. } => Refusal::away("storage-full"),
+        StoreError::Io { .. } => Refusal::away("storage-unavailable"),
+        StoreError::TooManySegments { .. } => {
+            Refusal::new(StatusCode::BAD_REQUEST, ErrorCode::BlobUploadInvalid, "too-many-chunks")
+                .saying(error)
+        }
+        StoreError::DamagedHash
+        | StoreError::DamagedUpload { .. }
+        | StoreError::ForeignLocation { .. }
+        | StoreError::Lost { .. }
+        | StoreError::NoFreshName
+        | StoreError::OutOfRange { .. } => Refusal::ours("storage-fault"),
+        _ => Refusal::ours("storage-fault"),
+    }
+}
+
+fn missing(digest: &portpass_protocol::Digest) -> ErrorEntry {
+    ErrorEntry::new(ErrorCode::ManifestBlobUnknown).detail(Detail::Text(digest.to_string()))
+}
+
+impl Refusal {
+    fn new(status: StatusCode, code: ErrorCode, id: &'static str) -> Self {
+        Self { status, errors: vec![ErrorEntry::new(code)], id, headers: Vec::new() }
+    }
+
+    /// Our fault; the client is not told which, the log is.
+    fn ours(id: &'static str) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown, id)
+    }
+
+    /// Nobody's fault; the client may come back.
+    fn away(id: &'static str) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, id).later(RETRY_AFTER_FAULT)
+    }
+
+    fn later(self, after: Duration) -> Self {
+        self.with(RETRY_AFTER, after.as_secs().max(1).to_string())
+    }
+
+    fn with(mut self, name: HeaderName, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// Tells the client the whole sentence: it holds nothing but what the client sent.
+    fn saying(mut self, sentence: &impl ToString) -> Self {
+        self.errors = self.errors.into_iter().map(|entry| entry.message(sentence.to_string())).collect();
+        self
+    }
+
+    fn about(self, thing: &impl ToString) -> Self {
+        self.detail(Detail::Text(thing.to_string()))
+    }
+
+    fn detail(mut self, detail: Detail) -> Self {
+        self.errors = self.errors.into_iter().map(|entry| entry.detail(detail.clone())).collect();
+        self
+    }
+
+    fn answer(self, subject: Option<String>, text: String) -> Response {
+        let body: ErrorBody = self.errors.into_iter().collect();
+        let mut response = Response::new(Body::from(body.to_json()));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, JSON);
+        for (name, value) in self.headers {
+            // Challenges are printable ASCII, and the rest is ours.
+            if let Ok(value) = HeaderValue::try_from(value) {
+                headers.insert(name, value);
+            }
+        }
+        response.extensions_mut().insert(Handled::refused(subject, self.id, text));
+        response
+    }
+}
+
+/// What `OPTIONS` is answered with (OC29).
+fn options(allow: &'static str) -> Response {
+    let mut response = Response::new(Body::empty());
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    response
+}
+
+/// An answer of JSON, with the line end that distribution sends too.
+pub(crate) fn json(content_type: HeaderValue, value: &impl Serialize) -> Result<Response, Error> {
+    let mut body = serde_json::to_vec(value).map_err(|_| Error::Task { doing: "writing JSON" })?;
+    body.push(b'\n');
+    let mut response = Response::new(Body::from(body));
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    Ok(response)
+}
+
+/// What every answer has, and what the answer to a `HEAD` does not have (CH10, R13).
+pub(crate) fn finish(method: &Method, mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if method == Method::HEAD {
+        let length = response.body().size_hint().exact();
+        if let (Some(length), None) = (length, response.headers().get(CONTENT_LENGTH)) {
+            response.headers_mut().insert(CONTENT_LENGTH, length.into());
+        }
+        *response.body_mut() = Body::empty();
+    }
+    response
+}
+
+/// `application/json`
+pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// Old docker clients ask for it even on a 401 (CH10).
+const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
+
+/// When to come back after something of ours did not answer.
+const RETRY_AFTER_FAULT: Duration = Duration::from_secs(5);
