@@ -2,9 +2,14 @@
 
 use std::{collections::BTreeSet, time::SystemTime};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::{AccountId, AuditRecord, Db, StateError};
+use crate::{
+    AccountId, AccountKey, AuditRecord, Db, Revocation, StateError,
+    meta::Counter,
+    refresh::revoke_account,
+    sql::{Row, Write, sql},
+};
 
 /// An account of our own.
 #[derive(Debug, Clone)]
@@ -77,23 +82,47 @@ impl Db {
         account: &NewAccount,
         audit: &AuditRecord,
     ) -> Result<Addition, StateError> {
-        todo!("{account:?} {audit:?}")
+        let mut write = self.write().await?;
+        let statement =
+            sql("INSERT INTO account (id, name, password_hash, credential_version, created_at)
+             VALUES ($1, $2, $3, 1, $4) ON CONFLICT (name) DO NOTHING")
+            .bind(account.id)
+            .bind(account.name.as_str())
+            .bind(account.password_hash.as_ref().map(|hash| hash.expose_secret()))
+            .bind(audit.at);
+        if write.run(statement).await? == 0 {
+            return Ok(Addition::Exists);
+        }
+        insert_groups(account.id, &account.groups, &mut write).await?;
+        commit(write, audit).await?;
+        Ok(Addition::Added)
     }
 
     /// The account of this name.
     pub async fn account(&self, name: &str) -> Result<Option<Account>, StateError> {
-        todo!("{name}")
+        let statement = sql(
+            "SELECT a.id, a.name, a.password_hash, a.credential_version, a.disabled_at, a.created_at,
+                    g.name AS group_name
+             FROM account a LEFT JOIN account_group g ON g.account = a.id WHERE a.name = $1",
+        );
+        let rows = self.read().all(statement.bind(name)).await?;
+        Ok(read_accounts(&rows)?.into_iter().next())
     }
 
     /// All accounts, by name.
     pub async fn accounts(&self) -> Result<Vec<Account>, StateError> {
-        todo!()
+        let statement = sql(
+            "SELECT a.id, a.name, a.password_hash, a.credential_version, a.disabled_at, a.created_at,
+                    g.name AS group_name
+             FROM account a LEFT JOIN account_group g ON g.account = a.id ORDER BY a.name",
+        );
+        read_accounts(&self.read().all(statement).await?)
     }
 
     /// Counts the changes of all accounts, by any process. Cheap enough to be asked every second;
     /// while it stands still, whatever was read of accounts is still true.
     pub async fn accounts_version(&self) -> Result<u64, StateError> {
-        todo!()
+        Counter::Accounts.read(self.read()).await
     }
 
     /// Sets the password's hash, raises the credential version and revokes the account's refresh
@@ -104,7 +133,17 @@ impl Db {
         hash: &SecretString,
         audit: &AuditRecord,
     ) -> Result<Change, StateError> {
-        todo!("{name} {hash:?} {audit:?}")
+        let mut write = self.write().await?;
+        let statement = sql(
+            "UPDATE account SET password_hash = $2, credential_version = credential_version + 1
+             WHERE name = $1 RETURNING id",
+        );
+        let Some(row) = write.first(statement.bind(name).bind(hash.expose_secret())).await? else {
+            return Ok(Change::Unknown);
+        };
+        revoke_local(&row, Revocation::PasswordChanged, audit, &mut write).await?;
+        commit(write, audit).await?;
+        Ok(Change::Done)
     }
 
     /// Replaces a hash by another of the same password (a better scheme): no version is raised and
@@ -115,7 +154,16 @@ impl Db {
         version: u64,
         hash: &SecretString,
     ) -> Result<Change, StateError> {
-        todo!("{id} {version} {hash:?}")
+        let mut write = self.write().await?;
+        let statement =
+            sql("UPDATE account SET password_hash = $3 WHERE id = $1 AND credential_version = $2");
+        let statement = statement.bind(id).bind(version).bind(hash.expose_secret());
+        if write.run(statement).await? == 0 {
+            return Ok(Change::Unknown);
+        }
+        Counter::Accounts.raise(&mut write).await?;
+        write.commit().await?;
+        Ok(Change::Done)
     }
 
     /// Enables or disables an account; disabling revokes its refresh tokens in the same transaction.
@@ -125,7 +173,26 @@ impl Db {
         status: AccountStatus,
         audit: &AuditRecord,
     ) -> Result<Change, StateError> {
-        todo!("{name} {status:?} {audit:?}")
+        let mut write = self.write().await?;
+        let statement = match status {
+            AccountStatus::Enabled => {
+                sql("UPDATE account SET disabled_at = NULL WHERE name = $1 RETURNING id").bind(name)
+            }
+            AccountStatus::Disabled { since } => {
+                sql("UPDATE account SET disabled_at = COALESCE(disabled_at, $2)
+                 WHERE name = $1 RETURNING id")
+                .bind(name)
+                .bind(since)
+            }
+        };
+        let Some(row) = write.first(statement).await? else {
+            return Ok(Change::Unknown);
+        };
+        if let AccountStatus::Disabled { .. } = status {
+            revoke_local(&row, Revocation::AccountDisabled, audit, &mut write).await?;
+        }
+        commit(write, audit).await?;
+        Ok(Change::Done)
     }
 
     /// Replaces an account's groups.
@@ -135,7 +202,16 @@ impl Db {
         groups: &BTreeSet<String>,
         audit: &AuditRecord,
     ) -> Result<Change, StateError> {
-        todo!("{name} {groups:?} {audit:?}")
+        let mut write = self.write().await?;
+        let statement = sql("SELECT id FROM account WHERE name = $1");
+        let Some(row) = write.first(statement.bind(name)).await? else {
+            return Ok(Change::Unknown);
+        };
+        let id = read_id(&row)?;
+        write.run(sql("DELETE FROM account_group WHERE account = $1").bind(id)).await?;
+        insert_groups(id, groups, &mut write).await?;
+        commit(write, audit).await?;
+        Ok(Change::Done)
     }
 
     /// Removes an account and revokes its refresh tokens.
@@ -144,6 +220,77 @@ impl Db {
         name: &str,
         audit: &AuditRecord,
     ) -> Result<Change, StateError> {
-        todo!("{name} {audit:?}")
+        let mut write = self.write().await?;
+        let statement = sql("DELETE FROM account WHERE name = $1 RETURNING id");
+        let Some(row) = write.first(statement.bind(name)).await? else {
+            return Ok(Change::Unknown);
+        };
+        revoke_local(&row, Revocation::AccountRemoved, audit, &mut write).await?;
+        commit(write, audit).await?;
+        Ok(Change::Done)
     }
+}
+
+/// Ends a transaction that changed an account: the record goes with the change, and whoever watches
+/// the version learns of it.
+async fn commit(mut write: Write, audit: &AuditRecord) -> Result<(), StateError> {
+    Counter::Accounts.raise(&mut write).await?;
+    audit.append(&mut write).await?;
+    write.commit().await
+}
+
+async fn insert_groups(
+    id: AccountId,
+    groups: &BTreeSet<String>,
+    write: &mut Write,
+) -> Result<(), StateError> {
+    for group in groups {
+        let statement = sql("INSERT INTO account_group (account, name) VALUES ($1, $2)");
+        write.run(statement.bind(id).bind(group.as_str())).await?;
+    }
+    Ok(())
+}
+
+/// Revokes the refresh tokens of the local account whose row was changed.
+async fn revoke_local(
+    row: &Row,
+    why: Revocation,
+    audit: &AuditRecord,
+    write: &mut Write,
+) -> Result<(), StateError> {
+    revoke_account(&AccountKey::local(read_id(row)?), why, audit.at, write).await
+}
+
+/// Rows of one account follow each other, one for each group.
+fn read_accounts(rows: &[Row]) -> Result<Vec<Account>, StateError> {
+    let mut accounts: Vec<Account> = Vec::new();
+    for row in rows {
+        let id = read_id(row)?;
+        let group = row.optional_text("group_name")?;
+        match accounts.last_mut() {
+            Some(account) if account.id == id => account.groups.extend(group),
+            _ => accounts.push(read_account(row, id, group.into_iter().collect())?),
+        }
+    }
+    Ok(accounts)
+}
+
+fn read_account(row: &Row, id: AccountId, groups: BTreeSet<String>) -> Result<Account, StateError> {
+    let status = match row.optional_time("disabled_at")? {
+        None => AccountStatus::Enabled,
+        Some(since) => AccountStatus::Disabled { since },
+    };
+    Ok(Account {
+        id,
+        name: row.text("name")?,
+        password_hash: row.optional_text("password_hash")?.map(SecretString::from),
+        credential_version: row.count("credential_version")?,
+        groups,
+        status,
+        created_at: row.time("created_at")?,
+    })
+}
+
+fn read_id(row: &Row) -> Result<AccountId, StateError> {
+    AccountId::read("id", &row.bytes("id")?)
 }

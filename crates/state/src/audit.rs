@@ -2,7 +2,11 @@
 
 use std::time::SystemTime;
 
-use crate::{Db, StateError};
+use crate::{
+    Db, StateError,
+    page::capped,
+    sql::{Row, Write, sql},
+};
 
 /// One thing that happened, to be kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +39,14 @@ pub struct AuditEntry {
 impl Db {
     /// Adds records in one transaction, in their order.
     pub async fn append_audit(&self, records: &[AuditRecord]) -> Result<(), StateError> {
-        todo!("{records:?}")
+        if records.is_empty() {
+            return Ok(());
+        }
+        let mut write = self.write().await?;
+        for record in records {
+            record.append(&mut write).await?;
+        }
+        write.commit().await
     }
 
     /// The entries after a place in the trail, oldest first.
@@ -44,11 +55,49 @@ impl Db {
         sequence: i64,
         limit: usize,
     ) -> Result<Vec<AuditEntry>, StateError> {
-        todo!("{sequence} {limit}")
+        let statement = sql("SELECT * FROM audit WHERE sequence > $1 ORDER BY sequence LIMIT $2");
+        let rows = self.read().all(statement.bind(sequence).bind(capped(limit))).await?;
+        rows.iter().map(AuditEntry::read).collect()
     }
 
     /// The latest entries, newest first.
     pub async fn latest_audit(&self, limit: usize) -> Result<Vec<AuditEntry>, StateError> {
-        todo!("{limit}")
+        let statement = sql("SELECT * FROM audit ORDER BY sequence DESC LIMIT $1");
+        let rows = self.read().all(statement.bind(capped(limit))).await?;
+        rows.iter().map(AuditEntry::read).collect()
+    }
+}
+
+impl AuditRecord {
+    /// Adds the record to a transaction: it is kept if and only if what it speaks of is.
+    pub(crate) async fn append(&self, write: &mut Write) -> Result<(), StateError> {
+        let statement =
+            sql("INSERT INTO audit (at, action, actor, object, address, request, detail)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)");
+        let statement = statement
+            .bind(self.at)
+            .bind(self.action.as_str())
+            .bind(self.actor.as_deref())
+            .bind(self.object.as_deref())
+            .bind(self.address.as_deref())
+            .bind(self.request.as_deref())
+            .bind(self.detail.to_string());
+        write.run(statement).await?;
+        Ok(())
+    }
+}
+
+impl AuditEntry {
+    fn read(row: &Row) -> Result<Self, StateError> {
+        let record = AuditRecord {
+            at: row.time("at")?,
+            action: row.text("action")?,
+            actor: row.optional_text("actor")?,
+            object: row.optional_text("object")?,
+            address: row.optional_text("address")?,
+            request: row.optional_text("request")?,
+            detail: row.optional_json("detail")?.unwrap_or_default(),
+        };
+        Ok(Self { sequence: row.integer("sequence")?, record })
     }
 }

@@ -4,7 +4,12 @@ use std::time::SystemTime;
 
 use portpass_protocol::{Digest, RepositoryName};
 
-use crate::{Db, Deletion, StateError, UploadClaim};
+use crate::{
+    Change, Db, StateError, UploadClaim,
+    repository::RepositoryRow,
+    sql::{Row, Statement, Write, sql},
+    upload::end,
+};
 
 /// A blob as one repository holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,8 +48,9 @@ pub enum Committed {
     /// The blob was there already and is a member of the repository now. The new object is noted
     /// as garbage: delete it and call [`Db::forget_garbage`], or leave it to the collector.
     Superfluous,
-    /// The session was finished, cancelled or taken over by another request; nothing was changed
-    /// but that the object is noted as garbage, unless the blob lies there already.
+    /// The session was finished, cancelled or taken over by another request; nothing was changed.
+    /// Leave the object alone: it may be the very segment that the other request commits. If it is
+    /// not, a sweep of the store finds that no row names it.
     SessionLost,
 }
 
@@ -74,7 +80,16 @@ impl Db {
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<Option<Blob>, StateError> {
-        todo!("{repository} {digest}")
+        let Some(row) = self.read().first(membership(repository, digest)).await? else {
+            return Ok(None);
+        };
+        if row.optional_time("unlinked_at")?.is_some() {
+            // Somebody counts on it again, perhaps for a manifest that comes next: see `garbage`.
+            let statement = sql("UPDATE repository_blob SET unlinked_at = NULL WHERE digest = $2
+                 AND repository = (SELECT id FROM repository WHERE name = $1)");
+            self.writer().run(statement.bind(repository.as_str()).bind(digest)).await?;
+        }
+        Blob::read(&row).map(Some)
     }
 
     /// Makes an object a blob of a repository: blob row, membership and the end of the session in
@@ -84,7 +99,26 @@ impl Db {
         commit: &BlobCommit<'_>,
         now: SystemTime,
     ) -> Result<Committed, StateError> {
-        todo!("{commit:?} {now:?}")
+        let mut write = self.write().await?;
+        if let Some(claim) = commit.upload
+            && !end(claim, commit.repository, &mut write).await?
+        {
+            return Ok(Committed::SessionLost);
+        }
+        let repository = RepositoryRow::find_or_make(commit.repository, now, &mut write).await?;
+        let place = commit.insert(now, &mut write).await?;
+        let join = join(repository, commit.digest, commit.media_type, now);
+        write.run(join).await?;
+        let committed = if place == commit.location {
+            Committed::Stored
+        } else {
+            let statement = sql("INSERT INTO garbage (location, marked_at) VALUES ($1, $2)
+                 ON CONFLICT (location) DO NOTHING");
+            write.run(statement.bind(commit.location).bind(now)).await?;
+            Committed::Superfluous
+        };
+        write.commit().await?;
+        Ok(committed)
     }
 
     /// Lets `to` hold a blob that `from` holds at this moment.
@@ -95,7 +129,15 @@ impl Db {
         digest: &Digest,
         now: SystemTime,
     ) -> Result<Mounted, StateError> {
-        todo!("{from} {to} {digest} {now:?}")
+        let mut write = self.write().await?;
+        let Some(row) = write.first(membership(from, digest)).await? else {
+            return Ok(Mounted::NotAMember);
+        };
+        let blob = Blob::read(&row)?;
+        let target = RepositoryRow::find_or_make(to, now, &mut write).await?;
+        write.run(join(target, digest, &blob.media_type, now)).await?;
+        write.commit().await?;
+        Ok(Mounted::Mounted(blob))
     }
 
     /// A repository among the candidates that holds the blob.
@@ -104,7 +146,24 @@ impl Db {
         digest: &Digest,
         candidates: Candidates<'_>,
     ) -> Result<Option<RepositoryName>, StateError> {
-        todo!("{digest} {candidates:?}")
+        match candidates {
+            Candidates::All => {
+                let statement = sql(
+                    "SELECT r.name FROM repository_blob b JOIN repository r ON r.id = b.repository
+                     WHERE b.digest = $1 LIMIT 1",
+                );
+                let row = self.read().first(statement.bind(digest)).await?;
+                row.map(|row| row.parsed("name")).transpose()
+            }
+            Candidates::Among(names) => {
+                for name in names {
+                    if self.read().first(membership(name, digest)).await?.is_some() {
+                        return Ok(Some(name.clone()));
+                    }
+                }
+                Ok(None)
+            }
+        }
     }
 
     /// Ends a repository's hold on a blob. Manifests that point at it stay.
@@ -113,7 +172,74 @@ impl Db {
         repository: &RepositoryName,
         digest: &Digest,
         now: SystemTime,
-    ) -> Result<Deletion, StateError> {
-        todo!("{repository} {digest} {now:?}")
+    ) -> Result<Change, StateError> {
+        let mut write = self.write().await?;
+        let statement = sql("DELETE FROM repository_blob WHERE digest = $2
+             AND repository = (SELECT id FROM repository WHERE name = $1)");
+        if write.run(statement.bind(repository.as_str()).bind(digest)).await? == 0 {
+            return Ok(Change::Unknown);
+        }
+        // Its age as garbage begins here, if no other repository holds it.
+        let statement = sql("UPDATE blob SET touched_at = $2 WHERE digest = $1");
+        write.run(statement.bind(digest).bind(now)).await?;
+        write.commit().await?;
+        Ok(Change::Done)
+    }
+}
+
+impl BlobCommit<'_> {
+    /// Makes the blob's row, or raises the generation of the one that is there; says where the blob
+    /// lies.
+    async fn insert(&self, now: SystemTime, write: &mut Write) -> Result<String, StateError> {
+        let statement = sql("INSERT INTO blob (digest, location, size, generation, touched_at)
+             VALUES ($1, $2, $3, 1, $4)
+             ON CONFLICT (digest) DO UPDATE SET
+                 generation = blob.generation + 1, touched_at = excluded.touched_at
+             RETURNING location")
+        .bind(self.digest)
+        .bind(self.location)
+        .bind(self.size)
+        .bind(now);
+        match write.first(statement).await? {
+            Some(row) => row.text("location"),
+            None => Err(StateError::inconsistent("location", "a blob was made without a row")),
+        }
+    }
+}
+
+fn membership(repository: &RepositoryName, digest: &Digest) -> Statement {
+    sql("SELECT b.location, b.size, m.media_type, m.unlinked_at FROM repository r
+         JOIN repository_blob m ON m.repository = r.id AND m.digest = $2
+         JOIN blob b ON b.digest = m.digest WHERE r.name = $1")
+    .bind(repository.as_str())
+    .bind(digest)
+}
+
+/// Makes a repository hold a blob, or hold it as fresh as if it did not yet.
+fn join(
+    repository: RepositoryRow,
+    digest: &Digest,
+    media_type: &str,
+    now: SystemTime,
+) -> Statement {
+    sql(
+        "INSERT INTO repository_blob (repository, digest, media_type, touched_at)
+         VALUES ($1, $2, $3, $4)
+         ON CONFLICT (repository, digest) DO UPDATE SET
+             media_type = excluded.media_type, touched_at = excluded.touched_at, unlinked_at = NULL",
+    )
+    .bind(repository)
+    .bind(digest)
+    .bind(media_type)
+    .bind(now)
+}
+
+impl Blob {
+    fn read(row: &Row) -> Result<Self, StateError> {
+        Ok(Self {
+            location: row.text("location")?,
+            size: row.count("size")?,
+            media_type: row.text("media_type")?,
+        })
     }
 }

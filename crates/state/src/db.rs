@@ -1,32 +1,152 @@
 //! The database: one writer, a few readers.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
-use crate::StateError;
+use sqlx::{
+    ConnectOptions as _, Connection as _,
+    sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use crate::{
+    StateError,
+    migrate::migrate,
+    sql::{Connections, Write, sql},
+};
 
 /// The database. Cheap to clone; all clones share the connections.
 #[derive(Debug, Clone)]
-pub struct Db {}
+pub struct Db {
+    /// Many, none of which can write.
+    readers: Connections,
+    /// One: writers wait for each other here, where waiting is fair and cheap, and meet only other
+    /// processes at SQLite's lock.
+    writer: Connections,
+}
 
 impl Db {
     /// Opens the database file, makes it (mode 0600) if there is none, and brings its tables up to
     /// date. Several processes may have it open at once.
     pub async fn open(path: &Path) -> Result<Self, StateError> {
-        todo!("{path:?}")
+        create(path).await?;
+        prepare(path).await?;
+        let options = file_options(path);
+        let writer = pool(1).connect_lazy_with(options.clone());
+        let readers = pool(READERS).connect_lazy_with(options.pragma("query_only", "ON"));
+        Ok(Self { readers: Connections(readers), writer: Connections(writer) })
     }
 
     /// A database that is gone when the last clone is.
     pub async fn in_memory() -> Result<Self, StateError> {
-        todo!()
+        // It lives as long as its one connection, which therefore reads and writes.
+        let pool = pool(1).connect_with(options().in_memory(true)).await?;
+        migrate(&mut *pool.acquire().await?).await?;
+        Ok(Self { readers: Connections(pool.clone()), writer: Connections(pool) })
     }
 
     /// Answers if the database does.
     pub async fn ping(&self) -> Result<(), StateError> {
-        todo!()
+        self.readers.first(sql("SELECT COUNT(*) AS versions FROM schema_version")).await?;
+        Ok(())
     }
 
-    /// Writes out what is pending and closes all connections.
+    /// Writes out what is pending and closes all connections; every later call fails.
     pub async fn close(&self) {
-        todo!()
+        self.readers.0.close().await;
+        self.writer.0.close().await;
     }
+
+    /// Where statements run that change nothing.
+    pub(crate) fn read(&self) -> &Connections {
+        &self.readers
+    }
+
+    /// Where single statements run that change something, each durable on return.
+    pub(crate) fn writer(&self) -> &Connections {
+        &self.writer
+    }
+
+    /// Begins a transaction that writes; there is one at a time.
+    pub(crate) async fn write(&self) -> Result<Write, StateError> {
+        // IMMEDIATE: a transaction that reads first and writes later could fail in the middle.
+        Ok(Write(self.writer.0.begin_with("BEGIN IMMEDIATE").await?))
+    }
+}
+
+/// Readers at a time. Each is a thread with a page cache; SQLite answers in microseconds.
+const READERS: u32 = 4;
+
+/// How long a call waits for a connection of ours, and then for another process's transaction,
+/// before the database counts as unavailable.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+fn options() -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .foreign_keys(true)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(PATIENCE)
+        // More than there are statements: none is prepared twice.
+        .statement_cache_capacity(256)
+        .disable_statement_logging()
+}
+
+fn file_options(path: &Path) -> SqliteConnectOptions {
+    options().filename(path)
+}
+
+/// Connections that stay: reopening one costs more than keeping it, and the one of a database in
+/// memory is the database.
+fn pool(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(2 * PATIENCE)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+}
+
+/// Makes the file, for its owner alone, if there is none. SQLite gives its other files
+/// (`-wal`, `-shm`) the same mode.
+async fn create(path: &Path) -> Result<(), StateError> {
+    let mut options = tokio::fs::OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    options.mode(0o600);
+    match options.open(path).await {
+        Ok(_) => Ok(()),
+        Err(source) => Err(StateError::Open { path: path.to_owned(), source }),
+    }
+}
+
+/// Write-ahead log on, tables up to date.
+async fn prepare(path: &Path) -> Result<(), StateError> {
+    let unusable = |source| StateError::Unusable { path: path.to_owned(), source };
+    let mut connection = file_options(path).connect().await.map_err(unusable)?;
+    let outcome = match write_ahead(&mut connection).await {
+        Ok(()) => migrate(&mut connection).await,
+        Err(source) => Err(unusable(source)),
+    };
+    connection.close().await.map_err(unusable)?;
+    outcome
+}
+
+/// Switches the write-ahead log on, once in the file's life. The switch needs the file for itself
+/// and SQLite does not wait for that by itself, so two first starts at once meet here.
+async fn write_ahead(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    const PAUSE: Duration = Duration::from_millis(20);
+    let mut waited = Duration::ZERO;
+    loop {
+        match sqlx::query("PRAGMA journal_mode = WAL").execute(&mut *connection).await {
+            Err(sqlx::Error::Database(error)) if is_busy(&*error) && waited < PATIENCE => {
+                tokio::time::sleep(PAUSE).await;
+                waited += PAUSE;
+            }
+            outcome => return outcome.map(drop),
+        }
+    }
+}
+
+/// `SQLITE_BUSY` and its kin: the low byte of the extended code is 5.
+fn is_busy(error: &dyn sqlx::error::DatabaseError) -> bool {
+    let code = error.code().and_then(|code| code.parse::<u32>().ok());
+    code.is_some_and(|code| code & 0xff == 5)
 }

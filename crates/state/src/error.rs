@@ -17,6 +17,14 @@ pub enum StateError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The file is there, but SQLite cannot use it.
+    #[error("cannot use {} as a database: {source}", path.display())]
+    Unusable {
+        /// The database file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: sqlx::Error,
+    },
     /// The file is a database, but not one of ours.
     #[error("the database has tables but none of portpass's: it belongs to another program")]
     Foreign,
@@ -41,10 +49,10 @@ pub enum StateError {
         version: i64,
     },
     /// A row that is in none of its possible states.
-    #[error("inconsistent row in table {table}: {reason}")]
+    #[error("inconsistent row: {column}: {reason}")]
     Inconsistent {
-        /// The table.
-        table: &'static str,
+        /// The column, or the columns that contradict each other.
+        column: &'static str,
         /// What does not fit.
         reason: String,
     },
@@ -54,8 +62,8 @@ pub enum StateError {
 }
 
 impl StateError {
-    pub(crate) fn inconsistent(table: &'static str, reason: impl Into<String>) -> Self {
-        Self::Inconsistent { table, reason: reason.into() }
+    pub(crate) fn inconsistent(column: &'static str, reason: impl Into<String>) -> Self {
+        Self::Inconsistent { column, reason: reason.into() }
     }
 }
 

@@ -5,6 +5,13 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::{StateError, sql::Value};
+
+/// A text that is no identifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an identifier is 32 lower-case hex digits in groups of 8-4-4-4-12")]
+pub struct IdError;
+
 macro_rules! identifier {
     ($(#[$documentation:meta])* $name:ident) => {
         $(#[$documentation])*
@@ -18,12 +25,16 @@ macro_rules! identifier {
                 Self(uuid::Builder::from_random_bytes(bits).into_uuid())
             }
 
-            pub(crate) fn to_bytes(self) -> Vec<u8> {
-                self.0.as_bytes().to_vec()
+            /// From the column of a row.
+            pub(crate) fn read(column: &'static str, bytes: &[u8]) -> Result<Self, StateError> {
+                let uuid = Uuid::from_slice(bytes);
+                uuid.map(Self).map_err(|error| StateError::inconsistent(column, error.to_string()))
             }
+        }
 
-            pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-                Uuid::from_slice(bytes).ok().map(Self)
+        impl From<$name> for Value {
+            fn from(id: $name) -> Self {
+                id.0.as_bytes().as_slice().into()
             }
         }
 
@@ -34,12 +45,12 @@ macro_rules! identifier {
         }
 
         impl FromStr for $name {
-            type Err = uuid::Error;
+            type Err = IdError;
 
-            fn from_str(text: &str) -> Result<Self, uuid::Error> {
-                // Only the canonical form: an identifier has one spelling in a URL.
-                let uuid: Uuid = text.parse()?;
-                if uuid.hyphenated().to_string() == text { Ok(Self(uuid)) } else { Uuid::parse_str("").map(Self) }
+            /// Reads the form that `Display` writes, and no other: an identifier has one spelling.
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                let uuid: Uuid = text.parse().map_err(|_| IdError)?;
+                if uuid.hyphenated().to_string() == text { Ok(Self(uuid)) } else { Err(IdError) }
             }
         }
 

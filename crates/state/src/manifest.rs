@@ -1,10 +1,14 @@
 //! Manifests: the bytes as they were pushed, and what they point at.
 
-use std::time::SystemTime;
+use std::{collections::HashSet, time::SystemTime};
 
 use portpass_protocol::{Digest, Reference, RepositoryName, Tag};
 
-use crate::{Db, StateError};
+use crate::{
+    Db, StateError,
+    repository::RepositoryRow,
+    sql::{Row, Statement, Write, chunk, chunks, sql},
+};
 
 /// A manifest as it was pushed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +96,21 @@ impl Db {
         repository: &RepositoryName,
         reference: &Reference,
     ) -> Result<Option<Manifest>, StateError> {
-        todo!("{repository} {reference}")
+        let statement = match reference {
+            Reference::Tag(tag) => sql("SELECT m.digest, m.media_type, m.bytes FROM repository r
+                 JOIN tag t ON t.repository = r.id AND t.name = $2
+                 JOIN manifest m ON m.repository = r.id AND m.digest = t.manifest
+                 WHERE r.name = $1")
+            .bind(repository.as_str())
+            .bind(tag.as_str()),
+            Reference::Digest(digest) => {
+                sql("SELECT m.digest, m.media_type, m.bytes FROM repository r
+                 JOIN manifest m ON m.repository = r.id AND m.digest = $2 WHERE r.name = $1")
+                .bind(repository.as_str())
+                .bind(digest)
+            }
+        };
+        self.read().first(statement).await?.map(|row| Manifest::read(&row)).transpose()
     }
 
     /// As [`Db::manifest`], without reading the bytes.
@@ -101,7 +119,21 @@ impl Db {
         repository: &RepositoryName,
         reference: &Reference,
     ) -> Result<Option<ManifestHead>, StateError> {
-        todo!("{repository} {reference}")
+        let statement = match reference {
+            Reference::Tag(tag) => sql("SELECT m.digest, m.media_type, m.size FROM repository r
+                 JOIN tag t ON t.repository = r.id AND t.name = $2
+                 JOIN manifest m ON m.repository = r.id AND m.digest = t.manifest
+                 WHERE r.name = $1")
+            .bind(repository.as_str())
+            .bind(tag.as_str()),
+            Reference::Digest(digest) => {
+                sql("SELECT m.digest, m.media_type, m.size FROM repository r
+                 JOIN manifest m ON m.repository = r.id AND m.digest = $2 WHERE r.name = $1")
+                .bind(repository.as_str())
+                .bind(digest)
+            }
+        };
+        self.read().first(statement).await?.map(|row| ManifestHead::read(&row)).transpose()
     }
 
     /// Keeps a manifest, its links and its tags in one transaction, or says what is missing.
@@ -110,7 +142,20 @@ impl Db {
         manifest: &NewManifest<'_>,
         now: SystemTime,
     ) -> Result<PutManifest, StateError> {
-        todo!("{manifest:?} {now:?}")
+        let mut write = self.write().await?;
+        let repository = RepositoryRow::find_or_make(manifest.repository, now, &mut write).await?;
+        let missing = manifest.missing(repository, &mut write).await?;
+        if missing != Missing::default() {
+            // Dropping the transaction takes back a repository that it made.
+            return Ok(PutManifest::Missing(missing));
+        }
+        write.run(manifest.insert(repository, now)).await?;
+        manifest.link(repository, &mut write).await?;
+        for tag in manifest.tags {
+            write.run(set_tag(repository, tag, manifest.digest, now)).await?;
+        }
+        write.commit().await?;
+        Ok(PutManifest::Stored)
     }
 
     /// Removes a manifest and every tag that names it.
@@ -119,6 +164,144 @@ impl Db {
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<Deletion, StateError> {
-        todo!("{repository} {digest}")
+        let mut write = self.write().await?;
+        let Some(repository) = RepositoryRow::find(repository, &mut write).await? else {
+            return Ok(Deletion::Unknown);
+        };
+        let statement =
+            sql("DELETE FROM tag WHERE repository = $1 AND manifest = $2 RETURNING name");
+        let rows = write.all(statement.bind(repository).bind(digest)).await?;
+        let mut tags: Vec<Tag> =
+            rows.iter().map(|row| row.parsed("name")).collect::<Result<_, _>>()?;
+        let statement = sql("DELETE FROM manifest WHERE repository = $1 AND digest = $2");
+        if write.run(statement.bind(repository).bind(digest)).await? == 0 {
+            return Ok(Deletion::Unknown);
+        }
+        write.commit().await?;
+        tags.sort();
+        Ok(Deletion::Deleted { tags })
     }
 }
+
+impl NewManifest<'_> {
+    async fn missing(
+        &self,
+        repository: RepositoryRow,
+        write: &mut Write,
+    ) -> Result<Missing, StateError> {
+        let blobs = sql(concat!(
+            "SELECT digest FROM repository_blob WHERE digest IN (",
+            chunk!(),
+            ") AND repository = $33"
+        ));
+        let children = sql(concat!(
+            "SELECT digest FROM manifest WHERE digest IN (",
+            chunk!(),
+            ") AND repository = $33"
+        ));
+        Ok(Missing {
+            blobs: absent(self.blobs, &blobs, repository, write).await?,
+            children: absent(self.children, &children, repository, write).await?,
+        })
+    }
+
+    fn insert(&self, repository: RepositoryRow, now: SystemTime) -> Statement {
+        let annotations = self.annotations.map(|annotations| serde_json::json!(annotations));
+        // Pushed again, it has the same bytes; what the caller read in them may be more by now.
+        sql("INSERT INTO manifest (repository, digest, media_type, size, pushed_at, subject,
+                 artifact_type, annotations, bytes)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+             ON CONFLICT (repository, digest) DO UPDATE SET
+                 media_type = excluded.media_type, pushed_at = excluded.pushed_at,
+                 subject = excluded.subject, artifact_type = excluded.artifact_type,
+                 annotations = excluded.annotations")
+        .bind(repository)
+        .bind(self.digest)
+        .bind(self.media_type)
+        .bind(self.bytes.len())
+        .bind(now)
+        .bind(self.subject)
+        .bind(self.artifact_type)
+        .bind(annotations.map(|annotations| annotations.to_string()))
+        .bind(self.bytes)
+    }
+
+    /// Replaces the manifest's links. What it links to is no longer marked as unlinked.
+    async fn link(&self, repository: RepositoryRow, write: &mut Write) -> Result<(), StateError> {
+        let statement = sql("DELETE FROM manifest_link WHERE repository = $1 AND manifest = $2");
+        write.run(statement.bind(repository).bind(self.digest)).await?;
+        for (kind, targets) in [("blob", self.blobs), ("manifest", self.children)] {
+            for targets in chunks(targets) {
+                let statement = sql(INSERT_LINKS).bind_all(&targets);
+                write.run(statement.bind(repository).bind(self.digest).bind(kind)).await?;
+            }
+        }
+        let statement = sql("UPDATE repository_blob SET unlinked_at = NULL
+             WHERE repository = $1 AND unlinked_at IS NOT NULL AND digest IN
+                 (SELECT target FROM manifest_link
+                  WHERE repository = $1 AND manifest = $2 AND kind = 'blob')");
+        write.run(statement.bind(repository).bind(self.digest)).await?;
+        Ok(())
+    }
+}
+
+/// Those of `wanted` that a statement does not find, each once, in their order. The statement takes
+/// a chunk of digests and the repository.
+async fn absent(
+    wanted: &[Digest],
+    statement: &Statement,
+    repository: RepositoryRow,
+    write: &mut Write,
+) -> Result<Vec<Digest>, StateError> {
+    let mut seen = HashSet::with_capacity(wanted.len());
+    for digests in chunks(wanted) {
+        let statement = statement.again().bind_all(&digests).bind(repository);
+        for row in write.all(statement).await? {
+            seen.insert(row.digest("digest")?);
+        }
+    }
+    // What was not found is noted as seen when it is reported.
+    Ok(wanted.iter().filter(|digest| seen.insert(**digest)).copied().collect())
+}
+
+fn set_tag(repository: RepositoryRow, tag: &Tag, digest: &Digest, now: SystemTime) -> Statement {
+    sql("INSERT INTO tag (repository, name, manifest, tagged_at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (repository, name) DO UPDATE SET
+             manifest = excluded.manifest, tagged_at = excluded.tagged_at")
+    .bind(repository)
+    .bind(tag.as_str())
+    .bind(digest)
+    .bind(now)
+}
+
+impl Manifest {
+    fn read(row: &Row) -> Result<Self, StateError> {
+        Ok(Self {
+            digest: row.digest("digest")?,
+            media_type: row.text("media_type")?,
+            bytes: row.bytes("bytes")?,
+        })
+    }
+}
+
+impl ManifestHead {
+    fn read(row: &Row) -> Result<Self, StateError> {
+        Ok(Self {
+            digest: row.digest("digest")?,
+            media_type: row.text("media_type")?,
+            size: row.count("size")?,
+        })
+    }
+}
+
+/// One chunk of links of one kind.
+const INSERT_LINKS: &str = "INSERT INTO manifest_link (target, repository, manifest, kind) VALUES
+    ($1, $33, $34, $35), ($2, $33, $34, $35), ($3, $33, $34, $35), ($4, $33, $34, $35),
+    ($5, $33, $34, $35), ($6, $33, $34, $35), ($7, $33, $34, $35), ($8, $33, $34, $35),
+    ($9, $33, $34, $35), ($10, $33, $34, $35), ($11, $33, $34, $35), ($12, $33, $34, $35),
+    ($13, $33, $34, $35), ($14, $33, $34, $35), ($15, $33, $34, $35), ($16, $33, $34, $35),
+    ($17, $33, $34, $35), ($18, $33, $34, $35), ($19, $33, $34, $35), ($20, $33, $34, $35),
+    ($21, $33, $34, $35), ($22, $33, $34, $35), ($23, $33, $34, $35), ($24, $33, $34, $35),
+    ($25, $33, $34, $35), ($26, $33, $34, $35), ($27, $33, $34, $35), ($28, $33, $34, $35),
+    ($29, $33, $34, $35), ($30, $33, $34, $35), ($31, $33, $34, $35), ($32, $33, $34, $35)
+    ON CONFLICT (repository, manifest, kind, target) DO NOTHING";

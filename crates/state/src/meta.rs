@@ -1,21 +1,94 @@
-//! Facts about the installation, by name.
+//! Facts about the installation, by name; and the versions that other processes watch.
 
-use crate::{Db, StateError};
+use crate::{
+    Db, StateError,
+    sql::{Connections, Write, sql},
+};
 
 impl Db {
-    /// The value under a key, if one was set.
-    pub async fn meta(&self, key: &str) -> Result<Option<String>, StateError> {
-        todo!("{key}")
+    /// The value under a name, if one was set.
+    pub async fn meta(&self, name: &str) -> Result<Option<String>, StateError> {
+        let statement = sql("SELECT value FROM meta WHERE name = $1").bind(name);
+        self.read().first(statement).await?.map(|row| row.text("value")).transpose()
     }
 
     /// Sets a value, whatever was there.
-    pub async fn set_meta(&self, key: &str, value: &str) -> Result<(), StateError> {
-        todo!("{key} {value}")
+    pub async fn set_meta(&self, name: &str, value: &str) -> Result<(), StateError> {
+        let statement = sql("INSERT INTO meta (name, value) VALUES ($1, $2)
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value");
+        self.writer().run(statement.bind(name).bind(value)).await?;
+        Ok(())
     }
 
     /// Sets a value unless there is one, and says which counts now. Of several processes that
     /// start at once, all get the same answer.
-    pub async fn meta_or_set(&self, key: &str, value: &str) -> Result<String, StateError> {
-        todo!("{key} {value}")
+    pub async fn meta_or_set(&self, name: &str, value: &str) -> Result<String, StateError> {
+        if let Some(there) = self.meta(name).await? {
+            return Ok(there);
+        }
+        // The assignment of a value to itself makes RETURNING answer in either case.
+        let statement = sql("INSERT INTO meta (name, value) VALUES ($1, $2)
+             ON CONFLICT (name) DO UPDATE SET value = meta.value RETURNING value");
+        let rows = self.writer().all(statement.bind(name).bind(value)).await?;
+        rows.first().map_or_else(|| Err(missing()), |row| row.text("value"))
     }
+}
+
+/// The counters that the first migration made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Counter {
+    Accounts,
+    KeyRing,
+}
+
+impl Counter {
+    /// Reads it.
+    pub(crate) async fn read(self, connections: &Connections) -> Result<u64, StateError> {
+        let statement = sql("SELECT value FROM counter WHERE name = $1").bind(self.name());
+        connections.first(statement).await?.map_or_else(|| Err(missing()), |row| row.count("value"))
+    }
+
+    /// Raises it.
+    pub(crate) async fn raise(self, write: &mut Write) -> Result<(), StateError> {
+        let statement = sql("UPDATE counter SET value = value + 1 WHERE name = $1");
+        write.run(statement.bind(self.name())).await?;
+        Ok(())
+    }
+
+    /// Raises it if it stands at `from`; says where it stands then.
+    pub(crate) async fn raise_from(
+        self,
+        from: u64,
+        write: &mut Write,
+    ) -> Result<Raised, StateError> {
+        let statement = sql(
+            "UPDATE counter SET value = value + 1 WHERE name = $1 AND value = $2 RETURNING value",
+        );
+        if let Some(row) = write.first(statement.bind(self.name()).bind(from)).await? {
+            return Ok(Raised::Done(row.count("value")?));
+        }
+        let statement = sql("SELECT value FROM counter WHERE name = $1").bind(self.name());
+        match write.first(statement).await? {
+            Some(row) => Ok(Raised::Elsewhere(row.count("value")?)),
+            None => Err(missing()),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Accounts => "accounts",
+            Self::KeyRing => "key_ring",
+        }
+    }
+}
+
+/// Where a counter stands after [`Counter::raise_from`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Raised {
+    Done(u64),
+    Elsewhere(u64),
+}
+
+fn missing() -> StateError {
+    StateError::inconsistent("value", "a row that the first migration made is gone")
 }

@@ -4,7 +4,10 @@ use std::{fmt, time::SystemTime};
 
 use portpass_protocol::AccessSet;
 
-use crate::{AuditRecord, Change, Db, RefreshId, StateError};
+use crate::{
+    AccountId, AuditRecord, Change, Db, RefreshId, StateError,
+    sql::{Row, Statement, Value, Write, sql},
+};
 
 /// SHA-256 of a refresh token's secret: all that we keep of it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,6 +31,11 @@ pub struct AccountKey {
 impl AccountKey {
     /// The source of the accounts in this database.
     pub const LOCAL: &'static str = "local";
+
+    /// An account in this database.
+    pub fn local(id: AccountId) -> Self {
+        Self { source: Self::LOCAL.to_owned(), id: id.to_string() }
+    }
 }
 
 /// A refresh token to be kept.
@@ -141,7 +149,11 @@ impl Db {
         now: SystemTime,
         audit: &AuditRecord,
     ) -> Result<(), StateError> {
-        todo!("{token:?} {now:?} {audit:?}")
+        let mut write = self.write().await?;
+        write.run(insert(token, now)).await?;
+        write.run(crowd_out(token, now)).await?;
+        audit.append(&mut write).await?;
+        write.commit().await
     }
 
     /// The token of this secret, in its state at `now`.
@@ -150,7 +162,9 @@ impl Db {
         hash: &TokenHash,
         now: SystemTime,
     ) -> Result<Option<RefreshToken>, StateError> {
-        todo!("{hash:?} {now:?}")
+        let statement = sql("SELECT * FROM refresh_token WHERE hash = $1").bind(hash);
+        let row = self.read().first(statement).await?;
+        row.map(|row| RefreshToken::read(&row, now)).transpose()
     }
 
     /// Records a use together with its audit record, and moves the idle end.
@@ -161,7 +175,15 @@ impl Db {
         idle_until: SystemTime,
         audit: &AuditRecord,
     ) -> Result<Touch, StateError> {
-        todo!("{id} {now:?} {idle_until:?} {audit:?}")
+        let mut write = self.write().await?;
+        let statement = sql("UPDATE refresh_token SET used_at = $2, idle_until = $3
+             WHERE id = $1 AND revoked_at IS NULL AND expires_at > $2 AND idle_until > $2");
+        if write.run(statement.bind(id).bind(now).bind(idle_until)).await? == 0 {
+            return Ok(Touch::Void);
+        }
+        audit.append(&mut write).await?;
+        write.commit().await?;
+        Ok(Touch::Used)
     }
 
     /// The tokens of the accounts of this name, whatever their source, or of all; newest first.
@@ -170,41 +192,204 @@ impl Db {
         account_name: Option<&str>,
         now: SystemTime,
     ) -> Result<Vec<RefreshToken>, StateError> {
-        todo!("{account_name:?} {now:?}")
+        let statement = match account_name {
+            None => sql("SELECT * FROM refresh_token ORDER BY created_at DESC, id"),
+            Some(name) => sql(
+                "SELECT * FROM refresh_token WHERE account_name = $1 ORDER BY created_at DESC, id",
+            )
+            .bind(name),
+        };
+        let rows = self.read().all(statement).await?;
+        rows.iter().map(|row| RefreshToken::read(row, now)).collect()
     }
 
-    /// Revokes one token. `Unknown` if there is none or it was revoked before.
+    /// Revokes one token, as of the record's time. `Unknown` if there is none or it was revoked
+    /// before.
     pub async fn revoke_refresh_token(
         &self,
         id: RefreshId,
         why: Revocation,
         audit: &AuditRecord,
     ) -> Result<Change, StateError> {
-        todo!("{id} {why:?} {audit:?}")
+        let statement = sql("UPDATE refresh_token SET revoked_at = $2, revoked_why = $3
+             WHERE id = $1 AND revoked_at IS NULL");
+        match self.revoke(statement.bind(id), why, audit).await? {
+            0 => Ok(Change::Unknown),
+            _ => Ok(Change::Done),
+        }
     }
 
-    /// Revokes the token of this secret, for those who hold it.
+    /// Revokes the token of this secret, for those who hold it; otherwise as
+    /// [`Db::revoke_refresh_token`].
     pub async fn revoke_refresh_token_by_hash(
         &self,
         hash: &TokenHash,
         why: Revocation,
         audit: &AuditRecord,
     ) -> Result<Change, StateError> {
-        todo!("{hash:?} {why:?} {audit:?}")
+        let statement = sql("UPDATE refresh_token SET revoked_at = $2, revoked_why = $3
+             WHERE hash = $1 AND revoked_at IS NULL");
+        match self.revoke(statement.bind(hash), why, audit).await? {
+            0 => Ok(Change::Unknown),
+            _ => Ok(Change::Done),
+        }
     }
 
-    /// Revokes every live token of the accounts of this name, and says how many there were.
+    /// Revokes every token of the accounts of this name that was not revoked yet, as of the
+    /// record's time, and says how many there were.
     pub async fn revoke_refresh_tokens(
         &self,
         account_name: &str,
         why: Revocation,
         audit: &AuditRecord,
     ) -> Result<u64, StateError> {
-        todo!("{account_name} {why:?} {audit:?}")
+        let statement = sql("UPDATE refresh_token SET revoked_at = $2, revoked_why = $3
+             WHERE account_name = $1 AND revoked_at IS NULL");
+        self.revoke(statement.bind(account_name), why, audit).await
     }
 
     /// Forgets tokens that have been expired or revoked since before `before`; says how many.
     pub async fn forget_refresh_tokens(&self, before: SystemTime) -> Result<u64, StateError> {
-        todo!("{before:?}")
+        let statement = sql("DELETE FROM refresh_token
+             WHERE revoked_at < $1 OR expires_at < $1 OR idle_until < $1");
+        self.writer().run(statement.bind(before)).await
+    }
+
+    /// Runs a statement that lacks the time (`$2`) and the reason (`$3`) yet; the record is kept if
+    /// anything was revoked.
+    async fn revoke(
+        &self,
+        statement: Statement,
+        why: Revocation,
+        audit: &AuditRecord,
+    ) -> Result<u64, StateError> {
+        let mut write = self.write().await?;
+        let revoked = write.run(statement.bind(audit.at).bind(why.as_str())).await?;
+        if revoked > 0 {
+            audit.append(&mut write).await?;
+            write.commit().await?;
+        }
+        Ok(revoked)
+    }
+}
+
+/// Revokes the tokens of one account within the transaction that gives the reason.
+pub(crate) async fn revoke_account(
+    account: &AccountKey,
+    why: Revocation,
+    at: SystemTime,
+    write: &mut Write,
+) -> Result<(), StateError> {
+    let statement = sql("UPDATE refresh_token SET revoked_at = $3, revoked_why = $4
+         WHERE source = $1 AND account = $2 AND revoked_at IS NULL")
+    .bind(account.source.as_str())
+    .bind(account.id.as_str())
+    .bind(at)
+    .bind(why.as_str());
+    write.run(statement).await?;
+    Ok(())
+}
+
+fn insert(token: &NewRefreshToken, now: SystemTime) -> Statement {
+    // An access set without entries is a ceiling too: nothing at all.
+    let ceiling = token.ceiling.as_ref().map(|ceiling| serde_json::json!(ceiling).to_string());
+    sql("INSERT INTO refresh_token (id, hash, source, account, account_name, credential_version,
+             service, client, ceiling, created_at, used_at, idle_until, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $12)")
+    .bind(token.id)
+    .bind(&token.hash)
+    .bind(token.account.source.as_str())
+    .bind(token.account.id.as_str())
+    .bind(token.account_name.as_str())
+    .bind(token.credential_version.as_str())
+    .bind(token.service.as_str())
+    .bind(token.client.as_str())
+    .bind(ceiling)
+    .bind(now)
+    .bind(token.idle_until)
+    .bind(token.expires_at)
+}
+
+/// Revokes what is above the limit beside the new token, which is never among them.
+fn crowd_out(token: &NewRefreshToken, now: SystemTime) -> Statement {
+    sql("UPDATE refresh_token SET revoked_at = $5, revoked_why = $6 WHERE id IN
+             (SELECT id FROM refresh_token
+              WHERE source = $1 AND account = $2 AND client = $3 AND id <> $4
+                AND revoked_at IS NULL AND expires_at > $5 AND idle_until > $5
+              ORDER BY used_at DESC, created_at DESC, id LIMIT 1000000 OFFSET $7)")
+    .bind(token.account.source.as_str())
+    .bind(token.account.id.as_str())
+    .bind(token.client.as_str())
+    .bind(token.id)
+    .bind(now)
+    .bind(Revocation::Crowded.as_str())
+    .bind(Db::LIVE_REFRESH_TOKENS - 1)
+}
+
+impl RefreshToken {
+    fn read(row: &Row, now: SystemTime) -> Result<Self, StateError> {
+        Ok(Self {
+            id: RefreshId::read("id", &row.bytes("id")?)?,
+            account: AccountKey { source: row.text("source")?, id: row.text("account")? },
+            account_name: row.text("account_name")?,
+            credential_version: row.text("credential_version")?,
+            service: row.text("service")?,
+            client: row.text("client")?,
+            ceiling: row.optional_json("ceiling")?,
+            created_at: row.time("created_at")?,
+            used_at: row.time("used_at")?,
+            state: RefreshState::read(row, now)?,
+        })
+    }
+}
+
+impl RefreshState {
+    fn read(row: &Row, now: SystemTime) -> Result<Self, StateError> {
+        let until = row.time("expires_at")?.min(row.time("idle_until")?);
+        let why = row.optional_text("revoked_why")?;
+        match (row.optional_time("revoked_at")?, why.as_deref()) {
+            (None, None) if now < until => Ok(Self::Valid { until }),
+            (None, None) => Ok(Self::Expired { at: until }),
+            (Some(at), Some(why)) => Ok(Self::Revoked { at, why: Revocation::read(why)? }),
+            (Some(_), None) | (None, Some(_)) => {
+                Err(StateError::inconsistent("revoked_at, revoked_why", "one without the other"))
+            }
+        }
+    }
+}
+
+impl Revocation {
+    const ALL: [Self; 6] = [
+        Self::AccountDisabled,
+        Self::AccountRemoved,
+        Self::Crowded,
+        Self::LoggedOut,
+        Self::PasswordChanged,
+        Self::SessionRevoked,
+    ];
+
+    /// A stable kebab-case word, also in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AccountDisabled => "account-disabled",
+            Self::AccountRemoved => "account-removed",
+            Self::Crowded => "crowded",
+            Self::LoggedOut => "logged-out",
+            Self::PasswordChanged => "password-changed",
+            Self::SessionRevoked => "session-revoked",
+        }
+    }
+
+    fn read(text: &str) -> Result<Self, StateError> {
+        let found = Self::ALL.into_iter().find(|why| why.as_str() == text);
+        found.ok_or_else(|| {
+            StateError::inconsistent("revoked_why", format!("{text:?} is no reason"))
+        })
+    }
+}
+
+impl From<&TokenHash> for Value {
+    fn from(hash: &TokenHash) -> Self {
+        hash.0.as_slice().into()
     }
 }

@@ -2,7 +2,11 @@
 
 use portpass_protocol::{RepositoryName, Tag};
 
-use crate::{Db, Deletion, Page, StateError};
+use crate::{
+    Db, Deletion, Page, StateError,
+    page::{after, one_further},
+    sql::sql,
+};
 
 impl Db {
     /// The tags of a repository after `last` in ASCII order, at most `limit` and
@@ -14,7 +18,24 @@ impl Db {
         last: Option<&str>,
         limit: usize,
     ) -> Result<Option<Page<Tag>>, StateError> {
-        todo!("{repository} {last:?} {limit}")
+        // One row without a tag is a repository without one; no row is no repository.
+        let statement = sql("SELECT t.name AS tag FROM repository r
+             LEFT JOIN tag t ON t.repository = r.id AND t.name > $2
+             WHERE r.name = $1 ORDER BY t.name LIMIT $3")
+        .bind(repository.as_str())
+        .bind(after(last))
+        .bind(one_further(limit));
+        let rows = self.read().all(statement).await?;
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let mut tags = Vec::with_capacity(rows.len());
+        for row in &rows {
+            if row.optional_text("tag")?.is_some() {
+                tags.push(row.parsed("tag")?);
+            }
+        }
+        Ok(Some(Page::cut(tags, limit)))
     }
 
     /// Removes a tag and leaves its manifest.
@@ -23,6 +44,13 @@ impl Db {
         repository: &RepositoryName,
         tag: &Tag,
     ) -> Result<Deletion, StateError> {
-        todo!("{repository} {tag}")
+        let statement = sql("DELETE FROM tag WHERE name = $2
+             AND repository = (SELECT id FROM repository WHERE name = $1)")
+        .bind(repository.as_str())
+        .bind(tag.as_str());
+        Ok(match self.writer().run(statement).await? {
+            0 => Deletion::Unknown,
+            _ => Deletion::Deleted { tags: vec![tag.clone()] },
+        })
     }
 }

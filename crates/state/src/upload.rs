@@ -4,7 +4,11 @@ use std::time::SystemTime;
 
 use portpass_protocol::RepositoryName;
 
-use crate::{Db, LeaseOwner, StateError, UploadId};
+use crate::{
+    Db, LeaseOwner, StateError, UploadId,
+    page::capped,
+    sql::{Row, Statement, Write, sql},
+};
 
 /// A session to be opened.
 #[derive(Debug, Clone, Copy)]
@@ -95,7 +99,15 @@ impl Db {
         upload: &NewUpload<'_>,
         now: SystemTime,
     ) -> Result<(), StateError> {
-        todo!("{upload:?} {now:?}")
+        let statement =
+            sql("INSERT INTO upload (id, repository, progress, version, started_at, updated_at)
+             VALUES ($1, $2, $3, 1, $4, $4)")
+            .bind(upload.id)
+            .bind(upload.repository.as_str())
+            .bind(upload.progress)
+            .bind(now);
+        self.writer().run(statement).await?;
+        Ok(())
     }
 
     /// The session, if it belongs to the repository.
@@ -104,7 +116,8 @@ impl Db {
         repository: &RepositoryName,
         id: UploadId,
     ) -> Result<Option<Upload>, StateError> {
-        todo!("{repository} {id}")
+        let row = self.read().first(select(repository, id)).await?;
+        row.map(|row| Upload::read(&row)).transpose()
     }
 
     /// Takes the session for one request, before the first byte of its body is read: to append, or
@@ -117,16 +130,41 @@ impl Db {
         until: SystemTime,
         now: SystemTime,
     ) -> Result<Leased, StateError> {
-        todo!("{repository} {id} {owner} {until:?} {now:?}")
+        let mut write = self.write().await?;
+        let statement =
+            sql("UPDATE upload SET lease_owner = $3, lease_until = $4, version = version + 1,
+                 updated_at = $5
+             WHERE id = $1 AND repository = $2 AND (lease_until IS NULL OR lease_until <= $5)
+             RETURNING *")
+            .bind(id)
+            .bind(repository.as_str())
+            .bind(owner)
+            .bind(until)
+            .bind(now);
+        if let Some(row) = write.first(statement).await? {
+            let upload = Upload::read(&row)?;
+            let claim = UploadClaim { id, owner, version: upload.version };
+            write.commit().await?;
+            return Ok(Leased::Taken { upload, claim });
+        }
+        match write.first(select(repository, id)).await? {
+            Some(row) => Upload::read(&row).map(Leased::Busy),
+            None => Ok(Leased::Unknown),
+        }
     }
 
-    /// Makes a lease last longer while its request is still at work.
+    /// Makes a lease last longer while its request is still at work. The claim stays as it is.
     pub async fn renew_upload(
         &self,
         claim: UploadClaim,
         until: SystemTime,
     ) -> Result<Saved, StateError> {
-        todo!("{claim:?} {until:?}")
+        let statement = sql("UPDATE upload SET lease_until = $4
+             WHERE id = $1 AND lease_owner = $2 AND version = $3");
+        match self.writer().run(bind_claim(statement, claim).bind(until)).await? {
+            0 => Ok(Saved::Lost),
+            _ => Ok(Saved::Saved(claim)),
+        }
     }
 
     /// Saves progress and keeps the lease.
@@ -136,7 +174,10 @@ impl Db {
         progress: &[u8],
         now: SystemTime,
     ) -> Result<Saved, StateError> {
-        todo!("{claim:?} {progress:?} {now:?}")
+        let statement =
+            sql("UPDATE upload SET progress = $4, updated_at = $5, version = version + 1
+             WHERE id = $1 AND lease_owner = $2 AND version = $3");
+        self.save(bind_claim(statement, claim).bind(progress).bind(now), claim).await
     }
 
     /// Saves progress and gives the lease back.
@@ -146,7 +187,11 @@ impl Db {
         progress: &[u8],
         now: SystemTime,
     ) -> Result<Saved, StateError> {
-        todo!("{claim:?} {progress:?} {now:?}")
+        let statement =
+            sql("UPDATE upload SET progress = $4, updated_at = $5, version = version + 1,
+                 lease_owner = NULL, lease_until = NULL
+             WHERE id = $1 AND lease_owner = $2 AND version = $3");
+        self.save(bind_claim(statement, claim).bind(progress).bind(now), claim).await
     }
 
     /// Ends a session, even one that a request is writing to: that request finds it lost. Returns
@@ -156,7 +201,9 @@ impl Db {
         repository: &RepositoryName,
         id: UploadId,
     ) -> Result<Option<Upload>, StateError> {
-        todo!("{repository} {id}")
+        let statement = sql("DELETE FROM upload WHERE id = $1 AND repository = $2 RETURNING *");
+        let rows = self.writer().all(statement.bind(id).bind(repository.as_str())).await?;
+        rows.first().map(Upload::read).transpose()
     }
 
     /// Ends and returns sessions to which nothing has happened since before `before` and that no
@@ -167,7 +214,12 @@ impl Db {
         now: SystemTime,
         limit: usize,
     ) -> Result<Vec<Upload>, StateError> {
-        todo!("{before:?} {now:?} {limit}")
+        let statement = sql("DELETE FROM upload WHERE id IN
+                 (SELECT id FROM upload WHERE updated_at < $1
+                  AND (lease_until IS NULL OR lease_until <= $2) ORDER BY updated_at LIMIT $3)
+             RETURNING *");
+        let statement = statement.bind(before).bind(now).bind(capped(limit));
+        self.writer().all(statement).await?.iter().map(Upload::read).collect()
     }
 
     /// All sessions after one, by id: what a sweep of the store must leave alone.
@@ -176,6 +228,66 @@ impl Db {
         after: Option<UploadId>,
         limit: usize,
     ) -> Result<Vec<Upload>, StateError> {
-        todo!("{after:?} {limit}")
+        let statement = match after {
+            None => sql("SELECT * FROM upload ORDER BY id LIMIT $1"),
+            Some(id) => sql("SELECT * FROM upload WHERE id > $1 ORDER BY id LIMIT $2").bind(id),
+        };
+        let rows = self.read().all(statement.bind(capped(limit))).await?;
+        rows.iter().map(Upload::read).collect()
+    }
+
+    async fn save(&self, statement: Statement, claim: UploadClaim) -> Result<Saved, StateError> {
+        match self.writer().run(statement).await? {
+            0 => Ok(Saved::Lost),
+            _ => Ok(Saved::Saved(UploadClaim { version: claim.version + 1, ..claim })),
+        }
+    }
+}
+
+/// Ends a session within the transaction that commits its blob; whether the claim still held.
+pub(crate) async fn end(
+    claim: UploadClaim,
+    repository: &RepositoryName,
+    write: &mut Write,
+) -> Result<bool, StateError> {
+    let statement = sql("DELETE FROM upload
+         WHERE id = $1 AND lease_owner = $2 AND version = $3 AND repository = $4");
+    Ok(write.run(bind_claim(statement, claim).bind(repository.as_str())).await? > 0)
+}
+
+fn select(repository: &RepositoryName, id: UploadId) -> Statement {
+    let statement = sql("SELECT * FROM upload WHERE id = $1 AND repository = $2");
+    statement.bind(id).bind(repository.as_str())
+}
+
+fn bind_claim(statement: Statement, claim: UploadClaim) -> Statement {
+    statement.bind(claim.id).bind(claim.owner).bind(claim.version)
+}
+
+impl Upload {
+    fn read(row: &Row) -> Result<Self, StateError> {
+        Ok(Self {
+            id: UploadId::read("id", &row.bytes("id")?)?,
+            repository: row.parsed("repository")?,
+            progress: row.bytes("progress")?,
+            lease: Lease::read(row)?,
+            version: row.count("version")?,
+            started_at: row.time("started_at")?,
+            updated_at: row.time("updated_at")?,
+        })
+    }
+}
+
+impl Lease {
+    fn read(row: &Row) -> Result<Self, StateError> {
+        match (row.optional_bytes("lease_owner")?, row.optional_time("lease_until")?) {
+            (None, None) => Ok(Self::Free),
+            (Some(owner), Some(until)) => {
+                Ok(Self::Held { owner: LeaseOwner::read("lease_owner", &owner)?, until })
+            }
+            (Some(_), None) | (None, Some(_)) => {
+                Err(StateError::inconsistent("lease_owner, lease_until", "one without the other"))
+            }
+        }
     }
 }

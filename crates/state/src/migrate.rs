@@ -1,0 +1,104 @@
+//! The tables, brought up to date: every migration the database does not have yet, in order, all in
+//! one transaction. Migrations are only ever added to [`MIGRATIONS`], never changed.
+
+use portpass_protocol::Digest;
+use sqlx::{Row as _, SqliteConnection};
+
+use crate::StateError;
+
+/// One step from one version of the tables to the next.
+struct Migration {
+    version: i64,
+    text: &'static str,
+}
+
+const MIGRATIONS: &[Migration] =
+    &[Migration { version: 1, text: include_str!("sql/0001_initial.sql") }];
+
+/// Brings the tables up to date, or says why this program must not touch them.
+pub(crate) async fn migrate(connection: &mut SqliteConnection) -> Result<(), StateError> {
+    migrate_with(connection, MIGRATIONS).await
+}
+
+async fn migrate_with(
+    connection: &mut SqliteConnection,
+    migrations: &[Migration],
+) -> Result<(), StateError> {
+    // The common start reads only: it neither waits for a writer nor makes one wait.
+    if pending(connection, migrations).await?.is_empty() {
+        return Ok(());
+    }
+    // Two processes may come here at once: the second finds nothing left to do.
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
+    let outcome = apply(connection, migrations).await;
+    let end = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
+    sqlx::query(end).execute(&mut *connection).await?;
+    outcome
+}
+
+async fn apply(
+    connection: &mut SqliteConnection,
+    migrations: &[Migration],
+) -> Result<(), StateError> {
+    sqlx::query(
+        "CREATE TABLE IF NOT EXISTS schema_version
+             (version BIGINT NOT NULL PRIMARY KEY, checksum TEXT NOT NULL)",
+    )
+    .execute(&mut *connection)
+    .await?;
+    for migration in pending(connection, migrations).await? {
+        sqlx::raw_sql(migration.text).execute(&mut *connection).await?;
+        sqlx::query("INSERT INTO schema_version (version, checksum) VALUES ($1, $2)")
+            .bind(migration.version)
+            .bind(checksum(migration))
+            .execute(&mut *connection)
+            .await?;
+        tracing::info!(version = migration.version, "migrated the database");
+    }
+    Ok(())
+}
+
+/// The migrations that the database does not have, or why none may be applied.
+async fn pending<'m>(
+    connection: &mut SqliteConnection,
+    migrations: &'m [Migration],
+) -> Result<Vec<&'m Migration>, StateError> {
+    let applied = applied(connection).await?;
+    let known = migrations.iter().map(|migration| migration.version).max().unwrap_or(0);
+    if let Some((found, _)) = applied.iter().find(|(version, _)| *version > known) {
+        return Err(StateError::Newer { found: *found, known });
+    }
+    let mut pending = Vec::new();
+    for migration in migrations {
+        match applied.iter().find(|(version, _)| *version == migration.version) {
+            None => pending.push(migration),
+            Some((_, text)) if *text == checksum(migration) => {}
+            Some(_) => return Err(StateError::Altered { version: migration.version }),
+        }
+    }
+    Ok(pending)
+}
+
+/// Versions and checksums in the database, newest first.
+async fn applied(connection: &mut SqliteConnection) -> Result<Vec<(i64, String)>, StateError> {
+    let tables = sqlx::query("SELECT name FROM sqlite_master WHERE type = 'table'")
+        .fetch_all(&mut *connection)
+        .await?;
+    if tables.is_empty() {
+        return Ok(Vec::new());
+    }
+    let named = |row: &sqlx::sqlite::SqliteRow| {
+        row.try_get("name").is_ok_and(|name: &str| name == "schema_version")
+    };
+    if !tables.iter().any(named) {
+        return Err(StateError::Foreign);
+    }
+    let rows = sqlx::query("SELECT version, checksum FROM schema_version ORDER BY version DESC")
+        .fetch_all(&mut *connection)
+        .await?;
+    rows.iter().map(|row| Ok((row.try_get("version")?, row.try_get("checksum")?))).collect()
+}
+
+fn checksum(migration: &Migration) -> String {
+    Digest::sha256(migration.text.as_bytes()).to_string()
+}
