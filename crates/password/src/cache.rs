@@ -1,15 +1,235 @@
 //! Credentials that were proved a moment ago.
 
-use std::{num::NonZeroUsize, time::Duration};
+use std::{
+    fmt,
+    num::NonZeroUsize,
+    time::{Duration, SystemTime},
+};
 
-/// Remembers proved credentials, never refused ones. Skips only the hash: whether the account is
-/// still there and enabled is asked each time.
-#[derive(Debug)]
-pub struct CredentialCache {}
+use aws_lc_rs::hmac;
+use quick_cache::{DefaultHashBuilder, UnitWeighter, sync};
+use secrecy::ExposeSecret as _;
+
+use crate::{check::Claim, format::PasswordHash, pool::Matched};
+
+/// Remembers proved credentials, never refused ones, and of them only a keyed hash.
+///
+/// It skips the hashing alone. Everything that the answer depends on is in the key, the stored hash
+/// included, so a changed password is not found; whether the account is enabled is the source's to
+/// say, each time.
+pub struct CredentialCache {
+    key: hmac::Key,
+    lifetime: Duration,
+    proved: Proved,
+}
 
 impl CredentialCache {
-    /// `key` comes from the caller's source of randomness and never leaves the process.
-    pub fn new(_key: [u8; 32], _entries: NonZeroUsize, _lifetime: Duration) -> Self {
-        todo!()
+    /// Holds so many entries at most, each for `lifetime`. `key` comes from the caller's source of
+    /// randomness and never leaves the process.
+    pub fn new(key: [u8; 32], entries: NonZeroUsize, lifetime: Duration) -> Self {
+        Self {
+            key: hmac::Key::new(hmac::HMAC_SHA256, &key),
+            lifetime,
+            proved: Proved::new(entries.get()),
+        }
+    }
+
+    /// Forgets everything.
+    pub fn clear(&self) {
+        self.proved.clear();
+    }
+
+    /// How many are remembered, for metrics.
+    pub fn len(&self) -> usize {
+        self.proved.len()
+    }
+
+    /// Whether nothing is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Finds the claim proved, or waits until nobody else is checking the same one: of many equal
+    /// requests at once, as clients send them, one hashes.
+    pub(crate) async fn enter(
+        &self,
+        claim: &Claim<'_>,
+        stored: Option<&PasswordHash>,
+        now: SystemTime,
+    ) -> Found<'_> {
+        let key = self.fingerprint(claim, stored);
+        loop {
+            self.proved.remove_if(&key, |until| !self.valid(*until, now));
+            match self.proved.get_value_or_guard_async(&key).await {
+                Ok(until) if self.valid(until, now) => return Found::Proved,
+                Ok(_) => {}
+                Err(guard) => return Found::Turn(Turn { guard, lifetime: self.lifetime }),
+            }
+        }
+    }
+
+    /// An entry that lies further ahead than entries live was made before the clock was set back.
+    fn valid(&self, until: SystemTime, now: SystemTime) -> bool {
+        until.duration_since(now).is_ok_and(|left| !left.is_zero() && left <= self.lifetime)
+    }
+
+    fn fingerprint(&self, claim: &Claim<'_>, stored: Option<&PasswordHash>) -> Fingerprint {
+        let mut context = hmac::Context::with_key(&self.key);
+        let password = claim.password.expose_secret();
+        let stored = stored.map_or("", PasswordHash::expose);
+        for field in [claim.source, claim.name, password, stored] {
+            context.update(&(field.len() as u64).to_be_bytes());
+            context.update(field.as_bytes());
+        }
+        let mut fingerprint = [0; 32];
+        fingerprint.copy_from_slice(context.sign().as_ref());
+        fingerprint
+    }
+}
+
+impl fmt::Debug for CredentialCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CredentialCache").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// What the cache says of a claim.
+pub(crate) enum Found<'a> {
+    /// It was proved a moment ago.
+    Proved,
+    /// It is the caller's to check.
+    Turn(Turn<'a>),
+}
+
+/// The right to check a claim. Dropped without a proof, it goes to the next who waits.
+pub(crate) struct Turn<'a> {
+    guard: Guard<'a>,
+    lifetime: Duration,
+}
+
+impl Turn<'_> {
+    /// Lets everybody who waits for this claim in, and who comes within the lifetime.
+    pub(crate) fn prove(self, _proof: Matched, now: SystemTime) {
+        // An error means that somebody cleared the cache meanwhile: then this one is not kept.
+        let _ = self.guard.insert(now + self.lifetime);
+    }
+}
+
+type Fingerprint = [u8; 32];
+type Proved = sync::Cache<Fingerprint, SystemTime>;
+type Guard<'a> = sync::PlaceholderGuard<
+    'a,
+    Fingerprint,
+    SystemTime,
+    UnitWeighter,
+    DefaultHashBuilder,
+    sync::DefaultLifecycle<Fingerprint, SystemTime>,
+>;
+
+#[cfg(test)]
+mod tests {
+    use secrecy::SecretString;
+
+    use super::*;
+    use crate::format::Formats;
+
+    const LIFETIME: Duration = Duration::from_mins(5);
+
+    fn cache(entries: usize) -> CredentialCache {
+        CredentialCache::new([1; 32], NonZeroUsize::new(entries).unwrap(), LIFETIME)
+    }
+
+    fn stored(text: &str) -> PasswordHash {
+        PasswordHash::parse(text, Formats::Current).unwrap()
+    }
+
+    fn bilbo() -> PasswordHash {
+        stored("$2y$05$Ldt2JY77LMtMeeRB9fe.3etCZ520N8TBAb0FoajNAtK1zbeyCOrMu")
+    }
+
+    async fn knows(
+        cache: &CredentialCache,
+        claim: &Claim<'_>,
+        hash: &PasswordHash,
+        now: SystemTime,
+    ) -> bool {
+        matches!(cache.enter(claim, Some(hash), now).await, Found::Proved)
+    }
+
+    async fn prove(
+        cache: &CredentialCache,
+        claim: &Claim<'_>,
+        hash: &PasswordHash,
+        now: SystemTime,
+    ) {
+        let Found::Turn(turn) = cache.enter(claim, Some(hash), now).await else { panic!("known") };
+        turn.prove(Matched::for_test(), now);
+    }
+
+    fn noon() -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_hours(500_000)
+    }
+
+    #[tokio::test]
+    async fn a_proved_credential_is_known_until_its_time_is_over() {
+        let (cache, hash, password) = (cache(10), bilbo(), SecretString::from("opensesame"));
+        let claim = Claim { source: "local", name: "bilbo", password: &password };
+        assert!(!knows(&cache, &claim, &hash, noon()).await);
+        prove(&cache, &claim, &hash, noon()).await;
+        assert!(knows(&cache, &claim, &hash, noon()).await);
+        assert!(knows(&cache, &claim, &hash, noon() + LIFETIME - Duration::from_millis(1)).await);
+        assert!(!knows(&cache, &claim, &hash, noon() + LIFETIME).await);
+        assert!(cache.is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_entry_made_before_the_clock_was_set_back_does_not_count() {
+        let (cache, hash, password) = (cache(10), bilbo(), SecretString::from("opensesame"));
+        let claim = Claim { source: "local", name: "bilbo", password: &password };
+        prove(&cache, &claim, &hash, noon()).await;
+        assert!(!knows(&cache, &claim, &hash, noon() - Duration::from_hours(1)).await);
+    }
+
+    /// A cache key names everything the answer depends on, and where each field ends.
+    #[tokio::test]
+    async fn another_source_name_password_or_stored_hash_is_not_found() {
+        let (cache, hash, password) = (cache(10), bilbo(), SecretString::from("opensesame"));
+        let claim = Claim { source: "local", name: "bilbo", password: &password };
+        prove(&cache, &claim, &hash, noon()).await;
+
+        let changed = stored("$2y$05$Ldt2JY77LMtMeeRB9fe.3etCZ520N8TBAb0FoajNAtK1zbeyCOrMa");
+        assert!(!knows(&cache, &claim, &changed, noon()).await);
+        let (longer, empty) = (SecretString::from("opensesame "), SecretString::from(""));
+        for other in [
+            Claim { source: "htpasswd", ..claim },
+            Claim { name: "bilbob", ..claim },
+            Claim { name: "bilb", ..claim },
+            Claim { password: &longer, ..claim },
+            Claim { password: &empty, ..claim },
+            Claim { source: "localb", name: "ilbo", ..claim },
+            Claim { name: "bilboopensesame", password: &empty, ..claim },
+        ] {
+            assert!(!knows(&cache, &other, &hash, noon()).await, "{other:?}");
+        }
+        assert!(matches!(cache.enter(&claim, None, noon()).await, Found::Turn(_)));
+        assert!(knows(&cache, &claim, &hash, noon()).await);
+    }
+
+    #[tokio::test]
+    async fn it_holds_no_more_than_it_was_given() {
+        let (cache, hash, password) = (cache(64), bilbo(), SecretString::from("opensesame"));
+        for number in 0..1_000 {
+            let name = format!("user{number}");
+            let claim = Claim { source: "local", name: &name, password: &password };
+            prove(&cache, &claim, &hash, noon()).await;
+        }
+        assert!((1..=128).contains(&cache.len()), "{}", cache.len());
+        cache.clear();
+        assert!(cache.is_empty());
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        assert_eq!(format!("{:?}", cache(1)), "CredentialCache { len: 0, .. }");
     }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::SystemTime};
 use secrecy::SecretString;
 
 use crate::{
-    cache::CredentialCache,
+    cache::{CredentialCache, Found},
     format::PasswordHash,
     pool::{Busy, HashPool, Paid},
 };
@@ -26,39 +26,147 @@ pub struct Claim<'a> {
 #[must_use]
 pub enum Verdict {
     /// The password is right.
-    Accepted,
+    Accept,
     /// It is not, and the refusal has been paid for.
-    Rejected(Paid),
+    Reject(Paid),
 }
 
-/// Asks the cache first, then the pool. Cheap to clone.
+/// Asks the cache first, then the pool. Cheap to clone; one for the whole process.
 #[derive(Debug, Clone)]
-pub struct PasswordCheck {}
+pub struct PasswordCheck {
+    pool: HashPool,
+    cache: Arc<CredentialCache>,
+}
 
 impl PasswordCheck {
-    /// One for all sources of a process.
-    pub fn new(_pool: HashPool, _cache: Arc<CredentialCache>) -> Self {
-        todo!()
+    /// Over the process's pool and cache.
+    pub fn new(pool: HashPool, cache: Arc<CredentialCache>) -> Self {
+        Self { pool, cache }
     }
 
-    /// Whether the claim's password is the one that is stored.
+    /// Whether the claim's password is the one that is stored. The caller has made sure that the
+    /// account is enabled.
     pub async fn check(
         &self,
-        _claim: Claim<'_>,
-        _stored: &Arc<PasswordHash>,
-        _now: SystemTime,
+        claim: Claim<'_>,
+        stored: &Arc<PasswordHash>,
+        now: SystemTime,
     ) -> Result<Verdict, Busy> {
-        todo!()
+        let turn = match self.cache.enter(&claim, Some(stored), now).await {
+            Found::Proved => return Ok(Verdict::Accept),
+            Found::Turn(turn) => turn,
+        };
+        match self.pool.compare(claim.password.clone(), Arc::clone(stored)).await? {
+            Ok(matched) => {
+                turn.prove(matched, now);
+                Ok(Verdict::Accept)
+            }
+            Err(paid) => Ok(Verdict::Reject(paid)),
+        }
     }
 
-    /// Pays for a refusal that no stored hash was compared for: nobody of that name in any source,
-    /// an account that is disabled, a stored hash that is not accepted.
-    pub async fn refuse(&self, _claim: Claim<'_>) -> Result<Paid, Busy> {
-        todo!()
+    /// Pays for a refusal that no stored hash was compared for: a name that no source knows, an
+    /// account that is disabled, a stored hash of a form that does not count.
+    pub async fn refuse(&self, claim: Claim<'_>, now: SystemTime) -> Result<Paid, Busy> {
+        // Equal claims wait for each other here as they do in `check`, lest the time tell.
+        let _turn = self.cache.enter(&claim, None, now).await;
+        self.pool.refuse(claim.password.clone()).await
     }
 
-    /// The pool, for hashing new passwords.
+    /// The pool, for hashing new passwords and registering sources.
     pub fn pool(&self) -> &HashPool {
-        todo!()
+        &self.pool
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{num::NonZeroUsize, time::Duration};
+
+    use super::*;
+    use crate::{
+        cost::{Cost, Highest},
+        format::Formats,
+        pool::{
+            PoolSettings, SourceCosts,
+            tests::{hold, until},
+        },
+    };
+
+    fn check(queue: usize) -> (PasswordCheck, SourceCosts) {
+        let one = NonZeroUsize::MIN;
+        let pool = HashPool::new(PoolSettings { threads: one, queue });
+        let source = pool.source();
+        let cache =
+            CredentialCache::new([1; 32], NonZeroUsize::new(10).unwrap(), Duration::from_mins(5));
+        (PasswordCheck::new(pool, Arc::new(cache)), source)
+    }
+
+    fn stored() -> Arc<PasswordHash> {
+        let text = "$2y$05$Ldt2JY77LMtMeeRB9fe.3etCZ520N8TBAb0FoajNAtK1zbeyCOrMu";
+        Arc::new(PasswordHash::parse(text, Formats::Current).unwrap())
+    }
+
+    #[tokio::test]
+    async fn the_right_password_is_accepted_and_then_known_without_the_pool() {
+        let (check, _source) = check(0);
+        let password = "opensesame".into();
+        let claim = Claim { source: "local", name: "ann", password: &password };
+        let now = SystemTime::UNIX_EPOCH;
+        assert_eq!(check.check(claim, &stored(), now).await, Ok(Verdict::Accept));
+
+        let (held, running) = hold(&check.pool);
+        until(&check.pool, 1, 0).await;
+        assert_eq!(check.check(claim, &stored(), now).await, Ok(Verdict::Accept));
+        let wrong = "opensesam".into();
+        let claim = Claim { password: &wrong, ..claim };
+        assert!(check.check(claim, &stored(), now).await.is_err());
+        assert!(check.refuse(claim, now).await.is_err());
+        held.end.send(()).unwrap();
+        running.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_wrong_password_is_rejected_each_time_and_never_remembered() {
+        let (check, source) = check(0);
+        source.set([Cost::Bcrypt(6)]);
+        let password = "opensesam".into();
+        let claim = Claim { source: "local", name: "ann", password: &password };
+        for _ in 0..2 {
+            let verdict = check.check(claim, &stored(), SystemTime::UNIX_EPOCH).await.unwrap();
+            assert!(matches!(verdict, Verdict::Reject(_)));
+        }
+        check.refuse(claim, SystemTime::UNIX_EPOCH).await.unwrap();
+        assert!(check.cache.is_empty());
+        assert_eq!(check.pool().highest(), Highest::from(Cost::Bcrypt(6)));
+    }
+
+    /// A client that pulls eight layers asks eight times at once.
+    #[tokio::test]
+    async fn of_many_equal_requests_at_once_one_hashes() {
+        // The pool has no queue: a second one that hashed would be told that it is busy.
+        let (check, _source) = check(0);
+        let stored = stored();
+        let one = async || {
+            let password = "opensesame".into();
+            let claim = Claim { source: "local", name: "ann", password: &password };
+            check.check(claim, &stored, SystemTime::UNIX_EPOCH).await
+        };
+        let (a, b, c, d) = tokio::join!(one(), one(), one(), one());
+        assert_eq!([a, b, c, d], [const { Ok(Verdict::Accept) }; 4]);
+    }
+
+    #[tokio::test]
+    async fn equal_refusals_wait_for_each_other_whether_the_name_is_known_or_not() {
+        let (check, _source) = check(0);
+        let stored = stored();
+        let password = "opensesam".into();
+        let claim = Claim { source: "local", name: "ann", password: &password };
+        let known = || check.check(claim, &stored, SystemTime::UNIX_EPOCH);
+        let (a, b) = tokio::join!(known(), known());
+        assert!(a.is_ok() && b.is_ok());
+        let unknown = || check.refuse(claim, SystemTime::UNIX_EPOCH);
+        let (a, b) = tokio::join!(unknown(), unknown());
+        assert!(a.is_ok() && b.is_ok());
     }
 }

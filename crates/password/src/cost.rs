@@ -1,5 +1,311 @@
-//! What a check costs, and how a refusal is brought to the highest cost there is.
+//! What a check costs, and what brings a refusal to the highest cost there is.
+//!
+//! Costs of different algorithms cannot be compared without a clock, and a clock's answer depends
+//! on the machine and its load. So nothing is compared: a refusal does, of every algorithm that any
+//! source uses, exactly as much as that algorithm's costliest entry. With entries of bcrypt 5 and
+//! bcrypt 10, whoever was compared with the first also pays for 5, 6, 7, 8 and 9, which together
+//! are what is missing: 2⁵ + (2⁵ + 2⁶ + 2⁷ + 2⁸ + 2⁹) = 2¹⁰.
+
+use std::hint::black_box;
+
+use sha_crypt::Params;
+
+use crate::format::{MAX_ARGON2_MEMORY, argon2id, bcrypt, legacy};
 
 /// The cost of one hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cost {}
+pub enum Cost {
+    /// A thousand rounds of MD5.
+    Apr1,
+    /// argon2id with these parameters.
+    Argon2id(Argon2Work),
+    /// bcrypt with 2ⁿ rounds.
+    Bcrypt(u8),
+    /// Too little to be seen.
+    Nothing,
+    /// So many rounds of SHA-256.
+    Sha256Crypt(u32),
+    /// So many rounds of SHA-512.
+    Sha512Crypt(u32),
+}
+
+impl Cost {
+    /// Does what a comparison of this cost does, and forgets the result.
+    fn spend(self, password: &[u8]) {
+        match self {
+            Self::Apr1 => drop(black_box(legacy::apr1(legacy::clip(password), b"saltsalt"))),
+            Self::Argon2id(work) => {
+                let mut output = [0; 32];
+                argon2id::hash_into(work, password, &[0; 16], &mut output);
+                black_box(output);
+            }
+            Self::Bcrypt(cost) => drop(black_box(bcrypt::hash(password, cost, [0; 16]))),
+            Self::Nothing => {}
+            Self::Sha256Crypt(rounds) => drop(black_box(sha_crypt::sha256_crypt(
+                legacy::clip(password),
+                &[b'.'; 16],
+                sha_crypt_rounds(rounds),
+            ))),
+            Self::Sha512Crypt(rounds) => drop(black_box(sha_crypt::sha512_crypt(
+                legacy::clip(password),
+                &[b'.'; 16],
+                sha_crypt_rounds(rounds),
+            ))),
+        }
+    }
+}
+
+/// The parameters of argon2id, checked: hashing with them cannot fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Argon2Work {
+    memory: u32,
+    passes: u32,
+    lanes: u32,
+}
+
+impl Argon2Work {
+    /// What new passwords are hashed with: 19 MiB, two passes, one lane (OWASP's and RFC 9106's
+    /// second choice scaled down; some 15 ms).
+    pub const OURS: Self = Self { memory: 19_456, passes: 2, lanes: 1 };
+
+    /// `memory` in KiB.
+    pub(crate) fn new(memory: u32, passes: u32, lanes: u32) -> Result<Self, &'static str> {
+        if !(1..=MAX_LANES).contains(&lanes) {
+            return Err("p is not between 1 and 64");
+        }
+        if passes == 0 {
+            return Err("t is zero");
+        }
+        if memory < 8 * lanes {
+            return Err("m is less than eight times p");
+        }
+        Ok(Self { memory, passes, lanes })
+    }
+
+    /// In KiB.
+    pub fn memory(self) -> u32 {
+        self.memory
+    }
+
+    /// How often the memory is filled.
+    pub fn passes(self) -> u32 {
+        self.passes
+    }
+
+    /// In how many parts, one after the other.
+    pub fn lanes(self) -> u32 {
+        self.lanes
+    }
+
+    /// Memory times passes, in KiB: what the time grows with.
+    pub fn total(self) -> u64 {
+        u64::from(self.memory) * u64::from(self.passes)
+    }
+
+    /// What `spent` falls short of this, filled in the same memory as far as it goes.
+    fn minus(self, spent: u64) -> Option<Self> {
+        let missing = self.total().saturating_sub(spent);
+        let passes = missing.div_ceil(u64::from(self.memory)).max(1);
+        let memory = u32::try_from(missing / passes).unwrap_or(MAX_ARGON2_MEMORY);
+        Self::new(memory, u32::try_from(passes).unwrap_or(1), 1).ok()
+    }
+}
+
+/// The costliest hash of each algorithm among some entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Highest {
+    apr1: bool,
+    argon2id: Option<Argon2Work>,
+    bcrypt: Option<u8>,
+    sha256_crypt: Option<u32>,
+    sha512_crypt: Option<u32>,
+}
+
+impl Highest {
+    /// Of both.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        let argon2id = match (self.argon2id, other.argon2id) {
+            (Some(a), Some(b)) => Some(if a.total() >= b.total() { a } else { b }),
+            (a, b) => a.or(b),
+        };
+        Self {
+            apr1: self.apr1 | other.apr1,
+            argon2id,
+            bcrypt: self.bcrypt.max(other.bcrypt),
+            sha256_crypt: self.sha256_crypt.max(other.sha256_crypt),
+            sha512_crypt: self.sha512_crypt.max(other.sha512_crypt),
+        }
+    }
+
+    /// What is still to be done after `spent` for the whole to be this.
+    pub fn missing(&self, spent: Cost) -> Vec<Cost> {
+        let mut missing = Vec::new();
+        if self.apr1 && spent != Cost::Apr1 {
+            missing.push(Cost::Apr1);
+        }
+        if let Some(highest) = self.argon2id {
+            let rest = match spent {
+                Cost::Argon2id(spent) => highest.minus(spent.total()),
+                _ => Some(highest),
+            };
+            missing.extend(rest.map(Cost::Argon2id));
+        }
+        if let Some(highest) = self.bcrypt {
+            match spent {
+                Cost::Bcrypt(spent) => missing.extend((spent..highest).map(Cost::Bcrypt)),
+                _ => missing.push(Cost::Bcrypt(highest)),
+            }
+        }
+        if let Some(highest) = self.sha256_crypt {
+            let spent = if let Cost::Sha256Crypt(rounds) = spent { rounds } else { 0 };
+            missing.extend(rounds_missing(highest, spent).map(Cost::Sha256Crypt));
+        }
+        if let Some(highest) = self.sha512_crypt {
+            let spent = if let Cost::Sha512Crypt(rounds) = spent { rounds } else { 0 };
+            missing.extend(rounds_missing(highest, spent).map(Cost::Sha512Crypt));
+        }
+        missing
+    }
+
+    /// Does what is [`missing`](Self::missing).
+    pub(crate) fn top_up(&self, spent: Cost, password: &[u8]) {
+        for cost in self.missing(spent) {
+            cost.spend(password);
+        }
+    }
+}
+
+impl From<Cost> for Highest {
+    fn from(cost: Cost) -> Self {
+        let mut highest = Self::default();
+        match cost {
+            Cost::Apr1 => highest.apr1 = true,
+            Cost::Argon2id(work) => highest.argon2id = Some(work),
+            Cost::Bcrypt(cost) => highest.bcrypt = Some(cost),
+            Cost::Nothing => {}
+            Cost::Sha256Crypt(rounds) => highest.sha256_crypt = Some(rounds),
+            Cost::Sha512Crypt(rounds) => highest.sha512_crypt = Some(rounds),
+        }
+        highest
+    }
+}
+
+impl FromIterator<Cost> for Highest {
+    fn from_iter<I: IntoIterator<Item = Cost>>(costs: I) -> Self {
+        costs.into_iter().map(Self::from).fold(Self::default(), Self::or)
+    }
+}
+
+/// sha-crypt knows no fewer than a thousand rounds: a fifth of a millisecond.
+fn rounds_missing(highest: u32, spent: u32) -> Option<u32> {
+    let missing = highest.saturating_sub(spent);
+    (missing > 0).then(|| missing.max(Params::ROUNDS_MIN))
+}
+
+fn sha_crypt_rounds(rounds: u32) -> Params {
+    Params::new(rounds).unwrap_or_default()
+}
+
+const MAX_LANES: u32 = 64;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Work done per algorithm, in the algorithm's own unit.
+    #[derive(Debug, Default, PartialEq, Eq)]
+    struct Sum {
+        apr1: u64,
+        argon2id: u64,
+        bcrypt: u64,
+        sha256: u64,
+        sha512: u64,
+    }
+
+    impl Sum {
+        fn of(costs: impl IntoIterator<Item = Cost>) -> Self {
+            let mut sum = Self::default();
+            for cost in costs {
+                match cost {
+                    Cost::Apr1 => sum.apr1 += 1,
+                    Cost::Argon2id(work) => sum.argon2id += work.total(),
+                    Cost::Bcrypt(cost) => sum.bcrypt += 1 << cost,
+                    Cost::Nothing => {}
+                    Cost::Sha256Crypt(rounds) => sum.sha256 += u64::from(rounds),
+                    Cost::Sha512Crypt(rounds) => sum.sha512 += u64::from(rounds),
+                }
+            }
+            sum
+        }
+    }
+
+    fn cost() -> impl Strategy<Value = Cost> {
+        prop_oneof![
+            Just(Cost::Apr1),
+            Just(Cost::Nothing),
+            (4_u8..=14).prop_map(Cost::Bcrypt),
+            (8_u32..=131_072, 1_u32..=8).prop_map(|(memory, passes)| Cost::Argon2id(
+                Argon2Work::new(memory, passes, 1).unwrap()
+            )),
+            (1_u32..=500).prop_map(|thousands| Cost::Sha256Crypt(thousands * 1_000)),
+            (1_u32..=500).prop_map(|thousands| Cost::Sha512Crypt(thousands * 1_000)),
+        ]
+    }
+
+    proptest! {
+        /// HT7: whichever entry a refused password was compared with, and if there was none, the
+        /// work done is the same.
+        #[test]
+        fn every_refusal_does_the_same_work(entries in prop::collection::vec(cost(), 1..8)) {
+            let highest: Highest = entries.iter().copied().collect();
+            let unknown = Sum::of(highest.missing(Cost::Nothing));
+            for entry in entries {
+                let known = Sum::of(highest.missing(entry).into_iter().chain([entry]));
+                // Argon2id counts in whole KiB per pass, and does nothing below eight of them.
+                prop_assert!(known.argon2id.abs_diff(unknown.argon2id) < 16, "{:?}", entry);
+                prop_assert_eq!(Sum { argon2id: 0, ..known }, Sum { argon2id: 0, ..unknown }, "{:?}", entry);
+            }
+        }
+    }
+
+    #[test]
+    fn the_missing_part_of_bcrypt_is_the_costs_between() {
+        let highest = Highest::from_iter([Cost::Bcrypt(5), Cost::Bcrypt(10)]);
+        assert_eq!(highest.missing(Cost::Bcrypt(10)), []);
+        assert_eq!(highest.missing(Cost::Bcrypt(5)), [5, 6, 7, 8, 9].map(Cost::Bcrypt));
+        assert_eq!(highest.missing(Cost::Nothing), [Cost::Bcrypt(10)]);
+    }
+
+    #[test]
+    fn where_there_are_no_entries_nothing_is_missing() {
+        assert_eq!(Highest::default().missing(Cost::Nothing), []);
+    }
+
+    #[test]
+    fn every_cost_can_be_spent() {
+        let work = Argon2Work::new(64, 1, 1).unwrap();
+        let costs = [
+            Cost::Apr1,
+            Cost::Argon2id(work),
+            Cost::Bcrypt(4),
+            Cost::Nothing,
+            Cost::Sha256Crypt(1_000),
+            Cost::Sha512Crypt(1_000),
+        ];
+        let highest = Highest::from_iter(costs);
+        for password in [&b""[..], b"opensesame", &vec![0; 100_000]] {
+            highest.top_up(Cost::Nothing, password);
+        }
+    }
+
+    #[test]
+    fn argon2_parameters_that_it_would_refuse_cannot_be_made() {
+        for (memory, passes, lanes) in [(7, 1, 1), (8, 0, 1), (8, 1, 0), (15, 1, 2), (8_192, 1, 65)]
+        {
+            assert!(Argon2Work::new(memory, passes, lanes).is_err(), "{memory} {passes} {lanes}");
+        }
+    }
+}
