@@ -1,8 +1,12 @@
 //! Where accounts come from: sources, asked in the order of the configuration.
 
-use std::{sync::Arc, time::Duration, time::SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use async_trait::async_trait;
+use portpass_password::{Busy, Claim, Paid, PasswordCheck};
 
 use crate::subject::{Account, AccountId, AccountName, Login, SourceName};
 
@@ -32,27 +36,46 @@ pub trait Authenticator: std::fmt::Debug + Send + Sync {
 }
 
 /// What a source says of a login.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It is this account, and the password is right.
     Known(Account),
-    /// The account is this source's, but the password is wrong or the account is disabled.
-    Rejected,
-    /// The name is none of this source's.
+    /// The account is this source's, but the password is wrong or the account is disabled. What
+    /// was paid makes the refusal as dear as any other.
+    Rejected(Paid),
+    /// The name is none of this source's; nothing was hashed.
     Unknown,
 }
 
 /// Nobody can say who it is at the moment. Never a no, and never a pass.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("accounts of `{origin}` cannot be checked: {reason}", origin = .source_name.as_str())]
-pub struct Unavailable {
-    /// Which source.
-    pub source_name: SourceName,
-    /// Why; for the log alone.
-    pub reason: String,
-    /// When to come back, if the source knows.
-    pub retry_after: Option<Duration>,
+pub enum Unavailable {
+    /// Too many passwords are being checked.
+    #[error(transparent)]
+    Busy(#[from] Busy),
+    /// A source does not answer.
+    #[error("accounts of `{source_name}` cannot be checked: {reason}")]
+    Source {
+        /// Which.
+        source_name: SourceName,
+        /// Why; for the log alone.
+        reason: String,
+    },
 }
+
+impl Unavailable {
+    /// When to come back, where that is known.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Busy(busy) => Some(busy.retry_after),
+            Self::Source { .. } => None,
+        }
+    }
+}
+
+/// A login that was refused, at the same cost whatever the reason.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Refused(Paid);
 
 /// A source that could not be started: it keeps its place and answers [`Unavailable`], so that the
 /// sources before it go on working and none behind it takes over its names.
@@ -69,10 +92,9 @@ impl Uninitialized {
     }
 
     fn unavailable(&self) -> Unavailable {
-        Unavailable {
+        Unavailable::Source {
             source_name: self.source.clone(),
             reason: format!("the source did not start: {}", self.reason),
-            retry_after: None,
         }
     }
 }
@@ -104,12 +126,14 @@ impl Authenticator for Uninitialized {
 #[derive(Debug)]
 pub struct Chain {
     sources: Vec<Arc<dyn Authenticator>>,
+    check: PasswordCheck,
 }
 
 impl Chain {
-    /// Sources in the order in which they are asked.
-    pub fn new(sources: Vec<Arc<dyn Authenticator>>) -> Self {
-        Self { sources }
+    /// Sources in the order in which they are asked, and what a name that none of them knows is
+    /// paid for with.
+    pub fn new(sources: Vec<Arc<dyn Authenticator>>, check: PasswordCheck) -> Self {
+        Self { sources, check }
     }
 
     /// The names of the sources, in order: what `user:SOURCE/NAME` in a rule may name.
@@ -122,15 +146,16 @@ impl Chain {
         &self,
         login: &Login,
         now: SystemTime,
-    ) -> Result<Option<Account>, Unavailable> {
+    ) -> Result<Result<Account, Refused>, Unavailable> {
         for source in &self.sources {
             match source.authenticate(login, now).await? {
-                Outcome::Known(account) => return Ok(Some(account)),
-                Outcome::Rejected => break,
+                Outcome::Known(account) => return Ok(Ok(account)),
+                Outcome::Rejected(paid) => return Ok(Err(Refused(paid))),
                 Outcome::Unknown => {}
             }
         }
-        Ok(None)
+        let nobody = Claim { source: "", name: login.account.as_str(), password: &login.password };
+        Ok(Err(Refused(self.check.refuse(nobody, now).await?)))
     }
 
     /// The account that a refresh token is bound to, as it is now. A source that is no longer

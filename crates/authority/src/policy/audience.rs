@@ -1,0 +1,170 @@
+//! Whom a rule is about: `anyone`, `anonymous`, `signed-in`, `user:…`, `group:…`.
+
+use std::{fmt, str::FromStr};
+
+use super::{pattern::WordPattern, rule::Effect};
+use crate::subject::{Account, AccountName, Group, GroupError, NameError, SourceName, Subject};
+
+/// Who asks, as the rules see it.
+#[derive(Debug, Clone, Copy)]
+pub struct Caller<'a> {
+    account: Option<&'a Account>,
+}
+
+impl<'a> Caller<'a> {
+    /// The subject of a decision.
+    pub fn new(subject: &'a Subject) -> Self {
+        Self { account: subject.account() }
+    }
+
+    /// The account's name; `None` for an anonymous caller.
+    pub fn name(&self) -> Option<&'a str> {
+        self.account.map(|account| account.name.as_str())
+    }
+
+    /// The groups the caller is in.
+    pub fn groups(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.account.into_iter().flat_map(|account| account.groups.iter().map(Group::as_str))
+    }
+}
+
+/// One word of `to` or `except`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Audience {
+    /// Everybody, anonymous callers too.
+    Anyone,
+    /// Callers without credentials only.
+    Anonymous,
+    /// Everybody with an account. As the `to` of a deny it binds anonymous callers too.
+    SignedIn,
+    /// `user:NAME` or `user:SOURCE/NAME`; `*` and `?` may stand in the name.
+    User {
+        /// Only accounts of this source.
+        source: Option<SourceName>,
+        /// Which.
+        name: WordPattern,
+    },
+    /// `group:NAME`; `*` and `?` may stand in it.
+    Group(WordPattern),
+}
+
+impl Audience {
+    /// Whether a rule of this effect that names it is about the caller.
+    pub fn includes(&self, caller: &Caller<'_>, effect: Effect) -> bool {
+        // What is taken from everybody with an account is not got back by leaving the password out.
+        let binds_nameless = *self == Self::SignedIn && effect == Effect::Deny;
+        self.is(caller) || (binds_nameless && caller.account.is_none())
+    }
+
+    /// Whether the caller is one of those named, to the letter.
+    pub fn is(&self, caller: &Caller<'_>) -> bool {
+        match (self, caller.account) {
+            (Self::Anyone, _) | (Self::Anonymous, None) | (Self::SignedIn, Some(_)) => true,
+            (Self::User { source, name }, Some(account)) => {
+                name.matches(account.name.as_str())
+                    && source.as_ref().is_none_or(|source| *source == account.source)
+            }
+            (Self::Group(pattern), Some(account)) => match pattern.literal() {
+                Some(name) => account.groups.contains(name),
+                None => account.groups.iter().any(|group| pattern.matches(group.as_str())),
+            },
+            (Self::Anonymous, Some(_))
+            | (Self::SignedIn | Self::User { .. } | Self::Group(_), None) => false,
+        }
+    }
+
+    /// Whether `${group}` may stand for this group of a caller whom the rule reaches by this word:
+    /// `group:team-*` opens only the groups it names, everything else all that the caller is in.
+    pub fn reaches_by(&self, group: &str) -> bool {
+        match self {
+            Self::Group(pattern) => pattern.matches(group),
+            Self::Anyone | Self::SignedIn | Self::User { .. } => true,
+            Self::Anonymous => false,
+        }
+    }
+
+    /// The source that the rule relies on, where it names one.
+    pub fn source(&self) -> Option<&SourceName> {
+        match self {
+            Self::User { source, .. } => source.as_ref(),
+            Self::Anyone | Self::Anonymous | Self::SignedIn | Self::Group(_) => None,
+        }
+    }
+
+    /// Whether everybody that `other` names is named here, as far as the words alone can tell.
+    pub fn contains(&self, other: &Self) -> bool {
+        match self {
+            Self::Anyone => true,
+            Self::SignedIn => !matches!(other, Self::Anyone | Self::Anonymous),
+            Self::Anonymous | Self::User { .. } | Self::Group(_) => self == other,
+        }
+    }
+}
+
+impl FromStr for Audience {
+    type Err = AudienceError;
+
+    fn from_str(text: &str) -> Result<Self, AudienceError> {
+        if let Some(name) = text.strip_prefix("user:") {
+            return user(name);
+        }
+        if let Some(name) = text.strip_prefix("group:") {
+            name.parse::<Group>()?;
+            return Ok(Self::Group(WordPattern::new(name)));
+        }
+        match text {
+            "anyone" => Ok(Self::Anyone),
+            "anonymous" => Ok(Self::Anonymous),
+            "signed-in" => Ok(Self::SignedIn),
+            _ => Err(AudienceError::Word),
+        }
+    }
+}
+
+fn user(text: &str) -> Result<Audience, AudienceError> {
+    let (source, name) = match text.split_once('/') {
+        None => (None, text),
+        Some((source, name)) => (
+            Some(source.parse().map_err(|_| AudienceError::Source { source_name: source.into() })?),
+            name,
+        ),
+    };
+    // A wildcard may stand wherever a letter may.
+    name.replace(['*', '?'], "a").parse::<AccountName>()?;
+    Ok(Audience::User { source, name: WordPattern::new(name) })
+}
+
+impl fmt::Display for Audience {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Anyone => f.write_str("anyone"),
+            Self::Anonymous => f.write_str("anonymous"),
+            Self::SignedIn => f.write_str("signed-in"),
+            Self::User { source: None, name } => write!(f, "user:{name}"),
+            Self::User { source: Some(source), name } => write!(f, "user:{source}/{name}"),
+            Self::Group(name) => write!(f, "group:{name}"),
+        }
+    }
+}
+
+/// A text that names nobody.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AudienceError {
+    /// No group can be called so.
+    #[error(transparent)]
+    Group(#[from] GroupError),
+    /// No account can be called so.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// No source can be called so.
+    #[error("`{source_name}` is no source of accounts; it is `user:NAME` or `user:SOURCE/NAME`")]
+    Source {
+        /// As typed.
+        source_name: Box<str>,
+    },
+    /// None of the words.
+    #[error(
+        "write `anyone`, `anonymous`, `signed-in`, `user:NAME`, `user:SOURCE/NAME` or `group:NAME`"
+    )]
+    Word,
+}

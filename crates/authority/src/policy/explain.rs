@@ -1,0 +1,216 @@
+//! Why a decision is what it is, for people.
+
+use std::fmt;
+
+use portpass_protocol::access::{Access, Action};
+use portpass_token::ServiceName;
+
+use super::{Audience, Caller, Decision, Effect, Policy, Rule, RuleId, Target};
+use crate::subject::Subject;
+
+/// One decision with the rules spelt out.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Explanation {
+    /// The account; `None` for an anonymous caller.
+    pub account: Option<String>,
+    /// `repository:team/app`
+    pub resource: String,
+    /// What was asked for.
+    pub requested: Vec<String>,
+    /// What the token says.
+    pub granted: Vec<String>,
+    /// The rules that gave or took something.
+    pub rules: Vec<Cited>,
+    /// What the account's own ceiling took of what the rules gave.
+    pub over_ceiling: Vec<String>,
+    /// The rule that came nearest to giving what is missing.
+    pub nearest: Option<NearMiss>,
+}
+
+/// A rule that had a part in a decision.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Cited {
+    /// Its place in the list, counted from one.
+    pub number: u32,
+    /// `allow` or `deny`.
+    pub effect: String,
+    /// What it gave or took of what was asked for.
+    pub actions: Vec<String>,
+    /// The rule itself.
+    pub text: String,
+}
+
+/// A rule that would have given what is missing, but for one thing.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct NearMiss {
+    /// Its place in the list, counted from one.
+    pub number: u32,
+    /// The rule itself.
+    pub text: String,
+    /// What kept it from giving.
+    pub but: String,
+}
+
+/// Decides as a token request would, and says why.
+pub fn explain(
+    policy: &dyn Policy,
+    subject: &Subject,
+    service: &ServiceName,
+    requested: &Access,
+) -> Explanation {
+    let by_rules = policy.decide(subject, service, requested);
+    let rules = cited(policy, &by_rules);
+    let nearest = policy.nearest(subject, &by_rules);
+    let decision = by_rules.clone().under(subject.ceiling());
+    let kept = &decision.granted;
+    let over_ceiling = by_rules.granted.iter().filter(|action| !kept.contains(action));
+    Explanation {
+        account: subject.account().map(|account| account.name.to_string()),
+        resource: requested.resource.to_string(),
+        requested: words(&requested.actions),
+        granted: words(&decision.granted),
+        over_ceiling: words(over_ceiling),
+        rules,
+        nearest,
+    }
+}
+
+fn words<'a>(actions: impl IntoIterator<Item = &'a Action>) -> Vec<String> {
+    actions.into_iter().map(ToString::to_string).collect()
+}
+
+fn cited(policy: &dyn Policy, decision: &Decision) -> Vec<Cited> {
+    let mut cited: Vec<Cited> = Vec::new();
+    for ground in &decision.grounds {
+        let number = ground.rule.number();
+        let action = ground.action.to_string();
+        match cited.iter_mut().find(|entry| entry.number == number) {
+            Some(entry) => entry.actions.push(action),
+            None => cited.push(Cited {
+                number,
+                effect: ground.effect.to_string(),
+                actions: vec![action],
+                text: policy.rule_text(ground.rule).unwrap_or_default(),
+            }),
+        }
+    }
+    cited
+}
+
+/// Of the `allow` rules that name what is missing, the one that failed latest: on the action, then
+/// on the caller, then on the path, and there the one that shares the longest beginning.
+pub(super) fn nearest(rules: &[Rule], subject: &Subject, decision: &Decision) -> Option<NearMiss> {
+    let missing: Vec<&Action> = missing(decision);
+    if missing.is_empty() {
+        return None;
+    }
+    let caller = Caller::new(subject);
+    let near = rules.iter().enumerate().filter(|(_, rule)| rule.effect == Effect::Allow);
+    let near = near.filter_map(|(index, rule)| {
+        let (closeness, but) = miss(rule, &caller, &decision.requested, &missing)?;
+        // The first of equals, hence the place counts backwards.
+        Some((closeness, std::cmp::Reverse(index), but, rule))
+    });
+    near.max_by_key(|(closeness, index, ..)| (*closeness, *index)).map(|(_, index, but, rule)| {
+        NearMiss { number: RuleId::at(index.0).number(), text: rule.to_string(), but }
+    })
+}
+
+/// What was asked for, is not granted, and was not taken by a rule that says so.
+fn missing(decision: &Decision) -> Vec<&Action> {
+    let asked = &decision.requested.actions;
+    let spoken_of = |action: &Action| decision.grounds.iter().any(|g| g.action == *action);
+    let written_out = asked.contains(&Action::Any) && !decision.granted.contains(&Action::Any);
+    let everything = [&Action::Pull, &Action::Push, &Action::Delete];
+    let star = written_out.then_some(everything).into_iter().flatten();
+    let named = asked.iter().filter(|action| **action != Action::Any);
+    let mut missing: Vec<&Action> = star.chain(named).filter(|a| !spoken_of(a)).collect();
+    missing.dedup();
+    missing
+}
+
+/// How near a rule came, and what kept it; `None` where it is about something else, or did match.
+fn miss(
+    rule: &Rule,
+    caller: &Caller<'_>,
+    requested: &Access,
+    missing: &[&Action],
+) -> Option<(Closeness, String)> {
+    let path: Vec<&str> = requested.resource.name.split('/').collect();
+    let (about_it, shared) = match (&rule.target, super::kind(&requested.resource)) {
+        (Target::Catalog, super::Kind::Catalog) => (true, 0),
+        (Target::Repository(pattern), super::Kind::Repository) => {
+            let shared =
+                rule.stands(pattern, caller).map(|names| pattern.common_prefix(&path, names));
+            (rule.covers_repository(&path, caller), shared.max().unwrap_or(0))
+        }
+        _ => return None,
+    };
+    let gives = missing.iter().any(|action| rule.actions.speaks_of(action));
+    match (gives, about_it, rule.binds(caller)) {
+        (true, true, true) => None,
+        (false, true, true) => Some((Closeness::Action, format!("it gives only {}", rule.actions))),
+        (true, true, false) => Some((Closeness::Caller, but_not_for(rule, caller))),
+        (true, false, true) => {
+            let but = format!("it is not about {}", requested.resource);
+            Some((Closeness::Path(shared), but))
+        }
+        (false, _, _) | (_, false, false) => None,
+    }
+}
+
+fn but_not_for(rule: &Rule, caller: &Caller<'_>) -> String {
+    let who = caller.name().unwrap_or("an anonymous caller");
+    if rule.except.iter().any(|audience| audience.is(caller)) {
+        return format!("it passes over {who}");
+    }
+    let by_group = rule.to.iter().any(|audience| matches!(audience, Audience::Group(_)));
+    let groups: Vec<&str> = caller.groups().collect();
+    match (by_group, caller.name()) {
+        (true, Some(name)) if groups.is_empty() => format!("{name} is in no group"),
+        (true, Some(name)) => format!("{name} is only in {}", groups.join(", ")),
+        _ => format!("it is not for {who}"),
+    }
+}
+
+/// Later variants are nearer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Closeness {
+    /// It is about another repository, and shares so many segments with this one.
+    Path(usize),
+    /// It is for somebody else.
+    Caller,
+    /// It gives something else.
+    Action,
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let who = self.account.as_deref().unwrap_or("an anonymous caller");
+        let granted =
+            if self.granted.is_empty() { "nothing".into() } else { self.granted.join(", ") };
+        let requested =
+            if self.requested.is_empty() { "nothing".into() } else { self.requested.join(", ") };
+        write!(f, "{who} on {}: granted {granted} of {requested}", self.resource)?;
+        for rule in &self.rules {
+            let verb = if rule.effect == "deny" { "takes" } else { "gives" };
+            write!(
+                f,
+                "\n  rule {} {verb} {}: {}",
+                rule.number,
+                rule.actions.join(", "),
+                rule.text
+            )?;
+        }
+        if !self.over_ceiling.is_empty() {
+            write!(f, "\n  the account's own ceiling takes {}", self.over_ceiling.join(", "))?;
+        }
+        match &self.nearest {
+            Some(near) => {
+                write!(f, "\n  nearest: rule {}: {}, but {}", near.number, near.text, near.but)
+            }
+            None if self.rules.is_empty() => f.write_str("\n  no rule comes near"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,466 @@
+//! Globs over the segments of a path, and over one word.
+//!
+//! A path is cut at its slashes first; every piece of a pattern then sees one segment alone. What
+//! stands for `${account}` or `${group}` is compared as text, never read as a pattern, so neither a
+//! `/` nor a `*` in a foreign name can widen a rule.
+
+use std::fmt;
+
+/// Which repositories a rule is about: `public/**`, `team/*/app`, `${account}/**`.
+///
+/// `*` is any run of characters and `?` any one of a segment; `**` is a segment of its own and
+/// crosses slashes: at the end one segment or more (`public/**` is not `public`), elsewhere none or
+/// more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathPattern {
+    text: Box<str>,
+    segments: Vec<Segment>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Segment {
+    /// None or more segments.
+    Deep,
+    Word(WordPattern),
+    /// The caller's name or one of its groups, between two literal texts.
+    Named {
+        before: Box<str>,
+        placeholder: Placeholder,
+        after: Box<str>,
+    },
+}
+
+/// What a rule leaves open until it knows the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placeholder {
+    /// `${account}`
+    Account,
+    /// `${group}`
+    Group,
+}
+
+/// What the placeholders stand for in one question.
+#[derive(Debug, Clone, Copy)]
+pub struct Names<'a> {
+    /// For `${account}`.
+    pub account: Stand<'a>,
+    /// For `${group}`.
+    pub group: Stand<'a>,
+}
+
+/// What one placeholder stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stand<'a> {
+    /// For this text and no other.
+    For(&'a str),
+    /// For nothing: a rule that needs it does not match.
+    Nothing,
+    /// For whatever is there: how a `deny` that names accounts binds a caller without a name.
+    Anything,
+}
+
+impl PathPattern {
+    /// Reads a pattern.
+    pub fn parse(text: &str) -> Result<Self, PatternError> {
+        let mut segments = Vec::new();
+        for segment in text.split('/') {
+            match Segment::parse(segment)? {
+                Segment::Deep if segments.last() == Some(&Segment::Deep) => {}
+                segment => segments.push(segment),
+            }
+        }
+        if segments.last() == Some(&Segment::Deep) {
+            let last = segments.len() - 1;
+            segments.insert(last, Segment::Word(WordPattern::anything()));
+        }
+        Ok(Self { text: text.into(), segments })
+    }
+
+    /// Whether the path, cut at its slashes, is one of those meant.
+    pub fn matches(&self, path: &[&str], names: Names<'_>) -> bool {
+        walk(&self.segments, path, |segment, text| match segment {
+            Segment::Deep => Step::Many,
+            segment if segment.matches(text, names) => Step::Yes,
+            _ => Step::No,
+        })
+    }
+
+    /// How many segments from the left fit before the first that does not.
+    pub fn common_prefix(&self, path: &[&str], names: Names<'_>) -> usize {
+        self.segments
+            .iter()
+            .zip(path)
+            .take_while(|(segment, text)| segment.matches(text, names))
+            .count()
+    }
+
+    /// The first segment, where it is a plain word: only paths that begin so can match.
+    pub fn first_literal(&self) -> Option<&str> {
+        match self.segments.first() {
+            Some(Segment::Word(word)) => word.literal(),
+            _ => None,
+        }
+    }
+
+    /// Whether the placeholder is in it.
+    pub fn mentions(&self, wanted: Placeholder) -> bool {
+        self.segments
+            .iter()
+            .any(|s| matches!(s, Segment::Named { placeholder, .. } if *placeholder == wanted))
+    }
+}
+
+impl fmt::Display for PathPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Segment {
+    fn parse(text: &str) -> Result<Self, PatternError> {
+        if text.is_empty() {
+            return Err(PatternError::EmptySegment);
+        }
+        if text == "**" {
+            return Ok(Self::Deep);
+        }
+        if text.contains("**") {
+            return Err(PatternError::DeepWithin { segment: text.into() });
+        }
+        let Some((before, rest)) = text.split_once("${") else {
+            return Ok(Self::Word(WordPattern::parse_path_segment(text)?));
+        };
+        let (name, after) = rest.split_once('}').ok_or_else(|| PatternError::unclosed(text))?;
+        let placeholder = match name {
+            "account" => Placeholder::Account,
+            "group" => Placeholder::Group,
+            other => return Err(PatternError::Placeholder { name: other.into() }),
+        };
+        let plain =
+            |text: &str| WordPattern::parse_path_segment(text).is_ok_and(|w| w.literal().is_some());
+        if [before, after].iter().all(|text| text.is_empty() || plain(text)) {
+            Ok(Self::Named { before: before.into(), placeholder, after: after.into() })
+        } else {
+            Err(PatternError::Crowded { segment: text.into() })
+        }
+    }
+
+    fn matches(&self, text: &str, names: Names<'_>) -> bool {
+        match self {
+            Self::Deep => true,
+            Self::Word(word) => word.matches(text) && !text.is_empty(),
+            Self::Named { before, placeholder, after } => {
+                let inner = text.strip_prefix(&**before).and_then(|t| t.strip_suffix(&**after));
+                let stand = match placeholder {
+                    Placeholder::Account => names.account,
+                    Placeholder::Group => names.group,
+                };
+                match (inner, stand) {
+                    (Some(inner), Stand::For(name)) => inner == name,
+                    (Some(inner), Stand::Anything) => !inner.is_empty(),
+                    (None, _) | (_, Stand::Nothing) => false,
+                }
+            }
+        }
+    }
+}
+
+/// A glob over one word: `*` is any run of characters, `?` is one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WordPattern {
+    text: Box<str>,
+    is_literal: bool,
+}
+
+impl WordPattern {
+    /// Any word; every other character than `*` and `?` is itself.
+    pub fn new(text: &str) -> Self {
+        Self { text: text.into(), is_literal: !text.contains(['*', '?']) }
+    }
+
+    /// What every word matches.
+    fn anything() -> Self {
+        Self::new("*")
+    }
+
+    /// Part of a path: what a repository's name, a host or a wildcard can hold.
+    fn parse_path_segment(text: &str) -> Result<Self, PatternError> {
+        let legal = |c: char| c.is_ascii_alphanumeric() || "._-:*?".contains(c);
+        match text.chars().find(|c| !legal(*c)) {
+            None => Ok(Self::new(text)),
+            Some(character) => Err(PatternError::Character { character }),
+        }
+    }
+
+    /// The word, where it has no wildcard.
+    pub fn literal(&self) -> Option<&str> {
+        self.is_literal.then_some(&*self.text)
+    }
+
+    /// Whether the word is one of those meant.
+    pub fn matches(&self, word: &str) -> bool {
+        if self.is_literal || !word.is_ascii() || !self.text.is_ascii() {
+            return match self.literal() {
+                Some(literal) => literal == word,
+                None => self.matches_characters(word),
+            };
+        }
+        walk(self.text.as_bytes(), word.as_bytes(), |pattern, byte| match pattern {
+            b'*' => Step::Many,
+            b'?' => Step::Yes,
+            pattern if pattern == byte => Step::Yes,
+            _ => Step::No,
+        })
+    }
+
+    fn matches_characters(&self, word: &str) -> bool {
+        let (pattern, word): (Vec<char>, Vec<char>) =
+            (self.text.chars().collect(), word.chars().collect());
+        walk(&pattern, &word, |pattern, character| match pattern {
+            '*' => Step::Many,
+            '?' => Step::Yes,
+            pattern if pattern == character => Step::Yes,
+            _ => Step::No,
+        })
+    }
+}
+
+impl fmt::Display for WordPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// What one element of a pattern says of one element of a text.
+#[derive(PartialEq, Eq)]
+enum Step {
+    Yes,
+    No,
+    /// The element of the pattern takes any number of elements.
+    Many,
+}
+
+/// Matches a pattern with wildcards in time proportional to the product of both lengths: on a
+/// mismatch only the last wildcard takes one more, since an earlier one could gain nothing by it.
+fn walk<P, T>(pattern: &[P], text: &[T], step: impl Fn(&P, &T) -> Step) -> bool {
+    let (mut p, mut t) = (0, 0);
+    let mut retry: Option<(usize, usize)> = None;
+    while let Some(element) = text.get(t) {
+        match pattern.get(p).map(|wanted| step(wanted, element)) {
+            Some(Step::Many) => {
+                retry = Some((p, t));
+                p += 1;
+            }
+            Some(Step::Yes) => {
+                p += 1;
+                t += 1;
+            }
+            Some(Step::No) | None => match &mut retry {
+                Some((wildcard, from)) => {
+                    *from += 1;
+                    p = *wildcard + 1;
+                    t = *from;
+                }
+                None => return false,
+            },
+        }
+    }
+    // What is left of the pattern must be able to match nothing at all. Any element of the text
+    // will do to ask whether it is a wildcard; without one there is nothing to match.
+    text.last().is_some_and(|any| pattern[p..].iter().all(|rest| step(rest, any) == Step::Many))
+}
+
+/// A text that is no pattern.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PatternError {
+    /// It holds a character that no repository name has.
+    #[error(
+        "{character:?} cannot stand in a repository's name; patterns know `*`, `?`, `**`, `${{account}}` and `${{group}}`"
+    )]
+    Character {
+        /// The first of them.
+        character: char,
+    },
+    /// A placeholder shares its segment with a wildcard or another placeholder.
+    #[error(
+        "`{segment}` mixes a placeholder with a wildcard or another placeholder, so that one name could reach into another's; let the placeholder stand alone or beside plain text"
+    )]
+    Crowded {
+        /// The segment.
+        segment: Box<str>,
+    },
+    /// `**` shares its segment.
+    #[error("`**` must be a whole segment, as in `team/**`; in `{segment}` use `*`")]
+    DeepWithin {
+        /// The segment.
+        segment: Box<str>,
+    },
+    /// Nothing stands between two slashes, or at an end.
+    #[error("a segment is empty; write the pattern without a leading, trailing or double `/`")]
+    EmptySegment,
+    /// A placeholder that does not exist.
+    #[error("there is no `${{{name}}}`; there are `${{account}}` and `${{group}}`")]
+    Placeholder {
+        /// What stands between the braces.
+        name: Box<str>,
+    },
+    /// `${` without `}`.
+    #[error("`{segment}` has a `${{` that no `}}` closes")]
+    Unclosed {
+        /// The segment.
+        segment: Box<str>,
+    },
+}
+
+impl PatternError {
+    fn unclosed(segment: &str) -> Self {
+        Self::Unclosed { segment: segment.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn matches(pattern: &str, path: &str) -> bool {
+        let names = Names { account: Stand::For("ann"), group: Stand::For("a*/b") };
+        let path: Vec<&str> = path.split('/').collect();
+        PathPattern::parse(pattern).unwrap().matches(&path, names)
+    }
+
+    #[test]
+    fn patterns_match_segment_by_segment() {
+        let table = [
+            ("public/**", "public/a", true),
+            ("public/**", "public/a/b/c", true),
+            ("public/**", "public", false), // everything below, not itself
+            ("public/**", "publicity/a", false),
+            ("**", "a", true),
+            ("**", "a/b/c", true),
+            ("**/**", "a", true),
+            ("**/app", "app", true),
+            ("**/app", "x/y/app", true),
+            ("**/app", "x/y/apple", false),
+            ("a/**/z", "a/z", true),
+            ("a/**/z", "a/b/c/z", true),
+            ("a/**/z", "a/b/c/z/y", false),
+            ("a/**/m/**/z", "a/m/m/z/z", true),
+            ("a/**/m/**/z", "a/b/z", false),
+            ("team/*/app", "team/red/app", true),
+            ("team/*/app", "team/red/blue/app", false),
+            ("team/*", "team", false),
+            ("*", "a", true),
+            ("*", "a/b", false), // `*` stays in a segment
+            ("dev-*/x", "dev-/x", true),
+            ("dev-*-ci", "dev-a-ci-b-ci", true),
+            ("a?c", "abc", true),
+            ("a?c", "ac", false),
+            ("host:5000/a/*", "host:5000/a/b", true), // SC2
+            ("A/b", "a/b", false),                    // SC6
+            ("${account}/**", "ann/x", true),
+            ("${account}/**", "ann", false),
+            ("${account}/**", "anna/x", false),
+            ("${account}", "ann", true),
+            ("home-${account}-x/y", "home-ann-x/y", true),
+            ("home-${account}-x/y", "home-a-x/y", false),
+            ("${group}/x", "a*/x", false), // a group's `*` and `/` are text
+            ("${group}/x", "aaa/x", false),
+        ];
+        for (pattern, path, expected) in table {
+            assert_eq!(matches(pattern, path), expected, "{pattern} on {path}");
+        }
+    }
+
+    #[test]
+    fn a_placeholder_without_a_name_matches_nothing_or_everything() {
+        let pattern = PathPattern::parse("x-${account}/**").unwrap();
+        let names = |account| Names { account, group: Stand::Nothing };
+        assert!(!pattern.matches(&["x-a", "b"], names(Stand::Nothing)));
+        assert!(pattern.matches(&["x-a", "b"], names(Stand::Anything)));
+        assert!(!pattern.matches(&["x-", "b"], names(Stand::Anything)));
+        assert!(!pattern.matches(&["y-a", "b"], names(Stand::Anything)));
+    }
+
+    #[test]
+    fn what_is_no_pattern_says_what_to_write() {
+        let errors: Vec<String> = [
+            "",
+            "/a",
+            "a/",
+            "a//b",
+            "a**/b",
+            "a/b**",
+            "${account}*",
+            "${account}-${group}",
+            "${name}/x",
+            "${account/x",
+            "a b",
+            "[ab]/c",
+            "{a,b}/c",
+            "ä/x",
+        ]
+        .iter()
+        .map(|text| format!("{text:22} {}", PathPattern::parse(text).unwrap_err()))
+        .collect();
+        insta::assert_snapshot!(errors.join("\n"));
+    }
+
+    #[test]
+    fn words_match_whole_characters() {
+        for (pattern, word, expected) in [
+            ("ci-*", "ci-7", true),
+            ("ci-*", "ci", false),
+            ("?nn", "änn", true),
+            ("*ä", "bä", true),
+            ("??", "ä", false),
+            ("", "", true),
+            ("a", "b", false),
+        ] {
+            assert_eq!(WordPattern::new(pattern).matches(word), expected, "{pattern} on {word}");
+        }
+    }
+
+    #[test]
+    fn many_wildcards_do_not_take_exponential_time() {
+        let pattern = PathPattern::parse(&"**/a/".repeat(40).as_str()[..40 * 5 - 1]).unwrap();
+        let path = vec!["a"; 120].into_iter().chain(["b"]).collect::<Vec<_>>();
+        let names = Names { account: Stand::Nothing, group: Stand::Nothing };
+        assert!(!pattern.matches(&path, names));
+        assert!(!WordPattern::new(&"*a".repeat(60)).matches(&("a".repeat(250) + "b")));
+    }
+
+    proptest! {
+        /// The walk against the obvious definition by recursion.
+        #[test]
+        fn the_walk_agrees_with_its_definition(
+            pattern in "(a|b|\\*|\\*\\*)(/(a|b|\\*|\\*\\*)){0,4}",
+            path in "[ab](/[ab]){0,5}",
+        ) {
+            fn defined(pattern: &[&str], path: &[&str]) -> bool {
+                match (pattern.split_first(), path.split_first()) {
+                    (None, None) => true,
+                    (None, Some(_)) => false,
+                    (Some((&"**", [])), _) => !path.is_empty(),
+                    (Some((&"**", rest)), Some((_, below))) => defined(rest, path) || defined(pattern, below),
+                    (Some(_), None) => false,
+                    (Some((first, rest)), Some((segment, below))) => (*first == "*" || first == segment) && defined(rest, below),
+                }
+            }
+            // `**/**` is one `**`.
+            let mut segments: Vec<&str> = pattern.split('/').collect();
+            segments.dedup_by(|a, b| *a == "**" && *b == "**");
+            let path: Vec<&str> = path.split('/').collect();
+            prop_assert_eq!(matches(&pattern, &path.join("/")), defined(&segments, &path));
+        }
+
+        #[test]
+        fn parsing_and_matching_never_panic(pattern in "\\PC{0,30}", path in "\\PC{0,30}") {
+            if let Ok(pattern) = PathPattern::parse(&pattern) {
+                let names = Names { account: Stand::For(&path), group: Stand::Anything };
+                pattern.matches(&path.split('/').collect::<Vec<_>>(), names);
+            }
+        }
+    }
+}

@@ -1,0 +1,374 @@
+//! One rule: what was typed, what it means, and what is wrong with it.
+
+use std::{fmt, str::FromStr};
+
+use portpass_protocol::access::Action;
+
+use super::{
+    audience::{Audience, AudienceError, Caller},
+    pattern::{Names, PathPattern, PatternError, Placeholder, Stand},
+};
+use crate::subject::SourceName;
+
+/// A rule as the configuration has it, not understood yet.
+///
+/// ```yaml
+/// - { allow: [pull, push], repository: "${account}/**", to: signed-in }
+/// - { deny: [push, delete], repository: "prod/**", to: signed-in, except: "group:release" }
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RuleText {
+    /// `allow:`; exactly one of this and `deny`.
+    pub allow: Option<Vec<String>>,
+    /// `deny:`
+    pub deny: Option<Vec<String>>,
+    /// `repository:`, a pattern; exactly one of this and `registry`.
+    pub repository: Option<String>,
+    /// `registry:`; only `catalog` is known.
+    pub registry: Option<String>,
+    /// `to:`; at least one.
+    pub to: Vec<String>,
+    /// `except:`
+    pub except: Vec<String>,
+}
+
+/// Which rule it is: its place in the list, counted from one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RuleId(u32);
+
+impl RuleId {
+    /// The rule at this place, counted from zero.
+    pub fn at(index: usize) -> Self {
+        Self(u32::try_from(index).map_or(u32::MAX, |index| index.saturating_add(1)))
+    }
+
+    /// Counted from one.
+    pub fn number(self) -> u32 {
+        self.0
+    }
+}
+
+impl fmt::Display for RuleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "rule {}", self.0)
+    }
+}
+
+/// Whether a rule gives or takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// It gives.
+    Allow,
+    /// It takes, whatever gives.
+    Deny,
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+        })
+    }
+}
+
+/// What a rule is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// Repositories.
+    Repository(PathPattern),
+    /// The list of all repositories, `registry:catalog`.
+    Catalog,
+}
+
+/// The actions that a rule names: `pull`, `push`, `delete`, `*`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ActionBits(u8);
+
+impl ActionBits {
+    /// Adds one; a word without a meaning adds nothing.
+    pub fn insert(&mut self, action: &Action) {
+        self.0 |= Self::bit(action);
+    }
+
+    /// Whether this very action is named; `*` is only itself here.
+    pub fn contains(self, action: &Action) -> bool {
+        self.0 & Self::bit(action) != 0
+    }
+
+    /// Whether a rule with these actions speaks of `action`: it is named, or `*` is.
+    pub fn speaks_of(self, action: &Action) -> bool {
+        self.contains(action) || self.contains(&Action::Any)
+    }
+
+    fn bit(action: &Action) -> u8 {
+        match action {
+            Action::Pull => 1,
+            Action::Push => 2,
+            Action::Delete => 4,
+            Action::Any => 8,
+            Action::Other(_) => 0,
+        }
+    }
+}
+
+impl fmt::Display for ActionBits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = [Action::Pull, Action::Push, Action::Delete, Action::Any];
+        let words: Vec<&str> =
+            named.iter().filter(|action| self.contains(action)).map(Action::as_str).collect();
+        f.write_str(&words.join(", "))
+    }
+}
+
+/// A rule that has been understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Whether it gives or takes.
+    pub effect: Effect,
+    /// What.
+    pub actions: ActionBits,
+    /// On what.
+    pub target: Target,
+    /// To or from whom.
+    pub to: Vec<Audience>,
+    /// Whom it passes over.
+    pub except: Vec<Audience>,
+}
+
+/// What a rule may refer to.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// The sources of accounts that are configured.
+    pub sources: Vec<SourceName>,
+    /// Whether anybody may ask without credentials.
+    pub anonymous: bool,
+}
+
+impl Rule {
+    /// Understands a rule, or says what is wrong with it.
+    pub fn parse(text: &RuleText, around: &Surroundings) -> Result<Self, RuleProblem> {
+        let target = target(text)?;
+        let (effect, words) = match (&text.allow, &text.deny) {
+            (Some(words), None) => (Effect::Allow, words),
+            (None, Some(words)) => (Effect::Deny, words),
+            (None, None) | (Some(_), Some(_)) => return Err(RuleProblem::Effect),
+        };
+        let rule = Self {
+            effect,
+            actions: actions(words, &target)?,
+            target,
+            to: audiences(&text.to)?,
+            except: audiences(&text.except)?,
+        };
+        rule.check_audience(around)?;
+        Ok(rule)
+    }
+
+    /// Whether the rule is about this caller, whatever the resource.
+    pub fn binds(&self, caller: &Caller<'_>) -> bool {
+        self.to.iter().any(|audience| audience.includes(caller, self.effect))
+            && !self.except.iter().any(|audience| audience.is(caller))
+    }
+
+    /// Whether the rule is about this repository when this caller asks; `${account}` and
+    /// `${group}` stand for the caller's own.
+    pub fn covers_repository(&self, path: &[&str], caller: &Caller<'_>) -> bool {
+        let Target::Repository(pattern) = &self.target else { return false };
+        self.stands(pattern, caller).any(|names| pattern.matches(path, names))
+    }
+
+    /// What the placeholders of the pattern can stand for.
+    pub(super) fn stands<'a>(
+        &'a self,
+        pattern: &PathPattern,
+        caller: &'a Caller<'a>,
+    ) -> impl Iterator<Item = Names<'a>> {
+        // A deny that names accounts or groups binds callers who have none: nobody gets round it
+        // by leaving the password out.
+        let absent = match self.effect {
+            Effect::Allow => Stand::Nothing,
+            Effect::Deny => Stand::Anything,
+        };
+        let account = caller.name().map_or(absent, Stand::For);
+        let by_group = pattern.mentions(Placeholder::Group) && caller.name().is_some();
+        let groups = caller
+            .groups()
+            .filter(move |group| {
+                by_group && self.to.iter().any(|audience| audience.reaches_by(group))
+            })
+            .map(move |group| Names { account, group: Stand::For(group) });
+        groups.chain((!by_group).then_some(Names { account, group: absent }))
+    }
+
+    /// The first segment that every path it is about has, if it is a plain word.
+    pub fn first_literal(&self) -> Option<&str> {
+        match &self.target {
+            Target::Repository(pattern) => pattern.first_literal(),
+            Target::Catalog => None,
+        }
+    }
+
+    fn check_audience(&self, around: &Surroundings) -> Result<(), RuleProblem> {
+        if self.to.is_empty() {
+            return Err(RuleProblem::NoAudience);
+        }
+        for audience in self.to.iter().chain(&self.except) {
+            if let Some(source) = audience.source().filter(|s| !around.sources.contains(s)) {
+                let known = around.sources.iter().map(SourceName::as_str).collect::<Vec<_>>();
+                return Err(RuleProblem::Source {
+                    source_name: source.clone(),
+                    known: known.join(", "),
+                });
+            }
+        }
+        let everybody = [Audience::SignedIn, Audience::Anonymous];
+        let passed_over = |to: &Audience| {
+            self.except.iter().any(|except| except.contains(to))
+                || everybody.iter().all(|half| self.except.contains(half))
+        };
+        if self.to.iter().all(passed_over) {
+            return Err(RuleProblem::Nobody { why: "`except` names everybody that `to` names" });
+        }
+        let only_anonymous = self.to.iter().all(|to| *to == Audience::Anonymous);
+        if only_anonymous && !around.anonymous {
+            return Err(RuleProblem::Nobody {
+                why: "callers without credentials are not admitted",
+            });
+        }
+        let named = match &self.target {
+            Target::Repository(pattern) => {
+                pattern.mentions(Placeholder::Account) || pattern.mentions(Placeholder::Group)
+            }
+            Target::Catalog => false,
+        };
+        if only_anonymous && named {
+            return Err(RuleProblem::Nobody {
+                why: "an anonymous caller has no account and no group",
+            });
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Rule {
+    /// `allow [pull, push] repository ${account}/** to signed-in`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} [{}] ", self.effect, self.actions)?;
+        match &self.target {
+            Target::Repository(pattern) => write!(f, "repository {pattern}")?,
+            Target::Catalog => f.write_str("registry catalog")?,
+        }
+        write!(f, " to {}", list(&self.to))?;
+        if self.except.is_empty() { Ok(()) } else { write!(f, " except {}", list(&self.except)) }
+    }
+}
+
+fn list(audiences: &[Audience]) -> String {
+    audiences.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn target(text: &RuleText) -> Result<Target, RuleProblem> {
+    match (&text.repository, &text.registry) {
+        (Some(pattern), None) => PathPattern::parse(pattern)
+            .map(Target::Repository)
+            .map_err(|problem| RuleProblem::Pattern { pattern: pattern.clone(), problem }),
+        (None, Some(name)) if name == "catalog" => Ok(Target::Catalog),
+        (None, Some(name)) => Err(RuleProblem::Registry { name: name.clone() }),
+        (None, None) | (Some(_), Some(_)) => Err(RuleProblem::Target),
+    }
+}
+
+fn actions(words: &[String], target: &Target) -> Result<ActionBits, RuleProblem> {
+    let mut bits = ActionBits::default();
+    for word in words {
+        let action = Action::from(word.as_str());
+        match (&action, target) {
+            (Action::Other(_), _) => return Err(RuleProblem::Action { word: word.clone() }),
+            (Action::Any, Target::Catalog) | (_, Target::Repository(_)) => bits.insert(&action),
+            (_, Target::Catalog) => return Err(RuleProblem::CatalogAction { word: word.clone() }),
+        }
+    }
+    if words.is_empty() { Err(RuleProblem::NoAction) } else { Ok(bits) }
+}
+
+fn audiences(words: &[String]) -> Result<Vec<Audience>, RuleProblem> {
+    words
+        .iter()
+        .map(|word| {
+            Audience::from_str(word)
+                .map_err(|problem| RuleProblem::Audience { word: word.clone(), problem })
+        })
+        .collect()
+}
+
+/// What is wrong with a rule. The caller says which one it is ([`super::RuleError`]).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RuleProblem {
+    /// An action that does not exist.
+    #[error("there is no action `{word}`; rules know `pull`, `push`, `delete` and `*`")]
+    Action {
+        /// As typed.
+        word: String,
+    },
+    /// A subject that cannot be read.
+    #[error("`{word}` names nobody: {problem}")]
+    Audience {
+        /// As typed.
+        word: String,
+        /// Why.
+        problem: AudienceError,
+    },
+    /// An action that the catalog does not have.
+    #[error(
+        "`{word}` means nothing for the catalog; registries ask for `*` there, so write `[\"*\"]`"
+    )]
+    CatalogAction {
+        /// As typed.
+        word: String,
+    },
+    /// Neither or both of `allow` and `deny`.
+    #[error("a rule has exactly one of `allow` and `deny`")]
+    Effect,
+    /// `allow: []`
+    #[error(
+        "the list of actions is empty, so the rule would do nothing; name some or remove the rule"
+    )]
+    NoAction,
+    /// No `to`.
+    #[error(
+        "`to` is missing; say who is meant: `anyone`, `anonymous`, `signed-in`, `user:NAME`, `group:NAME`"
+    )]
+    NoAudience,
+    /// It can never apply.
+    #[error("the rule can match nobody: {why}")]
+    Nobody {
+        /// Why.
+        why: &'static str,
+    },
+    /// A pattern that cannot be read.
+    #[error("`{pattern}` is no pattern: {problem}")]
+    Pattern {
+        /// As typed.
+        pattern: String,
+        /// Why.
+        problem: PatternError,
+    },
+    /// Something of the registry that is not the catalog.
+    #[error("`registry: {name}` is unknown; the only such resource is `registry: catalog`")]
+    Registry {
+        /// As typed.
+        name: String,
+    },
+    /// A source of accounts that is not configured.
+    #[error("there is no source of accounts called `{source_name}`; configured are: {known}")]
+    Source {
+        /// As typed.
+        source_name: SourceName,
+        /// Those there are.
+        known: String,
+    },
+    /// Neither or both of `repository` and `registry`.
+    #[error("a rule has exactly one of `repository: PATTERN` and `registry: catalog`")]
+    Target,
+}
