@@ -134,7 +134,8 @@ mod tests {
             ("", MalformedSecret::Foreign),
             ("eyJhbGciOi", MalformedSecret::Foreign),
             (&secret[..40], MalformedSecret::Damaged),
-            (&secret.to_uppercase().replace("PPR", "ppr"), MalformedSecret::Foreign),
+            (&secret.to_uppercase(), MalformedSecret::Foreign),
+            (&secret.to_uppercase().replace("PPR", "ppr"), MalformedSecret::Damaged),
             (&format!("{secret}0"), MalformedSecret::Damaged),
         ] {
             assert_eq!(text.parse::<RefreshSecret>().unwrap_err(), error, "{text}");

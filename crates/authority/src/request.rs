@@ -278,6 +278,12 @@ pub enum RequestError {
         /// As sent.
         content_type: String,
     },
+    /// A parameter that is not UTF-8.
+    #[error("`{field}` is not UTF-8 text")]
+    NotText {
+        /// Which.
+        field: &'static str,
+    },
     /// `account` and the credential disagree.
     #[error("`account` is {account:?}, but the credentials are those of {presented:?}")]
     OtherAccount {
@@ -331,6 +337,7 @@ impl RequestError {
             Self::InUrl { .. } => "credentials-in-url",
             Self::Missing { .. } => "parameter-missing",
             Self::NotAForm { .. } => "not-a-form",
+            Self::NotText { .. } => "not-text",
             Self::OtherAccount { .. } => "account-mismatch",
             Self::Repeated { .. } => "parameter-repeated",
             Self::ScopeTooLong | Self::TooManyActions | Self::TooManyResources => "too-many-scopes",

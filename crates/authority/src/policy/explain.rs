@@ -97,8 +97,7 @@ fn cited(policy: &dyn Policy, decision: &Decision) -> Vec<Cited> {
     cited
 }
 
-/// Of the `allow` rules that name what is missing, the one that failed latest: on the action, then
-/// on the caller, then on the path, and there the one that shares the longest beginning.
+/// Of the `allow` rules, the one that came nearest ([`Closeness`]); of equals the first.
 pub(super) fn nearest(rules: &[Rule], subject: &Subject, decision: &Decision) -> Option<NearMiss> {
     let missing: Vec<&Action> = missing(decision);
     if missing.is_empty() {
@@ -138,7 +137,7 @@ fn miss(
 ) -> Option<(Closeness, String)> {
     let path: Vec<&str> = requested.resource.name.split('/').collect();
     let (about_it, shared) = match (&rule.target, super::kind(&requested.resource)) {
-        (Target::Catalog, super::Kind::Catalog) => (true, 0),
+        (Target::Catalog, super::Kind::Catalog) => (true, 1),
         (Target::Repository(pattern), super::Kind::Repository) => {
             let shared =
                 rule.stands(pattern, caller).map(|names| pattern.common_prefix(&path, names));
@@ -150,7 +149,11 @@ fn miss(
     match (gives, about_it, rule.binds(caller)) {
         (true, true, true) => None,
         (false, true, true) => Some((Closeness::Action, format!("it gives only {}", rule.actions))),
-        (true, true, false) => Some((Closeness::Caller, but_not_for(rule, caller))),
+        (true, true, false) => {
+            let for_all = matches!(&rule.target, Target::Repository(p) if p.is_everything());
+            let closeness = if for_all { Closeness::CallerOfAll } else { Closeness::Caller };
+            Some((closeness, but_not_for(rule, caller)))
+        }
         (true, false, true) => {
             let but = format!("it is not about {}", requested.resource);
             Some((Closeness::Path(shared), but))
@@ -176,6 +179,8 @@ fn but_not_for(rule: &Rule, caller: &Caller<'_>) -> String {
 /// Later variants are nearer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Closeness {
+    /// It is for somebody else, and about all repositories: most likely an administrator's.
+    CallerOfAll,
     /// It is about another repository, and shares so many segments with this one.
     Path(usize),
     /// It is for somebody else.
@@ -187,11 +192,11 @@ enum Closeness {
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let who = self.account.as_deref().unwrap_or("an anonymous caller");
-        let granted =
-            if self.granted.is_empty() { "nothing".into() } else { self.granted.join(", ") };
-        let requested =
-            if self.requested.is_empty() { "nothing".into() } else { self.requested.join(", ") };
-        write!(f, "{who} on {}: granted {granted} of {requested}", self.resource)?;
+        let list = |words: &[String]| {
+            if words.is_empty() { "nothing".to_owned() } else { words.join(", ") }
+        };
+        let (asked, granted) = (list(&self.requested), list(&self.granted));
+        write!(f, "{who} on {}: asks for {asked}, is granted {granted}", self.resource)?;
         for rule in &self.rules {
             let verb = if rule.effect == "deny" { "takes" } else { "gives" };
             write!(
@@ -209,7 +214,9 @@ impl fmt::Display for Explanation {
             Some(near) => {
                 write!(f, "\n  nearest: rule {}: {}, but {}", near.number, near.text, near.but)
             }
-            None if self.rules.is_empty() => f.write_str("\n  no rule comes near"),
+            None if self.rules.is_empty() && !self.requested.is_empty() => {
+                f.write_str("\n  no rule comes near")
+            }
             None => Ok(()),
         }
     }

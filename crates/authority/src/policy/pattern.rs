@@ -102,6 +102,11 @@ impl PathPattern {
         }
     }
 
+    /// Whether it means every repository.
+    pub fn is_everything(&self) -> bool {
+        &*self.text == "**"
+    }
+
     /// Whether the placeholder is in it.
     pub fn mentions(&self, wanted: Placeholder) -> bool {
         self.segments

@@ -60,10 +60,6 @@ pub(super) fn from_form(fields: &Fields, headers: &HeaderMap) -> Result<Credenti
 }
 
 fn login(name: &str, password: &str) -> Result<Login, Unusable> {
-    if name.contains(char::REPLACEMENT_CHARACTER) || password.contains(char::REPLACEMENT_CHARACTER)
-    {
-        return Err(Unusable::Undecodable);
-    }
     Ok(Login { account: name.parse()?, password: SecretString::from(password) })
 }
 

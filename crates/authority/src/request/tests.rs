@@ -279,6 +279,10 @@ fn a_form_needs_a_grant_that_exists_and_what_belongs_to_it() {
         ("grant_type=authorization_code&code=x", unsupported("authorization_code")),
         ("grant_type=Password&username=a&password=b", unsupported("Password")),
         (
+            "grant_type=password&username=ann&password=%ff",
+            RequestError::NotText { field: "password" },
+        ),
+        (
             "grant_type=password&grant_type=refresh_token",
             RequestError::Repeated { field: "grant_type" },
         ),
@@ -293,7 +297,6 @@ fn a_form_needs_a_grant_that_exists_and_what_belongs_to_it() {
     for form in [
         "grant_type=password&username=&password=x",
         "grant_type=password&username=a/b&password=x",
-        "grant_type=password&username=ann&password=%ff",
         "grant_type=refresh_token&refresh_token=",
         "grant_type=refresh_token&refresh_token=eyJ.e30.",
         &format!("grant_type=refresh_token&refresh_token={REFRESH}"),
