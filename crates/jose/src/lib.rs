@@ -1,20 +1,57 @@
-//! Signatures over JSON.
+//! Signatures over JSON: which key a token was signed by, and whether that key is trusted.
+//!
+//! Knows nothing of registries, scopes or HTTP. Time is a parameter; nothing is ever fetched.
+//!
+//! ```text
+//! "eyJ…"  ── Compact::parse ──►  Compact       length, three parts, header
+//!                                   │
+//!                                   │  x5c ─► TrustRoots   jwk, kid ─► KeySet
+//!                                   │  alg: the key's own, and allowed
+//!                                   ▼  signature
+//!                                Verified      payload bytes that a trusted key has signed
+//! ```
+//!
+//! ```
+//! use std::time::SystemTime;
+//! use portpass_jose::{Algorithm, Algorithms, Compact, KeyIdForm, KeySet, SigningKey, TrustRoots};
+//!
+//! let key = SigningKey::generate(Algorithm::Es256)?;
+//! let token = key.sign_compact(KeyIdForm::Rfc7638, br#"{"iss":"portpass"}"#)?;
+//!
+//! let mut keys = KeySet::new();
+//! keys.insert(key.public().clone());
+//! let now = SystemTime::UNIX_EPOCH;
+//! let verified =
+//!     Compact::parse(&token)?.verify(&keys, &TrustRoots::none(), Algorithms::PUBLIC_KEY, now)?;
+//! assert_eq!(verified.payload(), br#"{"iss":"portpass"}"#);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
 pub mod algorithm;
+mod base64url;
 pub mod certificate;
 pub mod danger;
+mod error;
+pub mod excerpt;
 pub mod id;
 pub mod json;
+mod jwk;
 pub mod jws;
+#[cfg(test)]
+mod made;
 pub mod set;
 pub mod signing;
 pub mod verifying;
 pub mod x5c;
 
 pub use algorithm::{Algorithm, Algorithms, Shape};
-pub use certificate::Certificate;
+pub use certificate::{Certificate, OutOfDate};
+pub use error::KeyError;
+pub use excerpt::Excerpt;
 pub use id::{IdForm, KeyId, KeyIdForm};
+pub use jwk::ChainEncoding;
 pub use jws::{Compact, Invalid, Malformed, Signer, Verified};
 pub use set::KeySet;
-pub use signing::{KeyError, Signature, SigningKey};
+pub use signing::{SignError, Signature, SigningKey};
 pub use verifying::VerifyingKey;
-pub use x5c::{CertificateChain, TrustRoots};
+pub use x5c::{CertificateChain, ChainError, TrustRoots, Vouched};

@@ -1,35 +1,322 @@
-//! Sets of trusted keys.
-use crate::{KeyId, VerifyingKey, Certificate};
-/// Trusted keys, by id.
+//! Sets of trusted keys, and JWKS files.
+
+use std::{collections::HashMap, fmt, sync::Arc, time::SystemTime};
+
+use crate::{
+    Certificate, IdForm, KeyId, VerifyingKey,
+    certificate::OutOfDate,
+    json::{self, JsonError, Map, Value},
+    jwk::{self, Jwk},
+};
+
+/// Trusted keys, found by any name they have: the one their issuer gave them, their RFC 7638
+/// thumbprint, and their libtrust fingerprint (JW13, JW14).
 #[derive(Debug, Clone, Default)]
-pub struct KeySet { keys: Vec<VerifyingKey> }
+pub struct KeySet {
+    keys: Vec<Arc<Trusted>>,
+    named: HashMap<KeyId, Arc<Trusted>>,
+    derived: HashMap<KeyId, Arc<Trusted>>,
+    skipped: Vec<Skipped>,
+}
+
+/// A key, and how it came into the set.
+#[derive(Debug)]
+pub(crate) struct Trusted {
+    key: VerifyingKey,
+    name: Option<KeyId>,
+    certificate: Option<Certificate>,
+}
+
 impl KeySet {
     /// No key.
-    pub fn new() -> Self { Self::default() }
-    /// Reads a JWK set (RFC 7517 §5); unusable entries are skipped, see [`KeySet::skipped`].
-    pub fn from_jwks(_json: &str) -> Result<Self, JwksError> { todo!() }
-    /// What `from_jwks` could not use, in words.
-    pub fn skipped(&self) -> &[String] { todo!() }
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads a JWK set (RFC 7517 §5).
+    ///
+    /// An entry of an unknown kind, for encryption, or broken is skipped (RFC 7517 §5 wants that),
+    /// logged, and listed in [`KeySet::skipped`]. Of two entries with one name the last counts.
+    pub fn from_jwks(json: &str) -> Result<Self, JwksError> {
+        let object = json::parse_object(json.as_bytes())?;
+        let entries = match object.get("keys") {
+            Some(Value::Array(entries)) => entries,
+            Some(other) => return Err(JwksError::NotAList { found: json::kind(other) }),
+            None => return Err(JwksError::NoKeys),
+        };
+        let mut set = Self::new();
+        for (index, entry) in entries.iter().enumerate() {
+            if let Err(why) = set.insert_jwk(entry) {
+                tracing::warn!(index, why, "skipped an unusable key of a JWK set");
+                set.skipped.push(Skipped { index, why });
+            }
+        }
+        Ok(set)
+    }
+
+    /// The entries that [`KeySet::from_jwks`] could not use.
+    pub fn skipped(&self) -> &[Skipped] {
+        &self.skipped
+    }
+
     /// Adds a key under its thumbprint and its libtrust fingerprint.
-    pub fn insert(&mut self, _key: VerifyingKey) { todo!() }
-    /// Adds a key under an id of its issuer's making, too.
-    pub fn insert_named(&mut self, _id: KeyId, _key: VerifyingKey) { todo!() }
-    /// Adds a certificate's key; its dates are only warned of.
-    pub fn insert_certificate(&mut self, _certificate: &Certificate) { todo!() }
-    /// All keys of another set, too.
-    pub fn extend(&mut self, _other: KeySet) { todo!() }
-    /// By any of its ids.
-    pub fn get(&self, _id: &str) -> Option<&VerifyingKey> { todo!() }
-    /// In order of insertion.
-    pub fn iter(&self) -> impl Iterator<Item = &VerifyingKey> { self.keys.iter() }
-    /// How many.
-    pub fn len(&self) -> usize { todo!() }
-    /// None?
-    pub fn is_empty(&self) -> bool { todo!() }
-    /// As a JWK set; secrets never.
-    pub fn to_jwks(&self) -> String { todo!() }
+    pub fn insert(&mut self, key: VerifyingKey) {
+        self.add(Trusted { key, name: None, certificate: None });
+    }
+
+    /// Adds a key under a name of its issuer's making as well.
+    pub fn insert_named(&mut self, name: KeyId, key: VerifyingKey) {
+        self.add(Trusted { key, name: Some(name), certificate: None });
+    }
+
+    /// Adds a certificate's key. That the certificate is out of date does not matter to tokens which
+    /// name the key by id; [`crate::Signer::warning`] says so, as both distributions accept them.
+    pub fn insert_certificate(&mut self, certificate: &Certificate) {
+        let key = certificate.key().clone();
+        self.add(Trusted { key, name: None, certificate: Some(certificate.clone()) });
+    }
+
+    /// Adds all keys of another set.
+    pub fn extend(&mut self, other: Self) {
+        for trusted in other.keys {
+            self.add_shared(trusted);
+        }
+        self.skipped.extend(other.skipped);
+    }
+
+    /// The key of that name.
+    pub fn get(&self, id: &str) -> Option<&VerifyingKey> {
+        self.find(id).map(Trusted::key)
+    }
+
+    /// In the order they came in.
+    pub fn iter(&self) -> impl Iterator<Item = &VerifyingKey> {
+        self.keys.iter().map(|trusted| &trusted.key)
+    }
+
+    /// How many keys there are.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether there is no key.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// As a JWK set, each key under its name or else its thumbprint; shared secrets are left out.
+    pub fn to_jwks(&self) -> String {
+        let keys: Vec<_> = self
+            .keys
+            .iter()
+            .filter_map(|trusted| jwk::to_object(&trusted.key, trusted.id()))
+            .map(Value::Object)
+            .collect();
+        let mut set = Map::new();
+        set.insert("keys".to_owned(), Value::Array(keys));
+        Value::Object(set).to_string()
+    }
+
+    pub(crate) fn find(&self, id: &str) -> Option<&Trusted> {
+        self.named.get(id).or_else(|| self.derived.get(id)).map(AsRef::as_ref)
+    }
+
+    /// The names of the first few keys, as an id of that form would have to be written.
+    pub(crate) fn names(&self, form: IdForm) -> Names {
+        let name = |trusted: &Arc<Trusted>| match form {
+            IdForm::Libtrust => KeyId::libtrust(&trusted.key),
+            IdForm::Rfc7638 => trusted.key.id().clone(),
+            IdForm::Other => trusted.id().clone(),
+        };
+        Names {
+            first: self.keys.iter().take(Names::SHOWN).map(name).collect(),
+            more: self.keys.len().saturating_sub(Names::SHOWN),
+        }
+    }
+
+    fn insert_jwk(&mut self, entry: &Value) -> Result<(), String> {
+        let Value::Object(object) = entry else {
+            return Err(format!("it is {}, expected an object", json::kind(entry)));
+        };
+        if !Jwk::may_verify(object) {
+            return Err("it is not for verifying signatures (`use` or `key_ops`)".to_owned());
+        }
+        let jwk = Jwk::from_object(object).map_err(|error| error.to_string())?;
+        self.add(Trusted { key: jwk.key, name: jwk.id, certificate: None });
+        Ok(())
+    }
+
+    fn add(&mut self, trusted: Trusted) {
+        self.add_shared(Arc::new(trusted));
+    }
+
+    fn add_shared(&mut self, trusted: Arc<Trusted>) {
+        for id in trusted.key.ids() {
+            self.derived.entry(id).or_insert_with(|| trusted.clone());
+        }
+        if let Some(name) = &trusted.name {
+            self.named.insert(name.clone(), trusted.clone());
+        }
+        self.keys.push(trusted);
+    }
 }
-/// Not a JWK set.
+
+impl Trusted {
+    pub(crate) fn key(&self) -> &VerifyingKey {
+        &self.key
+    }
+
+    /// What is to be said about trusting it at `now`.
+    pub(crate) fn warning(&self, now: SystemTime) -> Option<OutOfDate> {
+        self.certificate.as_ref().and_then(|certificate| certificate.validity(now).err())
+    }
+
+    fn id(&self) -> &KeyId {
+        self.name.as_ref().unwrap_or_else(|| self.key.id())
+    }
+}
+
+/// The names of some keys, for an error message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Names {
+    first: Vec<KeyId>,
+    more: usize,
+}
+
+impl Names {
+    const SHOWN: usize = 4;
+}
+
+impl fmt::Display for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.first.is_empty() {
+            return f.write_str("no key at all");
+        }
+        for (index, id) in self.first.iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            write!(f, "{comma}{:?}", id.as_str())?;
+        }
+        if self.more > 0 {
+            write!(f, " and {} more", self.more)?;
+        }
+        Ok(())
+    }
+}
+
+/// An entry of a JWK set that is of no use here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// Counted from zero.
+    pub index: usize,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// Why text is not a JWK set.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct JwksError(String);
+#[non_exhaustive]
+pub enum JwksError {
+    /// It is not one JSON object.
+    #[error("not a JWK set: {0}")]
+    Json(#[from] JsonError),
+    /// There is no member `keys`.
+    #[error("not a JWK set: `keys` is missing")]
+    NoKeys,
+    /// Its member `keys` is no list.
+    #[error("not a JWK set: `keys` is {found}, expected a list")]
+    NotAList {
+        /// What it is.
+        found: &'static str,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Algorithm, SigningKey};
+
+    const RFC_8037: &str =
+        r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+    const DOCUMENTED: &str = r#"{"kty":"EC","crv":"P-256","kid":"one","x":"m7zUpx3b-zmVE5cymSs64POG9QcyEpJaYCD82-549_Q","y":"dU3biz8sZ_8GPB-odm8Wxz3lNDr1xcAQQPQaOcr1fmc"}"#;
+
+    #[test]
+    fn a_key_is_found_under_all_its_names() {
+        let set = KeySet::from_jwks(&format!(r#"{{"keys":[{DOCUMENTED},{RFC_8037}]}}"#)).unwrap();
+        for id in [
+            "one",
+            "8qjioA3ZA7ti2JIE7c-U8smBFuZolQZvhSHDPU3hhB8",
+            "PYYO:TEWU:V7JH:26JV:AQTZ:LJC3:SXVJ:XGHA:34F2:2LAQ:ZRMK:Z7Q6",
+        ] {
+            assert_eq!(set.get(id).unwrap().algorithms(), Algorithm::Es256.into(), "{id}");
+        }
+        assert!(set.get("kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k").is_some());
+        assert!(set.get("").is_none());
+        assert!(set.get("One").is_none());
+    }
+
+    /// §15, CF3
+    #[test]
+    fn an_unusable_entry_does_not_spoil_the_others() {
+        let json = format!(
+            r#"{{"keys":[5,{{"kty":"AKP"}},{{"kty":"RSA","use":"enc"}},{RFC_8037}],"more":1}}"#
+        );
+        let set = KeySet::from_jwks(&json).unwrap();
+        assert_eq!(set.len(), 1);
+        let skipped: Vec<_> = set.skipped().iter().map(|skipped| skipped.index).collect();
+        assert_eq!(skipped, [0, 1, 2]);
+    }
+
+    #[test]
+    fn what_is_no_set_is_an_error() {
+        let table = [
+            ("{}", "not a JWK set: `keys` is missing"),
+            (r#"{"keys":{}}"#, "not a JWK set: `keys` is an object, expected a list"),
+            ("[]", "not a JWK set: it is a list, expected an object"),
+        ];
+        for (json, words) in table {
+            assert_eq!(KeySet::from_jwks(json).unwrap_err().to_string(), words);
+        }
+    }
+
+    #[test]
+    fn of_two_entries_with_one_name_the_last_counts() {
+        let first = RFC_8037.replace('}', r#","kid":"one"}"#);
+        let set = KeySet::from_jwks(&format!(r#"{{"keys":[{first},{DOCUMENTED}]}}"#)).unwrap();
+        assert_eq!(set.get("one").unwrap().algorithms(), Algorithm::Es256.into());
+    }
+
+    #[test]
+    fn a_name_wins_over_somebody_elses_thumbprint() {
+        let stranger = SigningKey::generate(Algorithm::EdDsa).unwrap();
+        let named = SigningKey::generate(Algorithm::Es256).unwrap();
+        let mut set = KeySet::new();
+        set.insert(stranger.public().clone());
+        set.insert_named(stranger.id().clone(), named.public().clone());
+        assert_eq!(set.get(stranger.id().as_str()), Some(named.public()));
+    }
+
+    #[test]
+    fn a_set_reads_back_as_it_was_written_without_its_secrets() {
+        let mut set = KeySet::new();
+        for algorithm in [Algorithm::EdDsa, Algorithm::Es256, Algorithm::Es384, Algorithm::Es512] {
+            set.insert(SigningKey::generate(algorithm).unwrap().public().clone());
+        }
+        let secret = format!(r#"{{"kty":"oct","k":"{}"}}"#, "A".repeat(43));
+        set.insert_named("secret".into(), VerifyingKey::from_jwk(&secret).unwrap());
+        let again = KeySet::from_jwks(&set.to_jwks()).unwrap();
+        assert_eq!(again.len(), 4);
+        for (before, after) in set.iter().zip(again.iter()) {
+            assert_eq!((before, before.id()), (after, after.id()));
+        }
+    }
+
+    /// Rotation may bring one key twice: once announced by its certificate, once by id.
+    #[test]
+    fn sets_can_be_joined() {
+        let mut set = KeySet::from_jwks(&format!(r#"{{"keys":[{DOCUMENTED}]}}"#)).unwrap();
+        set.extend(KeySet::from_jwks(&format!(r#"{{"keys":[{RFC_8037},null]}}"#)).unwrap());
+        assert_eq!((set.len(), set.skipped().len()), (2, 1));
+        assert!(set.get("one").is_some());
+        assert!(set.get("kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k").is_some());
+    }
+}

@@ -1,43 +1,326 @@
 //! Keys that sign.
-use crate::{Algorithm, CertificateChain, KeyId, KeyIdForm, VerifyingKey};
-/// A signing key that has been parsed and checked once.
-#[derive(Debug)]
-pub struct SigningKey { public: VerifyingKey }
-impl SigningKey {
-    /// A fresh key.
-    pub fn generate(_algorithm: Algorithm) -> Result<Self, KeyError> { todo!() }
-    /// The first private key in PEM text (PKCS#8, SEC1, PKCS#1).
-    pub fn from_pem(_pem: &str, _algorithm: Option<Algorithm>) -> Result<Self, KeyError> { todo!() }
-    /// PKCS#8 DER.
-    pub fn from_pkcs8(_der: &[u8], _algorithm: Option<Algorithm>) -> Result<Self, KeyError> { todo!() }
-    /// A private JWK.
-    pub fn from_jwk(_json: &str, _algorithm: Option<Algorithm>) -> Result<Self, KeyError> { todo!() }
-    /// With the chain that vouches for it; its leaf must hold this key.
-    pub fn with_chain(self, _chain: CertificateChain) -> Result<Self, KeyError> { todo!() }
-    /// PKCS#8 DER.
-    pub fn to_pkcs8(&self) -> Result<zeroize::Zeroizing<Vec<u8>>, KeyError> { todo!() }
-    /// Signs.
-    pub fn sign(&self, _message: &[u8]) -> Result<Signature, SignError> { todo!() }
-    /// A compact JWS whose header has `typ` JWT.
-    pub fn sign_compact(&self, _form: KeyIdForm, _payload: &[u8]) -> Result<String, SignError> { todo!() }
-    /// The public half.
-    pub fn public(&self) -> &VerifyingKey { &self.public }
-    /// RFC 7638 thumbprint.
-    pub fn id(&self) -> &KeyId { todo!() }
-    /// The algorithm.
-    pub fn algorithm(&self) -> Algorithm { todo!() }
-    /// The chain, leaf first.
-    pub fn chain(&self) -> Option<&CertificateChain> { todo!() }
+
+use std::{fmt, sync::OnceLock};
+
+use aws_lc_rs::{
+    encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der},
+    rand::SystemRandom,
+    rsa::{KeyPairComponents, KeySize, PublicKeyComponents},
+    signature::{
+        self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RsaEncoding, RsaKeyPair,
+    },
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use rustls_pki_types::{
+    PrivateKeyDer,
+    pem::{self, PemObject},
+};
+use zeroize::Zeroizing;
+
+use crate::{
+    Algorithm, CertificateChain, KeyError, KeyId, KeyIdForm, Shape, VerifyingKey, base64url,
+    json::{self, Value},
+    jwk::Members,
+    verifying::Curve,
+};
+
+/// A signing key that has been parsed and checked once, with one algorithm to sign by.
+pub struct SigningKey {
+    algorithm: Algorithm,
+    pair: Pair,
+    public: VerifyingKey,
+    chain: Option<CertificateChain>,
+    headers: Headers,
 }
-/// Raw signature bytes (`r||s` for ES*).
+
+enum Pair {
+    Ecdsa(EcdsaKeyPair),
+    Ed25519(Ed25519KeyPair),
+    Rsa(RsaKeyPair),
+}
+
+/// Encoded JWS headers, one for each way to name the key, made when first wanted.
+#[derive(Default)]
+struct Headers {
+    libtrust: OnceLock<String>,
+    rfc7638: OnceLock<String>,
+    x5c: OnceLock<String>,
+}
+
+impl SigningKey {
+    /// Makes a fresh key from the system's random source; RSA keys get 3072 bits.
+    ///
+    /// # Errors
+    /// [`KeyError::Shape`] for HS*: nobody outside could verify.
+    pub fn generate(algorithm: Algorithm) -> Result<Self, KeyError> {
+        let failed = |_| KeyError::PrivateKey;
+        let pair = match algorithm.shape() {
+            Shape::Ed25519 => Pair::Ed25519(Ed25519KeyPair::generate().map_err(failed)?),
+            Shape::P256 => Pair::Ecdsa(EcdsaKeyPair::generate(ecdsa(Curve::P256)).map_err(failed)?),
+            Shape::P384 => Pair::Ecdsa(EcdsaKeyPair::generate(ecdsa(Curve::P384)).map_err(failed)?),
+            Shape::P521 => Pair::Ecdsa(EcdsaKeyPair::generate(ecdsa(Curve::P521)).map_err(failed)?),
+            Shape::Rsa => Pair::Rsa(RsaKeyPair::generate(KeySize::Rsa3072).map_err(failed)?),
+            Shape::Octets => return Err(KeyError::Shape { algorithm, shape: Shape::Octets }),
+        };
+        Self::of(pair, Some(algorithm))
+    }
+
+    /// Reads the first private key of PEM text: PKCS#8, SEC1 or PKCS#1.
+    ///
+    /// Without an `algorithm`, the usual one of its kind: ES256 for P-256, RS256 for RSA.
+    pub fn from_pem(pem: &str, algorithm: Option<Algorithm>) -> Result<Self, KeyError> {
+        if pem.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----")
+            || pem.contains("Proc-Type: 4,ENCRYPTED")
+        {
+            return Err(KeyError::Encrypted);
+        }
+        match PrivateKeyDer::from_pem_slice(pem.as_bytes()) {
+            Ok(key) => Self::from_der(key.secret_der(), algorithm),
+            Err(pem::Error::NoItemsFound) => Err(KeyError::NoPrivateKey),
+            Err(error) => Err(KeyError::Pem(error.to_string())),
+        }
+    }
+
+    /// Reads an unencrypted PKCS#8, SEC1 or PKCS#1 key in DER.
+    pub fn from_der(der: &[u8], algorithm: Option<Algorithm>) -> Result<Self, KeyError> {
+        let ecdsa_pair = || {
+            [Curve::P256, Curve::P384, Curve::P521].into_iter().find_map(|curve| {
+                EcdsaKeyPair::from_private_key_der(ecdsa(curve), der).ok().map(Pair::Ecdsa)
+            })
+        };
+        let ed25519_pair =
+            || Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).ok().map(Pair::Ed25519);
+        let rsa_pair = || {
+            let pair = RsaKeyPair::from_pkcs8(der).or_else(|_| RsaKeyPair::from_der(der));
+            pair.ok().map(Pair::Rsa)
+        };
+        let pair = ecdsa_pair().or_else(ed25519_pair).or_else(rsa_pair);
+        Self::of(pair.ok_or(KeyError::PrivateKey)?, algorithm)
+    }
+
+    /// Reads a private JWK (RFC 7517 §9.3); its `alg` counts unless `algorithm` is given.
+    pub fn from_jwk(json: &str, algorithm: Option<Algorithm>) -> Result<Self, KeyError> {
+        let object = json::parse_object(json.as_bytes())?;
+        let members = Members(&object);
+        let pair = match members.required("kty")? {
+            "EC" => members.ecdsa_pair()?,
+            "OKP" => members.ed25519_pair()?,
+            "RSA" => members.rsa_pair()?,
+            other => return Err(KeyError::Jwk(format!("no key of type {other:?} signs here"))),
+        };
+        let stated = members.text("alg")?.map(str::parse).transpose();
+        let stated = stated.map_err(|error| KeyError::Jwk(format!("{error}")))?;
+        Self::of(pair, algorithm.or(stated))
+    }
+
+    /// With the certificates that vouch for it, for [`KeyIdForm::X5c`].
+    ///
+    /// # Errors
+    /// [`KeyError::AnotherKey`] if the leaf holds another key.
+    pub fn with_chain(mut self, chain: CertificateChain) -> Result<Self, KeyError> {
+        let leaf = chain.leaf();
+        if *leaf.key() != self.public {
+            return Err(KeyError::AnotherKey {
+                subject: leaf.subject().to_owned(),
+                certified: leaf.key().id().clone(),
+                signing: self.id().clone(),
+            });
+        }
+        self.chain = Some(chain);
+        self.headers = Headers::default();
+        Ok(self)
+    }
+
+    /// As PKCS#8 DER, wiped from memory when dropped.
+    pub fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        let failed = |_| KeyError::PrivateKey;
+        let der = match &self.pair {
+            Pair::Ecdsa(pair) => pair.to_pkcs8v1().map_err(failed)?.as_ref().to_vec(),
+            Pair::Ed25519(pair) => pair.to_pkcs8v1().map_err(failed)?.as_ref().to_vec(),
+            Pair::Rsa(pair) => {
+                let der: Pkcs8V1Der<'_> = pair.as_der().map_err(failed)?;
+                der.as_ref().to_vec()
+            }
+        };
+        Ok(Zeroizing::new(der))
+    }
+
+    /// Signs a message; ES* signatures are raw `r||s` (RFC 7518 §3.4).
+    pub fn sign(&self, message: &[u8]) -> Result<Signature, SignError> {
+        let bytes = match &self.pair {
+            Pair::Ecdsa(pair) => pair
+                .sign(&SystemRandom::new(), message)
+                .map_err(|_| SignError::Failed)?
+                .as_ref()
+                .into(),
+            Pair::Ed25519(pair) => pair.sign(message).as_ref().into(),
+            Pair::Rsa(pair) => {
+                let encoding = rsa_encoding(self.algorithm).ok_or(SignError::Failed)?;
+                let mut bytes = vec![0; pair.public_modulus_len()];
+                pair.sign(encoding, &SystemRandom::new(), message, &mut bytes)
+                    .map_err(|_| SignError::Failed)?;
+                bytes.into()
+            }
+        };
+        Ok(Signature(bytes))
+    }
+
+    /// Writes a compact JWS (RFC 7515 §7.1) whose header says `"typ":"JWT"` and names this key.
+    ///
+    /// With a chain it also carries the thumbprint as `kid`, for verifiers that only know a JWKS.
+    pub fn sign_compact(&self, form: KeyIdForm, payload: &[u8]) -> Result<String, SignError> {
+        let header = match form {
+            KeyIdForm::Libtrust => self.headers.libtrust.get_or_init(|| {
+                self.header(&format!(r#""kid":"{}""#, KeyId::libtrust(&self.public)))
+            }),
+            KeyIdForm::Rfc7638 => self
+                .headers
+                .rfc7638
+                .get_or_init(|| self.header(&format!(r#""kid":"{}""#, self.id()))),
+            KeyIdForm::X5c => {
+                let chain = self.chain.as_ref().ok_or(SignError::NoChain)?;
+                self.headers.x5c.get_or_init(|| self.chain_header(chain))
+            }
+        };
+        let mut token = String::with_capacity(header.len() + payload.len() * 4 / 3 + 700);
+        token.push_str(header);
+        token.push('.');
+        base64url::encode_onto(payload, &mut token);
+        let signature = self.sign(token.as_bytes())?;
+        token.push('.');
+        base64url::encode_onto(signature.as_ref(), &mut token);
+        Ok(token)
+    }
+
+    /// The public half, for this key's one algorithm.
+    pub fn public(&self) -> &VerifyingKey {
+        &self.public
+    }
+
+    /// The RFC 7638 thumbprint.
+    pub fn id(&self) -> &KeyId {
+        self.public.id()
+    }
+
+    /// What it signs by.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// The certificates that vouch for it, leaf first.
+    pub fn chain(&self) -> Option<&CertificateChain> {
+        self.chain.as_ref()
+    }
+
+    fn of(pair: Pair, algorithm: Option<Algorithm>) -> Result<Self, KeyError> {
+        let spki: Result<PublicKeyX509Der<'_>, _> = match &pair {
+            Pair::Ecdsa(pair) => pair.public_key().as_der(),
+            Pair::Ed25519(pair) => pair.public_key().as_der(),
+            Pair::Rsa(pair) => pair.public_key().as_der(),
+        };
+        let public = VerifyingKey::from_spki(spki.map_err(|_| KeyError::PrivateKey)?.as_ref())?;
+        let algorithm = algorithm.unwrap_or(public.shape().usual_algorithm());
+        let public = public.only(algorithm)?;
+        Ok(Self { algorithm, pair, public, chain: None, headers: Headers::default() })
+    }
+
+    fn header(&self, key: &str) -> String {
+        let json = format!(r#"{{"alg":"{}","typ":"JWT",{key}}}"#, self.algorithm);
+        base64url::encode(json.as_bytes())
+    }
+
+    fn chain_header(&self, chain: &CertificateChain) -> String {
+        let certificates: Vec<_> = chain
+            .certificates()
+            .iter()
+            .map(|certificate| Value::String(STANDARD.encode(certificate.der())))
+            .collect();
+        let list = Value::Array(certificates);
+        self.header(&format!(r#""kid":"{}","x5c":{list}"#, self.id()))
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SigningKey").field("public", &self.public).finish_non_exhaustive()
+    }
+}
+
+impl Members<'_> {
+    fn ecdsa_pair(&self) -> Result<Pair, KeyError> {
+        let curve = self.curve()?;
+        let (private, public) = (self.bytes("d")?, self.point(curve)?);
+        EcdsaKeyPair::from_private_key_and_public_key(ecdsa(curve), &private, &public)
+            .map(Pair::Ecdsa)
+            .map_err(|error| KeyError::Jwk(error.to_string()))
+    }
+
+    fn ed25519_pair(&self) -> Result<Pair, KeyError> {
+        if self.required("crv")? != "Ed25519" {
+            return Err(KeyError::Jwk("the curve is not Ed25519".to_owned()));
+        }
+        Ed25519KeyPair::from_seed_and_public_key(&self.bytes("d")?, &self.bytes("x")?)
+            .map(Pair::Ed25519)
+            .map_err(|error| KeyError::Jwk(error.to_string()))
+    }
+
+    fn rsa_pair(&self) -> Result<Pair, KeyError> {
+        let components = KeyPairComponents {
+            public_key: PublicKeyComponents { n: self.bytes("n")?, e: self.bytes("e")? },
+            d: self.bytes("d")?,
+            p: self.bytes("p")?,
+            q: self.bytes("q")?,
+            dP: self.bytes("dp")?,
+            dQ: self.bytes("dq")?,
+            qInv: self.bytes("qi")?,
+        };
+        RsaKeyPair::from_components(&components)
+            .map(Pair::Rsa)
+            .map_err(|error| KeyError::Jwk(error.to_string()))
+    }
+}
+
+/// Raw signature bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Signature(Vec<u8>);
-impl AsRef<[u8]> for Signature { fn as_ref(&self) -> &[u8] { &self.0 } }
-/// Why a key, certificate or bundle is not usable.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum KeyError {}
+pub struct Signature(Box<[u8]>);
+
+impl AsRef<[u8]> for Signature {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 /// Why nothing was signed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum SignError {}
+pub enum SignError {
+    /// The cryptographic library refused, which it has no reason to.
+    #[error("the signature could not be made")]
+    Failed,
+    /// The key is to be named by its certificates and has none.
+    #[error("the signing key has no certificate chain for `x5c`")]
+    NoChain,
+}
+
+fn ecdsa(curve: Curve) -> &'static EcdsaSigningAlgorithm {
+    match curve {
+        Curve::P256 => &signature::ECDSA_P256_SHA256_FIXED_SIGNING,
+        Curve::P384 => &signature::ECDSA_P384_SHA384_FIXED_SIGNING,
+        Curve::P521 => &signature::ECDSA_P521_SHA512_FIXED_SIGNING,
+    }
+}
+
+fn rsa_encoding(algorithm: Algorithm) -> Option<&'static dyn RsaEncoding> {
+    Some(match algorithm {
+        Algorithm::Ps256 => &signature::RSA_PSS_SHA256,
+        Algorithm::Ps384 => &signature::RSA_PSS_SHA384,
+        Algorithm::Ps512 => &signature::RSA_PSS_SHA512,
+        Algorithm::Rs256 => &signature::RSA_PKCS1_SHA256,
+        Algorithm::Rs384 => &signature::RSA_PKCS1_SHA384,
+        Algorithm::Rs512 => &signature::RSA_PKCS1_SHA512,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+//! Paths that webpki refuses on principle and Go accepts: the leaf is itself an authority (an
+//! intermediate signs tokens), or of version 1 (`openssl x509 -req` without extensions).
+//!
+//! Only the leaf may be so. Every issuer is of version 3 with `CA:TRUE` and, where it states a key
+//! usage, `keyCertSign`; path length, names, dates and signatures are checked. Name constraints and
+//! unknown critical extensions are refused rather than interpreted.
+
+use std::time::SystemTime;
+
+use super::{ChainError, allows};
+use crate::{Certificate, certificate::Authority};
+
+/// The path from `leaf` through `above` to an authority of `bundle`, leaf first.
+pub(super) fn verify<'a>(
+    leaf: &'a Certificate,
+    above: &'a [Certificate],
+    bundle: &'a [Certificate],
+    now: SystemTime,
+) -> Result<Vec<&'a Certificate>, ChainError> {
+    if let Some(oid) = leaf.unknown_critical() {
+        return Err(unknown_extension(leaf, oid));
+    }
+    Search { above, bundle, now }.climb(vec![leaf])
+}
+
+struct Search<'a> {
+    above: &'a [Certificate],
+    bundle: &'a [Certificate],
+    now: SystemTime,
+}
+
+impl<'a> Search<'a> {
+    /// Looks for the issuer of the last certificate of `path`, in the bundle first.
+    ///
+    /// At most [`super::MAX_CERTIFICATES`] deep and no certificate twice, so at most 4! paths.
+    fn climb(&self, path: Vec<&'a Certificate>) -> Result<Vec<&'a Certificate>, ChainError> {
+        let Some(last) = path.last().copied() else { return Err(ChainError::Empty) };
+        let mut refusal = ChainError::unknown_issuer(last, self.bundle);
+        for root in self.bundle.iter().filter(|root| last.names_as_issuer(root)) {
+            match self.check_issuer(root, &path) {
+                Ok(()) => return Ok(path.into_iter().chain([root]).collect()),
+                Err(why) => refusal = refusal.or(why),
+            }
+        }
+        for issuer in self.above.iter().filter(|issuer| last.names_as_issuer(issuer)) {
+            if path.contains(&issuer) {
+                continue;
+            }
+            let found = self
+                .check_issuer(issuer, &path)
+                .and_then(|()| self.climb(path.iter().copied().chain([issuer]).collect()));
+            match found {
+                Ok(path) => return Ok(path),
+                Err(why) => refusal = refusal.or(why),
+            }
+        }
+        Err(refusal)
+    }
+
+    /// Whether `issuer` may have signed the last certificate of `path`, and did.
+    fn check_issuer(&self, issuer: &Certificate, path: &[&Certificate]) -> Result<(), ChainError> {
+        let subject = || issuer.subject().to_owned();
+        match issuer.authority() {
+            Authority::Yes { .. } => {}
+            Authority::No => return Err(ChainError::NoAuthority { issuer: subject() }),
+            Authority::NotForCertificates => {
+                return Err(ChainError::KeyUsage { issuer: subject() });
+            }
+            Authority::CannotSay => {
+                return Err(ChainError::IssuerVersion {
+                    issuer: subject(),
+                    version: issuer.version(),
+                });
+            }
+        }
+        issuer.validity(self.now)?;
+        if !allows(issuer, path.len() - 1) {
+            return Err(ChainError::PathLength { issuer: subject() });
+        }
+        if issuer.constrains_names() {
+            return Err(ChainError::NameConstraints { issuer: subject() });
+        }
+        if let Some(oid) = issuer.unknown_critical() {
+            return Err(unknown_extension(issuer, oid));
+        }
+        match path.last() {
+            Some(last) if last.is_signed_by(issuer) => Ok(()),
+            Some(last) => Err(ChainError::BadSignature {
+                subject: last.subject().to_owned(),
+                issuer: subject(),
+            }),
+            None => Err(ChainError::Empty),
+        }
+    }
+}
+
+fn unknown_extension(certificate: &Certificate, oid: &str) -> ChainError {
+    ChainError::UnknownExtension { subject: certificate.subject().to_owned(), oid: oid.to_owned() }
+}

@@ -1,0 +1,219 @@
+//! Why a chain vouches for nobody.
+
+use std::time::SystemTime;
+
+use crate::{
+    Certificate, KeyError,
+    certificate::{Authority, OutOfDate},
+};
+
+/// Why the certificates of a token's `x5c` vouch for nobody.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChainError {
+    /// The issuer named by a certificate has another key than the one that signed it.
+    #[error(
+        "the certificate of {subject:?} names {issuer:?} as its issuer, but another key signed it"
+    )]
+    BadSignature {
+        /// Whose certificate it is.
+        subject: String,
+        /// Who should have signed it.
+        issuer: String,
+    },
+    /// There are no certificates.
+    #[error("the chain has no certificates")]
+    Empty,
+    /// The issuer is of a version that cannot say whether it is an authority.
+    #[error(
+        "the issuer {issuer:?} has an X.509 certificate of version {version}, which cannot be an authority; reissue it with `CA:TRUE`"
+    )]
+    IssuerVersion {
+        /// Who issued.
+        issuer: String,
+        /// 1 or 2.
+        version: u32,
+    },
+    /// The issuer may sign other things than certificates.
+    #[error("the issuer {issuer:?} may not sign certificates: its key usage lacks keyCertSign")]
+    KeyUsage {
+        /// Who issued.
+        issuer: String,
+    },
+    /// The issuer bounds names, which is not checked below an unusual leaf.
+    #[error("the issuer {issuer:?} has name constraints, which this kind of leaf cannot be under")]
+    NameConstraints {
+        /// Who issued.
+        issuer: String,
+    },
+    /// The issuer is in the bundle or the chain, but is no authority.
+    #[error("the issuer {issuer:?} is no authority (CA:FALSE); only its own key can be trusted")]
+    NoAuthority {
+        /// Who issued.
+        issuer: String,
+    },
+    /// Only a JWK set is trusted (VO5).
+    #[error("the token carries certificates, but no certificate is trusted here")]
+    NoBundle,
+    /// A certificate of the path is out of date.
+    #[error(transparent)]
+    OutOfDate(#[from] OutOfDate),
+    /// More authorities than an issuer allows.
+    #[error("the issuer {issuer:?} allows fewer authorities below it than the chain has")]
+    PathLength {
+        /// Who issued.
+        issuer: String,
+    },
+    /// More than [`super::MAX_CERTIFICATES`].
+    #[error("the chain has {count} certificates; at most {limit} are looked at", limit = super::MAX_CERTIFICATES)]
+    TooLong {
+        /// How many there are.
+        count: usize,
+    },
+    /// A critical extension that is not understood.
+    #[error(
+        "the certificate of {subject:?} has the critical extension {oid}, which is not understood"
+    )]
+    UnknownExtension {
+        /// Whose certificate it is.
+        subject: String,
+        /// The extension.
+        oid: String,
+    },
+    /// Nobody in the bundle bears the issuer's name.
+    #[error(
+        "the certificate of {subject:?} was issued by {issuer:?}, which is not in the bundle; it holds {bundle}"
+    )]
+    UnknownIssuer {
+        /// Whose certificate it is.
+        subject: String,
+        /// Who issued it.
+        issuer: String,
+        /// Who is trusted.
+        bundle: String,
+    },
+    /// A certificate of the chain cannot be used at all.
+    #[error("certificate {index} of the chain: {why}")]
+    Unusable {
+        /// Counted from zero.
+        index: usize,
+        /// What is wrong with it.
+        why: KeyError,
+    },
+    /// Anything else that webpki finds.
+    #[error("the certificate of {subject:?} does not verify: {why}")]
+    Webpki {
+        /// Whose certificate it is.
+        subject: String,
+        /// In webpki's words.
+        why: webpki::Error,
+    },
+}
+
+impl ChainError {
+    /// A stable word for logs and metrics.
+    pub fn id(&self) -> &'static str {
+        match self {
+            Self::BadSignature { .. } => "chain-signature-wrong",
+            Self::Empty | Self::Unusable { .. } => "chain-unreadable",
+            Self::IssuerVersion { .. }
+            | Self::KeyUsage { .. }
+            | Self::NameConstraints { .. }
+            | Self::NoAuthority { .. }
+            | Self::PathLength { .. }
+            | Self::UnknownExtension { .. }
+            | Self::Webpki { .. } => "chain-not-allowed",
+            Self::NoBundle => "chain-without-bundle",
+            Self::OutOfDate(OutOfDate::Expired { .. }) => "chain-expired",
+            Self::OutOfDate(OutOfDate::NotYetValid { .. }) => "chain-not-yet-valid",
+            Self::TooLong { .. } => "chain-too-long",
+            Self::UnknownIssuer { .. } => "chain-issuer-unknown",
+        }
+    }
+
+    /// The reason that says more: finding nobody is only said when nothing else went wrong.
+    pub(super) fn or(self, other: Self) -> Self {
+        if matches!(self, Self::UnknownIssuer { .. }) { other } else { self }
+    }
+
+    pub(super) fn unknown_issuer(certificate: &Certificate, bundle: &[Certificate]) -> Self {
+        let names: Vec<_> =
+            bundle.iter().take(SHOWN).map(|root| format!("{:?}", root.subject())).collect();
+        let more = match bundle.len().saturating_sub(SHOWN) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        Self::UnknownIssuer {
+            subject: certificate.subject().to_owned(),
+            issuer: certificate.issuer().to_owned(),
+            bundle: format!("{}{more}", names.join(", ")),
+        }
+    }
+}
+
+/// Puts into words, with names, what webpki puts into one.
+pub(super) fn explain(
+    error: &webpki::Error,
+    leaf: &Certificate,
+    above: &[Certificate],
+    bundle: &[Certificate],
+    now: SystemTime,
+) -> ChainError {
+    if matches!(error, webpki::Error::CertExpired { .. } | webpki::Error::CertNotValidYet { .. })
+        && let Some(why) = above.iter().find_map(|certificate| certificate.validity(now).err())
+    {
+        return why.into();
+    }
+    let top = top_of(leaf, above);
+    let mut candidates = bundle.iter().filter(|root| top.names_as_issuer(root)).peekable();
+    if candidates.peek().is_none() {
+        return match error {
+            webpki::Error::UnknownIssuer => ChainError::unknown_issuer(top, bundle),
+            other => other_reason(leaf, other),
+        };
+    }
+    let signed = candidates.find(|root| top.is_signed_by(root));
+    match (signed, error) {
+        (Some(root), _) if root.validity(now).is_err() => {
+            root.validity(now).map_or_else(ChainError::from, |()| other_reason(leaf, error))
+        }
+        (Some(root), _) if root.authority() == Authority::No => {
+            ChainError::NoAuthority { issuer: root.subject().to_owned() }
+        }
+        (Some(root), _) if root.authority() == Authority::NotForCertificates => {
+            ChainError::KeyUsage { issuer: root.subject().to_owned() }
+        }
+        (Some(root), _) if root.authority() == Authority::CannotSay => {
+            ChainError::IssuerVersion { issuer: root.subject().to_owned(), version: root.version() }
+        }
+        (Some(root), webpki::Error::PathLenConstraintViolated) => {
+            ChainError::PathLength { issuer: root.subject().to_owned() }
+        }
+        (None, webpki::Error::UnknownIssuer | webpki::Error::InvalidSignatureForPublicKey) => {
+            ChainError::BadSignature {
+                subject: top.subject().to_owned(),
+                issuer: top.issuer().to_owned(),
+            }
+        }
+        (_, other) => other_reason(leaf, other),
+    }
+}
+
+fn other_reason(leaf: &Certificate, error: &webpki::Error) -> ChainError {
+    ChainError::Webpki { subject: leaf.subject().to_owned(), why: error.clone() }
+}
+
+/// The last certificate that can be reached from the leaf by names alone.
+fn top_of<'a>(leaf: &'a Certificate, above: &'a [Certificate]) -> &'a Certificate {
+    let mut top = leaf;
+    for _ in above {
+        let next = above.iter().find(|issuer| top.names_as_issuer(issuer) && *issuer != top);
+        match next {
+            Some(issuer) if issuer.issuer() != issuer.subject() => top = issuer,
+            _ => break,
+        }
+    }
+    top
+}
+
+const SHOWN: usize = 4;

@@ -1,0 +1,352 @@
+use std::time::Duration;
+
+use rcgen::{
+    BasicConstraints, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, NameConstraints,
+    SignatureAlgorithm, date_time_ymd,
+};
+
+use super::*;
+use crate::made::{AUTHORITY, Made, YEAR, now, params};
+
+fn trust(bundle: &[&Made]) -> TrustRoots {
+    TrustRoots::new(bundle.iter().map(|made| made.certificate.clone()).collect())
+}
+
+fn ders(chain: &[&Made]) -> Vec<Vec<u8>> {
+    chain.iter().map(|made| made.certificate.der().to_vec()).collect()
+}
+
+fn verify(bundle: &[&Made], chain: &[&Made]) -> Result<Vouched, ChainError> {
+    trust(bundle).verify(&ders(chain), now())
+}
+
+fn refusal(bundle: &[&Made], chain: &[&Made]) -> ChainError {
+    verify(bundle, chain).unwrap_err()
+}
+
+fn pem(bundle: &str, chain: &str, now: SystemTime) -> Result<Vouched, ChainError> {
+    let chain = CertificateChain::from_pem(chain).unwrap();
+    let chain: Vec<_> = chain.certificates().iter().map(|one| one.der().to_vec()).collect();
+    TrustRoots::from_pem(bundle).unwrap().verify(&chain, now)
+}
+
+/// VO4
+#[test]
+fn a_leaf_below_a_root_is_vouched_for_with_or_without_intermediates() {
+    let root = Made::root("root");
+    let leaf = root.leaf();
+    assert_eq!(verify(&[&root], &[&leaf]).unwrap().key, *leaf.certificate.key());
+    assert!(verify(&[&root], &[&leaf, &root]).is_ok(), "the root may be in the chain");
+
+    let middle = root.signs(params("middle", AUTHORITY));
+    let low = middle.signs(params("low", AUTHORITY));
+    let leaf = low.leaf();
+    assert!(verify(&[&root], &[&leaf, &low, &middle]).is_ok());
+    assert!(verify(&[&root], &[&leaf, &middle, &low]).is_ok(), "in any order");
+    assert!(verify(&[&middle], &[&leaf, &low]).is_ok(), "an intermediate may be trusted");
+    assert_eq!(
+        refusal(&[&root], &[&leaf, &low]).to_string(),
+        r#"the certificate of "CN=low" was issued by "CN=middle", which is not in the bundle; it holds "CN=root""#
+    );
+}
+
+#[test]
+fn every_kind_of_key_can_be_in_a_chain() {
+    let kinds: [&'static SignatureAlgorithm; 4] = [
+        &rcgen::PKCS_ECDSA_P256_SHA256,
+        &rcgen::PKCS_ECDSA_P384_SHA384,
+        &rcgen::PKCS_ECDSA_P521_SHA512,
+        &rcgen::PKCS_ED25519,
+    ];
+    for kind in kinds {
+        let root_key = KeyPair::generate_for(kind).unwrap();
+        let root = Made::with_key(params("root", AUTHORITY), root_key);
+        for leaf_kind in kinds {
+            let key = KeyPair::generate_for(leaf_kind).unwrap();
+            let leaf = root.signs_with(params("leaf", IsCa::NoCa), key);
+            assert!(verify(&[&root], &[&leaf]).is_ok(), "{kind:?} {leaf_kind:?}");
+            let key = KeyPair::generate_for(leaf_kind).unwrap();
+            let leaf = root.signs_with(params("leaf", AUTHORITY), key);
+            assert!(verify(&[&root], &[&leaf]).is_ok(), "by hand: {kind:?} {leaf_kind:?}");
+        }
+    }
+}
+
+#[test]
+fn any_extended_key_usage_will_do() {
+    let root = Made::root("root");
+    for usage in [ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::CodeSigning] {
+        let mut usages = params("leaf", IsCa::NoCa);
+        usages.extended_key_usages = vec![usage];
+        assert!(verify(&[&root], &[&root.signs(usages)]).is_ok());
+    }
+}
+
+/// The usual set-up of `docker_auth`: one `openssl req -x509` certificate is bundle and signer.
+#[test]
+fn a_leaf_of_the_bundle_needs_nothing_but_its_dates() {
+    for is_ca in [AUTHORITY, IsCa::NoCa, IsCa::ExplicitNoCa] {
+        let alone = Made::itself(params("alone", is_ca));
+        assert_eq!(verify(&[&alone], &[&alone]).unwrap().key, *alone.certificate.key());
+        let late = now() + YEAR;
+        let why = trust(&[&alone]).verify(&ders(&[&alone]), late).unwrap_err();
+        assert_eq!(why.id(), "chain-expired");
+    }
+    let stranger = Made::root("stranger");
+    let foreign = stranger.leaf();
+    assert!(verify(&[&foreign], &[&foreign]).is_ok(), "signed by somebody unknown");
+}
+
+/// VO4, and design: an authority that signs tokens itself.
+#[test]
+fn an_authority_below_a_root_may_be_the_leaf() {
+    let root = Made::root("root");
+    let middle = root.signs(params("middle", AUTHORITY));
+    let low = middle.signs(params("low", AUTHORITY));
+    assert!(verify(&[&root], &[&middle]).is_ok());
+    assert!(verify(&[&root], &[&middle, &root]).is_ok());
+    assert!(verify(&[&root], &[&low, &middle]).is_ok());
+    assert!(verify(&[&root], &[&low, &middle, &root]).is_ok());
+    assert!(matches!(refusal(&[&root], &[&low]), ChainError::UnknownIssuer { .. }));
+    let rogue = Made::root("root");
+    assert!(matches!(refusal(&[&rogue], &[&middle]), ChainError::BadSignature { .. }));
+    assert!(matches!(refusal(&[&rogue], &[&low, &middle]), ChainError::BadSignature { .. }));
+}
+
+/// By hand and by webpki alike.
+#[test]
+fn a_rogue_root_of_the_same_name_vouches_for_nobody() {
+    let (root, rogue) = (Made::root("root"), Made::root("root"));
+    for is_ca in [IsCa::NoCa, AUTHORITY] {
+        let leaf = rogue.signs(params("leaf", is_ca));
+        let why = refusal(&[&root], &[&leaf, &rogue]);
+        assert_eq!(
+            why.to_string(),
+            r#"the certificate of "CN=leaf" names "CN=root" as its issuer, but another key signed it"#
+        );
+        assert_eq!(why.id(), "chain-signature-wrong");
+    }
+}
+
+/// By hand and by webpki alike: an issuer that may not issue.
+#[test]
+fn only_an_authority_can_issue() {
+    for leaf_is_ca in [IsCa::NoCa, AUTHORITY] {
+        let pinned = Made::itself(params("pinned", IsCa::ExplicitNoCa));
+        let leaf = pinned.signs(params("leaf", leaf_is_ca));
+        assert_eq!(
+            refusal(&[&pinned], &[&leaf]).to_string(),
+            r#"the issuer "CN=pinned" is no authority (CA:FALSE); only its own key can be trusted"#
+        );
+        let root = Made::root("root");
+        let middle = root.signs(params("middle", IsCa::NoCa));
+        let leaf = middle.signs(params("leaf", leaf_is_ca));
+        assert!(verify(&[&root], &[&leaf, &middle]).is_err());
+
+        let mut usage = params("usage", AUTHORITY);
+        usage.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        let usage = Made::itself(usage);
+        let leaf = usage.signs(params("leaf", leaf_is_ca));
+        let why = refusal(&[&usage], &[&leaf]);
+        assert!(matches!(why, ChainError::KeyUsage { .. }), "{why}");
+
+        let mut signs = params("signs", AUTHORITY);
+        signs.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let signs = Made::itself(signs);
+        assert!(verify(&[&signs], &[&signs.signs(params("leaf", leaf_is_ca))]).is_ok());
+    }
+}
+
+/// By hand and by webpki alike; webpki itself does not look at a root's.
+#[test]
+fn the_path_is_no_longer_than_its_issuers_allow() {
+    let root = Made::itself(params("root", IsCa::Ca(BasicConstraints::Constrained(0))));
+    for is_ca in [IsCa::NoCa, AUTHORITY] {
+        assert!(verify(&[&root], &[&root.signs(params("leaf", is_ca))]).is_ok());
+        let middle = root.signs(params("middle", AUTHORITY));
+        let leaf = middle.signs(params("leaf", is_ca));
+        let why = refusal(&[&root], &[&leaf, &middle]);
+        assert!(matches!(why, ChainError::PathLength { .. }), "{why}");
+
+        let free = Made::root("free");
+        let narrow = free.signs(params("narrow", IsCa::Ca(BasicConstraints::Constrained(0))));
+        let low = narrow.signs(params("low", AUTHORITY));
+        let leaf = low.signs(params("leaf", is_ca));
+        assert!(verify(&[&free], &[&leaf, &low, &narrow]).is_err());
+    }
+}
+
+/// By hand and by webpki alike; webpki itself does not look at a root's.
+#[test]
+fn nobody_in_the_path_may_be_out_of_date() {
+    let expired = |mut params: rcgen::CertificateParams| {
+        params.not_after = date_time_ymd(2026, 5, 31);
+        params
+    };
+    for is_ca in [IsCa::NoCa, AUTHORITY] {
+        let root = Made::root("root");
+        let old_leaf = root.signs(expired(params("leaf", is_ca)));
+        assert_eq!(
+            refusal(&[&root], &[&old_leaf]).to_string(),
+            r#"the certificate of "CN=leaf" expired 86400 s ago"#
+        );
+        let middle = root.signs(expired(params("middle", AUTHORITY)));
+        let leaf = middle.signs(params("leaf", is_ca));
+        let why = refusal(&[&root], &[&leaf, &middle]).to_string();
+        assert_eq!(why, r#"the certificate of "CN=middle" expired 86400 s ago"#);
+
+        let old_root = Made::itself(expired(params("old", AUTHORITY)));
+        let leaf = old_root.signs(params("leaf", is_ca));
+        let why = refusal(&[&old_root], &[&leaf]).to_string();
+        assert_eq!(why, r#"the certificate of "CN=old" expired 86400 s ago"#);
+
+        let mut early = params("leaf", is_ca);
+        early.not_before = date_time_ymd(2026, 6, 2);
+        let why = refusal(&[&root], &[&root.signs(early)]);
+        assert_eq!(why.to_string(), r#"the certificate of "CN=leaf" holds only in 86400 s"#);
+        assert_eq!(why.id(), "chain-not-yet-valid");
+    }
+}
+
+#[test]
+fn what_the_check_by_hand_does_not_understand_it_refuses() {
+    let mut bounded = params("bounded", AUTHORITY);
+    bounded.name_constraints = Some(NameConstraints {
+        permitted_subtrees: vec![rcgen::GeneralSubtree::DnsName("example.com".into())],
+        excluded_subtrees: Vec::new(),
+    });
+    let bounded = Made::itself(bounded);
+    let why = refusal(&[&bounded], &[&bounded.signs(params("leaf", AUTHORITY))]);
+    assert!(matches!(why, ChainError::NameConstraints { .. }), "{why}");
+
+    let root = Made::root("root");
+    for is_ca in [IsCa::NoCa, AUTHORITY] {
+        let mut odd = params("odd", is_ca);
+        let mut extension = rcgen::CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![5, 0]);
+        extension.set_criticality(true);
+        odd.custom_extensions = vec![extension];
+        assert!(verify(&[&root], &[&root.signs(odd)]).is_err());
+    }
+}
+
+/// `openssl x509 -req` without extensions, below a root.
+#[test]
+fn a_leaf_of_version_1_is_accepted_below_an_authority_of_version_3() {
+    let root = include_str!("../../fixtures/root.pem");
+    let leaf = include_str!("../../fixtures/v1-leaf.pem");
+    let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_900_000_000);
+    let vouched = pem(root, leaf, at).unwrap();
+    let key = crate::SigningKey::from_pem(include_str!("../../fixtures/p256-pkcs8.pem"), None);
+    assert_eq!(vouched.key, *key.unwrap().public());
+
+    let early = pem(root, leaf, now() - YEAR).unwrap_err();
+    assert_eq!(early.id(), "chain-not-yet-valid");
+    let late = at + 100 * YEAR;
+    assert_eq!(pem(root, leaf, late).unwrap_err().id(), "chain-expired");
+    // Itself in the bundle, it vouches for its own key and for no other.
+    assert!(pem(leaf, leaf, at).is_ok());
+}
+
+#[test]
+fn an_issuer_of_version_1_cannot_be_an_authority() {
+    let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_900_000_000);
+    let why = pem(
+        include_str!("../../fixtures/v1-root.pem"),
+        include_str!("../../fixtures/v1-leaf-of-v1-root.pem"),
+        at,
+    );
+    assert_eq!(
+        why.unwrap_err().to_string(),
+        "the issuer \"CN=fixture v1 root\" has an X.509 certificate of version 1, which cannot be an authority; reissue it with `CA:TRUE`"
+    );
+}
+
+#[test]
+fn weak_unreadable_and_too_many_certificates_are_refused() {
+    let root = Made::root("root");
+    let chain = vec![root.certificate.der().to_vec(); 6];
+    assert_eq!(
+        trust(&[&root]).verify(&chain, now()).unwrap_err().to_string(),
+        "the chain has 6 certificates; at most 5 are looked at"
+    );
+    assert!(trust(&[&root]).verify(&chain[..5], now()).is_ok());
+    assert_eq!(trust(&[&root]).verify(&[], now()), Err(ChainError::Empty));
+    let why = trust(&[&root]).verify(&[vec![0x30, 0]], now()).unwrap_err();
+    assert_eq!(why.id(), "chain-unreadable");
+    let mut trailing = root.certificate.der().to_vec();
+    trailing.push(0);
+    assert!(trust(&[&root]).verify(&[trailing], now()).is_err());
+
+    let weak = include_str!("../../fixtures/rsa1024-root.pem");
+    assert_eq!(
+        TrustRoots::from_pem(weak).unwrap_err().to_string(),
+        "certificate 1: the RSA key has 1024 bits; 2048 to 8192 are accepted"
+    );
+    assert!(CertificateChain::from_pem(weak).is_err());
+    assert_eq!(
+        TrustRoots::none().verify(&ders(&[&root]), now()).unwrap_err(),
+        ChainError::NoBundle
+    );
+}
+
+/// CF2
+#[test]
+fn a_bundle_is_the_certificates_among_whatever_else_is_in_the_file() {
+    let bundle = [
+        "subject=CN = fixture root\n",
+        include_str!("../../fixtures/p384-sec1.pem"),
+        include_str!("../../fixtures/root.pem"),
+        "\n# the next one\n",
+        include_str!("../../fixtures/v1-root.pem"),
+    ]
+    .concat();
+    let roots = TrustRoots::from_pem(&bundle).unwrap();
+    let subjects: Vec<_> = roots.certificates().iter().map(Certificate::subject).collect();
+    assert_eq!(subjects, ["CN=fixture root", "CN=fixture v1 root"]);
+    assert_eq!(roots.keys().len(), 2);
+    assert_eq!(
+        TrustRoots::from_pem("").unwrap_err().to_string(),
+        "there is no certificate; expected a PEM block `-----BEGIN CERTIFICATE-----`"
+    );
+    let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    assert!(
+        TrustRoots::from_pem(&(bundle + broken))
+            .unwrap_err()
+            .to_string()
+            .starts_with("certificate 3: not a readable X.509 certificate")
+    );
+}
+
+#[test]
+fn a_certificate_reads_back_from_its_pem() {
+    let made = Made::root("root");
+    let again = CertificateChain::from_pem(&made.certificate.to_pem()).unwrap();
+    assert_eq!(*again.leaf(), made.certificate);
+    assert_eq!(made.certificate.to_pem(), {
+        let der = CertificateDer::from(made.certificate.der());
+        let lines = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &der);
+        let lines: Vec<_> = lines.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
+        format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
+    });
+}
+
+#[test]
+fn a_chain_that_held_once_is_not_checked_again_until_it_runs_out() {
+    let root = Made::root("root");
+    let mut brief = params("leaf", IsCa::NoCa);
+    brief.not_after = date_time_ymd(2026, 7, 1);
+    let leaf = root.signs(brief);
+    let roots = trust(&[&root]);
+    let chain = ders(&[&leaf]);
+    let vouched = roots.verify(&chain, now()).unwrap();
+    assert_eq!(vouched.valid_until, leaf.certificate.not_after());
+    assert_eq!(roots.vouched.len(), 1);
+    assert_eq!(roots.verify(&chain, now()), Ok(vouched.clone()));
+    let after = vouched.valid_until + Duration::from_nanos(1);
+    assert_eq!(roots.verify(&chain, after).unwrap_err().id(), "chain-expired");
+    let before = leaf.certificate.not_before() - Duration::from_secs(1);
+    assert_eq!(roots.verify(&chain, before).unwrap_err().id(), "chain-not-yet-valid");
+    // A refusal is never kept.
+    assert!(roots.verify(&ders(&[&Made::root("stranger")]), now()).is_err());
+    assert_eq!(roots.vouched.len(), 1);
+}
