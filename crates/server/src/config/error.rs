@@ -1,7 +1,11 @@
-//! What is wrong with a configuration.
+//! What is wrong with a configuration: where, what was expected, what may help.
+
+use std::fmt::Write as _;
+
+use serde_saphyr::Error as YamlError;
 
 /// What is wrong, where, and what may help.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ConfigError {
     message: String,
@@ -9,8 +13,114 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
+    /// An error at `place`, which is written in front of the sentence.
+    pub(crate) fn at(place: impl AsRef<str>, message: impl AsRef<str>) -> Self {
+        Self { message: format!("{}: {}", place.as_ref(), message.as_ref()), hints: Vec::new() }
+    }
+
+    /// An error of the whole, which has no place.
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hints: Vec::new() }
+    }
+
+    /// Adds a line that says what to do.
+    #[must_use]
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
     /// What may help, most likely first.
     pub fn hints(&self) -> &[String] {
         &self.hints
     }
+
+    /// What the YAML reader found in `file`. The text of the file is not repeated: it may hold passwords.
+    pub(crate) fn from_yaml(file: &str, error: &YamlError) -> Self {
+        let error = error.without_snippet();
+        let mut place = file.to_owned();
+        if let Some(location) = error.location().filter(|location| location.line() > 0) {
+            // Writing to a String cannot fail.
+            let _ = write!(place, ":{}:{}", location.line(), location.column());
+        }
+        match error {
+            YamlError::SerdeUnknownField { field, expected, .. } => {
+                let error = Self::at(place, format!("unknown key `{field}`"));
+                suggest(error, field, expected)
+            }
+            YamlError::SerdeUnknownVariant { variant, expected, .. } => {
+                let error = Self::at(place, format!("unknown word `{variant}`"));
+                suggest(error, variant, expected)
+            }
+            YamlError::SerdeMissingField { field, .. } => {
+                Self::at(place, format!("the key `{field}` is missing"))
+            }
+            YamlError::DuplicateMappingKey { key, .. } => {
+                let key = key.as_deref().unwrap_or("?");
+                Self::at(place, format!("the key `{key}` is there twice"))
+            }
+            YamlError::SerdeInvalidType { unexpected, expected, .. }
+            | YamlError::SerdeInvalidValue { unexpected, expected, .. } => {
+                Self::at(place, format!("found {unexpected}, expected {expected}"))
+            }
+            YamlError::Message { msg, .. } => Self::at(place, msg),
+            other => Self::at(place, sentence(&other.to_string())),
+        }
+    }
 }
+
+/// Adds the nearest expected word, the whole list, and what is known about words of elsewhere.
+fn suggest(mut error: ConfigError, found: &str, expected: &[&'static str]) -> ConfigError {
+    if let Some(near) = nearest(found, expected.iter().copied()) {
+        error = error.hint(format!("did you mean `{near}`?"));
+    }
+    if let Some((_, hint)) = FOREIGN.iter().find(|(word, _)| *word == found) {
+        error = error.hint(*hint);
+    }
+    if expected.is_empty() {
+        error.hint("no key is expected here")
+    } else {
+        let list: Vec<String> = expected.iter().map(|word| format!("`{word}`")).collect();
+        error.hint(format!("expected one of {}", list.join(", ")))
+    }
+}
+
+/// The candidate that a typing error may have been meant for.
+pub(crate) fn nearest<'a>(
+    found: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(found, candidate), candidate))
+        .min()
+        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 6)
+        .map(|(_, candidate)| candidate)
+}
+
+/// The first line of the YAML reader's text, as our sentences look: lower case, no place, no full stop.
+fn sentence(text: &str) -> String {
+    let first = text.lines().next().unwrap_or_default();
+    let first = first.rsplit_once(" at line ").map_or(first, |(sentence, _)| sentence);
+    first.trim_start_matches("error: ").trim_end_matches('.').to_owned()
+}
+
+/// Words of other servers' files, or of later versions, and what to do with them.
+const FOREIGN: &[(&str, &str)] = &[
+    ("auth", "`auth` stands under `registry`, next to `storage`"),
+    ("storage", "`storage` stands under `registry`, next to `auth`"),
+    (
+        "version",
+        "this looks like the file of another registry; only its `auth` block can be taken over as it is, under `registry`",
+    ),
+    ("loglevel", "the level is `log: { level: … }`"),
+    ("formatter", "the format is `log: { format: text }` or `json`"),
+    ("debug", "metrics and health have their own section: `admin: { addr: 127.0.0.1:5001 }`"),
+    ("s3", "only `filesystem` is in this version"),
+    ("ldap", "only `local` and `htpasswd` accounts are in this version"),
+    ("workload", "only `local` and `htpasswd` accounts are in this version"),
+    (
+        "autoredirectforcetls",
+        "the realm takes the scheme of the client's connection, or that of `http.host`",
+    ),
+];

@@ -1,10 +1,55 @@
-//! The configuration: what was typed, and what it means.
+//! The configuration: what was typed ([`ConfigFile`] and its sections), and what it means ([`Config`]).
+//!
+//! ```text
+//! file ──parse──► ConfigFile ◄── environment ◄── flags
+//!                     │ build: read files, parse keys, compile rules
+//!                     ▼
+//!                  Config          nothing in it can fail to parse any more
+//! ```
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
-
+mod accounts;
+mod address;
+mod admin;
+mod auth;
+mod environment;
 mod error;
+mod file;
+mod files;
+mod http;
+mod log;
+mod place;
+mod policy;
+mod registry;
+mod signing;
+mod tls;
+mod token_service;
+mod variables;
+mod words;
 
-pub use error::ConfigError;
+#[cfg(test)]
+mod tests;
+
+use std::{net::SocketAddr, path::PathBuf};
+
+pub(crate) use self::tls::TlsError;
+pub use self::{
+    accounts::AccountSource,
+    address::{Address, AddressError},
+    admin::Admin,
+    auth::{Auth, Htpasswd, Silly, Token, TokenRealm},
+    environment::Environment,
+    error::ConfigError,
+    file::{ConfigFile, schema},
+    files::Files,
+    http::{Http, TrustedProxies},
+    log::{Log, LogFormat},
+    place::{Place, Placed},
+    registry::{Registry, RegistryAuth},
+    signing::Signing,
+    tls::TlsFiles,
+    token_service::{TokenListen, TokenService},
+    variables::{VariableHelp, variables},
+};
 
 /// What the command line says about where the configuration comes from.
 #[derive(Clone, Debug, Default)]
@@ -17,28 +62,56 @@ pub struct Sources {
     pub addr: Option<SocketAddr>,
 }
 
-/// The environment, as a value: nothing below reads the process's own.
-#[derive(Clone, Debug, Default)]
-pub struct Environment {
-    variables: BTreeMap<String, String>,
+/// What the configuration means: files read, keys parsed, rules compiled.
+#[derive(Debug)]
+pub struct Config {
+    /// The directory of database and keys, and of blobs unless said otherwise.
+    pub data: PathBuf,
+    /// How the registry is reached.
+    pub http: Http,
+    /// Health and metrics.
+    pub admin: Option<Admin>,
+    /// How much is logged, and how.
+    pub log: Log,
+    /// The registry of this process.
+    pub registry: Option<Registry>,
+    /// The token service of this process.
+    pub token_service: Option<TokenService>,
+    /// What does not stop the start but should be seen.
+    pub warnings: Vec<String>,
 }
 
-impl Environment {
-    /// The variables of this process; names and values that are not UTF-8 are left out.
-    pub fn of_process() -> Self {
-        std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect()
+impl Config {
+    /// Reads everything that `sources` and `environment` name. Blocks on files; opens no listener and
+    /// makes nothing.
+    pub fn load(sources: &Sources, environment: &Environment) -> Result<Self, ConfigError> {
+        let (mut typed, files) = match &sources.config {
+            Some(path) => (ConfigFile::read(path)?, Files::beside(path)),
+            None => (ConfigFile::default(), Files::without_file()),
+        };
+        let mut warnings = typed.overlay(environment)?;
+        typed.override_by(sources);
+        if sources.config.is_none() {
+            typed.fill_in_pair();
+        }
+        let mut config = typed.build(&files, environment)?;
+        warnings.append(&mut files.into_warnings());
+        warnings.append(&mut config.warnings);
+        config.warnings = warnings;
+        Ok(config)
     }
 
-    /// The value of a variable that is set and not empty.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    /// Where the database is.
+    pub fn database(&self) -> PathBuf {
+        self.data.join("portpass.db")
     }
-}
 
-impl FromIterator<(String, String)> for Environment {
-    fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
-        Self { variables: variables.into_iter().collect() }
+    /// Whether anything is served on `http.addr`.
+    pub fn serves_http(&self) -> bool {
+        self.registry.is_some()
+            || self
+                .token_service
+                .as_ref()
+                .is_some_and(|service| matches!(service.listen, TokenListen::Shared))
     }
 }

@@ -1,0 +1,97 @@
+//! `token_service.accounts`: where accounts come from.
+
+use std::path::PathBuf;
+
+use portpass_authority::subject::SourceName;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{ConfigError, Files, Placed};
+
+/// What was typed: one source.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// Users, robots and API keys in our database.
+    Local(LocalSection),
+    /// The users of an htpasswd file.
+    Htpasswd(HtpasswdSource),
+}
+
+/// `local: {}`
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LocalSection {}
+
+/// What was typed under `htpasswd`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HtpasswdSource {
+    /// The file, as `htpasswd -B` writes it. A change counts within two seconds.
+    #[schemars(required)]
+    pub path: Option<Placed<PathBuf>>,
+    /// Accept also what older `htpasswd` wrote: apr1, SHA-1 and sha-crypt. Default: no
+    pub legacy_hashes: Option<bool>,
+}
+
+/// What one source means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccountSource {
+    /// Our database.
+    Local,
+    /// This file; it is there and can be read.
+    Htpasswd {
+        /// Which.
+        path: PathBuf,
+        /// Whether weak hashes count.
+        legacy_hashes: bool,
+    },
+}
+
+impl AccountSource {
+    /// What rules call it.
+    pub fn name(&self) -> SourceName {
+        match self {
+            Self::Local => SourceName::local(),
+            Self::Htpasswd { .. } => SourceName::htpasswd(),
+        }
+    }
+}
+
+/// Reads the files; each kind of source can be there once, since rules and refresh tokens name it by its kind.
+pub(crate) fn build(
+    typed: Option<Placed<Vec<Placed<Source>>>>,
+    files: &Files,
+) -> Result<Vec<AccountSource>, ConfigError> {
+    let key = "token_service.accounts";
+    let Some(typed) = typed else { return Ok(vec![AccountSource::Local]) };
+    if typed.value.is_empty() {
+        let error = files.error(&typed.place, key, "the list is empty: nobody could log in");
+        return Err(error.hint("expected `- local: {}` or `- htpasswd: { path: FILE }`"));
+    }
+    let mut sources: Vec<AccountSource> = Vec::new();
+    for Placed { value, place } in typed.value {
+        let source = match value {
+            Source::Local(LocalSection {}) => AccountSource::Local,
+            Source::Htpasswd(section) => {
+                let key = format!("{key}.htpasswd");
+                let path = section
+                    .path
+                    .ok_or_else(|| files.error(&place, &key, "the key `path` is missing"))?;
+                files.read_text(&format!("{key}.path"), &path)?;
+                AccountSource::Htpasswd {
+                    path: files.resolve(&path),
+                    legacy_hashes: section.legacy_hashes.unwrap_or(false),
+                }
+            }
+        };
+        if sources.iter().any(|known| known.name() == source.name()) {
+            let message = format!("`{}` is there twice", source.name().as_str());
+            return Err(files
+                .error(&place, key, message)
+                .hint("rules and refresh tokens name a source by this word"));
+        }
+        sources.push(source);
+    }
+    Ok(sources)
+}

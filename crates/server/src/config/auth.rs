@@ -1,0 +1,390 @@
+//! `registry.auth`: distribution's own block, word for word.
+
+use std::{fmt, path::PathBuf};
+
+use portpass_jose::{Algorithm, Algorithms, KeySet, TrustRoots};
+use portpass_token::{Issuer, ServiceName, Trust, VerifierSettings};
+use schemars::JsonSchema;
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, MapAccess, Visitor},
+};
+
+use super::{ConfigError, Files, Place, Placed};
+
+/// What was typed: exactly one controller.
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+pub enum AuthSection {
+    /// Tokens of a token service, checked by its keys alone.
+    Token(TokenSection),
+    /// The users of an htpasswd file; whoever is in it may do everything.
+    Htpasswd(HtpasswdSection),
+    /// Whoever presents anything at all. For tests.
+    Silly(SillySection),
+    /// Everybody, without being asked.
+    None(NoneSection),
+}
+
+/// What was typed under `registry.auth.token`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TokenSection {
+    /// URL of the token service, as clients reach it.
+    #[schemars(required)]
+    pub realm: Option<Placed<String>>,
+    /// What the token service calls this registry.
+    #[schemars(required)]
+    pub service: Option<Placed<String>>,
+    /// What the token service calls itself.
+    #[schemars(required)]
+    pub issuer: Option<Placed<String>>,
+    /// Certificates of the token service's keys, or of their root, in PEM form. This or `jwks`, or both.
+    pub rootcertbundle: Option<Placed<PathBuf>>,
+    /// Public keys of the token service as a JSON Web Key Set.
+    pub jwks: Option<Placed<PathBuf>>,
+    /// Algorithms that tokens may be signed with. Default: `EdDSA`, ES*, PS* and RS*.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub signingalgorithms: Option<Vec<Placed<String>>>,
+    /// Build the realm from the address that the client used.
+    pub autoredirect: Option<bool>,
+    /// The path of such a realm. Default: /auth/token
+    pub autoredirectpath: Option<Placed<String>>,
+}
+
+/// What was typed under `registry.auth.htpasswd`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HtpasswdSection {
+    /// What clients show when they ask for a password.
+    #[schemars(required)]
+    pub realm: Option<Placed<String>>,
+    /// The file, as `htpasswd -B` writes it. A change counts within two seconds.
+    #[schemars(required)]
+    pub path: Option<Placed<PathBuf>>,
+}
+
+/// What was typed under `registry.auth.silly`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SillySection {
+    /// The realm of the challenge.
+    #[schemars(required)]
+    pub realm: Option<Placed<String>>,
+    /// The service of the challenge.
+    #[schemars(required)]
+    pub service: Option<Placed<String>>,
+}
+
+/// `none: {}`.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NoneSection {}
+
+/// What `registry.auth` means.
+#[derive(Debug)]
+pub enum Auth {
+    /// Tokens, with keys that were read and parsed.
+    Token(Box<Token>),
+    /// The users of a file.
+    Htpasswd(Htpasswd),
+    /// Whoever presents anything.
+    Silly(Silly),
+    /// Everybody.
+    None,
+}
+
+/// What `registry.auth.token` means.
+#[derive(Debug)]
+pub struct Token {
+    /// Where clients get tokens.
+    pub realm: TokenRealm,
+    /// Issuer, audience and algorithms.
+    pub settings: VerifierSettings,
+    /// Keys and roots.
+    pub trust: Trust,
+}
+
+/// Where clients get tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenRealm {
+    /// At this URL.
+    Fixed(String),
+    /// At this path of the address that the client used (CH13, with both parts checked).
+    SameOrigin {
+        /// Begins with `/`.
+        path: String,
+    },
+}
+
+/// What `registry.auth.htpasswd` means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Htpasswd {
+    /// What clients show.
+    pub realm: String,
+    /// The file; it can be read, or is not there yet (HT3).
+    pub path: PathBuf,
+}
+
+/// What `registry.auth.silly` means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Silly {
+    /// The realm of the challenge.
+    pub realm: String,
+    /// The service of the challenge.
+    pub service: String,
+}
+
+impl AuthSection {
+    /// The word that chooses this controller.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::Token(_) => "token",
+            Self::Htpasswd(_) => "htpasswd",
+            Self::Silly(_) => "silly",
+            Self::None(_) => "none",
+        }
+    }
+
+    /// The controller of that word with nothing said about it yet.
+    pub(crate) fn empty(word: &str) -> Option<Self> {
+        match word {
+            "token" => Some(Self::Token(TokenSection::default())),
+            "htpasswd" => Some(Self::Htpasswd(HtpasswdSection::default())),
+            "silly" => Some(Self::Silly(SillySection::default())),
+            // CF6: only this word is compared without case.
+            _ if word.eq_ignore_ascii_case("none") => Some(Self::None(NoneSection {})),
+            _ => None,
+        }
+    }
+
+    /// Reads files, parses keys.
+    pub(crate) fn build(self, place: &Place, files: &Files) -> Result<Auth, ConfigError> {
+        let section = Section { key: format!("registry.auth.{}", self.word()), place, files };
+        Ok(match self {
+            Self::Token(token) => Auth::Token(Box::new(token.build(&section)?)),
+            Self::Htpasswd(htpasswd) => Auth::Htpasswd(htpasswd.build(&section)?),
+            Self::Silly(silly) => Auth::Silly(Silly {
+                realm: section.text("realm", silly.realm)?,
+                service: section.text("service", silly.service)?,
+            }),
+            Self::None(_) => Auth::None,
+        })
+    }
+}
+
+impl TokenSection {
+    fn build(self, section: &Section<'_>) -> Result<Token, ConfigError> {
+        let realm = if self.autoredirect.unwrap_or(false) {
+            TokenRealm::SameOrigin {
+                path: section.path_of_url("autoredirectpath", self.autoredirectpath)?,
+            }
+        } else {
+            TokenRealm::Fixed(section.realm(self.realm)?)
+        };
+        // CF1: the names are those of distribution's own messages.
+        let issuer = Issuer::new(section.text("issuer", self.issuer)?);
+        let service = ServiceName::new(section.text("service", self.service)?);
+        let mut settings = VerifierSettings::new(issuer, service);
+        if let Some(allowed) = section.algorithms(self.signingalgorithms.unwrap_or_default())? {
+            settings.allowed = allowed;
+        }
+        Ok(Token {
+            realm,
+            settings,
+            trust: section.trust(self.rootcertbundle.as_ref(), self.jwks.as_ref())?,
+        })
+    }
+}
+
+impl HtpasswdSection {
+    fn build(self, section: &Section<'_>) -> Result<Htpasswd, ConfigError> {
+        let realm = section.text("realm", self.realm)?;
+        let path = self.path.ok_or_else(|| section.missing("path"))?;
+        let resolved = section.files.resolve(&path);
+        // HT3: distribution makes a file that is not there, and so do we.
+        match resolved.try_exists() {
+            Ok(false) => {
+                let message = format!(
+                    "{} is not there; the start makes it with one account, `docker`",
+                    resolved.display()
+                );
+                section.files.warn(&path.place, &section.key_of("path"), message);
+            }
+            Ok(true) | Err(_) => {
+                section.files.read_text(&section.key_of("path"), &path)?;
+            }
+        }
+        Ok(Htpasswd { realm, path: resolved })
+    }
+}
+
+/// The section that is being built, for errors that name it.
+struct Section<'a> {
+    key: String,
+    place: &'a Place,
+    files: &'a Files,
+}
+
+impl Section<'_> {
+    fn key_of(&self, name: &str) -> String {
+        format!("{}.{name}", self.key)
+    }
+
+    fn missing(&self, name: &str) -> ConfigError {
+        self.files.error(self.place, &self.key, format!("the key `{name}` is missing"))
+    }
+
+    fn error(&self, name: &str, typed: &Placed<String>, message: &str) -> ConfigError {
+        self.files.error(&typed.place, &self.key_of(name), message)
+    }
+
+    /// A text that a challenge can carry as it is (CH11).
+    fn text(&self, name: &str, typed: Option<Placed<String>>) -> Result<String, ConfigError> {
+        let typed = typed.ok_or_else(|| self.missing(name))?;
+        if typed.value.is_empty() {
+            return Err(self.error(name, &typed, "the value is empty"));
+        }
+        if !typed.value.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+            return Err(self.error(name, &typed, "only printable ASCII can stand in a challenge"));
+        }
+        Ok(typed.value)
+    }
+
+    /// Clients take the realm as it stands: absolute, and nothing that they would stumble over (R4).
+    fn realm(&self, typed: Option<Placed<String>>) -> Result<String, ConfigError> {
+        let typed = typed.ok_or_else(|| self.missing("realm"))?;
+        let refuse = |message: &str| {
+            self.error("realm", &typed, message)
+                .hint("as in https://auth.example.com/token, reachable by the clients")
+        };
+        let url = url::Url::parse(&typed.value)
+            .map_err(|error| refuse(&format!("no absolute URL: {error}")))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(refuse("a realm is an http or https URL"));
+        }
+        if url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
+            return Err(refuse("a realm has neither user nor fragment"));
+        }
+        self.text("realm", Some(typed))
+    }
+
+    /// CF5: an empty path is the default one.
+    fn path_of_url(
+        &self,
+        name: &str,
+        typed: Option<Placed<String>>,
+    ) -> Result<String, ConfigError> {
+        match typed.filter(|typed| !typed.value.is_empty()) {
+            None => Ok("/auth/token".to_owned()),
+            Some(typed) if typed.value.starts_with('/') => self.text(name, Some(typed)),
+            Some(typed) => Err(self.error(name, &typed, "a path begins with `/`")),
+        }
+    }
+
+    /// CF4: an empty list is the default one.
+    fn algorithms(&self, typed: Vec<Placed<String>>) -> Result<Option<Algorithms>, ConfigError> {
+        let parse = |name: &Placed<String>| {
+            name.value.parse::<Algorithm>().map_err(|_| {
+                let error = self.error(
+                    "signingalgorithms",
+                    name,
+                    &format!("unknown algorithm {:?}", name.value),
+                );
+                error.hint(format!("expected some of {}", Algorithms::PUBLIC_KEY))
+            })
+        };
+        let allowed = typed.iter().map(parse).collect::<Result<Algorithms, _>>()?;
+        Ok(Some(allowed).filter(|allowed| !allowed.is_empty()))
+    }
+
+    /// CF2, CF3.
+    fn trust(
+        &self,
+        bundle: Option<&Placed<PathBuf>>,
+        jwks: Option<&Placed<PathBuf>>,
+    ) -> Result<Trust, ConfigError> {
+        let mut roots = TrustRoots::none();
+        if let Some(path) = bundle {
+            let key = self.key_of("rootcertbundle");
+            let pem = self.files.read_text(&key, path)?;
+            roots = TrustRoots::from_pem(&pem).map_err(|error| {
+                let file = self.files.resolve(path);
+                self.files
+                    .error(&path.place, &key, format!("{}: {error}", file.display()))
+                    .hint("expected certificates in PEM form, as `portpass signing-key export --format bundle` writes them")
+            })?;
+        }
+        let mut keys = KeySet::new();
+        if let Some(path) = jwks {
+            let key = self.key_of("jwks");
+            keys = KeySet::from_jwks(&self.files.read_text(&key, path)?).map_err(|error| {
+                let file = self.files.resolve(path);
+                self.files.error(&path.place, &key, format!("{}: {error}", file.display()))
+            })?;
+            for skipped in keys.skipped() {
+                let message =
+                    format!("key {} of the set is not used: {}", skipped.index + 1, skipped.why);
+                self.files.warn(&path.place, &key, message);
+            }
+        }
+        let trust = Trust::new(roots, keys);
+        if trust.is_empty() {
+            return Err(self
+                .files
+                .error(self.place, &self.key, "there is no key to check tokens with")
+                .hint("name the token service's certificates as `rootcertbundle` or its keys as `jwks`"));
+        }
+        Ok(trust)
+    }
+}
+
+/// By hand, because `auth: none` is a word where the others are maps, and because two controllers
+/// deserve a sentence of their own.
+impl<'de> Deserialize<'de> for AuthSection {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AuthVisitor)
+    }
+}
+
+struct AuthVisitor;
+
+impl<'de> Visitor<'de> for AuthVisitor {
+    type Value = AuthSection;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("one of `token`, `htpasswd`, `silly` and `none`, with its settings")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<AuthSection, E> {
+        match AuthSection::empty(word) {
+            Some(none @ AuthSection::None(_)) => Ok(none),
+            Some(_) => Err(E::custom(format!("`{word}` needs its settings"))),
+            None => Err(E::unknown_variant(word, WORDS)),
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<AuthSection, A::Error> {
+        let Some(word) = map.next_key::<String>()? else {
+            return Err(A::Error::custom("there is no controller"));
+        };
+        let section = match word.as_str() {
+            "token" => AuthSection::Token(map.next_value()?),
+            "htpasswd" => AuthSection::Htpasswd(map.next_value()?),
+            "silly" => AuthSection::Silly(map.next_value()?),
+            _ if word.eq_ignore_ascii_case("none") => AuthSection::None(map.next_value()?),
+            _ => return Err(A::Error::unknown_variant(&word, WORDS)),
+        };
+        match map.next_key::<String>()? {
+            None => Ok(section),
+            Some(second) => Err(A::Error::custom(two_controllers(section.word(), &second))),
+        }
+    }
+}
+
+/// CF6.
+pub(crate) fn two_controllers(first: &str, second: &str) -> String {
+    format!("there are two access controllers, `{first}` and `{second}`; exactly one is expected")
+}
+
+const WORDS: &[&str] = &["token", "htpasswd", "silly", "none"];

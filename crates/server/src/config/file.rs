@@ -1,0 +1,189 @@
+//! The whole file as it was typed.
+
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use super::{
+    Address, Config, ConfigError, Environment, Files, Http, Place, Placed, Registry, RegistryAuth,
+    Sources, TokenListen, TokenService, admin::AdminSection, files::read_limited,
+    http::HttpSection, log::LogSection, registry::RegistrySection,
+    token_service::TokenServiceSection,
+};
+
+/// The configuration file of portpass. Every value has a default; without a file, `portpass serve` is a
+/// registry and its token service on 127.0.0.1:5000.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConfigFile {
+    /// The directory of database and keys, and of blobs unless said otherwise. Default: /var/lib/portpass for
+    /// root, else `portpass` in the XDG data home.
+    pub data: Option<Placed<PathBuf>>,
+    /// `sqlite`: a file in the data directory.
+    #[schemars(with = "Option<String>")]
+    pub database: Option<Placed<SecretString>>,
+    /// The address that the registry is served on, and how clients call it.
+    pub http: Option<HttpSection>,
+    /// Health and metrics. Absent: not served.
+    pub admin: Option<Placed<AdminSection>>,
+    /// How much is logged, and how.
+    pub log: Option<LogSection>,
+    /// The registry. Absent: this process is none.
+    pub registry: Option<Placed<RegistrySection>>,
+    /// The token service. Absent: this process issues no tokens.
+    pub token_service: Option<Placed<TokenServiceSection>>,
+}
+
+/// The JSON Schema of the configuration file.
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(ConfigFile).to_value()
+}
+
+impl ConfigFile {
+    /// Reads and parses a file.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let name = path.display().to_string();
+        let bytes = read_limited(path).map_err(|error| {
+            ConfigError::at(&name, format!("cannot read the configuration: {error}"))
+        })?;
+        let text = std::str::from_utf8(&bytes)
+            .map_err(|_| ConfigError::at(&name, "the file is not UTF-8 text"))?;
+        Self::parse(&name, text)
+    }
+
+    /// Parses a file's text; `name` is what errors call it.
+    pub fn parse(name: &str, text: &str) -> Result<Self, ConfigError> {
+        // A file of comments alone is a null.
+        let typed: Option<Self> =
+            serde_saphyr::from_str(text).map_err(|error| ConfigError::from_yaml(name, &error))?;
+        Ok(typed.unwrap_or_default())
+    }
+
+    /// What the command line says wins.
+    pub(crate) fn override_by(&mut self, sources: &Sources) {
+        if let Some(data) = &sources.data {
+            self.data = Some(Placed { value: data.clone(), place: Place::Flag("--data") });
+        }
+        if let Some(addr) = sources.addr {
+            let addr = Placed { value: Address::from(addr), place: Place::Flag("--addr") };
+            self.http.get_or_insert_default().addr = Some(addr);
+        }
+    }
+
+    /// Without a file both services run; but whoever names another controller for the registry has
+    /// another token service, or none.
+    pub(crate) fn fill_in_pair(&mut self) {
+        let registry =
+            self.registry.get_or_insert_with(|| Placed::default_value(RegistrySection::default()));
+        if registry.value.auth.is_none() && self.token_service.is_none() {
+            self.token_service = Some(Placed::default_value(TokenServiceSection::default()));
+        }
+    }
+
+    /// Reads what the sections name, and checks how they go together.
+    pub(crate) fn build(
+        self,
+        files: &Files,
+        environment: &Environment,
+    ) -> Result<Config, ConfigError> {
+        if let Some(database) = self.database {
+            check_database(&database, files)?;
+        }
+        let data = match self.data {
+            Some(data) => files.resolve(&data),
+            None => environment.data_directory().ok_or_else(|| {
+                ConfigError::new("no data directory: neither `data` nor HOME is set")
+                    .hint("give --data DIR")
+            })?,
+        };
+        let http = self.http.unwrap_or_default().build(files)?;
+        let admin = self.admin.map(|admin| admin.value.build(&admin.place, files)).transpose()?;
+        let token_service = self
+            .token_service
+            .map(|typed| typed.value.build(&typed.place, &http, files))
+            .transpose()?;
+        let registry = match self.registry {
+            None => None,
+            Some(typed) => {
+                let registry =
+                    typed.value.build(&typed.place, &data, token_service.is_some(), files)?;
+                check_realm(&registry, token_service.as_ref(), &typed.place, files)?;
+                Some(registry)
+            }
+        };
+        if registry.is_none() && token_service.is_none() {
+            let error = ConfigError::at(
+                files.name(),
+                "there is neither a `registry` nor a `token_service` to run",
+            );
+            return Err(error.hint(
+                "the pair that runs without a file is `registry: {}` and `token_service: {}`",
+            ));
+        }
+        let log = self.log.unwrap_or_default().build();
+        let warnings = exposed(&http, registry.is_some(), token_service.as_ref());
+        Ok(Config { data, http, admin, log, registry, token_service, warnings })
+    }
+}
+
+/// The value may hold a password and is never repeated.
+fn check_database(typed: &Placed<SecretString>, files: &Files) -> Result<(), ConfigError> {
+    let refuse = |message: &str| {
+        Err(files.error(&typed.place, "database", message).hint("expected `sqlite`"))
+    };
+    match typed.value.expose_secret() {
+        "sqlite" => Ok(()),
+        url if url.starts_with("postgres:") || url.starts_with("postgresql:") => {
+            refuse("PostgreSQL is not in this version")
+        }
+        _ => refuse("the database is not known"),
+    }
+}
+
+/// A realm at the client's own address leads nowhere if the token service listens elsewhere.
+fn check_realm(
+    registry: &Registry,
+    service: Option<&TokenService>,
+    place: &Place,
+    files: &Files,
+) -> Result<(), ConfigError> {
+    let (RegistryAuth::Beside, Some(service)) = (&registry.auth, service) else { return Ok(()) };
+    match (&service.listen, &service.url) {
+        (TokenListen::Shared, _) | (TokenListen::Own { .. }, Some(_)) => Ok(()),
+        (TokenListen::Own { addr, .. }, None) => {
+            let message = format!(
+                "the token service listens at {addr}, but how clients reach it is not said"
+            );
+            Err(files
+                .error(place, "token_service.url", message)
+                .hint("as in `url: https://auth.example.com`"))
+        }
+    }
+}
+
+/// What passwords and tokens cross in the clear.
+fn exposed(http: &Http, registry: bool, service: Option<&TokenService>) -> Vec<String> {
+    let plain_http =
+        http.tls.is_none() && (registry || service.is_some_and(|service| shared(service)));
+    let own = service.and_then(|service| match &service.listen {
+        TokenListen::Own { addr, tls: None } => Some(("token_service.addr", *addr)),
+        TokenListen::Own { tls: Some(_), .. } | TokenListen::Shared => None,
+    });
+    let listeners = plain_http.then_some(("http.addr", http.addr)).into_iter().chain(own);
+    listeners
+        .filter(|(_, addr)| !addr.socket().ip().to_canonical().is_loopback())
+        .map(|(key, addr)| {
+            format!(
+                "{key} {addr} is plain HTTP beyond this machine: passwords and tokens can be read on the way, and docker \
+                 refuses it unless the daemon lists the registry under `insecure-registries`; set `http.tls`, or put a \
+                 TLS proxy in front and list it in `http.trusted_proxies`"
+            )
+        })
+        .collect()
+}
+
+fn shared(service: &TokenService) -> bool {
+    matches!(service.listen, TokenListen::Shared)
+}

@@ -1,0 +1,121 @@
+//! The files that a configuration names.
+
+use std::{
+    cell::RefCell,
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use super::{ConfigError, Place, Placed};
+
+/// Reads what a configuration names and says where it was named. Relative paths start at the
+/// configuration file's own folder.
+#[derive(Debug)]
+pub struct Files {
+    name: String,
+    folder: PathBuf,
+    warnings: RefCell<Vec<String>>,
+}
+
+impl Files {
+    /// The files of the configuration at `path`.
+    pub(crate) fn beside(path: &Path) -> Self {
+        let folder = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+            _ => PathBuf::from("."),
+        };
+        Self { name: path.display().to_string(), folder, warnings: RefCell::default() }
+    }
+
+    /// Without a configuration file, paths (which come from the environment) start here.
+    pub(crate) fn without_file() -> Self {
+        Self {
+            name: "embedded configuration".to_owned(),
+            folder: PathBuf::from("."),
+            warnings: RefCell::default(),
+        }
+    }
+
+    /// The configuration file's name, as it was given.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// An error about the value of `key`, which was given at `place`.
+    pub(crate) fn error(&self, place: &Place, key: &str, message: impl AsRef<str>) -> ConfigError {
+        let message = format!("{key}: {}", message.as_ref());
+        match place {
+            Place::Line(line) => ConfigError::at(format!("{}:{line}", self.name), message),
+            Place::Variable(name) => ConfigError::at(name, message),
+            Place::Flag(name) => ConfigError::at(name, message),
+            Place::Default => ConfigError::at(&self.name, message),
+        }
+    }
+
+    /// Remembers something about the value of `key` that does not stop the start.
+    pub(crate) fn warn(&self, place: &Place, key: &str, message: impl AsRef<str>) {
+        let warning = self.error(place, key, message).to_string();
+        self.warnings.borrow_mut().push(warning);
+    }
+
+    /// What was remembered, in the order it was found.
+    pub(crate) fn into_warnings(self) -> Vec<String> {
+        self.warnings.into_inner()
+    }
+
+    /// Where a path that was given leads.
+    pub(crate) fn resolve(&self, path: &Placed<PathBuf>) -> PathBuf {
+        match path.place {
+            Place::Line(_) => self.folder.join(&path.value),
+            // What was typed into a shell means what it means there.
+            Place::Variable(_) | Place::Flag(_) | Place::Default => path.value.clone(),
+        }
+    }
+
+    /// The bytes of a file that must be there.
+    pub(crate) fn read(&self, key: &str, path: &Placed<PathBuf>) -> Result<Vec<u8>, ConfigError> {
+        let resolved = self.resolve(path);
+        read_limited(&resolved).map_err(|error| {
+            let error = self.error(
+                &path.place,
+                key,
+                format!("cannot read {}: {error}", resolved.display()),
+            );
+            if path.value.is_relative() && matches!(path.place, Place::Line(_)) {
+                error.hint(format!("a relative path starts at the folder of {}", self.name))
+            } else {
+                error
+            }
+        })
+    }
+
+    /// The text of a file that must be there.
+    pub(crate) fn read_text(
+        &self,
+        key: &str,
+        path: &Placed<PathBuf>,
+    ) -> Result<String, ConfigError> {
+        String::from_utf8(self.read(key, path)?).map_err(|_| {
+            let message = format!("{} is not text", self.resolve(path).display());
+            self.error(&path.place, key, message)
+                .hint("certificates and keys are expected in PEM form")
+        })
+    }
+}
+
+/// Reads at most [`MAX_FILE`] bytes: what is longer is no key, certificate or configuration.
+pub(crate) fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    if file.metadata()?.is_dir() {
+        return Err(io::Error::from(io::ErrorKind::IsADirectory));
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+    }
+    Ok(bytes)
+}
+
+const MAX_FILE: u64 = 16 * 1024 * 1024;

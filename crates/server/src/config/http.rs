@@ -1,0 +1,156 @@
+//! `http`: the address that the registry is served on, and how clients call it.
+
+use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use ipnet::IpNet;
+use portpass_protocol::origin::Origin;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Address, ConfigError, Files, Place, Placed, tls::TlsFiles, tls::TlsSection};
+
+/// What was typed under `http`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HttpSection {
+    /// Address and port to listen on. Default: 127.0.0.1:5000, since it is plain HTTP.
+    pub addr: Option<Placed<Address>>,
+    /// Serve HTTPS. Absent: plain HTTP.
+    pub tls: Option<Placed<TlsSection>>,
+    /// How clients call us: `https://registry.example.com`. Absent: taken from the request.
+    pub host: Option<Placed<String>>,
+    /// Networks whose X-Forwarded-Proto, X-Forwarded-Host and X-Forwarded-For are believed.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub trusted_proxies: Option<Vec<Placed<String>>>,
+    /// Headers that are added to every answer.
+    #[schemars(with = "Option<BTreeMap<String, Vec<String>>>")]
+    pub headers: Option<BTreeMap<String, Vec<Placed<String>>>>,
+}
+
+/// What `http` means.
+#[derive(Clone, Debug)]
+pub struct Http {
+    /// Where to listen, unless nothing is served there.
+    pub addr: Address,
+    /// Certificate and key, read and checked.
+    pub tls: Option<TlsFiles>,
+    /// The origin that clients use, if it is fixed.
+    pub host: Option<Origin>,
+    /// Whose forwarding headers count.
+    pub trusted_proxies: TrustedProxies,
+    /// Added to every answer.
+    pub headers: HeaderMap,
+}
+
+impl HttpSection {
+    /// Reads the files and checks the values.
+    pub(crate) fn build(self, files: &Files) -> Result<Http, ConfigError> {
+        Ok(Http {
+            addr: self.addr.map_or(DEFAULT_ADDRESS.into(), |addr| addr.value),
+            tls: self.tls.map(|tls| tls.value.build("http.tls", &tls.place, files)).transpose()?,
+            host: self.host.map(|host| origin("http.host", &host, files)).transpose()?,
+            trusted_proxies: TrustedProxies::build(
+                self.trusted_proxies.unwrap_or_default(),
+                files,
+            )?,
+            headers: headers(self.headers.unwrap_or_default(), files)?,
+        })
+    }
+}
+
+/// The networks of proxies whose word on the client counts.
+#[derive(Clone, Debug, Default)]
+pub struct TrustedProxies(Vec<IpNet>);
+
+impl TrustedProxies {
+    /// Whether this peer's forwarding headers count.
+    pub fn contain(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        self.0.iter().any(|network| network.contains(&peer))
+    }
+
+    /// These networks, for tests.
+    #[cfg(test)]
+    pub(crate) fn of(networks: &[&str]) -> Self {
+        Self(networks.iter().map(|network| network.parse().unwrap()).collect())
+    }
+
+    fn build(typed: Vec<Placed<String>>, files: &Files) -> Result<Self, ConfigError> {
+        let parse = |typed: Placed<String>| {
+            let network =
+                typed.value.parse().or_else(|_| typed.value.parse::<IpAddr>().map(IpNet::from));
+            network.map_err(|_| {
+                let message = format!("{:?} is neither a network nor an address", typed.value);
+                files
+                    .error(&typed.place, "http.trusted_proxies", message)
+                    .hint("as in 10.0.0.0/8 or ::1")
+            })
+        };
+        Ok(Self(typed.into_iter().map(parse).collect::<Result<_, _>>()?))
+    }
+}
+
+/// A scheme, host and optional port, and nothing behind them.
+pub(crate) fn origin(
+    key: &str,
+    typed: &Placed<String>,
+    files: &Files,
+) -> Result<Origin, ConfigError> {
+    let text = typed.value.strip_suffix('/').unwrap_or(&typed.value);
+    let refuse = |why: String| {
+        files
+            .error(&typed.place, key, why)
+            .hint("as in https://registry.example.com or http://10.0.0.1:5000")
+    };
+    let (scheme, authority) =
+        text.split_once("://").ok_or_else(|| refuse(format!("{text:?} has no scheme")))?;
+    Ok(Origin {
+        scheme: scheme.parse().map_err(|error| refuse(format!("{error}")))?,
+        authority: authority.parse().map_err(|error| refuse(format!("{error}")))?,
+    })
+}
+
+fn headers(
+    typed: BTreeMap<String, Vec<Placed<String>>>,
+    files: &Files,
+) -> Result<HeaderMap, ConfigError> {
+    let mut headers = HeaderMap::new();
+    for (name, values) in typed {
+        let key = format!("http.headers.{name}");
+        let place = values.first().map_or(Place::Default, |value| value.place.clone());
+        let name = HeaderName::try_from(&name)
+            .map_err(|_| files.error(&place, &key, format!("{name:?} is not a header's name")))?;
+        if OURS.contains(&name) {
+            return Err(files.error(&place, &key, "this header is written by the server itself"));
+        }
+        for value in values {
+            let text = HeaderValue::try_from(&value.value).map_err(|_| {
+                files.error(
+                    &value.place,
+                    &key,
+                    format!("{:?} is not a header's value", value.value),
+                )
+            })?;
+            headers.append(&name, text);
+        }
+    }
+    Ok(headers)
+}
+
+/// Setting one of these would break a connection or a client.
+const OURS: [HeaderName; 6] = [
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::LOCATION,
+    header::TRANSFER_ENCODING,
+    header::WWW_AUTHENTICATE,
+];
+
+/// Plain HTTP stays on the machine unless somebody asks for more.
+const DEFAULT_ADDRESS: std::net::SocketAddr =
+    std::net::SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 5000);
+
+/// Only what the schema needs: a path in a section.
+pub(crate) type TypedPath = Placed<PathBuf>;

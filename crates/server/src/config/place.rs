@@ -1,0 +1,68 @@
+//! Where a value was given, so that an error can point there.
+
+use std::{borrow::Cow, fmt};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Deserializer};
+use serde_saphyr::Spanned;
+
+/// A value and where it was given.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Placed<T> {
+    /// What was typed.
+    pub value: T,
+    /// Where.
+    pub place: Place,
+}
+
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// This line of the configuration file.
+    Line(u64),
+    /// This environment variable.
+    Variable(&'static str),
+    /// This flag of the command line.
+    Flag(&'static str),
+    /// Nobody gave it.
+    Default,
+}
+
+impl<T> Placed<T> {
+    /// A value that nobody typed.
+    pub fn default_value(value: T) -> Self {
+        Self { value, place: Place::Default }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Placed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(f)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Placed<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let spanned = Spanned::<T>::deserialize(deserializer)?;
+        Ok(Self { value: spanned.value, place: Place::Line(spanned.referenced.line()) })
+    }
+}
+
+/// In the schema a placed value is the value.
+impl<T: JsonSchema> JsonSchema for Placed<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn schema_id() -> Cow<'static, str> {
+        T::schema_id()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+}

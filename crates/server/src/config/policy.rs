@@ -1,0 +1,90 @@
+//! `token_service.policy`: who may do what.
+
+use portpass_authority::policy::{Rule, RuleText, Surroundings};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{ConfigError, Files, Placed, accounts::AccountSource, words::Words};
+
+/// What was typed: one rule.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RuleSection {
+    /// What is given: some of `pull`, `push`, `delete`, or `*`. This or `deny`.
+    pub allow: Option<Vec<String>>,
+    /// What is taken, whatever other rules give. This or `allow`.
+    pub deny: Option<Vec<String>>,
+    /// On which repositories: a path in which `*` stays in a segment, `**` crosses, `${account}` is the caller.
+    pub repository: Option<String>,
+    /// `catalog`: the list of all repositories.
+    pub registry: Option<String>,
+    /// To or from whom: `anyone`, `anonymous`, `signed-in`, `user:NAME`, `group:NAME`.
+    #[schemars(required)]
+    pub to: Option<Words>,
+    /// Whom the rule passes over.
+    pub except: Option<Words>,
+}
+
+/// Understands all rules, or says in which line one makes no sense.
+pub(crate) fn build(
+    typed: Option<Placed<Vec<Placed<RuleSection>>>>,
+    accounts: &[AccountSource],
+    anonymous: bool,
+    files: &Files,
+) -> Result<Vec<Rule>, ConfigError> {
+    let around =
+        Surroundings { sources: accounts.iter().map(AccountSource::name).collect(), anonymous };
+    let rules = match typed {
+        Some(typed) => typed.value,
+        None => default_rules(accounts, anonymous).into_iter().map(Placed::default_value).collect(),
+    };
+    let understand = |(index, rule): (usize, Placed<RuleSection>)| {
+        Rule::parse(&rule.value.into(), &around).map_err(|problem| {
+            files.error(
+                &rule.place,
+                &format!("token_service.policy[{}]", index + 1),
+                problem.to_string(),
+            )
+        })
+    };
+    rules.into_iter().enumerate().map(understand).collect()
+}
+
+/// The rules of a token service that names none: those of `portpass serve` without a file.
+fn default_rules(accounts: &[AccountSource], anonymous: bool) -> Vec<RuleSection> {
+    let words = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect());
+    let to = |word: &str| Some(Words(vec![word.to_owned()]));
+    let allow = |actions: &[&str], repository: &str, audience: &str| RuleSection {
+        allow: words(actions),
+        repository: Some(repository.to_owned()),
+        to: to(audience),
+        ..RuleSection::default()
+    };
+    let mut rules = Vec::new();
+    // A rule that could match nobody is an error, also among these.
+    if accounts.contains(&AccountSource::Local) {
+        rules.push(allow(&["*"], "**", "user:local/admin"));
+        rules.push(RuleSection {
+            allow: words(&["*"]),
+            registry: Some("catalog".to_owned()),
+            to: to("user:local/admin"),
+            ..RuleSection::default()
+        });
+    }
+    rules.push(allow(&["pull"], "public/**", if anonymous { "anyone" } else { "signed-in" }));
+    rules.push(allow(&["pull", "push", "delete"], "${account}/**", "signed-in"));
+    rules
+}
+
+impl From<RuleSection> for RuleText {
+    fn from(section: RuleSection) -> Self {
+        Self {
+            allow: section.allow,
+            deny: section.deny,
+            repository: section.repository,
+            registry: section.registry,
+            to: section.to.unwrap_or_default().0,
+            except: section.except.unwrap_or_default().0,
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! `token_service.signing`: what tokens are signed with.
+
+use std::path::PathBuf;
+
+use portpass_jose::{Algorithm, CertificateChain, SigningKey};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{ConfigError, Files, Placed};
+
+/// What was typed: an algorithm for keys of our own making, or the files of a key.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SigningSection {
+    /// ES256 (default), ES384, ES512, EdDSA, or one of RS* and PS* for a key from a file.
+    pub algorithm: Option<Placed<String>>,
+    /// The key's certificate and those between it and its root, in PEM form.
+    pub certificate: Option<Placed<PathBuf>>,
+    /// The private key, in PEM form. Absent: keys are generated, kept in the database and renewed.
+    pub key: Option<Placed<PathBuf>>,
+}
+
+/// What `signing` means.
+#[derive(Debug)]
+pub enum Signing {
+    /// Keys of our own making, in the database.
+    Ring(Algorithm),
+    /// A key from a file, with its certificates.
+    Files(Box<SigningKey>),
+}
+
+impl SigningSection {
+    /// Reads and parses the files; they must belong together.
+    pub(crate) fn build(
+        typed: Option<Placed<Self>>,
+        files: &Files,
+    ) -> Result<Signing, ConfigError> {
+        let key = "token_service.signing";
+        let Some(Placed { value: section, place }) = typed else {
+            return Ok(Signing::Ring(Algorithm::Es256));
+        };
+        let algorithm = section.algorithm.map(|typed| algorithm(&typed, files)).transpose()?;
+        let missing = |name: &str| files.error(&place, key, format!("the key `{name}` is missing"));
+        let (certificate, private) = match (section.certificate, section.key) {
+            (None, None) => {
+                return ring(algorithm).map_err(|message| files.error(&place, key, message));
+            }
+            (Some(certificate), Some(private)) => (certificate, private),
+            (Some(_), None) => return Err(missing("key")),
+            (None, Some(_)) => {
+                return Err(missing("certificate").hint("x5c needs the certificate of the key"));
+            }
+        };
+        let refuse = |typed: &Placed<PathBuf>, name: &str, error: &dyn std::error::Error| {
+            let message = format!("{}: {error}", files.resolve(typed).display());
+            files.error(&typed.place, &format!("{key}.{name}"), message)
+        };
+        let pem = zeroize::Zeroizing::new(files.read_text(&format!("{key}.key"), &private)?);
+        let signing = SigningKey::from_pem(&pem, algorithm)
+            .map_err(|error| refuse(&private, "key", &error))?;
+        let pem = files.read_text(&format!("{key}.certificate"), &certificate)?;
+        let chain = CertificateChain::from_pem(&pem)
+            .map_err(|error| refuse(&certificate, "certificate", &error))?;
+        let signing = signing
+            .with_chain(chain)
+            .map_err(|error| refuse(&certificate, "certificate", &error))?;
+        Ok(Signing::Files(Box::new(signing)))
+    }
+}
+
+fn algorithm(typed: &Placed<String>, files: &Files) -> Result<Algorithm, ConfigError> {
+    typed.value.parse().map_err(|_| {
+        let message = format!("unknown algorithm {:?}", typed.value);
+        files
+            .error(&typed.place, "token_service.signing.algorithm", message)
+            .hint(format!("expected one of {}", portpass_jose::Algorithms::PUBLIC_KEY))
+    })
+}
+
+fn ring(algorithm: Option<Algorithm>) -> Result<Signing, String> {
+    match algorithm.unwrap_or(Algorithm::Es256) {
+        generated @ (Algorithm::Es256 | Algorithm::Es384 | Algorithm::Es512 | Algorithm::EdDsa) => {
+            Ok(Signing::Ring(generated))
+        }
+        other => Err(format!("{other} keys are not generated here; name `key` and `certificate`")),
+    }
+}

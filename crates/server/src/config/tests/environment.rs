@@ -1,0 +1,151 @@
+//! Variables.
+
+use super::*;
+
+#[test]
+fn variables_that_are_not_in_the_table_never_stop_the_start() {
+    let config = without_file(&[
+        ("REGISTRY_PORT", "tcp://10.0.0.1:5000"),
+        ("REGISTRY_SERVICE_HOST", "10.0.0.1"),
+        ("PORTPASS_PORT_5000_TCP_ADDR", "10.0.0.1"),
+        ("REGISTRY_AUTH_TOKEN", "x"),
+    ]);
+    assert_eq!(config.unwrap().warnings, [""; 0]);
+}
+
+#[test]
+fn a_name_that_is_nearly_ours_is_pointed_out() {
+    let warnings = without_file(&[("PORTPASS_HTTP_ADRR", "127.0.0.1:1")]).unwrap().warnings;
+    let told = "the environment variable PORTPASS_HTTP_ADRR means nothing here; did you mean PORTPASS_HTTP_ADDR?";
+    assert_eq!(warnings, [told]);
+}
+
+#[test]
+fn distributions_names_are_read_and_ours_win() {
+    let registry = [("REGISTRY_HTTP_ADDR", "127.0.0.1:1")];
+    assert_eq!(without_file(&registry).unwrap().http.addr.to_string(), "127.0.0.1:1");
+    let both = [("REGISTRY_HTTP_ADDR", "127.0.0.1:1"), ("PORTPASS_HTTP_ADDR", "127.0.0.1:2")];
+    assert_eq!(without_file(&both).unwrap().http.addr.to_string(), "127.0.0.1:2");
+}
+
+/// CF7
+#[test]
+fn a_registry_can_be_told_everything_by_variables_and_is_then_alone() {
+    let folder = Folder::new("");
+    folder.certify("root");
+    let bundle = folder.path().join("root.crt").display().to_string();
+    let config = without_file(&[
+        ("REGISTRY_AUTH", "token"),
+        ("REGISTRY_AUTH_TOKEN_REALM", "https://auth.example/token"),
+        ("REGISTRY_AUTH_TOKEN_SERVICE", "registry"),
+        ("REGISTRY_AUTH_TOKEN_ISSUER", "auth"),
+        ("REGISTRY_AUTH_TOKEN_ROOTCERTBUNDLE", &bundle),
+        ("REGISTRY_STORAGE_DELETE_ENABLED", "false"),
+    ])
+    .unwrap();
+    let registry = config.registry.unwrap();
+    assert!(matches!(registry.auth, RegistryAuth::Named(Auth::Token(_))));
+    assert!(!registry.deletes);
+    assert!(
+        config.token_service.is_none(),
+        "whoever names a controller has a token service, or none"
+    );
+}
+
+#[test]
+fn variables_name_a_second_controller_as_little_as_a_file_does() {
+    let folder = Folder::new("registry: { auth: { silly: { realm: r, service: s } } }\n");
+    let error = folder.load_with(&[("REGISTRY_AUTH_HTPASSWD_PATH", "/x")]).unwrap_err();
+    let told = "REGISTRY_AUTH_HTPASSWD_PATH: registry.auth.htpasswd.path: there are two access controllers, `silly` \
+                and `htpasswd`; exactly one is expected";
+    assert_eq!(error.to_string(), told);
+    let error = folder.load_with(&[("REGISTRY_AUTH", "tokens")]).unwrap_err();
+    assert!(error.to_string().contains("unknown word \"tokens\""), "{error}");
+}
+
+#[test]
+fn lists_and_maps_are_given_as_in_the_file_or_with_commas() {
+    let config = without_file(&[
+        ("PORTPASS_HTTP_TRUSTED_PROXIES", "10.0.0.0/8, 192.168.0.0/16"),
+        ("PORTPASS_HTTP_HEADERS", "{ X-Frame-Options: [deny] }"),
+        ("PORTPASS_TOKEN_SERVICE_SERVICES", "[{ name: a, key_id: libtrust }, { name: b }]"),
+        ("PORTPASS_TOKEN_SERVICE_POLICY", "[{ allow: [pull], repository: '**', to: anyone }]"),
+        ("PORTPASS_TOKEN_SERVICE_EXPIRATION", "900"),
+    ])
+    .unwrap();
+    assert!(config.http.trusted_proxies.contain("192.168.1.1".parse().unwrap()));
+    assert_eq!(config.http.headers["x-frame-options"], "deny");
+    let service = config.token_service.unwrap();
+    assert_eq!(service.services.len(), 2);
+    assert_eq!(service.rules.len(), 1);
+    assert_eq!(service.lifetime.as_secs(), 900);
+}
+
+#[test]
+fn a_wrong_value_is_reported_under_the_variables_name() {
+    for (name, value, told) in [
+        (
+            "PORTPASS_HTTP_ADDR",
+            "5000",
+            "PORTPASS_HTTP_ADDR: http.addr: \"5000\" is not an IP address and a port",
+        ),
+        (
+            "PORTPASS_TOKEN_SERVICE_EXPIRATION",
+            "5",
+            "PORTPASS_TOKEN_SERVICE_EXPIRATION: token_service.expiration: ",
+        ),
+        ("PORTPASS_LOG_LEVEL", "loud", "PORTPASS_LOG_LEVEL: log.level: "),
+        (
+            "REGISTRY_HTTP_TLS_KEY",
+            "/x",
+            "REGISTRY_HTTP_TLS_KEY: http.tls: the key `certificate` is missing",
+        ),
+    ] {
+        let error = without_file(&[(name, value)]).unwrap_err().to_string();
+        assert!(error.starts_with(told), "{error}");
+    }
+}
+
+/// Every value of the file has its variable, and every variable sets a value of the file.
+#[test]
+fn the_table_and_the_schema_name_the_same_keys() {
+    let schema = schema();
+    let mut keys = Vec::new();
+    collect(&schema, &schema, "", &mut keys);
+    keys.sort();
+    let mut table: Vec<String> = variables().map(|variable| variable.key.to_owned()).collect();
+    // The word alone chooses a controller; the file has it as the map's key.
+    table.retain(|key| key != "registry.auth");
+    table.sort();
+    keys.retain(|key| key != "registry.auth.none");
+    assert_eq!(keys, table);
+}
+
+/// The paths of all values that are no sections.
+fn collect(
+    schema: &serde_json::Value,
+    root: &serde_json::Value,
+    path: &str,
+    keys: &mut Vec<String>,
+) {
+    let schema = match schema["$ref"].as_str() {
+        Some(reference) => root.pointer(reference.trim_start_matches('#')).unwrap(),
+        None => schema,
+    };
+    let alternatives = ["anyOf", "oneOf"].iter().find_map(|word| schema[word].as_array());
+    if let Some(alternatives) = alternatives {
+        let sections: Vec<_> = alternatives.iter().filter(|one| one["type"] != "null").collect();
+        if sections.iter().all(|one| one.get("$ref").is_some() || one.get("properties").is_some()) {
+            return sections.into_iter().for_each(|one| collect(one, root, path, keys));
+        }
+    }
+    match schema["properties"].as_object() {
+        Some(properties) if !properties.is_empty() => {
+            for (name, property) in properties {
+                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                collect(property, root, &path, keys);
+            }
+        }
+        _ => keys.push(path.to_owned()),
+    }
+}

@@ -1,0 +1,264 @@
+//! What files and variables mean, and what is said of those that mean nothing.
+
+mod environment;
+mod refused;
+
+use std::{fs, path::Path};
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+
+use super::*;
+
+/// The file of the design, as it stands in the documentation.
+const WHOLE_FILE: &str = include_str!("whole.yaml");
+
+/// The `auth` block of a distribution registry, word for word, where ours has it.
+const DISTRIBUTION: &str = "\
+registry:
+  auth:
+    token:
+      issuer: dtest
+      realm: http://ip:5013/registry/v1/token
+      rootcertbundle: /etc/registry/root.crt
+      service: token-service
+";
+
+/// A folder with a configuration and what it names.
+pub(super) struct Folder(tempfile::TempDir);
+
+impl Folder {
+    pub(super) fn new(config: &str) -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        folder.write("portpass.yaml", config);
+        folder
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub(super) fn write(&self, name: &str, content: &str) {
+        fs::write(self.path().join(name), content).unwrap();
+    }
+
+    /// A certificate `NAME.crt` that is its own root, and its key `NAME.key`.
+    pub(super) fn certify(&self, name: &str) {
+        let key = KeyPair::generate().unwrap();
+        let mut parameters = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let certificate = parameters.self_signed(&key).unwrap();
+        self.write(&format!("{name}.crt"), &certificate.pem());
+        self.write(&format!("{name}.key"), &key.serialize_pem());
+    }
+
+    pub(super) fn load(&self) -> Result<Config, ConfigError> {
+        self.load_with(&[])
+    }
+
+    pub(super) fn load_with(&self, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let sources =
+            Sources { config: Some(self.path().join("portpass.yaml")), ..Sources::default() };
+        Config::load(&sources, &environment(variables))
+    }
+
+    /// The error, without the folder's name.
+    pub(super) fn refusal(&self) -> String {
+        self.told(&self.load().unwrap_err())
+    }
+
+    pub(super) fn told(&self, error: &ConfigError) -> String {
+        let mut text = error.to_string();
+        for hint in error.hints() {
+            text.push_str("\nhint: ");
+            text.push_str(hint);
+        }
+        text.replace(&format!("{}/", self.path().display()), "")
+    }
+}
+
+pub(super) fn environment(variables: &[(&str, &str)]) -> Environment {
+    let home = [("HOME", "/home/ann")];
+    home.iter()
+        .chain(variables)
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+pub(super) fn without_file(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    Config::load(&Sources::default(), &environment(variables))
+}
+
+/// The whole file with the paths of a folder in place of the machine's.
+fn whole_file_in_a_folder() -> Folder {
+    let folder = Folder::new(&WHOLE_FILE.replace("/etc/registry/", ""));
+    folder.certify("server");
+    folder.certify("root");
+    folder.write(
+        "users.htpasswd",
+        "ann:$2y$05$c4WoMPo3SXsafkva.HHa6uXQZWr7oboPiC2bT/r7q1BB8I2s0BRqC\n",
+    );
+    folder
+}
+
+#[test]
+fn the_file_of_the_documentation_parses_as_it_stands() {
+    let typed = ConfigFile::parse("portpass.yaml", WHOLE_FILE).unwrap();
+    assert_eq!(typed.token_service.unwrap().value.policy.unwrap().value.len(), 6);
+}
+
+#[test]
+fn the_file_of_the_documentation_means_what_it_says() {
+    let config = whole_file_in_a_folder().load().unwrap();
+    assert_eq!(config.data, Path::new("/var/lib/portpass"));
+    assert_eq!(config.http.addr.to_string(), "0.0.0.0:5000");
+    assert!(config.http.tls.is_some());
+    assert_eq!(config.http.host.as_ref().unwrap().to_string(), "https://registry.example.com");
+    assert!(config.http.trusted_proxies.contain("10.1.2.3".parse().unwrap()));
+    assert_eq!(config.http.headers["x-content-type-options"], "nosniff");
+    assert_eq!(config.admin.unwrap().addr.to_string(), "127.0.0.1:5001");
+
+    let registry = config.registry.as_ref().unwrap();
+    assert!(registry.deletes);
+    assert_eq!(registry.blobs, Path::new("/var/lib/portpass/blobs"));
+    let RegistryAuth::Named(Auth::Token(token)) = &registry.auth else {
+        panic!("{:?}", registry.auth)
+    };
+    assert_eq!(token.realm, TokenRealm::Fixed("http://ip:5013/registry/v1/token".to_owned()));
+    assert_eq!(token.settings.issuer.as_str(), "dtest");
+    assert_eq!(token.settings.audience.as_str(), "token-service");
+
+    let service = config.token_service.as_ref().unwrap();
+    let TokenListen::Own { addr, tls } = &service.listen else { panic!("{:?}", service.listen) };
+    assert_eq!(addr.to_string(), "0.0.0.0:5013");
+    assert!(tls.is_some(), "http.tls is the default");
+    assert_eq!(service.path, "/registry/v1/token");
+    assert_eq!(service.lifetime.as_secs(), 300);
+    assert_eq!(service.accounts.len(), 2);
+    assert_eq!(service.rules.len(), 6);
+    assert!(config.serves_http());
+}
+
+#[test]
+fn distributions_token_block_parses_word_for_word() {
+    let typed = ConfigFile::parse("portpass.yaml", DISTRIBUTION).unwrap();
+    let auth = typed.registry.unwrap().value.auth.unwrap();
+    assert_eq!(auth.value.word(), "token");
+
+    let folder = Folder::new(&DISTRIBUTION.replace("/etc/registry/", ""));
+    folder.certify("root");
+    let config = folder.load().unwrap();
+    let Some(Registry { auth: RegistryAuth::Named(Auth::Token(token)), deletes, .. }) =
+        config.registry
+    else {
+        panic!()
+    };
+    assert_eq!(token.realm, TokenRealm::Fixed("http://ip:5013/registry/v1/token".to_owned()));
+    assert!(deletes, "tokens say who may delete");
+    assert!(config.token_service.is_none());
+}
+
+#[test]
+fn without_a_file_both_services_run_on_loopback() {
+    let config = without_file(&[]).unwrap();
+    assert_eq!(config.data, Path::new("/home/ann/.local/share/portpass"));
+    assert_eq!(config.http.addr.to_string(), "127.0.0.1:5000");
+    assert!(config.admin.is_none());
+    let registry = config.registry.unwrap();
+    assert!(matches!(registry.auth, RegistryAuth::Beside));
+    assert!(registry.deletes);
+    assert_eq!(registry.blobs, Path::new("/home/ann/.local/share/portpass/blobs"));
+    let service = config.token_service.unwrap();
+    assert_eq!((service.issuer.as_str(), service.path.as_str()), ("portpass", "/token"));
+    assert_eq!(service.services[0].0.as_str(), "registry");
+    assert_eq!(service.accounts, [AccountSource::Local]);
+    assert_eq!(service.rules.len(), 4);
+    assert!(service.anonymous && service.limited);
+    assert_eq!(config.warnings, [""; 0]);
+}
+
+#[test]
+fn flags_win_over_variables_and_variables_over_the_file() {
+    let folder =
+        Folder::new("data: /from/file\nhttp: { addr: 127.0.0.1:1 }\nregistry: { auth: none }\n");
+    let mut sources =
+        Sources { config: Some(folder.path().join("portpass.yaml")), ..Sources::default() };
+    let environment =
+        environment(&[("PORTPASS_HTTP_ADDR", "127.0.0.1:2"), ("PORTPASS_DATA", "/from/variable")]);
+    let config = Config::load(&sources, &environment).unwrap();
+    assert_eq!(config.http.addr.to_string(), "127.0.0.1:2");
+    assert_eq!(config.data, Path::new("/from/variable"));
+    sources.addr = Some("127.0.0.1:3".parse().unwrap());
+    sources.data = Some("/from/flag".into());
+    let config = Config::load(&sources, &environment).unwrap();
+    assert_eq!(config.http.addr.to_string(), "127.0.0.1:3");
+    assert_eq!(config.data, Path::new("/from/flag"));
+}
+
+#[test]
+fn relative_paths_start_at_the_files_folder() {
+    let folder =
+        Folder::new("data: here\nregistry: { auth: { htpasswd: { realm: r, path: users } } }\n");
+    folder.write("users", "");
+    let config = folder.load().unwrap();
+    assert_eq!(config.data, folder.path().join("here"));
+    let RegistryAuth::Named(Auth::Htpasswd(htpasswd)) = config.registry.unwrap().auth else {
+        panic!()
+    };
+    assert_eq!(htpasswd.path, folder.path().join("users"));
+}
+
+/// CF6
+#[test]
+fn none_is_a_word_or_an_empty_map() {
+    for auth in ["none", "NONE", "{ none: {} }", "{ None: {} }"] {
+        let config = Folder::new(&format!("registry: {{ auth: {auth} }}\n")).load().unwrap();
+        let registry = config.registry.unwrap();
+        assert!(matches!(registry.auth, RegistryAuth::Named(Auth::None)), "{auth}");
+        assert!(!registry.deletes, "{auth}: nobody is asked who they are, so nobody deletes");
+    }
+}
+
+/// CF4, CF5
+#[test]
+fn optional_keys_of_the_token_block_have_distributions_meaning() {
+    let block = "registry:\n  auth:\n    token:\n      realm: https://a/t\n      issuer: i\n      service: s\n      \
+                 rootcertbundle: root.crt\n      autoredirect: true\n      autoredirectpath: ''\n      \
+                 signingalgorithms: [ES256, RS256]\n";
+    let folder = Folder::new(block);
+    folder.certify("root");
+    let RegistryAuth::Named(Auth::Token(token)) = folder.load().unwrap().registry.unwrap().auth
+    else {
+        panic!()
+    };
+    assert_eq!(token.realm, TokenRealm::SameOrigin { path: "/auth/token".to_owned() });
+    assert_eq!(token.settings.allowed.to_string(), "ES256, RS256");
+}
+
+/// HT3
+#[test]
+fn a_password_file_that_is_not_there_is_announced_not_refused() {
+    let folder = Folder::new("registry: { auth: { htpasswd: { realm: r, path: users } } }\n");
+    let config = folder.load().unwrap();
+    assert_eq!(config.warnings.len(), 1);
+    assert!(config.warnings[0].contains("portpass.yaml:1"), "{:?}", config.warnings);
+}
+
+#[test]
+fn plain_http_beyond_the_machine_is_warned_of_once_for_each_listener() {
+    let pair = "registry: {}\ntoken_service: {}\n";
+    let warnings = |text: &str| Folder::new(text).load().unwrap().warnings;
+    assert_eq!(warnings(pair), [""; 0]);
+    assert_eq!(warnings(&format!("http: {{ addr: '[::1]:5000' }}\n{pair}")), [""; 0]);
+    let exposed = warnings(&format!("http: {{ addr: ':5000' }}\n{pair}"));
+    assert_eq!(exposed.len(), 1);
+    assert!(exposed[0].contains("insecure-registries"), "{exposed:?}");
+    let elsewhere = "http: { addr: ':5000' }\ntoken_service: { addr: ':5013' }\n";
+    let exposed = warnings(elsewhere);
+    assert_eq!(exposed.len(), 1, "http.addr is not opened: {exposed:?}");
+    assert!(exposed[0].starts_with("token_service.addr 0.0.0.0:5013"), "{exposed:?}");
+}
+
+#[test]
+fn the_schema_is_what_the_documentation_shows() {
+    insta::assert_json_snapshot!(schema());
+}

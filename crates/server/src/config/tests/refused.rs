@@ -1,0 +1,130 @@
+//! Files that make no sense: each is refused with its line, what was expected, and what may help.
+
+use super::*;
+
+#[test]
+fn mistakes_are_named_with_line_and_hint() {
+    let mut told = String::new();
+    for (what, text) in [
+        ("a key that is misspelt", "http:\n  adr: 127.0.0.1:5000\n"),
+        ("another registry's file", "version: 0.1\nstorage:\n  filesystem: {}\n"),
+        ("a key that is there twice", "http: {}\nhttp: {}\n"),
+        (
+            "two controllers",
+            "registry:\n  auth:\n    silly: { realm: r, service: s }\n    none: {}\n",
+        ),
+        ("no controller", "registry:\n  auth: {}\n"),
+        ("an unknown controller", "registry:\n  auth:\n    tokens: {}\n"),
+        ("a controller without settings", "registry:\n  auth: silly\n"),
+        (
+            "a controller with too few settings",
+            "registry:\n  auth:\n    token:\n      realm: https://a/t\n",
+        ),
+        ("nobody to ask", "registry: {}\n"),
+        ("nothing to run", "http: { addr: 127.0.0.1:5000 }\n"),
+        ("nothing at all", "# only this\n"),
+        (
+            "a relative realm",
+            "registry:\n  auth: { token: { realm: /token, service: s, issuer: i } }\n",
+        ),
+        (
+            "no keys",
+            "registry:\n  auth: { token: { realm: https://a/t, service: s, issuer: i } }\n",
+        ),
+        (
+            "a bundle that is not there",
+            "registry:\n  auth:\n    token:\n      realm: https://a/t\n      service: s\n      issuer: i\n      rootcertbundle: root.crt\n",
+        ),
+        (
+            "a bundle that is none",
+            "registry:\n  auth:\n    token:\n      realm: https://a/t\n      service: s\n      issuer: i\n      rootcertbundle: portpass.yaml\n",
+        ),
+        (
+            "an algorithm that is none",
+            "registry:\n  auth: { token: { realm: https://a/t, service: s, issuer: i, signingalgorithms: [none] } }\n",
+        ),
+        ("a storage of later", "registry:\n  auth: none\n  storage: { s3: {} }\n"),
+        (
+            "a database of later",
+            "database: postgres://ann:secret@db/portpass\nregistry: { auth: none }\n",
+        ),
+        ("a bare port", "http: { addr: 5000 }\n"),
+        (
+            "half a certificate",
+            "http:\n  tls: { certificate: server.crt }\nregistry: { auth: none }\n",
+        ),
+        ("a host with a path", "http: { host: https://a/b }\nregistry: { auth: none }\n"),
+        ("a proxy by name", "http:\n  trusted_proxies: [proxy]\nregistry: { auth: none }\n"),
+        ("a header of ours", "http: { headers: { Location: [x] } }\nregistry: { auth: none }\n"),
+        ("a token for a moment", "token_service: { expiration: 30 }\n"),
+        ("a token for ever", "token_service: { expiration: 100000 }\n"),
+        ("a word for a number", "token_service: { expiration: soon }\n"),
+        ("a path of the registry", "token_service: { path: /v2/token }\n"),
+        (
+            "the same service twice",
+            "token_service:\n  services:\n    - { name: a }\n    - { name: a }\n",
+        ),
+        ("no service", "token_service: { services: [] }\n"),
+        ("accounts of later", "token_service:\n  accounts:\n    - local: {}\n    - ldap: {}\n"),
+        (
+            "users of a file that is not there",
+            "token_service:\n  accounts:\n    - htpasswd: { path: users }\n",
+        ),
+        (
+            "a rule for nobody",
+            "token_service:\n  policy:\n    - { allow: [pull], repository: 'a/**', to: nobody }\n",
+        ),
+        (
+            "a rule for a source that is not asked",
+            "token_service:\n  policy:\n    - { allow: [pull], repository: 'a/**', to: user:htpasswd/ann }\n",
+        ),
+        (
+            "a rule without a target",
+            "token_service:\n  policy:\n    - { allow: [pull], to: anyone }\n",
+        ),
+        (
+            "an action that is none",
+            "token_service:\n  policy:\n    - { allow: [fetch], repository: 'a/**', to: anyone }\n",
+        ),
+        ("a certificate without its key", "token_service: { signing: { certificate: a.crt } }\n"),
+        ("keys that are not generated", "token_service: { signing: { algorithm: RS256 } }\n"),
+        ("a realm that leads nowhere", "registry: {}\ntoken_service: { addr: 127.0.0.1:5013 }\n"),
+        ("a certificate for nobody", "token_service: { tls: { certificate: a, key: b } }\n"),
+        ("no YAML", "http: [\n"),
+        ("a level that is none", "log: { level: loud }\n"),
+    ] {
+        told.push_str(&format!("── {what}\n{}\n", Folder::new(text).refusal()));
+    }
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn a_password_in_the_file_is_not_repeated() {
+    let refusal =
+        Folder::new("database: postgres://ann:secret@db/x\nregistry: { auth: none }\n").refusal();
+    assert!(!refusal.contains("secret"), "{refusal}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let sources = Sources { config: Some("/nowhere/portpass.yaml".into()), ..Sources::default() };
+    let error = Config::load(&sources, &environment(&[])).unwrap_err().to_string();
+    assert!(
+        error.starts_with("/nowhere/portpass.yaml: cannot read the configuration: "),
+        "{error}"
+    );
+}
+
+#[test]
+fn keys_that_do_not_belong_together_are_refused() {
+    let folder =
+        Folder::new("http:\n  tls: { certificate: a.crt, key: b.key }\nregistry: { auth: none }\n");
+    folder.certify("a");
+    folder.certify("b");
+    let refusal = folder.refusal();
+    assert!(
+        refusal
+            .starts_with("portpass.yaml:2: http.tls: certificate and key cannot be used together"),
+        "{refusal}"
+    );
+}

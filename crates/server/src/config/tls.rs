@@ -1,0 +1,97 @@
+//! `http.tls` and `token_service.tls`: certificate and key.
+
+use std::{path::PathBuf, sync::Arc};
+
+use rustls::{crypto::aws_lc_rs, sign::CertifiedKey};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{ConfigError, Files, Place, Placed, files::read_limited};
+
+/// What was typed: where certificate and key lie. They are read again when they change.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSection {
+    /// The certificate and those between it and its root, in PEM form.
+    #[schemars(required)]
+    pub certificate: Option<Placed<PathBuf>>,
+    /// Its private key, in PEM form.
+    #[schemars(required)]
+    pub key: Option<Placed<PathBuf>>,
+}
+
+/// Certificate and key as they were read, and where to read them again.
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    /// The chain's file.
+    pub certificate: PathBuf,
+    /// The key's file.
+    pub key: PathBuf,
+    /// What was in them.
+    pub pair: Arc<CertifiedKey>,
+}
+
+impl TlsSection {
+    /// Reads both files; they must belong together.
+    pub(crate) fn build(
+        self,
+        key: &str,
+        place: &Place,
+        files: &Files,
+    ) -> Result<TlsFiles, ConfigError> {
+        let missing = |name: &str| files.error(place, key, format!("the key `{name}` is missing"));
+        let certificate = self.certificate.ok_or_else(|| missing("certificate"))?;
+        let private = self.key.ok_or_else(|| missing("key"))?;
+        // Unreadable files get the error that names the line.
+        files.read(&format!("{key}.certificate"), &certificate)?;
+        files.read(&format!("{key}.key"), &private)?;
+        let (certificate, private) = (files.resolve(&certificate), files.resolve(&private));
+        let pair = read_pair(&certificate, &private)
+            .map_err(|error| files.error(place, key, error.to_string()))?;
+        Ok(TlsFiles { certificate, key: private, pair })
+    }
+}
+
+impl TlsFiles {
+    /// Reads the files again.
+    pub(crate) fn read_again(&self) -> Result<Arc<CertifiedKey>, TlsError> {
+        read_pair(&self.certificate, &self.key)
+    }
+}
+
+fn read_pair(
+    certificate: &std::path::Path,
+    key: &std::path::Path,
+) -> Result<Arc<CertifiedKey>, TlsError> {
+    let unreadable = |path: &std::path::Path, error: &dyn std::error::Error| TlsError::Unreadable {
+        path: path.to_path_buf(),
+        reason: error.to_string(),
+    };
+    let pem = read_limited(certificate).map_err(|error| unreadable(certificate, &error))?;
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&pem)
+        .collect::<Result<_, _>>()
+        .map_err(|error| unreadable(certificate, &error))?;
+    if chain.is_empty() {
+        return Err(TlsError::NoCertificate { path: certificate.to_path_buf() });
+    }
+    let pem = read_limited(key).map_err(|error| unreadable(key, &error))?;
+    let private = PrivateKeyDer::from_pem_slice(&pem)
+        .map_err(|_| TlsError::NoKey { path: key.to_path_buf() })?;
+    let pair = CertifiedKey::from_der(chain, private, &aws_lc_rs::default_provider())
+        .map_err(|error| TlsError::Mismatch { reason: error.to_string() })?;
+    Ok(Arc::new(pair))
+}
+
+/// Why certificate and key cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum TlsError {
+    #[error("cannot read {}: {reason}", path.display())]
+    Unreadable { path: PathBuf, reason: String },
+    #[error("{} holds no certificate in PEM form", path.display())]
+    NoCertificate { path: PathBuf },
+    #[error("{} holds no private key in PEM form (an encrypted key must be decrypted first)", path.display())]
+    NoKey { path: PathBuf },
+    #[error("certificate and key cannot be used together: {reason}")]
+    Mismatch { reason: String },
+}

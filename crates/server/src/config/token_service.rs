@@ -1,0 +1,252 @@
+//! `token_service`: the token service that this process is.
+
+use std::time::Duration;
+
+use portpass_protocol::origin::Origin;
+use portpass_token::{Issuer, KeyIdForm, ServiceName};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{
+    Address, ConfigError, Files, Place, Placed,
+    accounts::{self, AccountSource, Source},
+    http::{Http, origin},
+    policy::{self, RuleSection},
+    signing::{Signing, SigningSection},
+    tls::{TlsFiles, TlsSection},
+};
+
+/// What was typed under `token_service`. Absent: this process issues no tokens.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TokenServiceSection {
+    /// Address and port of its own. Absent: served on `http.addr`.
+    pub addr: Option<Placed<Address>>,
+    /// How clients reach it; needed when it has its own `addr` and a registry here builds the realm.
+    pub url: Option<Placed<String>>,
+    /// Serve HTTPS on its own address. Default: as `http.tls`.
+    pub tls: Option<Placed<TlsSection>>,
+    /// The path of the token endpoint. Default: /token
+    pub path: Option<Placed<String>>,
+    /// What it calls itself: `iss` in every token. Default: portpass
+    pub issuer: Option<Placed<String>>,
+    /// How long a token lives, in seconds; 60 at least. Default: 300
+    #[schemars(with = "Option<u64>", range(min = 60, max = 86400))]
+    pub expiration: Option<Placed<u64>>,
+    /// What tokens are signed with. Default: ES256 keys that are generated and kept in the database.
+    pub signing: Option<Placed<SigningSection>>,
+    /// The services (registries) that tokens are made for; the first is the one of a request that names none.
+    /// Default: `registry`
+    pub services: Option<Placed<Vec<Placed<ServiceSection>>>>,
+    /// Where accounts come from, in the order in which they are asked. Default: `local`
+    pub accounts: Option<Placed<Vec<Placed<Source>>>>,
+    /// Whether tokens are given without credentials, as far as the rules allow. Default: yes
+    pub anonymous: Option<bool>,
+    /// Attempts per address and per account.
+    pub limits: Option<LimitsSection>,
+    /// Who may do what. Default: `user:local/admin` everything, everybody pulls `public/**`, everybody signed in
+    /// has `${account}/**`.
+    pub policy: Option<Placed<Vec<Placed<RuleSection>>>>,
+}
+
+/// One of the services that tokens are made for.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceSection {
+    /// What the registry has as `service`.
+    pub name: String,
+    /// How tokens name their key. Default: x5c, which every registry takes.
+    pub key_id: Option<KeyIdWord>,
+}
+
+/// How tokens name the key that signed them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyIdWord {
+    /// By certificates.
+    #[default]
+    X5c,
+    /// As distribution 2 wants it.
+    Libtrust,
+    /// As distribution 3 wants it.
+    Rfc7638,
+}
+
+/// What was typed under `token_service.limits`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsSection {
+    /// Whether attempts are limited at all. Default: yes
+    pub enabled: Option<bool>,
+}
+
+/// What `token_service` means.
+#[derive(Debug)]
+pub struct TokenService {
+    /// Where it is served.
+    pub listen: TokenListen,
+    /// How clients reach it, where that was said.
+    pub url: Option<Origin>,
+    /// The path of the token endpoint.
+    pub path: String,
+    /// `iss`.
+    pub issuer: Issuer,
+    /// How long a token lives.
+    pub lifetime: Duration,
+    /// What tokens are signed with.
+    pub signing: Signing,
+    /// At least one; the first is the default.
+    pub services: Vec<(ServiceName, KeyIdForm)>,
+    /// At least one.
+    pub accounts: Vec<AccountSource>,
+    /// Whether anybody may ask without credentials.
+    pub anonymous: bool,
+    /// Whether attempts are limited.
+    pub limited: bool,
+    /// Who may do what.
+    pub rules: Vec<portpass_authority::policy::Rule>,
+}
+
+/// Where the token service is served.
+#[derive(Clone, Debug)]
+pub enum TokenListen {
+    /// On `http.addr`, beside the registry.
+    Shared,
+    /// On an address of its own.
+    Own {
+        /// Which.
+        addr: Address,
+        /// Its certificate, `http.tls` by default.
+        tls: Option<TlsFiles>,
+    },
+}
+
+impl TokenServiceSection {
+    /// Reads keys and password files, compiles rules.
+    pub(crate) fn build(
+        self,
+        place: &Place,
+        http: &Http,
+        files: &Files,
+    ) -> Result<TokenService, ConfigError> {
+        let accounts = accounts::build(self.accounts, files)?;
+        let anonymous = self.anonymous.unwrap_or(true);
+        Ok(TokenService {
+            listen: listen(self.addr, self.tls, http, files)?,
+            url: self.url.map(|url| origin("token_service.url", &url, files)).transpose()?,
+            path: path(self.path, files)?,
+            issuer: issuer(self.issuer, files)?,
+            lifetime: lifetime(self.expiration, files)?,
+            signing: SigningSection::build(self.signing, files)?,
+            services: services(self.services, files)?,
+            rules: policy::build(self.policy, &accounts, anonymous, files)?,
+            accounts,
+            anonymous,
+            limited: self.limits.and_then(|limits| limits.enabled).unwrap_or(true),
+        })
+        .inspect(|service| warn(service, place, files))
+    }
+}
+
+fn listen(
+    addr: Option<Placed<Address>>,
+    tls: Option<Placed<TlsSection>>,
+    http: &Http,
+    files: &Files,
+) -> Result<TokenListen, ConfigError> {
+    let key = "token_service.tls";
+    match (addr, tls) {
+        (None, None) => Ok(TokenListen::Shared),
+        (None, Some(tls)) => {
+            let error = files.error(&tls.place, key, "the token service has no address of its own");
+            Err(error.hint("give `token_service.addr`, or put the certificate under `http.tls`"))
+        }
+        (Some(addr), tls) => {
+            let tls = match tls {
+                Some(tls) => Some(tls.value.build(key, &tls.place, files)?),
+                None => http.tls.clone(),
+            };
+            // The same address twice is one listener.
+            if addr.value == http.addr && addr.value.socket().port() != 0 {
+                Ok(TokenListen::Shared)
+            } else {
+                Ok(TokenListen::Own { addr: addr.value, tls })
+            }
+        }
+    }
+}
+
+fn path(typed: Option<Placed<String>>, files: &Files) -> Result<String, ConfigError> {
+    let Some(typed) = typed else { return Ok("/token".to_owned()) };
+    let plain =
+        typed.value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte));
+    let refuse = |message: &str| Err(files.error(&typed.place, "token_service.path", message));
+    if !typed.value.starts_with('/') || !plain {
+        return refuse("a path begins with `/` and has only letters, digits and -._~ in it");
+    }
+    if typed.value == "/" || typed.value == "/v2" || typed.value.starts_with("/v2/") {
+        return refuse("this path belongs to the registry");
+    }
+    Ok(typed.value)
+}
+
+fn issuer(typed: Option<Placed<String>>, files: &Files) -> Result<Issuer, ConfigError> {
+    let Some(typed) = typed else { return Ok(Issuer::new("portpass")) };
+    if typed.value.is_empty() {
+        return Err(files.error(&typed.place, "token_service.issuer", "the value is empty"));
+    }
+    Ok(Issuer::new(typed.value))
+}
+
+fn lifetime(typed: Option<Placed<u64>>, files: &Files) -> Result<Duration, ConfigError> {
+    let Some(typed) = typed else { return Ok(Duration::from_secs(300)) };
+    let refuse = |message: &str| files.error(&typed.place, "token_service.expiration", message);
+    match typed.value {
+        // T4: clients raise less to a minute and then use a dead token.
+        ..60 => Err(refuse("clients use every token for a minute at least")
+            .hint("expected 60 seconds or more")),
+        60..=86_400 => Ok(Duration::from_secs(typed.value)),
+        _ => Err(refuse("a token cannot be taken back, so it lives a day at most")
+            .hint("expected 86400 seconds or less")),
+    }
+}
+
+fn services(
+    typed: Option<Placed<Vec<Placed<ServiceSection>>>>,
+    files: &Files,
+) -> Result<Vec<(ServiceName, KeyIdForm)>, ConfigError> {
+    let key = "token_service.services";
+    let Some(typed) = typed else {
+        return Ok(vec![(ServiceName::new("registry"), KeyIdForm::X5c)]);
+    };
+    if typed.value.is_empty() {
+        return Err(files.error(&typed.place, key, "the list is empty: no token could be made"));
+    }
+    let mut services: Vec<(ServiceName, KeyIdForm)> = Vec::new();
+    for Placed { value: service, place } in typed.value {
+        let name = service.name;
+        if name.is_empty() || !name.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+            return Err(files.error(
+                &place,
+                key,
+                "a service's name is printable ASCII, as it stands in challenges",
+            ));
+        }
+        if services.iter().any(|(known, _)| known.as_str() == name) {
+            return Err(files.error(&place, key, format!("the service `{name}` is there twice")));
+        }
+        let form = match service.key_id.unwrap_or_default() {
+            KeyIdWord::X5c => KeyIdForm::X5c,
+            KeyIdWord::Libtrust => KeyIdForm::Libtrust,
+            KeyIdWord::Rfc7638 => KeyIdForm::Rfc7638,
+        };
+        services.push((ServiceName::new(name), form));
+    }
+    Ok(services)
+}
+
+fn warn(service: &TokenService, place: &Place, files: &Files) {
+    if !service.limited {
+        files.warn(place, "token_service.limits", "passwords may be tried without limit");
+    }
+}

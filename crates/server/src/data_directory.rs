@@ -1,0 +1,180 @@
+//! The data directory: made at the first start, used by one server at a time.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    io::{self, Read, Seek, Write},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+/// A data directory that is ours until this is dropped.
+#[derive(Debug)]
+pub struct DataDirectory {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl DataDirectory {
+    /// Makes the directory (0700) if it is not there, and takes its lock. Blocks.
+    pub fn open(path: &Path) -> Result<Self, DataError> {
+        let failed = |what: &'static str| {
+            let path = path.to_path_buf();
+            move |source| DataError::Unusable { path, what, source }
+        };
+        make(path).map_err(failed("make"))?;
+        let mode = fs::metadata(path).map_err(failed("look at"))?.mode();
+        if mode & 0o077 != 0 {
+            tracing::warn!(
+                "the data directory {} can be entered by others (mode {:o}); keys and password hashes lie there: \
+                 chmod 700",
+                path.display(),
+                mode & 0o777
+            );
+        }
+        let lock = lock(path)?;
+        Ok(Self { path: path.to_path_buf(), _lock: lock })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// The text of a file, and its name inside the directory.
+pub(crate) enum Visible {
+    /// The owner alone: 0600.
+    Owner,
+    /// Everybody who can enter the directory: 0644.
+    All,
+}
+
+/// Puts a file in place as a whole: readers see the old content or the new one, also after a crash.
+pub(crate) fn write_file(path: &Path, content: &[u8], visible: &Visible) -> io::Result<()> {
+    let mode = match visible {
+        Visible::Owner => 0o600,
+        Visible::All => 0o644,
+    };
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".new");
+    let temporary = PathBuf::from(temporary);
+    // What a crash left may have another mode.
+    match fs::remove_file(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    match path.parent() {
+        Some(parent) => File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+fn make(path: &Path) -> io::Result<()> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }
+}
+
+/// The kernel drops the lock with the process, however it ends.
+fn lock(directory: &Path) -> Result<File, DataError> {
+    let path = directory.join(LOCK);
+    let failed = |source| DataError::Unusable { path: path.clone(), what: "lock", source };
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            // The number is for the message alone.
+            let _ = (&mut file).take(20).read_to_string(&mut holder);
+            return Err(DataError::Taken {
+                path: directory.to_path_buf(),
+                holder: holder.trim().to_owned(),
+            });
+        }
+        Err(TryLockError::Error(error)) => return Err(failed(error)),
+    }
+    file.set_len(0).map_err(failed)?;
+    file.rewind().map_err(failed)?;
+    writeln!(file, "{}", std::process::id()).map_err(failed)?;
+    Ok(file)
+}
+
+/// Why a data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// Another server runs on it.
+    #[error(
+        "another `portpass serve` (process {holder}) runs on {}: stop it, or give this one another --data",
+        path.display()
+    )]
+    Taken {
+        /// The directory.
+        path: PathBuf,
+        /// The other's process number.
+        holder: String,
+    },
+    /// The system does not let us.
+    #[error("cannot {what} {}: {source}", path.display())]
+    Unusable {
+        /// What it was about.
+        path: PathBuf,
+        /// What was tried.
+        what: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+const LOCK: &str = "portpass.lock";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_directory_is_the_owners_alone() {
+        let outer = tempfile::tempdir().unwrap();
+        let path = outer.path().join("a/portpass");
+        let _directory = DataDirectory::open(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_second_server_on_a_directory_is_told_who_the_first_is() {
+        let path = tempfile::tempdir().unwrap();
+        let first = DataDirectory::open(path.path()).unwrap();
+        let refused = DataDirectory::open(path.path()).unwrap_err();
+        let DataError::Taken { holder, .. } = &refused else { panic!("{refused}") };
+        assert_eq!(*holder, std::process::id().to_string());
+        drop(first);
+        DataDirectory::open(path.path()).unwrap();
+    }
+
+    #[test]
+    fn a_file_replaces_what_was_there_and_has_its_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        fs::write(&path, "old").unwrap();
+        fs::write(folder.path().join("secret.new"), "left by a crash").unwrap();
+        write_file(&path, b"new", &Visible::Owner).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

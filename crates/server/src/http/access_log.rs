@@ -1,0 +1,178 @@
+//! One line per request, written when its answer is out.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use axum::body::{Body, Bytes};
+use http::{HeaderMap, Method, StatusCode, header, request};
+use http_body::{Frame, SizeHint};
+use portpass_protocol::{
+    handled::Handled,
+    origin::{ClientAddress, RequestId},
+};
+use tokio::time::Instant;
+
+use crate::metrics::{Answered, Metrics, RouteKind};
+
+/// What the line says of the request; taken before the request is given away.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) id: RequestId,
+    pub(crate) client: ClientAddress,
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) agent: String,
+    pub(crate) at: Instant,
+}
+
+impl Asked {
+    /// The path without the query, which may hold what is nobody's business; both cut to a length that a
+    /// log can bear.
+    pub(crate) fn new(id: RequestId, client: ClientAddress, head: &request::Parts) -> Self {
+        Self {
+            id,
+            client,
+            method: head.method.clone(),
+            path: cut(head.uri.path()),
+            agent: agent(&head.headers),
+            at: Instant::now(),
+        }
+    }
+}
+
+/// The answer's body; writes the line when it ends or is dropped.
+#[derive(Debug)]
+pub(crate) struct LoggedBody {
+    inner: Body,
+    line: Line,
+}
+
+#[derive(Debug)]
+struct Line {
+    asked: Asked,
+    kind: RouteKind,
+    status: StatusCode,
+    handled: Handled,
+    sent: u64,
+    /// What the body should come to, where a body is sent at all.
+    expected: Option<u64>,
+    metrics: Arc<Metrics>,
+}
+
+impl LoggedBody {
+    /// Takes over the body of the answer to `asked`.
+    pub(crate) fn new(
+        inner: Body,
+        asked: Asked,
+        kind: RouteKind,
+        status: StatusCode,
+        handled: Handled,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let bodiless = asked.method == Method::HEAD
+            || status == StatusCode::NO_CONTENT
+            || status == StatusCode::NOT_MODIFIED;
+        let expected = http_body::Body::size_hint(&inner).exact().filter(|_| !bodiless);
+        Self { inner, line: Line { asked, kind, status, handled, sent: 0, expected, metrics } }
+    }
+}
+
+impl http_body::Body for LoggedBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
+        match &frame {
+            Some(Ok(frame)) => {
+                let length = frame.data_ref().map_or(0, Bytes::len);
+                self.line.sent += length as u64;
+            }
+            Some(Err(error)) => {
+                tracing::error!(request_id = %self.line.asked.id.0, "the answer broke off: {error}");
+            }
+            None => {}
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let took = self.asked.at.elapsed();
+        self.metrics.answered(&Answered {
+            kind: self.kind,
+            method: &self.asked.method,
+            status: self.status,
+            refusal: self.handled.refusal.as_ref().map(|refusal| refusal.id),
+            took,
+            bytes: self.sent,
+        });
+        self.write(took);
+    }
+}
+
+impl Line {
+    fn write(&self, took: Duration) {
+        let Asked { id, client, method, path, agent, .. } = &self.asked;
+        let refusal = self.handled.refusal.as_ref();
+        // The fields stand here once per level, since a level is part of where an event is declared.
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    target: TARGET,
+                    request_id = %id.0,
+                    client = %client.0,
+                    subject = self.handled.subject.as_deref(),
+                    %method,
+                    path,
+                    status = self.status.as_u16(),
+                    bytes = self.sent,
+                    broken = self.expected.is_some_and(|expected| expected != self.sent).then_some(true),
+                    ms = milliseconds(took),
+                    refusal = refusal.map(|refusal| refusal.id),
+                    reason = refusal.map(|refusal| refusal.text.as_str()),
+                    agent,
+                )
+            };
+        }
+        if self.status.is_server_error() { line!(error) } else { line!(info) }
+    }
+}
+
+/// What a filter calls these lines.
+pub(crate) const TARGET: &str = "access";
+
+/// With three digits: a cached token takes 50 µs.
+fn milliseconds(took: Duration) -> f64 {
+    (took.as_secs_f64() * 1_000_000.0).round() / 1_000.0
+}
+
+fn agent(headers: &HeaderMap) -> String {
+    headers
+        .get(header::USER_AGENT)
+        .and_then(|value| value.to_str().ok())
+        .map(cut)
+        .unwrap_or_default()
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(MAX_TEXT).collect()
+}
+
+const MAX_TEXT: usize = 300;

@@ -1,0 +1,130 @@
+//! One connection: TLS, then HTTP/1.1 or HTTP/2 until it ends or the drain begins.
+
+use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
+
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::graceful::GracefulConnection,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    door::Door,
+    origin::Peer,
+    tls::{HTTP_2, Tls},
+};
+
+/// Serves a connection to its end. What goes wrong with it is the peer's affair, or was logged inside.
+pub(crate) async fn serve(
+    stream: TcpStream,
+    peer: Peer,
+    tls: Option<&Tls>,
+    door: Arc<Door>,
+    drain: CancellationToken,
+) {
+    let Some(tls) = tls else { return serve_http1(stream, peer, door, drain).await };
+    match timeout(HANDSHAKE, tls.acceptor().accept(stream)).await {
+        Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(HTTP_2) => {
+            serve_http2(stream, peer, door, drain).await;
+        }
+        Ok(Ok(stream)) => serve_http1(stream, peer, door, drain).await,
+        Ok(Err(error)) => {
+            door.metrics().handshake_failed();
+            tracing::debug!(client = %peer.remote, "no TLS connection: {error}");
+        }
+        Err(_) => {
+            door.metrics().handshake_failed();
+            tracing::debug!(client = %peer.remote, "no TLS connection within {} s", HANDSHAKE.as_secs());
+        }
+    }
+}
+
+async fn serve_http1<S>(stream: S, peer: Peer, door: Arc<Door>, drain: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let answer = service_fn(move |request: http::Request<Incoming>| {
+        let door = door.clone();
+        async move { Ok::<_, Infallible>(door.handle(request, peer).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(IDLE)
+        .max_header_size(MAX_HEADERS)
+        .serve_connection(TokioIo::new(stream), answer);
+    drive(connection, peer, drain).await;
+}
+
+async fn serve_http2<S>(stream: S, peer: Peer, door: Arc<Door>, drain: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let answer = service_fn(move |request: http::Request<Incoming>| {
+        let door = door.clone();
+        async move { Ok::<_, Infallible>(door.handle(request, peer).await) }
+    });
+    let connection = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(PING)
+        .max_header_list_size(MAX_HEADERS as u32)
+        .max_concurrent_streams(STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(MAX_FRAME)
+        .serve_connection(TokioIo::new(stream), answer);
+    drive(connection, peer, drain).await;
+}
+
+/// Runs a connection; when the drain begins, the requests under way are its last.
+async fn drive<C>(connection: C, peer: Peer, drain: CancellationToken)
+where
+    C: GracefulConnection<Error = hyper::Error>,
+{
+    let mut connection = pin!(connection);
+    let result = tokio::select! {
+        result = connection.as_mut() => result,
+        () = drain.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(client = %peer.remote, "the connection ended early: {error}");
+    }
+}
+
+/// A TLS handshake is a few packets.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// From the end of an answer, or the beginning of the connection, to the last byte of the next request's
+/// headers. Longer than the pause of a client between two layers, shorter than load balancers wait.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// How often a silent HTTP/2 peer is asked whether it is still there.
+const PING: Duration = Duration::from_secs(30);
+
+/// Headers of a request, all together. T12: tokens are far smaller.
+pub(crate) const MAX_HEADERS: usize = 32 * 1024;
+
+/// Requests at once on one HTTP/2 connection.
+const STREAMS: u32 = 128;
+
+/// What may be on its way to us per request: the default of 64 KiB makes an upload wait for each round trip.
+const STREAM_WINDOW: u32 = 1024 * 1024;
+
+/// What may be on its way to us per connection.
+const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
+
+/// HTTP/2's largest frame that is worth its buffer.
+const MAX_FRAME: u32 = 64 * 1024;

@@ -1,0 +1,140 @@
+//! What every request and every answer of a listener goes through.
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+use arc_swap::ArcSwap;
+use axum::body::Body;
+use futures_util::FutureExt;
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use portpass_protocol::{
+    ClientAddress, ErrorBody, ErrorCode, ErrorEntry, Handled, RequestId, origin::OriginError,
+};
+
+use super::{
+    access_log::{Asked, LoggedBody},
+    origin::{Peer, Seen},
+    request_id::RequestIds,
+    surface::Surface,
+};
+use crate::metrics::Metrics;
+
+/// The way in of one listener. What is behind it can be replaced while it serves.
+#[derive(Debug)]
+pub(crate) struct Door {
+    name: &'static str,
+    surface: ArcSwap<Surface>,
+    ids: Arc<RequestIds>,
+    metrics: Arc<Metrics>,
+}
+
+impl Door {
+    /// `name` is what metrics call the listener.
+    pub(crate) fn new(
+        name: &'static str,
+        surface: Arc<Surface>,
+        ids: Arc<RequestIds>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { name, surface: ArcSwap::new(surface), ids, metrics }
+    }
+
+    /// The next requests see this; those under way end with what they began with.
+    pub(crate) fn replace(&self, surface: Arc<Surface>) {
+        self.surface.store(surface);
+    }
+
+    /// What metrics call the listener.
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Answers, whatever happens.
+    pub(crate) async fn handle(
+        &self,
+        request: Request<Incoming>,
+        peer: Peer,
+    ) -> Response<LoggedBody> {
+        let surface = self.surface.load_full();
+        let (mut head, body) = request.into_parts();
+        let id = self.id(&surface, &head, &peer);
+        let seen = surface.origins().see(&head, &peer);
+        let client = seen.as_ref().map_or(ClientAddress(peer.remote.ip()), |seen| seen.client);
+        let asked = Asked::new(id.clone(), client, &head);
+        let kind = surface.kind(&head.uri);
+        let mut response = match seen {
+            Ok(Seen { origin, client }) => {
+                head.extensions.insert(origin);
+                head.extensions.insert(client);
+                head.extensions.insert(id.clone());
+                let request = Request::from_parts(head, Body::new(body));
+                // The handler is dropped after a panic, nothing of it is seen again.
+                match AssertUnwindSafe(surface.serve(kind, request)).catch_unwind().await {
+                    Ok(response) => response,
+                    Err(_) => {
+                        self.metrics.panicked();
+                        internal_error()
+                    }
+                }
+            }
+            Err(error) => bad_host(&error),
+        };
+        self.finish(&surface, &id, &mut response);
+        let handled = response.extensions_mut().remove::<Handled>().unwrap_or_default();
+        let status = response.status();
+        let metrics = self.metrics.clone();
+        response.map(|body| LoggedBody::new(body, asked, kind, status, handled, metrics))
+    }
+
+    /// A proxy that is trusted may have named the request already.
+    fn id(&self, surface: &Surface, head: &http::request::Parts, peer: &Peer) -> RequestId {
+        let given = head.headers.get(REQUEST_ID).filter(|_| surface.origins().trusts(peer));
+        self.ids.taken_over(given).unwrap_or_else(|| self.ids.next())
+    }
+
+    fn finish(&self, surface: &Surface, id: &RequestId, response: &mut Response<Body>) {
+        let headers = response.headers_mut();
+        for (name, value) in surface.headers() {
+            // What the answer says itself is true; the configuration only adds.
+            if !headers.contains_key(name) {
+                headers.append(name, value.clone());
+            }
+        }
+        // Both sources of ids give plain text.
+        if let Ok(value) = HeaderValue::from_str(&id.0) {
+            headers.insert(REQUEST_ID, value);
+        }
+    }
+}
+
+/// Ours to mend, and nothing that the client could use: the log has the rest under the request's id.
+fn internal_error() -> Response<Body> {
+    let mut response =
+        respond(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown, "internal error");
+    response.extensions_mut().insert(Handled::refused(None, "panic", "the handler panicked"));
+    response
+}
+
+/// CH13: such a host would end up in a challenge.
+fn bad_host(error: &OriginError) -> Response<Body> {
+    let mut response =
+        respond(StatusCode::BAD_REQUEST, ErrorCode::Unsupported, "the Host header is not usable");
+    response.extensions_mut().insert(Handled::refused(None, "bad-host", error.to_string()));
+    response
+}
+
+fn respond(status: StatusCode, code: ErrorCode, message: &str) -> Response<Body> {
+    let body = ErrorBody::from(ErrorEntry::new(code).with_message(message));
+    let mut response = Response::new(Body::from(body.to_json()));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

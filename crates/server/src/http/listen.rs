@@ -1,0 +1,151 @@
+//! Sockets: bind all, then accept until told to stop.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{connection, door::Door, origin::Peer, tls::Tls};
+use portpass_protocol::origin::Scheme;
+
+/// A socket that is bound, and what is served on it.
+pub(crate) struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+    tls: Option<Arc<Tls>>,
+    door: Arc<Door>,
+}
+
+/// What all listeners share: how many connections there may be, and the end of it all.
+#[derive(Clone, Debug)]
+pub(crate) struct Connections {
+    places: Arc<Semaphore>,
+    tracker: TaskTracker,
+    drain: CancellationToken,
+    abort: CancellationToken,
+}
+
+/// A port could not be had.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address} ({key}): {source}")]
+pub struct BindError {
+    key: &'static str,
+    address: SocketAddr,
+    source: io::Error,
+}
+
+impl Listener {
+    /// Binds; port 0 is the kernel's choice. `key` is the setting that names the address.
+    pub(crate) async fn bind(
+        key: &'static str,
+        address: SocketAddr,
+        tls: Option<Arc<Tls>>,
+        door: Arc<Door>,
+    ) -> Result<Self, BindError> {
+        let failed = |source| BindError { key, address, source };
+        let socket = TcpListener::bind(address).await.map_err(failed)?;
+        let address = socket.local_addr().map_err(failed)?;
+        Ok(Self { socket, address, tls, door })
+    }
+
+    /// Where it really listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How clients' connections to it begin.
+    pub(crate) fn scheme(&self) -> Scheme {
+        if self.tls.is_some() { Scheme::Https } else { Scheme::Http }
+    }
+
+    /// Accepts until the drain begins. The socket is closed when this returns.
+    pub(crate) async fn accept(self, connections: Connections) {
+        loop {
+            // Above the limit new connections wait in the kernel's queue.
+            let Some(place) = connections.place().await else { return };
+            let Some((stream, remote)) = self.next(&connections).await else { return };
+            let local = stream.local_addr().unwrap_or(self.address);
+            let peer = Peer { remote, local, scheme: self.scheme() };
+            let (door, tls) = (self.door.clone(), self.tls.clone());
+            let (drain, abort) = (connections.drain.clone(), connections.abort.clone());
+            connections.tracker.spawn(async move {
+                let _open = door.metrics().connection_opened(door.name());
+                tokio::select! {
+                    () = connection::serve(stream, peer, tls.as_deref(), door, drain) => {}
+                    () = abort.cancelled() => {}
+                }
+                drop(place);
+            });
+        }
+    }
+
+    async fn next(&self, connections: &Connections) -> Option<(TcpStream, SocketAddr)> {
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.socket.accept() => accepted,
+                () = connections.drain.cancelled() => return None,
+            };
+            match accepted {
+                Ok((stream, remote)) => {
+                    // Without it a header and its body in two writes cost 40 ms.
+                    if let Err(error) = stream.set_nodelay(true) {
+                        tracing::debug!(%remote, "TCP_NODELAY cannot be set: {error}");
+                    }
+                    return Some((stream, remote));
+                }
+                Err(error) if is_the_peers(&error) => {}
+                Err(error) => {
+                    tracing::error!(address = %self.address, "no connection can be accepted at the moment: {error}");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+impl Connections {
+    /// At most `limit` at once, over all listeners.
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(limit)),
+            tracker: TaskTracker::new(),
+            drain: CancellationToken::new(),
+            abort: CancellationToken::new(),
+        }
+    }
+
+    /// Closes the sockets, lets requests end, and cuts off what is still there after `patience`, or when `now`
+    /// resolves. Says how many were cut off.
+    pub(crate) async fn drain(&self, patience: Duration, now: impl Future<Output = ()>) -> usize {
+        self.drain.cancel();
+        self.tracker.close();
+        tokio::select! {
+            () = self.tracker.wait() => return 0,
+            () = tokio::time::sleep(patience) => {}
+            () = now => {}
+        }
+        let left = self.tracker.len();
+        self.abort.cancel();
+        self.tracker.wait().await;
+        left
+    }
+
+    async fn place(&self) -> Option<tokio::sync::OwnedSemaphorePermit> {
+        tokio::select! {
+            place = self.places.clone().acquire_owned() => place.ok(),
+            () = self.drain.cancelled() => None,
+        }
+    }
+}
+
+/// The connection died before it was accepted: nothing of ours is wrong.
+fn is_the_peers(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionRefused | ConnectionAborted | ConnectionReset)
+}
+
+/// Out of file descriptors: they come back, but not by asking again at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -1,0 +1,172 @@
+//! What is served on one listener.
+
+use axum::{Router, body::Body};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use portpass_protocol::Handled;
+use portpass_registry::Registry;
+use tower::ServiceExt;
+
+use super::origin::Origins;
+use crate::{admin::Admin, metrics::RouteKind};
+
+/// Everything behind one address.
+#[derive(Debug)]
+pub(crate) struct Surface {
+    origins: Origins,
+    headers: HeaderMap,
+    registry: Option<Registry>,
+    tokens: Option<TokenRoutes>,
+    admin: Option<Admin>,
+}
+
+/// The token service's part of a listener.
+#[derive(Clone, Debug)]
+pub(crate) struct TokenRoutes {
+    /// The path of the token endpoint.
+    pub(crate) path: String,
+    /// Answers there and under `/.well-known/`.
+    pub(crate) router: Router,
+}
+
+impl Surface {
+    /// Serves nothing yet; `headers` are added to every answer.
+    pub(crate) fn new(origins: Origins, headers: HeaderMap) -> Self {
+        Self { origins, headers, registry: None, tokens: None, admin: None }
+    }
+
+    /// Adds the registry under `/v2/`.
+    #[must_use]
+    pub(crate) fn with_registry(mut self, registry: Option<Registry>) -> Self {
+        self.registry = registry;
+        self
+    }
+
+    /// Adds the token service.
+    #[must_use]
+    pub(crate) fn with_tokens(mut self, tokens: Option<TokenRoutes>) -> Self {
+        self.tokens = tokens;
+        self
+    }
+
+    /// Makes it the surface of health and metrics.
+    #[must_use]
+    pub(crate) fn with_admin(mut self, admin: Admin) -> Self {
+        self.admin = Some(admin);
+        self
+    }
+
+    pub(crate) fn origins(&self) -> &Origins {
+        &self.origins
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// What a request is counted as, and who answers it. Asks for the path alone.
+    pub(crate) fn kind(&self, uri: &Uri) -> RouteKind {
+        let path = uri.path();
+        if self.admin.is_some() {
+            return RouteKind::Admin;
+        }
+        if let Some(tokens) = &self.tokens {
+            if path == tokens.path {
+                return RouteKind::Token;
+            }
+            if path.starts_with("/.well-known/") {
+                return RouteKind::Keys;
+            }
+        }
+        match (path.strip_prefix("/v2"), &self.registry) {
+            (Some(rest), Some(_)) => registry_kind(rest),
+            (None, _) | (Some(_), None) => RouteKind::Other,
+        }
+    }
+
+    /// Answers. `kind` is what [`Surface::kind`] said.
+    pub(crate) async fn serve(&self, kind: RouteKind, request: Request<Body>) -> Response<Body> {
+        if let Some(admin) = &self.admin {
+            let (head, _) = request.into_parts();
+            return admin.serve(&head.method, head.uri.path()).await;
+        }
+        match (kind, &self.tokens, &self.registry) {
+            (RouteKind::Token | RouteKind::Keys, Some(tokens), _) => {
+                let Ok(response) = tokens.router.clone().oneshot(request).await;
+                response
+            }
+            _ if request.uri().path() == "/" => alive(request.method()),
+            (_, _, Some(registry)) => registry.handle(request).await,
+            (_, _, None) => nothing_here(),
+        }
+    }
+}
+
+/// What is asked of the registry, read from the path's end like the registry itself does: any word may be
+/// part of a repository's name.
+fn registry_kind(rest: &str) -> RouteKind {
+    let mut segments = rest.rsplit('/');
+    let (last, before, third) = (segments.next(), segments.next(), segments.next());
+    match (third, before, last) {
+        (None, None, Some("")) | (None, Some(""), Some("")) => RouteKind::Base,
+        (None, Some(""), Some("_catalog")) => RouteKind::Catalog,
+        (_, Some("tags"), Some("list")) => RouteKind::Tags,
+        (_, Some("manifests"), Some(_)) => RouteKind::Manifest,
+        (Some("blobs"), Some("uploads"), Some(_)) | (_, Some("blobs"), Some("uploads")) => {
+            RouteKind::Upload
+        }
+        (_, Some("blobs"), Some(_)) => RouteKind::Blob,
+        (_, Some("referrers"), Some(_)) => RouteKind::Referrers,
+        _ => RouteKind::Other,
+    }
+}
+
+/// AR15: whoever asks `/` wants to know whether anybody is there.
+fn alive(method: &Method) -> Response<Body> {
+    let body = if method == Method::HEAD { Body::empty() } else { Body::from("portpass\n") };
+    text(StatusCode::OK, body)
+}
+
+fn nothing_here() -> Response<Body> {
+    let mut response = text(StatusCode::NOT_FOUND, Body::from("not found\n"));
+    response.extensions_mut().insert(Handled::refused(
+        None,
+        "unknown-path",
+        "nothing is served at this path here",
+    ));
+    response
+}
+
+/// A plain answer.
+pub(crate) fn text(status: StatusCode, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, plain);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_counted_by_what_they_ask_of_the_registry() {
+        for (rest, kind) in [
+            ("", RouteKind::Base),
+            ("/", RouteKind::Base),
+            ("/_catalog", RouteKind::Catalog),
+            ("/a/b/tags/list", RouteKind::Tags),
+            ("/a/b/manifests/1.0", RouteKind::Manifest),
+            ("/a/tags/list/manifests/blobs", RouteKind::Manifest),
+            ("/a/blobs/sha256:00", RouteKind::Blob),
+            ("/a/blobs/uploads/", RouteKind::Upload),
+            ("/a/blobs/uploads", RouteKind::Upload),
+            ("/a/blobs/uploads/0190", RouteKind::Upload),
+            ("/a/referrers/sha256:00", RouteKind::Referrers),
+            ("x", RouteKind::Other),
+            ("/a/b", RouteKind::Other),
+        ] {
+            assert_eq!(registry_kind(rest), kind, "/v2{rest}");
+        }
+    }
+}

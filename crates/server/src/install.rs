@@ -1,0 +1,412 @@
+//! The first start: seal key and administrator. Later starts find what it made.
+
+use std::{
+    fs, io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use portpass_password::{HashPool, pool::Busy};
+use portpass_state::{AccountId, Addition, AuditRecord, Db, NewAccount, StateError};
+use portpass_token::Random;
+use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
+
+use crate::data_directory::{Visible, write_file};
+
+/// The account that the first start makes, and how to learn its password.
+#[derive(Debug)]
+pub enum Administrator {
+    /// It was made just now.
+    Made {
+        /// Where its password stands; absent if the operator gave it.
+        password_file: Option<PathBuf>,
+        /// For a terminal only. Absent if the operator gave it.
+        password: Option<SecretString>,
+    },
+    /// It was made at an earlier start, and its first password still holds and stands here.
+    Known {
+        /// Readable by the owner alone.
+        password_file: PathBuf,
+    },
+    /// It was made at an earlier start; whoever runs this knows the password.
+    Managed,
+}
+
+/// What the first start needs.
+pub(crate) struct Installer<'a> {
+    pub(crate) data: &'a Path,
+    pub(crate) db: &'a Db,
+    pub(crate) pool: &'a HashPool,
+    pub(crate) random: &'a dyn Random,
+    /// `PORTPASS_ADMIN_PASSWORD_FILE`
+    pub(crate) given: Option<&'a Path>,
+    pub(crate) now: SystemTime,
+}
+
+impl Installer<'_> {
+    /// Makes the account `admin`, once in the life of a database: whoever removes it later wants it gone.
+    pub(crate) async fn administrator(&self) -> Result<Administrator, InstallError> {
+        if self.db.meta(INSTALLED).await?.is_some() {
+            return self.known().await;
+        }
+        // A crash may have come between the account and the mark.
+        let made = match self.db.account(ADMIN).await? {
+            Some(_) => self.known().await?,
+            None => self.make().await?,
+        };
+        self.db.set_meta(INSTALLED, ADMIN).await?;
+        Ok(made)
+    }
+
+    async fn make(&self) -> Result<Administrator, InstallError> {
+        let (password, written) = match self.given {
+            Some(path) => (read_password(path)?, None),
+            None => {
+                let password = generate_password(self.random);
+                let path = self.data.join(PASSWORD_FILE);
+                let line = Zeroizing::new(format!("{}\n", password.expose_secret()));
+                // Before the account commits: an account whose password nobody knows would be for good.
+                let target = path.clone();
+                blocking(move || write_file(&target, line.as_bytes(), &Visible::Owner))
+                    .await
+                    .map_err(|source| InstallError::File {
+                        path: path.clone(),
+                        what: "write",
+                        source,
+                    })?;
+                (password, Some(path))
+            }
+        };
+        let mut salt = [0; 16];
+        self.random.fill(&mut salt);
+        let hash = self.pool.hash(password.clone(), salt).await?;
+        let mut id = [0; 16];
+        self.random.fill(&mut id);
+        let account = NewAccount {
+            id: AccountId::from_random(id),
+            name: ADMIN.to_owned(),
+            password_hash: Some(SecretString::from(hash.expose())),
+            groups: std::collections::BTreeSet::new(),
+        };
+        let audit = AuditRecord {
+            at: self.now,
+            action: "account-added".to_owned(),
+            actor: None,
+            object: Some(ADMIN.to_owned()),
+            address: None,
+            request: None,
+            detail: serde_json::json!({ "by": "first start" }),
+        };
+        match self.db.add_account(&account, &audit).await? {
+            Addition::Added => {
+                let shown = written.is_some().then_some(password);
+                Ok(Administrator::Made { password_file: written, password: shown })
+            }
+            Addition::Exists => self.known().await,
+        }
+    }
+
+    /// The file with the first password counts as long as nobody has set another.
+    async fn known(&self) -> Result<Administrator, InstallError> {
+        let password_file = self.data.join(PASSWORD_FILE);
+        let there = password_file.try_exists().unwrap_or(false);
+        let first =
+            self.db.account(ADMIN).await?.is_some_and(|admin| admin.credential_version == 1);
+        Ok(if there && first {
+            Administrator::Known { password_file }
+        } else {
+            Administrator::Managed
+        })
+    }
+}
+
+/// The key that seals private keys in the database: 32 bytes in hexadecimal digits.
+///
+/// Makes one only for a database that has sealed nothing yet: with another key the ring would be lost.
+/// Blocks.
+pub(crate) fn seal_key(
+    data: &Path,
+    sealed: bool,
+    random: &dyn Random,
+) -> Result<Zeroizing<[u8; 32]>, InstallError> {
+    let path = data.join(SEAL_KEY);
+    let file = |what: &'static str| {
+        let path = path.clone();
+        move |source| InstallError::File { path, what, source }
+    };
+    match fs::read_to_string(&path) {
+        Ok(text) => {
+            let text = Zeroizing::new(text);
+            let mode = fs::metadata(&path).map_err(file("look at"))?.mode();
+            if mode & 0o077 != 0 {
+                tracing::warn!(
+                    "{} can be read by others (mode {:o}): chmod 600",
+                    path.display(),
+                    mode & 0o777
+                );
+            }
+            parse_seal_key(text.trim()).ok_or(InstallError::SealKey { path })
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound && sealed => {
+            Err(InstallError::SealKeyGone { path })
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let mut key = Zeroizing::new([0; 32]);
+            random.fill(&mut *key);
+            let digits = Zeroizing::new(
+                key.iter().map(|byte| format!("{byte:02x}")).collect::<String>() + "\n",
+            );
+            write_file(&path, digits.as_bytes(), &Visible::Owner).map_err(file("write"))?;
+            Ok(key)
+        }
+        Err(error) => Err(file("read")(error)),
+    }
+}
+
+fn parse_seal_key(digits: &str) -> Option<Zeroizing<[u8; 32]>> {
+    if digits.len() != 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut key = Zeroizing::new([0; 32]);
+    for (index, byte) in key.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&digits[2 * index..2 * index + 2], 16).ok()?;
+    }
+    Some(key)
+}
+
+/// The first line of a file, as secrets are mounted into containers.
+fn read_password(path: &Path) -> Result<SecretString, InstallError> {
+    let failed = |source| InstallError::File { path: path.to_path_buf(), what: "read", source };
+    let text = Zeroizing::new(fs::read_to_string(path).map_err(failed)?);
+    let password = text.lines().next().unwrap_or_default();
+    if password.is_empty() {
+        return Err(InstallError::NoPassword { path: path.to_path_buf() });
+    }
+    Ok(SecretString::from(password))
+}
+
+/// 125 random bits in letters and digits that cannot be mistaken for each other.
+fn generate_password(random: &dyn Random) -> SecretString {
+    let mut bytes = Zeroizing::new([0; 25]);
+    random.fill(&mut *bytes);
+    let mut password = String::with_capacity(29);
+    for (index, byte) in bytes.iter().enumerate() {
+        if index > 0 && index % 5 == 0 {
+            password.push('-');
+        }
+        password.push(char::from(LETTERS[usize::from(byte % 32)]));
+    }
+    SecretString::from(password)
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+/// Why the first start did not come to its end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InstallError {
+    /// A file in the data directory, or one that was named.
+    #[error("cannot {what} {}: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What was tried.
+        what: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The administrator's password file is empty.
+    #[error("{} (PORTPASS_ADMIN_PASSWORD_FILE) holds no password", path.display())]
+    NoPassword {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The seal key is no key.
+    #[error("{} does not hold 64 hexadecimal digits: restore it from its backup", path.display())]
+    SealKey {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The seal key is gone, and what it sealed is still there.
+    #[error(
+        "{} is missing, and the database holds keys that it sealed: restore it from its backup",
+        path.display()
+    )]
+    SealKeyGone {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The database.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// Nothing else hashes at the first start.
+    #[error(transparent)]
+    Busy(#[from] Busy),
+}
+
+/// The account that the rules of the embedded default name.
+pub(crate) const ADMIN: &str = "admin";
+
+const PASSWORD_FILE: &str = "admin-password";
+const SEAL_KEY: &str = "seal.key";
+const INSTALLED: &str = "administrator";
+const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        num::NonZeroUsize,
+        sync::atomic::{AtomicU8, Ordering},
+    };
+
+    use portpass_password::pool::PoolSettings;
+
+    use super::*;
+
+    /// Counts, so that no two answers are alike.
+    #[derive(Debug, Default)]
+    struct Counting(AtomicU8);
+
+    impl Random for Counting {
+        fn fill(&self, bytes: &mut [u8]) {
+            for byte in bytes {
+                *byte = self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    struct Place {
+        data: tempfile::TempDir,
+        db: Db,
+        pool: HashPool,
+        random: Counting,
+    }
+
+    impl Place {
+        async fn new() -> Self {
+            let one = NonZeroUsize::MIN;
+            Self {
+                data: tempfile::tempdir().unwrap(),
+                db: Db::in_memory().await.unwrap(),
+                pool: HashPool::new(PoolSettings { threads: one, queue: 1 }),
+                random: Counting::default(),
+            }
+        }
+
+        async fn start(&self, given: Option<&Path>) -> Result<Administrator, InstallError> {
+            let installer = Installer {
+                data: self.data.path(),
+                db: &self.db,
+                pool: &self.pool,
+                random: &self.random,
+                given,
+                now: SystemTime::UNIX_EPOCH,
+            };
+            installer.administrator().await
+        }
+
+        fn file(&self) -> PathBuf {
+            self.data.path().join(PASSWORD_FILE)
+        }
+    }
+
+    #[tokio::test]
+    async fn the_first_start_writes_the_password_for_the_owner_alone() {
+        let place = Place::new().await;
+        let Administrator::Made { password_file, password } = place.start(None).await.unwrap()
+        else {
+            panic!()
+        };
+        assert_eq!(password_file, Some(place.file()));
+        let password = password.unwrap();
+        assert_eq!(
+            fs::read_to_string(place.file()).unwrap(),
+            format!("{}\n", password.expose_secret())
+        );
+        assert_eq!(fs::metadata(place.file()).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(password.expose_secret().len(), 29);
+        let account = place.db.account(ADMIN).await.unwrap().unwrap();
+        assert!(account.password_hash.unwrap().expose_secret().starts_with("$argon2id$"));
+    }
+
+    #[tokio::test]
+    async fn later_starts_change_nothing() {
+        let place = Place::new().await;
+        let _first = place.start(None).await.unwrap();
+        let written = fs::read(place.file()).unwrap();
+        let hash = place.db.account(ADMIN).await.unwrap().unwrap().password_hash.unwrap();
+        assert!(matches!(place.start(None).await.unwrap(), Administrator::Known { .. }));
+        assert_eq!(fs::read(place.file()).unwrap(), written);
+        let again = place.db.account(ADMIN).await.unwrap().unwrap().password_hash.unwrap();
+        assert_eq!(hash.expose_secret(), again.expose_secret());
+    }
+
+    #[tokio::test]
+    async fn a_crash_before_the_account_leaves_nothing_that_counts() {
+        let place = Place::new().await;
+        fs::write(place.file(), "of the start that crashed\n").unwrap();
+        let Administrator::Made { password, .. } = place.start(None).await.unwrap() else {
+            panic!()
+        };
+        let written = fs::read_to_string(place.file()).unwrap();
+        assert_eq!(written.trim(), password.unwrap().expose_secret());
+    }
+
+    #[tokio::test]
+    async fn a_given_password_is_written_nowhere_and_an_empty_one_is_refused() {
+        let place = Place::new().await;
+        let given = place.data.path().join("given");
+        fs::write(&given, "\n").unwrap();
+        assert!(matches!(place.start(Some(&given)).await, Err(InstallError::NoPassword { .. })));
+        fs::write(&given, "correct horse\n").unwrap();
+        let made = place.start(Some(&given)).await.unwrap();
+        assert!(
+            matches!(made, Administrator::Made { password_file: None, password: None }),
+            "{made:?}"
+        );
+        assert!(!place.file().exists());
+    }
+
+    #[tokio::test]
+    async fn an_administrator_that_was_removed_stays_removed() {
+        let place = Place::new().await;
+        let _first = place.start(None).await.unwrap();
+        let audit = AuditRecord {
+            at: SystemTime::UNIX_EPOCH,
+            action: "account-removed".to_owned(),
+            actor: None,
+            object: None,
+            address: None,
+            request: None,
+            detail: serde_json::json!({}),
+        };
+        assert_eq!(
+            place.db.remove_account(ADMIN, &audit).await.unwrap(),
+            portpass_state::Change::Done
+        );
+        assert!(matches!(place.start(None).await.unwrap(), Administrator::Managed));
+        assert!(place.db.account(ADMIN).await.unwrap().is_none());
+    }
+
+    #[test]
+    fn a_seal_key_is_made_once_and_never_for_a_sealed_ring() {
+        let data = tempfile::tempdir().unwrap();
+        let random = Counting::default();
+        assert!(matches!(
+            seal_key(data.path(), true, &random),
+            Err(InstallError::SealKeyGone { .. })
+        ));
+        let key = seal_key(data.path(), false, &random).unwrap();
+        assert_eq!(*seal_key(data.path(), true, &random).unwrap(), *key);
+        let path = data.path().join(SEAL_KEY);
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        fs::write(&path, "zz").unwrap();
+        assert!(matches!(seal_key(data.path(), true, &random), Err(InstallError::SealKey { .. })));
+    }
+}
