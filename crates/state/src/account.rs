@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::SystemTime};
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
     AccountId, AccountKey, AuditRecord, Db, Revocation, StateError,
@@ -88,7 +88,7 @@ impl Db {
              VALUES ($1, $2, $3, 1, $4) ON CONFLICT (name) DO NOTHING")
             .bind(account.id)
             .bind(account.name.as_str())
-            .bind(account.password_hash.as_ref().map(|hash| hash.expose_secret()))
+            .bind(account.password_hash.as_ref().map(ExposeSecret::expose_secret))
             .bind(audit.at);
         if write.run(statement).await? == 0 {
             return Ok(Addition::Exists);

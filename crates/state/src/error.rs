@@ -5,9 +5,8 @@ use std::path::PathBuf;
 /// Why the database did not do what it was asked.
 ///
 /// None of these says anything about the caller's request: an unknown account or a missing blob is
-/// an answer, not an error.
+/// an answer, not an error. The list is closed: the services' tables of answers name each of them.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum StateError {
     /// The database file or its directory cannot be used.
     #[error("cannot open the database {}: {source}", path.display())]

@@ -53,6 +53,8 @@
 pub mod account;
 pub mod audit;
 pub mod blob;
+#[cfg(test)]
+mod conformance;
 pub mod db;
 pub mod error;
 pub mod garbage;

@@ -102,3 +102,40 @@ async fn applied(connection: &mut SqliteConnection) -> Result<Vec<(i64, String)>
 fn checksum(migration: &Migration) -> String {
     Digest::sha256(migration.text.as_bytes()).to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{ConnectOptions as _, sqlite::SqliteConnectOptions};
+
+    use super::*;
+
+    const FIRST: Migration = Migration { version: 1, text: "CREATE TABLE one (id BIGINT);" };
+
+    #[tokio::test]
+    async fn only_what_is_missing_is_applied() {
+        let mut connection = empty().await;
+        migrate_with(&mut connection, &[FIRST]).await.unwrap();
+        let text = "CREATE TABLE two (id BIGINT); INSERT INTO two VALUES (7);";
+        let both = [FIRST, Migration { version: 2, text }];
+        migrate_with(&mut connection, &both).await.unwrap();
+        migrate_with(&mut connection, &both).await.unwrap();
+        let rows = sqlx::query("SELECT id FROM two").fetch_all(&mut connection).await.unwrap();
+        assert_eq!(rows.len(), 1, "the second migration ran once");
+        let older = migrate_with(&mut connection, &[FIRST]).await.unwrap_err();
+        assert!(matches!(older, StateError::Newer { found: 2, known: 1 }), "{older:?}");
+    }
+
+    #[tokio::test]
+    async fn a_migration_that_fails_changes_nothing() {
+        let mut connection = empty().await;
+        let text = "CREATE TABLE two (id BIGINT); INSERT INTO absent VALUES (7);";
+        let both = [FIRST, Migration { version: 2, text }];
+        migrate_with(&mut connection, &both).await.unwrap_err();
+        assert!(applied(&mut connection).await.unwrap().is_empty());
+        migrate_with(&mut connection, &[FIRST]).await.unwrap();
+    }
+
+    async fn empty() -> SqliteConnection {
+        SqliteConnectOptions::new().in_memory(true).connect().await.unwrap()
+    }
+}

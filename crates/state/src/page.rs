@@ -34,7 +34,7 @@ pub(crate) fn capped(limit: usize) -> usize {
 }
 
 /// What the names of a page come after. No name has a NUL, so what follows one in `last` decides
-/// nothing; and not every database takes one in a text (OC27b).
+/// nothing; and not every database takes one in a text (`OC27b`).
 pub(crate) fn after(last: Option<&str>) -> &str {
     last.and_then(|last| last.split('\0').next()).unwrap_or_default()
 }

@@ -1,0 +1,203 @@
+//! What every database must do: one list of tests, each run on each of them.
+//!
+//! A test is an `async fn(Db)` that gets an empty database. A second kind of database needs one
+//! more line in [`databases`] and nothing else here.
+
+mod accounts;
+mod blobs;
+mod garbage;
+mod keys;
+mod manifests;
+mod refresh;
+mod repositories;
+mod uploads;
+
+use std::time::{Duration, SystemTime};
+
+use portpass_protocol::{Digest, RepositoryName, Tag};
+
+use crate::{AuditRecord, BlobCommit, Committed, Db, NewManifest, PutManifest};
+
+/// Runs each test on each kind of database.
+macro_rules! on_every_database {
+    ($($module:ident :: $test:ident),* $(,)?) => {
+        mod in_memory {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    super::$module::$test(super::databases::in_memory().await).await;
+                }
+            )*
+        }
+
+        mod in_a_file {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    let (directory, db) = super::databases::in_a_file().await;
+                    super::$module::$test(db.clone()).await;
+                    db.close().await;
+                    drop(directory);
+                }
+            )*
+        }
+    };
+}
+
+on_every_database! {
+    accounts::a_name_is_given_once,
+    accounts::a_new_password_raises_the_version_and_ends_the_sessions,
+    accounts::a_rehash_keeps_the_version_and_loses_against_a_new_password,
+    accounts::disabling_ends_the_sessions_and_enabling_does_not_bring_them_back,
+    accounts::groups_are_replaced_as_a_whole,
+    accounts::removal_frees_the_name_but_not_the_identity,
+    accounts::every_change_moves_the_version_and_leaves_a_record,
+    accounts::a_change_of_an_unknown_account_changes_nothing,
+    accounts::a_hash_is_never_printed,
+    refresh::a_token_is_found_by_its_hash_with_all_that_was_kept,
+    refresh::a_token_ends_at_the_earlier_of_idle_and_absolute_end,
+    refresh::a_use_moves_the_idle_end_and_is_recorded,
+    refresh::a_revoked_or_expired_token_cannot_be_used,
+    refresh::the_least_recently_used_token_above_fifty_goes,
+    refresh::tokens_of_other_clients_and_accounts_are_not_crowded_out,
+    refresh::tokens_are_revoked_by_id_by_hash_and_by_account,
+    refresh::dead_tokens_are_forgotten_after_a_while,
+    refresh::a_token_revoked_without_a_reason_is_inconsistent,
+    keys::a_new_ring_is_empty,
+    keys::a_ring_comes_back_as_it_was_put,
+    keys::of_two_changes_from_one_version_one_is_lost,
+    keys::a_key_in_no_phase_is_inconsistent,
+    keys::the_first_value_of_a_fact_counts,
+    keys::the_trail_keeps_its_order_and_is_read_from_both_ends,
+    repositories::an_upload_session_makes_no_repository,
+    repositories::a_first_blob_mount_or_manifest_makes_a_repository,
+    repositories::the_catalog_is_in_ascii_order_page_by_page,
+    repositories::tags_are_in_ascii_order_page_by_page,
+    repositories::a_repository_without_tags_is_not_an_unknown_one,
+    repositories::a_strange_last_is_only_a_place_in_the_order,
+    repositories::a_huge_page_is_cut,
+    repositories::a_repository_goes_when_nothing_is_left_in_it,
+    manifests::a_manifest_is_read_by_tag_and_by_digest_as_it_was_put,
+    manifests::digests_of_both_algorithms_are_kept_as_given,
+    manifests::everything_missing_is_named_once_and_nothing_is_kept,
+    manifests::membership_is_of_this_repository_only,
+    manifests::hundreds_of_layers_are_checked_and_linked,
+    manifests::a_missing_subject_is_no_obstacle,
+    manifests::a_tag_moves_to_the_manifest_put_last,
+    manifests::several_tags_are_set_at_once,
+    manifests::the_same_manifest_may_be_put_again,
+    manifests::deleting_by_digest_takes_its_tags_and_no_others,
+    manifests::deleting_a_tag_leaves_the_manifest,
+    manifests::referrers_are_filtered_and_paged,
+    manifests::a_deleted_referrer_is_listed_no_more,
+    blobs::a_blob_is_seen_only_where_it_was_committed,
+    blobs::a_second_object_of_a_digest_is_superfluous_and_noted_as_garbage,
+    blobs::the_same_commit_twice_is_not_garbage,
+    blobs::a_mount_needs_the_source_to_hold_the_blob_now,
+    blobs::a_mounted_blob_outlives_its_source,
+    blobs::a_source_is_found_among_the_candidates_only,
+    blobs::a_deleted_blob_is_gone_from_that_repository_only,
+    blobs::one_of_many_simultaneous_commits_is_kept,
+    uploads::a_session_belongs_to_its_repository,
+    uploads::one_request_at_a_time_holds_the_lease,
+    uploads::an_expired_lease_is_taken_over_and_its_owner_finds_out,
+    uploads::a_renewed_lease_is_not_taken_over,
+    uploads::progress_is_saved_only_on_the_version_that_was_seen,
+    uploads::a_released_session_can_be_leased_at_once,
+    uploads::of_many_simultaneous_leases_one_is_given,
+    uploads::a_commit_ends_the_session,
+    uploads::a_commit_without_the_session_changes_nothing,
+    uploads::a_cancelled_session_is_lost_to_its_writer,
+    uploads::only_idle_sessions_without_a_lease_are_abandoned,
+    uploads::a_sweep_sees_every_session,
+    garbage::a_blob_that_no_repository_holds_becomes_garbage_after_its_grace,
+    garbage::a_blob_pushed_again_is_not_marked,
+    garbage::a_blob_pushed_after_its_mark_lies_elsewhere,
+    garbage::an_unlinked_blob_is_marked_and_later_removed,
+    garbage::asking_for_a_marked_blob_saves_it,
+    garbage::a_manifest_saves_the_blobs_it_links_to,
+    garbage::known_locations_are_those_of_blobs_and_garbage,
+    garbage::only_manifests_that_nothing_keeps_are_unreferenced,
+}
+
+/// How to get an empty database of each kind.
+mod databases {
+    use crate::Db;
+
+    pub(super) async fn in_memory() -> Db {
+        Db::in_memory().await.unwrap()
+    }
+
+    pub(super) async fn in_a_file() -> (tempfile::TempDir, Db) {
+        let directory = tempfile::tempdir().unwrap();
+        let db = Db::open(&directory.path().join("state.db")).await.unwrap();
+        (directory, db)
+    }
+}
+
+/// Seconds after an arbitrary moment.
+fn at(seconds: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000 + seconds)
+}
+
+fn repository(name: &str) -> RepositoryName {
+    name.parse().unwrap()
+}
+
+fn tag(name: &str) -> Tag {
+    name.parse().unwrap()
+}
+
+fn digest(content: &str) -> Digest {
+    Digest::sha256(content.as_bytes())
+}
+
+fn record(action: &str, seconds: u64) -> AuditRecord {
+    AuditRecord {
+        at: at(seconds),
+        action: action.to_owned(),
+        actor: Some("admin".to_owned()),
+        object: None,
+        address: None,
+        request: None,
+        detail: serde_json::json!({}),
+    }
+}
+
+/// Commits an object at `location` as the blob of this content.
+async fn commit(db: &Db, name: &str, content: &str, location: &str, seconds: u64) -> Committed {
+    let commit = BlobCommit {
+        repository: &repository(name),
+        digest: &digest(content),
+        location,
+        size: content.len() as u64,
+        media_type: "application/octet-stream",
+        upload: None,
+    };
+    db.commit_blob(&commit, at(seconds)).await.unwrap()
+}
+
+/// A manifest without links or tags, to be changed by `..`.
+fn manifest<'a>(name: &'a RepositoryName, digest: &'a Digest, bytes: &'a str) -> NewManifest<'a> {
+    NewManifest {
+        repository: name,
+        digest,
+        media_type: "application/vnd.oci.image.manifest.v1+json",
+        bytes: bytes.as_bytes(),
+        blobs: &[],
+        children: &[],
+        subject: None,
+        artifact_type: None,
+        annotations: None,
+        tags: &[],
+    }
+}
+
+/// Puts a manifest of these bytes under these tags.
+async fn put(db: &Db, name: &str, bytes: &str, tags: &[&str], seconds: u64) -> Digest {
+    let (name, digest) = (repository(name), digest(bytes));
+    let tags: Vec<Tag> = tags.iter().map(|name| tag(name)).collect();
+    let manifest = NewManifest { tags: &tags, ..manifest(&name, &digest, bytes) };
+    assert_eq!(db.put_manifest(&manifest, at(seconds)).await.unwrap(), PutManifest::Stored);
+    digest
+}

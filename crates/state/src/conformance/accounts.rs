@@ -1,0 +1,189 @@
+use std::collections::BTreeSet;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{at, record, refresh::keep};
+use crate::{
+    Account, AccountId, AccountKey, AccountStatus, Addition, Change, Db, NewAccount, RefreshState,
+    Revocation,
+};
+
+pub(super) async fn a_name_is_given_once(db: Db) {
+    assert_eq!(add(&db, 1, "ann", &["developers", "release"]).await, Addition::Added);
+    assert_eq!(add(&db, 2, "ann", &[]).await, Addition::Exists);
+    assert_eq!(add(&db, 3, "Ann", &[]).await, Addition::Added, "names are compared byte by byte");
+
+    let ann = find(&db, "ann").await;
+    assert_eq!(ann.id, id(1));
+    assert_eq!(ann.groups, groups(&["developers", "release"]));
+    assert_eq!(ann.status, AccountStatus::Enabled);
+    assert_eq!(ann.credential_version, 1);
+    assert_eq!(ann.created_at, at(0));
+    assert_eq!(hash_of(&ann), Some("$argon2id$1"));
+
+    let names: Vec<String> = db.accounts().await.unwrap().into_iter().map(|a| a.name).collect();
+    assert_eq!(names, ["Ann", "ann"]);
+    assert!(db.account("bob").await.unwrap().is_none());
+}
+
+/// Design §5: refresh tokens are revoked by a password change.
+pub(super) async fn a_new_password_raises_the_version_and_ends_the_sessions(db: Db) {
+    add(&db, 1, "ann", &[]).await.taken();
+    add(&db, 2, "bob", &[]).await.taken();
+    keep(&db, 1, &AccountKey::local(id(1)), "docker", 0).await;
+    keep(&db, 2, &AccountKey::local(id(2)), "docker", 0).await;
+    let of_another_source = AccountKey { source: "htpasswd".to_owned(), id: id(1).to_string() };
+    keep(&db, 3, &of_another_source, "docker", 0).await;
+
+    let change = db.set_password("ann", &hash("$argon2id$new"), &record("password", 5)).await;
+    assert_eq!(change.unwrap(), Change::Done);
+
+    let ann = find(&db, "ann").await;
+    assert_eq!((hash_of(&ann), ann.credential_version), (Some("$argon2id$new"), 2));
+    assert_eq!(find(&db, "bob").await.credential_version, 1);
+    let revoked = RefreshState::Revoked { at: at(5), why: Revocation::PasswordChanged };
+    assert_eq!(state(&db, 1).await, revoked);
+    assert!(matches!(state(&db, 2).await, RefreshState::Valid { .. }));
+    assert!(matches!(state(&db, 3).await, RefreshState::Valid { .. }));
+}
+
+pub(super) async fn a_rehash_keeps_the_version_and_loses_against_a_new_password(db: Db) {
+    add(&db, 1, "ann", &[]).await.taken();
+    keep(&db, 1, &AccountKey::local(id(1)), "docker", 0).await;
+    assert_eq!(db.rehash_password(id(1), 1, &hash("better")).await.unwrap(), Change::Done);
+    let ann = find(&db, "ann").await;
+    assert_eq!((hash_of(&ann), ann.credential_version), (Some("better"), 1));
+    assert!(matches!(state(&db, 1).await, RefreshState::Valid { .. }));
+
+    let change = db.set_password("ann", &hash("new"), &record("password", 1)).await;
+    assert_eq!(change.unwrap(), Change::Done);
+    assert_eq!(db.rehash_password(id(1), 1, &hash("late")).await.unwrap(), Change::Unknown);
+    assert_eq!(hash_of(&find(&db, "ann").await), Some("new"));
+}
+
+pub(super) async fn disabling_ends_the_sessions_and_enabling_does_not_bring_them_back(db: Db) {
+    add(&db, 1, "ann", &[]).await.taken();
+    keep(&db, 1, &AccountKey::local(id(1)), "docker", 0).await;
+    let disable = |seconds| AccountStatus::Disabled { since: at(seconds) };
+
+    let change = db.set_account_status("ann", disable(3), &record("disable", 3)).await;
+    assert_eq!(change.unwrap(), Change::Done);
+    let change = db.set_account_status("ann", disable(9), &record("disable", 9)).await;
+    assert_eq!(change.unwrap(), Change::Done);
+    assert_eq!(find(&db, "ann").await.status, disable(3), "disabled since the first time");
+
+    let change = db.set_account_status("ann", AccountStatus::Enabled, &record("enable", 10)).await;
+    assert_eq!(change.unwrap(), Change::Done);
+    assert_eq!(find(&db, "ann").await.status, AccountStatus::Enabled);
+    let revoked = RefreshState::Revoked { at: at(3), why: Revocation::AccountDisabled };
+    assert_eq!(state(&db, 1).await, revoked);
+}
+
+pub(super) async fn groups_are_replaced_as_a_whole(db: Db) {
+    add(&db, 1, "ann", &["a", "b"]).await.taken();
+    add(&db, 2, "bob", &["b"]).await.taken();
+    let change = db.set_groups("ann", &groups(&["b", "c"]), &record("groups", 1)).await;
+    assert_eq!(change.unwrap(), Change::Done);
+    assert_eq!(find(&db, "ann").await.groups, groups(&["b", "c"]));
+    assert_eq!(find(&db, "bob").await.groups, groups(&["b"]));
+    let change = db.set_groups("ann", &groups(&[]), &record("groups", 2)).await;
+    assert_eq!(change.unwrap(), Change::Done);
+    assert!(find(&db, "ann").await.groups.is_empty());
+}
+
+pub(super) async fn removal_frees_the_name_but_not_the_identity(db: Db) {
+    add(&db, 1, "ann", &["admins"]).await.taken();
+    keep(&db, 1, &AccountKey::local(id(1)), "docker", 0).await;
+    let change = db.remove_account("ann", &record("remove", 2)).await;
+    assert_eq!(change.unwrap(), Change::Done);
+    assert!(db.account("ann").await.unwrap().is_none());
+
+    add(&db, 2, "ann", &[]).await.taken();
+    let ann = find(&db, "ann").await;
+    assert_eq!(ann.id, id(2));
+    assert!(ann.groups.is_empty(), "groups do not pass to a successor");
+    let revoked = RefreshState::Revoked { at: at(2), why: Revocation::AccountRemoved };
+    assert_eq!(state(&db, 1).await, revoked);
+}
+
+/// Design §6: another process's change is known within two seconds, by watching one number.
+pub(super) async fn every_change_moves_the_version_and_leaves_a_record(db: Db) {
+    let none = groups(&[]);
+    let enabled = AccountStatus::Enabled;
+    let mut seen = vec![db.accounts_version().await.unwrap()];
+    add(&db, 1, "ann", &[]).await.taken();
+    seen.push(db.accounts_version().await.unwrap());
+    assert_eq!(db.set_password("ann", &hash("x"), &record("b", 1)).await.unwrap(), Change::Done);
+    seen.push(db.accounts_version().await.unwrap());
+    assert_eq!(db.set_account_status("ann", enabled, &record("c", 2)).await.unwrap(), Change::Done);
+    seen.push(db.accounts_version().await.unwrap());
+    assert_eq!(db.set_groups("ann", &none, &record("d", 3)).await.unwrap(), Change::Done);
+    seen.push(db.accounts_version().await.unwrap());
+    assert_eq!(db.rehash_password(id(1), 2, &hash("y")).await.unwrap(), Change::Done);
+    seen.push(db.accounts_version().await.unwrap());
+    assert_eq!(db.remove_account("ann", &record("e", 4)).await.unwrap(), Change::Done);
+    seen.push(db.accounts_version().await.unwrap());
+    assert_eq!(seen, [0, 1, 2, 3, 4, 5, 6]);
+
+    let trail = db.audit_after(0, 10).await.unwrap();
+    let actions: Vec<&str> = trail.iter().map(|entry| entry.record.action.as_str()).collect();
+    assert_eq!(actions, ["add", "b", "c", "d", "e"]);
+}
+
+pub(super) async fn a_change_of_an_unknown_account_changes_nothing(db: Db) {
+    let disabled = AccountStatus::Disabled { since: at(0) };
+    let audit = record("x", 0);
+    assert_eq!(db.set_password("ann", &hash("x"), &audit).await.unwrap(), Change::Unknown);
+    assert_eq!(db.set_account_status("ann", disabled, &audit).await.unwrap(), Change::Unknown);
+    assert_eq!(db.set_groups("ann", &groups(&["a"]), &audit).await.unwrap(), Change::Unknown);
+    assert_eq!(db.remove_account("ann", &audit).await.unwrap(), Change::Unknown);
+    assert_eq!(db.accounts_version().await.unwrap(), 0);
+    assert!(db.latest_audit(10).await.unwrap().is_empty());
+}
+
+pub(super) async fn a_hash_is_never_printed(db: Db) {
+    add(&db, 1, "ann", &[]).await.taken();
+    let printed = format!("{:?}", find(&db, "ann").await);
+    assert!(!printed.contains("argon2"), "{printed}");
+}
+
+impl Addition {
+    /// For the steps of a test that only need it done.
+    fn taken(self) {
+        assert_eq!(self, Self::Added);
+    }
+}
+
+async fn add(db: &Db, number: u8, name: &str, groups_: &[&str]) -> Addition {
+    let account = NewAccount {
+        id: id(number),
+        name: name.to_owned(),
+        password_hash: Some(hash(&format!("$argon2id${number}"))),
+        groups: groups(groups_),
+    };
+    db.add_account(&account, &record("add", 0)).await.unwrap()
+}
+
+async fn find(db: &Db, name: &str) -> Account {
+    db.account(name).await.unwrap().unwrap()
+}
+
+async fn state(db: &Db, number: u8) -> RefreshState {
+    super::refresh::find(db, number, 20).await.state
+}
+
+fn id(number: u8) -> AccountId {
+    AccountId::from_random([number; 16])
+}
+
+fn groups(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
+}
+
+fn hash(text: &str) -> SecretString {
+    SecretString::from(text)
+}
+
+fn hash_of(account: &Account) -> Option<&str> {
+    account.password_hash.as_ref().map(ExposeSecret::expose_secret)
+}
