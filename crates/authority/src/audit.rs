@@ -62,6 +62,8 @@ pub enum Happened {
         /// The refresh token's row.
         refresh: String,
     },
+    /// The holder of a refresh token gave it back.
+    LoggedOut,
     /// There was no token.
     Refused {
         /// A stable word.
@@ -92,6 +94,9 @@ impl Event {
             Happened::Refreshed { decisions, refresh } => {
                 let detail = json!({ "access": access(decisions) });
                 ("refresh-token-used", Some(refresh.clone()), detail)
+            }
+            Happened::LoggedOut => {
+                ("refresh-token-revoked", None, json!({ "reason": "logged-out" }))
             }
             Happened::Refused { reason, claimed } => {
                 ("token-refused", claimed.clone(), json!({ "reason": reason }))

@@ -1,71 +1,29 @@
 //! Refresh tokens: opaque, reusable, known to us by their SHA-256 alone.
 //!
 //! Docker keeps one and drops the password, and never keeps a rotated one: so a refresh token stays
-//! the same until it dies (T9).
+//! the same until it dies (T9). It is bound to an account of one source, the state of that account's
+//! password, and one service (TG7, TP4); what it can reach is decided anew at each use.
 
-use std::{str::FromStr, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
-use portpass_state::TokenHash;
-use portpass_token::Random;
-use secrecy::{ExposeSecret, SecretString};
-use sha2::{Digest, Sha256};
+use portpass_protocol::access::AccessSet;
+use portpass_state::{
+    AccountKey, AuditRecord, Change, Db, NewRefreshToken, RefreshId, RefreshState, RefreshToken,
+    Revocation, StateError, Touch,
+};
+use portpass_token::{Random, ServiceName};
 
-/// A refresh token: a prefix, 256 random bits and a checksum, in hexadecimal.
-///
-/// Prefix and checksum let secret scanners find one that was published, and let us refuse what is
-/// none without asking the database.
-#[derive(Debug, Clone)]
-pub struct RefreshSecret(SecretString);
+use crate::{
+    accounts::{Chain, Unavailable},
+    subject::{Account, AccountId},
+};
 
-impl RefreshSecret {
-    /// Draws a new one.
-    pub fn draw(random: &dyn Random) -> Self {
-        let mut bits = [0; 32];
-        random.fill(&mut bits);
-        let body = format!("{PREFIX}{}", hexadecimal(&bits));
-        let checksum = checksum(&body);
-        Self(SecretString::from(body + &checksum))
-    }
+mod secret;
 
-    /// For the client alone.
-    pub fn expose(&self) -> &str {
-        self.0.expose_secret()
-    }
-
-    /// What is kept of it. The secret has 256 random bits, so one fast hash hides it.
-    pub fn hash(&self) -> TokenHash {
-        TokenHash(Sha256::digest(self.expose()).into())
-    }
-}
-
-impl FromStr for RefreshSecret {
-    type Err = MalformedSecret;
-
-    fn from_str(text: &str) -> Result<Self, MalformedSecret> {
-        let rest = text.strip_prefix(PREFIX).ok_or(MalformedSecret::Foreign)?;
-        let hexadecimal = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-        if rest.len() != 64 + CHECKSUM_LENGTH || !rest.bytes().all(hexadecimal) {
-            return Err(MalformedSecret::Damaged);
-        }
-        let (body, sum) = text.split_at(text.len() - CHECKSUM_LENGTH);
-        if checksum(body) == sum {
-            Ok(Self(SecretString::from(text)))
-        } else {
-            Err(MalformedSecret::Damaged)
-        }
-    }
-}
-
-/// A text that is no refresh token of ours. Never repeats the text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum MalformedSecret {
-    /// Cut off or mistyped.
-    #[error("the refresh token is damaged: it was cut off or changed on its way")]
-    Damaged,
-    /// Of another server, or something else.
-    #[error("the refresh token is none of this server: it does not begin with `{PREFIX}`")]
-    Foreign,
-}
+pub use secret::{MalformedSecret, PREFIX, RefreshSecret};
 
 /// How long refresh tokens live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,73 +41,221 @@ impl Default for Lives {
     }
 }
 
-fn checksum(body: &str) -> String {
-    hexadecimal(&Sha256::digest(body)[..CHECKSUM_LENGTH / 2])
+/// All refresh tokens of this token service.
+#[derive(Debug)]
+pub struct RefreshTokens {
+    db: Db,
+    lives: Lives,
+    random: Arc<dyn Random>,
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or_default();
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+/// A refresh token that is valid, and whose account still is what it was.
+#[derive(Debug)]
+pub struct Session {
+    /// As it is now.
+    pub account: Account,
+    /// The row's id, for the trail.
+    pub id: RefreshId,
+    /// What the token itself can never reach beyond.
+    pub ceiling: Option<AccessSet>,
 }
 
-/// Begins every refresh token: **p**ort**p**ass **r**efresh.
-pub const PREFIX: &str = "ppr_";
-const CHECKSUM_LENGTH: usize = 8;
+/// A refresh token about to be kept.
+#[derive(Debug)]
+pub struct Draft {
+    /// For the client alone.
+    pub secret: RefreshSecret,
+    /// The row's id, for the trail.
+    pub id: RefreshId,
+}
+
+impl RefreshTokens {
+    /// Kept in `db`.
+    pub fn new(db: Db, lives: Lives, random: Arc<dyn Random>) -> Self {
+        Self { db, lives, random }
+    }
+
+    /// Whose the secret is, if it is good for this service now.
+    pub async fn look_up(
+        &self,
+        secret: &RefreshSecret,
+        service: &ServiceName,
+        accounts: &Chain,
+        now: SystemTime,
+    ) -> Result<Session, LookUpError> {
+        let row = self.db.refresh_token(&secret.hash(), now).await?;
+        let row = row.ok_or(RefreshProblem::Unknown)?;
+        match row.state {
+            RefreshState::Valid { .. } => {}
+            RefreshState::Expired { .. } => return Err(RefreshProblem::Expired.into()),
+            RefreshState::Revoked { why, .. } => return Err(RefreshProblem::Revoked { why }.into()),
+        }
+        if row.service != service.as_str() {
+            let problem =
+                RefreshProblem::Service { bound: row.service, asked: service.to_string() };
+            return Err(problem.into());
+        }
+        let id = AccountId::new(row.account.id.as_str());
+        let account = accounts.by_id(&row.account.source, &id, now).await?;
+        let account =
+            account.ok_or_else(|| RefreshProblem::Account { name: row.account_name.clone() })?;
+        if account.version.as_str() != row.credential_version {
+            return Err(RefreshProblem::Password { id: row.id, name: row.account_name }.into());
+        }
+        let RefreshToken { id, ceiling, .. } = row;
+        Ok(Session { account, id, ceiling })
+    }
+
+    /// Draws a secret; nothing is kept yet.
+    pub fn draft(&self) -> Draft {
+        let mut bits = [0; 16];
+        self.random.fill(&mut bits);
+        Draft { secret: RefreshSecret::draw(&*self.random), id: RefreshId::from_random(bits) }
+    }
+
+    /// Keeps a new refresh token together with the record of its issue.
+    pub async fn keep(
+        &self,
+        draft: &Draft,
+        account: &Account,
+        service: &ServiceName,
+        client: Option<&str>,
+        now: SystemTime,
+        audit: &AuditRecord,
+    ) -> Result<(), StateError> {
+        let row = NewRefreshToken {
+            id: draft.id,
+            hash: draft.secret.hash(),
+            account: AccountKey {
+                source: account.source.to_string(),
+                id: account.id.as_str().to_owned(),
+            },
+            account_name: account.name.to_string(),
+            credential_version: account.version.as_str().to_owned(),
+            service: service.to_string(),
+            client: client.unwrap_or_default().to_owned(),
+            ceiling: account.ceiling.clone(),
+            expires_at: now + self.lives.absolute,
+            idle_until: now + self.lives.idle,
+        };
+        self.db.add_refresh_token(&row, now, audit).await
+    }
+
+    /// Records a use, and that the token lives on; fails if it was revoked since it was looked up.
+    pub async fn touch(
+        &self,
+        session: &Session,
+        now: SystemTime,
+        audit: &AuditRecord,
+    ) -> Result<(), LookUpError> {
+        match self.db.touch_refresh_token(session.id, now, now + self.lives.idle, audit).await? {
+            Touch::Used => Ok(()),
+            Touch::Void => Err(RefreshProblem::Gone.into()),
+        }
+    }
+
+    /// Ends a token whose account got another password, so that it stays dead even if the old one
+    /// comes back.
+    pub async fn bury(&self, id: RefreshId, audit: &AuditRecord) -> Result<(), StateError> {
+        let (Change::Done | Change::Unknown) =
+            self.db.revoke_refresh_token(id, Revocation::PasswordChanged, audit).await?;
+        Ok(())
+    }
+
+    /// Ends the token of somebody who logs out (RFC 7009). One that nobody knows is as good as
+    /// ended.
+    pub async fn log_out(
+        &self,
+        secret: &RefreshSecret,
+        audit: &AuditRecord,
+    ) -> Result<(), StateError> {
+        let (Change::Done | Change::Unknown) = self
+            .db
+            .revoke_refresh_token_by_hash(&secret.hash(), Revocation::LoggedOut, audit)
+            .await?;
+        Ok(())
+    }
+}
+
+/// Why a refresh token leads to nobody.
+#[derive(Debug, thiserror::Error)]
+pub enum LookUpError {
+    /// It is no good.
+    #[error(transparent)]
+    Dead(#[from] RefreshProblem),
+    /// The rows cannot be read.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The account's source does not answer.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// What is wrong with a refresh token. For the log; the client learns that it is to log in again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RefreshProblem {
+    /// The account is removed, disabled, or its source is no longer configured.
+    #[error("the account {name:?} of the refresh token is gone or disabled")]
+    Account {
+        /// Its name when the token was issued.
+        name: String,
+    },
+    /// Nobody used it for too long, or its time is over.
+    #[error("the refresh token has expired")]
+    Expired,
+    /// It was revoked between two statements of ours.
+    #[error("the refresh token was revoked while it was used")]
+    Gone,
+    /// The account has another password than when the token was issued.
+    #[error("the password of {name:?} has changed since the refresh token was issued")]
+    Password {
+        /// The row.
+        id: RefreshId,
+        /// The account's name when the token was issued.
+        name: String,
+    },
+    /// It was taken back.
+    #[error("the refresh token was revoked: {}", cause(*why))]
+    Revoked {
+        /// Why.
+        why: Revocation,
+    },
+    /// It is for another registry (TP4).
+    #[error("the refresh token is for service {bound:?}, not for {asked:?}")]
+    Service {
+        /// Its own.
+        bound: String,
+        /// The request's.
+        asked: String,
+    },
+    /// There is no such token: a typing error, another server's, or one that was cleared away.
+    #[error("the refresh token is unknown")]
+    Unknown,
+}
+
+impl RefreshProblem {
+    /// A stable word for logs and metrics.
+    pub fn id(&self) -> &'static str {
+        match self {
+            Self::Account { .. } => "refresh-token-account-gone",
+            Self::Expired => "refresh-token-expired",
+            Self::Gone | Self::Revoked { .. } => "refresh-token-revoked",
+            Self::Password { .. } => "refresh-token-password-changed",
+            Self::Service { .. } => "refresh-token-other-service",
+            Self::Unknown => "refresh-token-unknown",
+        }
+    }
+}
+
+fn cause(why: Revocation) -> &'static str {
+    match why {
+        Revocation::AccountDisabled => "the account was disabled",
+        Revocation::AccountRemoved => "the account was removed",
+        Revocation::Crowded => "newer ones of the same account and client took its place",
+        Revocation::LoggedOut => "its holder logged out",
+        Revocation::PasswordChanged => "the password was changed",
+        Revocation::SessionRevoked => "an administrator ended the session",
+    }
+}
+
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[derive(Debug)]
-    struct Fixed(u8);
-
-    impl Random for Fixed {
-        fn fill(&self, bytes: &mut [u8]) {
-            bytes.fill(self.0);
-        }
-    }
-
-    #[test]
-    fn a_secret_is_a_prefix_256_bits_and_a_checksum() {
-        let secret = RefreshSecret::draw(&Fixed(0xab));
-        let text = secret.expose();
-        assert_eq!(text.len(), 4 + 64 + 8);
-        assert!(text.starts_with(&format!("ppr_{}", "ab".repeat(32))));
-        assert_eq!(text.parse::<RefreshSecret>().unwrap().hash(), secret.hash());
-        assert!(!format!("{secret:?}").contains("abab"));
-    }
-
-    #[test]
-    fn secrets_differ_by_what_was_drawn() {
-        assert_ne!(RefreshSecret::draw(&Fixed(1)).hash(), RefreshSecret::draw(&Fixed(2)).hash());
-    }
-
-    #[test]
-    fn what_is_no_secret_is_refused_without_being_repeated() {
-        let secret = RefreshSecret::draw(&Fixed(7)).expose().to_owned();
-        for (text, error) in [
-            ("", MalformedSecret::Foreign),
-            ("eyJhbGciOi", MalformedSecret::Foreign),
-            (&secret[..40], MalformedSecret::Damaged),
-            (&secret.to_uppercase(), MalformedSecret::Foreign),
-            (&secret.to_uppercase().replace("PPR", "ppr"), MalformedSecret::Damaged),
-            (&format!("{secret}0"), MalformedSecret::Damaged),
-        ] {
-            assert_eq!(text.parse::<RefreshSecret>().unwrap_err(), error, "{text}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn one_changed_digit_is_noticed(at in 4_usize..76, digit in "[0-9a-f]") {
-            let secret = RefreshSecret::draw(&Fixed(0x5a)).expose().to_owned();
-            let mut changed = secret.clone();
-            changed.replace_range(at..=at, &digit);
-            prop_assume!(changed != secret);
-            prop_assert_eq!(changed.parse::<RefreshSecret>().unwrap_err(), MalformedSecret::Damaged);
-        }
-    }
-}

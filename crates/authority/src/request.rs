@@ -8,6 +8,7 @@ use portpass_protocol::{
     scope::{Scope, ScopeError},
 };
 use portpass_token::{KeyIdForm, ServiceName};
+use secrecy::SecretString;
 
 mod credential;
 mod fields;
@@ -171,6 +172,13 @@ impl TokenRequest {
         let client = ClientInfo { id, ..ClientInfo::default() };
         Ok(Self { service, requested, unread, credential, wants_refresh, leg, client })
     }
+}
+
+/// The token that a revocation names (RFC 7009 §2.1); whatever else stands there is a hint.
+pub(crate) fn revocation(form: &[u8], headers: &HeaderMap) -> Result<SecretString, RequestError> {
+    check_content_type(headers)?;
+    let fields = Fields::parse(form);
+    fields.one("token")?.map(SecretString::from).ok_or(RequestError::Missing { field: "token" })
 }
 
 /// Every `scope` there is, each a list (SC8, T6): the union of all, unreadable ones apart.

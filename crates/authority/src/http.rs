@@ -1,0 +1,228 @@
+//! The token endpoint and the key set, over HTTP.
+//!
+//! ```text
+//! GET, POST /token                    a token, or an error that every client can read
+//! POST      /oauth/revoke             the end of a refresh token (RFC 7009)
+//! GET, HEAD /.well-known/jwks.json    the keys that tokens are signed with
+//! ```
+
+use std::{str::FromStr, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body, extract::State, response::Response, routing::any};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header, request::Parts};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use portpass_protocol::{
+    handled::Handled,
+    origin::{ClientAddress, RequestId},
+};
+use secrecy::ExposeSecret;
+
+mod refusal;
+#[cfg(test)]
+mod tests;
+
+use crate::{
+    refresh::RefreshSecret,
+    request::{ClientInfo, MAX_FORM, RequestError, TokenRequest, revocation},
+    service::{Issued, TokenError, TokenService},
+};
+
+/// Where the token endpoint lies: `/token`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenPath(Box<str>);
+
+impl TokenPath {
+    /// As it stands behind the host.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for TokenPath {
+    fn default() -> Self {
+        Self("/token".into())
+    }
+}
+
+impl FromStr for TokenPath {
+    type Err = TokenPathError;
+
+    fn from_str(text: &str) -> Result<Self, TokenPathError> {
+        let legal = |b: u8| b.is_ascii_alphanumeric() || b"/-._~".contains(&b);
+        if !text.starts_with('/') || !text.bytes().all(legal) || text.contains("//") {
+            return Err(TokenPathError::Malformed { path: text.into() });
+        }
+        let taken = ["/", "/v2", JWKS_PATH, REVOKE_PATH];
+        if taken.contains(&text) || text.starts_with("/v2/") {
+            return Err(TokenPathError::Taken { path: text.into() });
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+/// A text that is no path for the token endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TokenPathError {
+    /// Not a plain path.
+    #[error("{path:?} is no path: it begins with `/` and holds letters, digits and `/-._~`")]
+    Malformed {
+        /// As typed.
+        path: Box<str>,
+    },
+    /// Something else answers there.
+    #[error("{path:?} is already taken by something else; `/token` is free")]
+    Taken {
+        /// As typed.
+        path: Box<str>,
+    },
+}
+
+/// Answers at the token path, the revocation path and the key set's; nowhere else.
+pub fn router(service: Arc<TokenService>, path: &TokenPath) -> Router {
+    Router::new()
+        .route(path.as_str(), any(token))
+        .route(REVOKE_PATH, any(revoke))
+        .route(JWKS_PATH, any(jwks))
+        .with_state(service)
+}
+
+async fn token(State(service): State<Arc<TokenService>>, request: Request<Body>) -> Response {
+    let (head, body) = request.into_parts();
+    let allowed = [Method::GET, Method::POST];
+    if !allowed.contains(&head.method) {
+        return refusal::method("GET, POST");
+    }
+    let request = match read(&service, &head, body).await {
+        Ok(request) => request,
+        Err(error) => return refusal::respond(&service, None, &TokenError::Request(error)),
+    };
+    // In a task of its own: a caller who hangs up escapes no limit and leaves nothing half done.
+    let (worker, shared) = (Arc::clone(&service), Arc::new(request));
+    let asked = Arc::clone(&shared);
+    let now = service.now();
+    let issued = tokio::spawn(async move { worker.issue(&asked, now).await }).await;
+    match issued {
+        Ok(Ok(issued)) => success(&issued),
+        Ok(Err(error)) => refusal::respond(&service, Some(&shared), &error),
+        Err(panic) => refusal::internal(&panic.to_string()),
+    }
+}
+
+async fn read(
+    service: &TokenService,
+    head: &Parts,
+    body: Body,
+) -> Result<TokenRequest, RequestError> {
+    let query = head.uri.query().unwrap_or_default();
+    let request = if head.method == Method::POST {
+        let form = collect(body).await?;
+        TokenRequest::from_form(&form, query, &head.headers, service.services())?
+    } else {
+        TokenRequest::from_query(query, &head.headers, service.services())?
+    };
+    let ClientInfo { address, request: id, .. } = client(head);
+    Ok(request.from_client(address, id))
+}
+
+/// What the listener said of the caller.
+fn client(head: &Parts) -> ClientInfo {
+    ClientInfo {
+        id: None,
+        address: head.extensions.get::<ClientAddress>().map(|address| address.0),
+        request: head.extensions.get::<RequestId>().map(|id| id.0.clone()),
+    }
+}
+
+/// The whole form, with or without a `Content-Length`, as far as a form may be long and slow.
+async fn collect(body: Body) -> Result<Bytes, RequestError> {
+    let body = Limited::new(body, MAX_FORM).collect();
+    match tokio::time::timeout(FORM_TIMEOUT, body).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(RequestError::FormTooLong),
+        Ok(Err(error)) => Err(RequestError::Broken { reason: error.to_string() }),
+        Err(_) => Err(RequestError::Broken {
+            reason: format!("it took longer than {} s", FORM_TIMEOUT.as_secs()),
+        }),
+    }
+}
+
+fn success(issued: &Issued) -> Response {
+    let mut response = Response::new(Body::from(issued.response.to_json()));
+    json(response.headers_mut());
+    never_stored(response.headers_mut());
+    response.extensions_mut().insert(Handled::served(issued.subject.name()));
+    response
+}
+
+/// RFC 7009: whatever was sent, once it is read, the token is no good any more.
+async fn revoke(State(service): State<Arc<TokenService>>, request: Request<Body>) -> Response {
+    let (head, body) = request.into_parts();
+    if head.method != Method::POST {
+        return refusal::method("POST");
+    }
+    let ended = async {
+        let form = collect(body).await?;
+        match revocation(&form, &head.headers)?.expose_secret().parse::<RefreshSecret>() {
+            Ok(secret) => service.log_out(&secret, client(&head), service.now()).await,
+            Err(_) => Ok(()),
+        }
+    };
+    match ended.await {
+        Ok(()) => {
+            let mut response = Response::default();
+            never_stored(response.headers_mut());
+            response
+        }
+        Err(error) => refusal::respond(&service, None, &error),
+    }
+}
+
+async fn jwks(State(service): State<Arc<TokenService>>, request: Request<Body>) -> Response {
+    if ![Method::GET, Method::HEAD].contains(request.method()) {
+        return refusal::method("GET, HEAD");
+    }
+    let ring = service.keys().current();
+    let (body, tag) = (ring.jwks(), ring.jwks_tag());
+    let held = request.headers().get_all(header::IF_NONE_MATCH).iter();
+    let fresh = held.filter_map(|value| value.to_str().ok()).any(|list| names(list, tag));
+    let mut response = Response::new(Body::empty());
+    if fresh {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    } else {
+        *response.body_mut() = Body::from(body);
+        set(response.headers_mut(), header::CONTENT_TYPE, "application/jwk-set+json");
+    }
+    set(response.headers_mut(), header::ETAG, tag);
+    set(response.headers_mut(), header::CACHE_CONTROL, JWKS_CACHING);
+    response
+}
+
+/// Whether an `If-None-Match` names the tag (RFC 9110 §13.1.2; the weak comparison).
+fn names(list: &str, tag: &str) -> bool {
+    list.split(',').map(str::trim).any(|held| held == "*" || held.trim_start_matches("W/") == tag)
+}
+
+fn json(headers: &mut HeaderMap) {
+    set(headers, header::CONTENT_TYPE, "application/json");
+}
+
+/// RFC 6749 §5.1
+fn never_stored(headers: &mut HeaderMap) {
+    set(headers, header::CACHE_CONTROL, "no-store");
+    set(headers, header::PRAGMA, "no-cache");
+}
+
+fn set(headers: &mut HeaderMap, name: header::HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// Where the key set lies.
+pub const JWKS_PATH: &str = "/.well-known/jwks.json";
+/// Where refresh tokens are given back.
+pub const REVOKE_PATH: &str = "/oauth/revoke";
+/// Keys are announced long before they sign, so a set may be old by some minutes.
+const JWKS_CACHING: &str = "public, max-age=300";
+const FORM_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,0 +1,402 @@
+//! The token service: who asks, what of it the rules allow, and a signature under the answer.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use base64::prelude::*;
+use portpass_protocol::{
+    access::{Access, AccessSet},
+    token_response::TokenResponse,
+};
+use portpass_state::Db;
+use portpass_token::{Audience, Claims, Clock, Issuer, KeyIdForm, NumericDate, Random};
+
+mod error;
+#[cfg(test)]
+mod tests;
+
+pub use error::TokenError;
+
+use crate::{
+    accounts::Chain,
+    audit::{Event, Happened, Trail},
+    keyring::KeyRing,
+    limits::Limits,
+    policy::{Decision, Policy},
+    refresh::{Lives, LookUpError, RefreshProblem, RefreshSecret, RefreshTokens, Session},
+    request::{ClientInfo, Leg, Services, TokenRequest},
+    subject::{Account, Credential, Subject},
+};
+
+/// What a token service is made of.
+#[derive(Debug)]
+pub struct TokenServiceParts {
+    /// Signs, as registries know it.
+    pub issuer: Issuer,
+    /// How long tokens live.
+    pub lifetime: Lifetime,
+    /// The registries that tokens are signed for.
+    pub services: Services,
+    /// Who is asked about passwords.
+    pub accounts: Chain,
+    /// Whether anybody may ask without credentials.
+    pub anonymous: bool,
+    /// Who may do what.
+    pub policy: Arc<dyn Policy>,
+    /// What signs.
+    pub keys: Arc<KeyRing>,
+    /// Where refresh tokens are kept.
+    pub db: Db,
+    /// How long those live.
+    pub refresh: Lives,
+    /// How often one may try.
+    pub limits: Limits,
+    /// Where it is written down.
+    pub trail: Trail,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Where secrets come from.
+    pub random: Arc<dyn Random>,
+}
+
+/// How long a token lives: a minute at least, since clients take less for a minute (T4), and a day
+/// at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Lifetime(u32);
+
+impl Lifetime {
+    /// Checks a number of seconds.
+    pub fn from_seconds(seconds: u64) -> Result<Self, LifetimeError> {
+        let short =
+            u32::try_from(seconds).ok().filter(|s| (MIN_LIFETIME..=MAX_LIFETIME).contains(s));
+        short.map(Self).ok_or(LifetimeError { seconds })
+    }
+
+    /// In seconds.
+    pub fn seconds(self) -> u32 {
+        self.0
+    }
+}
+
+/// A lifetime that tokens cannot have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a token cannot live {seconds} seconds; {MIN_LIFETIME} to {MAX_LIFETIME} are possible")]
+pub struct LifetimeError {
+    seconds: u64,
+}
+
+/// Authenticates, narrows, signs.
+#[derive(Debug)]
+pub struct TokenService {
+    issuer: Issuer,
+    lifetime: Lifetime,
+    services: Services,
+    accounts: Chain,
+    anonymous: bool,
+    policy: Arc<dyn Policy>,
+    keys: Arc<KeyRing>,
+    refresh: RefreshTokens,
+    limits: Limits,
+    trail: Trail,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+}
+
+/// What a client gets, and what was decided about it.
+#[derive(Debug)]
+pub struct Issued {
+    /// The answer's body.
+    pub response: TokenResponse,
+    /// Who it was.
+    pub subject: Subject,
+    /// One per resource, in the order asked.
+    pub decisions: Arc<[Decision]>,
+}
+
+/// Somebody whose credential was checked, or who needs none.
+#[derive(Debug)]
+enum Authenticated {
+    Nobody,
+    ByPassword(Arc<Account>),
+    ByRefresh(Arc<Account>, Session, RefreshSecret),
+}
+
+impl TokenService {
+    /// A service that has issued nothing yet.
+    pub fn new(parts: TokenServiceParts) -> Self {
+        let refresh = RefreshTokens::new(parts.db, parts.refresh, Arc::clone(&parts.random));
+        Self {
+            issuer: parts.issuer,
+            lifetime: parts.lifetime,
+            services: parts.services,
+            accounts: parts.accounts,
+            anonymous: parts.anonymous,
+            policy: parts.policy,
+            keys: parts.keys,
+            refresh,
+            limits: parts.limits,
+            trail: parts.trail,
+            clock: parts.clock,
+            random: parts.random,
+        }
+    }
+}
+
+impl TokenService {
+    /// The registries that tokens are signed for.
+    pub fn services(&self) -> &Services {
+        &self.services
+    }
+
+    /// Who signs.
+    pub fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+
+    /// What signs.
+    pub fn keys(&self) -> &KeyRing {
+        &self.keys
+    }
+
+    /// What time it is for this service.
+    pub fn now(&self) -> SystemTime {
+        self.clock.now()
+    }
+
+    /// Authenticates, narrows, signs. What the rules do not allow is left out of the token, never an
+    /// error (TG4, T7).
+    pub async fn issue(
+        &self,
+        request: &TokenRequest,
+        now: SystemTime,
+    ) -> Result<Issued, TokenError> {
+        let issued = self.answer(request, now).await;
+        if let Err(error) = &issued {
+            let claimed = match &request.credential {
+                Credential::Password(login) => Some(login.account.to_string()),
+                Credential::Anonymous | Credential::Refresh(_) => None,
+            };
+            self.trail.record(event(
+                request,
+                None,
+                Happened::Refused { reason: error.id(), claimed },
+                now,
+            ));
+        }
+        issued
+    }
+
+    /// Ends a refresh token for whoever holds it (RFC 7009).
+    pub async fn log_out(
+        &self,
+        secret: &RefreshSecret,
+        client: ClientInfo,
+        now: SystemTime,
+    ) -> Result<(), TokenError> {
+        let event = Event {
+            at: now,
+            happened: Happened::LoggedOut,
+            account: None,
+            service: None,
+            leg: None,
+            client,
+        };
+        Ok(self.refresh.log_out(secret, &event.into_record()).await?)
+    }
+
+    async fn answer(&self, request: &TokenRequest, now: SystemTime) -> Result<Issued, TokenError> {
+        let admission = self.limits.admit(request.client.address, &request.credential, now)?;
+        let who = match self.authenticate(request, now).await {
+            Ok(who) => who,
+            Err(error) => {
+                if error.is_wrong_credential() {
+                    admission.rejected(now);
+                } else {
+                    admission.withdraw();
+                }
+                return Err(error);
+            }
+        };
+        admission.accepted();
+        let subject = who.subject();
+        let decisions = self.decide(&who, &subject, request);
+        // Signed before anything is written: a refresh token is not kept for an answer that fails.
+        let token = self.sign(request, &subject, &decisions, now)?;
+        let refresh_token = self.settle(&who, request, &decisions, now).await?;
+        let response = TokenResponse {
+            token,
+            expires_in: self.lifetime.seconds().into(),
+            issued_at: now,
+            scope: (request.leg == Leg::Post).then(|| granted(&decisions).to_string()),
+            refresh_token,
+        };
+        Ok(Issued { response, subject, decisions })
+    }
+
+    async fn authenticate(
+        &self,
+        request: &TokenRequest,
+        now: SystemTime,
+    ) -> Result<Authenticated, TokenError> {
+        match &request.credential {
+            Credential::Anonymous if self.anonymous => Ok(Authenticated::Nobody),
+            Credential::Anonymous => Err(TokenError::NoCredentials),
+            Credential::Password(login) => match self.accounts.authenticate(login, now).await? {
+                Ok(account) => Ok(Authenticated::ByPassword(Arc::new(account))),
+                Err(_) => Err(TokenError::WrongPassword { account: login.account.clone() }),
+            },
+            Credential::Refresh(secret) => {
+                let session = self.look_up(secret, request, now).await?;
+                let account = Arc::new(session.account.clone());
+                Ok(Authenticated::ByRefresh(account, session, secret.clone()))
+            }
+        }
+    }
+
+    async fn look_up(
+        &self,
+        secret: &RefreshSecret,
+        request: &TokenRequest,
+        now: SystemTime,
+    ) -> Result<Session, TokenError> {
+        let found = self.refresh.look_up(secret, &request.service, &self.accounts, now).await;
+        if let Err(LookUpError::Dead(problem @ RefreshProblem::Password { id, name })) = &found {
+            let (refresh, reason) = (id.to_string(), problem.id());
+            let happened = Happened::Revoked { refresh, reason };
+            let record = event(request, Some(name.clone()), happened, now).into_record();
+            self.refresh.bury(*id, &record).await?;
+        }
+        Ok(found?)
+    }
+
+    fn decide(
+        &self,
+        who: &Authenticated,
+        subject: &Subject,
+        request: &TokenRequest,
+    ) -> Arc<[Decision]> {
+        let session_ceiling = match who {
+            Authenticated::ByRefresh(_, session, _) => session.ceiling.as_ref(),
+            Authenticated::Nobody | Authenticated::ByPassword(_) => None,
+        };
+        let decide = |requested: &Access| {
+            let decision = self.policy.decide(subject, &request.service, requested);
+            decision.under(subject.ceiling()).under(session_ceiling)
+        };
+        request.requested.iter().map(decide).collect()
+    }
+
+    fn sign(
+        &self,
+        request: &TokenRequest,
+        subject: &Subject,
+        decisions: &[Decision],
+        now: SystemTime,
+    ) -> Result<String, TokenError> {
+        let lifetime = Duration::from_secs(self.lifetime.seconds().into());
+        let claims = Claims {
+            issuer: self.issuer.clone(),
+            subject: subject.name().to_owned(),
+            audience: Audience::one(request.service.clone()),
+            expires: NumericDate::from(now + lifetime),
+            not_before: Some(NumericDate::from(now - CLOCKS_APART)),
+            issued_at: Some(NumericDate::from(now)),
+            id: Some(self.token_id()),
+            // What was asked for and denied stays, with no actions: a registry can tell it from
+            // what was never asked for.
+            access: decisions.iter().map(Decision::to_access).collect(),
+        };
+        let form = self.services.named(request.service.as_str()).map(|service| service.key_id);
+        let token = self.keys.current().mint(form.unwrap_or(KeyIdForm::X5c), &claims)?;
+        if token.len() > MAX_TOKEN {
+            return Err(TokenError::TooLong { length: token.len() });
+        }
+        Ok(token)
+    }
+
+    /// Writes down what was issued, and with it the refresh token's row where there is one.
+    async fn settle(
+        &self,
+        who: &Authenticated,
+        request: &TokenRequest,
+        decisions: &Arc<[Decision]>,
+        now: SystemTime,
+    ) -> Result<Option<String>, TokenError> {
+        let decisions = Arc::clone(decisions);
+        let name = |account: &Account| Some(account.name.to_string());
+        match who {
+            Authenticated::ByRefresh(account, session, secret) => {
+                let happened = Happened::Refreshed { decisions, refresh: session.id.to_string() };
+                let record = event(request, name(account), happened, now).into_record();
+                self.refresh.touch(session, now, &record).await?;
+                // The same one again, never another (TP2, T9).
+                Ok(request.wants_refresh.then(|| secret.expose().to_owned()))
+            }
+            Authenticated::ByPassword(account) if request.wants_refresh => {
+                let draft = self.refresh.draft();
+                let happened =
+                    Happened::IssuedWithRefresh { decisions, refresh: draft.id.to_string() };
+                let record = event(request, name(account), happened, now).into_record();
+                let client = request.client.id.as_deref();
+                self.refresh.keep(&draft, account, &request.service, client, now, &record).await?;
+                Ok(Some(draft.secret.expose().to_owned()))
+            }
+            // An anonymous caller gets none, whatever it asks for (TG7).
+            Authenticated::Nobody | Authenticated::ByPassword(_) => {
+                let account = who.account().and_then(|account| name(account));
+                self.trail.record(event(request, account, Happened::Issued { decisions }, now));
+                Ok(None)
+            }
+        }
+    }
+
+    fn token_id(&self) -> String {
+        let mut bits = [0; 16];
+        self.random.fill(&mut bits);
+        BASE64_URL_SAFE_NO_PAD.encode(bits)
+    }
+}
+
+impl Authenticated {
+    fn account(&self) -> Option<&Arc<Account>> {
+        match self {
+            Self::Nobody => None,
+            Self::ByPassword(account) | Self::ByRefresh(account, ..) => Some(account),
+        }
+    }
+
+    fn subject(&self) -> Subject {
+        self.account().map_or(Subject::Anonymous, |account| Subject::SignedIn(Arc::clone(account)))
+    }
+}
+
+fn granted(decisions: &[Decision]) -> AccessSet {
+    decisions.iter().map(Decision::to_access).filter(|access| !access.actions.is_empty()).collect()
+}
+
+fn event(
+    request: &TokenRequest,
+    account: Option<String>,
+    happened: Happened,
+    now: SystemTime,
+) -> Event {
+    Event {
+        at: now,
+        happened,
+        account,
+        service: Some(request.service.clone()),
+        leg: Some(request.leg),
+        client: request.client.clone(),
+    }
+}
+
+/// A registry's clock may be behind ours by so much, with the leeway that it has itself by twice
+/// (T11).
+const CLOCKS_APART: Duration = Duration::from_secs(60);
+/// With this and twice the token, an answer stays below what the strictest client reads (T3), and a
+/// request with the token below what registries take as a header.
+const MAX_TOKEN: usize = 24 * 1024;
+const MIN_LIFETIME: u32 = 60;
+const MAX_LIFETIME: u32 = 24 * 60 * 60;

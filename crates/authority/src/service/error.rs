@@ -1,0 +1,92 @@
+//! Why there is no token.
+
+use portpass_state::StateError;
+use portpass_token::MintError;
+
+use crate::{
+    accounts::Unavailable,
+    limits::Limited,
+    refresh::{LookUpError, RefreshProblem},
+    request::RequestError,
+    subject::AccountName,
+};
+
+/// Why there is no token. What of it the client learns is decided in [`crate::http`] alone.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// Too many attempts.
+    #[error(transparent)]
+    Limited(#[from] Limited),
+    /// Nobody may ask without credentials here.
+    #[error("there are no credentials, and anonymous callers are not admitted")]
+    NoCredentials,
+    /// The refresh token leads to nobody.
+    #[error(transparent)]
+    RefreshToken(RefreshProblem),
+    /// The request itself is wrong.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// There is no key, or it does not sign.
+    #[error("the token cannot be signed: {0}")]
+    Sign(#[from] MintError),
+    /// The rows cannot be read or written.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// No client and no registry would take it.
+    #[error("the token would have {length} bytes; ask for fewer resources at once")]
+    TooLong {
+        /// Its length in bytes.
+        length: usize,
+    },
+    /// Nobody can say who it is at the moment.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// The name, the password, or both.
+    #[error("there is no account {account} with that password, or it is disabled")]
+    WrongPassword {
+        /// As claimed.
+        account: AccountName,
+    },
+}
+
+impl TokenError {
+    /// A stable word for logs and metrics.
+    pub fn id(&self) -> &'static str {
+        match self {
+            Self::Limited(_) => "too-many-attempts",
+            Self::NoCredentials => "credentials-missing",
+            Self::RefreshToken(problem) => problem.id(),
+            Self::Request(error) => error.id(),
+            Self::Sign(_) => "signing-failed",
+            Self::State(_) => "database-unavailable",
+            Self::TooLong { .. } => "token-too-long",
+            Self::Unavailable(Unavailable::Busy(_)) => "password-checks-busy",
+            Self::Unavailable(Unavailable::Source { .. }) => "accounts-unavailable",
+            Self::WrongPassword { .. } => "wrong-password",
+        }
+    }
+
+    /// Whether somebody tried a credential that is no good: what limits count.
+    pub fn is_wrong_credential(&self) -> bool {
+        match self {
+            Self::RefreshToken(_) | Self::WrongPassword { .. } => true,
+            Self::Limited(_)
+            | Self::NoCredentials
+            | Self::Request(_)
+            | Self::Sign(_)
+            | Self::State(_)
+            | Self::TooLong { .. }
+            | Self::Unavailable(_) => false,
+        }
+    }
+}
+
+impl From<LookUpError> for TokenError {
+    fn from(error: LookUpError) -> Self {
+        match error {
+            LookUpError::Dead(problem) => Self::RefreshToken(problem),
+            LookUpError::State(error) => Self::State(error),
+            LookUpError::Unavailable(error) => Self::Unavailable(error),
+        }
+    }
+}
