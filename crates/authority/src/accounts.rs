@@ -1,5 +1,8 @@
 //! Where accounts come from: sources, asked in the order of the configuration.
 
+pub mod htpasswd;
+pub mod local;
+
 use std::{
     sync::Arc,
     time::{Duration, SystemTime},
@@ -19,8 +22,8 @@ pub trait Authenticator: std::fmt::Debug + Send + Sync {
     /// Checks a password. [`Outcome::Unknown`] lets the next source be asked; whoever knows the
     /// name decides, and a wrong or disabled account is never passed on.
     ///
-    /// A source hashes for the names that it knows alone: what evens out the time of rejections
-    /// is done once, by the [`Chain`].
+    /// A source hashes for the names that it knows alone, and [`Paid`] proves that its rejection
+    /// took as long as any other; for a name that no source knows the [`Chain`] pays.
     async fn authenticate(&self, login: &Login, now: SystemTime) -> Result<Outcome, Unavailable>;
 
     /// The account as it is now, for a refresh token; `None` where it is gone or disabled.

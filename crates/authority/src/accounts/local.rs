@@ -1,0 +1,203 @@
+//! Accounts in our own database.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use arc_swap::ArcSwapOption;
+use async_trait::async_trait;
+use portpass_password::{
+    Claim, Formats, PasswordCheck, PasswordHash, Verdict,
+    cost::{Argon2Work, Cost},
+    pool::SourceCosts,
+};
+use portpass_state::{self as state, AccountStatus, Db, StateError};
+use secrecy::ExposeSecret as _;
+use tokio::sync::Mutex;
+
+use super::{Authenticator, Outcome, Unavailable};
+use crate::subject::{Account, AccountId, AccountName, CredentialVersion, Login, SourceName};
+
+/// Accounts in our own database, which other processes may change while we run.
+///
+/// All of them are held in memory; when somebody asks, and at most once a second, one small query
+/// tells whether any has changed. So a login asks the database nothing about its own account, an
+/// unknown name looks like a known one, and whoever was disabled a second ago is, also where the
+/// password was proved before.
+#[derive(Debug)]
+pub struct LocalAccounts {
+    source: SourceName,
+    db: Db,
+    passwords: PasswordCheck,
+    costs: SourceCosts,
+    known: ArcSwapOption<Known>,
+    looking: Mutex<()>,
+}
+
+/// What is known at one moment.
+#[derive(Debug)]
+struct Known {
+    accounts: Arc<Accounts>,
+    looked: SystemTime,
+}
+
+/// All accounts, as of one version.
+#[derive(Debug, Default)]
+struct Accounts {
+    version: u64,
+    by_name: HashMap<AccountName, Arc<Local>>,
+    by_id: HashMap<AccountId, Arc<Local>>,
+}
+
+#[derive(Debug)]
+struct Local {
+    account: Account,
+    status: AccountStatus,
+    /// `None`: there is no password, or a hash that we cannot read; nobody logs in.
+    hash: Option<Arc<PasswordHash>>,
+}
+
+impl LocalAccounts {
+    /// Reads nothing yet: a database that is away is [`Unavailable`], each time.
+    pub fn new(db: Db, passwords: PasswordCheck) -> Self {
+        let costs = passwords.pool().source();
+        // Also while there is no account: what refusals cost must not tell.
+        costs.set([OURS]);
+        Self {
+            source: SourceName::local(),
+            db,
+            passwords,
+            costs,
+            known: ArcSwapOption::empty(),
+            looking: Mutex::new(()),
+        }
+    }
+
+    async fn accounts(&self, now: SystemTime) -> Result<Arc<Accounts>, Unavailable> {
+        if let Some(accounts) = self.fresh(now) {
+            return Ok(accounts);
+        }
+        let _turn = self.looking.lock().await;
+        if let Some(accounts) = self.fresh(now) {
+            return Ok(accounts);
+        }
+        let accounts = self.look().await.map_err(|error| Unavailable::Source {
+            source_name: self.source.clone(),
+            reason: error.to_string(),
+        })?;
+        self.known.store(Some(Arc::new(Known { accounts: Arc::clone(&accounts), looked: now })));
+        Ok(accounts)
+    }
+
+    /// Requests bring their own `now`, so one may be a little earlier than the last look.
+    fn fresh(&self, now: SystemTime) -> Option<Arc<Accounts>> {
+        let known = self.known.load_full()?;
+        let age = match now.duration_since(known.looked) {
+            Ok(age) => age,
+            Err(earlier) => earlier.duration(),
+        };
+        (age < LOOK_EVERY).then(|| Arc::clone(&known.accounts))
+    }
+
+    /// The version is read first: what is read after it can only be newer than it says.
+    async fn look(&self) -> Result<Arc<Accounts>, StateError> {
+        let version = self.db.accounts_version().await?;
+        let known = self.known.load_full();
+        if let Some(known) = known.filter(|known| known.accounts.version == version) {
+            return Ok(Arc::clone(&known.accounts));
+        }
+        let mut accounts = Accounts { version, ..Accounts::default() };
+        for row in self.db.accounts().await? {
+            accounts.add(&self.source, &row);
+        }
+        let hashes = accounts.by_id.values().filter_map(|local| local.hash.as_ref());
+        self.costs.set(hashes.map(|hash| hash.cost()).chain([OURS]));
+        Ok(Arc::new(accounts))
+    }
+}
+
+#[async_trait]
+impl Authenticator for LocalAccounts {
+    fn source(&self) -> &SourceName {
+        &self.source
+    }
+
+    async fn authenticate(&self, login: &Login, now: SystemTime) -> Result<Outcome, Unavailable> {
+        let accounts = self.accounts(now).await?;
+        let Some(local) = accounts.by_name.get(&login.account) else { return Ok(Outcome::Unknown) };
+        let (source, name) = (self.source.as_str(), login.account.as_str());
+        let claim = Claim { source, name, password: &login.password };
+        let verdict = match local.stored(login) {
+            Some(stored) => self.passwords.check(claim, stored, now).await?,
+            None => Verdict::Reject(self.passwords.refuse(claim, now).await?),
+        };
+        Ok(match verdict {
+            Verdict::Accept => Outcome::Known(local.account.clone()),
+            Verdict::Reject(paid) => Outcome::Rejected(paid),
+        })
+    }
+
+    async fn by_id(&self, id: &AccountId, now: SystemTime) -> Result<Option<Account>, Unavailable> {
+        let accounts = self.accounts(now).await?;
+        let local = accounts.by_id.get(id).filter(|local| local.status == AccountStatus::Enabled);
+        Ok(local.map(|local| local.account.clone()))
+    }
+
+    async fn by_name(
+        &self,
+        name: &AccountName,
+        now: SystemTime,
+    ) -> Result<Option<Account>, Unavailable> {
+        let accounts = self.accounts(now).await?;
+        Ok(accounts.by_name.get(name).map(|local| local.account.clone()))
+    }
+}
+
+impl Accounts {
+    fn add(&mut self, source: &SourceName, row: &state::Account) {
+        let name: AccountName = match row.name.parse() {
+            Ok(name) => name,
+            Err(error) => {
+                return tracing::warn!(id = %row.id, %error, "a local account is left out");
+            }
+        };
+        let hash = row.password_hash.as_ref().and_then(|text| {
+            let hash = PasswordHash::parse(text.expose_secret(), Formats::Current);
+            hash.inspect_err(
+                |error| tracing::error!(account = %name, %error, "a local account cannot log in"),
+            )
+            .ok()
+        });
+        let groups = row.groups.iter().filter_map(|group| group.parse().ok()).collect();
+        let account = Account {
+            source: source.clone(),
+            id: AccountId::new(row.id.to_string()),
+            version: CredentialVersion::new(row.credential_version.to_string()),
+            name: name.clone(),
+            groups,
+            ceiling: None,
+        };
+        let id = account.id.clone();
+        let local = Arc::new(Local { account, status: row.status, hash: hash.map(Arc::new) });
+        self.by_name.insert(name, Arc::clone(&local));
+        self.by_id.insert(id, local);
+    }
+}
+
+impl Local {
+    /// What the password is compared with, if it can be right at all.
+    fn stored(&self, login: &Login) -> Option<&Arc<PasswordHash>> {
+        let possible =
+            self.status == AccountStatus::Enabled && !login.password.expose_secret().is_empty();
+        self.hash.as_ref().filter(|_| possible)
+    }
+}
+
+/// What new local passwords are hashed with.
+const OURS: Cost = Cost::Argon2id(Argon2Work::OURS);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests;

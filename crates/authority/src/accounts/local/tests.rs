@@ -1,0 +1,172 @@
+use std::num::NonZeroUsize;
+
+use portpass_password::{CredentialCache, HashPool, cost::Highest, pool::PoolSettings};
+use portpass_state::{Addition, AuditRecord, Change, NewAccount};
+use secrecy::SecretString;
+
+use super::*;
+
+struct Bench {
+    db: Db,
+    accounts: LocalAccounts,
+}
+
+/// bcrypt at its cheapest, and nothing that a test waits for.
+const OPENSESAME: &str = "$2y$05$Ldt2JY77LMtMeeRB9fe.3etCZ520N8TBAb0FoajNAtK1zbeyCOrMu";
+const EMPTY: &str = "$2y$05$eENeEfHAjnQs5BcHFEYx/OUmD6ohaNEZQwkSnfF.jRg9mDMIyev5m";
+
+fn at(seconds: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_hours(500_000) + Duration::from_secs(seconds)
+}
+
+fn passwords() -> PasswordCheck {
+    let pool = HashPool::new(PoolSettings { threads: NonZeroUsize::MIN, queue: 8 });
+    let entries = NonZeroUsize::new(100).unwrap();
+    let cache = CredentialCache::new([1; 32], entries, Duration::from_mins(5));
+    PasswordCheck::new(pool, Arc::new(cache))
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let db = Db::in_memory().await.unwrap();
+        Self { accounts: LocalAccounts::new(db.clone(), passwords()), db }
+    }
+
+    async fn add(&self, name: &str, hash: Option<&str>) -> String {
+        let mut bits = [0; 16];
+        bits[..name.len()].copy_from_slice(name.as_bytes());
+        let id = state::AccountId::from_random(bits);
+        let account = NewAccount {
+            id,
+            name: name.to_owned(),
+            password_hash: hash.map(SecretString::from),
+            groups: ["developers".to_owned()].into(),
+        };
+        assert_eq!(self.db.add_account(&account, &audit()).await.unwrap(), Addition::Added);
+        id.to_string()
+    }
+
+    async fn login(&self, name: &str, password: &str, now: SystemTime) -> Outcome {
+        let login = Login { account: name.parse().unwrap(), password: password.into() };
+        self.accounts.authenticate(&login, now).await.unwrap()
+    }
+
+    async fn set_status(&self, name: &str, status: AccountStatus) {
+        let change = self.db.set_account_status(name, status, &audit()).await.unwrap();
+        assert_eq!(change, Change::Done);
+    }
+}
+
+#[tokio::test]
+async fn a_right_password_makes_an_account_with_its_groups_and_version() {
+    let bench = Bench::new().await;
+    let id = bench.add("ann", Some(OPENSESAME)).await;
+    let Outcome::Known(account) = bench.login("ann", "opensesame", at(0)).await else {
+        panic!("rejected")
+    };
+    assert_eq!((account.source.as_str(), account.name.as_str()), ("local", "ann"));
+    assert_eq!((account.id.as_str(), account.version.as_str()), (&*id, "1"));
+    assert_eq!(
+        account.groups.iter().map(crate::subject::Group::as_str).collect::<Vec<_>>(),
+        ["developers"]
+    );
+}
+
+#[tokio::test]
+async fn wrong_empty_and_absent_passwords_are_rejected_and_unknown_names_are_not_ours() {
+    let bench = Bench::new().await;
+    bench.add("ann", Some(OPENSESAME)).await;
+    bench.add("hollow", Some(EMPTY)).await;
+    bench.add("nobody", None).await;
+    bench.add("des", Some("2pMSb2DBjuAQ6")).await;
+    for (name, password) in
+        [("ann", "Opensesame"), ("ann", ""), ("hollow", ""), ("nobody", "x"), ("des", "opensesame")]
+    {
+        assert!(matches!(bench.login(name, password, at(0)).await, Outcome::Rejected(_)), "{name}");
+    }
+    assert_eq!(bench.login("Ann", "opensesame", at(0)).await, Outcome::Unknown);
+}
+
+#[tokio::test]
+async fn a_disabled_account_is_known_within_two_seconds_though_its_password_was_proved() {
+    let bench = Bench::new().await;
+    let id = AccountId::new(bench.add("ann", Some(OPENSESAME)).await);
+    assert!(matches!(bench.login("ann", "opensesame", at(0)).await, Outcome::Known(_)));
+    assert!(bench.accounts.by_id(&id, at(0)).await.unwrap().is_some());
+
+    bench.set_status("ann", AccountStatus::Disabled { since: at(0) }).await;
+    assert!(matches!(bench.login("ann", "opensesame", at(1)).await, Outcome::Rejected(_)));
+    assert_eq!(bench.accounts.by_id(&id, at(1)).await, Ok(None));
+    let name = "ann".parse().unwrap();
+    assert!(bench.accounts.by_name(&name, at(1)).await.unwrap().is_some());
+
+    bench.set_status("ann", AccountStatus::Enabled).await;
+    assert!(matches!(bench.login("ann", "opensesame", at(2)).await, Outcome::Known(_)));
+
+    assert_eq!(bench.db.remove_account("ann", &audit()).await.unwrap(), Change::Done);
+    assert_eq!(bench.login("ann", "opensesame", at(3)).await, Outcome::Unknown);
+    assert_eq!(bench.accounts.by_id(&id, at(3)).await, Ok(None));
+}
+
+#[tokio::test]
+async fn a_new_password_counts_at_once_and_raises_the_version() {
+    let bench = Bench::new().await;
+    bench.add("ann", Some(OPENSESAME)).await;
+    assert!(matches!(bench.login("ann", "opensesame", at(0)).await, Outcome::Known(_)));
+    let hash = PasswordHash::argon2id(b"new", [3; 16]);
+    let text = SecretString::from(hash.expose());
+    assert_eq!(bench.db.set_password("ann", &text, &audit()).await.unwrap(), Change::Done);
+    assert!(matches!(bench.login("ann", "opensesame", at(1)).await, Outcome::Rejected(_)));
+    let Outcome::Known(account) = bench.login("ann", "new", at(1)).await else {
+        panic!("rejected")
+    };
+    assert_eq!(account.version.as_str(), "2");
+}
+
+/// Within a second nothing is asked; after it, one small question.
+#[tokio::test]
+async fn a_database_that_is_away_is_no_refusal() {
+    let bench = Bench::new().await;
+    bench.add("ann", Some(OPENSESAME)).await;
+    assert!(matches!(bench.login("ann", "opensesame", at(0)).await, Outcome::Known(_)));
+    bench.db.close().await;
+    assert!(matches!(bench.login("ann", "opensesame", at(0)).await, Outcome::Known(_)));
+    assert_eq!(bench.login("bob", "x", at(0)).await, Outcome::Unknown);
+
+    let login = Login { account: "ann".parse().unwrap(), password: "opensesame".into() };
+    let error = bench.accounts.authenticate(&login, at(1)).await.unwrap_err();
+    assert!(matches!(error, Unavailable::Source { .. }), "{error}");
+    assert!(bench.accounts.by_id(&AccountId::new("x"), at(1)).await.is_err());
+}
+
+#[tokio::test]
+async fn refusals_cost_what_new_passwords_cost_also_where_there_is_no_account() {
+    let bench = Bench::new().await;
+    let highest = || bench.accounts.passwords.pool().highest();
+    assert_eq!(highest(), OURS.into());
+    bench.add("ann", Some(OPENSESAME)).await;
+    bench.login("bob", "x", at(0)).await;
+    assert_eq!(highest(), Highest::from_iter([OURS, Cost::Bcrypt(5)]));
+}
+
+#[tokio::test]
+async fn rows_that_could_not_be_made_here_are_left_out() {
+    let bench = Bench::new().await;
+    bench.add("a/b", Some(OPENSESAME)).await;
+    bench.add("ann", Some(OPENSESAME)).await;
+    assert!(matches!(bench.login("ann", "opensesame", at(0)).await, Outcome::Known(_)));
+    let accounts = bench.accounts.accounts(at(0)).await.unwrap();
+    assert_eq!(accounts.by_name.len(), 1);
+}
+
+fn audit() -> AuditRecord {
+    AuditRecord {
+        at: at(0),
+        action: "test".to_owned(),
+        actor: None,
+        object: None,
+        address: None,
+        request: None,
+        detail: serde_json::json!({}),
+    }
+}

@@ -1,0 +1,325 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::refresh::RefreshSecret;
+
+#[derive(Debug)]
+struct Fixed;
+
+impl Random for Fixed {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(7);
+    }
+}
+
+const SETTINGS: LimitSettings = LimitSettings {
+    pair: Quota { burst: 3, refill: Duration::from_secs(20) },
+    address: Quota { burst: 5, refill: Duration::from_secs(3) },
+    account: Quota { burst: 8, refill: Duration::from_secs(6) },
+    entries: 1_000,
+};
+
+const HERE: &str = "192.0.2.1";
+
+fn limits() -> Limits {
+    Limits::new(SETTINGS, &Fixed)
+}
+
+fn at(seconds: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_hours(500_000) + Duration::from_secs(seconds)
+}
+
+fn login(account: &str, password: &str) -> Credential {
+    let password = password.into();
+    Credential::Password(Login { account: account.parse().unwrap(), password })
+}
+
+/// A failed attempt with a password that was never tried before, or why it was not admitted.
+fn fail(
+    limits: &Limits,
+    address: &str,
+    account: &str,
+    password: &mut u32,
+    now: SystemTime,
+) -> Result<(), Limited> {
+    *password += 1;
+    let credential = login(account, &password.to_string());
+    limits.admit(Some(address.parse().unwrap()), &credential, now)?.rejected(now);
+    Ok(())
+}
+
+/// How many fresh passwords can be tried before the first is not admitted.
+fn tries(limits: &Limits, mut who: impl FnMut(u32) -> (String, String), now: SystemTime) -> u32 {
+    let mut password = 0;
+    for count in 0..1_000 {
+        let (address, account) = who(count);
+        if fail(limits, &address, &account, &mut password, now).is_err() {
+            return count;
+        }
+    }
+    1_000
+}
+
+#[test]
+fn each_counter_allows_its_burst() {
+    let here = |_| (HERE.to_owned(), "ann".to_owned());
+    assert_eq!(tries(&limits(), here, at(0)), 3);
+    let many_accounts = |count| (HERE.to_owned(), format!("ann{count}"));
+    assert_eq!(tries(&limits(), many_accounts, at(0)), 5);
+    let many_addresses = |count| (format!("192.0.2.{count}"), "ann".to_owned());
+    assert_eq!(tries(&limits(), many_addresses, at(0)), 8);
+    let others = |count| (format!("192.0.2.{}", count % 250), format!("ann{count}"));
+    assert_eq!(tries(&limits(), others, at(0)), 1_000);
+}
+
+#[test]
+fn what_ran_out_is_named_with_the_time_until_there_is_room() {
+    let (limits, mut password) = (limits(), 0);
+    for _ in 0..3 {
+        fail(&limits, HERE, "ann", &mut password, at(0)).unwrap();
+    }
+    let limited = fail(&limits, HERE, "ann", &mut password, at(1)).unwrap_err();
+    let expected =
+        Limited { by: "for this account from this address", retry_after: Duration::from_secs(19) };
+    assert_eq!(limited, expected);
+    let said = limited.to_string();
+    assert_eq!(
+        said,
+        "too many failed attempts for this account from this address; try again in 19 s"
+    );
+
+    assert!(fail(&limits, HERE, "ann", &mut password, at(19)).is_err());
+    assert_eq!(fail(&limits, HERE, "ann", &mut password, at(20)), Ok(()));
+    assert!(fail(&limits, HERE, "ann", &mut password, at(20)).is_err());
+    assert_eq!(fail(&limits, HERE, "bob", &mut password, at(20)), Ok(()));
+    assert_eq!(fail(&limits, "192.0.2.2", "ann", &mut password, at(20)), Ok(()));
+}
+
+#[test]
+fn being_right_costs_nothing_however_often_and_at_once() {
+    let (limits, address) = (limits(), Some(HERE.parse().unwrap()));
+    let credential = login("ann", "right");
+    let flight: Vec<_> =
+        (0..100).map(|_| limits.admit(address, &credential, at(0)).unwrap()).collect();
+    flight.into_iter().for_each(Admission::accepted);
+    assert!(limits.admit(address, &credential, at(0)).is_ok());
+}
+
+/// TP7, T8: containerd sends a bad password by POST and then by GET.
+#[test]
+fn a_bad_password_that_arrives_twice_counts_once() {
+    let (limits, address) = (limits(), Some(HERE.parse().unwrap()));
+    for round in 0..3 {
+        let credential = login("ann", &format!("wrong {round}"));
+        limits.admit(address, &credential, at(round)).unwrap().rejected(at(round));
+        // The last round's second half is admitted although its first half was the last one.
+        limits.admit(address, &credential, at(round)).unwrap().rejected(at(round));
+    }
+    for password in ["wrong 2", "wrong 0", "other"] {
+        assert!(limits.admit(address, &login("ann", password), at(3)).is_err(), "{password}");
+    }
+}
+
+#[test]
+fn a_second_half_comes_soon_from_the_same_place_and_once() {
+    let credential = login("ann", "wrong");
+    let (here, elsewhere) = (Some(HERE.parse().unwrap()), Some("192.0.2.9".parse().unwrap()));
+    let charged = |second: Option<IpAddr>, after: u64| {
+        let limits = limits();
+        limits.admit(here, &credential, at(0)).unwrap().rejected(at(0));
+        limits.admit(second, &credential, at(after)).unwrap().rejected(at(after));
+        let counters = limits.0.as_ref().unwrap();
+        let key = counters.attempt(here, &credential).unwrap().account.unwrap();
+        // Eight fit; so many are left.
+        (0..20)
+            .take_while(|_| {
+                let room = counters.accounts.wait(&key, at(after)).is_none();
+                counters.accounts.charge(key, at(after));
+                room
+            })
+            .count()
+    };
+    assert_eq!(charged(here, 0), 7);
+    assert_eq!(charged(here, 3), 7);
+    assert_eq!(charged(elsewhere, 0), 6);
+    assert_eq!(charged(here, 30), 7, "the first is forgotten by then, the second counts");
+}
+
+#[test]
+fn hanging_up_counts_and_an_unavailable_source_does_not() {
+    let (limits, address) = (limits(), Some(HERE.parse().unwrap()));
+    for number in 0..50 {
+        let credential = login("ann", &number.to_string());
+        limits.admit(address, &credential, at(0)).unwrap().withdraw();
+    }
+    for number in 0..3 {
+        let credential = login("ann", &number.to_string());
+        drop(limits.admit(address, &credential, at(0)).unwrap());
+    }
+    assert!(limits.admit(address, &login("ann", "next"), at(0)).is_err());
+}
+
+/// Somebody else's failures must not lock an account's owner out.
+#[test]
+fn whoever_has_logged_in_from_an_address_is_asked_for_that_pair_alone() {
+    let (limits, mut password) = (limits(), 0);
+    let address = Some(HERE.parse().unwrap());
+    limits.admit(address, &login("ann", "right"), at(0)).unwrap().accepted();
+    let others_here = |count| (HERE.to_owned(), format!("bob{count}"));
+    tries(&limits, others_here, at(0));
+    let botnet = |count| (format!("198.51.100.{count}"), "ann".to_owned());
+    tries(&limits, botnet, at(0));
+
+    assert!(fail(&limits, HERE, "carol", &mut password, at(0)).is_err());
+    assert!(fail(&limits, "203.0.113.1", "ann", &mut password, at(0)).is_err());
+    limits.admit(address, &login("ann", "right"), at(0)).unwrap().accepted();
+    let guesses = tries(&limits, |_| (HERE.to_owned(), "ann".to_owned()), at(0));
+    assert_eq!(guesses, 3);
+
+    let day = 24 * 60 * 60;
+    tries(&limits, |count| (format!("198.51.100.{count}"), "ann".to_owned()), at(day));
+    assert!(limits.admit(address, &login("ann", "right"), at(day)).is_err());
+}
+
+#[test]
+fn an_ipv6_address_counts_with_its_64_and_a_mapped_one_as_ipv4() {
+    for (one, other, same) in [
+        ("2001:db8:0:1::1", "2001:db8:0:1:ffff:ffff:ffff:ffff", true),
+        ("2001:db8:0:1::1", "2001:db8:0:2::1", false),
+        ("192.0.2.1", "::ffff:192.0.2.1", true),
+        ("192.0.2.1", "192.0.2.2", false),
+        ("::1", "0.0.0.1", false),
+    ] {
+        let (limits, mut password) = (limits(), 0);
+        for _ in 0..3 {
+            fail(&limits, one, "ann", &mut password, at(0)).unwrap();
+        }
+        let limited = fail(&limits, other, "ann", &mut password, at(0)).is_err();
+        assert_eq!(limited, same, "{one} {other}");
+    }
+}
+
+#[test]
+fn a_caller_without_an_address_counts_by_account() {
+    let limits = limits();
+    let admitted = (0..20).take_while(|number| {
+        let credential = login("ann", &number.to_string());
+        limits.admit(None, &credential, at(0)).is_ok()
+    });
+    assert_eq!(admitted.count(), 8);
+}
+
+#[test]
+fn bad_refresh_tokens_count_by_address_and_callers_without_credentials_never() {
+    #[derive(Debug)]
+    struct Next(std::sync::atomic::AtomicU8);
+    impl Random for Next {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+        }
+    }
+    let (limits, address) = (limits(), Some(HERE.parse().unwrap()));
+    let random = Next(0.into());
+    for _ in 0..5 {
+        let credential = Credential::Refresh(RefreshSecret::draw(&random));
+        limits.admit(address, &credential, at(0)).unwrap().rejected(at(0));
+    }
+    let credential = Credential::Refresh(RefreshSecret::draw(&random));
+    let limited = limits.admit(address, &credential, at(0)).unwrap_err();
+    assert_eq!(limited.by, "from this address");
+    for _ in 0..100 {
+        drop(limits.admit(address, &Credential::Anonymous, at(0)).unwrap());
+    }
+}
+
+#[test]
+fn limits_that_are_off_admit_everything() {
+    let limits = Limits::off();
+    assert_eq!(tries(&limits, |_| (HERE.to_owned(), "ann".to_owned()), at(0)), 1_000);
+}
+
+/// Requests in flight overdraw the bucket; what they took is paid back first.
+#[test]
+fn requests_at_once_are_paid_back_but_not_for_ever() {
+    let (limits, address) = (limits(), Some(HERE.parse().unwrap()));
+    let flight = |count: u32| {
+        let admitted: Vec<_> = (0..count)
+            .map(|number| limits.admit(address, &login("ann", &number.to_string()), at(0)).unwrap())
+            .collect();
+        for admission in admitted {
+            admission.rejected(at(0));
+        }
+    };
+    flight(10);
+    let limited = limits.admit(address, &login("ann", "x"), at(0)).unwrap_err();
+    assert_eq!(limited.retry_after, Duration::from_secs(8 * 20));
+
+    let other = self::limits();
+    let admitted: Vec<_> = (0..1_000)
+        .map(|number| other.admit(address, &login("ann", &number.to_string()), at(0)).unwrap())
+        .collect();
+    for admission in admitted {
+        admission.rejected(at(0));
+    }
+    let limited = other.admit(address, &login("ann", "x"), at(0)).unwrap_err();
+    assert!(limited.retry_after <= Duration::from_secs(600 + 20), "{limited}");
+}
+
+#[test]
+fn a_clock_that_is_set_back_locks_nobody_out_for_long() {
+    let (limits, mut password) = (limits(), 0);
+    let day = 24 * 60 * 60;
+    for _ in 0..3 {
+        fail(&limits, HERE, "ann", &mut password, at(day)).unwrap();
+    }
+    let limited = fail(&limits, HERE, "ann", &mut password, at(0)).unwrap_err();
+    assert!(limited.retry_after <= Duration::from_secs(620), "{limited}");
+    assert!(limits.0.as_ref().unwrap().proved.is_empty());
+}
+
+#[test]
+fn memory_is_bounded_and_who_failed_most_is_forgotten_last() {
+    let (limits, mut password) = (limits(), 0);
+    for _ in 0..3 {
+        fail(&limits, HERE, "ann", &mut password, at(0)).unwrap();
+    }
+    let spray =
+        |count: u32| (format!("198.51.{}.{}", count / 250, count % 250), format!("bob{count}"));
+    for count in 0..5_000 {
+        let (address, account) = spray(count);
+        let _ = fail(&limits, &address, &account, &mut password, at(0));
+    }
+    let counters = limits.0.as_ref().unwrap();
+    for buckets in [&counters.pairs, &counters.addresses, &counters.accounts] {
+        assert!(buckets.len() <= SETTINGS.entries, "{}", buckets.len());
+    }
+    assert!(counters.halves.len() <= 2 * SETTINGS.entries, "{}", counters.halves.len());
+    assert!(fail(&limits, HERE, "ann", &mut password, at(0)).is_err());
+}
+
+#[test]
+fn neither_names_nor_passwords_show_in_debug() {
+    let limits = limits();
+    let admission = limits.admit(Some(HERE.parse().unwrap()), &login("ann", "hunter2"), at(0));
+    let shown = format!("{limits:?} {admission:?}");
+    assert!(!shown.contains("ann") && !shown.contains("hunter2"), "{shown}");
+}
+
+proptest! {
+    /// One at a time, no caller fails more often than the burst and what has dripped since.
+    #[test]
+    fn no_more_failures_are_admitted_than_the_quota_allows(
+        pauses in prop::collection::vec(0_u64..30, 1..200),
+    ) {
+        let (limits, mut password) = (limits(), 0);
+        let (mut seconds, mut admitted) = (0, 0);
+        for pause in pauses {
+            seconds += pause;
+            if fail(&limits, HERE, "ann", &mut password, at(seconds)).is_ok() {
+                admitted += 1;
+            }
+            prop_assert!(admitted <= 3 + seconds / 20, "{} in {} s", admitted, seconds);
+        }
+        prop_assert!(admitted > seconds / 60);
+    }
+}
