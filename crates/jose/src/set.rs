@@ -35,8 +35,8 @@ impl KeySet {
 
     /// Reads a JWK set (RFC 7517 §5).
     ///
-    /// An entry of an unknown kind, for encryption, or broken is skipped (RFC 7517 §5 wants that),
-    /// logged, and listed in [`KeySet::skipped`]. Of two entries with one name the last counts.
+    /// An entry of an unknown kind, for encryption, or broken is skipped (RFC 7517 §5 wants that) and
+    /// listed in [`KeySet::skipped`], for whoever reads the file to warn of. Of two entries with one name the last counts.
     pub fn from_jwks(json: &str) -> Result<Self, JwksError> {
         let object = json::parse_object(json.as_bytes())?;
         let entries = match object.get("keys") {
@@ -47,7 +47,6 @@ impl KeySet {
         let mut set = Self::new();
         for (index, entry) in entries.iter().enumerate() {
             if let Err(why) = set.insert_jwk(entry) {
-                tracing::warn!(index, why, "skipped an unusable key of a JWK set");
                 set.skipped.push(Skipped { index, why });
             }
         }

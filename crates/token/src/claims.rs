@@ -1,62 +1,141 @@
-//! What a token says.
-use std::{fmt, time::SystemTime};
+//! What a token says (protocol JW2).
+
+mod date;
+mod read;
+
+use std::fmt;
+
 use portpass_protocol::AccessSet;
-use serde::{Serialize, Deserialize};
-/// Who signs: `iss`.
+use serde::{Deserialize, Serialize, Serializer};
+
+pub use self::{date::NumericDate, read::ClaimsError};
+
+/// Who signs tokens: `iss`, compared as it is (VO7).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Issuer(Box<str>);
-impl Issuer { #[allow(missing_docs)] pub fn new(text: impl Into<Box<str>>) -> Self { Self(text.into()) } #[allow(missing_docs)] pub fn as_str(&self) -> &str { &self.0 } }
-impl fmt::Display for Issuer { fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str(&self.0) } }
-/// Whom a token is for: the `service` of a registry.
+
+impl Issuer {
+    /// Takes a name or URL as it is.
+    pub fn new(text: impl Into<Box<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// As it is.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Issuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Whom tokens are for: what a registry calls its `service`, compared as it is (VO8).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ServiceName(Box<str>);
-impl ServiceName { #[allow(missing_docs)] pub fn new(text: impl Into<Box<str>>) -> Self { Self(text.into()) } #[allow(missing_docs)] pub fn as_str(&self) -> &str { &self.0 } }
-impl fmt::Display for ServiceName { fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str(&self.0) } }
-/// `aud`: none, one or many.
+
+impl ServiceName {
+    /// Takes a name as it is.
+    pub fn new(text: impl Into<Box<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// As it is.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ServiceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// For whom one token is: none, one or many services.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Audience(Vec<ServiceName>);
+
 impl Audience {
-    /// Exactly one.
-    pub fn one(service: ServiceName) -> Self { Self(vec![service]) }
-    /// Whether it is one of them.
-    pub fn contains(&self, service: &ServiceName) -> bool { self.0.contains(service) }
-    /// As written.
-    pub fn iter(&self) -> impl Iterator<Item = &ServiceName> { self.0.iter() }
+    /// Exactly one, which is written as a plain string: distribution 2 reads nothing else (JW3).
+    pub fn one(service: ServiceName) -> Self {
+        Self(vec![service])
+    }
+
+    /// Whether the service is one of them.
+    pub fn contains(&self, service: &ServiceName) -> bool {
+        self.0.contains(service)
+    }
+
+    /// In the order written.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &ServiceName> {
+        self.0.iter()
+    }
 }
-/// Whole seconds since 1970 (RFC 7519 §2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct NumericDate(pub i64);
-impl From<SystemTime> for NumericDate { fn from(_: SystemTime) -> Self { todo!() } }
-/// The claims of a registry token (protocol JW2).
-#[derive(Debug, Clone, PartialEq, Eq)]
+
+impl FromIterator<ServiceName> for Audience {
+    fn from_iter<I: IntoIterator<Item = ServiceName>>(services: I) -> Self {
+        Self(services.into_iter().collect())
+    }
+}
+
+impl Serialize for Audience {
+    /// One as a string, more as a list.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &*self.0 {
+            [one] => one.serialize(serializer),
+            many => many.serialize(serializer),
+        }
+    }
+}
+
+/// The claims of a registry token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Claims {
-    /// `iss`
+    /// `iss`: who signed.
+    #[serde(rename = "iss")]
     pub issuer: Issuer,
-    /// `sub`; empty for anonymous.
+    /// `sub`: whose token it is; empty for anonymous.
+    #[serde(rename = "sub")]
     pub subject: String,
-    /// `aud`
+    /// `aud`: for which services.
+    #[serde(rename = "aud")]
     pub audience: Audience,
-    /// `exp`
+    /// `exp`: when it ends.
+    #[serde(rename = "exp")]
     pub expires: NumericDate,
-    /// `nbf`
+    /// `nbf`: when it begins.
+    #[serde(rename = "nbf", skip_serializing_if = "Option::is_none")]
     pub not_before: Option<NumericDate>,
-    /// `iat`
+    /// `iat`: when it was made; never compared with anything (JW5).
+    #[serde(rename = "iat", skip_serializing_if = "Option::is_none")]
     pub issued_at: Option<NumericDate>,
-    /// `jti`
+    /// `jti`: its own name.
+    #[serde(rename = "jti", skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// `access`; entries with no actions are kept.
+    /// `access`: what its holder may do; entries with no actions are kept.
     pub access: AccessSet,
 }
+
 impl Claims {
-    /// Reads a payload; types are strict, duplicate keys refused.
-    pub fn from_json(_payload: &[u8]) -> Result<Self, ClaimsError> { todo!() }
-    /// As signed.
-    pub fn to_json(&self) -> Vec<u8> { todo!() }
+    /// Reads a payload. Types are strict (JW4), each key is there once (JW8), unknown claims are
+    /// ignored (JW2).
+    pub fn from_json(payload: &[u8]) -> Result<Self, ClaimsError> {
+        read::claims(payload)
+    }
+
+    /// As they are signed: compact, in the order of RFC 7519 §4.1.
+    ///
+    /// # Errors
+    /// None that can happen: every field is text, number, or a list of them.
+    pub fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
+        serde_json::to_vec(self)
+    }
 }
-/// Why a payload is not claims.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ClaimsError {}
+
+#[cfg(test)]
+mod tests;

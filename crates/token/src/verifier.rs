@@ -1,54 +1,160 @@
-//! Decides whether a token is one of ours.
-use std::{sync::Arc, time::{Duration, SystemTime}};
-use portpass_jose::{Algorithms, KeySet, TrustRoots};
+//! Decides whether a token is good for one service.
+
+mod error;
+mod seen;
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use arc_swap::ArcSwap;
+use portpass_jose::{Algorithms, Compact, KeySet, TrustRoots};
+
+pub use self::error::Invalid;
+use self::seen::Seen;
 use crate::{Claims, Issuer, ServiceName};
-/// What a verifier compares with.
+
+/// How far apart the clocks of a token service and a registry may be (JW6).
+pub const LEEWAY: Duration = Duration::from_mins(1);
+
+/// What a verifier compares tokens with.
 #[derive(Debug, Clone)]
 pub struct VerifierSettings {
-    /// Must equal `iss`.
+    /// Must be `iss`, letter for letter.
     pub issuer: Issuer,
-    /// Must be in `aud`.
+    /// Must be in `aud`, letter for letter.
     pub audience: ServiceName,
-    /// How far clocks may be apart.
+    /// By how much `exp` may be past, and `nbf` ahead.
     pub leeway: Duration,
-    /// Which algorithms may be used.
+    /// What tokens may be signed by, whatever their key could do.
     pub allowed: Algorithms,
 }
+
 impl VerifierSettings {
-    /// The leeway of 60 s and all public-key algorithms.
-    pub fn new(_issuer: Issuer, _audience: ServiceName) -> Self { todo!() }
+    /// With a leeway of [`LEEWAY`] and every algorithm of public keys.
+    pub fn new(issuer: Issuer, audience: ServiceName) -> Self {
+        Self { issuer, audience, leeway: LEEWAY, allowed: Algorithms::PUBLIC_KEY }
+    }
 }
+
 /// Whose signatures count.
 #[derive(Debug)]
-pub struct Trust { roots: TrustRoots, keys: KeySet }
+pub struct Trust {
+    roots: TrustRoots,
+    keys: KeySet,
+}
+
 impl Trust {
-    /// `keys` and the keys of all `roots`.
-    pub fn new(_roots: TrustRoots, _keys: KeySet) -> Self { todo!() }
-    /// For x5c.
-    pub fn roots(&self) -> &TrustRoots { &self.roots }
-    /// For key ids.
-    pub fn keys(&self) -> &KeySet { &self.keys }
-    /// Whether nobody is trusted.
-    pub fn is_empty(&self) -> bool { todo!() }
+    /// Certificates, the keys in them, and keys beside them.
+    pub fn new(roots: TrustRoots, keys: KeySet) -> Self {
+        let mut all = roots.keys();
+        all.extend(keys);
+        Self { roots, keys: all }
+    }
+
+    /// For tokens that bring their certificates.
+    pub fn roots(&self) -> &TrustRoots {
+        &self.roots
+    }
+
+    /// For tokens that name their key.
+    pub fn keys(&self) -> &KeySet {
+        &self.keys
+    }
+
+    /// Whether nobody is trusted, so that every token would be refused.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
 }
-/// Verifies tokens of one issuer for one service.
+
+/// Verifies tokens of one issuer for one service, and remembers those that held.
 #[derive(Debug)]
-pub struct Verifier { settings: VerifierSettings }
+pub struct Verifier {
+    settings: VerifierSettings,
+    generation: ArcSwap<Generation>,
+}
+
+/// What is trusted, and the verdicts that rest on it: they are replaced together, so no verdict
+/// outlives the keys that it rests on.
+#[derive(Debug)]
+struct Generation {
+    trust: Trust,
+    seen: Seen,
+}
+
 impl Verifier {
-    /// With the first trust.
-    pub fn new(_settings: VerifierSettings, _trust: Trust) -> Self { todo!() }
-    /// What it compares with.
-    pub fn settings(&self) -> &VerifierSettings { &self.settings }
-    /// Atomic; cached verdicts of the old trust are forgotten.
-    pub fn replace_trust(&self, _trust: Trust) { todo!() }
-    /// The claims of a token that holds.
-    pub fn verify(&self, _token: &str, _now: SystemTime) -> Result<Arc<Claims>, Invalid> { todo!() }
+    /// Trusts nothing but `trust`.
+    pub fn new(settings: VerifierSettings, trust: Trust) -> Self {
+        Self { settings, generation: ArcSwap::from_pointee(Generation::of(trust)) }
+    }
+
+    /// What it compares tokens with.
+    pub fn settings(&self) -> &VerifierSettings {
+        &self.settings
+    }
+
+    /// Trusts something else from now on; what was remembered is forgotten.
+    pub fn replace_trust(&self, trust: Trust) {
+        self.generation.store(Arc::new(Generation::of(trust)));
+    }
+
+    /// The claims of a token that holds at `now`.
+    ///
+    /// In this order (design §6): what was verified before, else length, shape, header, key,
+    /// algorithm, signature, claims; then issuer, audience, `exp` and `nbf`, the last two each time.
+    pub fn verify(&self, token: &str, now: SystemTime) -> Result<Arc<Claims>, Invalid> {
+        let generation = self.generation.load();
+        let key = Seen::key(token);
+        if let Some(claims) = generation.seen.get(&key, now) {
+            self.check_times(&claims, now)?;
+            return Ok(claims);
+        }
+        let compact = Compact::parse(token)?;
+        let Trust { roots, keys } = &generation.trust;
+        let verified = compact.verify(keys, roots, self.settings.allowed, now)?;
+        let claims = Claims::from_json(verified.payload())?;
+        self.check_parties(&claims)?;
+        self.check_times(&claims, now)?;
+        let signer = verified.signer();
+        if let Some(warning) = &signer.warning {
+            tracing::warn!(key = signer.key_id.as_str(), "accepted by key id, but {warning}");
+        }
+        let claims = Arc::new(claims);
+        generation.seen.insert(key, claims.clone(), signer.valid_until, token.len());
+        Ok(claims)
+    }
+
+    fn check_parties(&self, claims: &Claims) -> Result<(), Invalid> {
+        let VerifierSettings { issuer, audience, .. } = &self.settings;
+        if claims.issuer != *issuer {
+            return Err(Invalid::issuer(&claims.issuer, issuer));
+        }
+        if !claims.audience.contains(audience) {
+            return Err(Invalid::audience(&claims.audience, audience));
+        }
+        Ok(())
+    }
+
+    fn check_times(&self, claims: &Claims, now: SystemTime) -> Result<(), Invalid> {
+        let leeway = self.settings.leeway;
+        if let Some(ago) = claims.expires.since(now).filter(|ago| *ago > leeway) {
+            return Err(Invalid::Expired { ago, leeway });
+        }
+        let ahead = claims.not_before.and_then(|not_before| not_before.until(now));
+        if let Some(ahead) = ahead.filter(|ahead| *ahead > leeway) {
+            return Err(Invalid::NotYetValid { ahead, leeway });
+        }
+        Ok(())
+    }
 }
-/// Why a token does not count: a full sentence with the values that disagreed, for logs only.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Invalid {}
-impl Invalid {
-    /// Stable kebab-case word.
-    pub fn id(&self) -> &'static str { todo!() }
+
+impl Generation {
+    fn of(trust: Trust) -> Self {
+        Self { trust, seen: Seen::new() }
+    }
 }
+
+#[cfg(test)]
+mod tests;
