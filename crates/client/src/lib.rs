@@ -1,1 +1,45 @@
-//! placeholder
+//! The other side of registry and token service: what `login`, `logout` and `token` do.
+//!
+//! ```text
+//! Registry ── ping ──> 401, challenge ──> Realm::check ──> Tokens ──> a token
+//!    |                                                       |
+//!    |  Transport: one way out; no credentials              GET with Basic, POST with a
+//!    |  over redirects, short bodies, plain HTTP            refresh token; one request
+//!    |  on loopback alone                                   at a time for one answer
+//!    |
+//!    Credentials: docker's config.json and helpers, podman's auth.json
+//! ```
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::sync::Arc;
+//! use portpass_client::{Registry, Scopes, Transport, credentials::{Files, Places}};
+//! use portpass_token::SystemClock;
+//!
+//! let places = Places::from_environment(|name| std::env::var(name).ok());
+//! let registry = Registry::new(
+//!     "registry.example.com:5000".parse()?,
+//!     Arc::new(Transport::default()),
+//!     Arc::new(Files::new(places)),
+//!     Arc::new(SystemClock),
+//! );
+//! let granted = registry.token(&Scopes::parse("repository:team/app:pull")).await?;
+//! assert!(granted.issued.expires_in >= 60);
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod credentials;
+mod demand;
+pub mod host;
+pub mod inspect;
+pub mod realm;
+pub mod registry;
+pub mod scopes;
+pub mod tokens;
+pub mod transport;
+
+pub use host::Host;
+pub use registry::Registry;
+pub use scopes::Scopes;
+pub use transport::Transport;

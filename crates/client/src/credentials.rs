@@ -1,0 +1,102 @@
+//! Where passwords and identity tokens are kept: docker's `config.json` and credential helpers,
+//! podman's `auth.json`.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+
+use crate::host::Host;
+
+mod document;
+mod error;
+mod file;
+mod files;
+mod helper;
+mod places;
+#[cfg(test)]
+mod tests;
+
+pub use error::CredentialsError;
+pub use files::Files;
+pub use places::Places;
+
+/// What a registry's user has to show.
+#[derive(Debug, Clone)]
+pub enum Credential {
+    /// A name and a password.
+    Password {
+        /// Not empty, without a colon.
+        username: String,
+        /// As typed.
+        password: SecretString,
+    },
+    /// A refresh token of the registry's token service, got in exchange for a password.
+    IdentityToken {
+        /// Whose it is, where that is known.
+        username: Option<String>,
+        /// To be sent by POST.
+        token: SecretString,
+    },
+    /// A token for the registry itself, to be sent as it is and nowhere else.
+    RegistryToken(SecretString),
+}
+
+impl Credential {
+    /// Whose it is, where that is known.
+    pub fn username(&self) -> Option<&str> {
+        match self {
+            Self::Password { username, .. } => Some(username),
+            Self::IdentityToken { username, .. } => username.as_deref(),
+            Self::RegistryToken(_) => None,
+        }
+    }
+}
+
+/// A credential, and where it was found.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// What to show.
+    pub credential: Credential,
+    /// The file, or the helper and the file that names it.
+    pub place: Place,
+}
+
+/// Where a credential is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// Typed, or from the environment.
+    Given(&'static str),
+    /// In a file, where everybody who reads the file can read it.
+    File(std::path::PathBuf),
+    /// In a credential helper, by its name after `docker-credential-`.
+    Helper(String),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Given(name) => f.write_str(name),
+            Self::File(path) => path.display().fmt(f),
+            Self::Helper(name) => write!(f, "docker-credential-{name}"),
+        }
+    }
+}
+
+/// A keeper of credentials. All look-ups go by the registry's host, never by the realm's.
+#[async_trait]
+pub trait Credentials: fmt::Debug + Send + Sync {
+    /// The credential for a registry, if there is one. A repository narrows the choice where
+    /// credentials are kept per name prefix, as in podman's file.
+    async fn get(
+        &self,
+        host: &Host,
+        repository: Option<&str>,
+    ) -> Result<Option<Found>, CredentialsError>;
+
+    /// Keeps a credential, in place of the one that was there.
+    async fn store(&self, host: &Host, credential: &Credential) -> Result<Place, CredentialsError>;
+
+    /// Forgets the credential; says from where, which may be nowhere.
+    async fn erase(&self, host: &Host) -> Result<Vec<Place>, CredentialsError>;
+}

@@ -1,0 +1,212 @@
+//! Whether a registry's credentials may go where its challenge points.
+
+use reqwest::Url;
+
+use crate::transport::{Reach, shown};
+
+/// How a registry was reached: what a realm is measured by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reached {
+    /// The origin that answered.
+    pub origin: Url,
+    /// How near the address is that answered.
+    pub reach: Reach,
+    /// Whether plain HTTP was asked for beyond loopback.
+    pub plain_http: bool,
+}
+
+/// A token service's URL that the registry's credentials may be sent to. Only [`Realm::check`]
+/// makes one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Realm {
+    url: Url,
+    reach: Reach,
+}
+
+impl Realm {
+    /// Judges the realm of a registry's own challenge.
+    ///
+    /// Its host may be any: registry and token service are often on different ones. It has to be
+    /// HTTPS if the registry is; plain HTTP is for loopback, for the registry's own host, and for
+    /// those who asked for it. It must not be nearer to us than the registry itself, which for a
+    /// name is decided when it is resolved.
+    pub fn check(realm: &str, registry: &Reached) -> Result<Self, RealmError> {
+        let shown_realm: String = realm.chars().take(128).collect();
+        let mut url = match Url::parse(realm) {
+            Ok(url) if url.has_host() => url,
+            _ => return Err(RealmError::NotAbsolute { realm: shown_realm }),
+        };
+        url.set_fragment(None);
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(RealmError::Scheme { realm: shown_realm });
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(RealmError::Credentials);
+        }
+        if url.origin() == registry.origin.origin() {
+            return Ok(Self { url, reach: registry.reach });
+        }
+        if url.scheme() == "http" {
+            let same_host = url.host() == registry.origin.host();
+            let loopback = nearness(&url) == Reach::Loopback;
+            if registry.origin.scheme() == "https" {
+                return Err(RealmError::Downgrade { realm: shown(&url) });
+            }
+            if !(registry.plain_http || same_host || loopback) {
+                return Err(RealmError::Plain { realm: shown(&url) });
+            }
+        }
+        if !registry.reach.allows_host(&url) {
+            return Err(RealmError::TooNear { realm: shown(&url), near: nearness(&url).as_str() });
+        }
+        Ok(Self { url, reach: registry.reach })
+    }
+
+    /// The URL; its query, if it has one, is kept (TG1).
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// How near the token service may be.
+    pub(crate) fn reach(&self) -> Reach {
+        self.reach
+    }
+
+    /// For people, without the query.
+    pub fn shown(&self) -> String {
+        shown(&self.url)
+    }
+}
+
+/// How near a URL's host is, as far as its spelling says.
+fn nearness(url: &Url) -> Reach {
+    [Reach::Public, Reach::Private, Reach::Link]
+        .into_iter()
+        .find(|reach| reach.allows_host(url))
+        .unwrap_or(Reach::Loopback)
+}
+
+/// Why nothing is sent to a realm.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RealmError {
+    /// `https://user:password@…`
+    #[error("the registry's realm has a name or a password in it")]
+    Credentials,
+    /// From TLS to plain HTTP.
+    #[error("the registry speaks HTTPS, but its realm {realm} is plain HTTP")]
+    Downgrade {
+        /// Without its query.
+        realm: String,
+    },
+    /// Relative, empty, or the remains of a template.
+    #[error("the registry's realm {realm:?} is no absolute URL")]
+    NotAbsolute {
+        /// As written, shortened.
+        realm: String,
+    },
+    /// Plain HTTP to another machine.
+    #[error("the registry's realm {realm} is plain HTTP on another machine")]
+    Plain {
+        /// Without its query.
+        realm: String,
+    },
+    /// Neither `http` nor `https`.
+    #[error("the registry's realm {realm:?} is neither http nor https")]
+    Scheme {
+        /// As written, shortened.
+        realm: String,
+    },
+    /// An address of a network that the registry is not in.
+    #[error("the registry's realm {realm} is a {near} address, and the registry is not")]
+    TooNear {
+        /// Without its query.
+        realm: String,
+        /// `private`, `link-local`, `loopback`.
+        near: &'static str,
+    },
+}
+
+impl RealmError {
+    /// What may help.
+    pub fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::Credentials | Self::NotAbsolute { .. } | Self::Scheme { .. } => {
+                "`realm` in the registry's `auth: token:` has to be the token service's URL, as in https://auth.example.com/token"
+            }
+            Self::Downgrade { .. } => {
+                "make `realm` https; behind a proxy that speaks TLS, see that X-Forwarded-Proto reaches whoever builds it"
+            }
+            Self::Plain { .. } => "say --plain-http to send credentials there all the same",
+            Self::TooNear { .. } => {
+                "`realm` has to be an address that clients can reach; a copied `localhost` or a container's own address is not"
+            }
+        };
+        vec![hint.to_owned()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+
+    fn reached(origin: &str, reach: Reach, plain_http: bool) -> Reached {
+        Reached { origin: Url::parse(origin).unwrap(), reach, plain_http }
+    }
+
+    #[test]
+    fn credentials_go_where_the_registry_points_if_that_is_as_safe() {
+        let public = reached("https://registry.example.com/", Reach::Public, false);
+        let private = reached("https://10.0.0.5:5000/", Reach::Private, false);
+        let local = reached("http://127.0.0.1:5000/", Reach::Loopback, false);
+        let asked = reached("http://192.0.2.7:5000/", Reach::Public, true);
+        let table = [
+            (&public, "https://auth.example.com/token?x=y"),
+            (&public, "https://elsewhere.example.org:8443/token"),
+            (&public, "https://registry.example.com/token"),
+            (&private, "https://10.0.0.6:5013/token"),
+            (&private, "https://10.0.0.5:5000/token"),
+            (&private, "https://auth.example.com/token"),
+            (&local, "http://127.0.0.1:5013/registry/v1/token"),
+            (&local, "http://localhost:5013/token"),
+            (&local, "https://auth.example.com/token"),
+            (&asked, "http://192.0.2.7:5013/registry/v1/token"),
+            (&asked, "http://auth.example.com/token"),
+        ];
+        for (registry, realm) in table {
+            let checked = Realm::check(realm, registry);
+            assert_eq!(
+                checked.as_ref().map(|realm| realm.url().as_str()),
+                Ok(realm),
+                "{registry:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn realms_that_credentials_must_not_go_to_are_named() {
+        let public = reached("https://registry.example.com/", Reach::Public, false);
+        let private = reached("https://10.0.0.5:5000/", Reach::Private, false);
+        let local = reached("http://127.0.0.1:5000/", Reach::Loopback, false);
+        let refused = |realm: &str, registry| {
+            let error = Realm::check(realm, registry).unwrap_err();
+            assert_eq!(error.hints().len(), 1);
+            error.to_string()
+        };
+        assert_snapshot!(refused("http://auth.example.com/token", &public), @"");
+        assert_snapshot!(refused("http://registry.example.com/token", &public), @"");
+        assert_snapshot!(refused("https://192.168.1.1/token", &public), @"");
+        assert_snapshot!(refused("https://localhost:5001/auth", &public), @"");
+        assert_snapshot!(refused("https://169.254.169.254/latest", &private), @"");
+        assert_snapshot!(refused("https://127.0.0.1/token", &private), @"");
+        assert_snapshot!(refused("http://auth.example.com/token", &local), @"");
+        assert_snapshot!(refused("/token", &public), @"");
+        assert_snapshot!(refused("", &public), @"");
+        assert_snapshot!(refused("%!s(<nil>)", &public), @"");
+        assert_snapshot!(refused("null://token", &public), @"");
+        assert_snapshot!(refused("file:///etc/passwd", &public), @"");
+        assert_snapshot!(refused("https://user:secret@auth.example.com/token", &public), @"");
+    }
+}

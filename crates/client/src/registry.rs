@@ -1,0 +1,334 @@
+//! One registry, seen from outside: ping it, log in, get its token service's tokens.
+
+use std::sync::Arc;
+
+use portpass_jose::{Compact, danger::Unverified};
+use portpass_token::{Claims, Clock};
+use reqwest::{StatusCode, Url};
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::sync::OnceCell;
+
+use crate::{
+    credentials::{Credential, Credentials, Found, Place},
+    demand::{Demand, demand},
+    host::Host,
+    realm::{Reached, Realm},
+    scopes::Scopes,
+    tokens::{Ask, GivenBack, Issued, Tokens, basic},
+    transport::{Answer, Call, Reach, Transport, TransportError, shown},
+};
+
+mod error;
+#[cfg(test)]
+mod tests;
+
+pub use error::Error;
+
+/// A registry and what is known of it.
+#[derive(Debug)]
+pub struct Registry {
+    host: Host,
+    transport: Arc<Transport>,
+    tokens: Tokens,
+    credentials: Arc<dyn Credentials>,
+    met: OnceCell<Met>,
+}
+
+/// How a registry was first met, and what it said.
+#[derive(Debug)]
+struct Met {
+    reached: Reached,
+    /// Its answer to `/v2/` without credentials.
+    ping: Answer,
+}
+
+/// A token that was granted.
+#[derive(Debug)]
+pub struct Granted {
+    /// The token.
+    pub issued: Arc<Issued>,
+    /// Whose credential got it; `None` if it is anonymous.
+    pub found: Option<Found>,
+    /// The token service.
+    pub realm: Realm,
+    /// For whom it is, if the registry says so.
+    pub service: Option<String>,
+    /// What was asked for.
+    pub scopes: Scopes,
+}
+
+/// What logging in came to.
+#[derive(Debug)]
+pub struct LoggedIn {
+    /// Where the credential is kept now; `None` if the registry asked for none, and nothing is kept.
+    pub kept: Option<Place>,
+    /// The token that was got on the way, where there is a token service.
+    pub issued: Option<Arc<Issued>>,
+    /// Whether an identity token is kept in place of the password.
+    pub identity_token: bool,
+}
+
+/// What logging out came to.
+#[derive(Debug)]
+pub struct LoggedOut {
+    /// From where the credential is gone; empty if there was none.
+    pub erased: Vec<Place>,
+    /// What became of the identity token, if one was kept.
+    pub identity_token: Option<GivenBack>,
+}
+
+impl Registry {
+    /// Not yet spoken to.
+    pub fn new(
+        host: Host,
+        transport: Arc<Transport>,
+        credentials: Arc<dyn Credentials>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let tokens = Tokens::new(Arc::clone(&transport), clock);
+        Self { host, transport, tokens, credentials, met: OnceCell::new() }
+    }
+
+    /// Its name as typed.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// Gets a token for these scopes with the credential that is kept for this registry, else
+    /// anonymously.
+    ///
+    /// The challenge comes from `/v2/`; of a registry that serves that to everybody, from the first
+    /// repository asked for. A refresh token that its service has replaced is kept in the place of
+    /// the old one.
+    pub async fn token(&self, scopes: &Scopes) -> Result<Granted, Error> {
+        let repository = first_repository(scopes);
+        let found = self.credentials.get(&self.host, repository.as_deref()).await?;
+        self.token_with(scopes, found).await
+    }
+
+    /// The same with this credential, or with none.
+    pub async fn token_with(
+        &self,
+        scopes: &Scopes,
+        found: Option<Found>,
+    ) -> Result<Granted, Error> {
+        let demand = self.demand_for(scopes).await?;
+        let ask = self.ask(demand, scopes, false).await?;
+        let credential = found.as_ref().map(|found| &found.credential);
+        let issued = self.tokens.get(&ask, credential).await?;
+        if let (Some(Credential::IdentityToken { username, token: old }), Some(new)) =
+            (credential, &issued.refresh_token)
+            && old.expose_secret() != new.expose_secret()
+        {
+            let renewed =
+                Credential::IdentityToken { username: username.clone(), token: new.clone() };
+            self.credentials.store(&self.host, &renewed).await?;
+        }
+        Ok(Granted { issued, found, realm: ask.realm, service: ask.service, scopes: ask.scopes })
+    }
+
+    /// Checks a name and a password at the registry and keeps them, or the identity token that was
+    /// given for them (CL12). Nothing is kept that the registry did not accept.
+    pub async fn log_in(&self, username: &str, password: SecretString) -> Result<LoggedIn, Error> {
+        if username.is_empty() || username.contains(':') {
+            return Err(crate::credentials::CredentialsError::Username.into());
+        }
+        let typed = Credential::Password { username: username.to_owned(), password };
+        let (kept, issued) = match self.ping().await? {
+            Demand::Nothing => {
+                return Ok(LoggedIn { kept: None, issued: None, identity_token: false });
+            }
+            Demand::Password => {
+                self.check_password(&typed).await?;
+                (typed, None)
+            }
+            token => {
+                let ask = self.ask(token, &Scopes::none(), true).await?;
+                let issued = self.tokens.get(&ask, Some(&typed)).await?;
+                self.check_token(&issued).await?;
+                (identity(&issued, username).unwrap_or(typed), Some(issued))
+            }
+        };
+        let place = self.credentials.store(&self.host, &kept).await?;
+        let identity_token = matches!(kept, Credential::IdentityToken { .. });
+        Ok(LoggedIn { kept: Some(place), issued, identity_token })
+    }
+
+    /// Forgets the credential. An identity token is given back to its service first, so that it is
+    /// no good to anybody; that this fails is told, and keeps nothing from being forgotten.
+    pub async fn log_out(&self) -> Result<LoggedOut, Error> {
+        // A broken entry is one to forget too.
+        let found = self.credentials.get(&self.host, None).await.ok().flatten();
+        let erased = self.credentials.erase(&self.host).await?;
+        let identity_token = match found {
+            Some(Found { credential: Credential::IdentityToken { token, .. }, place })
+                if erased.contains(&place) =>
+            {
+                Some(self.give_back(&token).await)
+            }
+            _ => None,
+        };
+        Ok(LoggedOut { erased, identity_token })
+    }
+
+    async fn give_back(&self, token: &SecretString) -> GivenBack {
+        let realm = match self.ping().await {
+            Ok(demand) => self.ask(demand, &Scopes::none(), false).await.map(|ask| ask.realm),
+            Err(error) => Err(error),
+        };
+        match realm {
+            Ok(realm) => self.tokens.revoke(&realm, token).await,
+            Err(error) => GivenBack::No(error.to_string()),
+        }
+    }
+
+    async fn check_password(&self, credential: &Credential) -> Result<(), Error> {
+        let Credential::Password { username, password } = credential else { return Ok(()) };
+        let answer = self.send("/v2/", Some(basic(username, password))).await?;
+        match answer.status {
+            StatusCode::OK => Ok(()),
+            StatusCode::UNAUTHORIZED => {
+                Err(Error::Password { host: self.host.to_string(), said: answer.said() })
+            }
+            status => Err(Error::Status { url: answer.shown_url(), status, said: answer.said() }),
+        }
+    }
+
+    /// The registry has to take what its own token service gave; if it does not, the token itself
+    /// often says why.
+    async fn check_token(&self, issued: &Issued) -> Result<(), Error> {
+        let bearer = format!("Bearer {}", issued.token.expose_secret());
+        let answer = self.send("/v2/", Some(bearer.into())).await?;
+        if answer.status == StatusCode::OK {
+            return Ok(());
+        }
+        match demand(&answer)? {
+            Demand::Token { error, .. } => Err(Error::TokenRefused {
+                host: self.host.to_string(),
+                error,
+                why: fault(issued.token.expose_secret()),
+            }),
+            Demand::Password | Demand::Nothing => Err(Error::Status {
+                url: answer.shown_url(),
+                status: answer.status,
+                said: answer.said(),
+            }),
+        }
+    }
+
+    async fn demand_for(&self, scopes: &Scopes) -> Result<Demand, Error> {
+        match (self.ping().await?, first_repository(scopes)) {
+            (Demand::Nothing, Some(name)) => {
+                let answer = self.send(&format!("/v2/{name}/tags/list"), None).await?;
+                // What is not there, or is public, needs no token.
+                if answer.status == StatusCode::UNAUTHORIZED {
+                    demand(&answer)
+                } else {
+                    Ok(Demand::Nothing)
+                }
+            }
+            (demand, _) => Ok(demand),
+        }
+    }
+
+    /// What is to be asked of whom; the challenge's own scopes are asked for as well.
+    async fn ask(&self, demand: Demand, scopes: &Scopes, offline: bool) -> Result<Ask, Error> {
+        let host = || self.host.to_string();
+        match demand {
+            Demand::Nothing => Err(Error::NoTokens { host: host(), why: "it asks for none" }),
+            Demand::Password => {
+                Err(Error::NoTokens { host: host(), why: "it asks for the password itself" })
+            }
+            Demand::Token { realm, service, scope, .. } => {
+                let realm = Realm::check(&realm, &self.met().await?.reached)?;
+                Ok(Ask {
+                    realm,
+                    service,
+                    scopes: scopes.clone().union(&Scopes::parse(&scope)),
+                    offline,
+                })
+            }
+        }
+    }
+
+    async fn ping(&self) -> Result<Demand, Error> {
+        demand(&self.met().await?.ping)
+    }
+
+    async fn send(&self, path: &str, authorization: Option<SecretString>) -> Result<Answer, Error> {
+        let mut url = self.met().await?.reached.origin.clone();
+        url.set_path(path);
+        let call = Call { authorization, ..Call::get(url, Reach::Loopback) };
+        Ok(self.transport.send(call).await?)
+    }
+
+    /// Finds out how the registry is reached: by HTTPS; on loopback, as docker does, by HTTP if it
+    /// speaks no TLS; by HTTP alone if that was asked for.
+    async fn met(&self) -> Result<&Met, Error> {
+        self.met.get_or_try_init(|| self.meet()).await
+    }
+
+    async fn meet(&self) -> Result<Met, Error> {
+        if self.transport.plain_http() {
+            return self.meet_by("http").await;
+        }
+        match self.meet_by("https").await {
+            Err(Error::Transport(error)) if self.host.is_loopback() && may_be_plain(&error) => {
+                self.meet_by("http").await
+            }
+            met => met,
+        }
+    }
+
+    async fn meet_by(&self, scheme: &str) -> Result<Met, Error> {
+        let asked = Url::parse(&format!("{scheme}://{}/v2/", self.host.api()))
+            .map_err(|_| Error::Host { host: self.host.to_string() })?;
+        // Whatever the user named may be gone to, however near it is.
+        let ping = self.transport.send(Call::get(asked.clone(), Reach::Loopback)).await?;
+        let mut origin = ping.url.clone();
+        // To its own HTTPS a registry may lead; to anybody else its credentials will not follow (R9).
+        let moved = origin.origin() != asked.origin();
+        if moved && (origin.scheme() != "https" || origin.host() != asked.host()) {
+            return Err(TransportError::Redirect { from: shown(&asked), to: shown(&origin) }.into());
+        }
+        origin.set_path("/");
+        origin.set_query(None);
+        let reach = ping.address.map_or(Reach::Public, |address| Reach::of(address.ip()));
+        Ok(Met {
+            reached: Reached { origin, reach, plain_http: self.transport.plain_http() },
+            ping,
+        })
+    }
+}
+
+/// Whether a failure over TLS is what a server of plain HTTP causes. A certificate that is not
+/// trusted is none: that one speaks TLS.
+fn may_be_plain(error: &TransportError) -> bool {
+    matches!(
+        error,
+        TransportError::NotTls { .. }
+            | TransportError::Connect { .. }
+            | TransportError::Unreadable { .. }
+    )
+}
+
+/// The identity token that was given for a password, if one was.
+fn identity(issued: &Issued, username: &str) -> Option<Credential> {
+    let token = issued.refresh_token.clone()?;
+    Some(Credential::IdentityToken { username: Some(username.to_owned()), token })
+}
+
+/// What is wrong with a token, as far as it says itself.
+fn fault(token: &str) -> Option<String> {
+    if let Err(malformed) = Compact::parse(token) {
+        return Some(malformed.to_string());
+    }
+    let opened = Unverified::parse(token).ok()?;
+    Claims::from_json(opened.payload()).err().map(|error| error.to_string())
+}
+
+fn first_repository(scopes: &Scopes) -> Option<String> {
+    let mut known = scopes.known().iter();
+    let access = known.find(|access| &*access.resource.resource_type == "repository")?;
+    Some(access.resource.name.to_string())
+}

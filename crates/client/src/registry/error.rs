@@ -1,0 +1,120 @@
+//! Why it did not work with a registry.
+
+use portpass_protocol::error::foreign::Reported;
+use reqwest::StatusCode;
+
+use crate::{
+    credentials::CredentialsError, realm::RealmError, tokens::TokenError, transport::TransportError,
+};
+
+/// Why a registry was of no use. Every variant is a sentence of its own.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The kept credentials.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+    /// A host that no URL can be made of.
+    #[error("{host:?} is no host that a URL can name")]
+    Host {
+        /// As typed.
+        host: String,
+    },
+    /// A 401 that does not say how to come back.
+    #[error(
+        "{url} wants credentials, but asks for neither a token nor a password (it offers {offered})"
+    )]
+    NoChallenge {
+        /// Without the query.
+        url: String,
+        /// The schemes it names.
+        offered: String,
+    },
+    /// A challenge for a token that does not say from where.
+    #[error("{url} asks for a token, but its challenge has no realm")]
+    NoRealm {
+        /// Without the query.
+        url: String,
+    },
+    /// It has no use for tokens.
+    #[error("{host} takes no tokens: {why}")]
+    NoTokens {
+        /// As typed.
+        host: String,
+        /// What it wants instead.
+        why: &'static str,
+    },
+    /// A registry that checks passwords itself refuses this one.
+    #[error("{host} refuses the name or the password: {said}")]
+    Password {
+        /// As typed.
+        host: String,
+        /// What it says about it.
+        said: Reported,
+    },
+    /// The challenge leads where nothing may be sent.
+    #[error(transparent)]
+    Realm(#[from] RealmError),
+    /// A status that does not belong here.
+    #[error("{url} answers {status}: {said}")]
+    Status {
+        /// Without the query.
+        url: String,
+        /// Of HTTP.
+        status: StatusCode,
+        /// What it says about it.
+        said: Reported,
+    },
+    /// The token service.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// Registry and token service do not agree.
+    #[error(
+        "{host} refuses the token that its token service gave{}{}",
+        error.as_ref().map(|error| format!(" ({error})")).unwrap_or_default(),
+        why.as_ref().map(|why| format!(": {why}")).unwrap_or_default()
+    )]
+    TokenRefused {
+        /// As typed.
+        host: String,
+        /// The challenge's `error`.
+        error: Option<String>,
+        /// What can be seen of the token itself.
+        why: Option<String>,
+    },
+    /// No answer.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+}
+
+impl Error {
+    /// What may help.
+    pub fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::Credentials(error) => return error.hints(),
+            Self::Realm(error) => return error.hints(),
+            Self::Token(error) => return error.hints(),
+            Self::Transport(error) => return error.hints(),
+            Self::NoRealm { .. } => {
+                "`realm` in the registry's `auth: token:` has to be the token service's URL"
+            }
+            Self::Status { status: StatusCode::NOT_FOUND, .. } => {
+                "is this a registry? its API has to be under /v2/"
+            }
+            Self::TokenRefused { why: Some(_), .. } => {
+                "the token service has to issue JWTs with the registry's claims"
+            }
+            Self::TokenRefused { why: None, .. } => {
+                "issuer, service and keys of both have to be the same, and their clocks right; the registry's log says which is not"
+            }
+            Self::Host { .. }
+            | Self::NoChallenge { .. }
+            | Self::NoTokens { .. }
+            | Self::Password { .. }
+            | Self::Status { .. } => {
+                return Vec::new();
+            }
+        };
+        vec![hint.to_owned()]
+    }
+}

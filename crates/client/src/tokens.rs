@@ -1,0 +1,230 @@
+//! Tokens: asked for, kept until shortly before they expire, and never asked for twice at a time.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use portpass_protocol::{Digest, token_response::TokenOddity};
+use portpass_token::Clock;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::{credentials::Credential, realm::Realm, scopes::Scopes, transport::Transport};
+
+mod error;
+mod exchange;
+mod revoke;
+#[cfg(test)]
+mod tests;
+
+pub use error::TokenError;
+pub use exchange::Leg;
+pub(crate) use exchange::basic;
+pub use revoke::GivenBack;
+
+/// How long before its end a token is no longer used.
+const MARGIN: Duration = Duration::from_secs(5);
+/// How long a token lives whose service does not say (TG5).
+const DEFAULT_LIFE: u64 = 60;
+/// Entries above which those that have expired are dropped.
+const SWEEP_ABOVE: usize = 256;
+
+/// What a token is asked for.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// Where.
+    pub realm: Realm,
+    /// For whom; left out where the challenge names none (T10).
+    pub service: Option<String>,
+    /// To do what; may be nothing, for logging in.
+    pub scopes: Scopes,
+    /// Whether a refresh token is wanted too (TG7).
+    pub offline: bool,
+}
+
+/// A token, and what its service said with it.
+#[derive(Clone)]
+pub struct Issued {
+    /// To be sent as `Bearer`.
+    pub token: SecretString,
+    /// A new refresh token, or the one that was sent (TP2).
+    pub refresh_token: Option<SecretString>,
+    /// Seconds, as said or by default.
+    pub expires_in: u64,
+    /// From when on it is not used any more.
+    pub until: SystemTime,
+    /// The scopes granted, where the service says so.
+    pub scope: Option<String>,
+    /// What is odd about the answer.
+    pub oddities: Vec<TokenOddity>,
+    /// By which way it was got.
+    pub leg: Leg,
+}
+
+impl fmt::Debug for Issued {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Issued")
+            .field("expires_in", &self.expires_in)
+            .field("until", &self.until)
+            .field("scope", &self.scope)
+            .field("oddities", &self.oddities)
+            .field("leg", &self.leg)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Gets tokens and keeps them.
+#[derive(Debug)]
+pub struct Tokens {
+    transport: Arc<Transport>,
+    clock: Arc<dyn Clock>,
+    slots: Mutex<HashMap<Key, Arc<Slot>>>,
+}
+
+/// Everything that an answer depends on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    realm: Realm,
+    service: Option<String>,
+    scopes: BTreeSet<String>,
+    offline: bool,
+    identity: Identity,
+}
+
+/// Who asks: a fingerprint, so that no secret lies in a map's key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Identity {
+    Anonymous,
+    Known(Digest),
+}
+
+/// The one place where a token lies, and where those who want it wait.
+#[derive(Debug, Default)]
+struct Slot {
+    flight: tokio::sync::Mutex<Flight>,
+    /// Flights begun so far, for telling whether one ended while we waited.
+    begun: std::sync::atomic::AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Flight {
+    issued: Option<Arc<Issued>>,
+    failed: Option<TokenError>,
+}
+
+impl Tokens {
+    /// None yet.
+    pub fn new(transport: Arc<Transport>, clock: Arc<dyn Clock>) -> Self {
+        Self { transport, clock, slots: Mutex::default() }
+    }
+
+    /// A token that is kept, or a new one.
+    ///
+    /// Whoever asks for the same while a request is under way waits for its answer; if it fails, all
+    /// who waited fail with it, for ten wrong passwords at once lock an account (T8).
+    pub async fn get(
+        &self,
+        ask: &Ask,
+        credential: Option<&Credential>,
+    ) -> Result<Arc<Issued>, TokenError> {
+        use std::sync::atomic::Ordering;
+        let slot = self.slot(ask, credential);
+        let begun_before = slot.begun.load(Ordering::SeqCst);
+        let mut flight = slot.flight.lock().await;
+        if let Some(issued) =
+            flight.issued.as_ref().filter(|issued| self.clock.now() < issued.until)
+        {
+            return Ok(Arc::clone(issued));
+        }
+        if slot.begun.load(Ordering::SeqCst) != begun_before
+            && let Some(error) = &flight.failed
+        {
+            return Err(error.clone());
+        }
+        slot.begun.fetch_add(1, Ordering::SeqCst);
+        *flight = Flight::default();
+        match self.fetch(ask, credential).await {
+            Ok(issued) => {
+                let issued = Arc::new(issued);
+                flight.issued = Some(Arc::clone(&issued));
+                Ok(issued)
+            }
+            Err(error) => {
+                flight.failed = Some(error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    /// Forgets the token for this, for a registry has refused it (CL11).
+    pub async fn forget(&self, ask: &Ask, credential: Option<&Credential>) {
+        self.slot(ask, credential).flight.lock().await.issued = None;
+    }
+
+    /// Tells a token service that a refresh token is no longer wanted (RFC 7009).
+    pub async fn revoke(&self, realm: &Realm, token: &SecretString) -> GivenBack {
+        revoke::revoke(&self.transport, realm, token).await
+    }
+
+    async fn fetch(
+        &self,
+        ask: &Ask,
+        credential: Option<&Credential>,
+    ) -> Result<Issued, TokenError> {
+        let (answer, leg) = exchange::exchange(&self.transport, ask, credential).await?;
+        let expires_in = answer.expires_in.unwrap_or(DEFAULT_LIFE);
+        let life = Duration::from_secs(expires_in).saturating_sub(MARGIN);
+        let now = self.clock.now();
+        Ok(Issued {
+            token: answer.token.into(),
+            refresh_token: answer.refresh_token.map(SecretString::from),
+            expires_in,
+            // A life beyond the end of time is one we do not believe.
+            until: now.checked_add(life).unwrap_or(now),
+            scope: answer.scope,
+            oddities: answer.oddities,
+            leg,
+        })
+    }
+
+    fn slot(&self, ask: &Ask, credential: Option<&Credential>) -> Arc<Slot> {
+        let key = Key {
+            realm: ask.realm.clone(),
+            service: ask.service.clone(),
+            scopes: ask.scopes.canonical(),
+            offline: ask.offline,
+            identity: credential.map_or(Identity::Anonymous, identity),
+        };
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if slots.len() > SWEEP_ABOVE {
+            let now = self.clock.now();
+            slots.retain(|_, slot| slot.is_wanted(now));
+        }
+        Arc::clone(slots.entry(key).or_default())
+    }
+}
+
+impl Slot {
+    /// Whether somebody waits here, or a token that still lives lies here.
+    fn is_wanted(self: &Arc<Self>, now: SystemTime) -> bool {
+        Arc::strong_count(self) > 1
+            || self
+                .flight
+                .try_lock()
+                .is_ok_and(|flight| flight.issued.as_ref().is_some_and(|issued| now < issued.until))
+    }
+}
+
+fn identity(credential: &Credential) -> Identity {
+    let (kind, name, secret) = match credential {
+        Credential::Password { username, password } => ("password", username.as_str(), password),
+        Credential::IdentityToken { username, token } => {
+            ("identity", username.as_deref().unwrap_or_default(), token)
+        }
+        Credential::RegistryToken(token) => ("registry", "", token),
+    };
+    let secret = secret.expose_secret();
+    Identity::Known(Digest::sha256(format!("{kind}\0{name}\0{secret}").as_bytes()))
+}

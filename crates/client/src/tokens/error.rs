@@ -1,0 +1,98 @@
+//! Why there is no token.
+
+use portpass_protocol::{
+    error::foreign::Reported,
+    token_response::{MAX_LENGTH, NoToken},
+};
+
+use super::Leg;
+use crate::transport::TransportError;
+
+/// Why a token service gave no token. What it said is told in one line; what was sent never is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenError {
+    /// It takes no refresh tokens, but one is all that we have.
+    #[error("the token service {realm} takes no identity token (status {status} to POST)")]
+    NoRefresh {
+        /// Its URL.
+        realm: String,
+        /// 404 or 405.
+        status: u16,
+    },
+    /// It answered 200, and what it said has no token in it.
+    #[error("{error} ({realm})")]
+    NoToken {
+        /// Its URL.
+        realm: String,
+        /// What was there instead.
+        error: NoToken,
+    },
+    /// The stored credential is a token itself.
+    #[error(
+        "the stored credential is a token for the registry itself, which no token service takes"
+    )]
+    ReadyMade,
+    /// Wrong password, or a refresh token that counts no more.
+    #[error("{}: {said} ({realm})", refused(*leg))]
+    Refused {
+        /// Its URL.
+        realm: String,
+        /// What was sent.
+        leg: Leg,
+        /// What it says about it.
+        said: Reported,
+    },
+    /// Any other status.
+    #[error("the token service {realm} answers {status}: {said}")]
+    Status {
+        /// Its URL.
+        realm: String,
+        /// Of HTTP.
+        status: u16,
+        /// What it says about it.
+        said: Reported,
+    },
+    /// More than any client reads.
+    #[error("the answer of the token service {realm} is longer than {MAX_LENGTH} bytes")]
+    TooLong {
+        /// Its URL.
+        realm: String,
+    },
+    /// It did not answer at all.
+    #[error("the token service gave no answer: {error}")]
+    Transport {
+        /// Why not.
+        error: TransportError,
+    },
+}
+
+impl TokenError {
+    /// What may help.
+    pub fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::NoRefresh { .. } | Self::Refused { leg: Leg::Refresh, .. } => {
+                "log in again, with the password"
+            }
+            Self::NoToken { .. } | Self::TooLong { .. } => {
+                "the answer has to be a JSON object with the token under \"token\" and \"access_token\", and \"expires_in\" in seconds"
+            }
+            Self::Refused { leg: Leg::Anonymous, .. } => "log in first",
+            Self::Status { status: 404, .. } => {
+                "the path of `realm` in the registry's `auth: token:` has to be the one that the token service serves"
+            }
+            Self::Status { status: 429, .. } => "wait a little, then try again",
+            Self::Transport { error } => return error.hints(),
+            Self::ReadyMade | Self::Refused { .. } | Self::Status { .. } => return Vec::new(),
+        };
+        vec![hint.to_owned()]
+    }
+}
+
+fn refused(leg: Leg) -> &'static str {
+    match leg {
+        Leg::Anonymous => "the token service gives nothing to those who are not logged in",
+        Leg::Basic | Leg::Password => "the token service refuses the name or the password",
+        Leg::Refresh => "the token service refuses the identity token",
+    }
+}

@@ -1,0 +1,241 @@
+//! The one way out: short answers, no credentials over redirects, addresses that may not be reached.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    path::Path,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use portpass_protocol::error::foreign::Reported;
+use reqwest::{
+    Certificate, Client, Method, StatusCode, Url,
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION},
+};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::host::is_loopback;
+
+mod error;
+mod reach;
+#[cfg(test)]
+mod tests;
+
+pub use error::TransportError;
+pub use reach::Reach;
+
+/// The longest body that is read, in bytes; nothing that logging in needs is longer (T3).
+pub const MAX_BODY: usize = 64 * 1024;
+/// Redirects that are followed for one request.
+const MAX_REDIRECTS: usize = 5;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Sends requests. Its clients (one per [`Reach`]) are made when first needed and keep their
+/// connections.
+#[derive(Debug, Default)]
+pub struct Transport {
+    settings: Settings,
+    clients: Mutex<HashMap<Route, Client>>,
+}
+
+/// What somebody asked of a [`Transport`].
+#[derive(Debug, Default)]
+pub struct Settings {
+    /// Speak plain HTTP with registries and token services that are not on loopback.
+    pub plain_http: bool,
+    /// Certificates that are trusted beside the system's.
+    pub authorities: Vec<Certificate>,
+}
+
+impl Settings {
+    /// Adds the certificates of a PEM file.
+    pub fn trust_file(&mut self, path: &Path) -> Result<(), TransportError> {
+        let unusable = |reason: String| TransportError::Authority { path: path.to_owned(), reason };
+        let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
+        let certificates =
+            Certificate::from_pem_bundle(&pem).map_err(|error| unusable(error::deepest(&error)))?;
+        if certificates.is_empty() {
+            return Err(unusable("it holds no certificate".to_owned()));
+        }
+        self.authorities.extend(certificates);
+        Ok(())
+    }
+}
+
+/// Which client a request goes through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Route {
+    reach: Reach,
+    /// Proxies of the environment do not count for loopback.
+    direct: bool,
+}
+
+/// One request. It has a secret in it or it has not; both are known here.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    /// How far it may go.
+    pub(crate) reach: Reach,
+    pub(crate) authorization: Option<SecretString>,
+    /// An `application/x-www-form-urlencoded` body, with secrets in it.
+    pub(crate) form: Option<SecretString>,
+}
+
+impl Call {
+    pub(crate) fn get(url: Url, reach: Reach) -> Self {
+        Self { method: Method::GET, url, reach, authorization: None, form: None }
+    }
+
+    fn has_secrets(&self) -> bool {
+        self.authorization.is_some() || self.form.is_some()
+    }
+}
+
+/// An answer, its body cut at [`MAX_BODY`].
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+    /// Whether there was more of it.
+    pub(crate) truncated: bool,
+    /// Where it came from in the end.
+    pub(crate) url: Url,
+    pub(crate) address: Option<SocketAddr>,
+}
+
+impl Answer {
+    /// What an error's body says, for a person.
+    pub(crate) fn said(&self) -> Reported {
+        Reported::read(&self.body)
+    }
+
+    pub(crate) fn shown_url(&self) -> String {
+        shown(&self.url)
+    }
+}
+
+/// A URL without its query, which may name accounts.
+pub(crate) fn shown(url: &Url) -> String {
+    format!("{}{}", url.origin().ascii_serialization(), url.path())
+}
+
+impl Transport {
+    /// With these settings.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, clients: Mutex::default() }
+    }
+
+    /// Whether plain HTTP was asked for beyond loopback.
+    pub(crate) fn plain_http(&self) -> bool {
+        self.settings.plain_http
+    }
+
+    /// Sends a request and reads its answer.
+    ///
+    /// A redirect within the origin is followed with everything that was sent. One that leads
+    /// elsewhere is followed only if there is nothing secret to send, and never from HTTPS to HTTP.
+    pub(crate) async fn send(&self, mut call: Call) -> Result<Answer, TransportError> {
+        for _ in 0..=MAX_REDIRECTS {
+            let answer = self.send_once(&call).await?;
+            match self.redirected(&call, &answer)? {
+                None => return Ok(answer),
+                Some(url) => call.url = url,
+            }
+        }
+        Err(TransportError::TooManyRedirects { url: shown(&call.url) })
+    }
+
+    async fn send_once(&self, call: &Call) -> Result<Answer, TransportError> {
+        let failed = |error: reqwest::Error| TransportError::of(&call.url, &error);
+        let mut request = self.client(call)?.request(call.method.clone(), call.url.clone());
+        if let Some(authorization) = &call.authorization {
+            let mut value = HeaderValue::try_from(authorization.expose_secret())
+                .map_err(|_| TransportError::Unsendable { url: shown(&call.url) })?;
+            value.set_sensitive(true);
+            request = request.header(AUTHORIZATION, value);
+        }
+        if let Some(form) = &call.form {
+            request = request
+                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .body(form.expose_secret().to_owned());
+        }
+        let mut response = request.send().await.map_err(failed)?;
+        let mut body = Vec::new();
+        let mut truncated = false;
+        while let Some(chunk) = response.chunk().await.map_err(failed)? {
+            let room = MAX_BODY - body.len();
+            body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            if chunk.len() > room {
+                truncated = true;
+                break;
+            }
+        }
+        Ok(Answer {
+            status: response.status(),
+            headers: response.headers().clone(),
+            body,
+            truncated,
+            url: response.url().clone(),
+            address: response.remote_addr(),
+        })
+    }
+
+    /// Where to go next, if the answer says so and we may.
+    fn redirected(&self, call: &Call, answer: &Answer) -> Result<Option<Url>, TransportError> {
+        let keeps_method = matches!(answer.status.as_u16(), 307 | 308);
+        let repeats =
+            keeps_method || (call.form.is_none() && matches!(answer.status.as_u16(), 301..=303));
+        let location = answer.headers.get(LOCATION).and_then(|location| location.to_str().ok());
+        let Some(target) = location.and_then(|location| call.url.join(location).ok()) else {
+            return Ok(None);
+        };
+        if !answer.status.is_redirection() {
+            return Ok(None);
+        }
+        let elsewhere = || TransportError::Redirect { from: shown(&call.url), to: shown(&target) };
+        if !repeats {
+            return Err(elsewhere());
+        }
+        if target.origin() != call.url.origin() {
+            let downgrade = call.url.scheme() == "https" && target.scheme() != "https";
+            let known = matches!(target.scheme(), "http" | "https");
+            if call.has_secrets() || downgrade || !known || !call.reach.allows_host(&target) {
+                return Err(elsewhere());
+            }
+        }
+        Ok(Some(target))
+    }
+
+    fn client(&self, call: &Call) -> Result<Client, TransportError> {
+        let route = Route {
+            reach: call.reach,
+            direct: call
+                .url
+                .host_str()
+                .is_some_and(|host| is_loopback(host.trim_matches(['[', ']']))),
+        };
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(&route) {
+            return Ok(client.clone());
+        }
+        let client = self.build(route).map_err(|error| TransportError::of(&call.url, &error))?;
+        clients.insert(route, client.clone());
+        Ok(client)
+    }
+
+    fn build(&self, route: Route) -> reqwest::Result<Client> {
+        let builder = Client::builder()
+            .user_agent(concat!("portpass/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(TIMEOUT)
+            .dns_resolver(reach::Resolver(route.reach))
+            .tls_certs_merge(self.settings.authorities.iter().cloned());
+        if route.direct { builder.no_proxy().build() } else { builder.build() }
+    }
+}

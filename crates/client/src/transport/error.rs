@@ -1,0 +1,148 @@
+//! Why nothing came back.
+
+use std::{error::Error, io, path::PathBuf};
+
+use reqwest::Url;
+
+use super::{reach::TooNear, shown};
+
+/// Why a request has no answer. URLs are shown without their query.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransportError {
+    /// A file of certificates to trust.
+    #[error("certificates of {} cannot be used: {reason}", path.display())]
+    Authority {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Its certificate is not one that we trust, or not its own.
+    #[error("the certificate of {host} is not trusted: {reason}")]
+    Certificate {
+        /// `host:port`
+        host: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Nobody listens, or the name is nobody's.
+    #[error("{host} cannot be reached: {reason}")]
+    Connect {
+        /// `host:port`
+        host: String,
+        /// What the system says.
+        reason: String,
+    },
+    /// It answers, but not in TLS.
+    #[error("{host} does not speak TLS")]
+    NotTls {
+        /// `host:port`
+        host: String,
+    },
+    /// A redirect to a place that what was sent is not for.
+    #[error("{from} redirects to {to}, where nothing of what was sent may go")]
+    Redirect {
+        /// Without the query.
+        from: String,
+        /// Without the query.
+        to: String,
+    },
+    /// It took too long.
+    #[error("{host} did not answer in time")]
+    Timeout {
+        /// `host:port`
+        host: String,
+    },
+    /// A name whose address is nearer than the registry that led there.
+    #[error("{reason}, and nothing led there that is as near")]
+    TooNear {
+        /// The name and its address.
+        reason: String,
+    },
+    /// Round and round.
+    #[error("{url} redirects too often")]
+    TooManyRedirects {
+        /// The last one, without the query.
+        url: String,
+    },
+    /// The answer broke off, or is no HTTP.
+    #[error("the answer of {host} cannot be read: {reason}")]
+    Unreadable {
+        /// `host:port`
+        host: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A secret that does not fit into a header.
+    #[error("the token or password for {url} has characters that no header can carry")]
+    Unsendable {
+        /// Without the query.
+        url: String,
+    },
+}
+
+impl TransportError {
+    /// What a failed exchange amounts to.
+    pub(super) fn of(url: &Url, error: &reqwest::Error) -> Self {
+        let host = authority(url);
+        let reason = deepest(error);
+        if let Some(near) = find::<TooNear>(error) {
+            return Self::TooNear { reason: near.to_string() };
+        }
+        match find::<rustls::Error>(error) {
+            Some(rustls::Error::InvalidCertificate(_)) => {
+                return Self::Certificate { host, reason };
+            }
+            Some(rustls::Error::InvalidMessage(_)) => return Self::NotTls { host },
+            _ => {}
+        }
+        if error.is_timeout() {
+            Self::Timeout { host }
+        } else if error.is_connect() || error.is_builder() {
+            Self::Connect { host, reason }
+        } else {
+            Self::Unreadable { host, reason }
+        }
+    }
+
+    /// What may help.
+    pub fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Certificate { .. } => vec![
+                "trust its authority with --ca FILE, or in the system's store (docker: /etc/docker/certs.d/HOST/ca.crt)".into(),
+            ],
+            Self::NotTls { .. } => vec![
+                "if it is meant to speak plain HTTP, say --plain-http (docker: \"insecure-registries\")".into(),
+            ],
+            Self::Redirect { from, to } => vec![format!("if {to} is right, the server should name it in the first place instead of {from}")],
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// `host:port`, with the port that the scheme implies.
+fn authority(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    match url.port_or_known_default() {
+        Some(port) => format!("{host}:{port}"),
+        None => shown(url),
+    }
+}
+
+/// The cause of all causes, in its own words.
+pub(super) fn deepest(error: &(dyn Error + 'static)) -> String {
+    chain(error).last().map_or_else(String::new, ToString::to_string)
+}
+
+fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    chain(error).find_map(|cause| cause.downcast_ref())
+}
+
+/// An error and its causes. `io::Error` hides the error inside it from its own `source`.
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| {
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        inner.map(|inner| inner as &(dyn Error + 'static)).or_else(|| error.source())
+    })
+}

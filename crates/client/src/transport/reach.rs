@@ -1,0 +1,178 @@
+//! How near an address is, and a resolver that finds only what is far enough away.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use reqwest::{
+    Url,
+    dns::{Addrs, Name, Resolve, Resolving},
+};
+
+/// How near an address is to this machine. A registry may lead us to what is as near as itself, or
+/// further away: from the Internet into a private network, or to this machine's own services, no
+/// challenge leads (CL10; oras CVE-2026-48978).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reach {
+    /// Anywhere in the Internet.
+    Public,
+    /// The ranges of private networks (RFC 1918, 4193, 6598).
+    Private,
+    /// This link, where clouds keep their metadata (RFC 3927, 4291).
+    Link,
+    /// This machine.
+    Loopback,
+}
+
+impl Reach {
+    /// Of an address.
+    pub fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Self::of_v4(address),
+            IpAddr::V6(address) => Self::of_v6(address),
+        }
+    }
+
+    fn of_v4(address: Ipv4Addr) -> Self {
+        let [a, b, ..] = address.octets();
+        if address.is_loopback() || a == 0 {
+            Self::Loopback
+        } else if address.is_link_local() || address.is_multicast() || address.is_broadcast() {
+            Self::Link
+        } else if address.is_private() || (a == 100 && (64..128).contains(&b)) {
+            Self::Private
+        } else {
+            Self::Public
+        }
+    }
+
+    fn of_v6(address: Ipv6Addr) -> Self {
+        let segments = address.segments();
+        // An IPv4 address behind a translator (RFC 6052) is as near as itself.
+        if segments[..6] == [0x64, 0xff9b, 0, 0, 0, 0] {
+            let [.., a, b, c, d] = address.octets();
+            Self::of_v4(Ipv4Addr::new(a, b, c, d))
+        } else if address.is_loopback() || address.is_unspecified() {
+            Self::Loopback
+        } else if address.is_unicast_link_local() || address.is_multicast() {
+            Self::Link
+        } else if address.is_unique_local() {
+            Self::Private
+        } else {
+            Self::Public
+        }
+    }
+
+    /// Whether an address may be gone to.
+    pub fn allows(self, address: IpAddr) -> bool {
+        Self::of(address) <= self
+    }
+
+    /// Whether a URL's host may be, as far as its spelling says; a name is decided when it is resolved.
+    pub(crate) fn allows_host(self, url: &Url) -> bool {
+        match url.host() {
+            Some(url::Host::Ipv4(address)) => self.allows(address.into()),
+            Some(url::Host::Ipv6(address)) => self.allows(address.into()),
+            Some(url::Host::Domain(name)) => {
+                !crate::host::is_loopback(name) || self == Self::Loopback
+            }
+            None => false,
+        }
+    }
+
+    /// For an error message.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Private => "private",
+            Self::Link => "link-local",
+            Self::Loopback => "loopback",
+        }
+    }
+}
+
+/// Resolves names to addresses that are no nearer than this.
+#[derive(Debug)]
+pub(super) struct Resolver(pub(super) Reach);
+
+/// A name that has only addresses nearer than allowed.
+#[derive(Debug, thiserror::Error)]
+#[error("{host} is at {address}, which is {}", Reach::of(*address).as_str())]
+pub(super) struct TooNear {
+    pub(super) host: String,
+    pub(super) address: IpAddr,
+}
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let reach = self.0;
+        Box::pin(async move {
+            let host = name.as_str().to_owned();
+            let found: Vec<_> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
+            let allowed: Vec<_> =
+                found.iter().copied().filter(|at| reach.allows(at.ip())).collect();
+            match found.first() {
+                Some(first) if allowed.is_empty() => {
+                    Err(TooNear { host, address: first.ip() }.into())
+                }
+                _ => Ok(Box::new(allowed.into_iter()) as Addrs),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_as_near_as_their_ranges_say() {
+        let table = [
+            (
+                Reach::Public,
+                ["8.8.8.8", "100.63.0.1", "172.32.0.1", "2001:4860::8888", "64:ff9b::808:808"],
+            ),
+            (Reach::Private, ["10.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1", "fd00::1"]),
+            (
+                Reach::Link,
+                [
+                    "169.254.169.254",
+                    "fe80::1",
+                    "224.0.0.1",
+                    "255.255.255.255",
+                    "::ffff:169.254.1.1",
+                ],
+            ),
+            (Reach::Loopback, ["127.0.0.1", "0.0.0.0", "::1", "::", "::ffff:127.0.0.1"]),
+        ];
+        for (reach, addresses) in table {
+            for address in addresses {
+                assert_eq!(Reach::of(address.parse().unwrap()), reach, "{address}");
+            }
+        }
+        assert_eq!(Reach::of("64:ff9b::a00:1".parse().unwrap()), Reach::Private);
+    }
+
+    #[test]
+    fn what_is_nearer_is_out_of_reach() {
+        let at = |url: &str, reach: Reach| reach.allows_host(&Url::parse(url).unwrap());
+        assert!(at("https://auth.example.com/token", Reach::Public));
+        assert!(at("http://10.0.0.1/token", Reach::Private));
+        assert!(at("http://[::1]/token", Reach::Loopback));
+        for url in [
+            "http://127.0.0.1/",
+            "http://localhost./",
+            "http://169.254.169.254/",
+            "http://2130706433/",
+            "http://[::ffff:7f00:1]/",
+        ] {
+            assert!(!at(url, Reach::Private), "{url}");
+        }
+    }
+
+    #[tokio::test]
+    async fn names_are_held_to_it_when_they_are_resolved() {
+        let resolve = |reach| Resolver(reach).resolve("localhost".parse().unwrap());
+        let error = resolve(Reach::Private).await.err().unwrap();
+        assert!(error.downcast_ref::<TooNear>().is_some(), "{error}");
+        assert!(resolve(Reach::Loopback).await.unwrap().count() > 0);
+    }
+}
