@@ -250,7 +250,9 @@ fn admit(route: Route, grant: Grant, needed: &[Access]) -> Result<Authorized, (G
 /// R7). A source that the grant does not name at all has not been asked for yet: that is a 401 that
 /// lists both, from which clients learn what to ask.
 fn without_mount(route: &Route, grant: &Grant) -> Option<Route> {
-    let Route::StartUpload { name, start: Start::Mount(Mount { digest, from: Some(from) }) } = route else {
+    let Route::StartUpload { name, start: Start::Mount(Mount { digest, from: Some(from) }) } =
+        route
+    else {
         return None;
     };
     if !grant.covers(&name.pull_push()) || !grant.names(from) {

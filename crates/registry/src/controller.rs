@@ -42,7 +42,7 @@ pub trait AccessController: fmt::Debug + Send + Sync {
 #[non_exhaustive]
 pub enum Denial {
     /// Who it is, is known, but not enough is granted to them.
-    #[error("{granted} does not cover {lacking}")]
+    #[error("the caller is granted {granted}, which does not cover {lacking}")]
     InsufficientScope {
         /// What was granted.
         granted: String,
@@ -75,7 +75,7 @@ impl Denial {
     /// The denial of a grant that does not cover all that is needed.
     pub(crate) fn insufficient(granted: &AccessSet, lacking: &[&Access]) -> Self {
         let lacking: AccessSet = lacking.iter().copied().cloned().collect();
-        let granted = if granted.is_empty() { "a grant of nothing".into() } else { granted.to_string() };
+        let granted = if granted.is_empty() { "nothing".into() } else { granted.to_string() };
         Self::InsufficientScope { granted: shortened(&granted), lacking: lacking.to_string() }
     }
 

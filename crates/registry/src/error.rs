@@ -6,8 +6,7 @@ use portpass_state::{StateError, UploadId};
 /// What handlers answer with when they do not serve. Which status and code each one is, stands in
 /// [`respond`](crate::respond) and nowhere else.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
+pub(crate) enum Error {
     // Theirs.
     /// The blob is not in this repository, whatever may be in others.
     #[error("blob {digest} is not in repository {name}")]
@@ -41,7 +40,7 @@ pub enum Error {
     #[error("the content is {computed}, not {expected}")]
     DigestMismatch {
         /// What it is.
-        computed: Digest,
+        computed: Box<Digest>,
         /// What it was said to be.
         expected: Digest,
     },

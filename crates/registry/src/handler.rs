@@ -1,7 +1,7 @@
 //! One handler for each arm of [`Route`], called with what was authorized and nothing else.
 
 use axum::{body::Body, response::Response};
-use http::request::Parts;
+use http::{HeaderName, request::Parts};
 use portpass_storage::BodyStream;
 
 use crate::{
@@ -14,11 +14,11 @@ use crate::{
 mod base;
 mod blob;
 mod catalog;
+pub(crate) mod conditional;
 mod list;
 pub(crate) mod location;
 mod manifest;
 mod referrers;
-pub(crate) mod reply;
 mod tags;
 mod upload;
 
@@ -36,13 +36,6 @@ pub(crate) struct Call {
     pub(crate) body: Body,
 }
 
-impl Call {
-    /// The text of a header; `None` also where it is not visible ASCII.
-    pub(crate) fn header(&self, name: &http::HeaderName) -> Option<&str> {
-        self.head.headers.get(name)?.to_str().ok()
-    }
-}
-
 /// A request's body as the store wants it.
 pub(crate) fn stream(body: Body) -> BodyStream {
     use futures_util::TryStreamExt as _;
@@ -50,17 +43,22 @@ pub(crate) fn stream(body: Body) -> BodyStream {
 }
 
 /// Serves what was authorized: one arm for each route, one handler for each arm.
-pub(crate) async fn serve(authorized: Authorized, registry: Registry, head: Parts, body: Body) -> Result<Response, Error> {
+pub(crate) async fn serve(
+    authorized: Authorized,
+    registry: Registry,
+    head: Parts,
+    body: Body,
+) -> Result<Response, Error> {
     let (route, grant) = authorized.into_parts();
     let call = Call { registry, grant, head, body };
     match route {
         Route::Base => Ok(base::answer()),
-        Route::Catalog { page } => catalog::list(&call, page).await,
-        Route::Tags { name, page } => tags::list(&call, name, page).await,
+        Route::Catalog { page } => catalog::list(call, page).await,
+        Route::Tags { name, page } => tags::list(call, name, page).await,
         Route::Manifest { name, reference, op } => match op {
-            ManifestOp::Read => manifest::read(&call, name, reference).await,
+            ManifestOp::Read => manifest::read(call, name, reference).await,
             ManifestOp::Write { also } => manifest::write(call, name, reference, also).await,
-            ManifestOp::Delete => manifest::delete(&call, name, reference).await,
+            ManifestOp::Delete => manifest::delete(call, name, reference).await,
         },
         Route::Blob { name, digest, op } => match op {
             BlobOp::Read => blob::read(call, name, digest).await,
@@ -74,7 +72,10 @@ pub(crate) async fn serve(authorized: Authorized, registry: Registry, head: Part
             UploadOp::Cancel => upload::cancel(call, name, id).await,
         },
         Route::Referrers { name, digest, artifact_type, page } => {
-            referrers::list(&call, name, digest, artifact_type, page).await
+            referrers::list(call, name, digest, artifact_type, page).await
         }
     }
 }
+
+/// The digest of what an answer is about; distribution's name for it is the specification's too.
+pub(crate) const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");

@@ -33,6 +33,7 @@ mod log;
 mod respond;
 pub mod route;
 mod service;
+pub mod upkeep;
 
 pub use access::{Grant, Presented};
 pub use controller::{AccessController, Guard};

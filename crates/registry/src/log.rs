@@ -7,7 +7,8 @@ use tracing::Level;
 
 /// Writes one line for a refusal, with its whole reason.
 pub(crate) fn refusal(method: &Method, uri: &Uri, response: &Response) {
-    let Some(Handled { subject, refusal: Some(refusal) }) = response.extensions().get::<Handled>() else {
+    let Some(Handled { subject, refusal: Some(refusal) }) = response.extensions().get::<Handled>()
+    else {
         return;
     };
     let (status, id, reason) = (response.status(), refusal.id, &refusal.text);

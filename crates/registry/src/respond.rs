@@ -44,18 +44,25 @@ pub(crate) fn route_error(error: &RouteError) -> Response {
         RouteError::Encoding | RouteError::Name(_) => {
             Refusal::new(StatusCode::BAD_REQUEST, ErrorCode::NameInvalid, "name-invalid")
         }
-        RouteError::Last | RouteError::Number { .. } => {
-            Refusal::new(StatusCode::BAD_REQUEST, ErrorCode::PaginationNumberInvalid, "page-invalid")
-        }
+        RouteError::Last | RouteError::Number { .. } => Refusal::new(
+            StatusCode::BAD_REQUEST,
+            ErrorCode::PaginationNumberInvalid,
+            "page-invalid",
+        ),
         RouteError::Method { method: _, allow } => {
-            Refusal::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, "method").with(ALLOW, *allow)
+            Refusal::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, "method")
+                .with(ALLOW, *allow)
         }
         RouteError::Options { allow } => return options(allow),
-        RouteError::Tag(_) => Refusal::new(StatusCode::BAD_REQUEST, ErrorCode::TagInvalid, "tag-invalid"),
+        RouteError::Tag(_) => {
+            Refusal::new(StatusCode::BAD_REQUEST, ErrorCode::TagInvalid, "tag-invalid")
+        }
         RouteError::TooManyTags { .. } => {
             Refusal::new(StatusCode::URI_TOO_LONG, ErrorCode::TagInvalid, "too-many-tags")
         }
-        RouteError::Unknown => Refusal::new(StatusCode::NOT_FOUND, ErrorCode::Unsupported, "path-unknown"),
+        RouteError::Unknown => {
+            Refusal::new(StatusCode::NOT_FOUND, ErrorCode::Unsupported, "path-unknown")
+        }
         RouteError::UploadId => {
             Refusal::new(StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown, "upload-unknown")
         }
@@ -79,7 +86,8 @@ pub(crate) fn denied(denied: &Denied) -> Response {
             headers: vec![(WWW_AUTHENTICATE, challenge.to_string())],
         },
         Denial::Unavailable { what: _, retry_after } => {
-            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, id).later(*retry_after)
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, id)
+                .later(*retry_after)
         }
     };
     refused.answer(subject.clone(), denial.to_string())
@@ -103,15 +111,21 @@ fn refusal(error: &Error) -> Refusal {
             because(StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::RangeInvalid, "content-range")
         }
         Error::DeletesDisabled { allow } => {
-            because(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, "deletes-disabled").with(ALLOW, *allow)
+            because(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, "deletes-disabled")
+                .with(ALLOW, *allow)
         }
         Error::DigestMismatch { computed: _, expected } => {
-            because(StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid, "digest-mismatch").about(expected)
+            because(StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid, "digest-mismatch")
+                .about(expected)
         }
         Error::Length { .. } => because(StatusCode::BAD_REQUEST, ErrorCode::SizeInvalid, "length"),
         Error::ManifestBlobUnknown { name: _, digests } => Refusal {
             errors: digests.iter().map(missing).collect(),
-            ..because(StatusCode::BAD_REQUEST, ErrorCode::ManifestBlobUnknown, "manifest-blob-unknown")
+            ..because(
+                StatusCode::BAD_REQUEST,
+                ErrorCode::ManifestBlobUnknown,
+                "manifest-blob-unknown",
+            )
         },
         Error::ManifestInvalid(ManifestError::TooLong { .. }) | Error::ManifestTooLong => {
             because(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::ManifestInvalid, "manifest-too-long")
@@ -120,7 +134,8 @@ fn refusal(error: &Error) -> Refusal {
             because(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid, "manifest-invalid")
         }
         Error::ManifestUnknown { name: _, reference } => {
-            because(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown, "manifest-unknown").about(reference)
+            because(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown, "manifest-unknown")
+                .about(reference)
         }
         Error::NameUnknown { name } => {
             let detail = Detail::Object(vec![("name", name.to_string())]);
@@ -152,9 +167,8 @@ fn state(error: &StateError) -> Refusal {
         | StateError::Foreign
         | StateError::Inconsistent { .. }
         | StateError::Newer { .. }
-        | StateError::Open { .. } => Refusal::ours("database-fault"),
-        // The enum may grow; what we do not know yet is our fault.
-        _ => Refusal::ours("database-fault"),
+        | StateError::Open { .. }
+        | StateError::Unusable { .. } => Refusal::ours("database-fault"),
     }
 }
 
@@ -173,12 +187,11 @@ fn store(error: &StoreError) -> Refusal {
         | StoreError::Lost { .. }
         | StoreError::NoFreshName
         | StoreError::OutOfRange { .. } => Refusal::ours("storage-fault"),
-        _ => Refusal::ours("storage-fault"),
     }
 }
 
 fn missing(digest: &portpass_protocol::Digest) -> ErrorEntry {
-    ErrorEntry::new(ErrorCode::ManifestBlobUnknown).detail(Detail::Text(digest.to_string()))
+    ErrorEntry::new(ErrorCode::ManifestBlobUnknown).with_detail(Detail::Text(digest.to_string()))
 }
 
 impl Refusal {
@@ -193,7 +206,8 @@ impl Refusal {
 
     /// Nobody's fault; the client may come back.
     fn away(id: &'static str) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, id).later(RETRY_AFTER_FAULT)
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, id)
+            .later(RETRY_AFTER_FAULT)
     }
 
     fn later(self, after: Duration) -> Self {
@@ -207,7 +221,8 @@ impl Refusal {
 
     /// Tells the client the whole sentence: it holds nothing but what the client sent.
     fn saying(mut self, sentence: &impl ToString) -> Self {
-        self.errors = self.errors.into_iter().map(|entry| entry.message(sentence.to_string())).collect();
+        self.errors =
+            self.errors.into_iter().map(|entry| entry.with_message(sentence.to_string())).collect();
         self
     }
 
@@ -216,7 +231,8 @@ impl Refusal {
     }
 
     fn detail(mut self, detail: Detail) -> Self {
-        self.errors = self.errors.into_iter().map(|entry| entry.detail(detail.clone())).collect();
+        self.errors =
+            self.errors.into_iter().map(|entry| entry.with_detail(detail.clone())).collect();
         self
     }
 

@@ -122,7 +122,9 @@ impl Route {
             Self::StartUpload { name, start } => match start {
                 Start::Session(_) | Start::Whole(_) => vec![name.pull_push()],
                 Start::Mount(Mount { digest: _, from: None }) => vec![name.pull_push()],
-                Start::Mount(Mount { digest: _, from: Some(from) }) => vec![name.pull_push(), from.pull()],
+                Start::Mount(Mount { digest: _, from: Some(from) }) => {
+                    vec![name.pull_push(), from.pull()]
+                }
             },
             Self::Upload { name, id: _, op } => vec![match op {
                 UploadOp::Status => name.pull(),

@@ -33,7 +33,7 @@ impl HtpasswdController {
         let entry = self.file.find(claim.name, now).await;
         match entry.as_ref().map(|entry| entry.hash()) {
             Some(Ok(stored)) => self.check.check(claim, stored, now).await,
-            Some(Err(_)) | None => self.check.refuse(claim).await.map(Verdict::Rejected),
+            Some(Err(_)) | None => self.check.refuse(claim, now).await.map(Verdict::Reject),
         }
     }
 }
@@ -48,10 +48,8 @@ impl AccessController for HtpasswdController {
             Presented::Other(why) => return Err(Denial::Missing(Absence::Unusable(why))),
         };
         match self.check(Claim { source: SOURCE, name: &username, password: &password }).await {
-            Ok(Verdict::Accepted) => Ok(Grant::everything(username)),
-            Ok(Verdict::Rejected(_)) => {
-                Err(Denial::WrongPassword { username: shortened(&username) })
-            }
+            Ok(Verdict::Accept) => Ok(Grant::everything(username)),
+            Ok(Verdict::Reject(_)) => Err(Denial::WrongPassword { username: shortened(&username) }),
             Err(busy) => {
                 Err(Denial::Unavailable { what: busy.to_string(), retry_after: busy.retry_after })
             }

@@ -69,7 +69,9 @@ impl AccessController for TokenController {
         match denial {
             Denial::InsufficientScope { .. } => bearer.error(BearerError::InsufficientScope),
             Denial::InvalidToken(_) => bearer.error(BearerError::InvalidToken),
-            Denial::Missing(_) | Denial::Unavailable { .. } | Denial::WrongPassword { .. } => bearer,
+            Denial::Missing(_) | Denial::Unavailable { .. } | Denial::WrongPassword { .. } => {
+                bearer
+            }
         }
         .into()
     }

@@ -4,16 +4,19 @@ use axum::{
     body::Body,
     response::{IntoResponse as _, Response},
 };
-use http::{HeaderName, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use portpass_protocol::{
     Digest, RepositoryName,
     range::{ByteRange, Requested},
 };
-use portpass_state::{Blob, Deletion};
+use portpass_state::{Blob, Change};
 use portpass_storage::{Content, Location};
 
 use super::{Call, conditional};
-use crate::{error::Error, service::Deletes};
+use crate::{
+    error::Error,
+    service::{Deletes, Registry},
+};
 
 /// `GET` and `HEAD /v2/NAME/blobs/DIGEST` (OC2, OC3). A `HEAD` opens nothing.
 pub(crate) async fn read(
@@ -21,22 +24,23 @@ pub(crate) async fn read(
     name: RepositoryName,
     digest: Digest,
 ) -> Result<Response, Error> {
-    let Some(blob) = call.registry.db().blob(&name, &digest).await? else {
+    let Call { registry, head, .. } = call;
+    let Some(blob) = registry.db().blob(&name, &digest).await? else {
         return Err(Error::BlobUnknown { name, digest });
     };
-    if conditional::is_known(&call.head.headers, &digest) {
+    if conditional::is_known(&head.headers, &digest) {
         return Ok((StatusCode::NOT_MODIFIED, validators(&digest)).into_response());
     }
-    if call.head.method == Method::HEAD {
+    if head.method == Method::HEAD {
         return Ok(described(StatusCode::OK, &digest, &blob, blob.size, Body::empty()));
     }
-    match requested(&call, &digest, blob.size) {
+    match requested(&head.headers, &digest, blob.size) {
         Requested::Whole => {
-            let body = open(&call, &blob, None).await?;
+            let body = open(&registry, &blob, None).await?;
             Ok(described(StatusCode::OK, &digest, &blob, blob.size, body))
         }
         Requested::Part(part) => {
-            let body = open(&call, &blob, Some(part)).await?;
+            let body = open(&registry, &blob, Some(part)).await?;
             let response =
                 described(StatusCode::PARTIAL_CONTENT, &digest, &blob, part.length(), body);
             Ok(([(header::CONTENT_RANGE, part.content_range(blob.size))], response).into_response())
@@ -52,33 +56,33 @@ pub(crate) async fn delete(
     name: RepositoryName,
     digest: Digest,
 ) -> Result<Response, Error> {
-    let registry = &call.registry;
+    let registry = call.registry;
     match registry.deletes() {
         Deletes::Disabled => return Err(Error::DeletesDisabled { allow: "GET, HEAD" }),
         Deletes::Enabled => {}
     }
     match registry.db().delete_blob(&name, &digest, registry.now()).await? {
-        Deletion::Deleted { .. } => Ok(StatusCode::ACCEPTED.into_response()),
-        Deletion::Unknown => Err(Error::BlobUnknown { name, digest }),
+        Change::Done => Ok(StatusCode::ACCEPTED.into_response()),
+        Change::Unknown => Err(Error::BlobUnknown { name, digest }),
     }
 }
 
 /// What part of the blob the client wants. A range that is only wanted of another content is none
 /// (RFC 9110 §13.1.5).
-fn requested(call: &Call, digest: &Digest, size: u64) -> Requested {
-    if conditional::range_is_of_another(&call.head.headers, digest) {
+fn requested(headers: &HeaderMap, digest: &Digest, size: u64) -> Requested {
+    if conditional::range_is_of_another(headers, digest) {
         return Requested::Whole;
     }
     // A value that is no text is no range either.
-    let header = call.head.headers.get(header::RANGE).map(|value| value.to_str().unwrap_or(""));
+    let header = headers.get(header::RANGE).map(|value| value.to_str().unwrap_or(""));
     Requested::parse(header, size)
 }
 
 /// The bytes, as they are read.
-async fn open(call: &Call, blob: &Blob, part: Option<ByteRange>) -> Result<Body, Error> {
+async fn open(registry: &Registry, blob: &Blob, part: Option<ByteRange>) -> Result<Body, Error> {
     let location = Location::from(blob.location.clone());
     let offsets = part.map_or(0..blob.size, |part| part.first()..part.last() + 1);
-    match call.registry.store().open(&location, Some(offsets)).await? {
+    match registry.store().open(&location, Some(offsets)).await? {
         Content::Whole(bytes) => Ok(bytes.into()),
         Content::Stream { stream, .. } => Ok(Body::from_stream(stream)),
     }
@@ -96,7 +100,6 @@ fn described(
         (header::ACCEPT_RANGES, "bytes".to_owned()),
         (header::CONTENT_LENGTH, length.to_string()),
         (header::CONTENT_TYPE, blob.media_type.clone()),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
     ];
     (status, validators(digest), headers, body).into_response()
 }

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// `GET /v2/_catalog` (DX1)
-pub(crate) async fn list(call: &Call, page: Page) -> Result<Response, Error> {
+pub(crate) async fn list(call: Call, page: Page) -> Result<Response, Error> {
     let found = call.registry.db().catalog(page.after.as_deref(), page.limit).await?;
     let mut response = respond::json(JSON, &Catalog { repositories: &found.items })?;
     if let (true, Some(last)) = (found.more, found.items.last()) {

@@ -1,11 +1,11 @@
 //! Manifests: bytes that are given back as they were pushed.
 
-use axum::{body::Body, response::Response};
-use bytes::Bytes;
-use http::{
-    HeaderMap, HeaderName, Method, StatusCode,
-    header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION},
+use axum::{
+    body::Body,
+    response::{AppendHeaders, IntoResponse as _, Response},
 };
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use portpass_protocol::{
     Digest, DigestAlgorithm, Reference, RepositoryName, Tag,
@@ -14,35 +14,36 @@ use portpass_protocol::{
 use portpass_state::{Deletion, ManifestHead, NewManifest, PutManifest};
 use serde_json::{Map, Value};
 
-use super::{Call, location, reply::{DOCKER_CONTENT_DIGEST, holds, not_modified, status, value}};
+use super::{CONTENT_DIGEST, Call, conditional, location};
 use crate::{error::Error, service::Deletes};
 
 /// `GET` and `HEAD /v2/NAME/manifests/REFERENCE`: what was pushed, whatever the client says that it
 /// accepts (OC4, OC5). 304 where the client has it already.
 pub(crate) async fn read(
-    call: &Call,
+    call: Call,
     name: RepositoryName,
     reference: Reference,
 ) -> Result<Response, Error> {
     let db = call.registry.db();
-    let conditional = call.head.headers.contains_key(IF_NONE_MATCH);
+    let conditional = call.head.headers.contains_key(header::IF_NONE_MATCH);
     if conditional || call.head.method == Method::HEAD {
         let Some(head) = db.manifest_head(&name, &reference).await? else {
             return Err(Error::ManifestUnknown { name, reference });
         };
-        if holds(&call.head.headers, &head.digest) {
-            return not_modified(&head.digest);
+        if conditional::is_known(&call.head.headers, &head.digest) {
+            return Ok((StatusCode::NOT_MODIFIED, validators(&head.digest)).into_response());
         }
         if call.head.method == Method::HEAD {
-            return describe(&head, Body::empty());
+            return Ok(described(&head, Body::empty()));
         }
     }
     match db.manifest(&name, &reference).await? {
         None => Err(Error::ManifestUnknown { name, reference }),
         Some(manifest) => {
             let size = manifest.bytes.len() as u64;
-            let head = ManifestHead { digest: manifest.digest, media_type: manifest.media_type, size };
-            describe(&head, Body::from(manifest.bytes))
+            let head =
+                ManifestHead { digest: manifest.digest, media_type: manifest.media_type, size };
+            Ok(described(&head, Body::from(manifest.bytes)))
         }
     }
 }
@@ -75,7 +76,7 @@ pub(crate) async fn write(
         tags: &tags,
     };
     match call.registry.db().put_manifest(&put, call.registry.now()).await? {
-        PutManifest::Stored => created(&name, &pushed, &tags),
+        PutManifest::Stored => Ok(created(&name, &pushed, &tags)),
         PutManifest::Missing(missing) => {
             let digests = missing.blobs.into_iter().chain(missing.children).collect();
             Err(Error::ManifestBlobUnknown { name, digests })
@@ -85,7 +86,7 @@ pub(crate) async fn write(
 
 /// `DELETE /v2/NAME/manifests/REFERENCE`: a digest with all its tags, or a tag alone (OC22).
 pub(crate) async fn delete(
-    call: &Call,
+    call: Call,
     name: RepositoryName,
     reference: Reference,
 ) -> Result<Response, Error> {
@@ -99,20 +100,21 @@ pub(crate) async fn delete(
     };
     match deletion {
         Deletion::Unknown => Err(Error::ManifestUnknown { name, reference }),
-        Deletion::Deleted { tags: _ } => Ok(status(StatusCode::ACCEPTED)),
+        Deletion::Deleted { tags: _ } => Ok(StatusCode::ACCEPTED.into_response()),
     }
 }
 
 /// The `Content-Type`, which a manifest must have (OC16).
 fn pushed_media_type(headers: &HeaderMap) -> Result<MediaType, Error> {
-    let header = headers.get(CONTENT_TYPE).ok_or(Error::ManifestUntyped)?;
+    let header = headers.get(header::CONTENT_TYPE).ok_or(Error::ManifestUntyped)?;
     let text = String::from_utf8_lossy(header.as_bytes());
     Ok(MediaType::from_content_type(&text)?)
 }
 
 /// The body, of which never more than a manifest may have is held (OC16, CVE-2017-11468).
 async fn collect(headers: &HeaderMap, body: Body) -> Result<Bytes, Error> {
-    let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let announced =
+        headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if announced.is_some_and(|length: u64| length > MAX_LENGTH as u64) {
         return Err(Error::ManifestTooLong);
     }
@@ -153,7 +155,7 @@ impl Pushed {
         let algorithm = expected.as_ref().map_or(DigestAlgorithm::Sha256, Digest::algorithm);
         let digest = Digest::of(algorithm, &bytes);
         if let Some(expected) = expected.filter(|expected| *expected != digest) {
-            return Err(Error::DigestMismatch { computed: digest, expected });
+            return Err(Error::DigestMismatch { computed: digest.into(), expected });
         }
         let links = Links::parse(&bytes, media_type)?;
         // BuildKit keeps its cache as an index whose entries are layers and not manifests.
@@ -164,36 +166,36 @@ impl Pushed {
         let children = children.into_iter().map(|child| child.digest).collect();
         let blobs = links.blobs().chain(entries).map(|blob| blob.digest).collect();
         let annotations = &links.annotations;
-        let annotations = annotations.iter().map(|(key, value)| (key.clone(), value.clone().into()));
+        let annotations =
+            annotations.iter().map(|(key, value)| (key.clone(), value.clone().into()));
         let annotations = Some(annotations.collect::<Map<_, _>>()).filter(|map| !map.is_empty());
-        Ok(Self { digest, blobs, children, annotations, links, bytes })
+        Ok(Self { bytes, digest, links, blobs, children, annotations })
     }
 }
 
 /// 201, with the digest's own URL, whatever the manifest was pushed as (OC16, OC18, OC19).
-fn created(name: &RepositoryName, pushed: &Pushed, tags: &[Tag]) -> Result<Response, Error> {
-    let mut response = status(StatusCode::CREATED);
-    let headers = response.headers_mut();
-    headers.insert(LOCATION, value(location::manifest(name, &pushed.digest))?);
-    headers.insert(DOCKER_CONTENT_DIGEST, value(pushed.digest.to_string())?);
-    if let Some(subject) = &pushed.links.subject {
-        headers.insert(OCI_SUBJECT, value(subject.digest.to_string())?);
-    }
-    for tag in tags {
-        headers.append(OCI_TAG, value(tag.to_string())?);
-    }
-    Ok(response)
+fn created(name: &RepositoryName, pushed: &Pushed, tags: &[Tag]) -> Response {
+    let digest = [
+        (header::LOCATION, location::manifest(name, &pushed.digest)),
+        (CONTENT_DIGEST, pushed.digest.to_string()),
+    ];
+    let subject =
+        pushed.links.subject.as_ref().map(|subject| [(OCI_SUBJECT, subject.digest.to_string())]);
+    let tags = AppendHeaders(tags.iter().map(|tag| (OCI_TAG, tag.to_string())));
+    (StatusCode::CREATED, digest, subject, tags).into_response()
 }
 
 /// 200, with what is known of the manifest.
-fn describe(manifest: &ManifestHead, body: Body) -> Result<Response, Error> {
-    let mut response = Response::new(body);
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, value(manifest.media_type.clone())?);
-    headers.insert(CONTENT_LENGTH, manifest.size.into());
-    headers.insert(DOCKER_CONTENT_DIGEST, value(manifest.digest.to_string())?);
-    headers.insert(ETAG, value(format!("\"{}\"", manifest.digest))?);
-    Ok(response)
+fn described(manifest: &ManifestHead, body: Body) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, manifest.media_type.clone()),
+        (header::CONTENT_LENGTH, manifest.size.to_string()),
+    ];
+    (headers, validators(&manifest.digest), body).into_response()
+}
+
+fn validators(digest: &Digest) -> [(HeaderName, String); 2] {
+    [(CONTENT_DIGEST, digest.to_string()), (header::ETAG, conditional::etag(digest))]
 }
 
 /// Manifests from this size on are hashed and read on a thread for such work.

@@ -16,7 +16,7 @@ use crate::{
 
 /// `GET /v2/NAME/referrers/DIGEST`: an index, empty for whatever is not known here.
 pub(crate) async fn list(
-    call: &Call,
+    call: Call,
     name: RepositoryName,
     digest: Digest,
     artifact_type: Option<ArtifactType>,

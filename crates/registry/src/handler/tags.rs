@@ -13,8 +13,9 @@ use crate::{
 
 /// `GET /v2/NAME/tags/list` (OC21). A repository without tags has an empty list; one that does not
 /// exist has none, whatever `n` says.
-pub(crate) async fn list(call: &Call, name: RepositoryName, page: Page) -> Result<Response, Error> {
-    let Some(found) = call.registry.db().tags(&name, page.after.as_deref(), page.limit).await? else {
+pub(crate) async fn list(call: Call, name: RepositoryName, page: Page) -> Result<Response, Error> {
+    let Some(found) = call.registry.db().tags(&name, page.after.as_deref(), page.limit).await?
+    else {
         return Err(Error::NameUnknown { name });
     };
     let mut response = respond::json(JSON, &Tags { name: &name, tags: &found.items })?;

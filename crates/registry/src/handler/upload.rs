@@ -22,11 +22,7 @@ use portpass_state::{Candidates, Mounted, NewUpload, UploadId};
 use portpass_storage::{Appended, CommitError, End, Upload as Progress};
 use tracing::Instrument as _;
 
-use self::{
-    announced::Announced,
-    keep::keep,
-    session::Session,
-};
+use self::{announced::Announced, keep::keep, session::Session};
 use super::{Call, location};
 use crate::{
     access::{Grant, Readable},
@@ -131,9 +127,7 @@ async fn begin(
     name: &RepositoryName,
     algorithm: DigestAlgorithm,
 ) -> Result<Response, Error> {
-    let mut id = [0; 16];
-    registry.random().fill(&mut id);
-    let id = UploadId::from_random(id);
+    let id = UploadId::from_random(registry.draw());
     let progress = registry.store().begin(algorithm).await?.to_bytes();
     let upload = NewUpload { id, repository: name, progress: &progress };
     registry.db().begin_upload(&upload, registry.now()).await?;
@@ -220,7 +214,7 @@ fn broken(reason: &portpass_storage::BodyError) -> Error {
 fn commit_error(error: CommitError, expected: &Digest) -> Error {
     match error {
         CommitError::Mismatch { computed } => {
-            Error::DigestMismatch { computed, expected: *expected }
+            Error::DigestMismatch { computed: computed.into(), expected: *expected }
         }
         CommitError::Store(error) => error.into(),
     }

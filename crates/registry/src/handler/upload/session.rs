@@ -38,9 +38,7 @@ impl Session {
         name: RepositoryName,
         id: UploadId,
     ) -> Result<Self, Error> {
-        let mut owner = [0; 16];
-        registry.random().fill(&mut owner);
-        let (owner, now) = (LeaseOwner::from_random(owner), registry.now());
+        let (owner, now) = (LeaseOwner::from_random(registry.draw()), registry.now());
         match registry.db().lease_upload(&name, id, owner, now + LEASE, now).await? {
             Leased::Taken { upload, claim } => {
                 let before = Progress::from_bytes(&upload.progress)?;

@@ -1,0 +1,189 @@
+//! What a registry clears away by itself: abandoned uploads, blobs that no repository holds, and
+//! objects that no row names.
+//!
+//! ```text
+//! upload session, idle for a day      ─> gone, and its segments with it
+//! blob of no repository, for an hour  ─> garbage ─ an hour later ─> object gone
+//! object of no row, an hour old       ─> gone
+//! ```
+//! A blob that a repository holds stays, whether or not a manifest points at it.
+
+use std::{
+    collections::HashSet,
+    convert::Infallible,
+    time::{Duration, SystemTime},
+};
+
+use portpass_state::{Db, StateError, Upload};
+use portpass_storage::{Location, StoreError, Swept, Upload as Progress, sweep};
+use tokio::time::{self, MissedTickBehavior};
+
+use crate::service::Registry;
+
+/// What a round of upkeep did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Upkeep {
+    /// Upload sessions that nobody went on with.
+    pub purged_uploads: u64,
+    /// Blobs that no repository held any more; their objects go an hour later.
+    pub retired_blobs: u64,
+    /// Objects that were removed.
+    pub removed_objects: u64,
+}
+
+/// Why a round stopped. What it had done by then is done; the next one goes on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UpkeepError {
+    /// The database.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Registry {
+    /// Ends abandoned uploads and removes what is garbage at `now`. Any number of processes may do
+    /// so at once.
+    pub async fn upkeep(&self, now: SystemTime) -> Result<Upkeep, UpkeepError> {
+        Ok(Upkeep {
+            purged_uploads: self.purge_uploads(now).await?,
+            retired_blobs: self.retire_blobs(now).await?,
+            removed_objects: self.remove_garbage(now).await?,
+        })
+    }
+
+    /// Walks through the whole store and removes the objects that no row names: what crashes and
+    /// lost races left.
+    pub async fn sweep(&self, now: SystemTime) -> Result<Swept, UpkeepError> {
+        let sessions = in_sessions(self.db()).await?;
+        let live = |names: Vec<Location>| {
+            let (db, sessions) = (self.db(), &sessions);
+            async move {
+                let names: Vec<String> = names.iter().map(Location::to_string).collect();
+                let known = db.known_locations(&names).await?;
+                let live = names.into_iter().map(Location::from).filter(|location| {
+                    known.contains(location.as_str()) || sessions.contains(location)
+                });
+                Ok::<_, UpkeepError>(live.collect())
+            }
+        };
+        sweep(&**self.store(), live, GRACE, now).await
+    }
+
+    /// Does both, now and on a timer, for as long as it is polled. Whatever fails is logged and
+    /// tried again.
+    pub async fn keep_up(self) -> Infallible {
+        let mut timer = time::interval(UPKEEP_EVERY);
+        timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            for round in 0..ROUNDS_TO_A_SWEEP {
+                timer.tick().await;
+                match self.upkeep(self.now()).await {
+                    Ok(upkeep) if upkeep == Upkeep::default() => {}
+                    Ok(upkeep) => tracing::info!(?upkeep, "cleared away what was abandoned"),
+                    Err(error) => tracing::warn!(%error, "upkeep stopped; it is tried again"),
+                }
+                if round > 0 {
+                    continue;
+                }
+                match self.sweep(self.now()).await {
+                    Ok(Swept { removed: 0, .. }) => {}
+                    Ok(swept) => tracing::info!(?swept, "removed objects that no row named"),
+                    Err(error) => tracing::warn!(%error, "a sweep stopped; it is tried again"),
+                }
+            }
+        }
+    }
+
+    /// Ends the sessions to which nothing has happened for a day.
+    async fn purge_uploads(&self, now: SystemTime) -> Result<u64, UpkeepError> {
+        let mut purged = 0;
+        loop {
+            let before = now - ABANDONED;
+            let uploads = self.db().take_abandoned_uploads(before, now, BATCH).await?;
+            if uploads.is_empty() {
+                return Ok(purged);
+            }
+            for upload in uploads {
+                purged += 1;
+                self.discard(&upload).await?;
+            }
+        }
+    }
+
+    /// A session whose progress cannot be read is gone all the same; a sweep finds what it held.
+    async fn discard(&self, upload: &Upload) -> Result<(), StoreError> {
+        match Progress::from_bytes(&upload.progress) {
+            Ok(progress) => self.store().discard(progress, None).await,
+            Err(error) => {
+                let (repository, id) = (&upload.repository, upload.id);
+                tracing::warn!(%repository, upload = %id, %error, "a purged upload left its segments");
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes the rows of blobs that no repository holds. Requests that have read such a row may
+    /// still open the object.
+    async fn retire_blobs(&self, now: SystemTime) -> Result<u64, UpkeepError> {
+        let mut retired = 0;
+        loop {
+            let blobs = self.db().unreferenced_blobs(now - GRACE, BATCH).await?;
+            let mut changed = false;
+            for blob in &blobs {
+                if self.db().mark_blob(blob, now).await?.is_some() {
+                    retired += 1;
+                    changed = true;
+                }
+            }
+            // Those that were pushed again meanwhile are left; without this they would be asked
+            // for without end.
+            if !changed {
+                return Ok(retired);
+            }
+        }
+    }
+
+    /// Removes the objects of which no request can know any more.
+    async fn remove_garbage(&self, now: SystemTime) -> Result<u64, UpkeepError> {
+        let mut removed = 0;
+        loop {
+            let garbage = self.db().garbage(now - GRACE, BATCH).await?;
+            if garbage.is_empty() {
+                return Ok(removed);
+            }
+            for object in garbage {
+                self.store().delete(&Location::from(object.location.clone())).await?;
+                self.db().forget_garbage(&object.location).await?;
+                removed += 1;
+            }
+        }
+    }
+}
+
+/// The objects of all sessions. One that cannot be read may hold any object, so nothing is swept
+/// before it is purged.
+async fn in_sessions(db: &Db) -> Result<HashSet<Location>, UpkeepError> {
+    let mut locations = HashSet::new();
+    let mut after = None;
+    loop {
+        let uploads = db.uploads(after, BATCH).await?;
+        let Some(last) = uploads.last() else { return Ok(locations) };
+        after = Some(last.id);
+        for upload in &uploads {
+            locations.extend(Progress::from_bytes(&upload.progress)?.locations().cloned());
+        }
+    }
+}
+
+/// An upload that nothing has happened to for so long is not gone on with.
+const ABANDONED: Duration = Duration::from_hours(24);
+
+/// Longer than any request needs from a row to its object, or from its object to the row.
+const GRACE: Duration = Duration::from_hours(1);
+
+const UPKEEP_EVERY: Duration = Duration::from_hours(1);
+const ROUNDS_TO_A_SWEEP: u32 = 24;
+const BATCH: usize = 100;

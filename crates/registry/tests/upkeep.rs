@@ -1,0 +1,150 @@
+//! What a registry clears away by itself, and what it leaves alone.
+
+mod harness;
+
+use std::time::Duration;
+
+use harness::{Harness, Wire, on_both_stores, request};
+use http::{Method, StatusCode};
+use portpass_protocol::Digest;
+use portpass_registry::upkeep::Upkeep;
+use portpass_storage::{BodyStream, Swept};
+
+on_both_stores![
+    a_session_that_nobody_went_on_with_for_a_day_is_purged,
+    a_session_that_is_written_to_is_not_abandoned,
+    a_blob_that_no_repository_holds_goes_after_two_hours,
+    a_blob_that_is_pushed_again_in_time_stays,
+    what_rows_name_survives_a_sweep,
+    what_no_row_names_does_not,
+    many_abandoned_sessions_are_purged_in_one_round,
+];
+
+const HOUR: Duration = Duration::from_hours(1);
+const NOTHING: Upkeep = Upkeep { purged_uploads: 0, retired_blobs: 0, removed_objects: 0 };
+
+async fn upkeep(registry: &Harness) -> Upkeep {
+    registry.registry.upkeep(registry.now()).await.unwrap()
+}
+
+async fn sweep(registry: &Harness) -> Swept {
+    registry.registry.sweep(registry.now()).await.unwrap()
+}
+
+async fn a_session_that_nobody_went_on_with_for_a_day_is_purged(registry: Harness) {
+    let abandoned = registry.session("team/app").await;
+    registry.patch(&abandoned, "hello").await;
+    registry.patch(&abandoned, "hello").await;
+    registry.clock.advance(HOUR);
+    let going_on = registry.session("team/app").await;
+    registry.clock.advance(23 * HOUR);
+    assert_eq!(upkeep(&registry).await, NOTHING);
+    registry.patch(&going_on, "hello").await;
+    registry.clock.advance(HOUR);
+    assert_eq!(upkeep(&registry).await, Upkeep { purged_uploads: 1, ..NOTHING });
+    assert_eq!(registry.get(&abandoned).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(registry.objects().await.len(), 1);
+    let created = registry.put(&going_on, &Digest::sha256(b"hello"), "").await;
+    assert_eq!(created.status, StatusCode::CREATED);
+}
+
+async fn a_session_that_is_written_to_is_not_abandoned(registry: Harness) {
+    let session = registry.session("team/app").await;
+    let (wire, body) = Wire::new();
+    registry.clock.advance(25 * HOUR);
+    let writer = tokio::spawn(registry.answer(request(Method::PATCH, &session, [], body)));
+    wire.send("hello").await;
+    wire.taken().await;
+    assert_eq!(upkeep(&registry).await, NOTHING);
+    drop(wire);
+    assert_eq!(writer.await.unwrap().status(), StatusCode::ACCEPTED);
+}
+
+async fn a_blob_that_no_repository_holds_goes_after_two_hours(registry: Harness) {
+    let path = registry.blob("team/app", b"hello").await;
+    let held = registry.blob("team/app", b"held").await;
+    registry.delete(&path).await;
+    registry.clock.advance(HOUR);
+    assert_eq!(upkeep(&registry).await, NOTHING);
+    registry.clock.advance(Duration::from_secs(1));
+    assert_eq!(upkeep(&registry).await, Upkeep { retired_blobs: 1, ..NOTHING });
+    assert_eq!(registry.objects().await.len(), 2, "somebody may be about to open it");
+    registry.clock.advance(HOUR + Duration::from_secs(1));
+    assert_eq!(upkeep(&registry).await, Upkeep { removed_objects: 1, ..NOTHING });
+    assert_eq!(registry.objects().await.len(), 1);
+    assert_eq!(registry.get(&held).await.body, "held");
+    assert_eq!(registry.blob("team/app", b"hello").await, path);
+    assert_eq!(registry.get(&path).await.body, "hello");
+}
+
+async fn a_blob_that_is_pushed_again_in_time_stays(registry: Harness) {
+    let path = registry.blob("team/app", b"hello").await;
+    registry.delete(&path).await;
+    registry.clock.advance(2 * HOUR);
+    registry.blob("team/app", b"hello").await;
+    assert_eq!(upkeep(&registry).await, NOTHING);
+
+    // Between the two steps, the object is made anew.
+    registry.delete(&path).await;
+    registry.clock.advance(2 * HOUR);
+    assert_eq!(upkeep(&registry).await, Upkeep { retired_blobs: 1, ..NOTHING });
+    registry.blob("team/app", b"hello").await;
+    registry.clock.advance(2 * HOUR);
+    assert_eq!(upkeep(&registry).await, Upkeep { removed_objects: 1, ..NOTHING });
+    assert_eq!(registry.get(&path).await.body, "hello");
+}
+
+async fn what_rows_name_survives_a_sweep(registry: Harness) {
+    let blob = registry.blob("team/app", b"blob").await;
+    let retired = registry.blob("team/app", b"retired").await;
+    registry.delete(&retired).await;
+    let session = registry.session("team/app").await;
+    registry.patch(&session, "ses").await;
+    registry.patch(&session, "sion").await;
+    registry.clock.advance(2 * HOUR);
+    upkeep(&registry).await;
+    assert_eq!(sweep(&registry).await, Swept { live: 4, ..Swept::default() });
+    assert_eq!(registry.get(&blob).await.body, "blob");
+    let created = registry.put(&session, &Digest::sha256(b"session"), "").await;
+    assert_eq!(created.status, StatusCode::CREATED);
+}
+
+/// What a process leaves that died between writing an object and writing its row.
+async fn what_no_row_names_does_not(registry: Harness) {
+    let blob = registry.blob("team/app", b"blob").await;
+    let upload = registry.store.begin(Digest::sha256(b"").algorithm()).await.unwrap();
+    let body: BodyStream = Box::pin(futures_util::stream::iter([Ok("orphan".into())]));
+    registry.store.append(upload, body).await.unwrap();
+    assert_eq!(sweep(&registry).await, Swept { young: 2, ..Swept::default() });
+    registry.clock.advance(2 * HOUR);
+    let swept = sweep(&registry).await;
+    assert_eq!(swept, Swept { removed: 1, bytes: 6, live: 1, ..Swept::default() });
+    assert_eq!(registry.get(&blob).await.body, "blob");
+}
+
+async fn many_abandoned_sessions_are_purged_in_one_round(registry: Harness) {
+    for _ in 0..205 {
+        registry.session("team/app").await;
+    }
+    registry.clock.advance(25 * HOUR);
+    assert_eq!(upkeep(&registry).await, Upkeep { purged_uploads: 205, ..NOTHING });
+    assert_eq!(upkeep(&registry).await, NOTHING);
+}
+
+/// At start, and on a timer.
+#[tokio::test]
+async fn upkeep_runs_at_once_and_again_every_hour() {
+    let registry = Harness::in_memory().await;
+    let _halted = harness::Halted::time();
+    let first = registry.session("team/app").await;
+    registry.clock.advance(25 * HOUR);
+    let running = tokio::spawn(registry.registry.clone().keep_up());
+    let gone = async |session: &str| registry.get(session).await.status == StatusCode::NOT_FOUND;
+    registry.until(async || gone(&first).await).await;
+
+    let second = registry.session("team/app").await;
+    registry.clock.advance(25 * HOUR);
+    tokio::time::advance(HOUR).await;
+    registry.until(async || gone(&second).await).await;
+    running.abort();
+}
