@@ -4,12 +4,12 @@
 //!  name, password ──> source (htpasswd file, local accounts): which hash is stored?
 //!                        │ PasswordHash, or nobody of that name
 //!                        v
-//!                  PasswordCheck::check ── CredentialCache: proved a moment ago ──> Accepted
+//!                  PasswordCheck::check ── CredentialCache: proved a moment ago ──> Accept
 //!                        │ no
 //!                        v
-//!                    HashPool, one job: verify ── equal ──────────────────────────> Accepted
+//!                    HashPool, one job: verify ── equal ──────────────────────────> Accept
 //!                        │ not equal, or nobody of that name
-//!                        └─ in the same job: top up to the highest cost ──────────> Rejected(Paid)
+//!                        └─ in the same job: top up to the highest cost ──────────> Reject(Paid)
 //! ```
 //!
 //! Time tells nothing about accounts: whatever the reason of a refusal, it waits once for the pool

@@ -282,6 +282,27 @@ pub(crate) mod tests {
     }
 
     #[tokio::test]
+    async fn the_first_that_comes_is_the_first_that_is_served() {
+        let pool = pool(1, 8);
+        let (first, first_running) = hold(&pool);
+        until(&pool, 1, 0).await;
+        let (tell, told) = mpsc::channel();
+        let mut running = Vec::new();
+        for number in 0..8 {
+            let (waiting, tell) = (pool.clone(), tell.clone());
+            let job = async move { waiting.run(move || tell.send(number).unwrap()).await };
+            running.push(tokio::spawn(job));
+            until(&pool, 1, number + 1).await;
+        }
+        first.end.send(()).unwrap();
+        first_running.await.unwrap().unwrap();
+        for job in running {
+            job.await.unwrap().unwrap();
+        }
+        assert_eq!(told.try_iter().collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 6, 7]);
+    }
+
+    #[tokio::test]
     async fn who_hangs_up_leaves_the_queue_but_frees_no_thread() {
         let pool = pool(1, 1);
         let (first, first_running) = hold(&pool);
