@@ -18,6 +18,9 @@ use portpass_token::ServiceName;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+#[cfg(test)]
+mod tests;
+
 use crate::{
     policy::Decision,
     request::{ClientInfo, Leg},
@@ -62,8 +65,6 @@ pub enum Happened {
         /// The refresh token's row.
         refresh: String,
     },
-    /// The holder of a refresh token gave it back.
-    LoggedOut,
     /// There was no token.
     Refused {
         /// A stable word.
@@ -71,7 +72,7 @@ pub enum Happened {
         /// The name that was claimed, proved or not.
         claimed: Option<String>,
     },
-    /// A refresh token was found to be dead.
+    /// A refresh token was found to be dead, or given back by its holder.
     Revoked {
         /// Its row.
         refresh: String,
@@ -94,9 +95,6 @@ impl Event {
             Happened::Refreshed { decisions, refresh } => {
                 let detail = json!({ "access": access(decisions) });
                 ("refresh-token-used", Some(refresh.clone()), detail)
-            }
-            Happened::LoggedOut => {
-                ("refresh-token-revoked", None, json!({ "reason": "logged-out" }))
             }
             Happened::Refused { reason, claimed } => {
                 ("token-refused", claimed.clone(), json!({ "reason": reason }))

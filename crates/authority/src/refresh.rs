@@ -162,17 +162,17 @@ impl RefreshTokens {
         Ok(())
     }
 
-    /// Ends the token of somebody who logs out (RFC 7009). One that nobody knows is as good as
-    /// ended.
+    /// Ends the token of somebody who logs out (RFC 7009). One that nobody knows, or that is dead
+    /// already, is as good as ended.
     pub async fn log_out(
         &self,
         secret: &RefreshSecret,
-        audit: &AuditRecord,
+        now: SystemTime,
+        audit: impl FnOnce(&RefreshToken) -> AuditRecord,
     ) -> Result<(), StateError> {
-        let (Change::Done | Change::Unknown) = self
-            .db
-            .revoke_refresh_token_by_hash(&secret.hash(), Revocation::LoggedOut, audit)
-            .await?;
+        let Some(row) = self.db.refresh_token(&secret.hash(), now).await? else { return Ok(()) };
+        let (Change::Done | Change::Unknown) =
+            self.db.revoke_refresh_token(row.id, Revocation::LoggedOut, &audit(&row)).await?;
         Ok(())
     }
 }

@@ -10,12 +10,12 @@ use portpass_protocol::{
     access::{Access, AccessSet},
     token_response::TokenResponse,
 };
-use portpass_state::Db;
-use portpass_token::{Audience, Claims, Clock, Issuer, KeyIdForm, NumericDate, Random};
+use portpass_state::{Db, RefreshToken};
+use portpass_token::{
+    Audience, Claims, Clock, Issuer, KeyIdForm, NumericDate, Random, ServiceName,
+};
 
 mod error;
-#[cfg(test)]
-mod tests;
 
 pub use error::TokenError;
 
@@ -195,27 +195,26 @@ impl TokenService {
         client: ClientInfo,
         now: SystemTime,
     ) -> Result<(), TokenError> {
-        let event = Event {
-            at: now,
-            happened: Happened::LoggedOut,
-            account: None,
-            service: None,
-            leg: None,
-            client,
+        let record = |token: &RefreshToken| {
+            let happened =
+                Happened::Revoked { refresh: token.id.to_string(), reason: "logged-out" };
+            let account = Some(token.account_name.clone());
+            let service = Some(ServiceName::new(&*token.service));
+            Event { at: now, happened, account, service, leg: None, client }.into_record()
         };
-        Ok(self.refresh.log_out(secret, &event.into_record()).await?)
+        Ok(self.refresh.log_out(secret, now, record).await?)
     }
 
     async fn answer(&self, request: &TokenRequest, now: SystemTime) -> Result<Issued, TokenError> {
         let admission = self.limits.admit(request.client.address, &request.credential, now)?;
         let who = match self.authenticate(request, now).await {
             Ok(who) => who,
+            Err(error) if error.is_wrong_credential() => {
+                admission.rejected(now);
+                return Err(error);
+            }
             Err(error) => {
-                if error.is_wrong_credential() {
-                    admission.rejected(now);
-                } else {
-                    admission.withdraw();
-                }
+                admission.withdraw();
                 return Err(error);
             }
         };

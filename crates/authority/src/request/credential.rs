@@ -79,7 +79,7 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
     /// No account can be called so.
-    #[error("the user name is none: {0}")]
+    #[error("no account can have that user name: {0}")]
     Name(#[from] NameError),
     /// The decoded text has no colon.
     #[error("the Basic credentials have no colon between name and password")]

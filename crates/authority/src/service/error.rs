@@ -66,12 +66,14 @@ impl TokenError {
         }
     }
 
-    /// Whether somebody tried a credential that is no good: what limits count.
+    /// Whether somebody tried a credential that was never any good: what limits count. A refresh
+    /// token that has died is none of those; docker keeps sending it until its user logs in again.
     pub fn is_wrong_credential(&self) -> bool {
         match self {
-            Self::RefreshToken(_) | Self::WrongPassword { .. } => true,
+            Self::RefreshToken(RefreshProblem::Unknown) | Self::WrongPassword { .. } => true,
             Self::Limited(_)
             | Self::NoCredentials
+            | Self::RefreshToken(_)
             | Self::Request(_)
             | Self::Sign(_)
             | Self::State(_)

@@ -1,0 +1,268 @@
+//! A token service with accounts that tests can change while it runs.
+
+use std::{
+    collections::BTreeMap,
+    num::NonZeroUsize,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use async_trait::async_trait;
+use portpass_jose::{Algorithm, SigningKey};
+use portpass_password::{Claim, CredentialCache, HashPool, PasswordCheck, pool::PoolSettings};
+use portpass_state::Db;
+use portpass_token::{
+    Claims, Clock, Issuer, KeyIdForm, Random, ServiceName, Verifier, VerifierSettings,
+};
+use secrecy::ExposeSecret;
+
+use crate::{
+    accounts::{Authenticator, Chain, Outcome, Unavailable},
+    audit::{Trail, Writer},
+    keyring::KeyRing,
+    limits::Limits,
+    policy::{RuleSet, RuleText, Surroundings},
+    refresh::Lives,
+    request::{Service, Services},
+    service::{Lifetime, TokenService, TokenServiceParts},
+    subject::{Account, AccountId, AccountName, CredentialVersion, Login, SourceName},
+};
+
+/// 2026-01-02T03:04:05Z
+pub(crate) const NOW: u64 = 1_767_323_045;
+
+#[derive(Debug)]
+pub(crate) struct SetClock(AtomicU64);
+
+impl SetClock {
+    pub(crate) fn advance(&self, seconds: u64) {
+        self.0.fetch_add(seconds, Ordering::Relaxed);
+    }
+}
+
+impl Clock for SetClock {
+    fn now(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// Never the same bytes twice, always the same in the same order.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Random for Counter {
+    fn fill(&self, bytes: &mut [u8]) {
+        let count = self.0.fetch_add(1, Ordering::Relaxed).to_le_bytes();
+        bytes.fill(0xa5);
+        let length = bytes.len().min(count.len());
+        bytes[..length].copy_from_slice(&count[..length]);
+    }
+}
+
+/// Accounts with plain passwords.
+#[derive(Debug)]
+pub(crate) struct Accounts {
+    source: SourceName,
+    check: PasswordCheck,
+    known: Mutex<BTreeMap<String, Known>>,
+    broken: Mutex<Option<String>>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Known {
+    pub(crate) password: String,
+    pub(crate) groups: Vec<&'static str>,
+    pub(crate) version: u32,
+    pub(crate) enabled: bool,
+    pub(crate) ceiling: Option<&'static str>,
+}
+
+impl Accounts {
+    pub(crate) fn change(&self, name: &str, change: impl FnOnce(&mut Known)) {
+        change(self.known.lock().unwrap().get_mut(name).unwrap());
+    }
+
+    pub(crate) fn break_down(&self, reason: &str) {
+        *self.broken.lock().unwrap() = Some(reason.to_owned());
+    }
+
+    fn known(&self, name: &str) -> Result<Option<Known>, Unavailable> {
+        match self.broken.lock().unwrap().clone() {
+            Some(reason) => Err(Unavailable::Source { source_name: self.source.clone(), reason }),
+            None => Ok(self.known.lock().unwrap().get(name).cloned()),
+        }
+    }
+
+    fn account(&self, name: &str, known: &Known) -> Account {
+        Account {
+            source: self.source.clone(),
+            id: AccountId::new(format!("id-of-{name}")),
+            version: CredentialVersion::new(known.version.to_string()),
+            name: name.parse().unwrap(),
+            groups: known.groups.iter().map(|group| group.parse().unwrap()).collect(),
+            ceiling: known.ceiling.map(|ceiling| ceiling.parse().unwrap()),
+        }
+    }
+}
+
+#[async_trait]
+impl Authenticator for Accounts {
+    fn source(&self) -> &SourceName {
+        &self.source
+    }
+
+    async fn authenticate(&self, login: &Login, now: SystemTime) -> Result<Outcome, Unavailable> {
+        let (name, password) = (login.account.as_str(), &login.password);
+        match self.known(name)? {
+            None => Ok(Outcome::Unknown),
+            Some(known) if known.enabled && known.password == password.expose_secret() => {
+                Ok(Outcome::Known(self.account(name, &known)))
+            }
+            Some(_) => {
+                let claim = Claim { source: self.source.as_str(), name, password };
+                Ok(Outcome::Rejected(self.check.refuse(claim, now).await?))
+            }
+        }
+    }
+
+    async fn by_id(&self, id: &AccountId, _: SystemTime) -> Result<Option<Account>, Unavailable> {
+        let name = id.as_str().strip_prefix("id-of-").unwrap();
+        let known = self.known(name)?.filter(|known| known.enabled);
+        Ok(known.map(|known| self.account(name, &known)))
+    }
+
+    async fn by_name(
+        &self,
+        name: &AccountName,
+        _: SystemTime,
+    ) -> Result<Option<Account>, Unavailable> {
+        Ok(self.known(name.as_str())?.map(|known| self.account(name.as_str(), &known)))
+    }
+}
+
+/// Everything around a token service.
+pub(crate) struct Fixture {
+    pub(crate) service: Arc<TokenService>,
+    pub(crate) clock: Arc<SetClock>,
+    pub(crate) accounts: Arc<Accounts>,
+    pub(crate) keys: Arc<KeyRing>,
+    pub(crate) db: Db,
+    pub(crate) writer: Writer,
+}
+
+/// What differs from test to test.
+pub(crate) struct Settings {
+    pub(crate) anonymous: bool,
+    pub(crate) limits: Limits,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { anonymous: true, limits: Limits::off() }
+    }
+}
+
+impl Fixture {
+    pub(crate) async fn new() -> Self {
+        Self::with(Settings::default()).await
+    }
+
+    pub(crate) async fn with(settings: Settings) -> Self {
+        let clock = Arc::new(SetClock(AtomicU64::new(NOW)));
+        let db = Db::in_memory().await.unwrap();
+        let check = password_check();
+        let accounts = Arc::new(Accounts {
+            source: SourceName::local(),
+            check: check.clone(),
+            known: Mutex::new(known()),
+            broken: Mutex::default(),
+        });
+        let keys = Arc::new(KeyRing::fixed(SigningKey::generate(Algorithm::Es256).unwrap()));
+        let (trail, writer) = Trail::new(db.clone());
+        let service =
+            |name: &str| Service { name: ServiceName::new(name), key_id: KeyIdForm::Rfc7638 };
+        let service = TokenService::new(TokenServiceParts {
+            issuer: Issuer::new("dtest"),
+            lifetime: Lifetime::from_seconds(300).unwrap(),
+            services: Services::new(service("registry"), vec![service("other")]),
+            accounts: Chain::new(vec![accounts.clone()], check),
+            anonymous: settings.anonymous,
+            policy: Arc::new(policy()),
+            keys: keys.clone(),
+            db: db.clone(),
+            refresh: Lives::default(),
+            limits: settings.limits,
+            trail,
+            clock: clock.clone(),
+            random: Arc::new(Counter::default()),
+        });
+        Self { service: Arc::new(service), clock, accounts, keys, db, writer }
+    }
+
+    /// The account of that name as its source knows it.
+    pub(crate) async fn account(&self, name: &str) -> Account {
+        let name = name.parse().unwrap();
+        self.accounts.by_name(&name, self.clock.now()).await.unwrap().unwrap()
+    }
+
+    /// What a registry that trusts the service reads in a token.
+    pub(crate) fn verify(&self, token: &str, service: &str) -> Arc<Claims> {
+        let settings = VerifierSettings::new(Issuer::new("dtest"), ServiceName::new(service));
+        let verifier = Verifier::new(settings, self.keys.current().trust());
+        verifier.verify(token, self.clock.now()).unwrap()
+    }
+}
+
+fn known() -> BTreeMap<String, Known> {
+    let account = |groups: &[&'static str], ceiling| Known {
+        password: "secret".to_owned(),
+        groups: groups.to_vec(),
+        version: 1,
+        enabled: true,
+        ceiling,
+    };
+    BTreeMap::from([
+        ("admin".to_owned(), account(&[], None)),
+        ("ann".to_owned(), account(&["developers"], None)),
+        ("bob".to_owned(), account(&[], None)),
+        ("ci".to_owned(), account(&[], Some("repository:ci/app:pull"))),
+    ])
+}
+
+/// One pool with the least work there is.
+fn password_check() -> PasswordCheck {
+    let one = NonZeroUsize::MIN;
+    let pool = HashPool::new(PoolSettings { threads: one, queue: 64 });
+    let cache = CredentialCache::new([7; 32], one, Duration::from_secs(60));
+    PasswordCheck::new(pool, Arc::new(cache))
+}
+
+pub(crate) fn policy_and_service() -> (RuleSet, ServiceName) {
+    (policy(), ServiceName::new("registry"))
+}
+
+fn policy() -> RuleSet {
+    let rule = |actions: &[&str], repository: &str, to: &str| RuleText {
+        allow: Some(actions.iter().map(ToString::to_string).collect()),
+        repository: Some(repository.to_owned()),
+        to: vec![to.to_owned()],
+        ..RuleText::default()
+    };
+    let catalog = RuleText {
+        repository: None,
+        registry: Some("catalog".to_owned()),
+        ..rule(&["*"], "", "user:admin")
+    };
+    let rules = [
+        rule(&["pull"], "public/**", "anyone"),
+        rule(&["pull", "push"], "${account}/**", "signed-in"),
+        rule(&["pull", "push", "delete"], "team/**", "group:developers"),
+        rule(&["*"], "**", "user:admin"),
+        catalog,
+    ];
+    let around = Surroundings { sources: vec![SourceName::local()], anonymous: true };
+    RuleSet::parse(&rules, &around).unwrap()
+}
