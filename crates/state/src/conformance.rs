@@ -116,6 +116,7 @@ on_every_database! {
     garbage::an_unlinked_blob_is_marked_and_later_removed,
     garbage::asking_for_a_marked_blob_saves_it,
     garbage::a_manifest_saves_the_blobs_it_links_to,
+    garbage::a_blob_that_lost_its_manifest_is_marked_anew,
     garbage::known_locations_are_those_of_blobs_and_garbage,
     garbage::only_manifests_that_nothing_keeps_are_unreferenced,
 }

@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 
 use super::{at, commit, digest, manifest, put, repository, tag};
-use crate::{Change, Committed, Db, Garbage, NewManifest, PutManifest, UnreferencedBlob};
+use crate::{Change, Committed, Db, Garbage, NewManifest, PutManifest, UnreferencedBlob, sql::sql};
 
 pub(super) async fn a_blob_that_no_repository_holds_becomes_garbage_after_its_grace(db: Db) {
     store(&db, "a", "x", "o/1", 0).await;
@@ -88,8 +88,16 @@ pub(super) async fn a_manifest_saves_the_blobs_it_links_to(db: Db) {
     assert_eq!(db.mark_unlinked_blobs(at(10), at(20)).await.unwrap(), 1);
     let of = link(&db, "a", &["x"], 25).await;
     assert_eq!(db.remove_unlinked_blobs(at(90), at(90)).await.unwrap(), 0);
-    assert!(db.blob(&repository("a"), &digest("x")).await.unwrap().is_some());
-    // Without its manifest it is unlinked again, and marked before it is removed.
+    // Even if the mark came at the same time as the link.
+    let mark = sql("UPDATE repository_blob SET unlinked_at = $1").bind(at(20));
+    assert_eq!(db.writer().run(mark).await.unwrap(), 1);
+    assert_eq!(db.remove_unlinked_blobs(at(90), at(90)).await.unwrap(), 0);
+}
+
+pub(super) async fn a_blob_that_lost_its_manifest_is_marked_anew(db: Db) {
+    store(&db, "a", "x", "o/1", 0).await;
+    assert_eq!(db.mark_unlinked_blobs(at(10), at(20)).await.unwrap(), 1);
+    let of = link(&db, "a", &["x"], 25).await;
     let deletion = db.delete_manifest(&repository("a"), &of).await.unwrap();
     assert!(matches!(deletion, crate::Deletion::Deleted { .. }));
     assert_eq!(db.remove_unlinked_blobs(at(90), at(90)).await.unwrap(), 0);
@@ -128,6 +136,11 @@ pub(super) async fn only_manifests_that_nothing_keeps_are_unreferenced(db: Db) {
         let new = NewManifest { subject: Some(&subject), ..manifest(&name, &of, bytes) };
         assert_eq!(db.put_manifest(&new, at(0)).await.unwrap(), PutManifest::Stored);
     }
+
+    // The same bytes as a layer of something do not make it the child of an index.
+    store(&db, "a", "{\"untagged\":1}", "o/1", 0).await;
+    let layered = link(&db, "a", &["{\"untagged\":1}"], 50).await;
+    assert_ne!(layered, untagged);
 
     let mut expected = vec![(name.clone(), untagged), (name.clone(), orphan)];
     expected.sort_by_key(|(_, digest)| digest.to_string());
