@@ -190,7 +190,6 @@ impl Upload {
 /// Where an upload's bytes lie while it is in progress.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[non_exhaustive]
 pub(crate) enum Place {
     /// One object for each body that was appended, in order.
     Segments(Vec<Segment>),
@@ -230,8 +229,8 @@ pub struct Committed {
     pub rest: Upload,
 }
 
-/// The bytes of a blob.
-#[non_exhaustive]
+/// The bytes of a blob. A store that sends clients elsewhere adds a variant, and whoever serves
+/// blobs does not compile until it knows that too.
 pub enum Content {
     /// Few bytes: they leave in one write with their header.
     Whole(Bytes),
@@ -263,7 +262,6 @@ impl fmt::Debug for Content {
 /// Why a store could not do what it was asked for. Never names a path: what operators need is in
 /// the [`source`](Error::source) and in the log.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum StoreError {
     /// The disk or the quota is used up.
     #[error("no space is left for blobs; free some or give the store more")]
@@ -323,7 +321,6 @@ pub enum StoreError {
 
 /// Why an upload did not become a blob.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum CommitError {
     /// The bytes are others than the digest says.
     #[error("the content is {computed}, not what was expected")]
