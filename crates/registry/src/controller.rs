@@ -139,8 +139,11 @@ impl Absence {
 /// What a client sent, or a token said, for one line of a log.
 fn shortened(text: &str) -> String {
     const SHOWN: usize = 256;
-    match text.char_indices().nth(SHOWN) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{}…", &text[..end]),
+    let mut characters =
+        text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c });
+    let mut short: String = characters.by_ref().take(SHOWN).collect();
+    if characters.next().is_some() {
+        short.push('…');
     }
+    short
 }

@@ -39,7 +39,7 @@ pub(crate) struct Call {
 /// A request's body as the store wants it.
 pub(crate) fn stream(body: Body) -> BodyStream {
     use futures_util::TryStreamExt as _;
-    Box::pin(body.into_data_stream().map_err(|error| error.into_inner()))
+    Box::pin(body.into_data_stream().map_err(axum::Error::into_inner))
 }
 
 /// Serves what was authorized: one arm for each route, one handler for each arm.

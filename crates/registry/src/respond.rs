@@ -22,9 +22,6 @@ use crate::{
     access::Denied, controller::Denial, error::Error, handler::location, route::RouteError,
 };
 
-#[cfg(test)]
-mod tests;
-
 /// What a refusal becomes: the one table of its kind. There is no arm for "the rest".
 struct Refusal {
     status: StatusCode,
@@ -139,7 +136,7 @@ fn refusal(error: &Error) -> Refusal {
         }
         Error::NameUnknown { name } => {
             let detail = Detail::Object(vec![("name", name.to_string())]);
-            because(StatusCode::NOT_FOUND, ErrorCode::NameUnknown, "name-unknown").detail(detail)
+            because(StatusCode::NOT_FOUND, ErrorCode::NameUnknown, "name-unknown").detail(&detail)
         }
         Error::RangeNotSatisfiable { length } => {
             because(StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::RangeInvalid, "range")
@@ -211,7 +208,8 @@ impl Refusal {
     }
 
     fn later(self, after: Duration) -> Self {
-        self.with(RETRY_AFTER, after.as_secs().max(1).to_string())
+        let seconds = after.as_millis().div_ceil(1000).max(1);
+        self.with(RETRY_AFTER, seconds.to_string())
     }
 
     fn with(mut self, name: HeaderName, value: impl Into<String>) -> Self {
@@ -227,10 +225,10 @@ impl Refusal {
     }
 
     fn about(self, thing: &impl ToString) -> Self {
-        self.detail(Detail::Text(thing.to_string()))
+        self.detail(&Detail::Text(thing.to_string()))
     }
 
-    fn detail(mut self, detail: Detail) -> Self {
+    fn detail(mut self, detail: &Detail) -> Self {
         self.errors =
             self.errors.into_iter().map(|entry| entry.with_detail(detail.clone())).collect();
         self

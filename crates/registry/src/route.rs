@@ -108,8 +108,8 @@ impl Route {
         match self {
             Self::Base => vec![],
             Self::Catalog { page: _ } => vec![Access::catalog()],
-            Self::Tags { name, page: _ } => vec![name.pull()],
-            Self::Referrers { name, digest: _, artifact_type: _, page: _ } => vec![name.pull()],
+            Self::Tags { name, page: _ }
+            | Self::Referrers { name, digest: _, artifact_type: _, page: _ } => vec![name.pull()],
             Self::Manifest { name, reference: _, op } => vec![match op {
                 ManifestOp::Read => name.pull(),
                 ManifestOp::Write { also: _ } => name.pull_push(),
@@ -120,8 +120,9 @@ impl Route {
                 BlobOp::Delete => name.delete(),
             }],
             Self::StartUpload { name, start } => match start {
-                Start::Session(_) | Start::Whole(_) => vec![name.pull_push()],
-                Start::Mount(Mount { digest: _, from: None }) => vec![name.pull_push()],
+                Start::Session(_)
+                | Start::Whole(_)
+                | Start::Mount(Mount { digest: _, from: None }) => vec![name.pull_push()],
                 Start::Mount(Mount { digest: _, from: Some(from) }) => {
                     vec![name.pull_push(), from.pull()]
                 }
@@ -236,7 +237,7 @@ pub enum RouteError {
     /// The path is not percent-encoded UTF-8.
     #[error("the path is not UTF-8 once it is percent-decoded")]
     Encoding,
-    /// `last` is too long, or holds what no name has (OC27b).
+    /// `last` is too long, or holds what no name has (`OC27b`).
     #[error("`last` must be at most {} printable characters", Page::MAX_LAST)]
     Last,
     /// The method is not one of this path.
@@ -277,7 +278,7 @@ pub enum RouteError {
     /// No endpoint has such a path.
     #[error("no endpoint of this registry has this path")]
     Unknown,
-    /// The session's name is none that was ever given (OC27b).
+    /// The session's name is none that was ever given (`OC27b`).
     #[error("the upload session's name is none that this registry gives")]
     UploadId,
 }

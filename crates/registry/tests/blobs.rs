@@ -71,7 +71,7 @@ async fn a_blob_of_any_size_comes_back_byte_for_byte(registry: Harness) {
     }
 }
 
-/// OC3, OC27b
+/// OC3, `OC27b`
 async fn ranges_are_answered_as_the_table_says(registry: Harness) {
     let content = content(1_000_000);
     let path = registry.blob("team/app", &content).await;

@@ -1,4 +1,4 @@
-//! Lists as clients see them: protocol.md OC21, OC24, OC27b, DX1.
+//! Lists as clients see them: protocol.md OC21, OC24, `OC27b`, DX1.
 
 mod harness;
 
@@ -97,7 +97,7 @@ async fn an_unknown_repository_has_no_list_of_tags() {
     assert_eq!(got.body, "{\"name\":\"team/blobs\",\"tags\":[]}\n");
 }
 
-/// OC21, OC27b, DX1
+/// OC21, `OC27b`, DX1
 #[tokio::test]
 async fn a_page_that_cannot_be_is_refused() {
     let registry = tagged(&["v1"]).await;

@@ -331,7 +331,7 @@ async fn a_push_by_digest_sets_many_tags_at_once() {
     let tags = registry.get("/v2/team/app/tags/list").await;
     assert_eq!(tags.body, "{\"name\":\"team/app\",\"tags\":[\"a\",\"b\"]}\n");
 
-    let too_many: String = (0..65).map(|n| format!("tag=v{n}&")).collect();
+    let too_many = Vec::from_iter((0..65).map(|n| format!("tag=v{n}"))).join("&");
     let refused = push(&registry, &format!("{digest}?{too_many}"), OCI, bytes).await;
     assert_eq!(refused.status, StatusCode::URI_TOO_LONG);
 }

@@ -276,7 +276,7 @@ async fn a_session_belongs_to_its_repository(registry: Harness) {
     assert_eq!(registry.progress(&session).await, "0-4");
 }
 
-/// OC13, OC27b
+/// OC13, `OC27b`
 async fn a_session_that_never_was_is_unknown(registry: Harness) {
     let long = "a".repeat(3000);
     for id in ["0197f3c2-0000-4000-8000-000000000000", "hello", "0", &long] {

@@ -87,7 +87,7 @@ impl AccessController for Trusting {
 }
 
 fn listed(access: &str) -> AccessSet {
-    access.split(' ').filter(|entry| !entry.is_empty()).map(|entry| access_of(entry)).collect()
+    access.split(' ').filter(|entry| !entry.is_empty()).map(access_of).collect()
 }
 
 fn access_of(entry: &str) -> Access {

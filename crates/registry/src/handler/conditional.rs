@@ -39,7 +39,7 @@ fn opaque(tag: &str) -> &str {
 mod tests {
     use super::*;
 
-    fn headers(name: HeaderName, values: &[String]) -> HeaderMap {
+    fn headers(name: &HeaderName, values: &[String]) -> HeaderMap {
         values.iter().map(|value| (name.clone(), value.parse().unwrap())).collect()
     }
 
@@ -62,7 +62,7 @@ mod tests {
             (vec![digest.hex()], false),
             (vec![String::new()], false),
         ] {
-            let headers = headers(header::IF_NONE_MATCH, &values);
+            let headers = headers(&header::IF_NONE_MATCH, &values);
             assert_eq!(is_known(&headers, &digest), known, "{values:?}");
         }
     }
@@ -78,7 +78,7 @@ mod tests {
             (vec![etag(&Digest::sha256(b"other"))], true),
             (vec!["Sun, 22 Nov 2026 02:41:42 GMT".into()], true),
         ] {
-            let headers = headers(header::IF_RANGE, &values);
+            let headers = headers(&header::IF_RANGE, &values);
             assert_eq!(range_is_of_another(&headers, &digest), another, "{values:?}");
         }
     }

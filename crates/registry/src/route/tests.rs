@@ -273,7 +273,7 @@ fn an_upload_is_finished_with_a_digest() {
     }
 }
 
-/// OC27b
+/// `OC27b`
 #[test]
 fn an_upload_session_has_one_spelling() {
     let long = "x".repeat(3000);
@@ -285,7 +285,7 @@ fn an_upload_session_has_one_spelling() {
     }
 }
 
-/// OC21, OC27b, DX1, CVE-2023-2253
+/// OC21, `OC27b`, DX1, CVE-2023-2253
 #[test]
 fn lists_are_read_in_pages() {
     let long = format!("/v2/a/tags/list?last={}", "x".repeat(5000));
@@ -322,7 +322,7 @@ fn a_push_by_digest_may_name_many_tags() {
     assert_eq!(by_digest("tag=a&tag=b&tag=a"), filled(r#"write a SHA256 ["a", "b"]"#));
     assert_eq!(by_digest("tag=-x"), "tag!");
     assert_eq!(by_digest("tag="), "tag!");
-    let many = |count: usize| (0..count).map(|n| format!("tag=v{n}&")).collect::<String>();
+    let many = |count: usize| Vec::from_iter((0..count).map(|n| format!("tag=v{n}"))).join("&");
     assert!(by_digest(&many(RouteError::MAX_TAGS)).ends_with(r#""v63"]"#));
     assert_eq!(by_digest(&many(RouteError::MAX_TAGS + 1)), "too many tags!");
     assert_eq!(told("PUT", "/v2/a/manifests/v1?tag=b"), "write a v1 []");
