@@ -1,37 +1,159 @@
-//! The keys that sign, and when.
+//! The keys that sign tokens: made, announced, used, retired and forgotten on a schedule.
+//!
+//! ```text
+//! root certificate, ten years            what registries trust (`rootcertbundle`), once and for all
+//!   └─ leaf per signing key              what a token carries (`x5c`)
+//!
+//! Announced ── signs_from ──► Signing ── a successor signs ──► Retired ── until ──► gone
+//! ```
+//!
+//! The keys are rows of the database under one version; whoever changes them names the version that
+//! the change was computed from, so several processes may do so at once and the losers read again.
+//! Private keys are sealed with a key that is not in the database. A key and certificate from files
+//! are the second source: they never change.
 
-use std::sync::Arc;
+mod issue;
+mod ring;
+mod schedule;
+mod seal;
+mod stored;
 
-use portpass_token::{Claims, KeyIdForm, MintError};
+use std::{sync::Arc, time::SystemTime};
 
-/// All keys.
+use portpass_jose::{KeyError, SigningKey};
+use portpass_state::{Db, StateError};
+use portpass_token::Random;
+use tokio::sync::{Mutex, watch};
+
+use self::{issue::IssueError, stored::Stored};
+pub use self::{
+    ring::{Published, PublishedKey, Ring},
+    schedule::{Due, Key, Phase, Schedule},
+    seal::{SealError, SealKey},
+};
+
+/// What a ring in the database is made of.
 #[derive(Debug)]
-pub struct KeyRing {}
+pub struct KeyRingParts {
+    /// Where the keys are kept.
+    pub db: Db,
+    /// What private keys are sealed with.
+    pub seal: SealKey,
+    /// When what is due.
+    pub schedule: Schedule,
+    /// For sealing.
+    pub random: Arc<dyn Random>,
+}
+
+/// The keys of a token service, at every moment.
+#[derive(Debug)]
+pub struct KeyRing {
+    published: watch::Sender<Arc<Ring>>,
+    stored: Option<Mutex<Stored>>,
+}
 
 impl KeyRing {
+    /// Reads the ring of a database, makes it if there is none, and carries out what became due
+    /// since somebody last looked.
+    pub async fn open(parts: KeyRingParts, now: SystemTime) -> Result<Self, KeyRingError> {
+        let mut stored = Stored::read(parts).await?;
+        let ring = stored.carry_out(now, Ask::Schedule).await?;
+        Ok(Self { published: watch::Sender::new(ring), stored: Some(Mutex::new(stored)) })
+    }
+
+    /// A ring of one key, from files, that never changes.
+    pub fn fixed(signing: SigningKey) -> Self {
+        Self { published: watch::Sender::new(Arc::new(Ring::fixed(signing))), stored: None }
+    }
+
     /// The keys at this moment.
     pub fn current(&self) -> Arc<Ring> {
-        todo!()
+        self.published.borrow().clone()
+    }
+
+    /// The keys at this moment, and a wake-up at every change.
+    pub fn subscribe(&self) -> watch::Receiver<Arc<Ring>> {
+        self.published.subscribe()
+    }
+
+    /// Reads the ring again if another process changed it, and carries out what is due. Cheap if
+    /// nothing is: to be called every few seconds.
+    pub async fn tick(&self, now: SystemTime) -> Result<(), KeyRingError> {
+        self.carry_out(now, Ask::Schedule).await
+    }
+
+    /// Replaces the signing key at once. Registries that trust the root follow at once; those that
+    /// read a JWK set or a bundle of leaves refuse the new tokens until they read it again.
+    ///
+    /// # Errors
+    /// [`KeyRingError::Fixed`] for a key from files.
+    pub async fn rotate(&self, now: SystemTime) -> Result<(), KeyRingError> {
+        if self.stored.is_none() {
+            return Err(KeyRingError::Fixed);
+        }
+        self.carry_out(now, Ask::Rotation).await
+    }
+
+    async fn carry_out(&self, now: SystemTime, ask: Ask) -> Result<(), KeyRingError> {
+        let Some(stored) = &self.stored else { return Ok(()) };
+        let ring = stored.lock().await.carry_out(now, ask).await?;
+        self.published.send_if_modified(|published| {
+            let changed = !Arc::ptr_eq(published, &ring);
+            *published = ring;
+            changed
+        });
+        Ok(())
     }
 }
 
-/// The keys at one moment.
-#[derive(Debug)]
-pub struct Ring {}
-
-impl Ring {
-    /// Signs claims with the signing key.
-    pub fn mint(&self, _form: KeyIdForm, _claims: &Claims) -> Result<String, MintError> {
-        todo!()
-    }
-
-    /// The public keys as a JWKS.
-    pub fn jwks(&self) -> bytes::Bytes {
-        todo!()
-    }
-
-    /// Changes with the JWKS: a quoted entity tag.
-    pub fn jwks_tag(&self) -> &str {
-        todo!()
-    }
+/// Who wants the ring changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ask {
+    /// Nobody: what is due is done.
+    Schedule,
+    /// Somebody who wants another key now.
+    Rotation,
 }
+
+/// Why there is no key to sign with, or no next one.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyRingError {
+    /// Other processes change the ring all the time.
+    #[error("other processes keep changing the key ring; it was not changed by this one")]
+    Contended,
+    /// The key comes from files.
+    #[error("the signing key comes from files: replace them and restart")]
+    Fixed,
+    /// A certificate cannot be made.
+    #[error(transparent)]
+    Issue(#[from] IssueError),
+    /// A key cannot be used.
+    #[error("the key {id:?} of the ring cannot be used: {why}")]
+    Key {
+        /// Which one.
+        id: String,
+        /// Why.
+        why: KeyError,
+    },
+    /// There are keys, but none that signs.
+    #[error("the key ring has {missing}; restore the database from a backup")]
+    Incomplete {
+        /// What is not there.
+        missing: &'static str,
+    },
+    /// A private key cannot be sealed or unsealed.
+    #[error("the key {id:?} of the ring: {why}")]
+    Seal {
+        /// Which one.
+        id: String,
+        /// Why.
+        why: SealError,
+    },
+    /// The rows cannot be read or written.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+#[cfg(test)]
+mod tests;

@@ -144,8 +144,11 @@ impl VerifyingKey {
         &self.inner.parts
     }
 
-    /// The same key for fewer algorithms, as a JWK's `alg` says.
-    pub(crate) fn only(self, algorithm: Algorithm) -> Result<Self, KeyError> {
+    /// The same key for one algorithm alone, as a JWK's `alg` says.
+    ///
+    /// # Errors
+    /// [`KeyError::Shape`] if the algorithm needs another kind of key.
+    pub fn only(self, algorithm: Algorithm) -> Result<Self, KeyError> {
         if algorithm.shape() != self.inner.shape {
             return Err(KeyError::Shape { algorithm, shape: self.inner.shape });
         }

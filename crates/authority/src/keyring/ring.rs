@@ -1,0 +1,173 @@
+//! The keys at one moment: what everybody may see, and the one that signs.
+
+use base64::prelude::*;
+use bytes::Bytes;
+use portpass_jose::{Algorithm, Certificate, KeyId, KeyIdForm, KeySet, SigningKey, TrustRoots};
+use portpass_state::{Db, KeyRole};
+use portpass_token::{Claims, MintError, Minter, Trust};
+use sha2::{Digest, Sha256};
+
+use super::{KeyRingError, Phase};
+
+/// The keys at one moment.
+#[derive(Debug)]
+pub struct Ring {
+    published: Published,
+    signing: SigningKey,
+}
+
+/// What of a ring everybody may see.
+#[derive(Debug, Clone)]
+pub struct Published {
+    /// The ring's version in the database; zero for a key from files.
+    pub version: u64,
+    /// What registries trust; `None` for a key from files.
+    pub root: Option<Certificate>,
+    /// Every key that signs, will sign, or did so lately, in the order they were made.
+    pub keys: Vec<PublishedKey>,
+    jwks: Bytes,
+    jwks_tag: String,
+}
+
+/// One key, as everybody may see it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PublishedKey {
+    /// Its RFC 7638 thumbprint.
+    pub id: KeyId,
+    /// What it signs by.
+    pub algorithm: Algorithm,
+    /// Where in its life it is; `None` for a key from files, which has no schedule.
+    pub phase: Option<Phase>,
+    /// What vouches for it; `None` only for a key from files without certificate.
+    pub certificate: Option<Certificate>,
+    key: portpass_jose::VerifyingKey,
+}
+
+impl Ring {
+    /// What everybody may see.
+    pub fn published(&self) -> &Published {
+        &self.published
+    }
+
+    /// The key that signs, with its certificate.
+    pub fn signing(&self) -> &SigningKey {
+        &self.signing
+    }
+
+    /// Signs claims.
+    pub fn mint(&self, form: KeyIdForm, claims: &Claims) -> Result<String, MintError> {
+        Minter::mint(&self.signing, form, claims)
+    }
+
+    /// The public keys as a JWK set (RFC 7517 §5).
+    pub fn jwks(&self) -> Bytes {
+        self.published.jwks.clone()
+    }
+
+    /// Changes with the JWK set: a quoted entity tag (RFC 9110 §8.8.3).
+    pub fn jwks_tag(&self) -> &str {
+        &self.published.jwks_tag
+    }
+
+    /// See [`Published::bundle`].
+    pub fn bundle(&self) -> String {
+        self.published.bundle()
+    }
+
+    /// What a registry in the same process trusts.
+    pub fn trust(&self) -> Trust {
+        self.published.trust()
+    }
+
+    pub(super) fn new(published: Published, signing: SigningKey) -> Self {
+        Self { published, signing }
+    }
+
+    pub(super) fn fixed(signing: SigningKey) -> Self {
+        let key = PublishedKey {
+            id: signing.id().clone(),
+            algorithm: signing.algorithm(),
+            phase: None,
+            certificate: signing.chain().map(|chain| chain.leaf().clone()),
+            key: signing.public().clone(),
+        };
+        Self { published: Published::new(0, None, vec![key]), signing }
+    }
+}
+
+impl Published {
+    /// The ring of a database, read without its seal key; `None` before the first start.
+    pub async fn read(db: &Db) -> Result<Option<Self>, KeyRingError> {
+        let ring = db.key_ring().await?;
+        if ring.keys.is_empty() { Ok(None) } else { Self::of(&ring).map(Some) }
+    }
+
+    /// The public keys as a JWK set.
+    pub fn jwks(&self) -> &[u8] {
+        &self.jwks
+    }
+
+    /// Certificates for a registry's `rootcertbundle`, in PEM form: the root, then those of the keys
+    /// that sign or will. A registry follows every rotation by the root alone; the others are for
+    /// tokens that name their key by id.
+    ///
+    /// Ed25519 certificates are left out, as one of them makes distribution 2.8 crash at start,
+    /// unless there is nothing else: a key from files.
+    pub fn bundle(&self) -> String {
+        let leaves = self
+            .keys
+            .iter()
+            .filter(|key| !matches!(key.phase, Some(Phase::Retired { .. })))
+            .filter(|key| key.phase.is_none() || key.algorithm != Algorithm::EdDsa)
+            .filter_map(|key| key.certificate.as_ref());
+        self.root.iter().chain(leaves).map(Certificate::to_pem).collect()
+    }
+
+    /// What a registry in the same process trusts: the root, or the certificate from files pinned;
+    /// and every key by its id.
+    pub fn trust(&self) -> Trust {
+        let mut keys = KeySet::new();
+        for key in &self.keys {
+            keys.insert(key.key.clone());
+        }
+        let pinned = self.keys.iter().filter(|key| key.phase.is_none());
+        let pinned = pinned.filter_map(|key| key.certificate.as_ref());
+        Trust::new(TrustRoots::new(self.root.iter().chain(pinned).cloned().collect()), keys)
+    }
+
+    pub(super) fn of(ring: &portpass_state::KeyRing) -> Result<Self, KeyRingError> {
+        let mut root = None;
+        let mut keys = Vec::new();
+        for row in &ring.keys {
+            let broken = |why| KeyRingError::Key { id: row.id.clone(), why };
+            let certificate = Certificate::from_der(&row.certificate).map_err(broken)?;
+            match row.role {
+                KeyRole::Root => root = Some(certificate),
+                KeyRole::Leaf(phase) => {
+                    let algorithm = row.algorithm.parse().map_err(|why| {
+                        broken(portpass_jose::KeyError::Unsupported(format!("{why}")))
+                    })?;
+                    keys.push(PublishedKey {
+                        id: row.id.as_str().into(),
+                        algorithm,
+                        phase: Some(phase),
+                        key: certificate.key().clone().only(algorithm).map_err(broken)?,
+                        certificate: Some(certificate),
+                    });
+                }
+            }
+        }
+        Ok(Self::new(ring.version, root, keys))
+    }
+
+    fn new(version: u64, root: Option<Certificate>, keys: Vec<PublishedKey>) -> Self {
+        let mut set = KeySet::new();
+        for key in &keys {
+            set.insert(key.key.clone());
+        }
+        let jwks = set.to_jwks();
+        let hash = Sha256::digest(jwks.as_bytes());
+        let tag = format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(&hash[..16]));
+        Self { version, root, keys, jwks: jwks.into(), jwks_tag: tag }
+    }
+}

@@ -1,0 +1,251 @@
+//! The ring in the database: rows, and changes to them by compare-and-swap.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use portpass_jose::{Certificate, CertificateChain, KeyError, SigningKey};
+use portpass_state::{AuditRecord, Db, KeyRing as Rows, KeyRole, KeyRow, Swap};
+use portpass_token::Random;
+use serde_json::json;
+
+use super::{
+    Ask, Due, Key, KeyRingError, KeyRingParts, Phase, Published, PublishedKey, Ring, Schedule,
+    SealKey, issue, schedule::announced,
+};
+
+/// The rows as this process last saw them, and the ring that they make.
+#[derive(Debug)]
+pub(super) struct Stored {
+    db: Db,
+    seal: SealKey,
+    schedule: Schedule,
+    random: Arc<dyn Random>,
+    rows: Rows,
+    published: Published,
+    ring: Option<Arc<Ring>>,
+}
+
+impl Stored {
+    pub(super) async fn read(parts: KeyRingParts) -> Result<Self, KeyRingError> {
+        let rows = parts.db.key_ring().await?;
+        Ok(Self {
+            db: parts.db,
+            seal: parts.seal,
+            schedule: parts.schedule,
+            random: parts.random,
+            published: Published::of(&rows)?,
+            rows,
+            ring: None,
+        })
+    }
+
+    /// Does what is due, and says what the ring is then. Whoever loses a race reads what the winner
+    /// wrote, and looks again whether anything is left to do.
+    pub(super) async fn carry_out(
+        &mut self,
+        now: SystemTime,
+        mut ask: Ask,
+    ) -> Result<Arc<Ring>, KeyRingError> {
+        for _ in 0..ATTEMPTS {
+            if self.db.key_ring_version().await? != self.rows.version {
+                let rows = self.db.key_ring().await?;
+                self.see(rows)?;
+            }
+            let Some(change) = self.next_change(now, ask)? else { return self.ring() };
+            let swap =
+                self.db.replace_key_ring(self.rows.version, &change.rows, &change.audit).await?;
+            if let Swap::Done { version } = swap {
+                self.see(Rows { version, keys: change.rows })?;
+                ask = Ask::Schedule;
+            }
+        }
+        Err(KeyRingError::Contended)
+    }
+
+    fn next_change(&self, now: SystemTime, ask: Ask) -> Result<Option<Change>, KeyRingError> {
+        let keys = self.keys();
+        let due = match ask {
+            Ask::Schedule => self.schedule.due(&keys, now),
+            Ask::Rotation => vec![replacement(&keys, now)],
+        };
+        let mut change = Change { rows: self.rows.keys.clone(), audit: Vec::new() };
+        self.renew_root(&mut change, now)?;
+        if due.is_empty() && change.audit.is_empty() {
+            return Ok(None);
+        }
+        for due in due {
+            self.apply(&mut change, due, now)?;
+        }
+        Ok(Some(change))
+    }
+
+    fn apply(&self, change: &mut Change, due: Due, now: SystemTime) -> Result<(), KeyRingError> {
+        match due {
+            Due::Announce { signs_from } => {
+                let (root, root_key) = self.root(change, now)?;
+                let key = SigningKey::generate(self.schedule.algorithm)
+                    .map_err(issue::IssueError::Key)?;
+                let until = self.schedule.certify_until(signs_from);
+                let certificate = issue::leaf(&key, &root, &root_key, now, until)?;
+                let phase = Phase::Announced { signs_from };
+                change.rows.push(self.row(&key, &certificate, KeyRole::Leaf(phase), now)?);
+                change.note("signing-key-announced", key.id().as_str(), now);
+            }
+            Due::Promote { id } => {
+                for row in &mut change.rows {
+                    if let KeyRole::Leaf(Phase::Signing { .. }) = row.role {
+                        let until = self.schedule.needed_until(now);
+                        row.role = KeyRole::Leaf(Phase::Retired { until });
+                    } else if row.id == id.as_str() {
+                        row.role = KeyRole::Leaf(Phase::Signing { since: now });
+                    }
+                }
+                change.note("signing-key-promoted", id.as_str(), now);
+            }
+            Due::Forget { id } => {
+                change.rows.retain(|row| row.id != id.as_str());
+                change.note("signing-key-forgotten", id.as_str(), now);
+            }
+        }
+        Ok(())
+    }
+
+    /// The root and its key; made now if the ring is empty.
+    fn root(
+        &self,
+        change: &mut Change,
+        now: SystemTime,
+    ) -> Result<(Certificate, SigningKey), KeyRingError> {
+        if let Some(row) = change.rows.iter().find(|row| row.role == KeyRole::Root) {
+            let broken = |why| KeyRingError::Key { id: row.id.clone(), why };
+            let certificate = Certificate::from_der(&row.certificate).map_err(broken)?;
+            return Ok((certificate, self.private_key(row)?));
+        }
+        if !change.rows.is_empty() {
+            return Err(KeyRingError::Incomplete { missing: "signing keys, but no root" });
+        }
+        let (key, certificate) = issue::root(now)?;
+        change.rows.push(self.row(&key, &certificate, KeyRole::Root, now)?);
+        change.note("root-key-made", key.id().as_str(), now);
+        Ok((certificate, key))
+    }
+
+    /// Certifies the root's key for another ten years, a year before they are over. Registries that
+    /// hold the old certificate have that year to take the new bundle: both are of one key and name.
+    fn renew_root(&self, change: &mut Change, now: SystemTime) -> Result<(), KeyRingError> {
+        let Some(old) = &self.published.root else { return Ok(()) };
+        if old.validity(now + RENEW_BEFORE).is_ok() {
+            return Ok(());
+        }
+        let Some(row) = change.rows.iter_mut().find(|row| row.role == KeyRole::Root) else {
+            return Ok(());
+        };
+        let renewed = issue::root_certificate(&self.private_key(row)?, now)?;
+        tracing::warn!(
+            subject = old.subject(),
+            "the root certificate was renewed; registries need the new bundle within a year"
+        );
+        row.certificate = renewed.der().to_vec();
+        let id = row.id.clone();
+        change.note("root-certificate-renewed", &id, now);
+        Ok(())
+    }
+
+    fn row(
+        &self,
+        key: &SigningKey,
+        certificate: &Certificate,
+        role: KeyRole,
+        now: SystemTime,
+    ) -> Result<KeyRow, KeyRingError> {
+        let id = key.id().to_string();
+        let failed = |why| KeyRingError::Key { id: id.clone(), why };
+        let secret = key.to_pkcs8().map_err(failed)?;
+        let sealed = self.seal.seal(&id, &secret, &*self.random);
+        Ok(KeyRow {
+            role,
+            algorithm: key.algorithm().to_string(),
+            certificate: certificate.der().to_vec(),
+            sealed: sealed.map_err(|why| KeyRingError::Seal { id: id.clone(), why })?,
+            created_at: now,
+            id,
+        })
+    }
+
+    fn private_key(&self, row: &KeyRow) -> Result<SigningKey, KeyRingError> {
+        let id = || row.id.clone();
+        let opened = self.seal.open(&row.id, &row.sealed);
+        let secret = opened.map_err(|why| KeyRingError::Seal { id: id(), why })?;
+        let broken = |why| KeyRingError::Key { id: id(), why };
+        let algorithm = row.algorithm.parse();
+        let algorithm = algorithm.map_err(|why| broken(KeyError::Unsupported(format!("{why}"))))?;
+        SigningKey::from_der(&secret, Some(algorithm)).map_err(broken)
+    }
+
+    fn see(&mut self, rows: Rows) -> Result<(), KeyRingError> {
+        self.published = Published::of(&rows)?;
+        self.rows = rows;
+        self.ring = None;
+        Ok(())
+    }
+
+    /// The keys as the schedule sees them.
+    fn keys(&self) -> Vec<Key> {
+        let key = |key: &PublishedKey| {
+            let certified_until = key.certificate.as_ref()?.not_after();
+            let (id, algorithm, phase) = (key.id.clone(), key.algorithm, key.phase?);
+            Some(Key { id, algorithm, phase, certified_until })
+        };
+        self.published.keys.iter().filter_map(key).collect()
+    }
+
+    /// The ring that the rows make; the same one as long as they are the same.
+    fn ring(&mut self) -> Result<Arc<Ring>, KeyRingError> {
+        if let Some(ring) = &self.ring {
+            return Ok(Arc::clone(ring));
+        }
+        let signs = |row: &&KeyRow| matches!(row.role, KeyRole::Leaf(Phase::Signing { .. }));
+        let row = self.rows.keys.iter().find(signs);
+        let row = row.ok_or(KeyRingError::Incomplete { missing: "no key that signs" })?;
+        let broken = |why| KeyRingError::Key { id: row.id.clone(), why };
+        let leaf = Certificate::from_der(&row.certificate).map_err(broken)?;
+        let chain = CertificateChain::new(vec![leaf]).map_err(broken)?;
+        let signing = self.private_key(row)?.with_chain(chain).map_err(broken)?;
+        let ring = Arc::new(Ring::new(self.published.clone(), signing));
+        self.ring = Some(Arc::clone(&ring));
+        Ok(ring)
+    }
+}
+
+/// A ring that is to be.
+#[derive(Debug)]
+struct Change {
+    rows: Vec<KeyRow>,
+    audit: Vec<AuditRecord>,
+}
+
+impl Change {
+    fn note(&mut self, action: &str, id: &str, now: SystemTime) {
+        self.audit.push(AuditRecord {
+            at: now,
+            action: action.to_owned(),
+            actor: None,
+            object: Some(id.to_owned()),
+            address: None,
+            request: None,
+            detail: json!({}),
+        });
+    }
+}
+
+/// What brings another key at once: the one that is announced, or a new one.
+fn replacement(keys: &[Key], now: SystemTime) -> Due {
+    announced(keys)
+        .map_or(Due::Announce { signs_from: now }, |key| Due::Promote { id: key.id.clone() })
+}
+
+const RENEW_BEFORE: Duration = Duration::from_hours(24 * 365);
+/// How often a race may be lost, and how many changes may follow from one another.
+const ATTEMPTS: usize = 16;
