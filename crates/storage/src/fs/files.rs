@@ -3,7 +3,8 @@
 use std::{
     ffi::OsStr,
     fs::{self, DirEntry, File, OpenOptions},
-    io::{self, Read as _, Write as _},
+    io::{self, Read as _},
+    ops::RangeInclusive,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
@@ -26,8 +27,18 @@ pub(super) struct Fresh {
 }
 
 impl Files {
+    /// Makes what is missing of the directories, all of them at once: a file can then be made
+    /// durable by syncing it and the directory it is in.
     pub(super) fn open(root: PathBuf, keys: Keys) -> Result<Self, StoreError> {
-        make_directory(&root).map_err(failed_to("make its directory"))?;
+        let make = || {
+            let is_new = !root.exists();
+            for directory in DIRECTORIES {
+                make_directory(&root.join(directory_name(directory)))?;
+            }
+            sync_directory(&root)?;
+            if is_new { sync_directory(directory_of(&root)) } else { Ok(()) }
+        };
+        make().map_err(failed_to("make its directories"))?;
         Ok(Self { root, keys })
     }
 
@@ -40,26 +51,14 @@ impl Files {
         for _ in 0..ATTEMPTS {
             let location = Location::from(format!("{:032x}", (self.keys)()));
             let path = self.path(&location)?;
-            match self.create_at(&path) {
+            let mut options = OpenOptions::new();
+            match options.write(true).create_new(true).mode(0o600).open(path) {
                 Ok(file) => return Ok(Fresh { location, file }),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(failed_to("make a file")(error)),
             }
         }
         Err(StoreError::NoFreshName)
-    }
-
-    fn create_at(&self, path: &Path) -> io::Result<File> {
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true).mode(0o600);
-        match options.open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                make_directory(directory_of(path))?;
-                sync_directory(&self.root)?;
-                options.open(path)
-            }
-            other => other,
-        }
     }
 
     /// Returns when the file and its name are on the disk.
@@ -137,7 +136,6 @@ impl Files {
                 return Err(StoreError::Lost { location: segment.location.clone() });
             }
         }
-        (&fresh.file).flush().map_err(failed_to("write a file"))?;
         self.settle(fresh)
     }
 
@@ -148,23 +146,13 @@ impl Files {
         }
     }
 
-    /// The files of the next directory that has some.
+    /// The files of the next directory.
     pub(super) fn list(&self, cursor: Option<&Cursor>) -> Result<Listing, StoreError> {
-        let mut directories = Vec::new();
-        for entry in entries(&self.root)? {
-            let name = entry.file_name();
-            if let Some(name) = name.to_str().filter(|name| is_hex(name, DIRECTORY_DIGITS)) {
-                directories.push(name.to_owned());
-            }
-        }
-        directories.sort_unstable();
-        let done = |name: &String| cursor.is_some_and(|Cursor(last)| name <= last);
-        let mut left = directories.into_iter().skip_while(done);
-        let Some(name) = left.next() else {
-            return Ok(Listing { objects: Vec::new(), next: None });
-        };
+        let last = cursor.and_then(|Cursor(name)| u8::from_str_radix(name, 16).ok());
+        let directory = last.map_or(0, |last| last.saturating_add(1));
+        let name = directory_name(directory);
         let objects = objects_in(&self.root.join(&name))?;
-        Ok(Listing { objects, next: left.next().map(|_| Cursor(name)) })
+        Ok(Listing { objects, next: (directory < u8::MAX).then_some(Cursor(name)) })
     }
 
     /// Only names that [`Files::create`] could have given lead to a path.
@@ -221,15 +209,25 @@ fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-/// Every path of ours has two components below the root.
+/// The directory that a path's last component is an entry of.
 fn directory_of(path: &Path) -> &Path {
-    path.parent().unwrap_or(path)
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => path,
+    }
+}
+
+/// The first digits of the names in it.
+fn directory_name(directory: u8) -> String {
+    format!("{directory:02x}")
 }
 
 fn is_hex(text: &str, digits: usize) -> bool {
     text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
+const DIRECTORIES: RangeInclusive<u8> = 0..=u8::MAX;
 const NAME_DIGITS: usize = 32;
 const DIRECTORY_DIGITS: usize = 2;
 /// How often a name may be taken already: 128 random bits are not taken once.
