@@ -322,7 +322,7 @@ fn a_push_by_digest_may_name_many_tags() {
     assert_eq!(by_digest("tag=a&tag=b&tag=a"), filled(r#"write a SHA256 ["a", "b"]"#));
     assert_eq!(by_digest("tag=-x"), "tag!");
     assert_eq!(by_digest("tag="), "tag!");
-    let many = |count: usize| Vec::from_iter((0..count).map(|n| format!("tag=v{n}"))).join("&");
+    let many = |count: usize| (0..count).map(|n| format!("tag=v{n}")).collect::<Vec<_>>().join("&");
     assert!(by_digest(&many(RouteError::MAX_TAGS)).ends_with(r#""v63"]"#));
     assert_eq!(by_digest(&many(RouteError::MAX_TAGS + 1)), "too many tags!");
     assert_eq!(told("PUT", "/v2/a/manifests/v1?tag=b"), "write a v1 []");

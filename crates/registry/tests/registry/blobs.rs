@@ -1,11 +1,9 @@
 //! Blobs as clients see them: protocol.md OC2, OC3, OC8, OC15, OC20, OC23.
 
-mod harness;
-
 use std::sync::Arc;
 
+use crate::harness::{AsTheTokenSays, Harness, Wire, content, on_both_stores, request, sha512};
 use axum::body::Body;
-use harness::{AsTheTokenSays, Harness, Wire, content, on_both_stores, request, sha512};
 use http::{Method, StatusCode, header};
 use portpass_protocol::Digest;
 use portpass_registry::{Deletes, Guard};

@@ -1,7 +1,5 @@
 //! Upload sessions as clients see them: protocol.md OC7, OC9, OC11 to OC14, OC20.
 
-mod harness;
-
 use std::{
     sync::{
         Arc,
@@ -10,9 +8,9 @@ use std::{
     time::Duration,
 };
 
+use crate::harness::{Halted, Harness, Wire, content, keys, on_both_stores, request, sha512};
 use async_trait::async_trait;
 use axum::body::Body;
-use harness::{Halted, Harness, Wire, content, keys, on_both_stores, request, sha512};
 use http::{Method, StatusCode, header};
 use portpass_protocol::{Digest, DigestAlgorithm};
 use portpass_registry::{Deletes, Guard};
@@ -405,12 +403,11 @@ async fn a_writer_that_was_overtaken_has_changed_nothing(registry: Harness) {
     for finishing in [false, true] {
         let before = registry.objects().await.len();
         let (wire, body) = Wire::new();
-        let request = match finishing {
-            false => request(Method::PATCH, &session, [], body),
-            true => {
-                let digest = Digest::sha256(b"hello there there");
-                request(Method::PUT, &format!("{session}?digest={digest}"), [], body)
-            }
+        let request = if finishing {
+            let digest = Digest::sha256(b"hello there there");
+            request(Method::PUT, &format!("{session}?digest={digest}"), [], body)
+        } else {
+            request(Method::PATCH, &session, [], body)
         };
         let slow = tokio::spawn(registry.answer(request));
         wire.send(" there").await;

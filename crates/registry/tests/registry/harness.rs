@@ -1,5 +1,4 @@
 //! A whole registry in this process, over either store, and what clients do with it.
-#![allow(dead_code, unused_imports, unused_macros, reason = "each test binary uses a part of it")]
 
 use std::{
     fmt,

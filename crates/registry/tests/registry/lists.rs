@@ -1,9 +1,7 @@
 //! Lists as clients see them: protocol.md OC21, OC24, `OC27b`, DX1.
 
-mod harness;
-
+use crate::harness::{Answer, Harness, request};
 use axum::body::Body;
-use harness::{Answer, Harness, request};
 use http::{Method, StatusCode, header};
 use portpass_protocol::Digest;
 use serde_json::{Value, json};
@@ -250,7 +248,7 @@ async fn what_nobody_refers_to_has_an_empty_list() {
     let unknown = Digest::sha256(b"unknown");
     for path in [
         format!("/v2/team/app/referrers/{unknown}"),
-        format!("/v2/team/app/referrers/{}", harness::sha512(b"unknown")),
+        format!("/v2/team/app/referrers/{}", crate::harness::sha512(b"unknown")),
         format!("/v2/no/such/referrers/{subject}"),
     ] {
         let got = registry.get(&path).await;

@@ -1,19 +1,16 @@
 //! Refusals as clients and operators see them: protocol.md §1, §3, §7, §9; clients.md R1 to R9, R11.
 
-mod harness;
-mod wardens;
-
 use std::time::Duration;
 
+use crate::harness::{Harness, request};
+use crate::wardens::{Away, Log, Mint, htpasswd, silly};
 use axum::{body::Body, response::Response};
-use harness::{Harness, request};
 use http::{HeaderName, Method, StatusCode, header};
 use http_body_util::BodyExt as _;
 use insta::assert_snapshot;
 use portpass_protocol::Handled;
 use portpass_registry::{Deletes, Guard};
 use proptest::prelude::*;
-use wardens::{Away, Log, Mint, htpasswd, silly};
 
 const SHA256: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -338,7 +335,7 @@ async fn what_is_no_request_is_refused_alike_with_and_without_credentials() {
     let mint = Mint::new();
     let registry = guarded(mint.guard()).await;
     let token = format!("Bearer {}", mint.token("repository:a:pull,push", 300));
-    let tags = Vec::from_iter((0..65).map(|n| format!("tag=v{n}"))).join("&");
+    let tags = (0..65).map(|n| format!("tag=v{n}")).collect::<Vec<_>>().join("&");
     for (method, path, status, code) in [
         ("GET", "/v2/nope".to_owned(), 404, "UNSUPPORTED"),
         ("GET", "/v2/A/tags/list".to_owned(), 400, "NAME_INVALID"),

@@ -100,7 +100,7 @@ pub(crate) fn htpasswd(name: &str, password: &str) -> (Guard, NamedTempFile) {
     let pool = HashPool::new(PoolSettings { threads: NonZeroUsize::MIN, queue: 8 });
     let settings = HtpasswdSettings { path: file.path().to_owned(), formats: Formats::Current };
     let known = HtpasswdFile::open(settings, pool.source(), now()).unwrap();
-    let cache = CredentialCache::new([1; 32], NonZeroUsize::MIN, Duration::from_secs(60));
+    let cache = CredentialCache::new([1; 32], NonZeroUsize::MIN, Duration::from_mins(1));
     let controller = HtpasswdController {
         file: Arc::new(known),
         check: PasswordCheck::new(pool, Arc::new(cache)),
@@ -149,7 +149,7 @@ impl Clock for StoppedClock {
 
 /// What time it is for all of them.
 fn now() -> SystemTime {
-    SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+    SystemTime::UNIX_EPOCH + Duration::from_hours(500_000)
 }
 
 /// What this thread logs from `info` on, for as long as it lives.

@@ -1,10 +1,8 @@
 //! What a registry clears away by itself, and what it leaves alone.
 
-mod harness;
-
 use std::time::Duration;
 
-use harness::{Harness, Wire, on_both_stores, request};
+use crate::harness::{Harness, Wire, on_both_stores, request};
 use http::{Method, StatusCode};
 use portpass_protocol::Digest;
 use portpass_registry::upkeep::Upkeep;
@@ -135,7 +133,7 @@ async fn many_abandoned_sessions_are_purged_in_one_round(registry: Harness) {
 #[tokio::test]
 async fn upkeep_runs_at_once_and_again_every_hour() {
     let registry = Harness::in_memory().await;
-    let _halted = harness::Halted::time();
+    let _halted = crate::harness::Halted::time();
     let first = registry.session("team/app").await;
     registry.clock.advance(25 * HOUR);
     let running = tokio::spawn(registry.registry.clone().keep_up());

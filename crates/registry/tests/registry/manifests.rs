@@ -1,15 +1,13 @@
 //! Manifests as clients see them: protocol.md OC4 to OC6, OC16 to OC20, OC22.
 
-mod harness;
-
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
+use crate::harness::{Answer, AsTheTokenSays, Harness, Wire, request, sha512};
 use axum::body::Body;
 use bytes::Bytes;
-use harness::{Answer, AsTheTokenSays, Harness, Wire, request, sha512};
 use http::{Method, StatusCode, header};
 use portpass_protocol::{Digest, MediaType, manifest::MAX_LENGTH};
 use portpass_registry::{Deletes, Guard};
@@ -77,8 +75,8 @@ async fn a_manifest_comes_back_byte_for_byte_whatever_is_accepted() {
     for (media_type, document) in [
         (OCI, image(OCI)),
         (DOCKER, image(DOCKER)),
-        (INDEX, index(INDEX, &[entry.clone()])),
-        (LIST, index(LIST, &[entry.clone()])),
+        (INDEX, index(INDEX, std::slice::from_ref(&entry))),
+        (LIST, index(LIST, std::slice::from_ref(&entry))),
     ] {
         // Odd white space must survive.
         let bytes = format!(" {document:#}\n\n");
@@ -266,7 +264,7 @@ async fn what_is_too_long_is_not_read_to_its_end() {
         let read = Arc::clone(&read);
         Body::from_stream(futures_util::stream::repeat_with(move || {
             read.fetch_add(65_536, Ordering::Relaxed);
-            Ok::<_, std::io::Error>(Bytes::from_static(&[b' '; 65_536]))
+            Ok::<_, std::io::Error>(Bytes::from(vec![b' '; 65_536]))
         }))
     };
     let refused = push(&registry, "v1", OCI, endless()).await;
@@ -313,7 +311,7 @@ async fn a_manifest_is_named_by_the_digest_it_was_pushed_with() {
     let unknown = registry.get(&format!("/v2/team/app/manifests/{sha256}")).await;
     assert_eq!(unknown.refusal(), (404, "MANIFEST_UNKNOWN".into()));
 
-    for other in [Digest::sha256(b"other"), harness::sha512(b"other")] {
+    for other in [Digest::sha256(b"other"), crate::harness::sha512(b"other")] {
         let refused = push(&registry, &other.to_string(), OCI, bytes.clone()).await;
         assert_eq!(refused.refusal(), (400, "DIGEST_INVALID".into()));
     }
@@ -331,7 +329,7 @@ async fn a_push_by_digest_sets_many_tags_at_once() {
     let tags = registry.get("/v2/team/app/tags/list").await;
     assert_eq!(tags.body, "{\"name\":\"team/app\",\"tags\":[\"a\",\"b\"]}\n");
 
-    let too_many = Vec::from_iter((0..65).map(|n| format!("tag=v{n}"))).join("&");
+    let too_many = (0..65).map(|n| format!("tag=v{n}")).collect::<Vec<_>>().join("&");
     let refused = push(&registry, &format!("{digest}?{too_many}"), OCI, bytes).await;
     assert_eq!(refused.status, StatusCode::URI_TOO_LONG);
 }

@@ -1,0 +1,11 @@
+//! The registry as its clients and its operators see it: requests in, answers and log lines out.
+#![cfg(test)]
+
+mod blobs;
+mod harness;
+mod lists;
+mod manifests;
+mod refusals;
+mod upkeep;
+mod uploads;
+mod wardens;
