@@ -168,6 +168,7 @@ fn date(time: SystemTime) -> String {
 /// `in 4 min 50 s`, `75 s ago`.
 fn distance(time: SystemTime, now: SystemTime) -> String {
     match time.duration_since(now) {
+        Ok(ahead) if ahead.as_secs() == 0 => "now".to_owned(),
         Ok(ahead) => format!("in {}", span(ahead)),
         Err(behind) => format!("{} ago", span(behind.duration())),
     }

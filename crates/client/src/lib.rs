@@ -36,6 +36,8 @@ pub mod inspect;
 pub mod realm;
 pub mod registry;
 pub mod scopes;
+#[cfg(test)]
+mod served;
 pub mod tokens;
 pub mod transport;
 

@@ -195,18 +195,18 @@ mod tests {
             assert_eq!(error.hints().len(), 1);
             error.to_string()
         };
-        assert_snapshot!(refused("http://auth.example.com/token", &public), @"");
-        assert_snapshot!(refused("http://registry.example.com/token", &public), @"");
-        assert_snapshot!(refused("https://192.168.1.1/token", &public), @"");
-        assert_snapshot!(refused("https://localhost:5001/auth", &public), @"");
-        assert_snapshot!(refused("https://169.254.169.254/latest", &private), @"");
-        assert_snapshot!(refused("https://127.0.0.1/token", &private), @"");
-        assert_snapshot!(refused("http://auth.example.com/token", &local), @"");
-        assert_snapshot!(refused("/token", &public), @"");
-        assert_snapshot!(refused("", &public), @"");
-        assert_snapshot!(refused("%!s(<nil>)", &public), @"");
-        assert_snapshot!(refused("null://token", &public), @"");
-        assert_snapshot!(refused("file:///etc/passwd", &public), @"");
-        assert_snapshot!(refused("https://user:secret@auth.example.com/token", &public), @"");
+        assert_snapshot!(refused("http://auth.example.com/token", &public), @"the registry speaks HTTPS, but its realm http://auth.example.com/token is plain HTTP");
+        assert_snapshot!(refused("http://registry.example.com/token", &public), @"the registry speaks HTTPS, but its realm http://registry.example.com/token is plain HTTP");
+        assert_snapshot!(refused("https://192.168.1.1/token", &public), @"the registry's realm https://192.168.1.1/token is a private address, and the registry is not");
+        assert_snapshot!(refused("https://localhost:5001/auth", &public), @"the registry's realm https://localhost:5001/auth is a loopback address, and the registry is not");
+        assert_snapshot!(refused("https://169.254.169.254/latest", &private), @"the registry's realm https://169.254.169.254/latest is a link-local address, and the registry is not");
+        assert_snapshot!(refused("https://127.0.0.1/token", &private), @"the registry's realm https://127.0.0.1/token is a loopback address, and the registry is not");
+        assert_snapshot!(refused("http://auth.example.com/token", &local), @"the registry's realm http://auth.example.com/token is plain HTTP on another machine");
+        assert_snapshot!(refused("/token", &public), @r#"the registry's realm "/token" is no absolute URL"#);
+        assert_snapshot!(refused("", &public), @r#"the registry's realm "" is no absolute URL"#);
+        assert_snapshot!(refused("%!s(<nil>)", &public), @r#"the registry's realm "%!s(<nil>)" is no absolute URL"#);
+        assert_snapshot!(refused("null://token", &public), @r#"the registry's realm "null://token" is neither http nor https"#);
+        assert_snapshot!(refused("file:///etc/passwd", &public), @r#"the registry's realm "file:///etc/passwd" is no absolute URL"#);
+        assert_snapshot!(refused("https://user:secret@auth.example.com/token", &public), @"the registry's realm has a name or a password in it");
     }
 }

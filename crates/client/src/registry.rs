@@ -142,7 +142,7 @@ impl Registry {
                 self.check_password(&typed).await?;
                 (typed, None)
             }
-            token => {
+            token @ Demand::Token { .. } => {
                 let ask = self.ask(token, &Scopes::none(), true).await?;
                 let issued = self.tokens.get(&ask, Some(&typed)).await?;
                 self.check_token(&issued).await?;
@@ -268,14 +268,14 @@ impl Registry {
         self.met.get_or_try_init(|| self.meet()).await
     }
 
+    /// Finds out how the registry is reached, and what it says to those who show nothing.
     async fn meet(&self) -> Result<Met, Error> {
-        if self.transport.plain_http() {
-            return self.meet_by("http").await;
-        }
-        match self.meet_by("https").await {
-            Err(Error::Transport(error)) if self.host.is_loopback() && may_be_plain(&error) => {
-                self.meet_by("http").await
-            }
+        let schemes = schemes(self.transport.plain_http(), &self.host);
+        match self.meet_by(schemes.first).await {
+            Err(Error::Transport(error)) if may_be_plain(&error) => match schemes.then {
+                Some(scheme) => self.meet_by(scheme).await,
+                None => Err(error.into()),
+            },
             met => met,
         }
     }
@@ -298,6 +298,23 @@ impl Registry {
             reached: Reached { origin, reach, plain_http: self.transport.plain_http() },
             ping,
         })
+    }
+}
+
+/// In which schemes a registry is tried.
+#[derive(Debug, PartialEq, Eq)]
+struct Schemes {
+    first: &'static str,
+    /// If the first turns out not to be spoken there.
+    then: Option<&'static str>,
+}
+
+/// HTTPS; on loopback HTTP as well, as for docker; nothing but HTTP for those who asked for it.
+fn schemes(plain_http: bool, host: &Host) -> Schemes {
+    match (plain_http, host.is_loopback()) {
+        (true, _) => Schemes { first: "http", then: None },
+        (false, true) => Schemes { first: "https", then: Some("http") },
+        (false, false) => Schemes { first: "https", then: None },
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use portpass_protocol::{AccessSet, Scope};
+use portpass_protocol::{AccessSet, Action, Scope};
 
 /// A set of scopes: actions on one resource merged, in the order first named.
 ///
@@ -68,8 +68,7 @@ impl Scopes {
     /// The same for two sets that ask for the same, whatever the order.
     pub(crate) fn canonical(&self) -> BTreeSet<String> {
         let known = self.known.iter().map(|access| {
-            let actions: BTreeSet<&str> =
-                access.actions.iter().map(|action| action.as_str()).collect();
+            let actions: BTreeSet<&str> = access.actions.iter().map(Action::as_str).collect();
             let actions: Vec<&str> = actions.into_iter().collect();
             format!("{}:{}", access.resource, actions.join(","))
         });

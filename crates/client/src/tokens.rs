@@ -104,8 +104,8 @@ enum Identity {
 #[derive(Debug, Default)]
 struct Slot {
     flight: tokio::sync::Mutex<Flight>,
-    /// Flights begun so far, for telling whether one ended while we waited.
-    begun: std::sync::atomic::AtomicU64,
+    /// Requests answered so far, for telling whether one was while we waited.
+    answered: std::sync::atomic::AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -131,21 +131,22 @@ impl Tokens {
     ) -> Result<Arc<Issued>, TokenError> {
         use std::sync::atomic::Ordering;
         let slot = self.slot(ask, credential);
-        let begun_before = slot.begun.load(Ordering::SeqCst);
+        let answered_before = slot.answered.load(Ordering::SeqCst);
         let mut flight = slot.flight.lock().await;
         if let Some(issued) =
             flight.issued.as_ref().filter(|issued| self.clock.now() < issued.until)
         {
             return Ok(Arc::clone(issued));
         }
-        if slot.begun.load(Ordering::SeqCst) != begun_before
+        if slot.answered.load(Ordering::SeqCst) != answered_before
             && let Some(error) = &flight.failed
         {
             return Err(error.clone());
         }
-        slot.begun.fetch_add(1, Ordering::SeqCst);
         *flight = Flight::default();
-        match self.fetch(ask, credential).await {
+        let result = self.fetch(ask, credential).await;
+        slot.answered.fetch_add(1, Ordering::SeqCst);
+        match result {
             Ok(issued) => {
                 let issued = Arc::new(issued);
                 flight.issued = Some(Arc::clone(&issued));

@@ -141,7 +141,7 @@ impl Transport {
     pub(crate) async fn send(&self, mut call: Call) -> Result<Answer, TransportError> {
         for _ in 0..=MAX_REDIRECTS {
             let answer = self.send_once(&call).await?;
-            match self.redirected(&call, &answer)? {
+            match redirected(&call, &answer)? {
                 None => return Ok(answer),
                 Some(url) => call.url = url,
             }
@@ -184,32 +184,6 @@ impl Transport {
         })
     }
 
-    /// Where to go next, if the answer says so and we may.
-    fn redirected(&self, call: &Call, answer: &Answer) -> Result<Option<Url>, TransportError> {
-        let keeps_method = matches!(answer.status.as_u16(), 307 | 308);
-        let repeats =
-            keeps_method || (call.form.is_none() && matches!(answer.status.as_u16(), 301..=303));
-        let location = answer.headers.get(LOCATION).and_then(|location| location.to_str().ok());
-        let Some(target) = location.and_then(|location| call.url.join(location).ok()) else {
-            return Ok(None);
-        };
-        if !answer.status.is_redirection() {
-            return Ok(None);
-        }
-        let elsewhere = || TransportError::Redirect { from: shown(&call.url), to: shown(&target) };
-        if !repeats {
-            return Err(elsewhere());
-        }
-        if target.origin() != call.url.origin() {
-            let downgrade = call.url.scheme() == "https" && target.scheme() != "https";
-            let known = matches!(target.scheme(), "http" | "https");
-            if call.has_secrets() || downgrade || !known || !call.reach.allows_host(&target) {
-                return Err(elsewhere());
-            }
-        }
-        Ok(Some(target))
-    }
-
     fn client(&self, call: &Call) -> Result<Client, TransportError> {
         let route = Route {
             reach: call.reach,
@@ -238,4 +212,30 @@ impl Transport {
             .tls_certs_merge(self.settings.authorities.iter().cloned());
         if route.direct { builder.no_proxy().build() } else { builder.build() }
     }
+}
+
+/// Where to go next, if the answer says so and we may.
+fn redirected(call: &Call, answer: &Answer) -> Result<Option<Url>, TransportError> {
+    let keeps_method = matches!(answer.status.as_u16(), 307 | 308);
+    let repeats =
+        keeps_method || (call.form.is_none() && matches!(answer.status.as_u16(), 301..=303));
+    let location = answer.headers.get(LOCATION).and_then(|location| location.to_str().ok());
+    let Some(target) = location.and_then(|location| call.url.join(location).ok()) else {
+        return Ok(None);
+    };
+    if !answer.status.is_redirection() {
+        return Ok(None);
+    }
+    let elsewhere = || TransportError::Redirect { from: shown(&call.url), to: shown(&target) };
+    if !repeats {
+        return Err(elsewhere());
+    }
+    if target.origin() != call.url.origin() {
+        let downgrade = call.url.scheme() == "https" && target.scheme() != "https";
+        let known = matches!(target.scheme(), "http" | "https");
+        if call.has_secrets() || downgrade || !known || !call.reach.allows_host(&target) {
+            return Err(elsewhere());
+        }
+    }
+    Ok(Some(target))
 }

@@ -53,14 +53,15 @@ impl AuthFile {
 
     /// Reads the text of such a file.
     pub(super) fn parse(place: Place, keys: Keys, text: &str) -> Result<Self, CredentialsError> {
-        let malformed = |error: serde_json::Error| CredentialsError::Malformed {
-            place: place.clone(),
+        let malformed = |error: serde_json::Error| {
             // The reader's own words may quote a value.
-            reason: format!(
-                "line {}, column {} is not what it should be",
-                error.line(),
-                error.column()
-            ),
+            let reason = match error.classify() {
+                serde_json::error::Category::Data => {
+                    "it has to be an object, and \"auths\" in it too".to_owned()
+                }
+                _ => format!("line {}, column {} is no JSON", error.line(), error.column()),
+            };
+            CredentialsError::Malformed { place: place.clone(), reason }
         };
         let document = Object::parse(text).map_err(malformed)?;
         let auths = document.get("auths").map_err(malformed)?.unwrap_or_default();

@@ -27,7 +27,7 @@ impl Files {
 
     /// From a file, or from the helper that it names for this registry. As for docker, a helper that
     /// has nothing ends the search in that file.
-    async fn from_file(
+    async fn look_in(
         &self,
         path: &Path,
         keys: Keys,
@@ -67,7 +67,7 @@ impl Credentials for Files {
         let docker = self.places.docker.iter().map(|path| (path, Keys::Hosts));
         let podman = self.places.podman.iter().map(|path| (path, Keys::Prefixes));
         for (path, keys) in docker.chain(podman) {
-            if let Some(found) = self.from_file(path, keys, host, repository).await? {
+            if let Some(found) = self.look_in(path, keys, host, repository).await? {
                 return Ok(Some(found));
             }
         }

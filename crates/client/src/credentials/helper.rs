@@ -17,7 +17,7 @@ use tokio::{
 use super::{Credential, CredentialsError, document::quoted};
 
 /// How long a helper may take: it may ask its user to unlock something.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// More than any answer, in bytes.
 const MAX_ANSWER: u64 = 64 * 1024;
 /// What stands for the name where the secret is an identity token.

@@ -34,7 +34,7 @@ pub enum TokenError {
     )]
     ReadyMade,
     /// Wrong password, or a refresh token that counts no more.
-    #[error("{}: {said} ({realm})", refused(*leg))]
+    #[error("the token service {realm} {}: {said}", refuses(*leg))]
     Refused {
         /// Its URL.
         realm: String,
@@ -89,10 +89,10 @@ impl TokenError {
     }
 }
 
-fn refused(leg: Leg) -> &'static str {
+fn refuses(leg: Leg) -> &'static str {
     match leg {
-        Leg::Anonymous => "the token service gives nothing to those who are not logged in",
-        Leg::Basic | Leg::Password => "the token service refuses the name or the password",
-        Leg::Refresh => "the token service refuses the identity token",
+        Leg::Anonymous => "gives nothing to those who are not logged in",
+        Leg::Basic | Leg::Password => "refuses the name or the password",
+        Leg::Refresh => "refuses the identity token",
     }
 }
