@@ -269,9 +269,9 @@ impl Wire {
         self.0.send(Err("connection reset by peer")).await.unwrap();
     }
 
-    /// Returns when nobody reads the body any more.
-    pub(crate) async fn closed(&self) {
-        self.0.closed().await;
+    /// Whether nobody reads the body any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.0.is_closed()
     }
 }
 

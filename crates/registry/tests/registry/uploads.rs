@@ -465,7 +465,7 @@ async fn a_lease_is_renewed_while_its_request_is_at_work() {
     }
     registry.delete(&session).await;
     tokio::time::advance(Duration::from_secs(30)).await;
-    wire.closed().await;
+    registry.until(async || wire.is_closed()).await;
     assert_eq!(writer.await.unwrap().status(), StatusCode::NOT_FOUND);
     assert_eq!(registry.objects().await, []);
 }
