@@ -9,8 +9,13 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm};
 use x509_parser::{
-    asn1_rs::Any, certificate::X509Certificate, extensions::ParsedExtension, prelude::FromDer,
-    time::ASN1Time, x509::X509Version,
+    asn1_rs::Any,
+    certificate::X509Certificate,
+    extensions::ParsedExtension,
+    oid_registry::{self, Oid},
+    prelude::FromDer,
+    time::ASN1Time,
+    x509::X509Version,
 };
 
 use crate::{KeyError, VerifyingKey};
@@ -251,7 +256,13 @@ struct Extensions {
 
 impl Extensions {
     fn read(parsed: &X509Certificate<'_>) -> Result<Self, KeyError> {
-        let repeated = |_| KeyError::Certificate("an extension is broken or appears twice".into());
+        let repeated = |_| KeyError::Certificate("an extension appears twice".into());
+        // A broken one would read as absent, and an absent key usage allows everything.
+        let counts = |oid: &Oid<'_>| COUNTING_EXTENSIONS.contains(oid);
+        let mut counting = parsed.extensions().iter().filter(|extension| counts(&extension.oid));
+        if counting.any(|extension| extension.parsed_extension().error().is_some()) {
+            return Err(KeyError::Certificate("an extension is broken".to_owned()));
+        }
         let constraints = parsed.basic_constraints().map_err(repeated)?;
         let usage = parsed.key_usage().map_err(repeated)?;
         let authority = match constraints {
@@ -293,17 +304,28 @@ fn is_understood(extension: &ParsedExtension<'_>) -> bool {
 
 impl SignedParts {
     fn read(der: &[u8], parsed: &X509Certificate<'_>) -> Option<Self> {
-        let contents = |der| Some(Any::from_der(der).ok()?.1.data);
-        let (rest, _tbs) = Any::from_der(contents(der)?).ok()?;
-        let spki = contents(parsed.tbs_certificate.subject_pki.raw)?;
-        Some(Self {
+        let (certificate, _) = element(der, SEQUENCE)?;
+        let (_tbs, rest) = element(certificate, SEQUENCE)?;
+        let (algorithm, rest) = element(rest, SEQUENCE)?;
+        let (signature, rest) = element(rest, BIT_STRING)?;
+        let [WHOLE_BYTES, signature @ ..] = signature else { return None };
+        let (spki, _) = element(parsed.tbs_certificate.subject_pki.raw, SEQUENCE)?;
+        let (key_algorithm, _) = element(spki, SEQUENCE)?;
+        rest.is_empty().then(|| Self {
             message: parsed.tbs_certificate.as_ref().into(),
-            algorithm: contents(rest)?.into(),
-            signature: parsed.signature_value.data.as_ref().into(),
-            key_algorithm: contents(spki)?.into(),
+            algorithm: algorithm.into(),
+            signature: signature.into(),
+            key_algorithm: key_algorithm.into(),
             key_bits: parsed.tbs_certificate.subject_pki.subject_public_key.data.as_ref().into(),
         })
     }
+}
+
+/// The contents of the first element, which has exactly that identifier byte (the parser overlooks
+/// its class), and what follows it.
+fn element(der: &[u8], identifier: u8) -> Option<(&[u8], &[u8])> {
+    let (rest, any) = Any::from_der(der).ok()?;
+    (der.first() == Some(&identifier)).then_some((any.data, rest))
 }
 
 fn moment(time: ASN1Time) -> SystemTime {
@@ -316,3 +338,13 @@ fn moment(time: ASN1Time) -> SystemTime {
     };
     moment.unwrap_or(SystemTime::UNIX_EPOCH)
 }
+
+const COUNTING_EXTENSIONS: [Oid<'_>; 3] = [
+    oid_registry::OID_X509_EXT_BASIC_CONSTRAINTS,
+    oid_registry::OID_X509_EXT_KEY_USAGE,
+    oid_registry::OID_X509_EXT_NAME_CONSTRAINTS,
+];
+const SEQUENCE: u8 = 0x30;
+const BIT_STRING: u8 = 0x03;
+/// The first byte of a bit string: how many bits of the last byte do not count.
+const WHOLE_BYTES: u8 = 0;

@@ -156,7 +156,10 @@ impl KeySet {
         if let Some(name) = &trusted.name {
             self.named.insert(name.clone(), trusted.clone());
         }
-        self.keys.push(trusted);
+        let same = |known: &Arc<Trusted>| known.key == trusted.key && known.name == trusted.name;
+        if !self.keys.iter().any(same) {
+            self.keys.push(trusted);
+        }
     }
 }
 
@@ -309,7 +312,15 @@ mod tests {
         }
     }
 
-    /// Rotation may bring one key twice: once announced by its certificate, once by id.
+    #[test]
+    fn a_key_that_comes_twice_is_listed_once() {
+        let mut set = KeySet::from_jwks(&format!(r#"{{"keys":[{RFC_8037}]}}"#)).unwrap();
+        set.extend(set.clone());
+        assert_eq!(set.len(), 1);
+        set.insert_named("one".into(), VerifyingKey::from_jwk(RFC_8037).unwrap());
+        assert_eq!(set.len(), 2, "a name of its own makes it another entry");
+    }
+
     #[test]
     fn sets_can_be_joined() {
         let mut set = KeySet::from_jwks(&format!(r#"{{"keys":[{DOCUMENTED}]}}"#)).unwrap();

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use proptest::prelude::*;
 use rcgen::{
     BasicConstraints, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, NameConstraints,
     SignatureAlgorithm, date_time_ymd,
@@ -229,6 +230,19 @@ fn what_the_check_by_hand_does_not_understand_it_refuses() {
     }
 }
 
+/// What cannot be read must not pass for what is not there.
+#[test]
+fn a_certificate_with_a_broken_extension_is_unreadable() {
+    for oid in [&[2, 5, 29, 15], &[2, 5, 29, 30]] {
+        let mut broken = params("broken", AUTHORITY);
+        let extension = rcgen::CustomExtension::from_oid_content(oid, vec![0x04, 0x01]);
+        broken.custom_extensions = vec![extension];
+        let der = broken.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        let why = Certificate::from_der(der.der()).unwrap_err().to_string();
+        assert_eq!(why, "not a readable X.509 certificate: an extension is broken");
+    }
+}
+
 /// `openssl x509 -req` without extensions, below a root.
 #[test]
 fn a_leaf_of_version_1_is_accepted_below_an_authority_of_version_3() {
@@ -303,7 +317,7 @@ fn a_bundle_is_the_certificates_among_whatever_else_is_in_the_file() {
     let roots = TrustRoots::from_pem(&bundle).unwrap();
     let subjects: Vec<_> = roots.certificates().iter().map(Certificate::subject).collect();
     assert_eq!(subjects, ["CN=fixture root", "CN=fixture v1 root"]);
-    assert_eq!(roots.keys().len(), 2);
+    assert_eq!(roots.keys().len(), 1, "both are of one key");
     assert_eq!(
         TrustRoots::from_pem("").unwrap_err().to_string(),
         "there is no certificate; expected a PEM block `-----BEGIN CERTIFICATE-----`"
@@ -349,4 +363,29 @@ fn a_chain_that_held_once_is_not_checked_again_until_it_runs_out() {
     // A refusal is never kept.
     assert!(roots.verify(&ders(&[&Made::root("stranger")]), now()).is_err());
     assert_eq!(roots.vouched.len(), 1);
+}
+
+/// By hand, where nobody but us looks at the bytes.
+#[test]
+fn an_altered_certificate_is_refused_whichever_bit_it_is() {
+    let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_900_000_000);
+    let roots = TrustRoots::from_pem(include_str!("../../fixtures/root.pem")).unwrap();
+    let v1 = CertificateChain::from_pem(include_str!("../../fixtures/v1-leaf.pem")).unwrap();
+    let mut der = v1.leaf().der().to_vec();
+    assert!(roots.verify(&[der.clone()], at).is_ok());
+    for index in 0..der.len() {
+        for bit in 0..8 {
+            der[index] ^= 1 << bit;
+            assert!(roots.verify(&[der.clone()], at).is_err(), "byte {index}, bit {bit}");
+            der[index] ^= 1 << bit;
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn foreign_bytes_never_panic(der in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = Certificate::from_der(&der);
+        let _ = VerifyingKey::from_spki(&der);
+    }
 }
