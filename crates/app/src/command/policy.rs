@@ -1,15 +1,71 @@
-//! Say who may do what.
+//! `policy`: who may do what, and which rule says so.
 
-use clap::Args;
+use std::{convert::Infallible, str::FromStr};
 
-use super::Context;
+use clap::{Args, Subcommand};
+use portpass_server::manage::Asked;
+
+use super::{Context, Installation, refused};
 use crate::failure::Failure;
 
 /// What was typed.
 #[derive(Args, Debug)]
-pub(crate) struct Arguments {}
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+    #[command(flatten)]
+    installation: Installation,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Say what an account would be granted, and which rules say so
+    Explain {
+        /// The account; `anonymous` for a caller without credentials (`user:anonymous` for an account of that name)
+        account: Who,
+        /// What is asked for, as in a challenge: repository:team/app:pull,push
+        #[arg(required = true, value_name = "SCOPE")]
+        scopes: Vec<String>,
+        /// The service that the token would be for; without it, the first that is configured
+        #[arg(long, value_name = "NAME")]
+        service: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Whom a rule would name so.
+#[derive(Clone, Debug)]
+struct Who(Asked);
+
+impl FromStr for Who {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(match (text, text.strip_prefix("user:")) {
+            ("anonymous", _) => Asked::Anonymous,
+            (_, Some(name)) => Asked::Account(name.to_owned()),
+            (name, None) => Asked::Account(name.to_owned()),
+        }))
+    }
+}
 
 /// Runs it.
-pub(crate) async fn run(_arguments: Arguments, _context: &Context) -> Result<(), Failure> {
-    todo!()
+pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
+    let management = arguments.installation.open(context).await?;
+    let Action::Explain { account, scopes, service, json } = arguments.action;
+    let explained = management.explain(&account.0, service.as_deref(), &scopes).await;
+    let explained = explained.map_err(refused)?;
+    if let Some(obstacle) = &explained.obstacle {
+        context.printer.warning(obstacle);
+    }
+    if json {
+        context.printer.json(&serde_json::to_value(&explained.explanations)?);
+    } else {
+        for explanation in &explained.explanations {
+            context.printer.line(explanation);
+        }
+    }
+    Ok(())
 }

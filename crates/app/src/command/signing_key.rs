@@ -1,15 +1,109 @@
-//! The keys that sign tokens.
+//! `signing-key`: the keys that sign tokens.
 
-use clap::Args;
+use std::path::PathBuf;
 
-use super::Context;
+use clap::{Args, Subcommand, ValueEnum};
+use portpass_server::manage::{ExportFormat, Key, KeyPhase, Management, rfc3339};
+
+use super::{Context, Installation, refused};
 use crate::failure::Failure;
 
 /// What was typed.
 #[derive(Args, Debug)]
-pub(crate) struct Arguments {}
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+    #[command(flatten)]
+    installation: Installation,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Show the keys and what they are used for
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Sign with another key from now on
+    Rotate {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write the public keys for a registry
+    Export {
+        /// Certificates for `rootcertbundle`, or a JWK set for `jwks`
+        #[arg(long, value_enum, default_value_t = Format::Bundle)]
+        format: Format,
+        /// The file; without one, the keys are printed
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    Bundle,
+    Jwks,
+}
 
 /// Runs it.
-pub(crate) async fn run(_arguments: Arguments, _context: &Context) -> Result<(), Failure> {
-    todo!()
+pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
+    let management = arguments.installation.open(context).await?;
+    match arguments.action {
+        Action::List { json } => {
+            list(&management.signing_keys().await.map_err(refused)?, json, context)
+        }
+        Action::Rotate { json } => {
+            let keys = management.rotate_signing_key().await.map_err(refused)?;
+            context.printer.note("rotated; a running token service follows within seconds");
+            list(&keys, json, context)
+        }
+        Action::Export { format, output } => export(&management, format, output, context).await,
+    }
+}
+
+fn list(keys: &[Key], json: bool, context: &Context) -> Result<(), Failure> {
+    if json {
+        context.printer.json(&serde_json::to_value(keys)?);
+    } else {
+        let rows: Vec<[String; 3]> = keys.iter().map(row).collect();
+        context.printer.table(["ID", "ALGORITHM", "PHASE"], &rows);
+    }
+    Ok(())
+}
+
+fn row(key: &Key) -> [String; 3] {
+    let phase = match key.phase {
+        KeyPhase::Announced { signs_from } => format!("announced, signs from {}", rfc3339(signs_from)),
+        KeyPhase::FromFiles => "signing, from files".to_owned(),
+        KeyPhase::Retired { until } => format!("retired, forgotten {}", rfc3339(until)),
+        KeyPhase::Signing { since } => format!("signing since {}", rfc3339(since)),
+    };
+    [key.id.clone(), key.algorithm.clone(), phase]
+}
+
+async fn export(
+    management: &Management,
+    format: Format,
+    output: Option<PathBuf>,
+    context: &Context,
+) -> Result<(), Failure> {
+    let format = match format {
+        Format::Bundle => ExportFormat::Bundle,
+        Format::Jwks => ExportFormat::Jwks,
+    };
+    let export = management.export_signing_keys(format).await.map_err(refused)?;
+    match output {
+        Some(path) => {
+            management.write_export(&export, &path).await.map_err(refused)?;
+            context.printer.note(format_args!("wrote {}", path.display()));
+        }
+        None => context.printer.line(export.text.trim_end()),
+    }
+    for note in &export.notes {
+        context.printer.note(format_args!("note: {note}"));
+    }
+    Ok(())
 }

@@ -1,15 +1,133 @@
-//! Accounts.
+//! `user`: the accounts of the token service's database.
 
-use clap::Args;
+use clap::{Args, Subcommand};
+use portpass_server::manage::{Management, NewUser, User, UserStatus, rfc3339};
+use secrecy::SecretString;
 
-use super::Context;
-use crate::failure::Failure;
+use super::{Context, Installation, refused};
+use crate::{
+    failure::Failure,
+    prompt::{self, PasswordFrom},
+};
 
 /// What was typed.
 #[derive(Args, Debug)]
-pub(crate) struct Arguments {}
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+    #[command(flatten)]
+    installation: Installation,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Make an account
+    Add {
+        /// Letters and digits of any script and `._@+-`
+        name: String,
+        /// A group for rules to name; may be given several times
+        #[arg(short, long = "group", value_name = "GROUP")]
+        groups: Vec<String>,
+        #[command(flatten)]
+        password: Password,
+    },
+    /// Show all accounts
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Set another password; whoever is logged in has to log in again
+    Password {
+        /// Whose
+        name: String,
+        #[command(flatten)]
+        password: Password,
+    },
+    /// Keep an account from logging in, and revoke its refresh tokens
+    Disable {
+        /// Which
+        name: String,
+    },
+    /// Let a disabled account log in again
+    Enable {
+        /// Which
+        name: String,
+    },
+    /// Remove an account, and revoke its refresh tokens
+    Remove {
+        /// Which
+        name: String,
+    },
+}
+
+#[derive(Args, Debug)]
+struct Password {
+    /// Read the password from stdin; without it, it is asked for on the terminal
+    #[arg(long)]
+    password_stdin: bool,
+}
 
 /// Runs it.
-pub(crate) async fn run(_arguments: Arguments, _context: &Context) -> Result<(), Failure> {
-    todo!()
+pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
+    let management = arguments.installation.open(context).await?;
+    let note = |what: &str, name: &str| context.printer.note(format_args!("{what} {name}"));
+    match arguments.action {
+        Action::Add { name, groups, password } => {
+            let password = password.read(&name)?;
+            let user = NewUser { name: name.clone(), password, groups };
+            management.add_user(user).await.map_err(refused)?;
+            note("added", &name);
+        }
+        Action::List { json } => list(&management, json, context).await?,
+        Action::Password { name, password } => {
+            // Nobody is to type a password twice for a name that was mistyped.
+            management.must_exist(&name).await.map_err(refused)?;
+            let password = password.read(&name)?;
+            management.set_password(&name, password).await.map_err(refused)?;
+            note("set the password of", &name);
+        }
+        Action::Disable { name } => {
+            management.disable_user(&name).await.map_err(refused)?;
+            note("disabled", &name);
+        }
+        Action::Enable { name } => {
+            management.enable_user(&name).await.map_err(refused)?;
+            note("enabled", &name);
+        }
+        Action::Remove { name } => {
+            management.remove_user(&name).await.map_err(refused)?;
+            note("removed", &name);
+        }
+    }
+    Ok(())
+}
+
+async fn list(management: &Management, json: bool, context: &Context) -> Result<(), Failure> {
+    let users = management.users().await.map_err(refused)?;
+    if json {
+        context.printer.json(&serde_json::to_value(&users)?);
+    } else {
+        let rows: Vec<[String; 4]> = users.into_iter().map(row).collect();
+        context.printer.table(["NAME", "STATUS", "GROUPS", "CREATED"], &rows);
+    }
+    Ok(())
+}
+
+fn row(user: User) -> [String; 4] {
+    let status = match user.status {
+        UserStatus::Enabled => "enabled".to_owned(),
+        UserStatus::Disabled { since } => format!("disabled {}", rfc3339(since)),
+    };
+    [user.name, status, user.groups.join(","), rfc3339(user.created_at)]
+}
+
+impl Password {
+    /// Reads it, or asks for it twice: it is not seen while it is typed.
+    fn read(&self, name: &str) -> Result<SecretString, Failure> {
+        if self.password_stdin {
+            return prompt::password("", PasswordFrom::Stdin);
+        }
+        prompt::new_password(&format!("Password for {name}: "))
+    }
 }

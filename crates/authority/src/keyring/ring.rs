@@ -84,14 +84,7 @@ impl Ring {
     }
 
     pub(super) fn fixed(signing: SigningKey) -> Self {
-        let key = PublishedKey {
-            id: signing.id().clone(),
-            algorithm: signing.algorithm(),
-            phase: None,
-            certificate: signing.chain().map(|chain| chain.leaf().clone()),
-            key: signing.public().clone(),
-        };
-        Self { published: Published::new(0, None, vec![key]), signing }
+        Self { published: Published::fixed(&signing), signing }
     }
 }
 
@@ -100,6 +93,18 @@ impl Published {
     pub async fn read(db: &Db) -> Result<Option<Self>, KeyRingError> {
         let ring = db.key_ring().await?;
         if ring.keys.is_empty() { Ok(None) } else { Self::of(&ring).map(Some) }
+    }
+
+    /// The ring of one key, from files.
+    pub fn fixed(signing: &SigningKey) -> Self {
+        let key = PublishedKey {
+            id: signing.id().clone(),
+            algorithm: signing.algorithm(),
+            phase: None,
+            certificate: signing.chain().map(|chain| chain.leaf().clone()),
+            key: signing.public().clone(),
+        };
+        Self::new(0, None, vec![key])
     }
 
     /// The public keys as a JWK set.

@@ -1,0 +1,148 @@
+//! Who may do what, and which rule says so.
+
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+
+use portpass_authority::{
+    accounts::{Authenticator, Chain, htpasswd::HtpasswdAccounts, local::LocalAccounts},
+    policy::{Explanation, explain},
+    subject::{Account, SourceName, Subject},
+};
+use portpass_password::{
+    CredentialCache, Formats, HashPool, HtpasswdFile, PasswordCheck, htpasswd::HtpasswdSettings,
+    pool::PoolSettings,
+};
+use portpass_protocol::{AccessSet, scope};
+use portpass_state::AccountStatus;
+use portpass_token::ServiceName;
+
+use super::{ManageError, Management};
+use crate::config::{AccountSource, TokenService};
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// Somebody without credentials.
+    Anonymous,
+    /// Whoever logs in by this name.
+    Account(String),
+}
+
+/// What somebody would be granted, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explained {
+    /// One for each resource, in the order asked.
+    pub explanations: Vec<Explanation>,
+    /// What keeps the account from getting any token at all.
+    pub obstacle: Option<String>,
+}
+
+impl Management {
+    /// Decides as the token service would on a request with these scopes, without one being made.
+    ///
+    /// `service` is absent for the one that requests without a service mean.
+    pub async fn explain(
+        &self,
+        who: &Asked,
+        service: Option<&str>,
+        scopes: &[String],
+    ) -> Result<Explained, ManageError> {
+        let token_service = self.token_service()?;
+        let service = service_name(token_service, service)?;
+        let requested = requested(scopes)?;
+        let (subject, obstacle) = match who {
+            Asked::Anonymous => {
+                let refused = "anonymous callers get no token here (`token_service.anonymous`)";
+                let obstacle = (!token_service.anonymous).then(|| refused.to_owned());
+                (Subject::Anonymous, obstacle)
+            }
+            Asked::Account(name) => {
+                let account = self.find_account(token_service, name).await?;
+                let obstacle = self.obstacle(&account).await?;
+                (Subject::from(account), obstacle)
+            }
+        };
+        let explain = |access| explain(&*token_service.rules, &subject, &service, access);
+        Ok(Explained { explanations: requested.iter().map(explain).collect(), obstacle })
+    }
+
+    async fn find_account(
+        &self,
+        service: &TokenService,
+        name: &str,
+    ) -> Result<Account, ManageError> {
+        let sources: Vec<String> =
+            service.accounts.iter().map(|source| source.name().to_string()).collect();
+        let unknown = || ManageError::UnknownAccount { name: name.to_owned(), sources };
+        let Ok(parsed) = name.parse() else { return Err(unknown()) };
+        let chain = self.chain(service)?;
+        chain.by_name(&parsed, self.now()).await?.ok_or_else(unknown)
+    }
+
+    async fn obstacle(&self, account: &Account) -> Result<Option<String>, ManageError> {
+        if account.source != SourceName::local() {
+            return Ok(None);
+        }
+        let row = self.db.account(account.name.as_str()).await?;
+        let disabled = row.is_some_and(|row| row.status != AccountStatus::Enabled);
+        Ok(disabled
+            .then(|| format!("the account `{}` is disabled: it gets no token", account.name)))
+    }
+
+    /// The sources of accounts, for looking names up: no password is checked here.
+    fn chain(&self, service: &TokenService) -> Result<Chain, ManageError> {
+        let mut key = [0; 32];
+        self.system.random.fill(&mut key);
+        let pool = HashPool::new(PoolSettings::for_cores(NonZeroUsize::MIN));
+        let cache = CredentialCache::new(key, NonZeroUsize::MIN, Duration::ZERO);
+        let check = PasswordCheck::new(pool, Arc::new(cache));
+        let sources = service.accounts.iter().map(|source| self.source(source, &check));
+        Ok(Chain::new(sources.collect::<Result<_, _>>()?, check))
+    }
+
+    fn source(
+        &self,
+        source: &AccountSource,
+        check: &PasswordCheck,
+    ) -> Result<Arc<dyn Authenticator>, ManageError> {
+        match source {
+            AccountSource::Local => {
+                Ok(Arc::new(LocalAccounts::new(self.db.clone(), check.clone())))
+            }
+            AccountSource::Htpasswd { path, legacy_hashes } => {
+                let formats = if *legacy_hashes { Formats::Legacy } else { Formats::Current };
+                let settings = HtpasswdSettings { path: path.clone(), formats };
+                let file = HtpasswdFile::open(settings, check.pool().source(), self.now())
+                    .map_err(|error| ManageError::Source {
+                        source_name: source.name().to_string(),
+                        reason: error.to_string(),
+                    })?;
+                let accounts = HtpasswdAccounts::new(source.name(), Arc::new(file), check.clone());
+                Ok(Arc::new(accounts))
+            }
+        }
+    }
+}
+
+fn service_name(service: &TokenService, name: Option<&str>) -> Result<ServiceName, ManageError> {
+    let found = match name {
+        None => service.services.iter().next(),
+        Some(name) => service.services.named(name),
+    };
+    found.map(|service| service.name.clone()).ok_or_else(|| ManageError::UnknownService {
+        name: name.unwrap_or_default().to_owned(),
+        known: service.services.iter().map(|service| service.name.to_string()).collect(),
+    })
+}
+
+/// One entry for each resource, in the order asked, as in a token request.
+fn requested(scopes: &[String]) -> Result<AccessSet, ManageError> {
+    let mut requested = AccessSet::new();
+    for text in scopes {
+        let (scopes, errors) = scope::parse_list(text);
+        if let Some(error) = errors.into_iter().next() {
+            return Err(error.into());
+        }
+        requested.extend(scopes.into_iter().map(scope::Scope::into_access));
+    }
+    Ok(requested)
+}

@@ -1,0 +1,113 @@
+//! Refresh tokens: what `docker login` leaves behind at a client.
+
+use std::time::SystemTime;
+
+use portpass_state::{Change, RefreshState, RefreshToken, Revocation};
+use serde::Serialize;
+
+use super::{ManageError, Management, serialize_time};
+
+/// One refresh token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Session {
+    /// What `session revoke` takes; no secret.
+    pub id: String,
+    /// The account's name when the token was issued.
+    pub account: String,
+    /// Where that account comes from.
+    pub source: String,
+    /// The one service it may ask tokens for.
+    pub service: String,
+    /// The client's name for itself.
+    pub client: String,
+    /// What it can never reach beyond.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ceiling: Option<String>,
+    /// When it was issued.
+    #[serde(serialize_with = "serialize_time")]
+    pub created_at: SystemTime,
+    /// When it was used last.
+    #[serde(serialize_with = "serialize_time")]
+    pub used_at: SystemTime,
+    /// What it is good for.
+    #[serde(flatten)]
+    pub state: SessionState,
+}
+
+/// What a refresh token is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum SessionState {
+    /// Until then, unless it is used again.
+    Valid {
+        /// The earlier of its idle and its absolute end.
+        #[serde(serialize_with = "serialize_time")]
+        until: SystemTime,
+    },
+    /// Nothing.
+    Expired {
+        /// Since when.
+        #[serde(serialize_with = "serialize_time")]
+        at: SystemTime,
+    },
+    /// Nothing: it was taken back.
+    Revoked {
+        /// Since when.
+        #[serde(serialize_with = "serialize_time")]
+        at: SystemTime,
+        /// A word.
+        why: &'static str,
+    },
+}
+
+impl Management {
+    /// The sessions of the accounts of this name, or of all; newest first. Dead ones are kept for a
+    /// while, to say why they are.
+    pub async fn sessions(&self, account: Option<&str>) -> Result<Vec<Session>, ManageError> {
+        self.token_service()?;
+        let tokens = self.db.refresh_tokens(account, self.now()).await?;
+        Ok(tokens.into_iter().map(Session::from).collect())
+    }
+
+    /// Ends one session: its client has to log in again.
+    pub async fn revoke_session(&self, id: &str) -> Result<(), ManageError> {
+        self.token_service()?;
+        let unknown = || ManageError::UnknownSession { id: id.to_owned() };
+        let row = id.parse().map_err(|_| unknown())?;
+        let record = self.record("session-revoked", id);
+        match self.db.revoke_refresh_token(row, Revocation::SessionRevoked, &record).await? {
+            Change::Done => Ok(()),
+            Change::Unknown => Err(unknown()),
+        }
+    }
+
+    /// Ends all sessions of the accounts of this name; says how many there were.
+    pub async fn revoke_sessions_of(&self, account: &str) -> Result<u64, ManageError> {
+        self.token_service()?;
+        let record = self.record("sessions-revoked", account);
+        let why = Revocation::SessionRevoked;
+        Ok(self.db.revoke_refresh_tokens(account, why, &record).await?)
+    }
+}
+
+impl From<RefreshToken> for Session {
+    fn from(token: RefreshToken) -> Self {
+        Self {
+            id: token.id.to_string(),
+            account: token.account_name,
+            source: token.account.source,
+            service: token.service,
+            client: token.client,
+            ceiling: token.ceiling.map(|ceiling| ceiling.to_string()),
+            created_at: token.created_at,
+            used_at: token.used_at,
+            state: match token.state {
+                RefreshState::Valid { until } => SessionState::Valid { until },
+                RefreshState::Expired { at } => SessionState::Expired { at },
+                RefreshState::Revoked { at, why } => {
+                    SessionState::Revoked { at, why: why.as_str() }
+                }
+            },
+        }
+    }
+}

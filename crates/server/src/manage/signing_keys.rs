@@ -1,0 +1,171 @@
+//! The keys that sign tokens.
+
+use std::{
+    path::Path,
+    time::{Duration, SystemTime},
+};
+
+use portpass_authority::keyring::{
+    KeyRing, KeyRingError, KeyRingParts, Phase, Published, PublishedKey, Schedule, SealKey,
+};
+use portpass_jose::{KeyId, KeyIdForm};
+use serde::Serialize;
+
+use super::{ManageError, Management, serialize_time};
+use crate::{
+    config::Signing,
+    data_directory::{Visible, write_file},
+    install::seal_key,
+    parts::blocking,
+};
+
+/// One key, as everybody may see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Key {
+    /// Its RFC 7638 thumbprint, which distribution 3 calls it.
+    pub id: String,
+    /// What distribution 2 calls it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub libtrust_id: Option<String>,
+    /// What it signs by.
+    pub algorithm: String,
+    /// Where in its life it is.
+    #[serde(flatten)]
+    pub phase: KeyPhase,
+}
+
+/// Where in its life a key is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(tag = "phase", rename_all = "kebab-case")]
+pub enum KeyPhase {
+    /// Published, not used yet.
+    Announced {
+        /// When it takes over.
+        #[serde(serialize_with = "serialize_time")]
+        signs_from: SystemTime,
+    },
+    /// It comes from files and has no schedule.
+    FromFiles,
+    /// Its last tokens are still valid.
+    Retired {
+        /// When it is forgotten.
+        #[serde(serialize_with = "serialize_time")]
+        until: SystemTime,
+    },
+    /// It signs.
+    Signing {
+        /// Since when.
+        #[serde(serialize_with = "serialize_time")]
+        since: SystemTime,
+    },
+}
+
+/// What the public keys are written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportFormat {
+    /// Certificates in PEM form, for `rootcertbundle`.
+    Bundle,
+    /// A JWK set, for `jwks`.
+    Jwks,
+}
+
+/// Public keys for a registry, and what its operator has to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Export {
+    /// The file's content.
+    pub text: String,
+    /// Sentences.
+    pub notes: Vec<String>,
+}
+
+impl Management {
+    /// The keys, in the order they were made.
+    pub async fn signing_keys(&self) -> Result<Vec<Key>, ManageError> {
+        Ok(self.published().await?.keys.iter().map(Key::from).collect())
+    }
+
+    /// Signs with another key from now on. A running token service takes it up within seconds.
+    pub async fn rotate_signing_key(&self) -> Result<Vec<Key>, ManageError> {
+        let service = self.token_service()?;
+        let algorithm = match &service.signing {
+            Signing::Ring(algorithm) => *algorithm,
+            Signing::Files(_) => return Err(KeyRingError::Fixed.into()),
+        };
+        // Not a database without keys: that is for the first start to fill.
+        self.published().await?;
+        let (data, random) = (self.config.data.clone(), self.system.random.clone());
+        let seal = blocking(move || seal_key(&data, true, &*random)).await?;
+        let lifetime = Duration::from_secs(service.lifetime.seconds().into());
+        let parts = KeyRingParts {
+            db: self.db.clone(),
+            seal: SealKey::new(&seal)?,
+            schedule: Schedule::new(algorithm, lifetime),
+            random: self.system.random.clone(),
+        };
+        let ring = KeyRing::open(parts, self.now()).await?;
+        ring.rotate(self.now()).await?;
+        Ok(ring.current().published().keys.iter().map(Key::from).collect())
+    }
+
+    /// The public keys for registries elsewhere.
+    pub async fn export_signing_keys(&self, format: ExportFormat) -> Result<Export, ManageError> {
+        let published = self.published().await?;
+        let text = match format {
+            ExportFormat::Bundle => published.bundle(),
+            ExportFormat::Jwks => String::from_utf8_lossy(published.jwks()).into_owned() + "\n",
+        };
+        Ok(Export { text, notes: self.notes(format)? })
+    }
+
+    /// Puts public keys into a file, as a whole.
+    pub async fn write_export(&self, export: &Export, path: &Path) -> Result<(), ManageError> {
+        let (target, text) = (path.to_path_buf(), export.text.clone());
+        let write = move || write_file(&target, text.as_bytes(), &Visible::All);
+        blocking(write)
+            .await
+            .map_err(|source| ManageError::File { path: path.to_path_buf(), source })
+    }
+
+    /// What a registry misses that reads its file once, at its start.
+    fn notes(&self, format: ExportFormat) -> Result<Vec<String>, ManageError> {
+        let service = self.token_service()?;
+        if let Signing::Files(_) = service.signing {
+            return Ok(Vec::new());
+        }
+        let follows_the_root =
+            |form| format == ExportFormat::Bundle && matches!(form, KeyIdForm::X5c);
+        let note = |name: &str| {
+            format!(
+                "tokens for the service `{name}` name their key by its id: its registry needs a new \
+                 export and a restart at each rotation"
+            )
+        };
+        let services = service.services.iter().filter(|service| !follows_the_root(service.key_id));
+        Ok(services.map(|service| note(service.name.as_str())).collect())
+    }
+
+    async fn published(&self) -> Result<Published, ManageError> {
+        match &self.token_service()?.signing {
+            Signing::Ring(_) => Published::read(&self.db).await?.ok_or(ManageError::NoKeys),
+            Signing::Files(key) => Ok(Published::fixed(key)),
+        }
+    }
+}
+
+impl From<&PublishedKey> for Key {
+    fn from(key: &PublishedKey) -> Self {
+        let libtrust =
+            key.certificate.as_ref().map(|certificate| KeyId::libtrust(certificate.key()));
+        Self {
+            id: key.id.to_string(),
+            libtrust_id: libtrust.map(|id| id.to_string()),
+            algorithm: key.algorithm.to_string(),
+            phase: match key.phase {
+                None => KeyPhase::FromFiles,
+                Some(Phase::Announced { signs_from }) => KeyPhase::Announced { signs_from },
+                Some(Phase::Signing { since }) => KeyPhase::Signing { since },
+                Some(Phase::Retired { until }) => KeyPhase::Retired { until },
+            },
+        }
+    }
+}

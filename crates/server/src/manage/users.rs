@@ -1,0 +1,171 @@
+//! Accounts of the database.
+
+use std::{collections::BTreeSet, time::SystemTime};
+
+use portpass_authority::subject::{AccountName, Group};
+use portpass_password::PasswordHash;
+use portpass_state::{AccountId, AccountStatus, Addition, Change, NewAccount};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Serialize;
+
+use super::{ManageError, Management, serialize_time};
+use crate::{config::AccountSource, parts::blocking};
+
+/// An account to be made.
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    /// Letters and digits of any script and `._@+-`.
+    pub name: String,
+    /// Not empty.
+    pub password: SecretString,
+    /// What rules for `group:…` look at.
+    pub groups: Vec<String>,
+}
+
+/// An account of the database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct User {
+    /// What its owner types.
+    pub name: String,
+    /// In order.
+    pub groups: Vec<String>,
+    /// Whether it may be used.
+    #[serde(flatten)]
+    pub status: UserStatus,
+    /// When it was made.
+    #[serde(serialize_with = "serialize_time")]
+    pub created_at: SystemTime,
+}
+
+/// Whether an account may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(tag = "status", rename_all = "kebab-case")]
+pub enum UserStatus {
+    /// It may.
+    Enabled,
+    /// It may not.
+    Disabled {
+        /// Since when.
+        #[serde(rename = "disabled_at", serialize_with = "serialize_time")]
+        since: SystemTime,
+    },
+}
+
+impl Management {
+    /// Makes an account.
+    pub async fn add_user(&self, user: NewUser) -> Result<(), ManageError> {
+        let service = self.local()?;
+        let name = account_name(&user.name)?;
+        if let Some(rule) = service.rules.reserves(&name) {
+            return Err(ManageError::Reserved { name: user.name, rule: rule.to_string() });
+        }
+        let account = NewAccount {
+            id: AccountId::from_random(self.fresh()),
+            name: name.as_str().to_owned(),
+            password_hash: Some(self.hash(user.password).await?),
+            groups: groups(user.groups)?,
+        };
+        match self.db.add_account(&account, &self.record("account-added", name.as_str())).await? {
+            Addition::Added => Ok(()),
+            Addition::Exists => Err(ManageError::Exists { name: user.name }),
+        }
+    }
+
+    /// All accounts, by name.
+    pub async fn users(&self) -> Result<Vec<User>, ManageError> {
+        self.local()?;
+        let user = |account: portpass_state::Account| User {
+            name: account.name,
+            groups: account.groups.into_iter().collect(),
+            status: match account.status {
+                AccountStatus::Enabled => UserStatus::Enabled,
+                AccountStatus::Disabled { since } => UserStatus::Disabled { since },
+            },
+            created_at: account.created_at,
+        };
+        Ok(self.db.accounts().await?.into_iter().map(user).collect())
+    }
+
+    /// Sets a password. The account's refresh tokens are revoked with it.
+    pub async fn set_password(
+        &self,
+        name: &str,
+        password: SecretString,
+    ) -> Result<(), ManageError> {
+        self.must_exist(name).await?;
+        let hash = self.hash(password).await?;
+        let record = self.record("password-changed", name);
+        known(name, self.db.set_password(name, &hash, &record).await?)
+    }
+
+    /// Lets an account log in again. What was revoked stays revoked.
+    pub async fn enable_user(&self, name: &str) -> Result<(), ManageError> {
+        self.local()?;
+        let record = self.record("account-enabled", name);
+        let change = self.db.set_account_status(name, AccountStatus::Enabled, &record).await?;
+        known(name, change)
+    }
+
+    /// Keeps an account from logging in, and revokes its refresh tokens.
+    pub async fn disable_user(&self, name: &str) -> Result<(), ManageError> {
+        self.local()?;
+        let status = AccountStatus::Disabled { since: self.now() };
+        let record = self.record("account-disabled", name);
+        known(name, self.db.set_account_status(name, status, &record).await?)
+    }
+
+    /// Removes an account, and revokes its refresh tokens.
+    pub async fn remove_user(&self, name: &str) -> Result<(), ManageError> {
+        self.local()?;
+        known(name, self.db.remove_account(name, &self.record("account-removed", name)).await?)
+    }
+
+    /// Fails for an account that does not exist, before anybody is asked for its password.
+    pub async fn must_exist(&self, name: &str) -> Result<(), ManageError> {
+        self.local()?;
+        let there = self.db.account(name).await?;
+        there.map(drop).ok_or_else(|| unknown(name))
+    }
+
+    /// The token service, if it asks the accounts of the database.
+    fn local(&self) -> Result<&crate::config::TokenService, ManageError> {
+        let service = self.token_service()?;
+        if service.accounts.contains(&AccountSource::Local) {
+            Ok(service)
+        } else {
+            Err(ManageError::NoLocalAccounts)
+        }
+    }
+
+    async fn hash(&self, password: SecretString) -> Result<SecretString, ManageError> {
+        let salt = self.fresh();
+        blocking(move || {
+            let hash = PasswordHash::argon2id(password.expose_secret().as_bytes(), salt);
+            Ok(SecretString::from(hash.expose()))
+        })
+        .await
+    }
+}
+
+fn account_name(text: &str) -> Result<AccountName, ManageError> {
+    text.parse().map_err(|why| ManageError::Name { text: text.to_owned(), why })
+}
+
+fn groups(texts: Vec<String>) -> Result<BTreeSet<String>, ManageError> {
+    let check = |text: String| match text.parse::<Group>() {
+        Ok(_) => Ok(text),
+        Err(why) => Err(ManageError::Group { text, why }),
+    };
+    texts.into_iter().map(check).collect()
+}
+
+fn known(name: &str, change: Change) -> Result<(), ManageError> {
+    match change {
+        Change::Done => Ok(()),
+        Change::Unknown => Err(unknown(name)),
+    }
+}
+
+fn unknown(name: &str) -> ManageError {
+    ManageError::UnknownAccount { name: name.to_owned(), sources: vec!["local".to_owned()] }
+}
