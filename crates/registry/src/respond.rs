@@ -1,6 +1,6 @@
 //! Answers: the one table from error to status, code and header, and what every answer has.
 
-use std::time::Duration;
+use std::{error::Error as _, time::Duration};
 
 use axum::{body::Body, response::Response};
 use http::{
@@ -25,7 +25,7 @@ use crate::{
 /// What a refusal becomes: the one table of its kind. There is no arm for "the rest".
 struct Refusal {
     status: StatusCode,
-    /// The first says what went wrong; empty only for `OPTIONS`, which refuses nothing.
+    /// At least one.
     errors: Vec<ErrorEntry>,
     /// A stable word for the log.
     id: &'static str,
@@ -92,7 +92,7 @@ pub(crate) fn denied(denied: &Denied) -> Response {
 
 /// A request that was authorized and is not served.
 pub(crate) fn error(error: &Error, subject: &str) -> Response {
-    refusal(error).answer(Some(subject.to_owned()), error.to_string())
+    refusal(error).answer(Some(subject.to_owned()), with_causes(error))
 }
 
 fn refusal(error: &Error) -> Refusal {
@@ -154,6 +154,20 @@ fn refusal(error: &Error) -> Refusal {
         Error::Store(error) => store(error),
         Error::Origin | Error::Task { .. } => Refusal::ours("fault"),
     }
+}
+
+/// The whole chain of causes, for the log: the system's own words are at its end.
+fn with_causes(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        if !text.ends_with(&words) {
+            text = format!("{text}: {words}");
+        }
+        cause = error.source();
+    }
+    text
 }
 
 /// The database. A row that makes no sense is our fault; that it does not answer is nobody's.
@@ -290,3 +304,39 @@ const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api
 
 /// When to come back after something of ours did not answer.
 const RETRY_AFTER_FAULT: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    /// Our faults are told to the log in the system's words, and to the client in none of ours.
+    #[tokio::test]
+    async fn the_log_is_told_what_the_client_is_not() {
+        let source = || io::Error::other("/data/blobs/ab: input/output error");
+        for (fault, status, text) in [
+            (
+                StoreError::Io { doing: "open a blob", source: source() }.into(),
+                StatusCode::SERVICE_UNAVAILABLE,
+                "blob storage failed to open a blob: /data/blobs/ab: input/output error",
+            ),
+            (
+                StateError::Open { path: "/data/portpass.db".into(), source: source() }.into(),
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "cannot open the database /data/portpass.db: /data/blobs/ab: input/output error",
+            ),
+        ] {
+            let response = error(&fault, "ann");
+            assert_eq!(response.status(), status);
+            let handled = response.extensions().get::<Handled>().unwrap();
+            assert_eq!(handled.refusal.as_ref().unwrap().text, text);
+            assert_eq!(handled.subject.as_deref(), Some("ann"));
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            let body = String::from_utf8(body.to_vec()).unwrap();
+            assert!(!body.contains("/data"), "{body}");
+        }
+    }
+}

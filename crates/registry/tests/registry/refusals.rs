@@ -219,6 +219,20 @@ WARN portpass_registry::log: token has 2 parts, expected 3: it is not a JWT stat
 "#);
 }
 
+/// R7: a mount whose source was refused to the caller is an ordinary upload, and the log says why.
+#[tokio::test]
+async fn a_mount_from_what_was_refused_is_an_upload_that_the_log_explains() {
+    let mint = Mint::new();
+    let registry = guarded(mint.guard()).await;
+    let token = format!("Bearer {}", mint.token("repository:a:pull,push repository:b:", 300));
+    let mount = format!("/v2/a/blobs/uploads/?mount={SHA256}&from=b");
+    let log = Log::start();
+    let answer = ask(&registry, "POST", &mount, &[&token]).await;
+    assert_eq!(answer.status(), StatusCode::ACCEPTED);
+    assert!(answer.headers().contains_key(header::LOCATION));
+    assert_snapshot!(log.lines(), @r#" INFO portpass_registry::access: blob is not mounted: the caller may not pull from its source; an ordinary upload begins subject="ann" repository=a from=b digest=sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"#);
+}
+
 /// CH13: the realm is where the client came from, and never what a header says.
 #[tokio::test]
 async fn the_realm_is_at_the_address_that_the_client_used() {
