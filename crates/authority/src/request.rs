@@ -81,6 +81,11 @@ impl Services {
         Self { first, others }
     }
 
+    /// The one that is meant by requests that name none.
+    pub fn first(&self) -> &Service {
+        &self.first
+    }
+
     /// The one of that name.
     pub fn named(&self, name: &str) -> Option<&Service> {
         self.iter().find(|service| service.name.as_str() == name)

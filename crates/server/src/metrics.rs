@@ -48,6 +48,8 @@ pub enum RouteKind {
     Token,
     /// The public keys.
     Keys,
+    /// The end of a refresh token.
+    Revoke,
     /// Health and metrics.
     Admin,
     /// Anything else.
@@ -242,6 +244,7 @@ impl RouteKind {
             Self::Referrers => "referrers",
             Self::Token => "token",
             Self::Keys => "keys",
+            Self::Revoke => "revoke",
             Self::Admin => "admin",
             Self::Other => "other",
         }

@@ -3,6 +3,8 @@
 use std::{fmt, path::PathBuf};
 
 use portpass_jose::{Algorithm, Algorithms, KeySet, TrustRoots};
+use portpass_protocol::challenge::Quotable;
+use portpass_registry::controller::Realm;
 use portpass_token::{Issuer, ServiceName, Trust, VerifierSettings};
 use schemars::JsonSchema;
 use serde::{
@@ -98,30 +100,20 @@ pub enum Auth {
 #[derive(Debug)]
 pub struct Token {
     /// Where clients get tokens.
-    pub realm: TokenRealm,
+    pub realm: Realm,
+    /// What the challenge calls this registry; also the audience.
+    pub service: Quotable,
     /// Issuer, audience and algorithms.
     pub settings: VerifierSettings,
     /// Keys and roots.
     pub trust: Trust,
 }
 
-/// Where clients get tokens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TokenRealm {
-    /// At this URL.
-    Fixed(String),
-    /// At this path of the address that the client used (CH13, with both parts checked).
-    SameOrigin {
-        /// Begins with `/`.
-        path: String,
-    },
-}
-
 /// What `registry.auth.htpasswd` means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Htpasswd {
     /// What clients show.
-    pub realm: String,
+    pub realm: Quotable,
     /// The file; it can be read, or is not there yet (HT3).
     pub path: PathBuf,
 }
@@ -130,9 +122,9 @@ pub struct Htpasswd {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Silly {
     /// The realm of the challenge.
-    pub realm: String,
+    pub realm: Quotable,
     /// The service of the challenge.
-    pub service: String,
+    pub service: Quotable,
 }
 
 impl AuthSection {
@@ -165,8 +157,8 @@ impl AuthSection {
             Self::Token(token) => Auth::Token(Box::new(token.build(&section)?)),
             Self::Htpasswd(htpasswd) => Auth::Htpasswd(htpasswd.build(&section)?),
             Self::Silly(silly) => Auth::Silly(Silly {
-                realm: section.text("realm", silly.realm)?,
-                service: section.text("service", silly.service)?,
+                realm: section.quotable("realm", silly.realm)?,
+                service: section.quotable("service", silly.service)?,
             }),
             Self::None(_) => Auth::None,
         })
@@ -175,31 +167,30 @@ impl AuthSection {
 
 impl TokenSection {
     fn build(self, section: &Section<'_>) -> Result<Token, ConfigError> {
+        // CF1: all three are needed, also the realm that `autoredirect` does not use.
+        let fixed = Realm::Fixed(section.realm(self.realm)?);
         let realm = if self.autoredirect.unwrap_or(false) {
-            TokenRealm::SameOrigin {
+            Realm::SameOrigin {
                 path: section.path_of_url("autoredirectpath", self.autoredirectpath)?,
             }
         } else {
-            TokenRealm::Fixed(section.realm(self.realm)?)
+            fixed
         };
-        // CF1: the names are those of distribution's own messages.
-        let issuer = Issuer::new(section.text("issuer", self.issuer)?);
-        let service = ServiceName::new(section.text("service", self.service)?);
-        let mut settings = VerifierSettings::new(issuer, service);
-        if let Some(allowed) = section.algorithms(self.signingalgorithms.unwrap_or_default())? {
+        let service = section.quotable("service", self.service)?;
+        let issuer = section.text("issuer", self.issuer)?;
+        let mut settings =
+            VerifierSettings::new(Issuer::new(issuer.value), ServiceName::new(service.as_str()));
+        if let Some(allowed) = section.algorithms(&self.signingalgorithms.unwrap_or_default())? {
             settings.allowed = allowed;
         }
-        Ok(Token {
-            realm,
-            settings,
-            trust: section.trust(self.rootcertbundle.as_ref(), self.jwks.as_ref())?,
-        })
+        let trust = section.trust(self.rootcertbundle.as_ref(), self.jwks.as_ref())?;
+        Ok(Token { realm, service, settings, trust })
     }
 }
 
 impl HtpasswdSection {
     fn build(self, section: &Section<'_>) -> Result<Htpasswd, ConfigError> {
-        let realm = section.text("realm", self.realm)?;
+        let realm = section.quotable("realm", self.realm)?;
         let path = self.path.ok_or_else(|| section.missing("path"))?;
         let resolved = section.files.resolve(&path);
         // HT3: distribution makes a file that is not there, and so do we.
@@ -239,21 +230,32 @@ impl Section<'_> {
         self.files.error(&typed.place, &self.key_of(name), message)
     }
 
-    /// A text that a challenge can carry as it is (CH11).
-    fn text(&self, name: &str, typed: Option<Placed<String>>) -> Result<String, ConfigError> {
+    fn text(
+        &self,
+        name: &str,
+        typed: Option<Placed<String>>,
+    ) -> Result<Placed<String>, ConfigError> {
         let typed = typed.ok_or_else(|| self.missing(name))?;
         if typed.value.is_empty() {
             return Err(self.error(name, &typed, "the value is empty"));
         }
-        if !typed.value.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-            return Err(self.error(name, &typed, "only printable ASCII can stand in a challenge"));
-        }
-        Ok(typed.value)
+        Ok(typed)
+    }
+
+    /// A text that a challenge can carry as it is (CH11).
+    fn quotable(
+        &self,
+        name: &'static str,
+        typed: Option<Placed<String>>,
+    ) -> Result<Quotable, ConfigError> {
+        let typed = self.text(name, typed)?;
+        Quotable::new(name, &typed.value)
+            .map_err(|error| self.error(name, &typed, &error.to_string()))
     }
 
     /// Clients take the realm as it stands: absolute, and nothing that they would stumble over (R4).
-    fn realm(&self, typed: Option<Placed<String>>) -> Result<String, ConfigError> {
-        let typed = typed.ok_or_else(|| self.missing("realm"))?;
+    fn realm(&self, typed: Option<Placed<String>>) -> Result<Quotable, ConfigError> {
+        let typed = self.text("realm", typed)?;
         let refuse = |message: &str| {
             self.error("realm", &typed, message)
                 .hint("as in https://auth.example.com/token, reachable by the clients")
@@ -266,24 +268,26 @@ impl Section<'_> {
         if url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
             return Err(refuse("a realm has neither user nor fragment"));
         }
-        self.text("realm", Some(typed))
+        self.quotable("realm", Some(typed))
     }
 
     /// CF5: an empty path is the default one.
     fn path_of_url(
         &self,
-        name: &str,
+        name: &'static str,
         typed: Option<Placed<String>>,
-    ) -> Result<String, ConfigError> {
-        match typed.filter(|typed| !typed.value.is_empty()) {
-            None => Ok("/auth/token".to_owned()),
-            Some(typed) if typed.value.starts_with('/') => self.text(name, Some(typed)),
-            Some(typed) => Err(self.error(name, &typed, "a path begins with `/`")),
+    ) -> Result<Quotable, ConfigError> {
+        let path = typed
+            .filter(|typed| !typed.value.is_empty())
+            .unwrap_or_else(|| Placed::default_value("/auth/token".to_owned()));
+        if !path.value.starts_with('/') {
+            return Err(self.error(name, &path, "a path begins with `/`"));
         }
+        self.quotable(name, Some(path))
     }
 
     /// CF4: an empty list is the default one.
-    fn algorithms(&self, typed: Vec<Placed<String>>) -> Result<Option<Algorithms>, ConfigError> {
+    fn algorithms(&self, typed: &[Placed<String>]) -> Result<Option<Algorithms>, ConfigError> {
         let parse = |name: &Placed<String>| {
             name.value.parse::<Algorithm>().map_err(|_| {
                 let error = self.error(

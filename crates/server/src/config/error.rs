@@ -64,8 +64,21 @@ impl ConfigError {
                 Self::at(place, format!("found {unexpected}, expected {expected}"))
             }
             YamlError::Message { msg, .. } => Self::at(place, msg),
+            YamlError::InvalidScalar { ty, .. } => {
+                Self::at(place, format!("expected {}", in_words(ty)))
+            }
+            YamlError::InvalidBooleanStrict { .. } => Self::at(place, "expected `true` or `false`"),
             other => Self::at(place, sentence(&other.to_string())),
         }
+    }
+}
+
+/// What the YAML reader calls a type, as people do.
+fn in_words(scalar: &str) -> &str {
+    match scalar {
+        "u64" => "a whole number",
+        "bool" => "`true` or `false`",
+        other => other,
     }
 }
 

@@ -1,6 +1,6 @@
 //! `http`: the address that the registry is served on, and how clients call it.
 
-use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
+use std::{collections::BTreeMap, net::IpAddr};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use ipnet::IpNet;
@@ -151,6 +151,3 @@ const OURS: [HeaderName; 6] = [
 /// Plain HTTP stays on the machine unless somebody asks for more.
 const DEFAULT_ADDRESS: std::net::SocketAddr =
     std::net::SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 5000);
-
-/// Only what the schema needs: a path in a section.
-pub(crate) type TypedPath = Placed<PathBuf>;

@@ -36,7 +36,7 @@ pub use self::{
     accounts::AccountSource,
     address::{Address, AddressError},
     admin::Admin,
-    auth::{Auth, Htpasswd, Silly, Token, TokenRealm},
+    auth::{Auth, Htpasswd, Silly, Token},
     environment::Environment,
     error::ConfigError,
     file::{ConfigFile, schema},

@@ -1,6 +1,6 @@
 //! `token_service.policy`: who may do what.
 
-use portpass_authority::policy::{Rule, RuleText, Surroundings};
+use portpass_authority::policy::{Rule, RuleSet, RuleText, Surroundings};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -31,7 +31,7 @@ pub(crate) fn build(
     accounts: &[AccountSource],
     anonymous: bool,
     files: &Files,
-) -> Result<Vec<Rule>, ConfigError> {
+) -> Result<RuleSet, ConfigError> {
     let around =
         Surroundings { sources: accounts.iter().map(AccountSource::name).collect(), anonymous };
     let rules = match typed {
@@ -47,7 +47,7 @@ pub(crate) fn build(
             )
         })
     };
-    rules.into_iter().enumerate().map(understand).collect()
+    Ok(RuleSet::new(rules.into_iter().enumerate().map(understand).collect::<Result<_, _>>()?))
 }
 
 /// The rules of a token service that names none: those of `portpass serve` without a file.

@@ -1,8 +1,14 @@
 //! `token_service`: the token service that this process is.
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use portpass_protocol::origin::Origin;
+use portpass_authority::{
+    http::TokenPath,
+    policy::RuleSet,
+    request::{Service, Services},
+    service::Lifetime,
+};
+use portpass_protocol::{challenge::Quotable, origin::Origin};
 use portpass_token::{Issuer, KeyIdForm, ServiceName};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -88,15 +94,15 @@ pub struct TokenService {
     /// How clients reach it, where that was said.
     pub url: Option<Origin>,
     /// The path of the token endpoint.
-    pub path: String,
+    pub path: TokenPath,
     /// `iss`.
     pub issuer: Issuer,
     /// How long a token lives.
-    pub lifetime: Duration,
+    pub lifetime: Lifetime,
     /// What tokens are signed with.
     pub signing: Signing,
-    /// At least one; the first is the default.
-    pub services: Vec<(ServiceName, KeyIdForm)>,
+    /// The registries that tokens are made for.
+    pub services: Services,
     /// At least one.
     pub accounts: Vec<AccountSource>,
     /// Whether anybody may ask without credentials.
@@ -104,7 +110,7 @@ pub struct TokenService {
     /// Whether attempts are limited.
     pub limited: bool,
     /// Who may do what.
-    pub rules: Vec<portpass_authority::policy::Rule>,
+    pub rules: Arc<RuleSet>,
 }
 
 /// Where the token service is served.
@@ -139,7 +145,7 @@ impl TokenServiceSection {
             lifetime: lifetime(self.expiration, files)?,
             signing: SigningSection::build(self.signing, files)?,
             services: services(self.services, files)?,
-            rules: policy::build(self.policy, &accounts, anonymous, files)?,
+            rules: Arc::new(policy::build(self.policy, &accounts, anonymous, files)?),
             accounts,
             anonymous,
             limited: self.limits.and_then(|limits| limits.enabled).unwrap_or(true),
@@ -176,18 +182,11 @@ fn listen(
     }
 }
 
-fn path(typed: Option<Placed<String>>, files: &Files) -> Result<String, ConfigError> {
-    let Some(typed) = typed else { return Ok("/token".to_owned()) };
-    let plain =
-        typed.value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte));
-    let refuse = |message: &str| Err(files.error(&typed.place, "token_service.path", message));
-    if !typed.value.starts_with('/') || !plain {
-        return refuse("a path begins with `/` and has only letters, digits and -._~ in it");
-    }
-    if typed.value == "/" || typed.value == "/v2" || typed.value.starts_with("/v2/") {
-        return refuse("this path belongs to the registry");
-    }
-    Ok(typed.value)
+fn path(typed: Option<Placed<String>>, files: &Files) -> Result<TokenPath, ConfigError> {
+    let Some(typed) = typed else { return Ok(TokenPath::default()) };
+    typed.value.parse().map_err(|error: portpass_authority::http::TokenPathError| {
+        files.error(&typed.place, "token_service.path", error.to_string())
+    })
 }
 
 fn issuer(typed: Option<Placed<String>>, files: &Files) -> Result<Issuer, ConfigError> {
@@ -198,51 +197,51 @@ fn issuer(typed: Option<Placed<String>>, files: &Files) -> Result<Issuer, Config
     Ok(Issuer::new(typed.value))
 }
 
-fn lifetime(typed: Option<Placed<u64>>, files: &Files) -> Result<Duration, ConfigError> {
-    let Some(typed) = typed else { return Ok(Duration::from_secs(300)) };
-    let refuse = |message: &str| files.error(&typed.place, "token_service.expiration", message);
-    match typed.value {
-        // T4: clients raise less to a minute and then use a dead token.
-        ..60 => Err(refuse("clients use every token for a minute at least")
-            .hint("expected 60 seconds or more")),
-        60..=86_400 => Ok(Duration::from_secs(typed.value)),
-        _ => Err(refuse("a token cannot be taken back, so it lives a day at most")
-            .hint("expected 86400 seconds or less")),
-    }
+fn lifetime(typed: Option<Placed<u64>>, files: &Files) -> Result<Lifetime, ConfigError> {
+    let typed = typed.unwrap_or_else(|| Placed::default_value(DEFAULT_LIFETIME));
+    Lifetime::from_seconds(typed.value)
+        .map_err(|error| files.error(&typed.place, "token_service.expiration", error.to_string()))
 }
 
 fn services(
     typed: Option<Placed<Vec<Placed<ServiceSection>>>>,
     files: &Files,
-) -> Result<Vec<(ServiceName, KeyIdForm)>, ConfigError> {
+) -> Result<Services, ConfigError> {
     let key = "token_service.services";
-    let Some(typed) = typed else {
-        return Ok(vec![(ServiceName::new("registry"), KeyIdForm::X5c)]);
-    };
-    if typed.value.is_empty() {
-        return Err(files.error(&typed.place, key, "the list is empty: no token could be made"));
-    }
-    let mut services: Vec<(ServiceName, KeyIdForm)> = Vec::new();
-    for Placed { value: service, place } in typed.value {
-        let name = service.name;
-        if name.is_empty() || !name.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-            return Err(files.error(
-                &place,
-                key,
-                "a service's name is printable ASCII, as it stands in challenges",
-            ));
+    let typed = typed.unwrap_or_else(|| {
+        let registry = ServiceSection { name: "registry".to_owned(), key_id: None };
+        Placed::default_value(vec![Placed::default_value(registry)])
+    });
+    let mut services: Vec<Service> = Vec::new();
+    for Placed { value: section, place } in typed.value {
+        // Its registry writes it into challenges.
+        let name = Quotable::new("service", &section.name)
+            .map_err(|error| files.error(&place, key, error.to_string()))?;
+        if name.as_str().is_empty() {
+            return Err(files.error(&place, key, "the name is empty"));
         }
-        if services.iter().any(|(known, _)| known.as_str() == name) {
-            return Err(files.error(&place, key, format!("the service `{name}` is there twice")));
+        if services.iter().any(|known| known.name.as_str() == name.as_str()) {
+            let message = format!("the service `{}` is there twice", name.as_str());
+            return Err(files.error(&place, key, message));
         }
-        let form = match service.key_id.unwrap_or_default() {
-            KeyIdWord::X5c => KeyIdForm::X5c,
-            KeyIdWord::Libtrust => KeyIdForm::Libtrust,
-            KeyIdWord::Rfc7638 => KeyIdForm::Rfc7638,
-        };
-        services.push((ServiceName::new(name), form));
+        let key_id = section.key_id.unwrap_or_default().into();
+        services.push(Service { name: ServiceName::new(name.as_str()), key_id });
     }
-    Ok(services)
+    let mut services = services.into_iter();
+    match services.next() {
+        Some(first) => Ok(Services::new(first, services.collect())),
+        None => Err(files.error(&typed.place, key, "the list is empty: no token could be made")),
+    }
+}
+
+impl From<KeyIdWord> for KeyIdForm {
+    fn from(word: KeyIdWord) -> Self {
+        match word {
+            KeyIdWord::X5c => Self::X5c,
+            KeyIdWord::Libtrust => Self::Libtrust,
+            KeyIdWord::Rfc7638 => Self::Rfc7638,
+        }
+    }
 }
 
 fn warn(service: &TokenService, place: &Place, files: &Files) {
@@ -250,3 +249,6 @@ fn warn(service: &TokenService, place: &Place, files: &Files) {
         files.warn(place, "token_service.limits", "passwords may be tried without limit");
     }
 }
+
+/// In seconds: long enough for an image's manifest and its layers to begin.
+const DEFAULT_LIFETIME: u64 = 300;

@@ -12,6 +12,7 @@ use super::{connection, door::Door, origin::Peer, tls::Tls};
 use portpass_protocol::origin::Scheme;
 
 /// A socket that is bound, and what is served on it.
+#[derive(Debug)]
 pub(crate) struct Listener {
     socket: TcpListener,
     address: SocketAddr,

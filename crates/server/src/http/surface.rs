@@ -2,6 +2,7 @@
 
 use axum::{Router, body::Body};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use portpass_authority::http::{JWKS_PATH, REVOKE_PATH, TokenPath};
 use portpass_protocol::Handled;
 use portpass_registry::Registry;
 use tower::ServiceExt;
@@ -23,8 +24,8 @@ pub(crate) struct Surface {
 #[derive(Clone, Debug)]
 pub(crate) struct TokenRoutes {
     /// The path of the token endpoint.
-    pub(crate) path: String,
-    /// Answers there and under `/.well-known/`.
+    pub(crate) path: TokenPath,
+    /// Answers there, and where keys are read and refresh tokens ended.
     pub(crate) router: Router,
 }
 
@@ -70,11 +71,11 @@ impl Surface {
             return RouteKind::Admin;
         }
         if let Some(tokens) = &self.tokens {
-            if path == tokens.path {
-                return RouteKind::Token;
-            }
-            if path.starts_with("/.well-known/") {
-                return RouteKind::Keys;
+            match path {
+                JWKS_PATH => return RouteKind::Keys,
+                REVOKE_PATH => return RouteKind::Revoke,
+                _ if path == tokens.path.as_str() => return RouteKind::Token,
+                _ => {}
             }
         }
         match (path.strip_prefix("/v2"), &self.registry) {
@@ -90,7 +91,7 @@ impl Surface {
             return admin.serve(&head.method, head.uri.path()).await;
         }
         match (kind, &self.tokens, &self.registry) {
-            (RouteKind::Token | RouteKind::Keys, Some(tokens), _) => {
+            (RouteKind::Token | RouteKind::Keys | RouteKind::Revoke, Some(tokens), _) => {
                 let Ok(response) = tokens.router.clone().oneshot(request).await;
                 response
             }

@@ -1,7 +1,7 @@
 //! TLS from files that are read again when they change, HTTP/2 by ALPN.
 
 use std::{
-    fs,
+    fmt, fs,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
@@ -81,6 +81,12 @@ impl Tls {
     /// The chain's file, for the log.
     pub(crate) fn certificate(&self) -> &Path {
         &self.files.certificate
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls").field("certificate", &self.files.certificate).finish_non_exhaustive()
     }
 }
 

@@ -1,1 +1,396 @@
+//! Each operation on a database as a first start leaves it, and the audit record it leaves.
 
+use std::{
+    fs,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use portpass_authority::keyring::{KeyRing, KeyRingParts, Schedule, SealKey};
+use portpass_jose::Algorithm;
+use portpass_password::{Formats, PasswordHash, format::Comparison};
+use portpass_state::{AccountKey, NewRefreshToken, RefreshId, TokenHash};
+use portpass_token::Clock;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{config::Environment, install::seal_key};
+
+#[tokio::test]
+async fn without_a_database_nothing_is_made() {
+    let place = Place::new("");
+    fs::remove_file(place.database()).unwrap_or_default();
+    let error = place.try_open().await.unwrap_err();
+    assert!(matches!(error, ManageError::NoDatabase { .. }), "{error}");
+    assert_eq!(error.hints().len(), 1);
+    assert!(!place.database().exists());
+}
+
+#[tokio::test]
+async fn an_account_lives_from_add_to_remove() {
+    let place = Place::new("");
+    let management = place.open().await;
+    management.add_user(user("ann", &["developers", "release"])).await.unwrap();
+    management.add_user(user("bob", &[])).await.unwrap();
+
+    let ann = json!({
+        "name": "ann", "groups": ["developers", "release"], "status": "enabled",
+        "created_at": "2027-01-15T08:00:00Z",
+    });
+    assert_eq!(users(&management).await[0], ann);
+    assert!(verifies(&management, "ann", "ann's password").await);
+
+    management.set_password("ann", SecretString::from("another")).await.unwrap();
+    assert!(verifies(&management, "ann", "another").await);
+    assert!(!verifies(&management, "ann", "ann's password").await);
+
+    management.disable_user("ann").await.unwrap();
+    let disabled = users(&management).await[0].clone();
+    assert_eq!(disabled["status"], "disabled");
+    assert_eq!(disabled["disabled_at"], "2027-01-15T08:00:00Z");
+    management.enable_user("ann").await.unwrap();
+    assert_eq!(users(&management).await[0], ann);
+    management.remove_user("ann").await.unwrap();
+    assert_eq!(users(&management).await.len(), 1);
+
+    let trail = management.db().audit_after(0, 100).await.unwrap();
+    let trail: Vec<(&str, Option<&str>)> = trail
+        .iter()
+        .map(|entry| (entry.record.action.as_str(), entry.record.object.as_deref()))
+        .collect();
+    let expected = [
+        ("account-added", Some("ann")),
+        ("account-added", Some("bob")),
+        ("password-changed", Some("ann")),
+        ("account-disabled", Some("ann")),
+        ("account-enabled", Some("ann")),
+        ("account-removed", Some("ann")),
+    ];
+    assert_eq!(trail, expected);
+}
+
+/// Design §5: an account called like a literal first segment would own that namespace.
+#[tokio::test]
+async fn names_that_rules_speak_of_and_names_that_are_none_are_refused() {
+    let management = Place::new("").open().await;
+    let error = management.add_user(user("public", &[])).await.unwrap_err();
+    assert!(matches!(error, ManageError::Reserved { .. }), "{error}");
+    assert!(error.to_string().contains("rule 3"), "{error}");
+    for name in ["", "a/b", "*", "-x", "a b", "\u{7}"] {
+        let error = management.add_user(user(name, &[])).await.unwrap_err();
+        assert!(error.is_usage(), "{name:?}: {error}");
+    }
+    let error = management.add_user(user("ann", &["good", " bad"])).await.unwrap_err();
+    assert!(matches!(&error, ManageError::Group { text, .. } if text == " bad"), "{error}");
+    assert!(users(&management).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_taken_name_and_an_unknown_one_are_named() {
+    let management = Place::new("").open().await;
+    management.add_user(user("ann", &[])).await.unwrap();
+    let error = management.add_user(user("ann", &[])).await.unwrap_err();
+    assert!(matches!(&error, ManageError::Exists { name } if name == "ann"), "{error}");
+    let outcomes = [
+        management.set_password("bob", SecretString::from("x")).await,
+        management.disable_user("bob").await,
+        management.enable_user("bob").await,
+        management.remove_user("bob").await,
+        management.must_exist("bob").await,
+    ];
+    for outcome in outcomes {
+        let error = outcome.unwrap_err();
+        assert_eq!(error.to_string(), "there is no account named `bob` in local");
+    }
+}
+
+#[tokio::test]
+async fn accounts_that_nobody_asks_are_not_managed() {
+    let registry = Place::new("registry: { auth: { none: {} } }\n").open().await;
+    let error = registry.add_user(user("ann", &[])).await.unwrap_err();
+    assert!(matches!(error, ManageError::NoTokenService), "{error}");
+    assert!(matches!(registry.signing_keys().await, Err(ManageError::NoTokenService)));
+    assert!(matches!(registry.sessions(None).await, Err(ManageError::NoTokenService)));
+
+    let htpasswd = Place::new("token_service: { accounts: [ htpasswd: { path: users } ] }\n");
+    let error = htpasswd.open().await.add_user(user("ann", &[])).await.unwrap_err();
+    assert!(matches!(error, ManageError::NoLocalAccounts), "{error}");
+}
+
+#[tokio::test]
+async fn sessions_are_listed_and_revoked_one_by_one_and_by_account() {
+    let management = Place::new("").open().await;
+    for (number, account) in [(1, "ann"), (2, "ann"), (3, "bob")] {
+        keep(&management, number, account).await;
+    }
+    let sessions = management.sessions(Some("bob")).await.unwrap();
+    let expected = json!([{
+        "id": RefreshId::from_random([3; 16]).to_string(), "account": "bob", "source": "local",
+        "service": "registry", "client": "docker", "ceiling": "repository:a/b:pull",
+        "created_at": "2027-01-15T08:00:00Z", "used_at": "2027-01-15T08:00:00Z",
+        "state": "valid", "until": "2027-01-15T09:00:00Z",
+    }]);
+    assert_eq!(serde_json::to_value(&sessions).unwrap(), expected);
+
+    management.revoke_session(&sessions[0].id).await.unwrap();
+    let sessions = management.sessions(Some("bob")).await.unwrap();
+    let session = serde_json::to_value(&sessions[0]).unwrap();
+    assert_eq!(
+        (&session["state"], &session["why"]),
+        (&json!("revoked"), &json!("session-revoked"))
+    );
+    for id in [sessions[0].id.as_str(), "not an id", "00000000-0000-4000-8000-000000000000"] {
+        let error = management.revoke_session(id).await.unwrap_err();
+        assert!(matches!(error, ManageError::UnknownSession { .. }), "{id}: {error}");
+    }
+    assert_eq!(management.revoke_sessions_of("ann").await.unwrap(), 2);
+    assert_eq!(management.revoke_sessions_of("ann").await.unwrap(), 0);
+    assert_eq!(management.sessions(None).await.unwrap().len(), 3, "dead ones are kept for a while");
+}
+
+#[tokio::test]
+async fn keys_are_listed_and_rotated() {
+    let place = Place::new("");
+    let management = place.open().await;
+    assert!(matches!(management.signing_keys().await, Err(ManageError::NoKeys)));
+    assert!(matches!(management.rotate_signing_key().await, Err(ManageError::NoKeys)));
+    place.first_start(&management).await;
+
+    let before = management.signing_keys().await.unwrap();
+    let [first] = before.as_slice() else { panic!("{before:?}") };
+    assert_eq!(first.algorithm, "ES256");
+    assert!(matches!(first.phase, KeyPhase::Signing { .. }));
+    assert!(first.libtrust_id.as_ref().is_some_and(|id| id.matches(':').count() == 11));
+
+    let after = management.rotate_signing_key().await.unwrap();
+    assert_eq!(after, management.signing_keys().await.unwrap());
+    let phase = |id: &str| after.iter().find(|key| key.id == id).map(|key| key.phase);
+    assert!(matches!(phase(&first.id), Some(KeyPhase::Retired { .. })), "{after:?}");
+    let signing = after.iter().filter(|key| matches!(key.phase, KeyPhase::Signing { .. }));
+    assert_eq!(signing.count(), 1);
+}
+
+#[tokio::test]
+async fn a_rotation_needs_the_seal_key() {
+    let place = Place::new("");
+    let management = place.open().await;
+    place.first_start(&management).await;
+    fs::remove_file(place.data().join("seal.key")).unwrap();
+    let error = management.rotate_signing_key().await.unwrap_err();
+    assert!(matches!(error, ManageError::Install(_)), "{error}");
+    assert!(!place.data().join("seal.key").exists(), "no other key is made in its place");
+    assert_eq!(management.signing_keys().await.unwrap().len(), 1, "to list needs none");
+}
+
+#[tokio::test]
+async fn exports_are_what_registries_read_and_say_who_must_read_them_again() {
+    let services =
+        "token_service:\n  services:\n    - { name: new }\n    - { name: old, key_id: libtrust }\n";
+    let place = Place::new(services);
+    let management = place.open().await;
+    place.first_start(&management).await;
+
+    let bundle = management.export_signing_keys(ExportFormat::Bundle).await.unwrap();
+    assert_eq!(bundle.text.matches("-----BEGIN CERTIFICATE-----").count(), 2, "root and leaf");
+    assert!(!bundle.text.contains("PRIVATE"));
+    assert_eq!(bundle.notes.len(), 1, "{:?}", bundle.notes);
+    assert!(bundle.notes[0].contains("`old`") && bundle.notes[0].contains("restart"));
+
+    let jwks = management.export_signing_keys(ExportFormat::Jwks).await.unwrap();
+    let set: Value = serde_json::from_str(&jwks.text).unwrap();
+    assert_eq!(set["keys"][0]["kid"], management.signing_keys().await.unwrap()[0].id.as_str());
+    assert_eq!(set["keys"][0].get("d"), None, "no private half");
+    assert_eq!(jwks.notes.len(), 2, "a JWK set has no root to follow");
+
+    let file = place.data().join("bundle.pem");
+    management.write_export(&bundle, &file).await.unwrap();
+    assert_eq!(fs::read_to_string(&file).unwrap(), bundle.text);
+    let error = management.write_export(&bundle, &place.data().join("absent/b")).await.unwrap_err();
+    assert!(matches!(error, ManageError::File { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn an_explanation_names_the_rules() {
+    let management = Place::new("").open().await;
+    management.add_user(user("ann", &[])).await.unwrap();
+    let scopes =
+        ["repository:ann/app:pull,push repository:bob/app:pull", "repository:ann/app:delete"];
+    let explained = explain(&management, "ann", None, &scopes).await.unwrap();
+    let texts: Vec<String> = explained.explanations.iter().map(ToString::to_string).collect();
+    assert_eq!(texts.len(), 2, "one entry for each resource: {texts:#?}");
+    assert!(texts[0].contains("is granted pull, push, delete"), "{}", texts[0]);
+    assert!(texts[0].contains("rule 4 gives"), "{}", texts[0]);
+    assert!(texts[1].contains("is granted nothing"), "{}", texts[1]);
+    assert_eq!(explained.obstacle, None);
+
+    let anonymous =
+        management.explain(&Asked::Anonymous, None, &["repository:public/a:pull".into()]);
+    let anonymous = anonymous.await.unwrap();
+    assert_eq!(anonymous.explanations[0].granted, ["pull"]);
+    assert_eq!(anonymous.explanations[0].account, None);
+}
+
+#[tokio::test]
+async fn a_disabled_account_is_explained_and_said_to_get_nothing() {
+    let management = Place::new("").open().await;
+    management.add_user(user("ann", &[])).await.unwrap();
+    management.disable_user("ann").await.unwrap();
+    let explained = explain(&management, "ann", None, &["repository:ann/a:pull"]).await.unwrap();
+    assert_eq!(explained.explanations[0].granted, ["pull"]);
+    assert!(explained.obstacle.unwrap().contains("disabled"));
+
+    let closed = Place::new("token_service: { anonymous: false }\n").open().await;
+    let explained = closed.explain(&Asked::Anonymous, None, &["repository:a/b:pull".into()]).await;
+    assert!(explained.unwrap().obstacle.unwrap().contains("anonymous"));
+}
+
+#[tokio::test]
+async fn every_source_of_accounts_is_asked() {
+    let accounts =
+        "token_service:\n  accounts:\n    - local: {}\n    - htpasswd: { path: users }\n";
+    let management = Place::new(accounts).open().await;
+    let explained = explain(&management, "htuser", None, &["repository:htuser/a:push"]).await;
+    assert_eq!(explained.unwrap().explanations[0].granted, ["push"]);
+    for name in ["nobody", "a/b", ""] {
+        let error = explain(&management, name, None, &["repository:a/b:pull"]).await.unwrap_err();
+        assert!(error.to_string().ends_with("in local, htpasswd"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_is_wrong_usage() {
+    let management = Place::new("").open().await;
+    management.add_user(user("ann", &[])).await.unwrap();
+    let asked = [(None, "repository"), (Some("other"), "repository:a/b:pull")];
+    for (service, scope) in asked {
+        let error = explain(&management, "ann", service, &[scope]).await.unwrap_err();
+        assert!(error.is_usage(), "{error}");
+    }
+    let known = explain(&management, "ann", Some("registry"), &["repository:a/b:pull"]).await;
+    known.unwrap();
+}
+
+#[test]
+fn times_are_written_in_utc_to_the_second() {
+    let time = SystemTime::UNIX_EPOCH + Duration::from_millis(1_800_000_000_999);
+    assert_eq!(rfc3339(time), "2027-01-15T08:00:00Z");
+    assert_eq!(rfc3339(SystemTime::UNIX_EPOCH), "1970-01-01T00:00:00Z");
+}
+
+/// A data directory with an empty database, and a configuration file beside it.
+struct Place {
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    fn new(configuration: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("data")).unwrap();
+        fs::write(folder.path().join("config.yaml"), configuration).unwrap();
+        fs::write(folder.path().join("users"), format!("htuser:{BCRYPT}\n")).unwrap();
+        Self { folder }
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    fn database(&self) -> PathBuf {
+        self.data().join("portpass.db")
+    }
+
+    async fn open(&self) -> Management {
+        Db::open(&self.database()).await.unwrap().close().await;
+        let mut management = self.try_open().await.unwrap();
+        management.system.clock = Arc::new(Standing);
+        management
+    }
+
+    async fn try_open(&self) -> Result<Management, ManageError> {
+        let config = self.folder.path().join("config.yaml");
+        let typed = fs::read_to_string(&config).unwrap();
+        let sources = Sources {
+            // An empty file names no service; without a file there is the embedded default.
+            config: (!typed.is_empty()).then_some(config),
+            data: Some(self.data()),
+            ..Sources::default()
+        };
+        open(&sources, &Environment::default()).await
+    }
+
+    /// Makes the key ring, as the first start of the token service does.
+    async fn first_start(&self, management: &Management) {
+        let random = management.system.random.clone();
+        let seal = seal_key(&self.data(), false, &*random).unwrap();
+        let parts = KeyRingParts {
+            db: management.db.clone(),
+            seal: SealKey::new(&seal).unwrap(),
+            schedule: Schedule::new(Algorithm::Es256, Duration::from_secs(300)),
+            random,
+        };
+        KeyRing::open(parts, management.now()).await.unwrap();
+    }
+}
+
+/// Always the same moment.
+#[derive(Debug)]
+struct Standing;
+
+impl Clock for Standing {
+    fn now(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+    }
+}
+
+fn user(name: &str, groups: &[&str]) -> NewUser {
+    NewUser {
+        name: name.to_owned(),
+        password: format!("{name}'s password").into(),
+        groups: groups.iter().map(|&group| group.to_owned()).collect(),
+    }
+}
+
+/// As `user list --json` prints them.
+async fn users(management: &Management) -> Vec<Value> {
+    let users = management.users().await.unwrap();
+    users.iter().map(|user| serde_json::to_value(user).unwrap()).collect()
+}
+
+async fn verifies(management: &Management, name: &str, password: &str) -> bool {
+    let account = management.db().account(name).await.unwrap().unwrap();
+    let hash = account.password_hash.unwrap();
+    let hash = PasswordHash::parse(hash.expose_secret(), Formats::Current).unwrap();
+    hash.verify(password.as_bytes()) == Comparison::Match
+}
+
+async fn keep(management: &Management, number: u8, account: &str) {
+    let token = NewRefreshToken {
+        id: RefreshId::from_random([number; 16]),
+        hash: TokenHash([number; 32]),
+        account: AccountKey { source: "local".to_owned(), id: account.to_owned() },
+        account_name: account.to_owned(),
+        credential_version: "1".to_owned(),
+        service: "registry".to_owned(),
+        client: "docker".to_owned(),
+        ceiling: Some("repository:a/b:pull".parse().unwrap()),
+        expires_at: management.now() + Duration::from_hours(2),
+        idle_until: management.now() + Duration::from_hours(1),
+    };
+    let record = management.record("token-issued", account);
+    management.db().add_refresh_token(&token, management.now(), &record).await.unwrap();
+}
+
+async fn explain(
+    management: &Management,
+    account: &str,
+    service: Option<&str>,
+    scopes: &[&str],
+) -> Result<Explained, ManageError> {
+    let scopes: Vec<String> = scopes.iter().map(|&scope| scope.to_owned()).collect();
+    management.explain(&Asked::Account(account.to_owned()), service, &scopes).await
+}
+
+/// Of no password that is written here.
+const BCRYPT: &str = "$2y$05$926C3y10Quzn/LnqQH86VOEVh/18T6RnLaS.khre96jLNL/7e.K5W";

@@ -76,9 +76,9 @@ fn lists_and_maps_are_given_as_in_the_file_or_with_commas() {
     assert!(config.http.trusted_proxies.contain("192.168.1.1".parse().unwrap()));
     assert_eq!(config.http.headers["x-frame-options"], "deny");
     let service = config.token_service.unwrap();
-    assert_eq!(service.services.len(), 2);
-    assert_eq!(service.rules.len(), 1);
-    assert_eq!(service.lifetime.as_secs(), 900);
+    assert_eq!(service.services.iter().count(), 2);
+    assert_eq!(service.rules.rules().len(), 1);
+    assert_eq!(service.lifetime.seconds(), 900);
 }
 
 #[test]

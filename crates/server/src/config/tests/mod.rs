@@ -7,6 +7,9 @@ use std::{fs, path::Path};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 
+use portpass_protocol::challenge::Quotable;
+use portpass_registry::controller::Realm;
+
 use super::*;
 
 /// The file of the design, as it stands in the documentation.
@@ -88,6 +91,10 @@ pub(super) fn without_file(variables: &[(&str, &str)]) -> Result<Config, ConfigE
     Config::load(&Sources::default(), &environment(variables))
 }
 
+fn fixed(realm: &str) -> Realm {
+    Realm::Fixed(Quotable::new("realm", realm).unwrap())
+}
+
 /// The whole file with the paths of a folder in place of the machine's.
 fn whole_file_in_a_folder() -> Folder {
     let folder = Folder::new(&WHOLE_FILE.replace("/etc/registry/", ""));
@@ -123,7 +130,7 @@ fn the_file_of_the_documentation_means_what_it_says() {
     let RegistryAuth::Named(Auth::Token(token)) = &registry.auth else {
         panic!("{:?}", registry.auth)
     };
-    assert_eq!(token.realm, TokenRealm::Fixed("http://ip:5013/registry/v1/token".to_owned()));
+    assert_eq!(token.realm, fixed("http://ip:5013/registry/v1/token"));
     assert_eq!(token.settings.issuer.as_str(), "dtest");
     assert_eq!(token.settings.audience.as_str(), "token-service");
 
@@ -131,10 +138,10 @@ fn the_file_of_the_documentation_means_what_it_says() {
     let TokenListen::Own { addr, tls } = &service.listen else { panic!("{:?}", service.listen) };
     assert_eq!(addr.to_string(), "0.0.0.0:5013");
     assert!(tls.is_some(), "http.tls is the default");
-    assert_eq!(service.path, "/registry/v1/token");
-    assert_eq!(service.lifetime.as_secs(), 300);
+    assert_eq!(service.path.as_str(), "/registry/v1/token");
+    assert_eq!(service.lifetime.seconds(), 300);
     assert_eq!(service.accounts.len(), 2);
-    assert_eq!(service.rules.len(), 6);
+    assert_eq!(service.rules.rules().len(), 6);
     assert!(config.serves_http());
 }
 
@@ -152,7 +159,7 @@ fn distributions_token_block_parses_word_for_word() {
     else {
         panic!()
     };
-    assert_eq!(token.realm, TokenRealm::Fixed("http://ip:5013/registry/v1/token".to_owned()));
+    assert_eq!(token.realm, fixed("http://ip:5013/registry/v1/token"));
     assert!(deletes, "tokens say who may delete");
     assert!(config.token_service.is_none());
 }
@@ -169,9 +176,9 @@ fn without_a_file_both_services_run_on_loopback() {
     assert_eq!(registry.blobs, Path::new("/home/ann/.local/share/portpass/blobs"));
     let service = config.token_service.unwrap();
     assert_eq!((service.issuer.as_str(), service.path.as_str()), ("portpass", "/token"));
-    assert_eq!(service.services[0].0.as_str(), "registry");
+    assert_eq!(service.services.iter().next().unwrap().name.as_str(), "registry");
     assert_eq!(service.accounts, [AccountSource::Local]);
-    assert_eq!(service.rules.len(), 4);
+    assert_eq!(service.rules.rules().len(), 4);
     assert!(service.anonymous && service.limited);
     assert_eq!(config.warnings, [""; 0]);
 }
@@ -230,7 +237,10 @@ fn optional_keys_of_the_token_block_have_distributions_meaning() {
     else {
         panic!()
     };
-    assert_eq!(token.realm, TokenRealm::SameOrigin { path: "/auth/token".to_owned() });
+    assert_eq!(
+        token.realm,
+        Realm::SameOrigin { path: Quotable::new("path", "/auth/token").unwrap() }
+    );
     assert_eq!(token.settings.allowed.to_string(), "ES256, RS256");
 }
 

@@ -1,0 +1,132 @@
+//! What stays for as long as the process runs, whatever is configured anew.
+
+use std::{
+    num::NonZeroUsize,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use portpass_authority::audit::{Trail, Writer};
+use portpass_password::{CredentialCache, HashPool, PasswordCheck, pool::PoolSettings};
+use portpass_state::Db;
+use portpass_storage::{BlobStore, FsStore};
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric},
+    metrics::gauge::ConstGauge,
+};
+
+use super::{StartError, blocking};
+use crate::{
+    config::{AccountSource, Config},
+    data_directory::DataDirectory,
+    install::{Administrator, Installer},
+    metrics::Metrics,
+    system::System,
+};
+
+/// Data directory, database, passwords, trail.
+#[derive(Debug)]
+pub(crate) struct Base {
+    pub(crate) directory: DataDirectory,
+    pub(crate) db: Db,
+    pub(crate) check: PasswordCheck,
+    pub(crate) trail: Trail,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) system: System,
+    /// Taken by whoever runs it.
+    writer: Mutex<Option<Writer>>,
+}
+
+impl Base {
+    /// Opens the database of a directory that is ours.
+    pub(crate) async fn open(
+        directory: DataDirectory,
+        config: &Config,
+        system: System,
+    ) -> Result<Self, StartError> {
+        let db = Db::open(&config.database()).await?;
+        let pool = HashPool::new(PoolSettings::for_cores(system.cores));
+        let mut key = [0; 32];
+        system.random.fill(&mut key);
+        let cache = CredentialCache::new(key, REMEMBERED, REMEMBER_FOR);
+        let (trail, writer) = Trail::new(db.clone());
+        let mut metrics = Metrics::new();
+        metrics.add_collector(PoolLoad(pool.clone()));
+        Ok(Self {
+            directory,
+            db,
+            check: PasswordCheck::new(pool, Arc::new(cache)),
+            trail,
+            metrics: Arc::new(metrics),
+            system,
+            writer: Mutex::new(Some(writer)),
+        })
+    }
+
+    /// Makes the administrator, where accounts are in our database.
+    pub(crate) async fn install(
+        &self,
+        config: &Config,
+        given: Option<&Path>,
+    ) -> Result<Option<Administrator>, StartError> {
+        let local = config
+            .token_service
+            .as_ref()
+            .is_some_and(|service| service.accounts.contains(&AccountSource::Local));
+        if !local {
+            return Ok(None);
+        }
+        let installer = Installer {
+            data: self.directory.path(),
+            db: &self.db,
+            pool: self.check.pool(),
+            random: &*self.system.random,
+            given,
+            now: self.system.clock.now(),
+        };
+        Ok(Some(installer.administrator().await?))
+    }
+
+    /// The blobs in a directory, which is made if it is not there.
+    pub(crate) async fn store(&self, directory: &Path) -> Result<Arc<dyn BlobStore>, StartError> {
+        let directory = directory.to_path_buf();
+        let random = self.system.random.clone();
+        let keys = Arc::new(move || {
+            let mut key = [0; 16];
+            random.fill(&mut key);
+            u128::from_be_bytes(key)
+        });
+        Ok(Arc::new(blocking(move || FsStore::open(directory, keys)).await?))
+    }
+
+    /// What writes the trail; there is one.
+    pub(crate) fn take_writer(&self) -> Option<Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// The hashing pool, as it is at the moment of a scrape.
+#[derive(Debug)]
+struct PoolLoad(HashPool);
+
+impl Collector for PoolLoad {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let load = self.0.load();
+        for (name, help, value) in [
+            ("password_hashing", "Passwords being hashed", load.hashing),
+            ("password_waiting", "Passwords waiting to be hashed", load.waiting),
+        ] {
+            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        }
+        Ok(())
+    }
+}
+
+/// How many credentials that were proved are remembered.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::new(10_000).expect("not zero");
+
+/// For how long. Whether the account still stands is asked each time.
+const REMEMBER_FOR: Duration = Duration::from_mins(5);

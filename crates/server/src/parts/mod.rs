@@ -1,0 +1,175 @@
+//! Everything that a configuration means, built: services, keys, files. Nothing listens yet.
+//!
+//! ```text
+//! Base    data directory, database, hashing pool, trail      as long as the process
+//!   └─ Parts    registry, token service, key ring            as long as a configuration
+//! ```
+
+mod base;
+mod keys;
+mod registry;
+mod tokens;
+
+use std::{io, path::Path, sync::Arc};
+
+use portpass_authority::keyring::KeyRing;
+use portpass_password::htpasswd::HtpasswdError;
+use portpass_protocol::Origin;
+use portpass_registry::Registry;
+use portpass_state::StateError;
+use portpass_storage::StoreError;
+use portpass_token::{Issuer, ServiceName, Verifier};
+
+use crate::{
+    config::{Admin, Config, ConfigError, Environment, Http, TokenListen},
+    data_directory::{DataDirectory, DataError},
+    http::surface::TokenRoutes,
+    install::{Administrator, InstallError},
+    metrics::Metrics,
+    system::System,
+};
+
+pub(crate) use self::{base::Base, keys::open_ring};
+
+/// A configuration, built.
+#[derive(Debug)]
+pub struct Parts {
+    pub(crate) base: Arc<Base>,
+    pub(crate) http: Http,
+    pub(crate) admin: Option<Admin>,
+    pub(crate) registry: Option<RegistryPart>,
+    pub(crate) tokens: Option<TokenPart>,
+    administrator: Option<Administrator>,
+}
+
+/// The registry of this process.
+#[derive(Debug)]
+pub(crate) struct RegistryPart {
+    /// Answers under `/v2/`.
+    pub(crate) registry: Registry,
+    /// Whether anybody is asked who they are.
+    pub(crate) guarded: bool,
+    /// The verifier that follows the key ring in this process.
+    pub(crate) follows: Option<Arc<Verifier>>,
+}
+
+/// The token service of this process.
+#[derive(Debug)]
+pub(crate) struct TokenPart {
+    /// What it answers.
+    pub(crate) routes: TokenRoutes,
+    /// Where.
+    pub(crate) listen: TokenListen,
+    /// How clients reach it, where that was said.
+    pub(crate) url: Option<Origin>,
+    /// What it signs with.
+    pub(crate) keys: Arc<KeyRing>,
+    /// What it calls itself.
+    pub(crate) issuer: Issuer,
+    /// The service of a request that names none.
+    pub(crate) service: ServiceName,
+}
+
+impl Parts {
+    /// Takes the data directory, opens the database, makes what the first start makes.
+    pub async fn build(
+        config: Config,
+        environment: &Environment,
+        system: System,
+    ) -> Result<Self, StartError> {
+        let data = config.data.clone();
+        let directory = blocking(move || DataDirectory::open(&data)).await?;
+        let base = Arc::new(Base::open(directory, &config, system).await?);
+        let given = environment.get("PORTPASS_ADMIN_PASSWORD_FILE").map(Path::new);
+        let administrator = base.install(&config, given).await?;
+        Self::on(base, config, administrator).await
+    }
+
+    /// Builds another configuration on what the process has already.
+    pub(crate) async fn rebuild(&self, config: Config) -> Result<Self, StartError> {
+        Self::on(self.base.clone(), config, None).await
+    }
+
+    async fn on(
+        base: Arc<Base>,
+        config: Config,
+        administrator: Option<Administrator>,
+    ) -> Result<Self, StartError> {
+        let Config { http, admin, registry, token_service, .. } = config;
+        let tokens = match token_service {
+            Some(service) => Some(tokens::build(service, &base).await?),
+            None => None,
+        };
+        let registry = match registry {
+            Some(registry) => Some(registry::build(registry, tokens.as_ref(), &base).await?),
+            None => None,
+        };
+        Ok(Self { base, http, admin, registry, tokens, administrator })
+    }
+
+    /// The account that the first start made, where there are local accounts.
+    pub fn administrator(&self) -> Option<&Administrator> {
+        self.administrator.as_ref()
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.base.metrics
+    }
+}
+
+/// Runs what waits for the disk where waiting harms nobody.
+pub(crate) async fn blocking<T, E>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        // These tasks are never cancelled, so it panicked: passed on.
+        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+    }
+}
+
+/// Why a configuration that makes sense could not be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The configuration makes no sense after all.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The data directory.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The first start.
+    #[error(transparent)]
+    Install(#[from] InstallError),
+    /// The database.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The blobs' directory.
+    #[error("blobs cannot be kept: {0}")]
+    Store(#[from] StoreError),
+    /// A password file.
+    #[error(transparent)]
+    Htpasswd(#[from] HtpasswdError),
+    /// The keys.
+    #[error(transparent)]
+    Keys(#[from] portpass_authority::keyring::KeyRingError),
+    /// The seal key.
+    #[error(transparent)]
+    Seal(#[from] portpass_authority::keyring::SealError),
+    /// What other registries trust could not be written to the data directory.
+    #[error("cannot write {name} to the data directory: {source}")]
+    Publish {
+        /// Which file.
+        name: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A text that cannot stand in a challenge.
+    #[error(transparent)]
+    Challenge(#[from] portpass_protocol::challenge::NotQuotable),
+}

@@ -1,0 +1,100 @@
+//! The registry and what guards it.
+
+use std::sync::Arc;
+
+use portpass_password::{HtpasswdFile, htpasswd::generate_if_missing};
+use portpass_protocol::challenge::Quotable;
+use portpass_registry::{
+    Deletes, Guard, Registry, RegistryParts,
+    controller::{HtpasswdController, Realm, SillyController, TokenController},
+};
+use portpass_token::{Verifier, VerifierSettings};
+
+use super::{Base, RegistryPart, StartError, TokenPart, blocking, tokens::htpasswd_file};
+use crate::config::{self, Auth, ConfigError, RegistryAuth, TokenListen};
+
+/// Opens the store and puts the controller in front.
+pub(super) async fn build(
+    registry: config::Registry,
+    tokens: Option<&TokenPart>,
+    base: &Base,
+) -> Result<RegistryPart, StartError> {
+    let (guard, follows) = match (registry.auth, tokens) {
+        (RegistryAuth::Named(auth), _) => (named(auth, base).await?, None),
+        (RegistryAuth::Beside, Some(tokens)) => {
+            let (guard, verifier) = beside(tokens, base)?;
+            (guard, Some(verifier))
+        }
+        // The configuration does not build without a token service.
+        (RegistryAuth::Beside, None) => {
+            return Err(
+                ConfigError::new("there is no token service for the registry to trust").into()
+            );
+        }
+    };
+    let guarded = !matches!(guard, Guard::Open);
+    let registry = Registry::new(RegistryParts {
+        guard,
+        db: base.db.clone(),
+        store: base.store(&registry.blobs).await?,
+        clock: base.system.clock.clone(),
+        random: base.system.random.clone(),
+        deletes: if registry.deletes { Deletes::Enabled } else { Deletes::Disabled },
+    });
+    Ok(RegistryPart { registry, guarded, follows })
+}
+
+async fn named(auth: Auth, base: &Base) -> Result<Guard, StartError> {
+    let clock = base.system.clock.clone();
+    Ok(match auth {
+        Auth::None => Guard::Open,
+        Auth::Silly(silly) => Guard::By(Arc::new(SillyController::new(silly.realm, silly.service))),
+        Auth::Htpasswd(htpasswd) => {
+            let file = first_file(&htpasswd, base).await?;
+            let check = base.check.clone();
+            Guard::By(Arc::new(HtpasswdController { file, check, realm: htpasswd.realm, clock }))
+        }
+        Auth::Token(token) => {
+            let config::Token { realm, service, settings, trust } = *token;
+            let verifier = Arc::new(Verifier::new(settings, trust));
+            Guard::By(Arc::new(TokenController { verifier, realm, service, clock }))
+        }
+    })
+}
+
+/// HT3: a file that is not there is made, with one account.
+async fn first_file(
+    htpasswd: &config::Htpasswd,
+    base: &Base,
+) -> Result<Arc<HtpasswdFile>, StartError> {
+    let (path, random) = (htpasswd.path.clone(), base.system.random.clone());
+    let made =
+        blocking(move || generate_if_missing(&path, &mut |bytes| random.fill(bytes))).await?;
+    if let Some(made) = made {
+        tracing::warn!(
+            "made {} with the account `{}`; its password stands in {}",
+            htpasswd.path.display(),
+            made.account,
+            made.password_file.display()
+        );
+    }
+    htpasswd_file(&htpasswd.path, false, base).await
+}
+
+/// Trusts the token service in this process: its keys, and the first of its services.
+fn beside(tokens: &TokenPart, base: &Base) -> Result<(Guard, Arc<Verifier>), StartError> {
+    let settings = VerifierSettings::new(tokens.issuer.clone(), tokens.service.clone());
+    let verifier = Arc::new(Verifier::new(settings, tokens.keys.current().trust()));
+    let path = Quotable::new("path", tokens.routes.path.as_str())?;
+    let realm = match (&tokens.listen, &tokens.url) {
+        (TokenListen::Own { .. }, Some(url)) => Realm::Fixed(Quotable::at(url, &path)),
+        (TokenListen::Shared, _) | (TokenListen::Own { .. }, None) => Realm::SameOrigin { path },
+    };
+    let controller = TokenController {
+        verifier: verifier.clone(),
+        realm,
+        service: Quotable::new("service", tokens.service.as_str())?,
+        clock: base.system.clock.clone(),
+    };
+    Ok((Guard::By(Arc::new(controller)), verifier))
+}

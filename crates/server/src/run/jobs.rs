@@ -1,0 +1,155 @@
+//! What happens by itself: the key ring's schedule, upkeep of the registry, certificates that change.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use portpass_authority::keyring::{KeyRing, Ring};
+use portpass_state::Db;
+use portpass_token::{Clock, Verifier};
+use tokio::{
+    sync::watch,
+    time::{MissedTickBehavior, interval},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    http::tls::{Reading, Tls},
+    parts::{Base, Parts},
+    publish,
+};
+
+/// The jobs of one configuration.
+#[derive(Debug)]
+pub(super) struct Jobs {
+    tracker: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Jobs {
+    /// Starts all that these parts need.
+    pub(super) fn start(parts: &Arc<Parts>) -> Self {
+        let jobs = Self { tracker: TaskTracker::new(), stop: CancellationToken::new() };
+        let clock = parts.base.system.clock.clone();
+        let follows = parts.registry.as_ref().and_then(|part| part.follows.clone());
+        if let Some(part) = &parts.registry {
+            jobs.spawn(part.registry.clone().keep_up());
+        }
+        if let Some(tokens) = &parts.tokens {
+            jobs.spawn(turn_keys(tokens.keys.clone(), clock.clone()));
+            jobs.spawn(follow_keys(tokens.keys.subscribe(), follows, parts.base.clone()));
+            jobs.spawn(forget_sessions(parts.base.db.clone(), clock));
+        }
+        jobs
+    }
+
+    /// Returns when none of them does anything any more.
+    pub(super) async fn stop(self) {
+        self.stop.cancel();
+        self.tracker.close();
+        self.tracker.wait().await;
+    }
+
+    fn spawn(&self, job: impl Future<Output = Infallible> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.tracker.spawn(async move {
+            tokio::select! {
+                never = job => match never {},
+                () = stop.cancelled() => {}
+            }
+        });
+    }
+}
+
+/// Announces, promotes and forgets keys when it is time, and sees what other processes did.
+async fn turn_keys(keys: Arc<KeyRing>, clock: Arc<dyn Clock>) -> Infallible {
+    let mut timer = every(LOOK_AT_KEYS);
+    let mut failing = false;
+    loop {
+        timer.tick().await;
+        match keys.tick(clock.now()).await {
+            Ok(()) => failing = false,
+            Err(error) if failing => {
+                tracing::debug!("the key ring still cannot be looked at: {error}")
+            }
+            Err(error) => {
+                failing = true;
+                tracing::error!(
+                    "the key ring cannot be looked at, the keys stay as they are: {error}"
+                );
+            }
+        }
+    }
+}
+
+/// After each change: other registries' files are written, and the registry beside follows.
+async fn follow_keys(
+    mut ring: watch::Receiver<Arc<Ring>>,
+    follows: Option<Arc<Verifier>>,
+    base: Arc<Base>,
+) -> Infallible {
+    loop {
+        // What was current when this was subscribed to is published already.
+        if ring.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+        let current = ring.borrow_and_update().clone();
+        if let Some(verifier) = &follows {
+            verifier.replace_trust(current.trust());
+        }
+        match publish::write(base.directory.path(), &current).await {
+            Ok(()) => tracing::info!(key = %current.signing().id(), "the key ring has changed"),
+            Err(error) => tracing::error!("{error}"),
+        }
+    }
+}
+
+/// Removes the rows of refresh tokens that nobody can use, after anybody could still want to know why.
+async fn forget_sessions(db: Db, clock: Arc<dyn Clock>) -> Infallible {
+    let mut timer = every(FORGET_SESSIONS);
+    loop {
+        timer.tick().await;
+        let Some(before) = clock.now().checked_sub(REMEMBER_SESSIONS) else { continue };
+        match db.forget_refresh_tokens(before).await {
+            Ok(0) => {}
+            Ok(forgotten) => tracing::info!(forgotten, "forgot dead refresh tokens"),
+            Err(error) => tracing::warn!("dead refresh tokens cannot be forgotten: {error}"),
+        }
+    }
+}
+
+/// Looks at certificates and keys of listeners; a pair that cannot be used leaves the old one in place.
+pub(super) async fn watch_certificates(listeners: Vec<Arc<Tls>>) {
+    if listeners.is_empty() {
+        return;
+    }
+    let mut timer = every(LOOK_AT_CERTIFICATES);
+    loop {
+        timer.tick().await;
+        for tls in &listeners {
+            let looked = tls.clone();
+            let reading = tokio::task::spawn_blocking(move || looked.read_if_changed()).await;
+            let file = tls.certificate().display();
+            match reading {
+                Ok(Reading::Unchanged) | Err(_) => {}
+                Ok(Reading::Replaced) => tracing::info!("new connections use the changed {file}"),
+                Ok(Reading::Kept(error)) => {
+                    tracing::error!("the changed {file} is not used: {error}")
+                }
+            }
+        }
+    }
+}
+
+fn every(period: Duration) -> tokio::time::Interval {
+    let mut timer = interval(period);
+    timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    timer
+}
+
+/// A rotation by another process must count before the old key's tokens are gone.
+const LOOK_AT_KEYS: Duration = Duration::from_secs(5);
+
+const LOOK_AT_CERTIFICATES: Duration = Duration::from_secs(5);
+
+const FORGET_SESSIONS: Duration = Duration::from_hours(24);
+
+const REMEMBER_SESSIONS: Duration = Duration::from_hours(30 * 24);

@@ -1,0 +1,77 @@
+//! Another configuration while the server runs: built whole, then swapped; or the old one stays.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Weak},
+};
+
+use super::{State, sites};
+use crate::{
+    config::Config,
+    parts::{Parts, StartError},
+};
+
+/// Reloads the configuration of a running server. Does not keep it alive.
+#[derive(Clone, Debug)]
+pub struct Handle(Weak<State>);
+
+impl Handle {
+    pub(super) fn new(state: &Arc<State>) -> Self {
+        Self(Arc::downgrade(state))
+    }
+
+    /// Builds everything that `config` means and puts it in the place of what is served. Requests under way
+    /// end with what they began with. On an error nothing has changed.
+    pub async fn reload(&self, config: Config) -> Result<(), ReloadError> {
+        let state = self.0.upgrade().ok_or(ReloadError::Stopped)?;
+        let _alone = state.reloading.lock().await;
+        let old = state.parts.load_full();
+        if config.data != old.base.directory.path() {
+            return Err(ReloadError::Data {
+                from: old.base.directory.path().to_path_buf(),
+                to: config.data,
+            });
+        }
+        let new = old.rebuild(config).await?;
+        let unchanged = |old: &Parts, new: &Parts| {
+            let fixed =
+                |parts| sites::places(parts).iter().map(sites::Place::fixed).collect::<Vec<_>>();
+            fixed(old) == fixed(new)
+        };
+        if !unchanged(&old, &new) {
+            return Err(ReloadError::Listeners);
+        }
+        for (site, door) in &state.doors {
+            door.replace(Arc::new(sites::surface(*site, &new, &state.health)));
+        }
+        state.parts.store(Arc::new(new));
+        state.stop_jobs().await;
+        state.start_jobs();
+        Ok(())
+    }
+}
+
+/// Why the configuration stays as it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReloadError {
+    /// The data directory is another one.
+    #[error("the data directory cannot change from {} to {} without a restart", from.display(), to.display())]
+    Data {
+        /// The one that is used.
+        from: PathBuf,
+        /// The one that is named now.
+        to: PathBuf,
+    },
+    /// Addresses, or the files of their certificates, are others.
+    #[error(
+        "addresses, and the paths of their certificates and keys, cannot change without a restart"
+    )]
+    Listeners,
+    /// The new configuration cannot be built.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// There is no server any more.
+    #[error("the server has stopped")]
+    Stopped,
+}

@@ -1,0 +1,154 @@
+//! Which listeners there are, and what is served on each.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use http::HeaderMap;
+
+use crate::{
+    admin::{Admin, Health},
+    config::{TlsFiles, TokenListen, TrustedProxies},
+    http::{origin::Origins, surface::Surface},
+    install::{ADMIN, Administrator},
+    parts::Parts,
+};
+
+/// What a listener is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Site {
+    /// The registry, and the token service if it has no address of its own.
+    Http,
+    /// The token service.
+    Tokens,
+    /// Health and metrics.
+    Admin,
+}
+
+impl Site {
+    /// What metrics call it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Tokens => "token_service",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// The setting that names its address.
+    pub(super) fn key(self) -> &'static str {
+        match self {
+            Self::Http => "http.addr",
+            Self::Tokens => "token_service.addr",
+            Self::Admin => "admin.addr",
+        }
+    }
+
+    /// What the log calls it.
+    pub(super) fn what(self) -> &'static str {
+        match self {
+            Self::Http => "the registry",
+            Self::Tokens => "the token service",
+            Self::Admin => "health and metrics",
+        }
+    }
+}
+
+/// A listener that a configuration asks for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place<'a> {
+    pub(super) site: Site,
+    pub(super) address: SocketAddr,
+    pub(super) tls: Option<&'a TlsFiles>,
+}
+
+impl Place<'_> {
+    /// What cannot change without closing the socket.
+    pub(super) fn fixed(&self) -> (Site, SocketAddr, Option<(PathBuf, PathBuf)>) {
+        let tls = self.tls.map(|tls| (tls.certificate.clone(), tls.key.clone()));
+        (self.site, self.address, tls)
+    }
+}
+
+/// A listener exists only where something is served on it.
+pub(super) fn places(parts: &Parts) -> Vec<Place<'_>> {
+    let mut places = Vec::new();
+    let shared =
+        matches!(&parts.tokens, Some(tokens) if matches!(tokens.listen, TokenListen::Shared));
+    if parts.registry.is_some() || shared {
+        let address = parts.http.addr.socket();
+        places.push(Place { site: Site::Http, address, tls: parts.http.tls.as_ref() });
+    }
+    if let Some(tokens) = &parts.tokens
+        && let TokenListen::Own { addr, tls } = &tokens.listen
+    {
+        places.push(Place { site: Site::Tokens, address: addr.socket(), tls: tls.as_ref() });
+    }
+    if let Some(admin) = &parts.admin {
+        places.push(Place { site: Site::Admin, address: admin.addr.socket(), tls: None });
+    }
+    places
+}
+
+/// What is served there.
+pub(super) fn surface(site: Site, parts: &Parts, health: &Arc<Health>) -> Surface {
+    let http = &parts.http;
+    let routes = |wanted: fn(&TokenListen) -> bool| {
+        parts
+            .tokens
+            .as_ref()
+            .filter(|tokens| wanted(&tokens.listen))
+            .map(|tokens| tokens.routes.clone())
+    };
+    match site {
+        Site::Http => {
+            let origins = Origins::new(http.host.clone(), http.trusted_proxies.clone());
+            Surface::new(origins, http.headers.clone())
+                .with_registry(parts.registry.as_ref().map(|part| part.registry.clone()))
+                .with_tokens(routes(|listen| matches!(listen, TokenListen::Shared)))
+        }
+        Site::Tokens => {
+            let url = parts.tokens.as_ref().and_then(|tokens| tokens.url.clone());
+            Surface::new(Origins::new(url, http.trusted_proxies.clone()), http.headers.clone())
+                .with_tokens(routes(|listen| matches!(listen, TokenListen::Own { .. })))
+        }
+        Site::Admin => {
+            Surface::new(Origins::new(None, TrustedProxies::default()), HeaderMap::new())
+                .with_admin(Admin::new(parts.base.metrics.clone(), health.clone()))
+        }
+    }
+}
+
+/// What somebody types to log in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// `host:port`, as docker wants it.
+    pub host: String,
+    /// The account of the first start, if there is one here.
+    pub account: Option<&'static str>,
+    /// Where its password stands, as long as it is the first one.
+    pub password_file: Option<PathBuf>,
+}
+
+pub(super) fn login(parts: &Parts, bound: SocketAddr) -> Option<Login> {
+    if !parts.registry.as_ref()?.guarded {
+        return None;
+    }
+    let host = match &parts.http.host {
+        Some(origin) => origin.authority.to_string(),
+        // All addresses: this machine can use the one that docker trusts without TLS.
+        None if bound.ip().is_unspecified() => {
+            SocketAddr::from((Ipv4Addr::LOCALHOST, bound.port())).to_string()
+        }
+        None => bound.to_string(),
+    };
+    let (account, password_file) = match parts.administrator() {
+        None => (None, None),
+        Some(Administrator::Made { password_file, .. }) => (Some(ADMIN), password_file.clone()),
+        Some(Administrator::Known { password_file }) => (Some(ADMIN), Some(password_file.clone())),
+        Some(Administrator::Managed) => (Some(ADMIN), None),
+    };
+    Some(Login { host, account, password_file })
+}
