@@ -6,6 +6,7 @@ mod harness;
 mod lists;
 mod manifests;
 mod refusals;
+mod troubled;
 mod upkeep;
 mod uploads;
 mod wardens;

@@ -1,25 +1,21 @@
 //! Upload sessions as clients see them: protocol.md OC7, OC9, OC11 to OC14, OC20.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use crate::harness::{Halted, Harness, Wire, content, keys, on_both_stores, request, sha512};
-use async_trait::async_trait;
 use axum::body::Body;
 use http::{Method, StatusCode, header};
-use portpass_protocol::{Digest, DigestAlgorithm};
+use portpass_protocol::Digest;
 use portpass_registry::{Deletes, Guard};
 use portpass_state::{Lease, LeaseOwner, Leased, UploadId};
-use portpass_storage::{
-    Appended, BlobStore, BodyStream, CommitError, Committed, Content, Cursor, Inventory, Listing,
-    Location, MemoryStore, StoreError, Upload,
-};
 use proptest::prelude::*;
+
+use crate::{
+    harness::{Halted, Harness, Wire, content, on_both_stores, request, sha512},
+    troubled::Troubled,
+};
 
 on_both_stores![
     a_session_says_where_it_is_and_how_far,
@@ -473,7 +469,7 @@ async fn a_lease_is_renewed_while_its_request_is_at_work() {
 /// Nobody's fault: the client may come back, and goes on where it was.
 #[tokio::test]
 async fn a_full_disk_is_503_and_costs_nothing_but_the_chunk() {
-    let store = Arc::new(Fillable::new());
+    let store = Arc::new(Troubled::new());
     let harness = Harness::new(store.clone(), Guard::Open, Deletes::Enabled).await;
     let session = harness.session("team/app").await;
     harness.patch(&session, "hello").await;
@@ -494,59 +490,53 @@ async fn a_full_disk_is_503_and_costs_nothing_but_the_chunk() {
     assert_eq!(harness.put(&session, &digest, " world").await.status, StatusCode::CREATED);
 }
 
-/// A store that can be full.
-#[derive(Debug)]
-struct Fillable {
-    store: MemoryStore,
-    full: AtomicBool,
-}
-
-impl Fillable {
-    fn new() -> Self {
-        let epoch = Arc::new(|| std::time::SystemTime::UNIX_EPOCH);
-        Self { store: MemoryStore::new(keys(), epoch), full: AtomicBool::new(false) }
-    }
-}
-
-#[async_trait]
-impl Inventory for Fillable {
-    async fn list(&self, cursor: Option<Cursor>) -> Result<Listing, StoreError> {
-        self.store.list(cursor).await
-    }
-}
-
-#[async_trait]
-impl BlobStore for Fillable {
-    async fn begin(&self, algorithm: DigestAlgorithm) -> Result<Upload, StoreError> {
-        self.store.begin(algorithm).await
-    }
-
-    async fn append(&self, upload: Upload, body: BodyStream) -> Result<Appended, StoreError> {
-        if self.full.load(Ordering::Relaxed) {
-            return Err(StoreError::Full { source: std::io::ErrorKind::StorageFull.into() });
+/// A finish whose blob lies in the store already, but has no row yet, when somebody else cancels the
+/// session or goes on with it.
+#[tokio::test]
+async fn what_loses_its_session_in_the_last_moment_has_changed_nothing() {
+    for pieces in [vec!["hello"], vec!["hello", " world"]] {
+        for with_the_last in [false, true] {
+            for cancelled in [false, true] {
+                lose_in_the_last_moment(&pieces, with_the_last, cancelled).await;
+            }
         }
-        self.store.append(upload, body).await
     }
+}
 
-    async fn commit(&self, upload: &Upload, expected: &Digest) -> Result<Committed, CommitError> {
-        self.store.commit(upload, expected).await
+async fn lose_in_the_last_moment(pieces: &[&'static str], with_the_last: bool, cancelled: bool) {
+    let store = Arc::new(Troubled::new());
+    let registry = Harness::new(store.clone(), Guard::Open, Deletes::Enabled).await;
+    let session = registry.session("team/app").await;
+    let (last, before) = pieces.split_last().unwrap();
+    let (sent, body) = if with_the_last { (before, *last) } else { (pieces, "") };
+    for piece in sent {
+        registry.patch(&session, *piece).await;
     }
-
-    async fn discard(&self, upload: Upload, keep: Option<&Upload>) -> Result<(), StoreError> {
-        self.store.discard(upload, keep).await
+    let (all, digest) = (pieces.concat(), Digest::sha256(pieces.concat().as_bytes()));
+    let path = format!("{session}?digest={digest}");
+    let gate = store.gate.write().await;
+    let finishing = tokio::spawn(registry.answer(request(Method::PUT, &path, [], body)));
+    registry.until(async || store.committed.load(Ordering::Relaxed)).await;
+    if cancelled {
+        assert_eq!(registry.delete(&session).await.status, StatusCode::NO_CONTENT);
+    } else {
+        registry.clock.advance(Duration::from_mins(2));
+        assert_eq!(registry.patch(&session, "!").await.status, StatusCode::ACCEPTED);
     }
-
-    async fn open(
-        &self,
-        blob: &Location,
-        range: Option<std::ops::Range<u64>>,
-    ) -> Result<Content, StoreError> {
-        self.store.open(blob, range).await
+    drop(gate);
+    let status = finishing.await.unwrap().status();
+    let blob = format!("/v2/team/app/blobs/{digest}");
+    assert_eq!(registry.get(&blob).await.status, StatusCode::NOT_FOUND);
+    if cancelled {
+        assert_eq!(status, StatusCode::NOT_FOUND);
+        assert_eq!(registry.objects().await, []);
+        return;
     }
-
-    async fn delete(&self, blob: &Location) -> Result<(), StoreError> {
-        self.store.delete(blob).await
-    }
+    assert_eq!(status, StatusCode::RANGE_NOT_SATISFIABLE);
+    assert_eq!(registry.objects().await.len(), sent.len() + 1);
+    let other = if with_the_last { before.concat() } else { all } + "!";
+    let created = registry.put(&session, &Digest::sha256(other.as_bytes()), "").await;
+    assert_eq!(registry.get(&created.location()).await.body, other);
 }
 
 /// What a client may do to a session.

@@ -4,9 +4,9 @@ use std::{
     ffi::OsStr,
     fs::{self, DirEntry, File, OpenOptions},
     io::{self, Read as _},
-    ops::RangeInclusive,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 use portpass_protocol::{Digest, DigestAlgorithm, Hasher};
@@ -18,6 +18,9 @@ use crate::store::{Cursor, Keys, Listing, Location, Object, Segment, StoreError}
 pub(super) struct Files {
     root: PathBuf,
     keys: Keys,
+    /// Which directories are known to be on the disk. A file is durable when it, its name in its
+    /// directory and that directory's name are; so nobody goes on before the last of these is.
+    settled: Mutex<[bool; DIRECTORIES]>,
 }
 
 /// A file that is being written, under the name that it will have.
@@ -27,19 +30,9 @@ pub(super) struct Fresh {
 }
 
 impl Files {
-    /// Makes what is missing of the directories, all of them at once: a file can then be made
-    /// durable by syncing it and the directory it is in.
     pub(super) fn open(root: PathBuf, keys: Keys) -> Result<Self, StoreError> {
-        let make = || {
-            let is_new = !root.exists();
-            for directory in DIRECTORIES {
-                make_directory(&root.join(directory_name(directory)))?;
-            }
-            sync_directory(&root)?;
-            if is_new { sync_directory(directory_of(&root)) } else { Ok(()) }
-        };
-        make().map_err(failed_to("make its directories"))?;
-        Ok(Self { root, keys })
+        make_directory(&root).map_err(failed_to("make its directory"))?;
+        Ok(Self { root, keys, settled: Mutex::new([false; DIRECTORIES]) })
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -51,6 +44,7 @@ impl Files {
         for _ in 0..ATTEMPTS {
             let location = Location::from(format!("{:032x}", (self.keys)()));
             let path = self.path(&location)?;
+            self.settle_directory(&location).map_err(failed_to("make a directory"))?;
             let mut options = OpenOptions::new();
             match options.write(true).create_new(true).mode(0o600).open(path) {
                 Ok(file) => return Ok(Fresh { location, file }),
@@ -59,6 +53,20 @@ impl Files {
             }
         }
         Err(StoreError::NoFreshName)
+    }
+
+    /// Makes the directory of a new file, unless it is there.
+    fn settle_directory(&self, location: &Location) -> io::Result<()> {
+        let name = &location.as_str()[..DIRECTORY_DIGITS];
+        let number = usize::from_str_radix(name, 16).map_err(io::Error::other)?;
+        // Nothing panics while it is locked.
+        let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+        if !settled[number] {
+            make_directory(&self.root.join(name))?;
+            sync_directory(&self.root)?;
+            settled[number] = true;
+        }
+        Ok(())
     }
 
     /// Returns when the file and its name are on the disk.
@@ -148,11 +156,11 @@ impl Files {
 
     /// The files of the next directory.
     pub(super) fn list(&self, cursor: Option<&Cursor>) -> Result<Listing, StoreError> {
-        let last = cursor.and_then(|Cursor(name)| u8::from_str_radix(name, 16).ok());
-        let directory = last.map_or(0, |last| last.saturating_add(1));
-        let name = directory_name(directory);
+        let last = cursor.and_then(|Cursor(name)| usize::from_str_radix(name, 16).ok());
+        let number = last.map_or(0, |last| last + 1);
+        let name = format!("{number:02x}");
         let objects = objects_in(&self.root.join(&name))?;
-        Ok(Listing { objects, next: (directory < u8::MAX).then_some(Cursor(name)) })
+        Ok(Listing { objects, next: (number + 1 < DIRECTORIES).then_some(Cursor(name)) })
     }
 
     /// Only names that [`Files::create`] could have given lead to a path.
@@ -201,33 +209,29 @@ fn location_of(name: &OsStr) -> Option<Location> {
     Some(Location::from(name.to_owned()))
 }
 
+/// A directory that was not made yet has none.
 fn entries(directory: &Path) -> Result<Vec<DirEntry>, StoreError> {
-    fs::read_dir(directory).and_then(Iterator::collect).map_err(failed_to("list its files"))
+    match fs::read_dir(directory) {
+        Ok(entries) => entries.collect::<io::Result<_>>().map_err(failed_to("list its files")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(failed_to("list its files")(error)),
+    }
 }
 
 fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-/// The directory that a path's last component is an entry of.
+/// Every path of ours has two components below the root.
 fn directory_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
-        Some(parent) => parent,
-        None => path,
-    }
-}
-
-/// The first digits of the names in it.
-fn directory_name(directory: u8) -> String {
-    format!("{directory:02x}")
+    path.parent().unwrap_or(path)
 }
 
 fn is_hex(text: &str, digits: usize) -> bool {
     text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-const DIRECTORIES: RangeInclusive<u8> = 0..=u8::MAX;
+const DIRECTORIES: usize = 256;
 const NAME_DIGITS: usize = 32;
 const DIRECTORY_DIGITS: usize = 2;
 /// How often a name may be taken already: 128 random bits are not taken once.

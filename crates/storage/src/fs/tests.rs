@@ -142,7 +142,7 @@ async fn failures_name_no_path() {
     let taken = directory.path().join("taken");
     fs::write(&taken, "").unwrap();
     let failed = FsStore::open(taken, keys()).unwrap_err();
-    assert_eq!(failed.to_string(), "blob storage failed to make its directories");
+    assert_eq!(failed.to_string(), "blob storage failed to make its directory");
 }
 
 #[tokio::test]
