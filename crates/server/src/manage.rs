@@ -1,12 +1,38 @@
-//! Database and configuration of an installation, for management commands beside a running server.
+//! What management commands do to an installation, while a server runs on it or not.
+//!
+//! ```text
+//! Management ── users.rs         accounts of the database
+//!            ├─ sessions.rs      refresh tokens
+//!            ├─ signing_keys.rs  the ring: list, rotate, export
+//!            └─ rules.rs         who may do what, and which rule says so
+//! ```
+//!
+//! A running server notices every change within seconds: it watches versions in the database. Each
+//! change leaves its record in the audit trail, in the same transaction.
 
-use std::{path::PathBuf, sync::Arc};
+mod rules;
+mod sessions;
+mod signing_keys;
+mod users;
 
+use std::{path::PathBuf, sync::Arc, time::SystemTime};
+
+use jiff::{Timestamp, tz::TimeZone};
 use portpass_authority::{
+    accounts::Unavailable,
     keyring::{KeyRing, KeyRingError},
     policy::RuleSet,
+    subject::{GroupError, NameError},
 };
-use portpass_state::{Db, StateError};
+use portpass_protocol::scope::ScopeError;
+use portpass_state::{AuditRecord, Db, StateError};
+
+pub use self::{
+    rules::{Asked, Explained},
+    sessions::{Session, SessionState},
+    signing_keys::{Export, ExportFormat, Key, KeyPhase},
+    users::{NewUser, User, UserStatus},
+};
 
 use crate::{
     config::{Config, ConfigError, Environment, Signing, Sources},
@@ -62,7 +88,7 @@ impl Management {
             return Err(KeyRingError::Fixed.into());
         };
         if self.db.key_ring().await?.keys.is_empty() {
-            return Err(ManageError::NotInstalled { path: self.config.database() });
+            return Err(ManageError::NoKeys);
         }
         Ok(open_ring(algorithm, service.lifetime, &self.db, &self.config.data, &self.system)
             .await?)
@@ -72,6 +98,50 @@ impl Management {
     pub fn token_service(&self) -> Result<&crate::config::TokenService, ManageError> {
         self.config.token_service.as_ref().ok_or(ManageError::NoTokenService)
     }
+
+    /// What of the configuration should be seen.
+    pub fn warnings(&self) -> &[String] {
+        &self.config.warnings
+    }
+
+    fn now(&self) -> SystemTime {
+        self.system.clock.now()
+    }
+
+    fn fresh(&self) -> [u8; 16] {
+        let mut bits = [0; 16];
+        self.system.random.fill(&mut bits);
+        bits
+    }
+
+    /// A record of something done from the command line.
+    fn record(&self, action: &str, object: &str) -> AuditRecord {
+        AuditRecord {
+            at: self.now(),
+            action: action.to_owned(),
+            actor: None,
+            object: Some(object.to_owned()),
+            address: None,
+            request: None,
+            detail: serde_json::json!({ "by": "command line" }),
+        }
+    }
+}
+
+/// A time as people and programs read it (RFC 3339), in UTC, to the second.
+pub fn rfc3339(time: SystemTime) -> String {
+    let text = |timestamp: Timestamp| {
+        timestamp.to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    };
+    // What no calendar reaches is shown as what it stands for.
+    Timestamp::try_from(time).map_or_else(|_| "never".to_owned(), text)
+}
+
+fn serialize_time<S: serde::Serializer>(
+    time: &SystemTime,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&rfc3339(*time))
 }
 
 /// Why an installation could not be opened, or has not what was asked of it.
@@ -81,6 +151,82 @@ pub enum ManageError {
     /// The configuration is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// There is an account of this name already.
+    #[error("there is an account named `{name}` already")]
+    Exists {
+        /// Which.
+        name: String,
+    },
+    /// A file cannot be written.
+    #[error("cannot write {}: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The name of a group cannot be one.
+    #[error("{text:?} cannot be a group: {why}")]
+    Group {
+        /// What was given.
+        text: String,
+        /// Why not.
+        why: GroupError,
+    },
+    /// The name of an account cannot be one.
+    #[error("{text:?} cannot be an account name: {why}")]
+    Name {
+        /// What was given.
+        text: String,
+        /// Why not.
+        why: NameError,
+    },
+    /// No token service has started on this database yet.
+    #[error("there are no signing keys yet: the first start of the token service makes them")]
+    NoKeys,
+    /// The token service does not ask the accounts of the database.
+    #[error(
+        "the accounts of the database are not used: `token_service.accounts` does not name `local`"
+    )]
+    NoLocalAccounts,
+    /// A rule speaks of a namespace of that name.
+    #[error(
+        "`{name}` is reserved: {rule} speaks of repositories below it, which would be the account's"
+    )]
+    Reserved {
+        /// Which.
+        name: String,
+        /// Which rule.
+        rule: String,
+    },
+    /// A scope cannot be read.
+    #[error(transparent)]
+    Scope(#[from] ScopeError),
+    /// A source of accounts does not answer.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// There is no such account.
+    #[error("there is no account named `{name}` in {}", sources.join(", "))]
+    UnknownAccount {
+        /// Which.
+        name: String,
+        /// Where it was looked for.
+        sources: Vec<String>,
+    },
+    /// There is no such service.
+    #[error("no tokens are made for the service `{name}`, only for {}", known.join(", "))]
+    UnknownService {
+        /// Which.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// There is no such live session.
+    #[error("there is no session {id} that could be revoked")]
+    UnknownSession {
+        /// Which.
+        id: String,
+    },
     /// Nothing was ever started there.
     #[error(
         "there is no installation at {}: start `portpass serve` once, or name another place by --data or --config",
@@ -105,3 +251,31 @@ pub enum ManageError {
     #[error(transparent)]
     Start(#[from] StartError),
 }
+
+impl ManageError {
+    /// What may help, most likely first.
+    pub fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Config(error) => error.hints().to_vec(),
+            Self::Exists { name } => {
+                vec![format!("`portpass user password {name}` sets another password")]
+            }
+            Self::UnknownAccount { .. } => vec!["`portpass user list` shows all accounts".into()],
+            Self::UnknownSession { .. } => {
+                vec!["`portpass session list` shows the sessions".into()]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether what was typed makes no sense, whatever the installation holds.
+    pub fn is_usage(&self) -> bool {
+        matches!(
+            self,
+            Self::Group { .. } | Self::Name { .. } | Self::Scope(_) | Self::UnknownService { .. }
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,8 @@
 //! The keys that sign tokens.
 
-use std::{
-    path::Path,
-    time::{Duration, SystemTime},
-};
+use std::{path::Path, time::SystemTime};
 
-use portpass_authority::keyring::{
-    KeyRing, KeyRingError, KeyRingParts, Phase, Published, PublishedKey, Schedule, SealKey,
-};
+use portpass_authority::keyring::{Phase, Published, PublishedKey};
 use portpass_jose::{KeyId, KeyIdForm};
 use serde::Serialize;
 
@@ -15,7 +10,6 @@ use super::{ManageError, Management, serialize_time};
 use crate::{
     config::Signing,
     data_directory::{Visible, write_file},
-    install::seal_key,
     parts::blocking,
 };
 
@@ -86,23 +80,7 @@ impl Management {
 
     /// Signs with another key from now on. A running token service takes it up within seconds.
     pub async fn rotate_signing_key(&self) -> Result<Vec<Key>, ManageError> {
-        let service = self.token_service()?;
-        let algorithm = match &service.signing {
-            Signing::Ring(algorithm) => *algorithm,
-            Signing::Files(_) => return Err(KeyRingError::Fixed.into()),
-        };
-        // Not a database without keys: that is for the first start to fill.
-        self.published().await?;
-        let (data, random) = (self.config.data.clone(), self.system.random.clone());
-        let seal = blocking(move || seal_key(&data, true, &*random)).await?;
-        let lifetime = Duration::from_secs(service.lifetime.seconds().into());
-        let parts = KeyRingParts {
-            db: self.db.clone(),
-            seal: SealKey::new(&seal)?,
-            schedule: Schedule::new(algorithm, lifetime),
-            random: self.system.random.clone(),
-        };
-        let ring = KeyRing::open(parts, self.now()).await?;
+        let ring = self.key_ring().await?;
         ring.rotate(self.now()).await?;
         Ok(ring.current().published().keys.iter().map(Key::from).collect())
     }
