@@ -233,13 +233,12 @@ impl Batch {
         let record = event.into_record();
         let AuditRecord { action, actor, object, address, detail, .. } = &record;
         let key = json!([action, actor, object, address, detail]).to_string();
-        match self.places.get(&key) {
-            Some(place) => self.times[*place] += 1,
-            None => {
-                self.places.insert(key, self.records.len());
-                self.records.push(record);
-                self.times.push(1);
-            }
+        if let Some(place) = self.places.get(&key) {
+            self.times[*place] += 1;
+        } else {
+            self.places.insert(key, self.records.len());
+            self.records.push(record);
+            self.times.push(1);
         }
     }
 

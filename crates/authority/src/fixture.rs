@@ -236,7 +236,7 @@ fn known() -> BTreeMap<String, Known> {
 fn password_check() -> PasswordCheck {
     let one = NonZeroUsize::MIN;
     let pool = HashPool::new(PoolSettings { threads: one, queue: 64 });
-    let cache = CredentialCache::new([7; 32], one, Duration::from_secs(60));
+    let cache = CredentialCache::new([7; 32], one, Duration::from_mins(1));
     PasswordCheck::new(pool, Arc::new(cache))
 }
 

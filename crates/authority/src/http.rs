@@ -17,6 +17,8 @@ use portpass_protocol::{
     origin::{ClientAddress, RequestId},
 };
 use secrecy::ExposeSecret;
+use tokio::task::JoinError;
+use tracing::Instrument;
 
 mod refusal;
 #[cfg(test)]
@@ -26,6 +28,7 @@ use crate::{
     refresh::RefreshSecret,
     request::{ClientInfo, MAX_FORM, RequestError, TokenRequest, revocation},
     service::{Issued, TokenError, TokenService},
+    subject::Credential,
 };
 
 /// Where the token endpoint lies: `/token`.
@@ -97,16 +100,27 @@ async fn token(State(service): State<Arc<TokenService>>, request: Request<Body>)
         Ok(request) => request,
         Err(error) => return refusal::respond(&service, None, &TokenError::Request(error)),
     };
-    // In a task of its own: a caller who hangs up escapes no limit and leaves nothing half done.
-    let (worker, shared) = (Arc::clone(&service), Arc::new(request));
-    let asked = Arc::clone(&shared);
-    let now = service.now();
-    let issued = tokio::spawn(async move { worker.issue(&asked, now).await }).await;
-    match issued {
+    let request = Arc::new(request);
+    match issue(&service, &request).await {
         Ok(Ok(issued)) => success(&issued),
-        Ok(Err(error)) => refusal::respond(&service, Some(&shared), &error),
+        Ok(Err(error)) => refusal::respond(&service, Some(&request), &error),
         Err(panic) => refusal::internal(&panic.to_string()),
     }
+}
+
+/// Where a credential is checked, in a task of its own: a caller who hangs up escapes no limit and
+/// leaves nothing half done.
+async fn issue(
+    service: &Arc<TokenService>,
+    request: &Arc<TokenRequest>,
+) -> Result<Result<Issued, TokenError>, JoinError> {
+    let now = service.now();
+    if matches!(request.credential, Credential::Anonymous) {
+        return Ok(service.issue(request, now).await);
+    }
+    let (service, request) = (Arc::clone(service), Arc::clone(request));
+    let work = async move { service.issue(&request, now).await };
+    tokio::spawn(work.in_current_span()).await
 }
 
 async fn read(

@@ -4,15 +4,15 @@
 //! One function decides, [`Policy::decide`]; the token, the audit record and the explanation all
 //! come from its [`Decision`], so that none can drift from the others.
 
-use std::collections::HashMap;
-
 use portpass_protocol::access::{Access, AccessSet, Action, Actions, Resource};
 use portpass_token::ServiceName;
 
+use self::index::Index;
 use crate::subject::{AccountName, Subject};
 
 mod audience;
 mod explain;
+mod index;
 mod pattern;
 mod rule;
 #[cfg(test)]
@@ -93,12 +93,7 @@ impl Decision {
 #[derive(Debug, Default)]
 pub struct RuleSet {
     rules: Vec<Rule>,
-    /// Rules for repositories whose first segment is this word, in order.
-    by_first_segment: HashMap<Box<str>, Vec<usize>>,
-    /// All other rules for repositories, in order.
-    anywhere: Vec<usize>,
-    /// Rules for the catalog, in order.
-    catalog: Vec<usize>,
+    index: Index,
 }
 
 impl RuleSet {
@@ -113,17 +108,7 @@ impl RuleSet {
 
     /// From rules that are understood; their places are their numbers.
     pub fn new(rules: Vec<Rule>) -> Self {
-        let mut set = Self { rules, ..Self::default() };
-        for (index, rule) in set.rules.iter().enumerate() {
-            match (&rule.target, rule.first_literal()) {
-                (Target::Catalog, _) => set.catalog.push(index),
-                (Target::Repository(_), None) => set.anywhere.push(index),
-                (Target::Repository(_), Some(first)) => {
-                    set.by_first_segment.entry(first.into()).or_default().push(index);
-                }
-            }
-        }
-        set
+        Self { index: Index::new(&rules), rules }
     }
 
     /// In the order of the configuration.
@@ -134,60 +119,48 @@ impl RuleSet {
     /// The rule that speaks of a namespace of that name: an account that was called so would own
     /// `${account}/**` there, so it cannot be made.
     pub fn reserves(&self, name: &AccountName) -> Option<RuleId> {
-        self.by_first_segment
-            .get(name.as_str())
-            .and_then(|rules| rules.first())
-            .map(|index| RuleId::at(*index))
+        self.index.namespaces().get(name.as_str()).map(|place| RuleId::at(*place))
     }
 
     /// The words that no account can be called.
     pub fn reserved_names(&self) -> impl Iterator<Item = &str> {
-        self.by_first_segment.keys().map(|word| &**word)
+        self.index.namespaces().keys().map(|word| &**word)
     }
 
-    /// The rules that are about this caller and resource, in order.
-    fn matching<'a>(
-        &'a self,
-        caller: &'a Caller<'a>,
-        resource: &'a Resource,
-    ) -> impl Iterator<Item = (RuleId, &'a Rule)> {
-        let path: Vec<&str> = resource.name.split('/').collect();
-        let first = path.first().copied().unwrap_or_default();
-        let (literal, rest): (&[usize], &[usize]) = match kind(resource) {
-            Kind::Repository => {
-                (self.by_first_segment.get(first).map_or(&[], Vec::as_slice), &self.anywhere)
+    fn hear_on_repository(&self, caller: Caller<'_>, name: &str) -> Verdict {
+        let path: Vec<&str> = name.split('/').collect();
+        let mut verdict = Verdict::default();
+        for place in self.index.on_repository(name, caller) {
+            let rule = &self.rules[place];
+            if rule.covers_repository(&path, caller) && rule.binds(caller) {
+                verdict.hear(RuleId::at(place), rule);
             }
-            Kind::Catalog => (&[], &self.catalog),
-            Kind::Unknown => (&[], &[]),
-        };
-        in_order(literal, rest)
-            .map(|index| (index, &self.rules[index]))
-            .filter(move |(_, rule)| {
-                let about_it = match rule.target {
-                    Target::Catalog => true,
-                    Target::Repository(_) => rule.covers_repository(&path, caller),
-                };
-                about_it && rule.binds(caller)
-            })
-            .map(|(index, rule)| (RuleId::at(index), rule))
+        }
+        verdict
+    }
+
+    fn hear_on_catalog(&self, caller: Caller<'_>) -> Verdict {
+        let mut verdict = Verdict::default();
+        for place in self.index.on_catalog(caller) {
+            let rule = &self.rules[place];
+            if rule.binds(caller) {
+                verdict.hear(RuleId::at(place), rule);
+            }
+        }
+        verdict
     }
 }
 
 impl Policy for RuleSet {
     fn decide(&self, subject: &Subject, _: &ServiceName, requested: &Access) -> Decision {
         let caller = Caller::new(subject);
-        let mut verdict = Verdict::default();
-        for (id, rule) in self.matching(&caller, &requested.resource) {
-            verdict.hear(id, rule);
-        }
-        match kind(&requested.resource) {
-            Kind::Repository => verdict.on_repository(requested),
-            Kind::Catalog => verdict.on_catalog(requested),
-            Kind::Unknown => Decision {
-                requested: requested.clone(),
-                granted: Actions::none(),
-                grounds: Vec::new(),
-            },
+        let resource = &requested.resource;
+        match kind(resource) {
+            Kind::Repository => {
+                self.hear_on_repository(caller, &resource.name).on_repository(requested)
+            }
+            Kind::Catalog => self.hear_on_catalog(caller).on_catalog(requested),
+            Kind::Unknown => Open::new(requested).close(),
         }
     }
 
@@ -218,16 +191,6 @@ fn kind(resource: &Resource) -> Kind {
     }
 }
 
-/// Two ascending lists as one.
-fn in_order<'a>(left: &'a [usize], right: &'a [usize]) -> impl Iterator<Item = usize> + use<'a> {
-    let (mut left, mut right) = (left.iter().copied().peekable(), right.iter().copied().peekable());
-    std::iter::from_fn(move || match (left.peek(), right.peek()) {
-        (Some(l), Some(r)) if r < l => right.next(),
-        (Some(_), _) => left.next(),
-        (None, _) => right.next(),
-    })
-}
-
 /// What all rules that match say together.
 #[derive(Debug, Default)]
 struct Verdict {
@@ -243,17 +206,18 @@ struct Verdict {
 const SLOTS: [Action; 4] = [Action::Pull, Action::Push, Action::Delete, Action::Any];
 
 impl Verdict {
+    /// Rules come in any order, and some twice.
     fn hear(&mut self, id: RuleId, rule: &Rule) {
         let slots = match rule.effect {
             Effect::Allow => &mut self.allowed,
             Effect::Deny => {
-                self.touched.get_or_insert(id);
+                first(&mut self.touched, id);
                 &mut self.denied
             }
         };
         for (slot, action) in slots.iter_mut().zip(&SLOTS) {
             if rule.actions.contains(action) {
-                slot.get_or_insert(id);
+                first(slot, id);
             }
         }
     }
@@ -309,6 +273,10 @@ impl Verdict {
     fn everything(&self) -> Option<RuleId> {
         self.allowed[SLOTS.len() - 1].filter(|_| self.touched.is_none())
     }
+}
+
+fn first(slot: &mut Option<RuleId>, id: RuleId) {
+    *slot = Some(slot.map_or(id, |earlier| earlier.min(id)));
 }
 
 /// A decision being made.

@@ -258,4 +258,4 @@ fn cause(why: Revocation) -> &'static str {
     }
 }
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);

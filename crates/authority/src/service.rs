@@ -393,7 +393,7 @@ fn event(
 
 /// A registry's clock may be behind ours by so much, with the leeway that it has itself by twice
 /// (T11).
-const CLOCKS_APART: Duration = Duration::from_secs(60);
+const CLOCKS_APART: Duration = Duration::from_mins(1);
 /// With this and twice the token, an answer stays below what the strictest client reads (T3), and a
 /// request with the token below what registries take as a header.
 const MAX_TOKEN: usize = 24 * 1024;

@@ -93,7 +93,9 @@ fn refusal(error: &TokenError) -> Refusal {
         TokenError::RefreshToken(_) => unauthorized(LOG_IN_AGAIN),
         TokenError::Request(error) => request(error),
         TokenError::Sign(_) => ours("the token cannot be signed"),
-        TokenError::State(_) => unavailable("the server cannot reach its database", None),
+        TokenError::State(_) => {
+            unavailable("the server cannot use its database at the moment", None)
+        }
         TokenError::TooLong { .. } => invalid("invalid_scope", error.to_string()),
         TokenError::Unavailable(source @ Unavailable::Busy(_)) => {
             unavailable("too many passwords are being checked", source.retry_after())

@@ -18,12 +18,12 @@ impl<'a> Caller<'a> {
     }
 
     /// The account's name; `None` for an anonymous caller.
-    pub fn name(&self) -> Option<&'a str> {
+    pub fn name(self) -> Option<&'a str> {
         self.account.map(|account| account.name.as_str())
     }
 
     /// The groups the caller is in.
-    pub fn groups(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+    pub fn groups(self) -> impl Iterator<Item = &'a str> + use<'a> {
         self.account.into_iter().flat_map(|account| account.groups.iter().map(Group::as_str))
     }
 }
@@ -50,14 +50,14 @@ pub enum Audience {
 
 impl Audience {
     /// Whether a rule of this effect that names it is about the caller.
-    pub fn includes(&self, caller: &Caller<'_>, effect: Effect) -> bool {
+    pub fn includes(&self, caller: Caller<'_>, effect: Effect) -> bool {
         // What is taken from everybody with an account is not got back by leaving the password out.
         let binds_nameless = *self == Self::SignedIn && effect == Effect::Deny;
         self.is(caller) || (binds_nameless && caller.account.is_none())
     }
 
     /// Whether the caller is one of those named, to the letter.
-    pub fn is(&self, caller: &Caller<'_>) -> bool {
+    pub fn is(&self, caller: Caller<'_>) -> bool {
         match (self, caller.account) {
             (Self::Anyone, _) | (Self::Anonymous, None) | (Self::SignedIn, Some(_)) => true,
             (Self::User { source, name }, Some(account)) => {

@@ -106,7 +106,7 @@ pub(super) fn nearest(rules: &[Rule], subject: &Subject, decision: &Decision) ->
     let caller = Caller::new(subject);
     let near = rules.iter().enumerate().filter(|(_, rule)| rule.effect == Effect::Allow);
     let near = near.filter_map(|(index, rule)| {
-        let (closeness, but) = miss(rule, &caller, &decision.requested, &missing)?;
+        let (closeness, but) = miss(rule, caller, &decision.requested, &missing)?;
         // The first of equals, hence the place counts backwards.
         Some((closeness, std::cmp::Reverse(index), but, rule))
     });
@@ -131,23 +131,20 @@ fn missing(decision: &Decision) -> Vec<&Action> {
 /// How near a rule came, and what kept it; `None` where it is about something else, or did match.
 fn miss(
     rule: &Rule,
-    caller: &Caller<'_>,
+    caller: Caller<'_>,
     requested: &Access,
     missing: &[&Action],
 ) -> Option<(Closeness, String)> {
     let path: Vec<&str> = requested.resource.name.split('/').collect();
     let (about_it, shared) = match (&rule.target, super::kind(&requested.resource)) {
         (Target::Catalog, super::Kind::Catalog) => (true, 1),
-        (Target::Repository(pattern), super::Kind::Repository) => {
-            let shared =
-                rule.stands(pattern, caller).map(|names| pattern.common_prefix(&path, names));
-            (rule.covers_repository(&path, caller), shared.max().unwrap_or(0))
+        (Target::Repository(_), super::Kind::Repository) => {
+            (rule.covers_repository(&path, caller), rule.common_prefix(&path, caller))
         }
         _ => return None,
     };
     let gives = missing.iter().any(|action| rule.actions.speaks_of(action));
     match (gives, about_it, rule.binds(caller)) {
-        (true, true, true) => None,
         (false, true, true) => Some((Closeness::Action, format!("it gives only {}", rule.actions))),
         (true, true, false) => {
             let for_all = matches!(&rule.target, Target::Repository(p) if p.is_everything());
@@ -158,11 +155,11 @@ fn miss(
             let but = format!("it is not about {}", requested.resource);
             Some((Closeness::Path(shared), but))
         }
-        (false, _, _) | (_, false, false) => None,
+        (true, true, true) | (false, _, _) | (_, false, false) => None,
     }
 }
 
-fn but_not_for(rule: &Rule, caller: &Caller<'_>) -> String {
+fn but_not_for(rule: &Rule, caller: Caller<'_>) -> String {
     let who = caller.name().unwrap_or("an anonymous caller");
     if rule.except.iter().any(|audience| audience.is(caller)) {
         return format!("it passes over {who}");

@@ -166,47 +166,58 @@ impl Rule {
     }
 
     /// Whether the rule is about this caller, whatever the resource.
-    pub fn binds(&self, caller: &Caller<'_>) -> bool {
+    pub fn binds(&self, caller: Caller<'_>) -> bool {
         self.to.iter().any(|audience| audience.includes(caller, self.effect))
             && !self.except.iter().any(|audience| audience.is(caller))
     }
 
     /// Whether the rule is about this repository when this caller asks; `${account}` and
     /// `${group}` stand for the caller's own.
-    pub fn covers_repository(&self, path: &[&str], caller: &Caller<'_>) -> bool {
-        let Target::Repository(pattern) = &self.target else { return false };
-        self.stands(pattern, caller).any(|names| pattern.matches(path, names))
+    pub fn covers_repository(&self, path: &[&str], caller: Caller<'_>) -> bool {
+        match &self.target {
+            Target::Catalog => false,
+            Target::Repository(pattern) if pattern.mentions(Placeholder::Group) => {
+                let names = self.without_group(caller);
+                // Most patterns fail whatever the group is.
+                pattern.matches(path, Names { group: Stand::Anything, ..names })
+                    && self.by_group(caller).any(|names| pattern.matches(path, names))
+            }
+            Target::Repository(pattern) => pattern.matches(path, self.without_group(caller)),
+        }
     }
 
-    /// What the placeholders of the pattern can stand for.
-    pub(super) fn stands<'a>(
-        &'a self,
-        pattern: &PathPattern,
-        caller: &'a Caller<'a>,
-    ) -> impl Iterator<Item = Names<'a>> {
+    /// How many segments of the path fit from the left.
+    pub(super) fn common_prefix(&self, path: &[&str], caller: Caller<'_>) -> usize {
+        match &self.target {
+            Target::Catalog => 0,
+            Target::Repository(pattern) => {
+                let names = self.by_group(caller).chain([self.without_group(caller)]);
+                names.map(|names| pattern.common_prefix(path, names)).max().unwrap_or(0)
+            }
+        }
+    }
+
+    /// What the placeholders stand for where there is no `${group}`, or the caller has no name.
+    fn without_group<'a>(&self, caller: Caller<'a>) -> Names<'a> {
         // A deny that names accounts or groups binds callers who have none: nobody gets round it
         // by leaving the password out.
         let absent = match self.effect {
             Effect::Allow => Stand::Nothing,
             Effect::Deny => Stand::Anything,
         };
-        let account = caller.name().map_or(absent, Stand::For);
-        let by_group = pattern.mentions(Placeholder::Group) && caller.name().is_some();
-        let groups = caller
-            .groups()
-            .filter(move |group| {
-                by_group && self.to.iter().any(|audience| audience.reaches_by(group))
-            })
-            .map(move |group| Names { account, group: Stand::For(group) });
-        groups.chain((!by_group).then_some(Names { account, group: absent }))
+        match caller.name() {
+            Some(name) => Names { account: Stand::For(name), group: Stand::Nothing },
+            None => Names { account: absent, group: absent },
+        }
     }
 
-    /// The first segment that every path it is about has, if it is a plain word.
-    pub fn first_literal(&self) -> Option<&str> {
-        match &self.target {
-            Target::Repository(pattern) => pattern.first_literal(),
-            Target::Catalog => None,
-        }
+    /// What the placeholders can stand for, one after the other.
+    fn by_group<'a>(&'a self, caller: Caller<'a>) -> impl Iterator<Item = Names<'a>> {
+        let names = self.without_group(caller);
+        let nameless = caller.name().is_none().then_some(names);
+        let reached = |group: &&str| self.to.iter().any(|audience| audience.reaches_by(group));
+        let groups = caller.groups().filter(reached);
+        groups.map(move |group| Names { group: Stand::For(group), ..names }).chain(nameless)
     }
 
     fn check_audience(&self, around: &Surroundings) -> Result<(), RuleProblem> {

@@ -1,0 +1,112 @@
+//! Which of a thousand rules can be about a caller and a repository at all.
+//!
+//! Two questions leave few candidates: how the path begins, and who is meant by name. A rule lies in
+//! the bucket of its literal beginning (`team/app` for `team/app/**`, nothing for `*/app`), and there
+//! under the users and groups that it names, if it is for nobody else.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::{
+    audience::{Audience, Caller},
+    rule::{Rule, Target},
+};
+
+/// Places of rules in their list.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    repositories: HashMap<Box<str>, Bucket>,
+    catalog: Bucket,
+    /// First segments that are plain words, with the first rule of each.
+    namespaces: BTreeMap<Box<str>, usize>,
+}
+
+#[derive(Debug, Default)]
+struct Bucket {
+    /// Rules for `anyone`, `signed-in`, a pattern of names.
+    open: Vec<usize>,
+    users: HashMap<Box<str>, Vec<usize>>,
+    groups: HashMap<Box<str>, Vec<usize>>,
+}
+
+impl Index {
+    pub(super) fn new(rules: &[Rule]) -> Self {
+        let mut index = Self::default();
+        for (place, rule) in rules.iter().enumerate() {
+            let bucket = match &rule.target {
+                Target::Catalog => &mut index.catalog,
+                Target::Repository(pattern) => {
+                    if let Some(first) = pattern.first_literal() {
+                        index.namespaces.entry(first.into()).or_insert(place);
+                    }
+                    index.repositories.entry(pattern.literal_beginning().into()).or_default()
+                }
+            };
+            bucket.add(place, rule);
+        }
+        index
+    }
+
+    /// Rules that may be about this repository and caller; one may come twice.
+    pub(super) fn on_repository<'a>(
+        &'a self,
+        name: &'a str,
+        caller: Caller<'a>,
+    ) -> impl Iterator<Item = usize> {
+        let ends = name.match_indices('/').map(|(end, _)| end).chain([name.len()]);
+        std::iter::once(0)
+            .chain(ends)
+            .filter_map(|end| self.repositories.get(&name[..end]))
+            .flat_map(move |bucket| bucket.candidates(caller))
+    }
+
+    /// Rules that may be about the catalog and this caller; one may come twice.
+    pub(super) fn on_catalog<'a>(
+        &'a self,
+        caller: Caller<'a>,
+    ) -> impl Iterator<Item = usize> + use<'a> {
+        self.catalog.candidates(caller)
+    }
+
+    /// First segments that are plain words, each with the first rule that has it.
+    pub(super) fn namespaces(&self) -> &BTreeMap<Box<str>, usize> {
+        &self.namespaces
+    }
+}
+
+impl Bucket {
+    fn add(&mut self, place: usize, rule: &Rule) {
+        if rule.to.iter().any(|audience| exact(audience).is_none()) {
+            self.open.push(place);
+            return;
+        }
+        for name in rule.to.iter().filter_map(exact) {
+            let (map, name) = match name {
+                Exact::User(name) => (&mut self.users, name),
+                Exact::Group(name) => (&mut self.groups, name),
+            };
+            map.entry(name.into()).or_default().push(place);
+        }
+    }
+
+    fn candidates<'a>(&'a self, caller: Caller<'a>) -> impl Iterator<Item = usize> + use<'a> {
+        let of_user = caller.name().and_then(|name| self.users.get(name));
+        // Most buckets name no group, and then nobody's groups need to be looked up.
+        let groups = (!self.groups.is_empty()).then(|| caller.groups()).into_iter().flatten();
+        let of_groups = groups.filter_map(|group| self.groups.get(group));
+        self.open.iter().chain(of_user.into_iter().flatten()).chain(of_groups.flatten()).copied()
+    }
+}
+
+/// Who is meant, where it is one account's or one group's name.
+enum Exact<'a> {
+    User(&'a str),
+    Group(&'a str),
+}
+
+fn exact(audience: &Audience) -> Option<Exact<'_>> {
+    match audience {
+        Audience::User { name, .. } => name.literal().map(Exact::User),
+        Audience::Group(name) => name.literal().map(Exact::Group),
+        Audience::Anyone | Audience::Anonymous | Audience::SignedIn => None,
+    }
+}
