@@ -11,7 +11,10 @@ use portpass_jose::{
     danger::Unverified,
     json::{Map, Value},
 };
-use portpass_protocol::AccessSet;
+use portpass_protocol::{
+    AccessSet,
+    token_response::{self, NoToken},
+};
 use portpass_token::{Claims, Issuer, ServiceName, Trust, Verifier, VerifierSettings};
 
 mod notes;
@@ -35,8 +38,6 @@ pub struct Inspection {
 impl Inspection {
     /// Opens a token. One that is no JWT is the error, and says what it is instead.
     pub fn of(token: &str, now: SystemTime) -> Result<Self, Malformed> {
-        let token = token.trim();
-        let token = token.strip_prefix("Bearer ").unwrap_or(token).trim();
         let opened = Unverified::parse(token)?;
         let claims = opened.claims()?;
         let header = opened.header().clone();
@@ -61,6 +62,16 @@ impl Inspection {
         let shown = self.claims.iter().filter(|(name, _)| *name != "access");
         shown.map(|(name, value)| (name.clone(), claim(name, value, now))).collect()
     }
+}
+
+/// Takes the token out of what a token service answered; anything that is no JSON object is taken
+/// for the token itself.
+pub fn token_in(text: &str) -> Result<String, NoToken> {
+    let text = text.trim();
+    if text.starts_with('{') {
+        return token_response::read(text.as_bytes()).map(|answer| answer.token);
+    }
+    Ok(text.strip_prefix("Bearer ").unwrap_or(text).trim().to_owned())
 }
 
 /// Whom to trust when a token is checked.

@@ -13,8 +13,7 @@
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use std::sync::Arc;
-//! use portpass_client::{Registry, Scopes, Transport, credentials::{Files, Places}};
-//! use portpass_token::SystemClock;
+//! use portpass_client::{Registry, Scopes, SystemClock, Transport, credentials::{Files, Places}};
 //!
 //! let places = Places::from_environment(|name| std::env::var(name).ok());
 //! let registry = Registry::new(
@@ -42,6 +41,7 @@ pub mod tokens;
 pub mod transport;
 
 pub use host::Host;
+pub use portpass_token::{Clock, SystemClock};
 pub use registry::Registry;
 pub use scopes::Scopes;
 pub use transport::Transport;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use portpass_jose::{Compact, danger::Unverified};
+use portpass_protocol::{Access, Action, Actions};
 use portpass_token::{Claims, Clock};
 use reqwest::{StatusCode, Url};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -55,6 +56,27 @@ pub struct Granted {
     pub service: Option<String>,
     /// What was asked for.
     pub scopes: Scopes,
+}
+
+impl Granted {
+    /// What was asked for and is not in the token, as far as the token can be read. A service may
+    /// grant less than it was asked for, and says so nowhere else (TG4).
+    pub fn missing(&self) -> Vec<Access> {
+        let token = Unverified::parse(self.issued.token.expose_secret()).ok();
+        let Some(claims) = token.and_then(|token| Claims::from_json(token.payload()).ok()) else {
+            return Vec::new();
+        };
+        let missing = self.scopes.known().iter().filter_map(|asked| {
+            let granted = claims.access.actions_on(&asked.resource).cloned().unwrap_or_default();
+            // `*` may be granted by naming the actions there are.
+            let lacks = |action: &&Action| {
+                !granted.grants(action) && (**action != Action::Any || granted.is_empty())
+            };
+            let actions: Actions = asked.actions.iter().filter(lacks).cloned().collect();
+            (!actions.is_empty()).then(|| Access { resource: asked.resource.clone(), actions })
+        });
+        missing.collect()
+    }
 }
 
 /// What logging in came to.

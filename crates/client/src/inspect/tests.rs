@@ -31,8 +31,7 @@ fn notes(header: &str, claims: &str) -> Vec<String> {
 #[test]
 fn claims_are_shown_as_people_read_them() {
     let access = r#"[{"type":"repository","name":"a/b","actions":["pull"]}]"#;
-    let inspection =
-        Inspection::of(&format!("Bearer {}\n", token(X5C, &claims(access))), now()).unwrap();
+    let inspection = Inspection::of(&token(X5C, &claims(access)), now()).unwrap();
     let rows = inspection.claim_rows(now());
     let rows: Vec<String> = rows.iter().map(|(name, value)| format!("{name}: {value}")).collect();
     assert_snapshot!(rows.join("\n"), @r#"
@@ -45,6 +44,20 @@ fn claims_are_shown_as_people_read_them() {
     sub: ann
     "#);
     assert_eq!(inspection.access().unwrap().to_string(), "repository:a/b:pull");
+}
+
+#[test]
+fn a_token_is_found_in_what_people_paste() {
+    for text in [
+        "a.b.c",
+        " a.b.c\n",
+        "Bearer a.b.c",
+        r#"{"token":"a.b.c"}"#,
+        r#"{"access_token":"a.b.c","expires_in":300}"#,
+    ] {
+        assert_eq!(token_in(text).as_deref(), Ok("a.b.c"), "{text}");
+    }
+    assert_snapshot!(token_in(r#"{"jwt":"a.b.c"}"#).unwrap_err(), @r#"the token service's answer has no token: it has the keys "jwt""#);
 }
 
 /// The second story: what it turned out to be.

@@ -206,6 +206,30 @@ async fn a_token_is_got_with_what_is_kept() {
     }
 }
 
+/// TG4
+#[tokio::test]
+async fn what_was_not_granted_can_be_told() {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    let claims = r#"{"iss":"a","exp":1700000300,"access":[
+        {"type":"repository","name":"a","actions":["pull"]},
+        {"type":"repository","name":"all","actions":["pull","push","delete"]},
+        {"type":"repository","name":"denied","actions":[]}
+    ]}"#;
+    let token = format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims));
+    let service = Served::always(reply(200, format!(r#"{{"token":"{token}"}}"#))).await;
+    let set = Set::with_tokens(&service).await;
+    let asked =
+        "repository:a:pull,push repository:all:* repository:denied:pull repository:unknown:*";
+    let granted = set.registry.token(&Scopes::parse(asked)).await.unwrap();
+    let missing: Vec<String> = granted.missing().iter().map(ToString::to_string).collect();
+    assert_eq!(missing, ["repository:a:push", "repository:denied:pull", "repository:unknown:*"]);
+    // Of a token that cannot be read, nothing is known to be missing.
+    let opaque = Served::always(reply(200, GOOD)).await;
+    let granted =
+        Set::with_tokens(&opaque).await.registry.token(&Scopes::parse(asked)).await.unwrap();
+    assert_eq!(granted.missing(), []);
+}
+
 /// CL6: docker ignores a new one and is locked out (T9); we are not.
 #[tokio::test]
 async fn a_refresh_token_that_was_replaced_is_kept() {
