@@ -3,20 +3,20 @@
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use portpass_authority::{
-    accounts::{Authenticator, Chain, htpasswd::HtpasswdAccounts, local::LocalAccounts},
+    accounts::Chain,
     policy::{Explanation, explain},
     subject::{Account, SourceName, Subject},
 };
-use portpass_password::{
-    CredentialCache, Formats, HashPool, HtpasswdFile, PasswordCheck, htpasswd::HtpasswdSettings,
-    pool::PoolSettings,
-};
+use portpass_password::{CredentialCache, HashPool, PasswordCheck, pool::PoolSettings};
 use portpass_protocol::{AccessSet, scope};
 use portpass_state::AccountStatus;
 use portpass_token::ServiceName;
 
 use super::{ManageError, Management};
-use crate::config::{AccountSource, TokenService};
+use crate::{
+    config::TokenService,
+    parts::{StartError, accounts},
+};
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl Management {
             service.accounts.iter().map(|source| source.name().to_string()).collect();
         let unknown = || ManageError::UnknownAccount { name: name.to_owned(), sources };
         let Ok(parsed) = name.parse() else { return Err(unknown()) };
-        let chain = self.chain(service)?;
+        let chain = self.chain(service).await?;
         chain.by_name(&parsed, self.now()).await?.ok_or_else(unknown)
     }
 
@@ -89,37 +89,13 @@ impl Management {
     }
 
     /// The sources of accounts, for looking names up: no password is checked here.
-    fn chain(&self, service: &TokenService) -> Result<Chain, ManageError> {
+    async fn chain(&self, service: &TokenService) -> Result<Chain, StartError> {
         let mut key = [0; 32];
         self.system.random.fill(&mut key);
         let pool = HashPool::new(PoolSettings::for_cores(NonZeroUsize::MIN));
         let cache = CredentialCache::new(key, NonZeroUsize::MIN, Duration::ZERO);
         let check = PasswordCheck::new(pool, Arc::new(cache));
-        let sources = service.accounts.iter().map(|source| self.source(source, &check));
-        Ok(Chain::new(sources.collect::<Result<_, _>>()?, check))
-    }
-
-    fn source(
-        &self,
-        source: &AccountSource,
-        check: &PasswordCheck,
-    ) -> Result<Arc<dyn Authenticator>, ManageError> {
-        match source {
-            AccountSource::Local => {
-                Ok(Arc::new(LocalAccounts::new(self.db.clone(), check.clone())))
-            }
-            AccountSource::Htpasswd { path, legacy_hashes } => {
-                let formats = if *legacy_hashes { Formats::Legacy } else { Formats::Current };
-                let settings = HtpasswdSettings { path: path.clone(), formats };
-                let file = HtpasswdFile::open(settings, check.pool().source(), self.now())
-                    .map_err(|error| ManageError::Source {
-                        source_name: source.name().to_string(),
-                        reason: error.to_string(),
-                    })?;
-                let accounts = HtpasswdAccounts::new(source.name(), Arc::new(file), check.clone());
-                Ok(Arc::new(accounts))
-            }
-        }
+        accounts(&service.accounts, &self.db, &check, &*self.system.clock).await
     }
 }
 

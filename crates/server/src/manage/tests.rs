@@ -73,7 +73,8 @@ async fn an_account_lives_from_add_to_remove() {
 /// Design §5: an account called like a literal first segment would own that namespace.
 #[tokio::test]
 async fn names_that_rules_speak_of_and_names_that_are_none_are_refused() {
-    let management = Place::new("").open().await;
+    let place = Place::new("");
+    let management = place.open().await;
     let error = management.add_user(user("public", &[])).await.unwrap_err();
     assert!(matches!(error, ManageError::Reserved { .. }), "{error}");
     assert!(error.to_string().contains("rule 3"), "{error}");
@@ -88,7 +89,8 @@ async fn names_that_rules_speak_of_and_names_that_are_none_are_refused() {
 
 #[tokio::test]
 async fn a_taken_name_and_an_unknown_one_are_named() {
-    let management = Place::new("").open().await;
+    let place = Place::new("");
+    let management = place.open().await;
     management.add_user(user("ann", &[])).await.unwrap();
     let error = management.add_user(user("ann", &[])).await.unwrap_err();
     assert!(matches!(&error, ManageError::Exists { name } if name == "ann"), "{error}");
@@ -107,7 +109,8 @@ async fn a_taken_name_and_an_unknown_one_are_named() {
 
 #[tokio::test]
 async fn accounts_that_nobody_asks_are_not_managed() {
-    let registry = Place::new("registry: { auth: { none: {} } }\n").open().await;
+    let place = Place::new("registry: { auth: { none: {} } }\n");
+    let registry = place.open().await;
     let error = registry.add_user(user("ann", &[])).await.unwrap_err();
     assert!(matches!(error, ManageError::NoTokenService), "{error}");
     assert!(matches!(registry.signing_keys().await, Err(ManageError::NoTokenService)));
@@ -120,7 +123,8 @@ async fn accounts_that_nobody_asks_are_not_managed() {
 
 #[tokio::test]
 async fn sessions_are_listed_and_revoked_one_by_one_and_by_account() {
-    let management = Place::new("").open().await;
+    let place = Place::new("");
+    let management = place.open().await;
     for (number, account) in [(1, "ann"), (2, "ann"), (3, "bob")] {
         keep(&management, number, account).await;
     }
@@ -212,7 +216,8 @@ async fn exports_are_what_registries_read_and_say_who_must_read_them_again() {
 
 #[tokio::test]
 async fn an_explanation_names_the_rules() {
-    let management = Place::new("").open().await;
+    let place = Place::new("");
+    let management = place.open().await;
     management.add_user(user("ann", &[])).await.unwrap();
     let scopes =
         ["repository:ann/app:pull,push repository:bob/app:pull", "repository:ann/app:delete"];
@@ -224,23 +229,24 @@ async fn an_explanation_names_the_rules() {
     assert!(texts[1].contains("is granted nothing"), "{}", texts[1]);
     assert_eq!(explained.obstacle, None);
 
-    let anonymous =
-        management.explain(&Asked::Anonymous, None, &["repository:public/a:pull".into()]);
-    let anonymous = anonymous.await.unwrap();
+    let scopes = ["repository:public/a:pull".to_owned()];
+    let anonymous = management.explain(&Asked::Anonymous, None, &scopes).await.unwrap();
     assert_eq!(anonymous.explanations[0].granted, ["pull"]);
     assert_eq!(anonymous.explanations[0].account, None);
 }
 
 #[tokio::test]
 async fn a_disabled_account_is_explained_and_said_to_get_nothing() {
-    let management = Place::new("").open().await;
+    let place = Place::new("");
+    let management = place.open().await;
     management.add_user(user("ann", &[])).await.unwrap();
     management.disable_user("ann").await.unwrap();
     let explained = explain(&management, "ann", None, &["repository:ann/a:pull"]).await.unwrap();
     assert_eq!(explained.explanations[0].granted, ["pull"]);
     assert!(explained.obstacle.unwrap().contains("disabled"));
 
-    let closed = Place::new("token_service: { anonymous: false }\n").open().await;
+    let place = Place::new("token_service: { anonymous: false }\n");
+    let closed = place.open().await;
     let explained = closed.explain(&Asked::Anonymous, None, &["repository:a/b:pull".into()]).await;
     assert!(explained.unwrap().obstacle.unwrap().contains("anonymous"));
 }
@@ -249,7 +255,8 @@ async fn a_disabled_account_is_explained_and_said_to_get_nothing() {
 async fn every_source_of_accounts_is_asked() {
     let accounts =
         "token_service:\n  accounts:\n    - local: {}\n    - htpasswd: { path: users }\n";
-    let management = Place::new(accounts).open().await;
+    let place = Place::new(accounts);
+    let management = place.open().await;
     let explained = explain(&management, "htuser", None, &["repository:htuser/a:push"]).await;
     assert_eq!(explained.unwrap().explanations[0].granted, ["push"]);
     for name in ["nobody", "a/b", ""] {
@@ -260,7 +267,8 @@ async fn every_source_of_accounts_is_asked() {
 
 #[tokio::test]
 async fn what_makes_no_sense_is_wrong_usage() {
-    let management = Place::new("").open().await;
+    let place = Place::new("");
+    let management = place.open().await;
     management.add_user(user("ann", &[])).await.unwrap();
     let asked = [(None, "repository"), (Some("other"), "repository:a/b:pull")];
     for (service, scope) in asked {
