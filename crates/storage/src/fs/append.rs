@@ -1,4 +1,5 @@
-//! From a body into a file: while one batch is hashed and written, the next arrives.
+//! From a body into a file: while one batch is hashed and written, the next arrives, and what was
+//! written before goes to the disk.
 
 use std::{
     fs::File,
@@ -9,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use portpass_protocol::Hasher;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::{
     done,
@@ -24,23 +25,48 @@ pub(super) async fn append(
     mut body: BodyStream,
 ) -> Result<Appended, StoreError> {
     let hasher = upload.hasher()?;
-    let mut batch = gather(&mut body).await;
-    if batch.pieces.is_empty() {
-        return Ok(Appended { upload, end: batch.end.unwrap_or(End::Complete) });
+    let first = gather(&mut body).await;
+    if first.pieces.is_empty() {
+        return Ok(Appended { upload, end: first.end.unwrap_or(End::Complete) });
     }
-    let files = Arc::clone(files);
-    let mut writer = done(spawn_blocking(move || Writer::start(files, hasher)).await)?;
-    let end = loop {
+    let maker = Arc::clone(files);
+    let fresh = done(spawn_blocking(move || maker.create()).await)?;
+    let writer = Writer::new(Arc::clone(files), fresh, hasher);
+    let (writer, end) = fill_or_remove(writer, first, body).await?;
+    let segment = Segment { location: writer.fresh.location, length: writer.length };
+    Ok(Appended { upload: upload.grown(segment, &writer.hasher), end })
+}
+
+/// Leaves no file behind that nobody will hear of.
+async fn fill_or_remove(
+    writer: Writer,
+    first: Batch,
+    body: BodyStream,
+) -> Result<(Writer, End), StoreError> {
+    let (files, location) = (Arc::clone(&writer.files), writer.fresh.location.clone());
+    match fill(writer, first, body).await {
+        Ok(filled) => Ok(filled),
+        Err(error) => {
+            done(spawn_blocking(move || files.give_up(&location)).await);
+            Err(error)
+        }
+    }
+}
+
+/// Writes all batches, and syncs the file after the last.
+async fn fill(
+    mut writer: Writer,
+    mut batch: Batch,
+    mut body: BodyStream,
+) -> Result<(Writer, End), StoreError> {
+    loop {
         let Batch { pieces, end } = batch;
         if let Some(end) = end {
-            writer = done(spawn_blocking(move || writer.write_last(&pieces)).await)?;
-            break end;
+            return Ok((writer.write_last(pieces).await?, end));
         }
         let (written, next) = tokio::join!(writer.write(pieces), gather(&mut body));
         (writer, batch) = (written?, next);
-    };
-    let segment = Segment { location: writer.fresh.location, length: writer.length };
-    Ok(Appended { upload: upload.grown(segment, &writer.hasher), end })
+    }
 }
 
 /// Some pieces of a body, as they came.
@@ -81,46 +107,66 @@ struct Writer {
     fresh: Fresh,
     hasher: Hasher,
     length: u64,
+    /// Bytes that no sync was begun for.
+    unsynced: u64,
+    sync: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl Writer {
-    fn start(files: Arc<Files>, hasher: Hasher) -> Result<Self, StoreError> {
-        let fresh = files.create()?;
-        Ok(Self { files, fresh, hasher, length: 0 })
+    fn new(files: Arc<Files>, fresh: Fresh, hasher: Hasher) -> Self {
+        Self { files, fresh, hasher, length: 0, unsynced: 0, sync: None }
     }
 
     /// Hashes on one thread what is written on another.
-    async fn write(self, pieces: Vec<Bytes>) -> Result<Self, StoreError> {
-        let Self { files, fresh, mut hasher, length } = self;
-        let same_pieces = pieces.clone();
+    async fn write(mut self, pieces: Vec<Bytes>) -> Result<Self, StoreError> {
+        let (mut hasher, same_pieces) = (self.hasher, pieces.clone());
         let hashing = spawn_blocking(move || {
             update(&mut hasher, &same_pieces);
             hasher
         });
-        let writing = spawn_blocking(move || match write_all(&fresh.file, &pieces) {
-            Ok(()) => Ok((files, fresh, length + total(&pieces))),
-            Err(error) => {
-                files.give_up(&fresh);
-                Err(failed_to("write a file")(error))
-            }
-        });
-        let (hasher, written) = (done(hashing.await), done(writing.await));
-        let (files, fresh, length) = written?;
-        Ok(Self { files, fresh, hasher, length })
+        let (file, length) = (Arc::clone(&self.fresh.file), total(&pieces));
+        let writing = spawn_blocking(move || write_all(&file, &pieces));
+        self.hasher = done(hashing.await);
+        done(writing.await).map_err(failed_to("write a file"))?;
+        self.length += length;
+        self.unsynced += length;
+        self.sync_early().await?;
+        Ok(self)
+    }
+
+    /// Has what was written go to the disk while more arrives, so that little is left to wait for
+    /// at the end. Every failure counts: the system tells each of them once.
+    async fn sync_early(&mut self) -> Result<(), StoreError> {
+        let busy = self.sync.as_ref().is_some_and(|sync| !sync.is_finished());
+        if busy || self.unsynced < SYNC_EARLY {
+            return Ok(());
+        }
+        self.synced().await?;
+        let file = Arc::clone(&self.fresh.file);
+        self.sync = Some(spawn_blocking(move || file.sync_data()));
+        self.unsynced = 0;
+        Ok(())
+    }
+
+    /// Waits for the sync that was begun, if one was.
+    async fn synced(&mut self) -> Result<(), StoreError> {
+        match self.sync.take() {
+            Some(sync) => done(sync.await).map_err(failed_to("sync a file")),
+            None => Ok(()),
+        }
     }
 
     /// Hashes and writes these pieces, the last ones, and syncs the file.
-    fn write_last(mut self, pieces: &[Bytes]) -> Result<Self, StoreError> {
-        update(&mut self.hasher, pieces);
-        self.length += total(pieces);
-        let written = write_all(&self.fresh.file, pieces).map_err(failed_to("write a file"));
-        match written.and_then(|()| self.files.settle(&self.fresh)) {
-            Ok(()) => Ok(self),
-            Err(error) => {
-                self.files.give_up(&self.fresh);
-                Err(error)
-            }
-        }
+    async fn write_last(mut self, pieces: Vec<Bytes>) -> Result<Self, StoreError> {
+        self.synced().await?;
+        let write = move || {
+            update(&mut self.hasher, &pieces);
+            self.length += total(&pieces);
+            write_all(&self.fresh.file, &pieces).map_err(failed_to("write a file"))?;
+            self.files.settle(&self.fresh)?;
+            Ok(self)
+        };
+        done(spawn_blocking(write).await)
     }
 }
 
@@ -150,6 +196,8 @@ fn write_all(mut file: &File, pieces: &[Bytes]) -> io::Result<()> {
 
 /// What is held of a body before it is written: two batches at most.
 const BATCH: usize = 512 * 1024;
+/// What is written before it is synced while more arrives.
+const SYNC_EARLY: u64 = 16 * 1024 * 1024;
 /// Bodies may come a byte at a time.
 const BATCH_PIECES: usize = 1024;
 
@@ -160,24 +208,22 @@ mod tests {
     use portpass_protocol::DigestAlgorithm;
 
     use super::*;
-    use crate::conformance::keys;
+    use crate::conformance::{keys, pieces};
 
     /// Every write to `/dev/full` fails as it does on a full disk.
     #[tokio::test]
     async fn a_full_disk_is_named_and_leaves_no_file() {
         let directory = tempfile::tempdir().unwrap();
         let files = Arc::new(Files::open(directory.path().to_owned(), keys()).unwrap());
-        let on_a_full_disk = || {
-            let mut writer =
-                Writer::start(Arc::clone(&files), Hasher::new(DigestAlgorithm::Sha256)).unwrap();
-            writer.fresh.file = File::options().write(true).open("/dev/full").unwrap();
-            writer
-        };
-        let pieces = vec![Bytes::from_static(b"too much")];
-        let last = on_a_full_disk().write_last(&pieces).map(drop);
-        let first = on_a_full_disk().write(pieces).await.map(drop);
-        for failed in [last, first] {
-            assert!(matches!(failed, Err(StoreError::Full { .. })));
+        for length in [8, 3 * BATCH] {
+            let mut fresh = files.create().unwrap();
+            fresh.file = Arc::new(File::options().write(true).open("/dev/full").unwrap());
+            let writer =
+                Writer::new(Arc::clone(&files), fresh, Hasher::new(DigestAlgorithm::Sha256));
+            let mut body = pieces(&vec![0; length], 65_536);
+            let first = gather(&mut body).await;
+            let failed = fill_or_remove(writer, first, body).await.map(drop);
+            assert!(matches!(failed, Err(StoreError::Full { .. })), "{length} bytes");
         }
         let mut left = fs::read_dir(directory.path()).unwrap().map(Result::unwrap);
         assert!(left.all(|entry| fs::read_dir(entry.path()).unwrap().next().is_none()));

@@ -6,7 +6,7 @@ use std::{
     io::{self, Read as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use portpass_protocol::{Digest, DigestAlgorithm, Hasher};
@@ -26,7 +26,7 @@ pub(super) struct Files {
 /// A file that is being written, under the name that it will have.
 pub(super) struct Fresh {
     pub(super) location: Location,
-    pub(super) file: File,
+    pub(super) file: Arc<File>,
 }
 
 impl Files {
@@ -47,7 +47,7 @@ impl Files {
             self.settle_directory(&location).map_err(failed_to("make a directory"))?;
             let mut options = OpenOptions::new();
             match options.write(true).create_new(true).mode(0o600).open(path) {
-                Ok(file) => return Ok(Fresh { location, file }),
+                Ok(file) => return Ok(Fresh { location, file: Arc::new(file) }),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(failed_to("make a file")(error)),
             }
@@ -130,7 +130,7 @@ impl Files {
         match self.copy_into(&fresh, segments) {
             Ok(()) => Ok(fresh.location),
             Err(error) => {
-                self.give_up(&fresh);
+                self.give_up(&fresh.location);
                 Err(error)
             }
         }
@@ -139,7 +139,8 @@ impl Files {
     fn copy_into(&self, fresh: &Fresh, segments: &[Segment]) -> Result<(), StoreError> {
         for segment in segments {
             let mut from = self.read(&segment.location)?;
-            let copied = io::copy(&mut from, &mut &fresh.file).map_err(failed_to("copy a file"))?;
+            let copied =
+                io::copy(&mut from, &mut &*fresh.file).map_err(failed_to("copy a file"))?;
             if copied != segment.length {
                 return Err(StoreError::Lost { location: segment.location.clone() });
             }
@@ -148,9 +149,9 @@ impl Files {
     }
 
     /// Removes a file that came to nothing. If that fails too, the next sweep finds it.
-    pub(super) fn give_up(&self, fresh: &Fresh) {
-        if let Err(error) = self.remove(&fresh.location) {
-            tracing::warn!(object = %fresh.location, %error, "an unfinished object stays until the next sweep");
+    pub(super) fn give_up(&self, location: &Location) {
+        if let Err(error) = self.remove(location) {
+            tracing::warn!(object = %location, %error, "an unfinished object stays until the next sweep");
         }
     }
 
