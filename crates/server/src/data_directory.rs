@@ -68,6 +68,8 @@ pub(crate) fn write_file(path: &Path, content: &[u8], visible: &Visible) -> io::
     file.sync_all()?;
     fs::rename(&temporary, path)?;
     match path.parent() {
+        // A bare file name lies in the current directory.
+        Some(parent) if parent.as_os_str().is_empty() => File::open(".")?.sync_all(),
         Some(parent) => File::open(parent)?.sync_all(),
         None => Ok(()),
     }

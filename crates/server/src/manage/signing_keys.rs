@@ -1,9 +1,10 @@
 //! The keys that sign tokens.
 
-use std::{path::Path, time::SystemTime};
+use std::{fs, path::Path, time::SystemTime};
 
 use portpass_authority::keyring::{Phase, Published, PublishedKey};
 use portpass_jose::{KeyId, KeyIdForm};
+use portpass_token::ServiceName;
 use serde::Serialize;
 
 use super::{ManageError, Management, serialize_time};
@@ -95,10 +96,17 @@ impl Management {
         Ok(Export { text, notes: self.notes(format)? })
     }
 
-    /// Puts public keys into a file, as a whole.
+    /// Puts public keys into a file as a whole; what is no file (`/dev/stdout`, a pipe) is written to.
     pub async fn write_export(&self, export: &Export, path: &Path) -> Result<(), ManageError> {
         let (target, text) = (path.to_path_buf(), export.text.clone());
-        let write = move || write_file(&target, text.as_bytes(), &Visible::All);
+        let write = move || {
+            // Through links, so that they stay what they are.
+            let target = fs::canonicalize(&target).unwrap_or(target);
+            if target.exists() && !target.is_file() {
+                return fs::write(&target, text);
+            }
+            write_file(&target, text.as_bytes(), &Visible::All)
+        };
         blocking(write)
             .await
             .map_err(|source| ManageError::File { path: path.to_path_buf(), source })
@@ -107,19 +115,25 @@ impl Management {
     /// What a registry misses that reads its file once, at its start.
     fn notes(&self, format: ExportFormat) -> Result<Vec<String>, ManageError> {
         let service = self.token_service()?;
-        if let Signing::Files(_) = service.signing {
-            return Ok(Vec::new());
+        match (&service.signing, format) {
+            (Signing::Files(_), _) => Ok(Vec::new()),
+            (Signing::Ring(_), ExportFormat::Jwks) => Ok(vec![
+                "a JWK set names single keys: a registry that reads it from a file needs a new export \
+                 and a restart at each rotation"
+                    .to_owned(),
+            ]),
+            (Signing::Ring(_), ExportFormat::Bundle) => {
+                let by_id =
+                    service.services.iter().filter(|service| service.key_id != KeyIdForm::X5c);
+                let note = |name: &ServiceName| {
+                    format!(
+                        "tokens for the service `{name}` name their key by its id: its registry needs \
+                         a new export and a restart at each rotation"
+                    )
+                };
+                Ok(by_id.map(|service| note(&service.name)).collect())
+            }
         }
-        let follows_the_root =
-            |form| format == ExportFormat::Bundle && matches!(form, KeyIdForm::X5c);
-        let note = |name: &str| {
-            format!(
-                "tokens for the service `{name}` name their key by its id: its registry needs a new \
-                 export and a restart at each rotation"
-            )
-        };
-        let services = service.services.iter().filter(|service| !follows_the_root(service.key_id));
-        Ok(services.map(|service| note(service.name.as_str())).collect())
     }
 
     async fn published(&self) -> Result<Published, ManageError> {

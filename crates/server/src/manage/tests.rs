@@ -205,13 +205,33 @@ async fn exports_are_what_registries_read_and_say_who_must_read_them_again() {
     let set: Value = serde_json::from_str(&jwks.text).unwrap();
     assert_eq!(set["keys"][0]["kid"], management.signing_keys().await.unwrap()[0].id.as_str());
     assert_eq!(set["keys"][0].get("d"), None, "no private half");
-    assert_eq!(jwks.notes.len(), 2, "a JWK set has no root to follow");
+    assert_eq!(jwks.notes.len(), 1, "a JWK set has no root to follow");
 
     let file = place.data().join("bundle.pem");
     management.write_export(&bundle, &file).await.unwrap();
     assert_eq!(fs::read_to_string(&file).unwrap(), bundle.text);
     let error = management.write_export(&bundle, &place.data().join("absent/b")).await.unwrap_err();
     assert!(matches!(error, ManageError::File { .. }), "{error}");
+}
+
+/// `--output /dev/stdout` must not put a file in the place of the device.
+#[tokio::test]
+async fn an_export_replaces_files_and_nothing_else() {
+    let place = Place::new("");
+    let management = place.open().await;
+    let export = Export { text: "keys\n".to_owned(), notes: vec![] };
+    let (file, link) = (place.data().join("file"), place.data().join("link"));
+    fs::write(&file, "old").unwrap();
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    management.write_export(&export, &link).await.unwrap();
+    assert!(link.is_symlink());
+    assert_eq!(fs::read_to_string(&file).unwrap(), "keys\n");
+
+    let socket = place.data().join("socket");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let error = management.write_export(&export, &socket).await.unwrap_err();
+    assert!(matches!(error, ManageError::File { .. }), "{error}");
+    assert!(!socket.is_file(), "a socket is no place for a file, and stays a socket");
 }
 
 #[tokio::test]
@@ -334,7 +354,7 @@ impl Place {
         let parts = KeyRingParts {
             db: management.db.clone(),
             seal: SealKey::new(&seal).unwrap(),
-            schedule: Schedule::new(Algorithm::Es256, Duration::from_secs(300)),
+            schedule: Schedule::new(Algorithm::Es256, Duration::from_mins(5)),
             random,
         };
         KeyRing::open(parts, management.now()).await.unwrap();
@@ -347,7 +367,7 @@ struct Standing;
 
 impl Clock for Standing {
     fn now(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+        SystemTime::UNIX_EPOCH + Duration::from_hours(500_000)
     }
 }
 
