@@ -6,6 +6,7 @@
 
 use std::{
     collections::HashMap,
+    hash::{Hash, Hasher},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -44,7 +45,7 @@ pub struct Event {
 }
 
 /// What happened.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Happened {
     /// A token was signed.
     Issued {
@@ -182,25 +183,27 @@ impl Writer {
 
     /// What comes within one flush, with equal events counted instead of repeated.
     async fn gather(&mut self, first: Event) -> Vec<AuditRecord> {
-        let flush_at = tokio::time::sleep(FLUSH_EVERY);
-        tokio::pin!(flush_at);
-        let mut batch = Batch::default();
-        let lost = self.lost.swap(0, Ordering::Relaxed);
-        if lost > 0 {
-            batch.note_gap(first.at, lost);
-        }
+        let (mut batch, at) = (Batch::default(), first.at);
         batch.add(first);
-        while batch.records.len() < BATCH {
-            tokio::select! {
-                biased;
-                () = &mut flush_at => break,
-                event = self.events.recv() => match event {
-                    Some(event) => batch.add(event),
-                    None => break,
-                },
+        for _ in 0..LOOKS {
+            // Asleep rather than waiting: at thousands of events a second nobody has to wake us
+            // for each.
+            tokio::time::sleep(FLUSH_EVERY / LOOKS).await;
+            while batch.events.len() < BATCH
+                && let Ok(event) = self.events.try_recv()
+            {
+                batch.add(event);
+            }
+            if self.events.is_closed() || batch.events.len() == BATCH {
+                break;
             }
         }
-        batch.close()
+        let mut records = batch.close();
+        let lost = self.lost.swap(0, Ordering::Relaxed);
+        if lost > 0 {
+            records.push(gap(lost, at));
+        }
+        records
     }
 
     /// Tries until the database takes it. Once nobody is left to record anything, the process is
@@ -220,50 +223,81 @@ impl Writer {
     }
 }
 
-/// Records of one flush.
+/// What is written in place of events that found the queue full.
+fn gap(lost: u64, at: SystemTime) -> AuditRecord {
+    AuditRecord {
+        at,
+        action: "audit-gap".into(),
+        actor: None,
+        object: None,
+        address: None,
+        request: None,
+        detail: json!({ "lost": lost }),
+    }
+}
+
+/// Events of one flush: how often each came, and in which order they came first.
 #[derive(Default)]
 struct Batch {
-    records: Vec<AuditRecord>,
-    times: Vec<u64>,
-    places: HashMap<String, usize>,
+    events: HashMap<Alike, Count>,
+}
+
+#[derive(Clone, Copy)]
+struct Count {
+    order: usize,
+    times: u64,
 }
 
 impl Batch {
     fn add(&mut self, event: Event) {
-        let record = event.into_record();
-        let AuditRecord { action, actor, object, address, detail, .. } = &record;
-        let key = json!([action, actor, object, address, detail]).to_string();
-        if let Some(place) = self.places.get(&key) {
-            self.times[*place] += 1;
-        } else {
-            self.places.insert(key, self.records.len());
-            self.records.push(record);
-            self.times.push(1);
-        }
+        let fresh = Count { order: self.events.len(), times: 0 };
+        self.events.entry(Alike(event)).or_insert(fresh).times += 1;
     }
 
-    fn note_gap(&mut self, at: SystemTime, lost: u64) {
-        self.times.push(1);
-        self.records.push(AuditRecord {
-            at,
-            action: "audit-gap".into(),
-            actor: None,
-            object: None,
-            address: None,
-            request: None,
-            detail: json!({ "lost": lost }),
-        });
-    }
-
-    fn close(mut self) -> Vec<AuditRecord> {
-        for (record, times) in self.records.iter_mut().zip(self.times) {
-            if times > 1
+    fn close(self) -> Vec<AuditRecord> {
+        let mut events: Vec<_> = self.events.into_iter().collect();
+        events.sort_unstable_by_key(|(_, count)| count.order);
+        let record = |(Alike(event), count): (Alike, Count)| {
+            let mut record = event.into_record();
+            if count.times > 1
                 && let Some(members) = record.detail.as_object_mut()
             {
-                members.insert("times".into(), times.into());
+                members.insert("times".into(), count.times.into());
+            }
+            record
+        };
+        events.into_iter().map(record).collect()
+    }
+}
+
+/// An event that equals another if only the time and the request's id differ.
+struct Alike(Event);
+
+impl PartialEq for Alike {
+    fn eq(&self, Self(other): &Self) -> bool {
+        let Self(this) = self;
+        this.happened == other.happened
+            && this.account == other.account
+            && this.service == other.service
+            && this.leg == other.leg
+            && this.client.id == other.client.id
+            && this.client.address == other.client.address
+    }
+}
+
+impl Eq for Alike {}
+
+impl Hash for Alike {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Event { happened, account, client, .. } = &self.0;
+        std::mem::discriminant(happened).hash(state);
+        account.hash(state);
+        client.address.hash(state);
+        if let Happened::Issued { decisions } = happened {
+            for decision in decisions.iter() {
+                decision.requested.resource.hash(state);
             }
         }
-        self.records
     }
 }
 
@@ -273,3 +307,5 @@ const RETRY_EVERY: Duration = Duration::from_secs(1);
 const LAST_TRIES: u32 = 3;
 const QUEUE: usize = 16 * 1024;
 const BATCH: usize = 1024;
+/// How often the queue is emptied before it is written: between two looks it must not overflow.
+const LOOKS: u32 = 5;

@@ -24,7 +24,7 @@ use crate::subject::Credential;
 #[derive(Debug, Clone)]
 pub struct TokenRequest {
     /// Which registry the token is for; one that we sign for.
-    pub service: ServiceName,
+    pub service: Service,
     /// What it asks to do there, one entry per resource, in the order asked.
     pub requested: AccessSet,
     /// Scopes that could not be read. They are left out, never a reason to refuse (T6).
@@ -171,7 +171,7 @@ impl TokenRequest {
         credential: Credential,
         wants_refresh: bool,
     ) -> Result<Self, RequestError> {
-        let service = services.resolve(fields.one("service")?)?.name.clone();
+        let service = services.resolve(fields.one("service")?)?.clone();
         let (requested, unread) = read_scopes(fields)?;
         let id = fields.one("client_id")?.filter(|id| is_printable(id)).map(str::to_owned);
         let client = ClientInfo { id, ..ClientInfo::default() };

@@ -11,9 +11,7 @@ use portpass_protocol::{
     token_response::TokenResponse,
 };
 use portpass_state::{Db, RefreshToken};
-use portpass_token::{
-    Audience, Claims, Clock, Issuer, KeyIdForm, NumericDate, Random, ServiceName,
-};
+use portpass_token::{Audience, Claims, Clock, Issuer, NumericDate, Random, ServiceName};
 
 mod error;
 
@@ -142,9 +140,7 @@ impl TokenService {
             random: parts.random,
         }
     }
-}
 
-impl TokenService {
     /// The registries that tokens are signed for.
     pub fn services(&self) -> &Services {
         &self.services
@@ -260,7 +256,7 @@ impl TokenService {
         request: &TokenRequest,
         now: SystemTime,
     ) -> Result<Session, TokenError> {
-        let found = self.refresh.look_up(secret, &request.service, &self.accounts, now).await;
+        let found = self.refresh.look_up(secret, &request.service.name, &self.accounts, now).await;
         if let Err(LookUpError::Dead(problem @ RefreshProblem::Password { id, name })) = &found {
             let (refresh, reason) = (id.to_string(), problem.id());
             let happened = Happened::Revoked { refresh, reason };
@@ -281,7 +277,7 @@ impl TokenService {
             Authenticated::Nobody | Authenticated::ByPassword(_) => None,
         };
         let decide = |requested: &Access| {
-            let decision = self.policy.decide(subject, &request.service, requested);
+            let decision = self.policy.decide(subject, &request.service.name, requested);
             decision.under(subject.ceiling()).under(session_ceiling)
         };
         request.requested.iter().map(decide).collect()
@@ -298,7 +294,7 @@ impl TokenService {
         let claims = Claims {
             issuer: self.issuer.clone(),
             subject: subject.name().to_owned(),
-            audience: Audience::one(request.service.clone()),
+            audience: Audience::one(request.service.name.clone()),
             expires: NumericDate::from(now + lifetime),
             not_before: Some(NumericDate::from(now - CLOCKS_APART)),
             issued_at: Some(NumericDate::from(now)),
@@ -307,8 +303,7 @@ impl TokenService {
             // what was never asked for.
             access: decisions.iter().map(Decision::to_access).collect(),
         };
-        let form = self.services.named(request.service.as_str()).map(|service| service.key_id);
-        let token = self.keys.current().mint(form.unwrap_or(KeyIdForm::X5c), &claims)?;
+        let token = self.keys.current().mint(request.service.key_id, &claims)?;
         if token.len() > MAX_TOKEN {
             return Err(TokenError::TooLong { length: token.len() });
         }
@@ -339,7 +334,9 @@ impl TokenService {
                     Happened::IssuedWithRefresh { decisions, refresh: draft.id.to_string() };
                 let record = event(request, name(account), happened, now).into_record();
                 let client = request.client.id.as_deref();
-                self.refresh.keep(&draft, account, &request.service, client, now, &record).await?;
+                self.refresh
+                    .keep(&draft, account, &request.service.name, client, now, &record)
+                    .await?;
                 Ok(Some(draft.secret.expose().to_owned()))
             }
             // An anonymous caller gets none, whatever it asks for (TG7).
@@ -385,7 +382,7 @@ fn event(
         at: now,
         happened,
         account,
-        service: Some(request.service.clone()),
+        service: Some(request.service.name.clone()),
         leg: Some(request.leg),
         client: request.client.clone(),
     }

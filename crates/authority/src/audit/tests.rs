@@ -1,15 +1,16 @@
+use portpass_token::KeyIdForm;
 use secrecy::SecretString;
 
 use super::*;
 use crate::{
     fixture::{Fixture, NOW},
-    request::TokenRequest,
+    request::{Service, TokenRequest},
     subject::{Credential, Login},
 };
 
 fn request(scope: &str, credential: Credential, wants_refresh: bool) -> TokenRequest {
     TokenRequest {
-        service: ServiceName::new("registry"),
+        service: Service { name: ServiceName::new("registry"), key_id: KeyIdForm::Rfc7638 },
         requested: scope.parse().unwrap(),
         unread: vec![],
         credential,
@@ -118,7 +119,7 @@ async fn what_a_full_queue_loses_is_said_in_the_trail() {
     drop(trail);
     writer.run().await;
     let text = written(&db).await;
-    assert!(text.starts_with("audit-gap - - - - {\"lost\":3}\n"), "{text}");
+    assert!(text.ends_with("\naudit-gap - - - - {\"lost\":3}"), "{text}");
     assert!(text.contains(&format!("\"times\":{QUEUE}")), "{text}");
 }
 

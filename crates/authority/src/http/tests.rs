@@ -2,6 +2,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::Router;
 use base64::prelude::*;
+use futures_util::FutureExt;
 use http::{HeaderValue, Request};
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -388,6 +389,24 @@ async fn too_many_failures_are_429_with_a_time_to_come_back() {
     assert!(last.header("retry-after").parse::<u64>().unwrap() >= 1);
     assert_eq!(last.json()["errors"][0]["code"], "TOOMANYREQUESTS");
     assert_eq!(last.header("cache-control"), "no-store");
+}
+
+/// The pool serves in order: when the last of these is answered, the others have been counted.
+#[tokio::test]
+async fn who_hangs_up_before_the_answer_escapes_no_limit() {
+    let random = crate::fixture::Counter::default();
+    let limits = Limits::new(crate::limits::LimitSettings::default(), &random);
+    let fixture = Fixture::with(Settings { limits, ..Settings::default() }).await;
+    let attempt = |password: String| {
+        let mut request = with_basic(request("GET", ""), &format!("ann:{password}"));
+        request.extensions_mut().insert(ClientAddress([192, 0, 2, 1].into()));
+        send(&fixture, request)
+    };
+    for n in 0..30 {
+        assert!(attempt(format!("guess-{n}")).now_or_never().is_none());
+    }
+    assert!([401, 429].contains(&attempt("wrong".into()).await.status));
+    assert_eq!(attempt("secret".into()).await.status, 429);
 }
 
 /// The token and the explanation agree, seen from outside: every pair of a generated table.

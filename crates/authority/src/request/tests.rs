@@ -179,9 +179,9 @@ fn scopes_are_repeated_joined_doubled_and_partly_nonsense() {
 #[test]
 fn an_absent_service_is_the_first_and_an_unknown_one_is_refused() {
     for query in ["", "service=", "service=registry", "service=registry&service=registry"] {
-        assert_eq!(get(query).unwrap().service.as_str(), "registry", "{query}");
+        assert_eq!(get(query).unwrap().service.name.as_str(), "registry", "{query}");
     }
-    assert_eq!(get("service=Other").unwrap().service.as_str(), "Other");
+    assert_eq!(get("service=Other").unwrap().service.name.as_str(), "Other");
     let grant = "grant_type=password&username=a&password=b";
     for service in ["other", "registry%20", "evil", "*"] {
         let unknown = |result: Result<TokenRequest, RequestError>| {
