@@ -4,7 +4,7 @@
 //! ```text
 //! upload session, idle for a day      ─> gone, and its segments with it
 //! blob of no repository, for an hour  ─> garbage ─ an hour later ─> object gone
-//! object of no row, an hour old       ─> gone
+//! object of no row, a day old         ─> gone
 //! ```
 //! A blob that a repository holds stays, whether or not a manifest points at it.
 
@@ -69,7 +69,7 @@ impl Registry {
                 Ok::<_, UpkeepError>(live.collect())
             }
         };
-        sweep(&**self.store(), live, GRACE, now).await
+        sweep(&**self.store(), live, ABANDONED, now).await
     }
 
     /// Does both, now and on a timer, for as long as it is polled. Whatever fails is logged and
@@ -178,10 +178,11 @@ async fn in_sessions(db: &Db) -> Result<HashSet<Location>, UpkeepError> {
     }
 }
 
-/// An upload that nothing has happened to for so long is not gone on with.
+/// An upload that nothing has happened to for so long is not gone on with, and what was written so
+/// long ago has its row or gets none.
 const ABANDONED: Duration = Duration::from_hours(24);
 
-/// Longer than any request needs from a row to its object, or from its object to the row.
+/// Longer than any request needs from a blob's row to its object.
 const GRACE: Duration = Duration::from_hours(1);
 
 const UPKEEP_EVERY: Duration = Duration::from_hours(1);

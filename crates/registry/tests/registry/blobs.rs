@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::harness::{AsTheTokenSays, Harness, Wire, content, on_both_stores, request, sha512};
 use axum::body::Body;
 use http::{Method, StatusCode, header};
 use portpass_protocol::Digest;
 use portpass_registry::{Deletes, Guard};
 use portpass_state::Change;
+
+use crate::harness::{AsTheTokenSays, Harness, Wire, content, on_both_stores, request, sha512};
 
 on_both_stores![
     a_blob_sent_with_one_request_comes_back_with_all_its_headers,

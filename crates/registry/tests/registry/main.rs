@@ -8,5 +8,6 @@ mod manifests;
 mod refusals;
 mod troubled;
 mod upkeep;
+mod upload_races;
 mod uploads;
 mod wardens;

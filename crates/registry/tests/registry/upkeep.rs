@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use crate::harness::{Harness, Wire, on_both_stores, request};
 use http::{Method, StatusCode};
 use portpass_protocol::Digest;
 use portpass_registry::upkeep::Upkeep;
 use portpass_storage::{BodyStream, Swept};
+
+use crate::harness::{Halted, Harness, Wire, on_both_stores, request};
 
 on_both_stores![
     a_session_that_nobody_went_on_with_for_a_day_is_purged,
@@ -100,7 +101,8 @@ async fn what_rows_name_survives_a_sweep(registry: Harness) {
     registry.patch(&session, "ses").await;
     registry.patch(&session, "sion").await;
     registry.clock.advance(2 * HOUR);
-    upkeep(&registry).await;
+    assert_eq!(upkeep(&registry).await, Upkeep { retired_blobs: 1, ..NOTHING });
+    registry.clock.advance(23 * HOUR);
     assert_eq!(sweep(&registry).await, Swept { live: 4, ..Swept::default() });
     assert_eq!(registry.get(&blob).await.body, "blob");
     let created = registry.put(&session, &Digest::sha256(b"session"), "").await;
@@ -113,6 +115,7 @@ async fn what_no_row_names_does_not(registry: Harness) {
     let upload = registry.store.begin(Digest::sha256(b"").algorithm()).await.unwrap();
     let body: BodyStream = Box::pin(futures_util::stream::iter([Ok("orphan".into())]));
     registry.store.append(upload, body).await.unwrap();
+    registry.clock.advance(23 * HOUR);
     assert_eq!(sweep(&registry).await, Swept { young: 2, ..Swept::default() });
     registry.clock.advance(2 * HOUR);
     let swept = sweep(&registry).await;
@@ -133,7 +136,7 @@ async fn many_abandoned_sessions_are_purged_in_one_round(registry: Harness) {
 #[tokio::test]
 async fn upkeep_runs_at_once_and_again_every_hour() {
     let registry = Harness::in_memory().await;
-    let _halted = crate::harness::Halted::time();
+    let _halted = Halted::time();
     let first = registry.session("team/app").await;
     registry.clock.advance(25 * HOUR);
     let running = tokio::spawn(registry.registry.clone().keep_up());
