@@ -1,8 +1,8 @@
 //! Asking a person for a password, or reading it from stdin.
 
-use std::io::{IsTerminal, Read, stdin};
+use std::io::{IsTerminal, Read, Write as _, stderr, stdin};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::failure::Failure;
 
@@ -13,6 +13,26 @@ pub(crate) enum PasswordFrom {
     Terminal,
     /// All of stdin, without the line end that `echo` adds.
     Stdin,
+}
+
+/// Asks for a name on the terminal.
+///
+/// # Errors
+/// There is no terminal to ask on, or what came is empty.
+pub(crate) fn name(question: &str) -> Result<String, Failure> {
+    if !stdin().is_terminal() {
+        return Err(Failure::usage("there is no terminal to ask for the name on")
+            .hint("give it with --username"));
+    }
+    let mut terminal = stderr();
+    terminal.write_all(question.as_bytes())?;
+    terminal.flush()?;
+    let mut line = String::new();
+    stdin().read_line(&mut line)?;
+    match line.trim() {
+        "" => Err(Failure::usage("the name is empty")),
+        name => Ok(name.to_owned()),
+    }
 }
 
 /// Asks for a password, or reads it.
@@ -37,6 +57,20 @@ pub(crate) fn password(question: &str, from: PasswordFrom) -> Result<SecretStrin
         return Err(Failure::usage("the password is empty"));
     }
     Ok(password.into())
+}
+
+/// Asks twice for a password that is to be set: it is not seen while it is typed.
+///
+/// # Errors
+/// As [`password`], and if the two differ.
+pub(crate) fn new_password(question: &str) -> Result<SecretString, Failure> {
+    let first = password(question, PasswordFrom::Terminal)?;
+    let second = password("Once more: ", PasswordFrom::Terminal)?;
+    if first.expose_secret() == second.expose_secret() {
+        Ok(first)
+    } else {
+        Err(Failure::new("the two passwords differ; nothing was changed"))
+    }
 }
 
 /// More than any password: what is longer is a file piped in by mistake.

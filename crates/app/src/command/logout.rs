@@ -1,15 +1,55 @@
-//! Forget the credentials of a registry.
+//! `logout`: forget the credentials of a registry, and end the identity token among them.
 
 use clap::Args;
+use portpass_client::{
+    Host,
+    credentials::{Credentials as _, Place},
+    tokens::GivenBack,
+};
 
-use super::Context;
+use super::{
+    Context,
+    connection::{Connection, explained},
+};
 use crate::failure::Failure;
 
 /// What was typed.
 #[derive(Args, Debug)]
-pub(crate) struct Arguments {}
+pub(crate) struct Arguments {
+    /// The registry
+    #[arg(value_name = "HOST[:PORT]")]
+    host: Host,
+    #[command(flatten)]
+    connection: Connection,
+}
 
 /// Runs it.
-pub(crate) async fn run(_arguments: Arguments, _context: &Context) -> Result<(), Failure> {
-    todo!()
+pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
+    let Arguments { host, connection } = arguments;
+    let (registry, files) = connection.registry(host.clone(), context)?;
+    let done = registry.log_out().await.map_err(explained)?;
+    let printer = &context.printer;
+    if done.erased.is_empty() {
+        printer.note(format_args!("not logged in to {host}"));
+    } else {
+        let places: Vec<String> = done.erased.iter().map(Place::to_string).collect();
+        printer.note(format_args!(
+            "logged out of {host}; nothing is kept in {} any more",
+            places.join(" and ")
+        ));
+    }
+    match done.identity_token {
+        None => {}
+        Some(GivenBack::Yes) => printer.note("the identity token has been revoked"),
+        Some(GivenBack::NotTaken) => {
+            printer.note("the token service revokes no identity tokens at a client's word; this one is good until it expires there");
+        }
+        Some(GivenBack::No(reason)) => {
+            printer.warning(format_args!("the identity token could not be revoked: {reason}"));
+        }
+    }
+    if let Ok(Some(found)) = files.get(&host, None).await {
+        printer.warning(format_args!("{} still has a credential for {host}", found.place));
+    }
+    Ok(())
 }

@@ -3,6 +3,7 @@
 //! A file holds `Arguments` (what was typed, by clap) and `run(arguments, &Context)`.
 
 pub(crate) mod config;
+pub(crate) mod connection;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod policy;
@@ -17,7 +18,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use portpass_server::{
     config::{Environment, Sources},
-    manage::{self, Management},
+    manage::{self, ManageError, Management},
 };
 
 use crate::{failure::Failure, printer::Printer};
@@ -80,10 +81,10 @@ pub(crate) async fn run(command_line: CommandLine, context: &Context) -> Result<
 #[derive(Args, Debug)]
 pub(crate) struct Installation {
     /// The configuration file; without one, the embedded default
-    #[arg(long, value_name = "FILE", env = "PORTPASS_CONFIG")]
+    #[arg(long, global = true, value_name = "FILE", env = "PORTPASS_CONFIG")]
     pub(crate) config: Option<PathBuf>,
     /// The data directory; by default /var/lib/portpass for root, else in the XDG data home
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
 }
 
@@ -95,6 +96,19 @@ impl Installation {
 
     /// Opens the database and configuration of that installation, while a server runs on it or not.
     pub(crate) async fn open(self, context: &Context) -> Result<Management, Failure> {
-        Ok(manage::open(&self.sources(), &context.environment).await?)
+        let management =
+            manage::open(&self.sources(), &context.environment).await.map_err(refused)?;
+        for warning in management.warnings() {
+            context.printer.warning(warning);
+        }
+        Ok(management)
     }
+}
+
+/// What a management command could not do, with its hints and exit status.
+pub(crate) fn refused(error: ManageError) -> Failure {
+    let hints = error.hints();
+    let failure =
+        if error.is_usage() { Failure::usage(error.to_string()) } else { Failure::from(error) };
+    hints.into_iter().fold(failure, Failure::hint)
 }
