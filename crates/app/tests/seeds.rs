@@ -96,7 +96,7 @@ fn a_token_service_that_answers_without_a_token_is_told_by_the_client_and_the_lo
         "{refused}"
     );
     // The registry has seen no more than the ping; its log says that this is how things begin.
-    registry.wait_for_log(&["no token"]);
+    registry.wait_for_log(&["no credentials were sent", "clients begin so"]);
 
     let ours =
         registry.command(&["login", "--username", "ann", "--password-stdin", &address], "secret");

@@ -112,7 +112,9 @@ impl fmt::Display for Reason {
 #[non_exhaustive]
 pub enum Absence {
     /// Nothing at all.
-    #[error("no credentials were sent: the request has no Authorization header")]
+    #[error(
+        "no credentials were sent: the request has no Authorization header (clients begin so; the challenge tells them how to go on)"
+    )]
     Nothing,
     /// A password where a token is read.
     #[error("a token is missing: the Authorization header holds a name and a password (Basic)")]

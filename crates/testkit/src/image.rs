@@ -27,7 +27,7 @@ impl Layout {
     /// If busybox is not installed or the folder cannot be written.
     pub fn runnable(folder: &Path, greeting: &str) -> Self {
         let layout = Self::create(folder);
-        let layer = layout.put(&busybox_layer(folder, greeting));
+        let layer = busybox_layer(folder, greeting);
         let manifest = layout.image(&layer, "amd64");
         layout.index_of(&[tagged(manifest)]);
         layout
@@ -42,7 +42,7 @@ impl Layout {
         let manifests: Vec<Value> = architectures
             .iter()
             .map(|architecture| {
-                let layer = layout.put(&tar_of(folder, "architecture", architecture.as_bytes()));
+                let layer = layer_with(folder, "architecture", architecture.as_bytes());
                 let mut manifest = layout.image(&layer, architecture);
                 manifest["platform"] = json!({ "os": "linux", "architecture": architecture });
                 manifest
@@ -91,13 +91,13 @@ impl Layout {
         Self { folder: folder.to_owned() }
     }
 
-    fn image(&self, layer: &Descriptor, architecture: &str) -> Value {
+    fn image(&self, layer: &Layer, architecture: &str) -> Value {
+        let compressed = self.put(&layer.compressed);
         let configuration = json!({
             "architecture": architecture,
             "os": "linux",
             "config": { "Cmd": ["/bin/sh", "-c", "cat /greeting"] },
-            // The layer is not compressed, so its digest is its diff id.
-            "rootfs": { "type": "layers", "diff_ids": [layer.digest.to_string()] },
+            "rootfs": { "type": "layers", "diff_ids": [Digest::sha256(&layer.tar).to_string()] },
         });
         let configuration =
             self.put_json("application/vnd.oci.image.config.v1+json", &configuration);
@@ -108,9 +108,9 @@ impl Layout {
                 "mediaType": MANIFEST,
                 "config": configuration,
                 "layers": [{
-                    "mediaType": "application/vnd.oci.image.layer.v1.tar",
-                    "digest": layer.digest.to_string(),
-                    "size": layer.size,
+                    "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip",
+                    "digest": compressed.digest.to_string(),
+                    "size": compressed.size,
                 }],
             }),
         )
@@ -139,13 +139,19 @@ struct Descriptor {
     size: usize,
 }
 
+/// A layer before and after compression: clients that find it plain would compress it themselves.
+struct Layer {
+    tar: Vec<u8>,
+    compressed: Vec<u8>,
+}
+
 fn tagged(mut descriptor: Value) -> Value {
     descriptor["annotations"] = json!({ "org.opencontainers.image.ref.name": Layout::TAG });
     descriptor
 }
 
 /// A root file system: `/bin/busybox`, `/bin/sh`, `/bin/cat` and `/greeting`.
-fn busybox_layer(scratch: &Path, greeting: &str) -> Vec<u8> {
+fn busybox_layer(scratch: &Path, greeting: &str) -> Layer {
     let root = scratch.join("root");
     fs::create_dir_all(root.join("bin")).expect("a root file system");
     let busybox = ["/usr/bin/busybox", "/bin/busybox"].iter().find(|file| Path::new(file).exists());
@@ -155,21 +161,21 @@ fn busybox_layer(scratch: &Path, greeting: &str) -> Vec<u8> {
         std::os::unix::fs::symlink("busybox", root.join("bin").join(name)).expect("a link");
     }
     fs::write(root.join("greeting"), greeting).expect("a greeting");
-    let layer = tar(&root);
+    let layer = layer_of(&root);
     fs::remove_dir_all(&root).expect("the root file system goes");
     layer
 }
 
-fn tar_of(scratch: &Path, name: &str, content: &[u8]) -> Vec<u8> {
+fn layer_with(scratch: &Path, name: &str, content: &[u8]) -> Layer {
     let root = scratch.join("root");
     fs::create_dir_all(&root).expect("a folder");
     fs::write(root.join(name), content).expect("a file");
-    let layer = tar(&root);
+    let layer = layer_of(&root);
     fs::remove_dir_all(&root).expect("the folder goes");
     layer
 }
 
-fn tar(root: &Path) -> Vec<u8> {
+fn layer_of(root: &Path) -> Layer {
     let file = root.with_extension("tar");
     let mut command = Command::new("tar");
     command
@@ -181,9 +187,13 @@ fn tar(root: &Path) -> Vec<u8> {
         .arg(root)
         .arg(".");
     run(&mut command, "").expect_success();
-    let bytes = fs::read(&file).expect("the tar that was just made");
-    fs::remove_file(&file).expect("the tar goes");
-    bytes
+    let tar = fs::read(&file).expect("the tar that was just made");
+    // Without its name and time, so that the same content has the same digest each time.
+    run(Command::new("gzip").arg("--no-name").arg(&file), "").expect_success();
+    let gzip = file.with_extension("tar.gz");
+    let compressed = fs::read(&gzip).expect("the gzip that was just made");
+    fs::remove_file(&gzip).expect("the gzip goes");
+    Layer { tar, compressed }
 }
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";

@@ -73,7 +73,7 @@ impl Portpass {
     /// All addresses that it listens on, in the order it says so.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         let log = self.log();
-        let lines = log.lines().filter(|line| line.contains("listening"));
+        let lines = log.lines().filter(|line| line.contains("listens"));
         lines.filter_map(address_in).collect()
     }
 
@@ -116,7 +116,7 @@ impl Portpass {
     }
 
     fn wait_until_it_listens(&self) {
-        let listens = wait_until(|| self.log().lines().any(|line| line.contains("listening")));
+        let listens = wait_until(|| self.log().lines().any(|line| line.contains("listens")));
         assert!(listens, "portpass does not listen:\n{}", self.log());
     }
 }

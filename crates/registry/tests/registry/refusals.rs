@@ -212,7 +212,7 @@ async fn the_log_tells_a_missing_token_from_an_empty_and_from_a_malformed_one() 
     }
     ask(&registry, "GET", "/v2/", &[]).await;
     assert_snapshot!(log.lines(), @r#"
-INFO portpass_registry::log: no credentials were sent: the request has no Authorization header status=401 method=GET path="/v2/library/alpine/manifests/v1" subject="" id="credentials-missing"
+INFO portpass_registry::log: no credentials were sent: the request has no Authorization header (clients begin so; the challenge tells them how to go on) status=401 method=GET path="/v2/library/alpine/manifests/v1" subject="" id="credentials-missing"
 WARN portpass_registry::log: the Authorization header says Bearer, but no token follows: the token service may have answered without `token` or `access_token` status=401 method=GET path="/v2/library/alpine/manifests/v1" subject="" id="token-empty"
 WARN portpass_registry::log: token has 1 part, expected 3: it is not a JWT status=401 method=GET path="/v2/library/alpine/manifests/v1" subject="" id="token-not-a-jwt"
 WARN portpass_registry::log: token has 2 parts, expected 3: it is not a JWT status=401 method=GET path="/v2/library/alpine/manifests/v1" subject="" id="token-not-a-jwt"
