@@ -77,6 +77,8 @@ impl World {
         let host = self.registry.to_string();
         let mut command = Command::new(env!("CARGO_BIN_EXE_portpass"));
         command.env_clear().env("HOME", self.home.path()).env("NO_COLOR", "1");
+        // A machine that trusts no authority yet has to be good enough for loopback.
+        command.env("SSL_CERT_FILE", "/dev/null").env("SSL_CERT_DIR", "/dev/null");
         command
             .args(words.split(' ').map(|word| if word == "HOST" { host.as_str() } else { word }));
         run(&mut command, input)

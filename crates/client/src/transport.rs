@@ -10,7 +10,7 @@ use std::{
 
 use portpass_protocol::error::foreign::Reported;
 use reqwest::{
-    Certificate, Client, Method, StatusCode, Url,
+    Certificate, Client, ClientBuilder, Method, StatusCode, Url,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION},
 };
 use secrecy::{ExposeSecret as _, SecretString};
@@ -201,17 +201,24 @@ impl Transport {
         Ok(client)
     }
 
+    /// A machine without any authority in its store can still speak plain HTTP, and TLS with those
+    /// that were named.
     fn build(&self, route: Route) -> reqwest::Result<Client> {
-        let builder = Client::builder()
-            .user_agent(concat!("portpass/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(TIMEOUT)
-            .dns_resolver(reach::Resolver(route.reach))
-            .tls_certs_merge(self.settings.authorities.iter().cloned());
-        if route.direct { builder.no_proxy().build() } else { builder.build() }
+        let named = || self.settings.authorities.iter().cloned();
+        let with_system = builder(route).tls_certs_merge(named()).build();
+        with_system.or_else(|_| builder(route).tls_certs_only(named()).build())
     }
+}
+
+fn builder(route: Route) -> ClientBuilder {
+    let builder = Client::builder()
+        .user_agent(concat!("portpass/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(TIMEOUT)
+        .dns_resolver(reach::Resolver(route.reach));
+    if route.direct { builder.no_proxy() } else { builder }
 }
 
 /// Where to go next, if the answer says so and we may.
