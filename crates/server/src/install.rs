@@ -1,6 +1,7 @@
 //! The first start: seal key and administrator. Later starts find what it made.
 
 use std::{
+    fmt::Write as _,
     fs, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -13,7 +14,10 @@ use portpass_token::Random;
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
-use crate::data_directory::{Visible, write_file};
+use crate::{
+    data_directory::{Visible, write_file},
+    parts::blocking,
+};
 
 /// The account that the first start makes, and how to learn its password.
 #[derive(Debug)]
@@ -61,24 +65,7 @@ impl Installer<'_> {
     }
 
     async fn make(&self) -> Result<Administrator, InstallError> {
-        let (password, written) = match self.given {
-            Some(path) => (read_password(path)?, None),
-            None => {
-                let password = generate_password(self.random);
-                let path = self.data.join(PASSWORD_FILE);
-                let line = Zeroizing::new(format!("{}\n", password.expose_secret()));
-                // Before the account commits: an account whose password nobody knows would be for good.
-                let target = path.clone();
-                blocking(move || write_file(&target, line.as_bytes(), &Visible::Owner))
-                    .await
-                    .map_err(|source| InstallError::File {
-                        path: path.clone(),
-                        what: "write",
-                        source,
-                    })?;
-                (password, Some(path))
-            }
-        };
+        let (password, written) = self.first_password().await?;
         let mut salt = [0; 16];
         self.random.fill(&mut salt);
         let hash = self.pool.hash(password.clone(), salt).await?;
@@ -106,6 +93,33 @@ impl Installer<'_> {
             }
             Addition::Exists => self.known().await,
         }
+    }
+
+    /// A password and, if it was made up here, the file that it stands in by now: an account whose
+    /// password nobody knows would be for good.
+    async fn first_password(&self) -> Result<(SecretString, Option<PathBuf>), InstallError> {
+        let path = self.data.join(PASSWORD_FILE);
+        let failed = |what: &'static str| {
+            let path = path.clone();
+            move |source| InstallError::File { path, what, source }
+        };
+        if let Some(given) = self.given {
+            // A start that crashed may have left one that never counted.
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(failed("remove")(error));
+                }
+                Ok(()) | Err(_) => {}
+            }
+            return Ok((read_password(given)?, None));
+        }
+        let password = generate_password(self.random);
+        let line = Zeroizing::new(format!("{}\n", password.expose_secret()));
+        let target = path.clone();
+        blocking(move || write_file(&target, line.as_bytes(), &Visible::Owner))
+            .await
+            .map_err(failed("write"))?;
+        Ok((password, Some(path)))
     }
 
     /// The file with the first password counts as long as nobody has set another.
@@ -155,14 +169,22 @@ pub(crate) fn seal_key(
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let mut key = Zeroizing::new([0; 32]);
             random.fill(&mut *key);
-            let digits = Zeroizing::new(
-                key.iter().map(|byte| format!("{byte:02x}")).collect::<String>() + "\n",
-            );
+            let digits = hexadecimal(&key);
             write_file(&path, digits.as_bytes(), &Visible::Owner).map_err(file("write"))?;
             Ok(key)
         }
         Err(error) => Err(file("read")(error)),
     }
+}
+
+fn hexadecimal(key: &[u8; 32]) -> Zeroizing<String> {
+    let mut digits = Zeroizing::new(String::with_capacity(65));
+    for byte in key {
+        // Writing to a String cannot fail.
+        let _ = write!(digits, "{byte:02x}");
+    }
+    digits.push('\n');
+    digits
 }
 
 fn parse_seal_key(digits: &str) -> Option<Zeroizing<[u8; 32]>> {
@@ -199,12 +221,6 @@ fn generate_password(random: &dyn Random) -> SecretString {
         password.push(char::from(LETTERS[usize::from(byte % 32)]));
     }
     SecretString::from(password)
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
 /// Why the first start did not come to its end.
@@ -365,6 +381,7 @@ mod tests {
         fs::write(&given, "\n").unwrap();
         assert!(matches!(place.start(Some(&given)).await, Err(InstallError::NoPassword { .. })));
         fs::write(&given, "correct horse\n").unwrap();
+        fs::write(place.file(), "left by a crash").unwrap();
         let made = place.start(Some(&given)).await.unwrap();
         assert!(
             matches!(made, Administrator::Made { password_file: None, password: None }),

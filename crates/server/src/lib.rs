@@ -13,6 +13,8 @@ mod publish;
 pub mod run;
 mod shutdown;
 mod system;
+#[cfg(test)]
+mod testing;
 
 pub use data_directory::{DataDirectory, DataError};
 pub use install::{Administrator, InstallError};

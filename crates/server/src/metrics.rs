@@ -123,7 +123,7 @@ impl Metrics {
         self.registry.register_collector(Box::new(collector));
     }
 
-    /// The text that Prometheus reads (OpenMetrics 1.0).
+    /// The text that Prometheus reads (`OpenMetrics` 1.0).
     ///
     /// # Errors
     /// A collector failed.

@@ -1,11 +1,12 @@
-//! `config`: check a configuration file, print its schema.
+//! `config`: check a configuration file, print its schema and its variables.
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use portpass_server::config::{self, Config, ConfigError, RegistryAuth, Sources, TokenListen};
 
 use super::Context;
-use crate::failure::Failure;
+use crate::{failure::Failure, printer::Printer};
 
 /// What was typed.
 #[derive(Args, Debug)]
@@ -19,6 +20,7 @@ enum Action {
     /// Say what a start with this file would do, or why it would fail; opens no listener
     Check {
         /// The configuration file; without one, the embedded default
+        #[arg(env = "PORTPASS_CONFIG")]
         file: Option<PathBuf>,
     },
     /// Print the JSON Schema of the configuration file
@@ -28,8 +30,71 @@ enum Action {
 }
 
 /// Runs it.
-pub(crate) async fn run(arguments: Arguments, _context: &Context) -> Result<(), Failure> {
+pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
+    let printer = &context.printer;
     match arguments.action {
-        Action::Check { .. } | Action::Schema | Action::Environment => todo!(),
+        Action::Check { file } => {
+            let sources = Sources { config: file, ..Sources::default() };
+            let environment = context.environment.clone();
+            let load = move || Config::load(&sources, &environment);
+            let config = tokio::task::spawn_blocking(load).await?.map_err(refused)?;
+            describe(&config, printer);
+        }
+        Action::Schema => printer.json(&config::schema()),
+        Action::Environment => {
+            let rows: Vec<[String; 3]> = config::variables()
+                .map(|variable| {
+                    [
+                        variable.name.into(),
+                        variable.registry.unwrap_or_default().into(),
+                        variable.key.into(),
+                    ]
+                })
+                .collect();
+            printer.table(["VARIABLE", "ALSO", "SETS"], &rows);
+        }
+    }
+    Ok(())
+}
+
+/// A configuration that makes no sense, with what may help.
+pub(crate) fn refused(error: ConfigError) -> Failure {
+    let hints = error.hints().to_vec();
+    hints.into_iter().fold(Failure::from(error), Failure::hint)
+}
+
+fn describe(config: &Config, printer: &Printer) {
+    for warning in &config.warnings {
+        printer.warning(warning);
+    }
+    let tls = |encrypted: bool| if encrypted { "https" } else { "http" };
+    let http = format!("{}://{}", tls(config.http.tls.is_some()), config.http.addr);
+    printer.line(format_args!("data           {}", config.data.display()));
+    if let Some(registry) = &config.registry {
+        let auth = match &registry.auth {
+            RegistryAuth::Beside => "tokens of the token service in this process",
+            RegistryAuth::Named(named) => named.what(),
+        };
+        let deletes = if registry.deletes { "" } else { ", nothing can be deleted" };
+        printer.line(format_args!("registry       {http}, open to: {auth}{deletes}"));
+        printer.line(format_args!("blobs          {}", registry.blobs.display()));
+    }
+    if let Some(service) = &config.token_service {
+        let at = match &service.listen {
+            TokenListen::Shared => http,
+            TokenListen::Own { addr, tls: own } => format!("{}://{addr}", tls(own.is_some())),
+        };
+        let services: Vec<&str> =
+            service.services.iter().map(|service| service.name.as_str()).collect();
+        printer.line(format_args!("token service  {at}{}", service.path.as_str()));
+        printer.line(format_args!(
+            "issuer         {}, for {}",
+            service.issuer,
+            services.join(", ")
+        ));
+        printer.line(format_args!("rules          {}", service.rules.rules().len()));
+    }
+    if let Some(admin) = &config.admin {
+        printer.line(format_args!("admin          http://{}", admin.addr));
     }
 }

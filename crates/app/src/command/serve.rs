@@ -1,11 +1,24 @@
 //! `serve`: run what the configuration names.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    io::{IsTerminal, stderr},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
+use portpass_server::{
+    Administrator, Parts, Server, ServerSettings, Shutdown, System,
+    config::{Config, Environment, Sources},
+    log::{self, LogGuard},
+    raise_open_files,
+    run::{Handle, Login},
+};
+use secrecy::ExposeSecret;
+use tokio::signal::unix::{SignalKind, signal};
 
-use super::Context;
-use crate::failure::Failure;
+use super::{Context, config::refused};
+use crate::{failure::Failure, printer::Printer};
 
 /// What was typed.
 #[derive(Args, Debug)]
@@ -21,7 +34,164 @@ pub(crate) struct Arguments {
     addr: Option<SocketAddr>,
 }
 
-/// Runs until SIGINT or SIGTERM, then drains.
-pub(crate) async fn run(_arguments: Arguments, _context: &Context) -> Result<(), Failure> {
-    todo!()
+/// Runs until SIGINT or SIGTERM, then drains. SIGHUP reads the configuration again.
+pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
+    let Arguments { config, data, addr } = arguments;
+    let sources = Sources { config, data, addr };
+    let config = load(&sources, &context.environment).await?;
+    let log = log::init(&config.log, stderr().is_terminal())?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    // Watched from here on: a signal during the start ends it as one later would.
+    let shutdown = Shutdown::on_signals()?;
+    let parts = Parts::build(config, &context.environment, System::real()).await;
+    let parts = parts.map_err(|error| hinted(error.hints().to_vec(), error))?;
+    let server = Server::bind(parts, settings()).await?;
+    announce(&server, &context.printer);
+    let reload =
+        tokio::spawn(reload_on_hangup(server.handle(), sources, context.environment.clone(), log));
+    server.run(shutdown).await;
+    reload.abort();
+    // The log is written to its end before the process is.
+    let _ = reload.await;
+    Ok(())
+}
+
+async fn load(sources: &Sources, environment: &Environment) -> Result<Config, Failure> {
+    let (sources, environment) = (sources.clone(), environment.clone());
+    tokio::task::spawn_blocking(move || Config::load(&sources, &environment))
+        .await?
+        .map_err(refused)
+}
+
+fn hinted(hints: Vec<String>, error: impl std::error::Error) -> Failure {
+    hints.into_iter().fold(Failure::from(error), Failure::hint)
+}
+
+/// Half of the open files are for blobs and the database.
+fn settings() -> ServerSettings {
+    let files = usize::try_from(raise_open_files() / 2).unwrap_or(usize::MAX);
+    let settings = ServerSettings::default();
+    ServerSettings { connections: settings.connections.min(files), ..settings }
+}
+
+/// Says where everything is. The last line on a terminal is the one to type; elsewhere stdout is a log,
+/// and no password is shown.
+fn announce(server: &Server, printer: &Printer) {
+    let parts = server.parts();
+    if !printer.is_terminal() {
+        if let Some(Administrator::Made { password_file: Some(file), .. }) = parts.administrator() {
+            tracing::info!("made the account `admin`; its password stands in {}", file.display());
+        }
+        return;
+    }
+    let addresses = server.addresses();
+    printer.line(format_args!("portpass {}", env!("CARGO_PKG_VERSION")));
+    for (what, bound) in [
+        ("registry", addresses.http.filter(|_| parts.has_registry())),
+        (
+            "token service",
+            addresses.tokens.or(addresses.http).filter(|_| parts.has_token_service()),
+        ),
+        ("health, metrics", addresses.admin),
+    ] {
+        if let Some(bound) = bound {
+            printer.line(format_args!("  {what:15}  {}://{}", bound.scheme, bound.address));
+        }
+    }
+    printer.line(format_args!("  {:15}  {}", "data", parts.data().display()));
+    if let Some(Administrator::Made { password_file: Some(file), password: Some(password) }) =
+        parts.administrator()
+    {
+        printer.line(format_args!(
+            "  {:15}  admin, password {}",
+            "account",
+            password.expose_secret()
+        ));
+        printer.line(format_args!("  {:15}  (it stands in {} too)", "", file.display()));
+    }
+    if let Some(login) = server.login() {
+        printer.line("");
+        printer.line(docker_login(&login));
+    }
+}
+
+/// Works as it stands, and carries no password.
+fn docker_login(login: &Login) -> String {
+    match (login.account, &login.password_file) {
+        (Some(account), Some(file)) => {
+            format!(
+                "docker login --username {account} --password-stdin {} < {}",
+                login.host,
+                quoted(file)
+            )
+        }
+        (Some(account), None) => format!("docker login --username {account} {}", login.host),
+        (None, _) => format!("docker login {}", login.host),
+    }
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-._~+@".contains(&byte));
+    if plain { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+/// Each SIGHUP reads the configuration again. What cannot be used is reported, and nothing changes.
+async fn reload_on_hangup(
+    handle: Handle,
+    sources: Sources,
+    environment: Environment,
+    log: LogGuard,
+) {
+    let mut hangup = match signal(SignalKind::hangup()) {
+        Ok(hangup) => hangup,
+        Err(error) => return tracing::warn!("SIGHUP cannot be watched: {error}"),
+    };
+    while hangup.recv().await.is_some() {
+        match load(&sources, &environment).await {
+            Ok(config) => reload(&handle, config, &log).await,
+            Err(failure) => {
+                tracing::error!("the configuration stays as it was: {}", failure.message())
+            }
+        }
+    }
+}
+
+async fn reload(handle: &Handle, config: Config, log: &LogGuard) {
+    let (level, warnings) = (config.log.level, config.warnings.clone());
+    match handle.reload(config).await {
+        Ok(()) => {
+            log.set_level(level);
+            for warning in warnings {
+                tracing::warn!("{warning}");
+            }
+            tracing::info!("the configuration was read again and is in force");
+        }
+        Err(error) => tracing::error!("the configuration stays as it was: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_login_line_names_the_file_and_never_the_password() {
+        let login = |account, file: Option<&str>| {
+            docker_login(&Login {
+                host: "127.0.0.1:5000".to_owned(),
+                account,
+                password_file: file.map(Into::into),
+            })
+        };
+        let line = "docker login --username admin --password-stdin 127.0.0.1:5000 < /var/lib/portpass/admin-password";
+        assert_eq!(login(Some("admin"), Some("/var/lib/portpass/admin-password")), line);
+        let quoted = login(Some("admin"), Some("/home/o'hara x/p"));
+        assert!(quoted.ends_with(r"< '/home/o'\''hara x/p'"), "{quoted}");
+        assert_eq!(login(Some("admin"), None), "docker login --username admin 127.0.0.1:5000");
+        assert_eq!(login(None, None), "docker login 127.0.0.1:5000");
+    }
 }

@@ -6,20 +6,22 @@ use portpass_jose::{Algorithm, Algorithms, KeySet, TrustRoots};
 use portpass_protocol::challenge::Quotable;
 use portpass_registry::controller::Realm;
 use portpass_token::{Issuer, ServiceName, Trust, VerifierSettings};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::{
     Deserialize, Deserializer,
     de::{Error as _, MapAccess, Visitor},
 };
 
+use serde_json::Value;
+
 use super::{ConfigError, Files, Place, Placed};
 
 /// What was typed: exactly one controller.
 #[derive(Clone, Debug, JsonSchema)]
-#[schemars(rename_all = "lowercase")]
+#[schemars(rename_all = "lowercase", transform = allow_the_word_none)]
 pub enum AuthSection {
     /// Tokens of a token service, checked by its keys alone.
-    Token(TokenSection),
+    Token(Box<TokenSection>),
     /// The users of an htpasswd file; whoever is in it may do everything.
     Htpasswd(HtpasswdSection),
     /// Whoever presents anything at all. For tests.
@@ -127,6 +129,18 @@ pub struct Silly {
     pub service: Quotable,
 }
 
+impl Auth {
+    /// Who may come in, for people.
+    pub fn what(&self) -> &'static str {
+        match self {
+            Self::Token(_) => "tokens of a token service elsewhere",
+            Self::Htpasswd(_) => "the users of an htpasswd file",
+            Self::Silly(_) => "whoever presents anything",
+            Self::None => "everybody",
+        }
+    }
+}
+
 impl AuthSection {
     /// The word that chooses this controller.
     pub(crate) fn word(&self) -> &'static str {
@@ -141,7 +155,7 @@ impl AuthSection {
     /// The controller of that word with nothing said about it yet.
     pub(crate) fn empty(word: &str) -> Option<Self> {
         match word {
-            "token" => Some(Self::Token(TokenSection::default())),
+            "token" => Some(Self::Token(Box::default())),
             "htpasswd" => Some(Self::Htpasswd(HtpasswdSection::default())),
             "silly" => Some(Self::Silly(SillySection::default())),
             // CF6: only this word is compared without case.
@@ -348,6 +362,13 @@ impl Section<'_> {
 impl<'de> Deserialize<'de> for AuthSection {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(AuthVisitor)
+    }
+}
+
+/// `auth: none`, beside the maps.
+fn allow_the_word_none(schema: &mut Schema) {
+    if let Some(alternatives) = schema.get_mut("oneOf").and_then(Value::as_array_mut) {
+        alternatives.push(serde_json::json!({ "const": "none" }));
     }
 }
 

@@ -165,8 +165,7 @@ fn check_realm(
 
 /// What passwords and tokens cross in the clear.
 fn exposed(http: &Http, registry: bool, service: Option<&TokenService>) -> Vec<String> {
-    let plain_http =
-        http.tls.is_none() && (registry || service.is_some_and(|service| shared(service)));
+    let plain_http = http.tls.is_none() && (registry || service.is_some_and(shared));
     let own = service.and_then(|service| match &service.listen {
         TokenListen::Own { addr, tls: None } => Some(("token_service.addr", *addr)),
         TokenListen::Own { tls: Some(_), .. } | TokenListen::Shared => None,

@@ -47,8 +47,7 @@ impl Files {
         let message = format!("{key}: {}", message.as_ref());
         match place {
             Place::Line(line) => ConfigError::at(format!("{}:{line}", self.name), message),
-            Place::Variable(name) => ConfigError::at(name, message),
-            Place::Flag(name) => ConfigError::at(name, message),
+            Place::Variable(name) | Place::Flag(name) => ConfigError::at(name, message),
             Place::Default => ConfigError::at(&self.name, message),
         }
     }

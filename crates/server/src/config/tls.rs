@@ -47,13 +47,18 @@ impl TlsSection {
         files.read(&format!("{key}.certificate"), &certificate)?;
         files.read(&format!("{key}.key"), &private)?;
         let (certificate, private) = (files.resolve(&certificate), files.resolve(&private));
-        let pair = read_pair(&certificate, &private)
-            .map_err(|error| files.error(place, key, error.to_string()))?;
-        Ok(TlsFiles { certificate, key: private, pair })
+        TlsFiles::read(certificate, private)
+            .map_err(|error| files.error(place, key, error.to_string()))
     }
 }
 
 impl TlsFiles {
+    /// Reads both files.
+    pub(crate) fn read(certificate: PathBuf, key: PathBuf) -> Result<Self, TlsError> {
+        let pair = read_pair(&certificate, &key)?;
+        Ok(Self { certificate, key, pair })
+    }
+
     /// Reads the files again.
     pub(crate) fn read_again(&self) -> Result<Arc<CertifiedKey>, TlsError> {
         read_pair(&self.certificate, &self.key)

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use super::{
     Address, ConfigError, ConfigFile, Place, Placed,
     accounts::Source,
+    admin::AdminSection,
     auth::{AuthSection, HtpasswdSection, SillySection, TokenSection, two_controllers},
     http::HttpSection,
     policy::RuleSection,
@@ -238,7 +239,7 @@ pub(crate) const VARIABLES: &[Variable] = &[
         Ok(())
     }),
     variable!("PORTPASS_ADMIN_ADDR", "REGISTRY_HTTP_DEBUG_ADDR", "admin.addr", |file, given| {
-        file.admin.get_or_insert_with(|| given.placed(Default::default())).value.addr =
+        file.admin.get_or_insert_with(|| given.placed(AdminSection::default())).value.addr =
             Some(given.address()?);
         Ok(())
     }),

@@ -58,8 +58,8 @@ struct Line {
     status: StatusCode,
     handled: Handled,
     sent: u64,
-    /// What the body should come to, where a body is sent at all.
-    expected: Option<u64>,
+    /// Whether all that is to be sent was handed over.
+    ended: bool,
     metrics: Arc<Metrics>,
 }
 
@@ -76,8 +76,8 @@ impl LoggedBody {
         let bodiless = asked.method == Method::HEAD
             || status == StatusCode::NO_CONTENT
             || status == StatusCode::NOT_MODIFIED;
-        let expected = http_body::Body::size_hint(&inner).exact().filter(|_| !bodiless);
-        Self { inner, line: Line { asked, kind, status, handled, sent: 0, expected, metrics } }
+        let ended = bodiless || http_body::Body::is_end_stream(&inner);
+        Self { inner, line: Line { asked, kind, status, handled, sent: 0, ended, metrics } }
     }
 }
 
@@ -94,11 +94,13 @@ impl http_body::Body for LoggedBody {
             Some(Ok(frame)) => {
                 let length = frame.data_ref().map_or(0, Bytes::len);
                 self.line.sent += length as u64;
+                // A body that knows its length is not asked for its end.
+                self.line.ended |= self.inner.is_end_stream();
             }
             Some(Err(error)) => {
                 tracing::error!(request_id = %self.line.asked.id.0, "the answer broke off: {error}");
             }
-            None => {}
+            None => self.line.ended = true,
         }
         Poll::Ready(frame)
     }
@@ -143,7 +145,7 @@ impl Line {
                     path,
                     status = self.status.as_u16(),
                     bytes = self.sent,
-                    broken = self.expected.is_some_and(|expected| expected != self.sent).then_some(true),
+                    broken = (!self.ended).then_some(true),
                     ms = milliseconds(took),
                     refusal = refusal.map(|refusal| refusal.id),
                     reason = refusal.map(|refusal| refusal.text.as_str()),

@@ -60,7 +60,7 @@ where
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE)
-        .max_header_size(MAX_HEADERS)
+        .max_header_size(MAX_HEADERS as usize)
         .serve_connection(TokioIo::new(stream), answer);
     drive(connection, peer, drain).await;
 }
@@ -77,7 +77,7 @@ where
         .timer(TokioTimer::new())
         .keep_alive_interval(PING)
         .keep_alive_timeout(PING)
-        .max_header_list_size(MAX_HEADERS as u32)
+        .max_header_list_size(MAX_HEADERS)
         .max_concurrent_streams(STREAMS)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
@@ -109,13 +109,13 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// From the end of an answer, or the beginning of the connection, to the last byte of the next request's
 /// headers. Longer than the pause of a client between two layers, shorter than load balancers wait.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 
 /// How often a silent HTTP/2 peer is asked whether it is still there.
 const PING: Duration = Duration::from_secs(30);
 
 /// Headers of a request, all together. T12: tokens are far smaller.
-pub(crate) const MAX_HEADERS: usize = 32 * 1024;
+const MAX_HEADERS: u32 = 32 * 1024;
 
 /// Requests at once on one HTTP/2 connection.
 const STREAMS: u32 = 128;

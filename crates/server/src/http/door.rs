@@ -14,7 +14,7 @@ use portpass_protocol::{
 use super::{
     access_log::{Asked, LoggedBody},
     origin::{Peer, Seen},
-    request_id::RequestIds,
+    request_id::{RequestIds, taken_over},
     surface::Surface,
 };
 use crate::metrics::Metrics;
@@ -73,17 +73,15 @@ impl Door {
                 head.extensions.insert(id.clone());
                 let request = Request::from_parts(head, Body::new(body));
                 // The handler is dropped after a panic, nothing of it is seen again.
-                match AssertUnwindSafe(surface.serve(kind, request)).catch_unwind().await {
-                    Ok(response) => response,
-                    Err(_) => {
-                        self.metrics.panicked();
-                        internal_error()
-                    }
-                }
+                let answer = AssertUnwindSafe(surface.serve(kind, request)).catch_unwind().await;
+                answer.unwrap_or_else(|_| {
+                    self.metrics.panicked();
+                    internal_error()
+                })
             }
             Err(error) => bad_host(&error),
         };
-        self.finish(&surface, &id, &mut response);
+        finish(&surface, &id, &mut response);
         let handled = response.extensions_mut().remove::<Handled>().unwrap_or_default();
         let status = response.status();
         let metrics = self.metrics.clone();
@@ -93,21 +91,24 @@ impl Door {
     /// A proxy that is trusted may have named the request already.
     fn id(&self, surface: &Surface, head: &http::request::Parts, peer: &Peer) -> RequestId {
         let given = head.headers.get(REQUEST_ID).filter(|_| surface.origins().trusts(peer));
-        self.ids.taken_over(given).unwrap_or_else(|| self.ids.next())
+        taken_over(given).unwrap_or_else(|| self.ids.next())
     }
+}
 
-    fn finish(&self, surface: &Surface, id: &RequestId, response: &mut Response<Body>) {
-        let headers = response.headers_mut();
-        for (name, value) in surface.headers() {
-            // What the answer says itself is true; the configuration only adds.
-            if !headers.contains_key(name) {
-                headers.append(name, value.clone());
-            }
+/// Puts on what every answer carries.
+fn finish(surface: &Surface, id: &RequestId, response: &mut Response<Body>) {
+    let headers = response.headers_mut();
+    // What the answer says itself is true; the configuration only adds.
+    for name in
+        surface.headers().keys().filter(|name| !headers.contains_key(*name)).collect::<Vec<_>>()
+    {
+        for value in surface.headers().get_all(name) {
+            headers.append(name, value.clone());
         }
-        // Both sources of ids give plain text.
-        if let Ok(value) = HeaderValue::from_str(&id.0) {
-            headers.insert(REQUEST_ID, value);
-        }
+    }
+    // Both sources of ids give plain text.
+    if let Ok(value) = HeaderValue::from_str(&id.0) {
+        headers.insert(REQUEST_ID, value);
     }
 }
 

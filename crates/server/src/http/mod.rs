@@ -14,3 +14,6 @@ pub(crate) mod origin;
 pub(crate) mod request_id;
 pub(crate) mod surface;
 pub(crate) mod tls;
+
+#[cfg(test)]
+mod tests;

@@ -108,7 +108,7 @@ fn registry_kind(rest: &str) -> RouteKind {
     let mut segments = rest.rsplit('/');
     let (last, before, third) = (segments.next(), segments.next(), segments.next());
     match (third, before, last) {
-        (None, None, Some("")) | (None, Some(""), Some("")) => RouteKind::Base,
+        (None, None | Some(""), Some("")) => RouteKind::Base,
         (None, Some(""), Some("_catalog")) => RouteKind::Catalog,
         (_, Some("tags"), Some("list")) => RouteKind::Tags,
         (_, Some("manifests"), Some(_)) => RouteKind::Manifest,

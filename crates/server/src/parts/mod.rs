@@ -5,6 +5,7 @@
 //!   └─ Parts    registry, token service, key ring            as long as a configuration
 //! ```
 
+mod accounts;
 mod base;
 mod keys;
 mod registry;
@@ -29,7 +30,7 @@ use crate::{
     system::System,
 };
 
-pub(crate) use self::{base::Base, keys::open_ring};
+pub(crate) use self::{accounts::accounts, base::Base, keys::open_ring};
 
 /// A configuration, built.
 #[derive(Debug)]
@@ -112,6 +113,21 @@ impl Parts {
         self.administrator.as_ref()
     }
 
+    /// Whether there is a registry in this process.
+    pub fn has_registry(&self) -> bool {
+        self.registry.is_some()
+    }
+
+    /// Whether there is a token service in this process.
+    pub fn has_token_service(&self) -> bool {
+        self.tokens.is_some()
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> &Path {
+        self.base.directory.path()
+    }
+
     /// What is counted.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.base.metrics
@@ -172,4 +188,14 @@ pub enum StartError {
     /// A text that cannot stand in a challenge.
     #[error(transparent)]
     Challenge(#[from] portpass_protocol::challenge::NotQuotable),
+}
+
+impl StartError {
+    /// What may help.
+    pub fn hints(&self) -> &[String] {
+        match self {
+            Self::Config(error) => error.hints(),
+            _ => &[],
+        }
+    }
 }

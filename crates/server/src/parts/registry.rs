@@ -10,7 +10,7 @@ use portpass_registry::{
 };
 use portpass_token::{Verifier, VerifierSettings};
 
-use super::{Base, RegistryPart, StartError, TokenPart, blocking, tokens::htpasswd_file};
+use super::{Base, RegistryPart, StartError, TokenPart, accounts::htpasswd_file, blocking};
 use crate::config::{self, Auth, ConfigError, RegistryAuth, TokenListen};
 
 /// Opens the store and puts the controller in front.
@@ -78,7 +78,7 @@ async fn first_file(
             made.password_file.display()
         );
     }
-    htpasswd_file(&htpasswd.path, false, base).await
+    htpasswd_file(&htpasswd.path, false, &base.check, &*base.system.clock).await
 }
 
 /// Trusts the token service in this process: its keys, and the first of its services.

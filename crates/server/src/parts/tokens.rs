@@ -1,20 +1,18 @@
 //! The token service and what it rests on.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use portpass_authority::{
-    accounts::{Authenticator, Chain, htpasswd::HtpasswdAccounts, local::LocalAccounts},
     http,
     keyring::KeyRing,
     limits::{LimitSettings, Limits},
     refresh::Lives,
     service::{self, Lifetime, TokenServiceParts},
 };
-use portpass_password::{Formats, HtpasswdFile, htpasswd::HtpasswdSettings};
 
-use super::{Base, StartError, TokenPart, blocking, keys::open_ring};
+use super::{Base, StartError, TokenPart, accounts::accounts, keys::open_ring};
 use crate::{
-    config::{AccountSource, Signing, TokenService},
+    config::{Signing, TokenService},
     http::surface::TokenRoutes,
     publish,
 };
@@ -27,7 +25,7 @@ pub(super) async fn build(config: TokenService, base: &Base) -> Result<TokenPart
         issuer: config.issuer.clone(),
         lifetime: config.lifetime,
         services: config.services.clone(),
-        accounts: accounts(&config.accounts, base).await?,
+        accounts: accounts(&config.accounts, &base.db, &base.check, &*base.system.clock).await?,
         anonymous: config.anonymous,
         policy: config.rules,
         keys: keys.clone(),
@@ -49,22 +47,6 @@ pub(super) async fn build(config: TokenService, base: &Base) -> Result<TokenPart
     })
 }
 
-/// Opens a password file; what is wrong with its lines goes into the log.
-pub(super) async fn htpasswd_file(
-    path: &Path,
-    legacy: bool,
-    base: &Base,
-) -> Result<Arc<HtpasswdFile>, StartError> {
-    let formats = if legacy { Formats::Legacy } else { Formats::Current };
-    let settings = HtpasswdSettings { path: path.to_path_buf(), formats };
-    let (costs, now) = (base.check.pool().source(), base.system.clock.now());
-    let file = blocking(move || HtpasswdFile::open(settings, costs, now)).await?;
-    for warning in file.warnings() {
-        tracing::warn!("{}: {warning}", path.display());
-    }
-    Ok(Arc::new(file))
-}
-
 async fn key_ring(
     signing: Signing,
     lifetime: Lifetime,
@@ -76,22 +58,6 @@ async fn key_ring(
             open_ring(algorithm, lifetime, &base.db, base.directory.path(), &base.system).await
         }
     }
-}
-
-async fn accounts(configured: &[AccountSource], base: &Base) -> Result<Chain, StartError> {
-    let mut sources: Vec<Arc<dyn Authenticator>> = Vec::new();
-    for source in configured {
-        sources.push(match source {
-            AccountSource::Local => {
-                Arc::new(LocalAccounts::new(base.db.clone(), base.check.clone()))
-            }
-            AccountSource::Htpasswd { path, legacy_hashes } => {
-                let file = htpasswd_file(path, *legacy_hashes, base).await?;
-                Arc::new(HtpasswdAccounts::new(source.name(), file, base.check.clone()))
-            }
-        });
-    }
-    Ok(Chain::new(sources, base.check.clone()))
 }
 
 fn limits(limited: bool, base: &Base) -> Limits {

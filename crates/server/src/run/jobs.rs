@@ -68,7 +68,7 @@ async fn turn_keys(keys: Arc<KeyRing>, clock: Arc<dyn Clock>) -> Infallible {
         match keys.tick(clock.now()).await {
             Ok(()) => failing = false,
             Err(error) if failing => {
-                tracing::debug!("the key ring still cannot be looked at: {error}")
+                tracing::debug!("the key ring still cannot be looked at: {error}");
             }
             Err(error) => {
                 failing = true;
@@ -132,7 +132,7 @@ pub(super) async fn watch_certificates(listeners: Vec<Arc<Tls>>) {
                 Ok(Reading::Unchanged) | Err(_) => {}
                 Ok(Reading::Replaced) => tracing::info!("new connections use the changed {file}"),
                 Ok(Reading::Kept(error)) => {
-                    tracing::error!("the changed {file} is not used: {error}")
+                    tracing::error!("the changed {file} is not used: {error}");
                 }
             }
         }

@@ -134,8 +134,15 @@ fn collect(
     };
     let alternatives = ["anyOf", "oneOf"].iter().find_map(|word| schema[word].as_array());
     if let Some(alternatives) = alternatives {
-        let sections: Vec<_> = alternatives.iter().filter(|one| one["type"] != "null").collect();
-        if sections.iter().all(|one| one.get("$ref").is_some() || one.get("properties").is_some()) {
+        let sections: Vec<_> = alternatives
+            .iter()
+            .filter(|one| one["type"] != "null" && one.get("const").is_none())
+            .collect();
+        if !sections.is_empty()
+            && sections
+                .iter()
+                .all(|one| one.get("$ref").is_some() || one.get("properties").is_some())
+        {
             return sections.into_iter().for_each(|one| collect(one, root, path, keys));
         }
     }

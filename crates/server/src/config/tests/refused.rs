@@ -1,5 +1,7 @@
 //! Files that make no sense: each is refused with its line, what was expected, and what may help.
 
+use std::fmt::Write as _;
+
 use super::*;
 
 #[test]
@@ -93,7 +95,7 @@ fn mistakes_are_named_with_line_and_hint() {
         ("no YAML", "http: [\n"),
         ("a level that is none", "log: { level: loud }\n"),
     ] {
-        told.push_str(&format!("── {what}\n{}\n", Folder::new(text).refusal()));
+        writeln!(told, "── {what}\n{}", Folder::new(text).refusal()).unwrap();
     }
     insta::assert_snapshot!(told);
 }
