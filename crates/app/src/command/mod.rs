@@ -112,3 +112,15 @@ pub(crate) fn refused(error: ManageError) -> Failure {
         if error.is_usage() { Failure::usage(error.to_string()) } else { Failure::from(error) };
     hints.into_iter().fold(failure, Failure::hint)
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::CommandLine;
+
+    #[test]
+    fn every_command_is_defined_without_contradictions() {
+        CommandLine::command().debug_assert();
+    }
+}

@@ -43,10 +43,9 @@ impl FromStr for Who {
     type Err = Infallible;
 
     fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(Self(match (text, text.strip_prefix("user:")) {
-            ("anonymous", _) => Asked::Anonymous,
-            (_, Some(name)) => Asked::Account(name.to_owned()),
-            (name, None) => Asked::Account(name.to_owned()),
+        Ok(Self(match text {
+            "anonymous" => Asked::Anonymous,
+            name => Asked::Account(name.strip_prefix("user:").unwrap_or(name).to_owned()),
         }))
     }
 }

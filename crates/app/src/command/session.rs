@@ -70,11 +70,7 @@ fn list(sessions: &[Session], json: bool, context: &Context) -> Result<(), Failu
     Ok(())
 }
 
-async fn revoke(
-    management: &Management,
-    ids: &[String],
-    context: &Context,
-) -> Result<(), Failure> {
+async fn revoke(management: &Management, ids: &[String], context: &Context) -> Result<(), Failure> {
     for id in ids {
         management.revoke_session(id).await.map_err(refused)?;
         context.printer.note(format_args!("revoked {id}"));

@@ -76,7 +76,9 @@ fn list(keys: &[Key], json: bool, context: &Context) -> Result<(), Failure> {
 
 fn row(key: &Key) -> [String; 3] {
     let phase = match key.phase {
-        KeyPhase::Announced { signs_from } => format!("announced, signs from {}", rfc3339(signs_from)),
+        KeyPhase::Announced { signs_from } => {
+            format!("announced, signs from {}", rfc3339(signs_from))
+        }
         KeyPhase::FromFiles => "signing, from files".to_owned(),
         KeyPhase::Retired { until } => format!("retired, forgotten {}", rfc3339(until)),
         KeyPhase::Signing { since } => format!("signing since {}", rfc3339(since)),

@@ -29,7 +29,7 @@ enum Action {
         #[arg(short, long = "group", value_name = "GROUP")]
         groups: Vec<String>,
         #[command(flatten)]
-        password: Password,
+        password: NewPassword,
     },
     /// Show all accounts
     List {
@@ -42,7 +42,7 @@ enum Action {
         /// Whose
         name: String,
         #[command(flatten)]
-        password: Password,
+        password: NewPassword,
     },
     /// Keep an account from logging in, and revoke its refresh tokens
     Disable {
@@ -62,7 +62,7 @@ enum Action {
 }
 
 #[derive(Args, Debug)]
-struct Password {
+struct NewPassword {
     /// Read the password from stdin; without it, it is asked for on the terminal
     #[arg(long)]
     password_stdin: bool,
@@ -122,7 +122,7 @@ fn row(user: User) -> [String; 4] {
     [user.name, status, user.groups.join(","), rfc3339(user.created_at)]
 }
 
-impl Password {
+impl NewPassword {
     /// Reads it, or asks for it twice: it is not seen while it is typed.
     fn read(&self, name: &str) -> Result<SecretString, Failure> {
         if self.password_stdin {
