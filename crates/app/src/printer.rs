@@ -2,8 +2,9 @@
 
 use std::{
     fmt::Display,
-    io::{IsTerminal, stdout},
+    io::{self, IsTerminal, Write, stdout},
     process::ExitCode,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use owo_colors::OwoColorize;
@@ -12,15 +13,16 @@ use serde_json::Value;
 use crate::failure::{Failure, Status};
 
 /// Prints. Colours go away by themselves where the stream is no terminal or `NO_COLOR` is set.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Printer {
     terminal: bool,
+    lost: AtomicBool,
 }
 
 impl Printer {
     /// Looks at stdout once.
     pub(crate) fn new() -> Self {
-        Self { terminal: stdout().is_terminal() }
+        Self { terminal: stdout().is_terminal(), lost: AtomicBool::new(false) }
     }
 
     /// A person is watching stdout: a secret may be shown, it goes into no log.
@@ -29,15 +31,18 @@ impl Printer {
     }
 
     /// One line of data.
-    #[expect(clippy::print_stdout, reason = "this is the module that prints")]
     pub(crate) fn line(&self, text: impl Display) {
-        anstream::println!("{text}");
+        self.written(writeln!(anstream::stdout(), "{text}"));
     }
 
     /// A JSON document, indented.
-    #[expect(clippy::print_stdout, reason = "this is the module that prints")]
     pub(crate) fn json(&self, value: &Value) {
-        anstream::println!("{value:#}");
+        self.line(format_args!("{value:#}"));
+    }
+
+    /// Whether all that was printed arrived.
+    pub(crate) fn success(&self) -> ExitCode {
+        if self.lost.load(Ordering::Relaxed) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
     }
 
     /// Rows under a heading, columns aligned by their widest cell.
@@ -61,9 +66,15 @@ impl Printer {
     }
 
     /// Something a person should know that is not the data asked for.
-    #[expect(clippy::print_stderr, reason = "this is the module that prints")]
     pub(crate) fn note(&self, text: impl Display) {
-        anstream::eprintln!("{text}");
+        self.written(writeln!(anstream::stderr(), "{text}"));
+    }
+
+    /// Whoever closes the pipe has read enough; a full disk must not look like success.
+    fn written(&self, result: io::Result<()>) {
+        if result.is_err_and(|error| error.kind() != io::ErrorKind::BrokenPipe) {
+            self.lost.store(true, Ordering::Relaxed);
+        }
     }
 
     /// `warning: …`

@@ -154,7 +154,7 @@ async fn reload_on_hangup(
         match load(&sources, &environment).await {
             Ok(config) => reload(&handle, config, &log).await,
             Err(failure) => {
-                tracing::error!("the configuration stays as it was: {}", failure.message())
+                tracing::error!("the configuration stays as it was: {}", failure.message());
             }
         }
     }
