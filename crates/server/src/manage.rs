@@ -15,13 +15,12 @@ mod sessions;
 mod signing_keys;
 mod users;
 
-use std::{path::PathBuf, sync::Arc, time::SystemTime};
+use std::{path::PathBuf, time::SystemTime};
 
 use jiff::{Timestamp, tz::TimeZone};
 use portpass_authority::{
     accounts::Unavailable,
     keyring::{KeyRing, KeyRingError},
-    policy::RuleSet,
     subject::{GroupError, NameError},
 };
 use portpass_protocol::scope::ScopeError;
@@ -35,7 +34,7 @@ pub use self::{
 };
 
 use crate::{
-    config::{Config, ConfigError, Environment, Signing, Sources},
+    config::{Config, ConfigError, Environment, Signing, Sources, TokenService},
     parts::{StartError, blocking, open_ring},
     system::System,
 };
@@ -61,28 +60,8 @@ pub async fn open(sources: &Sources, environment: &Environment) -> Result<Manage
 }
 
 impl Management {
-    /// The database: accounts, refresh tokens, keys, audit.
-    pub fn db(&self) -> &Db {
-        &self.db
-    }
-
-    /// The configuration that a server would start with.
-    pub fn config(&self) -> &Config {
-        &self.config
-    }
-
-    /// Time, chance and cores.
-    pub fn system(&self) -> &System {
-        &self.system
-    }
-
-    /// The rules of the token service.
-    pub fn rules(&self) -> Result<&Arc<RuleSet>, ManageError> {
-        Ok(&self.token_service()?.rules)
-    }
-
     /// The key ring, as the server has it. Only a ring that a server made is opened.
-    pub async fn key_ring(&self) -> Result<KeyRing, ManageError> {
+    async fn key_ring(&self) -> Result<KeyRing, ManageError> {
         let service = self.token_service()?;
         let Signing::Ring(algorithm) = service.signing else {
             return Err(KeyRingError::Fixed.into());
@@ -95,7 +74,7 @@ impl Management {
     }
 
     /// The token service's configuration; there is none in a process that is a registry alone.
-    pub fn token_service(&self) -> Result<&crate::config::TokenService, ManageError> {
+    fn token_service(&self) -> Result<&TokenService, ManageError> {
         self.config.token_service.as_ref().ok_or(ManageError::NoTokenService)
     }
 

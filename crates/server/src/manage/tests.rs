@@ -54,7 +54,7 @@ async fn an_account_lives_from_add_to_remove() {
     management.remove_user("ann").await.unwrap();
     assert_eq!(users(&management).await.len(), 1);
 
-    let trail = management.db().audit_after(0, 100).await.unwrap();
+    let trail = management.db.audit_after(0, 100).await.unwrap();
     let trail: Vec<(&str, Option<&str>)> = trail
         .iter()
         .map(|entry| (entry.record.action.as_str(), entry.record.object.as_deref()))
@@ -386,7 +386,7 @@ async fn users(management: &Management) -> Vec<Value> {
 }
 
 async fn verifies(management: &Management, name: &str, password: &str) -> bool {
-    let account = management.db().account(name).await.unwrap().unwrap();
+    let account = management.db.account(name).await.unwrap().unwrap();
     let hash = account.password_hash.unwrap();
     let hash = PasswordHash::parse(hash.expose_secret(), Formats::Current).unwrap();
     hash.verify(password.as_bytes()) == Comparison::Match
@@ -406,7 +406,7 @@ async fn keep(management: &Management, number: u8, account: &str) {
         idle_until: management.now() + Duration::from_hours(1),
     };
     let record = management.record("token-issued", account);
-    management.db().add_refresh_token(&token, management.now(), &record).await.unwrap();
+    management.db.add_refresh_token(&token, management.now(), &record).await.unwrap();
 }
 
 async fn explain(

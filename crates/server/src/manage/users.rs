@@ -9,7 +9,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 
 use super::{ManageError, Management, serialize_time};
-use crate::{config::AccountSource, parts::blocking};
+use crate::{
+    config::{AccountSource, TokenService},
+    parts::blocking,
+};
 
 /// An account to be made.
 #[derive(Debug, Clone)]
@@ -128,7 +131,7 @@ impl Management {
     }
 
     /// The token service, if it asks the accounts of the database.
-    fn local(&self) -> Result<&crate::config::TokenService, ManageError> {
+    fn local(&self) -> Result<&TokenService, ManageError> {
         let service = self.token_service()?;
         if service.accounts.contains(&AccountSource::Local) {
             Ok(service)

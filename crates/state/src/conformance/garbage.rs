@@ -86,7 +86,7 @@ pub(super) async fn asking_for_a_marked_blob_saves_it(db: Db) {
 pub(super) async fn a_manifest_saves_the_blobs_it_links_to(db: Db) {
     store(&db, "a", "x", "o/1", 0).await;
     assert_eq!(db.mark_unlinked_blobs(at(10), at(20)).await.unwrap(), 1);
-    let of = link(&db, "a", &["x"], 25).await;
+    link(&db, "a", &["x"], 25).await;
     assert_eq!(db.remove_unlinked_blobs(at(90), at(90)).await.unwrap(), 0);
     // Even if the mark came at the same time as the link.
     let mark = sql("UPDATE repository_blob SET unlinked_at = $1").bind(at(20));
