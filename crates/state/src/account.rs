@@ -146,26 +146,6 @@ impl Db {
         Ok(Change::Done)
     }
 
-    /// Replaces a hash by another of the same password (a better scheme): no version is raised and
-    /// nothing revoked. Does nothing if the password was changed since `version` was read.
-    pub async fn rehash_password(
-        &self,
-        id: AccountId,
-        version: u64,
-        hash: &SecretString,
-    ) -> Result<Change, StateError> {
-        let mut write = self.write().await?;
-        let statement =
-            sql("UPDATE account SET password_hash = $3 WHERE id = $1 AND credential_version = $2");
-        let statement = statement.bind(id).bind(version).bind(hash.expose_secret());
-        if write.run(statement).await? == 0 {
-            return Ok(Change::Unknown);
-        }
-        Counter::Accounts.raise(&mut write).await?;
-        write.commit().await?;
-        Ok(Change::Done)
-    }
-
     /// Enables or disables an account; disabling revokes its refresh tokens in the same transaction.
     pub async fn set_account_status(
         &self,

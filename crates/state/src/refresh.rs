@@ -219,22 +219,6 @@ impl Db {
         }
     }
 
-    /// Revokes the token of this secret, for those who hold it; otherwise as
-    /// [`Db::revoke_refresh_token`].
-    pub async fn revoke_refresh_token_by_hash(
-        &self,
-        hash: &TokenHash,
-        why: Revocation,
-        audit: &AuditRecord,
-    ) -> Result<Change, StateError> {
-        let statement = sql("UPDATE refresh_token SET revoked_at = $2, revoked_why = $3
-             WHERE hash = $1 AND revoked_at IS NULL");
-        match self.revoke(statement.bind(hash), why, audit).await? {
-            0 => Ok(Change::Unknown),
-            _ => Ok(Change::Done),
-        }
-    }
-
     /// Revokes every token of the accounts of this name that was not revoked yet, as of the
     /// record's time, and says how many there were.
     pub async fn revoke_refresh_tokens(

@@ -105,18 +105,13 @@ pub(super) async fn tokens_of_other_clients_and_accounts_are_not_crowded_out(db:
     }
 }
 
-pub(super) async fn tokens_are_revoked_by_id_by_hash_and_by_account(db: Db) {
-    for number in 1..=4 {
+pub(super) async fn tokens_are_revoked_by_id_and_by_account(db: Db) {
+    for number in 1..=3 {
         keep(&db, number, &ann(), "docker", 0).await;
     }
     revoke(&db, 1, Revocation::SessionRevoked, 1).await;
     let again = db.revoke_refresh_token(id(1), Revocation::LoggedOut, &record("again", 2)).await;
     assert_eq!(again.unwrap(), Change::Unknown);
-    let audit = record("logout", 2);
-    let by_hash = db.revoke_refresh_token_by_hash(&hash(2), Revocation::LoggedOut, &audit).await;
-    assert_eq!(by_hash.unwrap(), Change::Done);
-    let unknown = db.revoke_refresh_token_by_hash(&hash(9), Revocation::LoggedOut, &audit).await;
-    assert_eq!(unknown.unwrap(), Change::Unknown);
     let audit = record("all", 3);
     let all = db.revoke_refresh_tokens("ann", Revocation::SessionRevoked, &audit).await;
     assert_eq!(all.unwrap(), 2, "two were left");
@@ -125,9 +120,8 @@ pub(super) async fn tokens_are_revoked_by_id_by_hash_and_by_account(db: Db) {
 
     let expected = [
         (1, 1, Revocation::SessionRevoked),
-        (2, 2, Revocation::LoggedOut),
+        (2, 3, Revocation::SessionRevoked),
         (3, 3, Revocation::SessionRevoked),
-        (4, 3, Revocation::SessionRevoked),
     ];
     for (number, seconds, why) in expected {
         let state = find(&db, number, 4).await.state;
@@ -135,7 +129,7 @@ pub(super) async fn tokens_are_revoked_by_id_by_hash_and_by_account(db: Db) {
     }
     let trail = db.latest_audit(10).await.unwrap();
     let actions: Vec<&str> = trail.iter().map(|entry| entry.record.action.as_str()).collect();
-    assert_eq!(actions[..3], ["all", "logout", "revoked"], "what changed nothing is not recorded");
+    assert_eq!(actions[..2], ["all", "revoked"], "what changed nothing is not recorded");
 }
 
 pub(super) async fn dead_tokens_are_forgotten_after_a_while(db: Db) {
