@@ -141,6 +141,7 @@ impl Upload {
 
     /// The row's form of it.
     pub fn to_bytes(&self) -> Vec<u8> {
+        // Numbers, texts and lists of them: there is nothing that JSON cannot say.
         serde_json::to_vec(self).unwrap_or_default()
     }
 
