@@ -1,4 +1,32 @@
 //! Composition: configuration in, running listeners out. The only crate that sees all parts.
+//!
+//! ```text
+//! file, environment, flags ─► Config      typed, then understood: keys parsed, rules compiled
+//!                               │
+//!                             Parts       data directory, database, registry, token service
+//!                               │ bind
+//!                             Server ──── listeners: registry, token service, health and metrics
+//!                               │ run     origin, request id, access log, metrics, panics
+//!                             drain       requests end, jobs stop, the audit trail is written
+//! ```
+//!
+//! ```no_run
+//! use portpass_server::{
+//!     Parts, Server, ServerSettings, Shutdown, System,
+//!     config::{Config, Environment, Sources},
+//! };
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let sources = Sources { addr: Some("127.0.0.1:0".parse()?), ..Sources::default() };
+//! let environment = Environment::of_process();
+//! let config = Config::load(&sources, &environment)?;
+//! let parts = Parts::build(config, &environment, System::real()).await?;
+//! let server = Server::bind(parts, ServerSettings::default()).await?;
+//! println!("{:?}", server.addresses());
+//! server.run(Shutdown::on_signals()?).await;
+//! # Ok(())
+//! # }
+//! ```
 
 mod admin;
 pub mod config;

@@ -47,6 +47,14 @@ pub fn init(log: &Log, colour: bool) -> Result<LogGuard, LogError> {
 }
 
 impl LogGuard {
+    /// Returns when everything that was said so far is written: what is printed next comes after it.
+    pub fn flush(&self) {
+        let mut state = self.buffer.lock();
+        while !(state.lines.is_empty() && state.written) {
+            state = self.buffer.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
     /// Changes what is written from now on; the format stays.
     pub fn set_level(&self, level: LevelFilter) {
         // Fails only when the subscriber is gone, and nothing is written then.
@@ -87,11 +95,19 @@ struct Buffer {
     changed: Condvar,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     lines: Vec<u8>,
     lost: u64,
+    /// Whether what was taken from here has reached stderr.
+    written: bool,
     closed: bool,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { lines: Vec::new(), lost: 0, written: true, closed: false }
+    }
 }
 
 impl Buffer {
@@ -110,7 +126,7 @@ impl Buffer {
         state.lines.extend_from_slice(line);
         drop(state);
         if first {
-            self.changed.notify_one();
+            self.changed.notify_all();
         }
     }
 
@@ -127,6 +143,7 @@ impl Buffer {
             }
             mem::swap(&mut taken, &mut state.lines);
             let lost = mem::take(&mut state.lost);
+            state.written = false;
             drop(state);
             // There is nowhere to say that the log cannot be written.
             let _ = out.write_all(&taken);
@@ -138,6 +155,8 @@ impl Buffer {
             }
             taken.clear();
             taken.shrink_to(CAPACITY / 8);
+            self.lock().written = true;
+            self.changed.notify_all();
         }
     }
 }

@@ -48,6 +48,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
     let parts = Parts::build(config, &context.environment, System::real()).await;
     let parts = parts.map_err(|error| hinted(error.hints().to_vec(), error))?;
     let server = Server::bind(parts, settings()).await?;
+    log.flush();
     announce(&server, &context.printer);
     let reload =
         tokio::spawn(reload_on_hangup(server.handle(), sources, context.environment.clone(), log));

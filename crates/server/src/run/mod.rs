@@ -116,8 +116,15 @@ impl Server {
             doors.push((place.site, door.clone()));
             let encryption = place.tls.cloned().map(Tls::new).transpose()?.map(Arc::new);
             tls.extend(encryption.clone());
-            listeners
-                .push(Listener::bind(place.site.key(), place.address, encryption, door).await?);
+            let listener =
+                Listener::bind(place.site.key(), place.address, encryption, door).await?;
+            tracing::info!(
+                address = %listener.address(),
+                scheme = %listener.scheme(),
+                "{} listens",
+                place.site.what()
+            );
+            listeners.push(listener);
         }
         let state = State {
             parts: ArcSwap::from_pointee(parts),
@@ -171,7 +178,6 @@ impl Server {
         let probes = Connections::new(PROBES);
         let mut accepting = JoinSet::new();
         for (listener, (site, _)) in listeners.into_iter().zip(&state.doors) {
-            tracing::info!(address = %listener.address(), scheme = %listener.scheme(), "{} listens", site.what());
             let connections = if *site == Site::Admin { &probes } else { &clients };
             accepting.spawn(listener.accept(connections.clone()));
         }
