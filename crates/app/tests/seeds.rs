@@ -2,6 +2,8 @@
 //! own, joined by nothing but a certificate bundle; and a client that takes the challenge apart by
 //! hand.
 
+#![expect(clippy::unwrap_used, reason = "what cannot be set up here fails the test")]
+
 use std::{fs, path::Path};
 
 use portpass_testkit::{Dockerd, ForeignTokenService, Portpass};
