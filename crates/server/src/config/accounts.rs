@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use portpass_authority::subject::SourceName;
+use portpass_password::Formats;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -43,8 +44,8 @@ pub enum AccountSource {
     Htpasswd {
         /// Which.
         path: PathBuf,
-        /// Whether weak hashes count.
-        legacy_hashes: bool,
+        /// Which hashes count.
+        formats: Formats,
     },
 }
 
@@ -78,11 +79,12 @@ pub(crate) fn build(
                 let path = section
                     .path
                     .ok_or_else(|| files.error(&place, &key, "the key `path` is missing"))?;
-                files.read_text(&format!("{key}.path"), &path)?;
-                AccountSource::Htpasswd {
-                    path: files.resolve(&path),
-                    legacy_hashes: section.legacy_hashes.unwrap_or(false),
-                }
+                let formats = match section.legacy_hashes {
+                    Some(true) => Formats::Legacy,
+                    Some(false) | None => Formats::Current,
+                };
+                let path = files.htpasswd(&format!("{key}.path"), &path, formats)?;
+                AccountSource::Htpasswd { path, formats }
             }
         };
         if sources.iter().any(|known| known.name() == source.name()) {

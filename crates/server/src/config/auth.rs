@@ -3,6 +3,7 @@
 use std::{fmt, path::PathBuf};
 
 use portpass_jose::{Algorithm, Algorithms, KeySet, TrustRoots};
+use portpass_password::Formats;
 use portpass_protocol::challenge::Quotable;
 use portpass_registry::controller::Realm;
 use portpass_token::{Issuer, ServiceName, Trust, VerifierSettings};
@@ -217,7 +218,7 @@ impl HtpasswdSection {
                 section.files.warn(&path.place, &section.key_of("path"), message);
             }
             Ok(true) | Err(_) => {
-                section.files.read_text(&section.key_of("path"), &path)?;
+                section.files.htpasswd(&section.key_of("path"), &path, Formats::Current)?;
             }
         }
         Ok(Htpasswd { realm, path: resolved })

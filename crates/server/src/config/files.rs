@@ -4,7 +4,13 @@ use std::{
     cell::RefCell,
     fs::File,
     io::{self, Read},
+    num::NonZeroUsize,
     path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use portpass_password::{
+    Formats, HashPool, HtpasswdFile, htpasswd::HtpasswdSettings, pool::PoolSettings,
 };
 
 use super::{ConfigError, Place, Placed};
@@ -87,6 +93,25 @@ impl Files {
                 error
             }
         })
+    }
+
+    /// A password file that must be there and make sense; it is opened again for good at the start.
+    pub(crate) fn htpasswd(
+        &self,
+        key: &str,
+        path: &Placed<PathBuf>,
+        formats: Formats,
+    ) -> Result<PathBuf, ConfigError> {
+        self.read(key, path)?;
+        let resolved = self.resolve(path);
+        let settings = HtpasswdSettings { path: resolved.clone(), formats };
+        let trial = HashPool::new(PoolSettings { threads: NonZeroUsize::MIN, queue: 0 });
+        let file = HtpasswdFile::open(settings, trial.source(), SystemTime::UNIX_EPOCH)
+            .map_err(|error| self.error(&path.place, key, error.to_string()))?;
+        for warning in file.warnings() {
+            self.warn(&path.place, key, format!("{}: {warning}", resolved.display()));
+        }
+        Ok(resolved)
     }
 
     /// The text of a file that must be there.

@@ -153,7 +153,12 @@ impl Line {
                 )
             };
         }
-        if self.status.is_server_error() { line!(error) } else { line!(info) }
+        // Probes come every few seconds, and what they find is logged where it is found.
+        match (self.kind, self.status.is_server_error()) {
+            (RouteKind::Admin, _) => line!(debug),
+            (_, true) => line!(error),
+            (_, false) => line!(info),
+        }
     }
 }
 

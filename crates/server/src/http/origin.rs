@@ -165,6 +165,7 @@ mod tests {
     use http::Request;
 
     use super::*;
+    use crate::testing::CapturedLog;
 
     fn peer(remote: &str, scheme: Scheme) -> Peer {
         Peer { remote: remote.parse().unwrap(), local: "127.0.0.1:5000".parse().unwrap(), scheme }
@@ -216,6 +217,21 @@ mod tests {
             let seen = origins().see(&head, &peer("10.0.0.1:9", Scheme::Http)).unwrap();
             assert_eq!(seen.origin.to_string(), "http://inside", "{name}: {value}");
         }
+    }
+
+    #[test]
+    fn a_proxy_that_is_not_listed_is_named_once_with_the_setting() {
+        let log = CapturedLog::start();
+        let origins = Origins::new(None, TrustedProxies::default());
+        let forwarded = head(&[("host", "inside"), ("x-forwarded-proto", "https")]);
+        for _ in 0..3 {
+            origins.see(&forwarded, &peer("192.0.2.1:9", Scheme::Http)).unwrap();
+        }
+        origins.see(&head(&[("host", "inside")]), &peer("192.0.2.1:9", Scheme::Http)).unwrap();
+        let lines = log.lines_of("portpass_server::http::origin");
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        let message = lines[0]["message"].as_str().unwrap();
+        assert!(message.contains("192.0.2.1") && message.contains("http.trusted_proxies"));
     }
 
     #[test]

@@ -23,8 +23,8 @@ pub(crate) async fn accounts(
     for source in configured {
         sources.push(match source {
             AccountSource::Local => Arc::new(LocalAccounts::new(db.clone(), check.clone())),
-            AccountSource::Htpasswd { path, legacy_hashes } => {
-                let file = htpasswd_file(path, *legacy_hashes, check, clock).await?;
+            AccountSource::Htpasswd { path, formats } => {
+                let file = htpasswd_file(path, *formats, check, clock).await?;
                 Arc::new(HtpasswdAccounts::new(source.name(), file, check.clone()))
             }
         });
@@ -32,19 +32,15 @@ pub(crate) async fn accounts(
     Ok(Chain::new(sources, check.clone()))
 }
 
-/// Opens a password file; what is wrong with its lines goes into the log.
+/// Opens a password file; what is wrong with its lines was said when the configuration was read.
 pub(super) async fn htpasswd_file(
     path: &Path,
-    legacy: bool,
+    formats: Formats,
     check: &PasswordCheck,
     clock: &dyn Clock,
 ) -> Result<Arc<HtpasswdFile>, StartError> {
-    let formats = if legacy { Formats::Legacy } else { Formats::Current };
     let settings = HtpasswdSettings { path: path.to_path_buf(), formats };
     let (costs, now) = (check.pool().source(), clock.now());
     let file = blocking(move || HtpasswdFile::open(settings, costs, now)).await?;
-    for warning in file.warnings() {
-        tracing::warn!("{}: {warning}", path.display());
-    }
     Ok(Arc::new(file))
 }

@@ -22,11 +22,13 @@ use portpass_storage::StoreError;
 use portpass_token::{Issuer, ServiceName, Verifier};
 
 use crate::{
-    config::{Admin, Config, ConfigError, Environment, Http, TokenListen},
+    config::{Config, ConfigError, Environment, Http, TokenListen},
     data_directory::{DataDirectory, DataError},
     http::surface::TokenRoutes,
     install::{Administrator, InstallError},
     metrics::Metrics,
+    publish,
+    run::sites::{Place, places},
     system::System,
 };
 
@@ -37,7 +39,8 @@ pub(crate) use self::{accounts::accounts, base::Base, keys::open_ring};
 pub struct Parts {
     pub(crate) base: Arc<Base>,
     pub(crate) http: Http,
-    pub(crate) admin: Option<Admin>,
+    /// Where to listen.
+    pub(crate) places: Vec<Place>,
     pub(crate) registry: Option<RegistryPart>,
     pub(crate) tokens: Option<TokenPart>,
     administrator: Option<Administrator>,
@@ -83,7 +86,9 @@ impl Parts {
         let base = Arc::new(Base::open(directory, &config, system).await?);
         let given = environment.get("PORTPASS_ADMIN_PASSWORD_FILE").map(Path::new);
         let administrator = base.install(&config, given).await?;
-        Self::on(base, config, administrator).await
+        let parts = Self::on(base, config, administrator).await?;
+        parts.publish().await?;
+        Ok(parts)
     }
 
     /// Builds another configuration on what the process has already.
@@ -96,7 +101,8 @@ impl Parts {
         config: Config,
         administrator: Option<Administrator>,
     ) -> Result<Self, StartError> {
-        let Config { http, admin, registry, token_service, .. } = config;
+        let places = places(&config);
+        let Config { http, registry, token_service, .. } = config;
         let tokens = match token_service {
             Some(service) => Some(tokens::build(service, &base).await?),
             None => None,
@@ -105,7 +111,15 @@ impl Parts {
             Some(registry) => Some(registry::build(registry, tokens.as_ref(), &base).await?),
             None => None,
         };
-        Ok(Self { base, http, admin, registry, tokens, administrator })
+        Ok(Self { base, http, places, registry, tokens, administrator })
+    }
+
+    /// Writes what other registries trust.
+    pub(crate) async fn publish(&self) -> Result<(), StartError> {
+        match &self.tokens {
+            Some(tokens) => publish::write(self.data(), &tokens.keys.current()).await,
+            None => Ok(()),
+        }
     }
 
     /// The account that the first start made, where there are local accounts.

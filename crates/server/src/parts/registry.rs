@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portpass_password::{HtpasswdFile, htpasswd::generate_if_missing};
+use portpass_password::{Formats, HtpasswdFile, htpasswd::generate_if_missing};
 use portpass_protocol::challenge::Quotable;
 use portpass_registry::{
     Deletes, Guard, Registry, RegistryParts,
@@ -78,7 +78,7 @@ async fn first_file(
             made.password_file.display()
         );
     }
-    htpasswd_file(&htpasswd.path, false, &base.check, &*base.system.clock).await
+    htpasswd_file(&htpasswd.path, Formats::Current, &base.check, &*base.system.clock).await
 }
 
 /// Trusts the token service in this process: its keys, and the first of its services.

@@ -14,13 +14,11 @@ use super::{Base, StartError, TokenPart, accounts::accounts, keys::open_ring};
 use crate::{
     config::{Signing, TokenService},
     http::surface::TokenRoutes,
-    publish,
 };
 
-/// Opens the key ring, writes what other registries trust, and puts the service together.
+/// Opens the key ring and puts the service together.
 pub(super) async fn build(config: TokenService, base: &Base) -> Result<TokenPart, StartError> {
     let keys = Arc::new(key_ring(config.signing, config.lifetime, base).await?);
-    publish::write(base.directory.path(), &keys.current()).await?;
     let parts = TokenServiceParts {
         issuer: config.issuer.clone(),
         lifetime: config.lifetime,

@@ -8,7 +8,7 @@
 
 mod jobs;
 mod reload;
-mod sites;
+pub(crate) mod sites;
 
 #[cfg(test)]
 mod tests;
@@ -109,12 +109,12 @@ impl Server {
         let ids = Arc::new(RequestIds::new(&*base.system.random));
         let health = Arc::new(Health::new(base.db.clone()));
         let (mut listeners, mut doors, mut tls) = (Vec::new(), Vec::new(), Vec::new());
-        for place in sites::places(&parts) {
+        for place in &parts.places {
             let surface = Arc::new(sites::surface(place.site, &parts, &health));
             let door = Door::new(place.site.name(), surface, ids.clone(), base.metrics.clone());
             let door = Arc::new(door);
             doors.push((place.site, door.clone()));
-            let encryption = place.tls.cloned().map(Tls::new).transpose()?.map(Arc::new);
+            let encryption = place.tls.clone().map(Tls::new).transpose()?.map(Arc::new);
             tls.extend(encryption.clone());
             let listener =
                 Listener::bind(place.site.key(), place.address, encryption, door).await?;

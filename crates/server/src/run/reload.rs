@@ -6,10 +6,7 @@ use std::{
 };
 
 use super::{State, sites};
-use crate::{
-    config::Config,
-    parts::{Parts, StartError},
-};
+use crate::{config::Config, parts::StartError};
 
 /// Reloads the configuration of a running server. Does not keep it alive.
 #[derive(Clone, Debug)]
@@ -32,21 +29,23 @@ impl Handle {
                 to: config.data,
             });
         }
-        let new = old.rebuild(config).await?;
-        let unchanged = |old: &Parts, new: &Parts| {
-            let fixed =
-                |parts| sites::places(parts).iter().map(sites::Place::fixed).collect::<Vec<_>>();
-            fixed(old) == fixed(new)
-        };
-        if !unchanged(&old, &new) {
+        let places = sites::places(&config);
+        let same = places.len() == old.places.len()
+            && places.iter().zip(&old.places).all(|(new, old)| new.is_as(old));
+        if !same {
             return Err(ReloadError::Listeners);
         }
+        let new = Arc::new(old.rebuild(config).await?);
         for (site, door) in &state.doors {
             door.replace(Arc::new(sites::surface(*site, &new, &state.health)));
         }
-        state.parts.store(Arc::new(new));
+        state.parts.store(new.clone());
         state.stop_jobs().await;
         state.start_jobs();
+        // In force it is, whatever becomes of the files for others.
+        if let Err(error) = new.publish().await {
+            tracing::error!("{error}");
+        }
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use http::HeaderMap;
 
 use crate::{
     admin::{Admin, Health},
-    config::{TlsFiles, TokenListen, TrustedProxies},
+    config::{Address, Config, TlsFiles, TokenListen, TrustedProxies},
     http::{origin::Origins, surface::Surface},
     install::{ADMIN, Administrator},
     parts::Parts,
@@ -18,7 +18,7 @@ use crate::{
 
 /// What a listener is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Site {
+pub(crate) enum Site {
     /// The registry, and the token service if it has no address of its own.
     Http,
     /// The token service.
@@ -57,37 +57,40 @@ impl Site {
 }
 
 /// A listener that a configuration asks for.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Place<'a> {
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
     pub(super) site: Site,
     pub(super) address: SocketAddr,
-    pub(super) tls: Option<&'a TlsFiles>,
+    pub(super) tls: Option<TlsFiles>,
 }
 
-impl Place<'_> {
-    /// What cannot change without closing the socket.
-    pub(super) fn fixed(&self) -> (Site, SocketAddr, Option<(PathBuf, PathBuf)>) {
-        let tls = self.tls.map(|tls| (tls.certificate.clone(), tls.key.clone()));
-        (self.site, self.address, tls)
+impl Place {
+    /// Whether a socket for the one is a socket for the other.
+    pub(super) fn is_as(&self, other: &Self) -> bool {
+        let files =
+            |place: &Self| place.tls.as_ref().map(|tls| (tls.certificate.clone(), tls.key.clone()));
+        (self.site, self.address, files(self)) == (other.site, other.address, files(other))
     }
 }
 
 /// A listener exists only where something is served on it.
-pub(super) fn places(parts: &Parts) -> Vec<Place<'_>> {
+pub(crate) fn places(config: &Config) -> Vec<Place> {
+    let place = |site, address: Address, tls: &Option<TlsFiles>| Place {
+        site,
+        address: address.socket(),
+        tls: tls.clone(),
+    };
     let mut places = Vec::new();
-    let shared =
-        matches!(&parts.tokens, Some(tokens) if matches!(tokens.listen, TokenListen::Shared));
-    if parts.registry.is_some() || shared {
-        let address = parts.http.addr.socket();
-        places.push(Place { site: Site::Http, address, tls: parts.http.tls.as_ref() });
+    if config.serves_http() {
+        places.push(place(Site::Http, config.http.addr, &config.http.tls));
     }
-    if let Some(tokens) = &parts.tokens
-        && let TokenListen::Own { addr, tls } = &tokens.listen
+    if let Some(service) = &config.token_service
+        && let TokenListen::Own { addr, tls } = &service.listen
     {
-        places.push(Place { site: Site::Tokens, address: addr.socket(), tls: tls.as_ref() });
+        places.push(place(Site::Tokens, *addr, tls));
     }
-    if let Some(admin) = &parts.admin {
-        places.push(Place { site: Site::Admin, address: admin.addr.socket(), tls: None });
+    if let Some(admin) = &config.admin {
+        places.push(place(Site::Admin, admin.addr, &None));
     }
     places
 }

@@ -254,6 +254,16 @@ fn a_password_file_that_is_not_there_is_announced_not_refused() {
 }
 
 #[test]
+fn lines_of_a_password_file_that_will_not_count_are_named() {
+    let folder = Folder::new("token_service:\n  accounts:\n    - htpasswd: { path: users }\n");
+    folder.write("users", "ann:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n");
+    let warnings = folder.load().unwrap().warnings;
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    let place = "portpass.yaml:3: token_service.accounts.htpasswd.path: ";
+    assert!(warnings[0].contains(place) && warnings[0].contains("line 1"), "{warnings:?}");
+}
+
+#[test]
 fn plain_http_beyond_the_machine_is_warned_of_once_for_each_listener() {
     let pair = "registry: {}\ntoken_service: {}\n";
     let warnings = |text: &str| Folder::new(text).load().unwrap().warnings;
