@@ -16,6 +16,7 @@ use portpass_server::{
 };
 use secrecy::ExposeSecret;
 use tokio::signal::unix::{SignalKind, signal};
+use tracing::level_filters::LevelFilter;
 
 use super::{Context, config::refused};
 use crate::{failure::Failure, printer::Printer};
@@ -165,11 +166,13 @@ async fn reload(handle: &Handle, config: Config, log: &LogGuard) {
     let (level, warnings) = (config.log.level, config.warnings.clone());
     match handle.reload(config).await {
         Ok(()) => {
-            log.set_level(level);
+            // That it was read is said even where little else is to be.
+            log.set_level(level.max(LevelFilter::INFO));
             for warning in warnings {
                 tracing::warn!("{warning}");
             }
             tracing::info!("the configuration was read again and is in force");
+            log.set_level(level);
         }
         Err(error) => tracing::error!("the configuration stays as it was: {error}"),
     }

@@ -122,7 +122,7 @@ impl Server {
                 address = %listener.address(),
                 scheme = %listener.scheme(),
                 "{} listens",
-                place.site.what()
+                sites::what(place.site, &parts)
             );
             listeners.push(listener);
         }

@@ -13,7 +13,7 @@ use crate::{
     config::{Address, Config, TlsFiles, TokenListen, TrustedProxies},
     http::{origin::Origins, surface::Surface},
     install::{ADMIN, Administrator},
-    parts::Parts,
+    parts::{Parts, TokenPart},
 };
 
 /// What a listener is for.
@@ -45,14 +45,16 @@ impl Site {
             Self::Admin => "admin.addr",
         }
     }
+}
 
-    /// What the log calls it.
-    pub(super) fn what(self) -> &'static str {
-        match self {
-            Self::Http => "the registry",
-            Self::Tokens => "the token service",
-            Self::Admin => "health and metrics",
-        }
+/// What the log calls what is served there.
+pub(super) fn what(site: Site, parts: &Parts) -> &'static str {
+    let shared = |tokens: &TokenPart| matches!(tokens.listen, TokenListen::Shared);
+    match (site, parts.has_registry(), parts.tokens.as_ref().is_some_and(shared)) {
+        (Site::Http, true, true) => "the registry with its token service",
+        (Site::Http, true, false) => "the registry",
+        (Site::Http, false, _) | (Site::Tokens, _, _) => "the token service",
+        (Site::Admin, _, _) => "the admin interface",
     }
 }
 
