@@ -88,6 +88,7 @@ on_every_database! {
     manifests::deleting_by_digest_takes_its_tags_and_no_others,
     manifests::deleting_a_tag_leaves_the_manifest,
     manifests::referrers_are_filtered_and_paged,
+    manifests::a_page_of_referrers_is_bounded_in_bytes,
     manifests::a_deleted_referrer_is_listed_no_more,
     blobs::a_blob_is_seen_only_where_it_was_committed,
     blobs::a_second_object_of_a_digest_is_superfluous_and_noted_as_garbage,

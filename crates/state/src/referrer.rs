@@ -25,7 +25,8 @@ pub struct Referrer {
 
 impl Db {
     /// The referrers of a digest in a repository, by digest, after `last`, at most `limit` and
-    /// [`crate::MAX_PAGE`]. Empty for anything unknown.
+    /// [`crate::MAX_PAGE`], and of those no more than come to 4 MiB, but always one. Empty for
+    /// anything unknown.
     pub async fn referrers(
         &self,
         repository: &RepositoryName,
@@ -35,21 +36,69 @@ impl Db {
         limit: usize,
     ) -> Result<Page<Referrer>, StateError> {
         // Every digest comes after no bytes at all.
-        let after = last.map_or_else(|| Value::from(&[][..]), Value::from);
-        let statement = sql("SELECT m.digest, m.media_type, m.size, m.artifact_type, m.annotations
+        let after = || last.map_or_else(|| Value::from(&[][..]), Value::from);
+        let sizes = sql("SELECT m.digest, COALESCE(OCTET_LENGTH(m.annotations), 0)
+                 + COALESCE(OCTET_LENGTH(m.artifact_type), 0) AS bytes
              FROM repository r JOIN manifest m ON m.repository = r.id
              WHERE r.name = $1 AND m.subject = $2 AND m.digest > $3
                AND ($4 IS NULL OR m.artifact_type = $4)
              ORDER BY m.digest LIMIT $5")
         .bind(repository.as_str())
         .bind(subject)
-        .bind(after)
+        .bind(after())
         .bind(artifact_type)
         .bind(one_further(limit));
+        let sizes = self.read().all(sizes).await?;
+        let sizes = sizes.iter().map(Size::read).collect::<Result<_, _>>()?;
+        let Page { items, more } = fitting(Page::cut(sizes, limit));
+        let Some(end) = items.last() else { return Ok(Page { items: Vec::new(), more }) };
+        let statement = sql("SELECT m.digest, m.media_type, m.size, m.artifact_type, m.annotations
+             FROM repository r JOIN manifest m ON m.repository = r.id
+             WHERE r.name = $1 AND m.subject = $2 AND m.digest > $3 AND m.digest <= $5
+               AND ($4 IS NULL OR m.artifact_type = $4)
+             ORDER BY m.digest")
+        .bind(repository.as_str())
+        .bind(subject)
+        .bind(after())
+        .bind(artifact_type)
+        .bind(&end.digest);
         let rows = self.read().all(statement).await?;
-        let referrers = rows.iter().map(Referrer::read).collect::<Result<_, _>>()?;
-        Ok(Page::cut(referrers, limit))
+        Ok(Page { items: rows.iter().map(Referrer::read).collect::<Result<_, _>>()?, more })
     }
+}
+
+/// What the referrers of one page come to at most, in bytes, unless there is only one: manifests
+/// may say megabytes about themselves, and clients read no longer a list than they would a manifest.
+const MAX_PAGE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// What a descriptor has beside its annotations and its type, generously.
+const DESCRIPTOR_BYTES: u64 = 512;
+
+/// A referrer, and what its descriptor comes to.
+struct Size {
+    digest: Digest,
+    bytes: u64,
+}
+
+impl Size {
+    fn read(row: &Row) -> Result<Self, StateError> {
+        let bytes = row.count("bytes")?.saturating_add(DESCRIPTOR_BYTES);
+        Ok(Self { digest: row.digest("digest")?, bytes })
+    }
+}
+
+/// As much of a page as comes to no more than `MAX_PAGE_BYTES`, and its first item in any case.
+fn fitting(mut page: Page<Size>) -> Page<Size> {
+    let mut bytes: u64 = 0;
+    let too_many = page.items.iter().enumerate().position(|(index, size)| {
+        bytes = bytes.saturating_add(size.bytes);
+        index > 0 && bytes > MAX_PAGE_BYTES
+    });
+    if let Some(kept) = too_many {
+        page.items.truncate(kept);
+        page.more = true;
+    }
+    page
 }
 
 impl Referrer {

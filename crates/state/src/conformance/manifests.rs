@@ -225,6 +225,50 @@ pub(super) async fn referrers_are_filtered_and_paged(db: Db) {
     assert_eq!(elsewhere, whole(&[]));
 }
 
+/// However much its manifests say about themselves, a page is no burden to anybody.
+pub(super) async fn a_page_of_referrers_is_bounded_in_bytes(db: Db) {
+    let (name, subject) = (repository("a"), digest("subject"));
+    let large = json!({"a": "x".repeat(1_500_000)});
+    let kind = "t".repeat(1_500_000);
+    let vast = json!({"a": "x".repeat(5_000_000)});
+    let mut all = Vec::new();
+    for number in 0..7 {
+        let bytes = format!("{{\"n\":{number}}}");
+        let of = digest(&bytes);
+        let (artifact_type, annotations) = match number {
+            0 => (None, &vast),
+            1..=3 => (Some(&*kind), &json!({})),
+            _ => (None, &large),
+        };
+        let new = NewManifest {
+            subject: Some(&subject),
+            artifact_type,
+            annotations: annotations.as_object(),
+            ..manifest(&name, &of, &bytes)
+        };
+        assert_eq!(db.put_manifest(&new, at(0)).await.unwrap(), PutManifest::Stored);
+        all.push(of);
+    }
+    all.sort_by_key(Digest::to_string);
+
+    let (mut seen, mut last) = (Vec::new(), None);
+    loop {
+        let page = referrers(&db, &subject, None, last.as_ref(), 10).await;
+        let bytes = |referrer: &Referrer| serde_json::json!(referrer.annotations).to_string().len();
+        let kinds = |referrer: &Referrer| referrer.artifact_type.as_deref().unwrap_or("").len();
+        let total: usize =
+            page.items.iter().map(|referrer| bytes(referrer) + kinds(referrer)).sum();
+        assert!(total <= 4 * 1024 * 1024 || page.items.len() == 1, "{total} bytes");
+        seen.extend(page.items.iter().map(|referrer| referrer.digest));
+        last = seen.last().copied();
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(seen, all);
+    assert!(referrers(&db, &subject, None, None, 0).await.items.is_empty());
+}
+
 pub(super) async fn a_deleted_referrer_is_listed_no_more(db: Db) {
     let subject = put(&db, "a", "{}", &[], 0).await;
     let (name, of) = (repository("a"), digest("{ }"));
