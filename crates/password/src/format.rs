@@ -72,13 +72,6 @@ impl PasswordHash {
         Self { text: hash.to_string().into(), scheme: Scheme::Argon2id(hash) }
     }
 
-    /// Hashes a new password with bcrypt, for files that other programs read too. Bytes beyond the
-    /// seventy-second do not count.
-    pub(crate) fn bcrypt(password: &[u8], cost: u8, salt: [u8; 16]) -> Self {
-        let hash = Bcrypt::new(password, cost, salt);
-        Self { text: hash.to_string().into(), scheme: Scheme::Bcrypt(hash) }
-    }
-
     /// Compares. Takes as long as [`cost`](Self::cost) says: the pool's threads call it.
     pub fn verify(&self, password: &[u8]) -> Comparison {
         let equal = match &self.scheme {

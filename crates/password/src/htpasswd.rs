@@ -2,10 +2,8 @@
 //!
 //! Where this differs from distribution (protocol.md HT1–HT8, §15):
 //!
-//! - The file is read at the start, and one that cannot be used stops it. A missing one too:
-//!   [`HtpasswdFile::open`] makes none, since a slip in a path would then make an account. Who wants
-//!   distribution's first start (HT3) calls [`generate_if_missing`] before; the password goes into a
-//!   file beside it and not into the log.
+//! - The file is read at the start, and one that cannot be used stops it. A missing one too: none is
+//!   made (HT3), since a slip in a path would then make an account that may do everything.
 //! - A file that breaks or vanishes while the process runs leaves the last good entries in force,
 //!   and every attempt to read it that fails is logged, not only the first (HT6).
 //! - A line whose name could not be an account's is skipped with a warning, the empty name too (HT4).
@@ -14,7 +12,6 @@
 //! - An unknown name costs as much as the costliest entry (HT7), and a proved password is remembered
 //!   for a while (HT8): see [`crate::check`].
 
-mod generate;
 mod parse;
 
 use std::{
@@ -36,10 +33,7 @@ use crate::{
     pool::SourceCosts,
 };
 
-pub use self::{
-    generate::{Generated, generate_if_missing},
-    parse::{NameFault, Warning, WarningKind},
-};
+pub use self::parse::{NameFault, Warning, WarningKind};
 
 /// Where the file is and what it may hold.
 #[derive(Debug, Clone)]
@@ -82,9 +76,18 @@ struct Content {
 }
 
 impl HtpasswdFile {
+    /// What is wrong with the lines of a file that can be used, and nothing is kept of it: for
+    /// looking at a configuration. Blocks.
+    pub fn check(settings: &HtpasswdSettings) -> Result<Vec<Warning>, HtpasswdError> {
+        let (bytes, _) = read(&settings.path)?;
+        Ok(Content::parse(&bytes, settings)?.warnings)
+    }
+
     /// Reads the file, which must be there and be readable as a whole. Blocks: for the start only.
     ///
-    /// `costs` is this file's share in what refusals cost, from [`crate::HashPool::source`].
+    /// Logs nothing: what is wrong with single lines is in [`Self::warnings`], and each later change
+    /// of the file is logged with its own. `costs` is this file's share in what refusals cost, from
+    /// [`crate::HashPool::source`].
     pub fn open(
         settings: HtpasswdSettings,
         costs: SourceCosts,
@@ -123,6 +126,12 @@ impl HtpasswdFile {
         self.state.load().fault.clone()
     }
 
+    /// The names in a file that was looked at less than a second ago, in no order.
+    pub async fn names(&self, now: SystemTime) -> Vec<Box<str>> {
+        self.look(now).await;
+        self.state.load().content.entries.keys().cloned().collect()
+    }
+
     /// How many accounts are in force.
     pub fn len(&self) -> usize {
         self.state.load().content.entries.len()
@@ -152,7 +161,7 @@ impl HtpasswdFile {
         match looked.unwrap_or_else(|error| Err(self.unreadable(&io::Error::other(error)))) {
             Ok(Looked::Same(stamp)) => self.keep(&state, Ok(stamp), now),
             Ok(Looked::Changed(content, stamp)) => {
-                tracing::info!(path = %self.path().display(), accounts = content.entries.len(), "the htpasswd file has changed");
+                self.tell(&content);
                 self.take(content, stamp, now);
             }
             Err(error) => {
@@ -162,15 +171,20 @@ impl HtpasswdFile {
         }
     }
 
-    /// Puts new content in force.
-    fn take(&self, content: Content, stamp: Stamp, now: SystemTime) {
+    /// Logs that there is new content, and what of it will not count.
+    fn tell(&self, content: &Content) {
         let path = self.settings.path.display();
+        tracing::info!(%path, accounts = content.entries.len(), "the htpasswd file has changed");
         for warning in content.warnings.iter().take(MAX_LOGGED) {
             tracing::warn!(%path, line = warning.line, "{warning}");
         }
         if let Some(more @ 1..) = content.warnings.len().checked_sub(MAX_LOGGED) {
             tracing::warn!(%path, "{more} more lines of the htpasswd file are in doubt");
         }
+    }
+
+    /// Puts new content in force.
+    fn take(&self, content: Content, stamp: Stamp, now: SystemTime) {
         let hashes = content.entries.values().filter_map(|entry| entry.hash().ok());
         self.costs.set(hashes.map(|hash| hash.cost()));
         let (content, seen) = (Arc::new(content), Some(stamp));
@@ -296,14 +310,6 @@ pub enum HtpasswdError {
     /// The system says no.
     #[error("htpasswd file {path} cannot be read: {reason}", path = .path.display())]
     Unreadable {
-        /// Where.
-        path: PathBuf,
-        /// What the system said.
-        reason: String,
-    },
-    /// It could not be made.
-    #[error("htpasswd file {path} cannot be made: {reason}", path = .path.display())]
-    Unwritable {
         /// Where.
         path: PathBuf,
         /// What the system said.

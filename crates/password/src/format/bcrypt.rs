@@ -1,7 +1,5 @@
 //! bcrypt, decoded from bytes: nothing of a foreign file is ever sliced as text.
 
-use std::fmt;
-
 use base64::{
     Engine as _, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
@@ -22,10 +20,6 @@ pub(super) struct Bcrypt {
 }
 
 impl Bcrypt {
-    pub(super) fn new(password: &[u8], cost: u8, salt: [u8; SALT]) -> Self {
-        Self { cost, salt, hash: hash(password, cost, salt) }
-    }
-
     /// `rest` is what follows `$2`.
     pub(super) fn parse(rest: &str) -> Result<Self, FormatError> {
         let malformed = |reason| FormatError::Malformed { format: "bcrypt", reason };
@@ -68,13 +62,6 @@ impl Bcrypt {
     }
 }
 
-impl fmt::Display for Bcrypt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cost, salt, hash } = self;
-        write!(f, "$2a${cost:02}${}{}", BASE64.encode(salt), BASE64.encode(hash))
-    }
-}
-
 /// Hashes as every bcrypt does: the password ends with a NUL, and what lies beyond 72 bytes does
 /// not count (HT5).
 pub(crate) fn hash(password: &[u8], cost: u8, salt: [u8; SALT]) -> [u8; HASH] {
@@ -97,7 +84,6 @@ fn decode<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::BCRYPT,
     GeneralPurposeConfig::new()
-        .with_encode_padding(false)
         .with_decode_padding_mode(DecodePaddingMode::RequireNone)
         .with_decode_allow_trailing_bits(true),
 );

@@ -63,6 +63,31 @@ async fn accounts_are_found_by_name() {
     assert!(file.find("Ann", now).await.is_none());
     assert!(file.find("", now).await.is_none());
     assert_eq!((file.len(), file.warnings().len(), file.fault()), (2, 1, None));
+    let mut names = file.names(now).await;
+    names.sort();
+    assert_eq!(names, ["ann".into(), "bob".into()]);
+}
+
+#[test]
+fn a_check_finds_what_an_opening_would() {
+    let bench = Bench::new();
+    let settings = HtpasswdSettings { path: bench.path(), formats: Formats::Current };
+    assert!(matches!(HtpasswdFile::check(&settings), Err(HtpasswdError::Missing { .. })));
+    bench.write(&format!("ann:{OPENSESAME}\nbob:plain\n"));
+    let found = HtpasswdFile::check(&settings).unwrap();
+    assert_eq!(found, bench.open(now(&bench)).unwrap().warnings());
+    assert_eq!(found.len(), 1);
+    bench.write("ann");
+    assert!(matches!(HtpasswdFile::check(&settings), Err(HtpasswdError::Line { line: 1, .. })));
+    assert_eq!(bench.pool.highest(), Highest::default());
+}
+
+/// HT3: a slip in a path must not make an account.
+#[test]
+fn a_file_that_is_not_there_is_not_made() {
+    let bench = Bench::new();
+    assert!(matches!(bench.open(now(&bench)), Err(HtpasswdError::Missing { .. })));
+    assert_eq!(fs::read_dir(bench.folder.path()).unwrap().count(), 0);
 }
 
 #[tokio::test]
@@ -203,39 +228,6 @@ async fn an_empty_file_knows_nobody() {
     let bench = Bench::new();
     bench.write("");
     let now = now(&bench);
-    assert_eq!(generate_if_missing(&bench.path(), &mut |_| panic!("not needed")), Ok(None));
     let file = bench.open(now).unwrap();
     assert!(file.find("docker", now).await.is_none());
-}
-
-/// HT3, but that the password stands in a file.
-#[cfg(unix)]
-#[tokio::test]
-async fn a_generated_file_has_one_account_whose_password_is_not_logged() {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    let bench = Bench::new();
-    let path = bench.folder.path().join("auth").join("htpasswd");
-    let mut next = 0;
-    let generated = generate_if_missing(&path, &mut |bytes| {
-        next += 1;
-        bytes.fill(next);
-    });
-    let generated = generated.unwrap().unwrap();
-    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode(path.parent().unwrap()), 0o700);
-    assert_eq!((mode(&path), mode(&generated.password_file)), (0o600, 0o600));
-
-    let text = fs::read_to_string(&path).unwrap();
-    assert!(text.starts_with("docker:$2a$10$") && !text.contains('\n'), "{text}");
-    let password = fs::read_to_string(&generated.password_file).unwrap();
-    assert_eq!(password, "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE\n");
-    let now = now(&bench);
-    let settings = HtpasswdSettings { path: path.clone(), formats: Formats::Current };
-    let file = HtpasswdFile::open(settings, bench.pool.source(), now).unwrap();
-    let entry = file.find("docker", now).await.unwrap();
-    assert_eq!(entry.hash().unwrap().verify(password.trim().as_bytes()), Comparison::Match);
-    assert_eq!(generate_if_missing(&path, &mut |_| panic!("not needed")), Ok(None));
-    let left = fs::read_dir(path.parent().unwrap()).unwrap().count();
-    assert_eq!(left, 2);
 }

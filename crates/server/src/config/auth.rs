@@ -117,7 +117,7 @@ pub struct Token {
 pub struct Htpasswd {
     /// What clients show.
     pub realm: Quotable,
-    /// The file; it can be read, or is not there yet (HT3).
+    /// The file; it is there and can be read.
     pub path: PathBuf,
 }
 
@@ -207,21 +207,9 @@ impl HtpasswdSection {
     fn build(self, section: &Section<'_>) -> Result<Htpasswd, ConfigError> {
         let realm = section.quotable("realm", self.realm)?;
         let path = self.path.ok_or_else(|| section.missing("path"))?;
-        let resolved = section.files.resolve(&path);
-        // HT3: distribution makes a file that is not there, and so do we.
-        match resolved.try_exists() {
-            Ok(false) => {
-                let message = format!(
-                    "{} is not there; the start makes it with one account, `docker`",
-                    resolved.display()
-                );
-                section.files.warn(&path.place, &section.key_of("path"), message);
-            }
-            Ok(true) | Err(_) => {
-                section.files.htpasswd(&section.key_of("path"), &path, Formats::Current)?;
-            }
-        }
-        Ok(Htpasswd { realm, path: resolved })
+        // HT3: distribution makes a file that is not there, and with it an account for everything.
+        let path = section.files.htpasswd(&section.key_of("path"), &path, Formats::Current)?;
+        Ok(Htpasswd { realm, path })
     }
 }
 

@@ -4,13 +4,12 @@ use std::{
     cell::RefCell,
     fs::File,
     io::{self, Read},
-    num::NonZeroUsize,
     path::{Path, PathBuf},
-    time::SystemTime,
 };
 
 use portpass_password::{
-    Formats, HashPool, HtpasswdFile, htpasswd::HtpasswdSettings, pool::PoolSettings,
+    Formats, HtpasswdFile,
+    htpasswd::{HtpasswdError, HtpasswdSettings},
 };
 
 use super::{ConfigError, Place, Placed};
@@ -82,17 +81,18 @@ impl Files {
     pub(crate) fn read(&self, key: &str, path: &Placed<PathBuf>) -> Result<Vec<u8>, ConfigError> {
         let resolved = self.resolve(path);
         read_limited(&resolved).map_err(|error| {
-            let error = self.error(
-                &path.place,
-                key,
-                format!("cannot read {}: {error}", resolved.display()),
-            );
-            if path.value.is_relative() && matches!(path.place, Place::Line(_)) {
-                error.hint(format!("a relative path starts at the folder of {}", self.name))
-            } else {
-                error
-            }
+            let message = format!("cannot read {}: {error}", resolved.display());
+            self.with_start_of_paths(path, self.error(&path.place, key, message))
         })
+    }
+
+    /// Says where a relative path starts.
+    fn with_start_of_paths(&self, path: &Placed<PathBuf>, error: ConfigError) -> ConfigError {
+        if path.value.is_relative() && matches!(path.place, Place::Line(_)) {
+            error.hint(format!("a relative path starts at the folder of {}", self.name))
+        } else {
+            error
+        }
     }
 
     /// A password file that must be there and make sense; it is opened again for good at the start.
@@ -102,13 +102,14 @@ impl Files {
         path: &Placed<PathBuf>,
         formats: Formats,
     ) -> Result<PathBuf, ConfigError> {
-        self.read(key, path)?;
         let resolved = self.resolve(path);
         let settings = HtpasswdSettings { path: resolved.clone(), formats };
-        let trial = HashPool::new(PoolSettings { threads: NonZeroUsize::MIN, queue: 0 });
-        let file = HtpasswdFile::open(settings, trial.source(), SystemTime::UNIX_EPOCH)
-            .map_err(|error| self.error(&path.place, key, error.to_string()))?;
-        for warning in file.warnings() {
+        let warnings = HtpasswdFile::check(&settings).map_err(|error| {
+            let missing = matches!(error, HtpasswdError::Missing { .. });
+            let error = self.error(&path.place, key, error.to_string());
+            if missing { self.with_start_of_paths(path, error) } else { error }
+        })?;
+        for warning in warnings {
             self.warn(&path.place, key, format!("{}: {warning}", resolved.display()));
         }
         Ok(resolved)

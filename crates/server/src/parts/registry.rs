@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portpass_password::{Formats, HtpasswdFile, htpasswd::generate_if_missing};
+use portpass_password::Formats;
 use portpass_protocol::challenge::Quotable;
 use portpass_registry::{
     Deletes, Guard, Registry, RegistryParts,
@@ -10,7 +10,7 @@ use portpass_registry::{
 };
 use portpass_token::{Verifier, VerifierSettings};
 
-use super::{Base, RegistryPart, StartError, TokenPart, accounts::htpasswd_file, blocking};
+use super::{Base, RegistryPart, StartError, TokenPart, accounts::htpasswd_file};
 use crate::config::{self, Auth, ConfigError, RegistryAuth, TokenListen};
 
 /// Opens the store and puts the controller in front.
@@ -50,8 +50,8 @@ async fn named(auth: Auth, base: &Base) -> Result<Guard, StartError> {
         Auth::None => Guard::Open,
         Auth::Silly(silly) => Guard::By(Arc::new(SillyController::new(silly.realm, silly.service))),
         Auth::Htpasswd(htpasswd) => {
-            let file = first_file(&htpasswd, base).await?;
             let check = base.check.clone();
+            let file = htpasswd_file(&htpasswd.path, Formats::Current, &check, &*clock).await?;
             Guard::By(Arc::new(HtpasswdController { file, check, realm: htpasswd.realm, clock }))
         }
         Auth::Token(token) => {
@@ -60,25 +60,6 @@ async fn named(auth: Auth, base: &Base) -> Result<Guard, StartError> {
             Guard::By(Arc::new(TokenController { verifier, realm, service, clock }))
         }
     })
-}
-
-/// HT3: a file that is not there is made, with one account.
-async fn first_file(
-    htpasswd: &config::Htpasswd,
-    base: &Base,
-) -> Result<Arc<HtpasswdFile>, StartError> {
-    let (path, random) = (htpasswd.path.clone(), base.system.random.clone());
-    let made =
-        blocking(move || generate_if_missing(&path, &mut |bytes| random.fill(bytes))).await?;
-    if let Some(made) = made {
-        tracing::warn!(
-            "made {} with the account `{}`; its password stands in {}",
-            htpasswd.path.display(),
-            made.account,
-            made.password_file.display()
-        );
-    }
-    htpasswd_file(&htpasswd.path, Formats::Current, &base.check, &*base.system.clock).await
 }
 
 /// Trusts the token service in this process: its keys, and the first of its services.

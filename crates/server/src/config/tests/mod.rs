@@ -244,15 +244,6 @@ fn optional_keys_of_the_token_block_have_distributions_meaning() {
     assert_eq!(token.settings.allowed.to_string(), "ES256, RS256");
 }
 
-/// HT3
-#[test]
-fn a_password_file_that_is_not_there_is_announced_not_refused() {
-    let folder = Folder::new("registry: { auth: { htpasswd: { realm: r, path: users } } }\n");
-    let config = folder.load().unwrap();
-    assert_eq!(config.warnings.len(), 1);
-    assert!(config.warnings[0].contains("portpass.yaml:1"), "{:?}", config.warnings);
-}
-
 #[test]
 fn lines_of_a_password_file_that_will_not_count_are_named() {
     let folder = Folder::new("token_service:\n  accounts:\n    - htpasswd: { path: users }\n");

@@ -73,6 +73,10 @@ fn mistakes_are_named_with_line_and_hint() {
             "token_service:\n  accounts:\n    - htpasswd: { path: users }\n",
         ),
         (
+            "users of a registry that are not there",
+            "registry:\n  auth:\n    htpasswd: { realm: r, path: users }\n",
+        ),
+        (
             "a rule for nobody",
             "token_service:\n  policy:\n    - { allow: [pull], repository: 'a/**', to: nobody }\n",
         ),
