@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     door::Door,
     origin::Peer,
+    patience::PatientStream,
     tls::{HTTP_2, Tls},
 };
 
@@ -61,7 +62,7 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE)
         .max_header_size(MAX_HEADERS as usize)
-        .serve_connection(TokioIo::new(stream), answer);
+        .serve_connection(TokioIo::new(PatientStream::new(stream)), answer);
     drive(connection, peer, drain).await;
 }
 
@@ -82,7 +83,7 @@ where
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_frame_size(MAX_FRAME)
-        .serve_connection(TokioIo::new(stream), answer);
+        .serve_connection(TokioIo::new(PatientStream::new(stream)), answer);
     drive(connection, peer, drain).await;
 }
 

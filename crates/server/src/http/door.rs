@@ -14,6 +14,7 @@ use portpass_protocol::{
 use super::{
     access_log::{Asked, LoggedBody},
     origin::{Peer, Seen},
+    patience::PatientBody,
     request_id::{RequestIds, taken_over},
     surface::Surface,
 };
@@ -71,7 +72,7 @@ impl Door {
                 head.extensions.insert(origin);
                 head.extensions.insert(client);
                 head.extensions.insert(id.clone());
-                let request = Request::from_parts(head, Body::new(body));
+                let request = Request::from_parts(head, Body::new(PatientBody::new(body)));
                 // The handler is dropped after a panic, nothing of it is seen again.
                 let answer = AssertUnwindSafe(surface.serve(kind, request)).catch_unwind().await;
                 answer.unwrap_or_else(|_| {

@@ -11,6 +11,7 @@ pub(crate) mod connection;
 pub(crate) mod door;
 pub(crate) mod listen;
 pub(crate) mod origin;
+mod patience;
 pub(crate) mod request_id;
 pub(crate) mod surface;
 pub(crate) mod tls;

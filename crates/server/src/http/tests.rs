@@ -234,6 +234,38 @@ async fn a_client_that_never_finishes_its_headers_is_left() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_client_that_stops_sending_its_body_is_left() {
+    let read = |body: Body| async move {
+        match axum::body::to_bytes(body, 1024).await {
+            Ok(_) => "all of it".to_owned(),
+            Err(error) => format!("{error:?}"),
+        }
+    };
+    let rim = Rim::serving(Router::new().route("/token", axum::routing::post(read))).await;
+    let mut stream = rim.connect().await;
+    let head = "POST /token HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhalf";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let answer = rest_of(&mut stream).await;
+    assert!(answer.contains("Stalled"), "{answer}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_stops_taking_its_answer_is_left() {
+    let endless = || async {
+        Body::from_stream(futures_util::stream::repeat_with(|| {
+            Ok::<_, std::io::Error>(vec![0; 64 * 1024])
+        }))
+    };
+    let rim = Rim::serving(Router::new().route("/token", get(endless))).await;
+    let mut stream = rim.connect().await;
+    stream.write_all(b"GET /token HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
+    stream.read_exact(&mut [0; 16]).await.unwrap();
+    // The client stays, and reads no more.
+    assert_eq!(rim.end().await, 0, "the connection ended by itself");
+    drop(stream);
+}
+
 #[tokio::test]
 async fn above_the_limit_connections_wait_for_a_place() {
     let rim = Rim::with(surface(Router::new(), &[], HeaderMap::new()), None, 1).await;

@@ -1,0 +1,153 @@
+//! How long a peer may stand still: one that neither sends its body nor takes its answer would keep a
+//! place among the connections for ever.
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::body::Bytes;
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, Sleep, sleep},
+};
+
+/// A request's body that breaks off when nothing of it has come for [`PATIENCE`].
+#[derive(Debug)]
+pub(crate) struct PatientBody {
+    inner: Incoming,
+    wait: Wait,
+}
+
+/// A connection that breaks off when nothing of an answer has been taken for [`PATIENCE`].
+#[derive(Debug)]
+pub(crate) struct PatientStream<S> {
+    inner: S,
+    wait: Wait,
+}
+
+/// The time since the last progress; runs only while there is none.
+#[derive(Debug, Default)]
+struct Wait {
+    timer: Option<Pin<Box<Sleep>>>,
+    running: bool,
+}
+
+impl Wait {
+    /// Passes on what was polled, unless it has been pending for too long.
+    fn watch<T>(&mut self, context: &mut Context<'_>, polled: Poll<T>) -> Poll<Result<T, Stalled>> {
+        if let Poll::Ready(progress) = polled {
+            self.running = false;
+            return Poll::Ready(Ok(progress));
+        }
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(PATIENCE)));
+        if !self.running {
+            self.running = true;
+            timer.as_mut().reset(Instant::now() + PATIENCE);
+        }
+        timer.as_mut().poll(context).map(|()| Err(Stalled))
+    }
+}
+
+/// The peer stood still.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the client has stood still for {} s", PATIENCE.as_secs())]
+pub(crate) struct Stalled;
+
+impl PatientBody {
+    pub(crate) fn new(inner: Incoming) -> Self {
+        Self { inner, wait: Wait::default() }
+    }
+}
+
+impl http_body::Body for PatientBody {
+    type Data = Bytes;
+    type Error = axum::BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
+        let polled = Pin::new(&mut self.inner).poll_frame(context);
+        self.wait.watch(context, polled).map(|frame| match frame {
+            Ok(frame) => frame.map(|frame| frame.map_err(Into::into)),
+            Err(stalled) => Some(Err(stalled.into())),
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl<S> PatientStream<S> {
+    pub(crate) fn new(inner: S) -> Self {
+        Self { inner, wait: Wait::default() }
+    }
+}
+
+impl<S: Unpin> PatientStream<S> {
+    fn writing<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        write: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let polled = write(Pin::new(&mut self.inner), context);
+        self.wait.watch(context, polled).map(|written| match written {
+            Ok(written) => written,
+            Err(stalled) => Err(io::Error::new(io::ErrorKind::TimedOut, stalled)),
+        })
+    }
+}
+
+/// Reading is not watched: between requests there is nothing to read, and hyper ends that.
+impl<S: AsyncRead + Unpin> AsyncRead for PatientStream<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for PatientStream<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.writing(context, |stream, context| stream.poll_write(context, bytes))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.writing(context, |stream, context| stream.poll_write_vectored(context, bytes))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.writing(context, AsyncWrite::poll_flush)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.writing(context, AsyncWrite::poll_shutdown)
+    }
+}
+
+/// Longer than a mobile network's silence between two cells, shorter than anybody waits.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
