@@ -1,8 +1,12 @@
 //! One handler for each arm of [`Route`], called with what was authorized and nothing else.
 
+use std::time::Duration;
+
 use axum::{body::Body, response::Response};
+use futures_util::{TryStreamExt as _, stream};
 use http::{HeaderName, request::Parts};
 use portpass_storage::BodyStream;
+use tokio::time;
 
 use crate::{
     access::{Authorized, Grant},
@@ -37,10 +41,21 @@ pub(crate) struct Call {
 }
 
 /// A request's body as the store wants it.
+///
+/// It breaks off when nothing has come for [`SILENCE`]: a client may vanish without a word, and would
+/// hold its connection and its upload for good.
 pub(crate) fn stream(body: Body) -> BodyStream {
-    use futures_util::TryStreamExt as _;
-    Box::pin(body.into_data_stream().map_err(axum::Error::into_inner))
+    let pieces = body.into_data_stream().map_err(axum::Error::into_inner);
+    Box::pin(stream::try_unfold(pieces, |mut pieces| async move {
+        match time::timeout(SILENCE, pieces.try_next()).await {
+            Ok(next) => Ok(next?.map(|piece| (piece, pieces))),
+            Err(_) => Err(format!("nothing came for {} s", SILENCE.as_secs()).into()),
+        }
+    }))
 }
+
+/// Longer than any client pauses, even one that copies from a registry that is busy.
+const SILENCE: Duration = Duration::from_mins(2);
 
 /// Serves what was authorized: one arm for each route, one handler for each arm.
 pub(crate) async fn serve(

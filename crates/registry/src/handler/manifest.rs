@@ -118,6 +118,7 @@ async fn collect(headers: &HeaderMap, body: Body) -> Result<Bytes, Error> {
     if announced.is_some_and(|length: u64| length > MAX_LENGTH as u64) {
         return Err(Error::ManifestTooLong);
     }
+    let body = Body::from_stream(super::stream(body));
     match Limited::new(body, MAX_LENGTH).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Error::ManifestTooLong),

@@ -5,7 +5,8 @@ use std::{
     time::Duration,
 };
 
-use http::{Method, StatusCode, header};
+use axum::body::Body;
+use http::{HeaderName, Method, StatusCode, header};
 use portpass_protocol::Digest;
 use portpass_registry::{Deletes, Guard};
 use portpass_state::{Lease, LeaseOwner, Leased, UploadId};
@@ -26,6 +27,8 @@ on_both_stores![
 ];
 
 const UPLOADS: &str = "/v2/team/app/blobs/uploads/";
+const OCI: (HeaderName, &str) =
+    (header::CONTENT_TYPE, "application/vnd.oci.image.manifest.v1+json");
 
 async fn a_second_writer_is_told_the_offset_and_has_written_nothing(registry: Harness) {
     let session = registry.session("team/app").await;
@@ -181,6 +184,8 @@ async fn a_lease_is_renewed_while_its_request_is_at_work() {
         registry.clock.advance(Duration::from_secs(30));
         tokio::time::advance(Duration::from_secs(30)).await;
         registry.until(async || until().await > before).await;
+        wire.send(" and").await;
+        wire.taken().await;
         assert_eq!(registry.patch(&session, "!").await.status, StatusCode::RANGE_NOT_SATISFIABLE);
     }
     registry.delete(&session).await;
@@ -188,6 +193,37 @@ async fn a_lease_is_renewed_while_its_request_is_at_work() {
     registry.until(async || wire.is_closed()).await;
     assert_eq!(writer.await.unwrap().status(), StatusCode::NOT_FOUND);
     assert_eq!(registry.objects().await, []);
+}
+
+/// A client whose machine was switched off says nothing more, not even that it is gone: what it sent
+/// is kept, and when it is back it goes on.
+#[tokio::test]
+async fn a_client_that_falls_silent_is_not_waited_for() {
+    let registry = Harness::in_memory().await;
+    let session = registry.session("team/app").await;
+    let manifest = request(Method::PUT, "/v2/team/app/manifests/v1", [OCI], Body::empty());
+    let mut bodies = Vec::new();
+    let mut writers = Vec::new();
+    for mut request in [request(Method::PATCH, &session, [], Body::empty()), manifest] {
+        let (wire, body) = Wire::new();
+        *request.body_mut() = body;
+        writers.push(tokio::spawn(registry.answer(request)));
+        wire.send("hello").await;
+        wire.taken().await;
+        bodies.push(wire);
+    }
+    let _halted = Halted::time();
+    tokio::time::advance(Duration::from_secs(119)).await;
+    assert_eq!(registry.patch(&session, "!").await.status, StatusCode::RANGE_NOT_SATISFIABLE);
+    assert!(bodies.iter().all(|wire| !wire.is_closed()));
+    tokio::time::advance(Duration::from_secs(2)).await;
+    for writer in writers {
+        registry.until(async || writer.is_finished()).await;
+        assert_eq!(writer.await.unwrap().status(), StatusCode::BAD_REQUEST);
+    }
+    assert_eq!(registry.progress(&session).await, "0-4");
+    let digest = Digest::sha256(b"hello world");
+    assert_eq!(registry.put(&session, &digest, " world").await.status, StatusCode::CREATED);
 }
 
 /// Nobody's fault: the client may come back, and goes on where it was.
