@@ -4,6 +4,7 @@ pub mod htpasswd;
 pub mod local;
 
 use std::{
+    fmt,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -11,11 +12,14 @@ use std::{
 use async_trait::async_trait;
 use portpass_password::{Busy, Claim, Paid, PasswordCheck};
 
-use crate::subject::{Account, AccountId, AccountName, Login, SourceName};
+use crate::{
+    policy::{RuleId, RuleSet},
+    subject::{Account, AccountId, AccountName, Login, SourceName},
+};
 
 /// One source of accounts: our own database, an htpasswd file.
 #[async_trait]
-pub trait Authenticator: std::fmt::Debug + Send + Sync {
+pub trait Authenticator: fmt::Debug + Send + Sync {
     /// What rules and refresh tokens call this source.
     fn source(&self) -> &SourceName;
 
@@ -36,6 +40,12 @@ pub trait Authenticator: std::fmt::Debug + Send + Sync {
         name: &AccountName,
         now: SystemTime,
     ) -> Result<Option<Account>, Unavailable>;
+
+    /// The names of all its accounts, in no order, for looking over them. A source that cannot tell
+    /// names none.
+    async fn names(&self, _now: SystemTime) -> Result<Vec<AccountName>, Unavailable> {
+        Ok(Vec::new())
+    }
 }
 
 /// What a source says of a login.
@@ -187,5 +197,42 @@ impl Chain {
             }
         }
         Ok(None)
+    }
+
+    /// Accounts that own, by their name alone, what `rules` mean for others: made before the rule,
+    /// or in a file that somebody else writes. By name; a source that does not answer has none.
+    pub async fn squatters(&self, rules: &RuleSet, now: SystemTime) -> Vec<Squatter> {
+        let mut found = Vec::new();
+        for source in &self.sources {
+            let mut names = source.names(now).await.unwrap_or_default();
+            names.sort_unstable();
+            found.extend(names.into_iter().filter_map(|account| {
+                let rule = rules.reserves(&account)?;
+                Some(Squatter { source: source.source().clone(), account, rule })
+            }));
+        }
+        found
+    }
+}
+
+/// An account that is called like a namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Squatter {
+    /// Where the account comes from.
+    pub source: SourceName,
+    /// The account.
+    pub account: AccountName,
+    /// The rule that speaks of that namespace and means others.
+    pub rule: RuleId,
+}
+
+impl fmt::Display for Squatter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { source, account, rule } = self;
+        write!(
+            f,
+            "the account `{account}` of `{source}` is called like the repositories that {rule} speaks of, \
+             and owns them by its name: rename the account, or those repositories"
+        )
     }
 }

@@ -116,15 +116,18 @@ impl RuleSet {
         &self.rules
     }
 
-    /// The rule that speaks of a namespace of that name: an account that was called so would own
-    /// `${account}/**` there, so it cannot be made.
+    /// The rule that speaks of a namespace which another rule, as `${account}/**`, would give to an
+    /// account of that name; so none can be made. A rule that means that very account is no reason.
     pub fn reserves(&self, name: &AccountName) -> Option<RuleId> {
-        self.index.namespaces().get(name.as_str()).map(|place| RuleId::at(*place))
+        let namespaces = self.own_namespaces(name);
+        let rules = namespaces.filter_map(|namespace| self.index.namespaces().get(&*namespace));
+        let others = rules.flatten().filter(|place| !self.rules[**place].means_only(name));
+        others.min().map(|place| RuleId::at(*place))
     }
 
-    /// The words that no account can be called.
-    pub fn reserved_names(&self) -> impl Iterator<Item = &str> {
-        self.index.namespaces().keys().map(|word| &**word)
+    /// The first segments that rules, as `${account}/**`, give to an account of that name.
+    pub fn own_namespaces(&self, name: &AccountName) -> impl Iterator<Item = String> {
+        self.index.own().iter().map(move |(before, after)| format!("{before}{name}{after}"))
     }
 
     fn hear_on_repository(&self, caller: Caller<'_>, name: &str) -> Verdict {

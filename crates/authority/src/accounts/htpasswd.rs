@@ -77,6 +77,10 @@ impl Authenticator for HtpasswdAccounts {
         let entry = self.file.find(name.as_str(), now).await;
         Ok(entry.map(|entry| self.account(name.clone(), &entry)))
     }
+
+    async fn names(&self, now: SystemTime) -> Result<Vec<AccountName>, Unavailable> {
+        Ok(self.file.names(now).await.iter().filter_map(|name| name.parse().ok()).collect())
+    }
 }
 
 #[cfg(test)]
@@ -88,6 +92,10 @@ mod tests {
     };
 
     use super::*;
+    use crate::{
+        accounts::Chain,
+        policy::{RuleSet, RuleText, Surroundings},
+    };
 
     /// bcrypt 5 of `opensesame`, by Apache's `htpasswd`.
     const OPENSESAME: &str = "$2y$05$Ldt2JY77LMtMeeRB9fe.3etCZ520N8TBAb0FoajNAtK1zbeyCOrMu";
@@ -164,6 +172,31 @@ mod tests {
         let later = noon() + Duration::from_secs(2);
         assert_eq!(bench.accounts.by_id(&ann, later).await, Ok(None));
         assert_eq!(bench.login("ann", "", later).await, Outcome::Unknown);
+    }
+
+    /// Whoever writes the file need not know the rules.
+    #[tokio::test]
+    async fn an_account_that_is_called_like_a_namespace_is_found() {
+        let bench = bench(&format!("team:{OPENSESAME}\nann:{OPENSESAME}\npublic:plain"));
+        let rule = |allow: &[&str], repository: &str, to: &str| RuleText {
+            allow: Some(allow.iter().map(|word| (*word).to_owned()).collect()),
+            repository: Some(repository.to_owned()),
+            to: vec![to.to_owned()],
+            ..RuleText::default()
+        };
+        let rules = [
+            rule(&["pull"], "public/**", "anyone"),
+            rule(&["pull", "push"], "${account}/**", "signed-in"),
+            rule(&["push"], "team/**", "user:ann"),
+        ];
+        let around = Surroundings { sources: vec![SourceName::htpasswd()], anonymous: true };
+        let rules = RuleSet::parse(&rules, &around).unwrap();
+        let check = bench.accounts.passwords.clone();
+        let chain = Chain::new(vec![Arc::new(bench.accounts)], check);
+        let found = chain.squatters(&rules, noon()).await;
+        let found: Vec<_> =
+            found.iter().map(|one| (one.account.as_str(), one.rule.number())).collect();
+        assert_eq!(found, [("public", 1), ("team", 3)]);
     }
 
     #[tokio::test]

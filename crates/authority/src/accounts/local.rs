@@ -153,6 +153,10 @@ impl Authenticator for LocalAccounts {
         let accounts = self.accounts(now).await?;
         Ok(accounts.by_name.get(name).map(|local| local.account.clone()))
     }
+
+    async fn names(&self, now: SystemTime) -> Result<Vec<AccountName>, Unavailable> {
+        Ok(self.accounts(now).await?.by_name.keys().cloned().collect())
+    }
 }
 
 impl Accounts {

@@ -4,11 +4,11 @@
 //! the bucket of its literal beginning (`team/app` for `team/app/**`, nothing for `*/app`), and there
 //! under the users and groups that it names, if it is for nobody else.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
     audience::{Audience, Caller},
-    rule::{Rule, Target},
+    rule::{Effect, Rule, Target},
 };
 
 /// Places of rules in their list.
@@ -16,8 +16,10 @@ use super::{
 pub(super) struct Index {
     repositories: HashMap<Box<str>, Bucket>,
     catalog: Bucket,
-    /// First segments that are plain words, with the first rule of each.
-    namespaces: BTreeMap<Box<str>, usize>,
+    /// First segments that are plain words, with the rules of each.
+    namespaces: BTreeMap<Box<str>, Vec<usize>>,
+    /// What stands around `${account}` in the first segments of rules that give.
+    own: BTreeSet<(Box<str>, Box<str>)>,
 }
 
 #[derive(Debug, Default)]
@@ -36,7 +38,12 @@ impl Index {
                 Target::Catalog => &mut index.catalog,
                 Target::Repository(pattern) => {
                     if let Some(first) = pattern.first_literal() {
-                        index.namespaces.entry(first.into()).or_insert(place);
+                        index.namespaces.entry(first.into()).or_default().push(place);
+                    }
+                    if let Some((before, after)) = pattern.first_around_account()
+                        && rule.effect == Effect::Allow
+                    {
+                        index.own.insert((before.into(), after.into()));
                     }
                     index.repositories.entry(pattern.literal_beginning().into()).or_default()
                 }
@@ -67,9 +74,14 @@ impl Index {
         self.catalog.candidates(caller)
     }
 
-    /// First segments that are plain words, each with the first rule that has it.
-    pub(super) fn namespaces(&self) -> &BTreeMap<Box<str>, usize> {
+    /// First segments that are plain words, each with the rules that have it.
+    pub(super) fn namespaces(&self) -> &BTreeMap<Box<str>, Vec<usize>> {
         &self.namespaces
+    }
+
+    /// What stands before and after `${account}` in the first segments of rules that give.
+    pub(super) fn own(&self) -> &BTreeSet<(Box<str>, Box<str>)> {
+        &self.own
     }
 }
 

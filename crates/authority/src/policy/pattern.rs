@@ -107,6 +107,27 @@ impl PathPattern {
         self.segments.first().and_then(Segment::literal)
     }
 
+    /// What stands before and after `${account}` in the first segment, where it is there.
+    pub fn first_around_account(&self) -> Option<(&str, &str)> {
+        match self.segments.first()? {
+            Segment::Named { before, placeholder: Placeholder::Account, after } => {
+                Some((before, after))
+            }
+            Segment::Deep | Segment::Word(_) | Segment::Named { .. } => None,
+        }
+    }
+
+    /// A letter that keeps it from matching: registries take lower-case names alone.
+    pub fn upper_case(&self) -> Option<char> {
+        let written = |segment: &Segment| match segment {
+            Segment::Deep => String::new(),
+            Segment::Word(word) => word.text.to_string(),
+            Segment::Named { before, after, .. } => format!("{before}{after}"),
+        };
+        let upper = |text: String| text.chars().find(char::is_ascii_uppercase);
+        self.segments.iter().map(written).find_map(upper)
+    }
+
     /// The plain words that it begins with, up to the first segment that is none: `team/app` for
     /// `team/app/*/x`.
     pub fn literal_beginning(&self) -> &str {

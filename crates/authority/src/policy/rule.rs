@@ -8,7 +8,7 @@ use super::{
     audience::{Audience, AudienceError, Caller},
     pattern::{Names, PathPattern, PatternError, Placeholder, Stand},
 };
-use crate::subject::SourceName;
+use crate::subject::{AccountName, SourceName};
 
 /// A rule as the configuration has it, not understood yet.
 ///
@@ -145,6 +145,13 @@ pub struct Surroundings {
     pub anonymous: bool,
 }
 
+impl Surroundings {
+    /// Whether accounts can be in groups at all.
+    fn have_groups(&self) -> bool {
+        self.sources.iter().any(|source| *source != SourceName::htpasswd())
+    }
+}
+
 impl Rule {
     /// Understands a rule, or says what is wrong with it.
     pub fn parse(text: &RuleText, around: &Surroundings) -> Result<Self, RuleProblem> {
@@ -169,6 +176,19 @@ impl Rule {
     pub fn binds(&self, caller: Caller<'_>) -> bool {
         self.to.iter().any(|audience| audience.includes(caller, self.effect))
             && !self.except.iter().any(|audience| audience.is(caller))
+    }
+
+    /// Whether it gives to the account of that name, of whatever source, and to nobody else.
+    pub fn means_only(&self, account: &AccountName) -> bool {
+        let is_meant = |to: &Audience| match to {
+            Audience::User { source: None, name } => name.literal() == Some(account.as_str()),
+            Audience::User { source: Some(_), .. }
+            | Audience::Anyone
+            | Audience::Anonymous
+            | Audience::SignedIn
+            | Audience::Group(_) => false,
+        };
+        self.effect == Effect::Allow && self.to.iter().all(is_meant)
     }
 
     /// Whether the rule is about this repository when this caller asks; `${account}` and
@@ -247,13 +267,18 @@ impl Rule {
                 why: "callers without credentials are not admitted",
             });
         }
-        let named = match &self.target {
-            Target::Repository(pattern) => {
-                pattern.mentions(Placeholder::Account) || pattern.mentions(Placeholder::Group)
-            }
+        let mentions = |placeholder| match &self.target {
+            Target::Repository(pattern) => pattern.mentions(placeholder),
             Target::Catalog => false,
         };
-        if only_anonymous && named {
+        let only_groups = self.to.iter().all(|to| matches!(to, Audience::Group(_)));
+        let needs_group = self.effect == Effect::Allow && mentions(Placeholder::Group);
+        if (only_groups || needs_group) && !around.have_groups() {
+            return Err(RuleProblem::Nobody {
+                why: "no account is in a group: htpasswd files know none, `local` accounts do",
+            });
+        }
+        if only_anonymous && (mentions(Placeholder::Account) || mentions(Placeholder::Group)) {
             return Err(RuleProblem::Nobody {
                 why: "an anonymous caller has no account and no group",
             });

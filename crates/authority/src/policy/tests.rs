@@ -236,9 +236,82 @@ fn names_that_a_rule_begins_with_are_reserved() {
         .map(|name| rules.reserves(&name.parse().unwrap()).map(RuleId::number))
         .collect();
     assert_eq!(reserved, [Some(1), Some(3), Some(6), None, None, None]);
-    let mut names: Vec<_> = rules.reserved_names().collect();
-    names.sort_unstable();
-    assert_eq!(names, ["prod", "public", "team"]);
+}
+
+/// What makes the name dangerous is a rule that gives `${account}/**`, and somebody else's rule.
+#[test]
+fn a_name_is_reserved_only_where_it_would_take_what_is_meant_for_others() {
+    let own = "allow pull,push repository ${account}/** to signed-in";
+    let table = [
+        (vec!["allow pull repository team/** to anyone"], None),
+        (vec![own, "allow pull repository team/** to anyone"], Some(2)),
+        (vec![own, "deny push repository team to user:team"], Some(2)),
+        (vec![own, "allow * repository team/** to user:team"], None),
+        (vec![own, "allow * repository team/** to user:team group:dev"], Some(2)),
+        (vec![own, "allow * repository team/** to user:local/team"], Some(2)),
+        (vec![own, "allow * repository team/** to user:te*"], Some(2)),
+        (
+            vec![
+                "deny push repository ${account}/** to bob",
+                "allow pull repository team/** to anyone",
+            ],
+            None,
+        ),
+        (
+            vec![
+                "allow pull repository x/${account}/** to signed-in",
+                "allow pull repository team/** to anyone",
+            ],
+            None,
+        ),
+        (
+            vec![
+                "allow pull repository my-${account} to signed-in",
+                "allow pull repository team/** to anyone",
+            ],
+            None,
+        ),
+        (
+            vec![
+                "allow pull repository my-${account} to signed-in",
+                "allow pull repository my-team/** to anyone",
+            ],
+            Some(2),
+        ),
+    ];
+    for (texts, expected) in table {
+        let texts: Vec<_> =
+            texts.iter().map(|text| text.replace("to bob", "to user:bob")).collect();
+        let texts: Vec<_> = texts.iter().map(String::as_str).collect();
+        let rules = rules(&texts);
+        let reserved = rules.reserves(&"team".parse().unwrap()).map(RuleId::number);
+        assert_eq!(reserved, expected, "{texts:?}");
+    }
+}
+
+/// Accounts of htpasswd files are in no group.
+#[test]
+fn a_rule_for_groups_where_nobody_has_one_is_for_nobody() {
+    let parse = |text: &str, source: SourceName| {
+        let around = Surroundings { sources: vec![source], anonymous: true };
+        RuleSet::parse(&[rule(text)], &around).map(drop)
+    };
+    for text in [
+        "allow pull repository a/** to group:dev",
+        "deny pull repository a/** to group:dev group:qa",
+        "allow pull repository ${group}/** to signed-in",
+    ] {
+        let error = parse(text, SourceName::htpasswd()).unwrap_err();
+        assert!(matches!(error.problem, RuleProblem::Nobody { .. }), "{text}: {error}");
+        assert_eq!(parse(text, SourceName::local()), Ok(()), "{text}");
+    }
+    for text in [
+        "allow pull repository a/** to group:dev user:ann",
+        "deny push repository a/** to signed-in except group:release",
+        "deny push repository ${group}/** to signed-in",
+    ] {
+        assert_eq!(parse(text, SourceName::htpasswd()), Ok(()), "{text}");
+    }
 }
 
 #[test]

@@ -157,6 +157,7 @@ async fn rows_that_could_not_be_made_here_are_left_out() {
     assert!(matches!(bench.login("ann", "opensesame", at(0)).await, Outcome::Known(_)));
     let accounts = bench.accounts.accounts(at(0)).await.unwrap();
     assert_eq!(accounts.by_name.len(), 1);
+    assert_eq!(bench.accounts.names(at(0)).await, Ok(vec!["ann".parse().unwrap()]));
 }
 
 fn audit() -> AuditRecord {

@@ -140,3 +140,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn upper_case_is_found_outside_of_placeholders() {
+    let table = [
+        ("team/**", None),
+        ("Team/**", Some('T')),
+        ("a/*B*/c", Some('B')),
+        ("my${account}/X", Some('X')),
+        ("${account}/**", None),
+    ];
+    for (text, expected) in table {
+        assert_eq!(PathPattern::parse(text).unwrap().upper_case(), expected, "{text}");
+    }
+}
