@@ -29,7 +29,6 @@ pub mod access;
 pub mod controller;
 mod error;
 mod handler;
-mod log;
 mod respond;
 pub mod route;
 mod service;

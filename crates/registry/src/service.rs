@@ -20,7 +20,7 @@ use crate::{
     access::{self, Authorized, Presented},
     controller::Guard,
     error::Error,
-    handler, log, respond,
+    handler, respond,
     route::Route,
 };
 
@@ -63,12 +63,12 @@ impl Registry {
     /// The whole way of a request. There is no other door to a handler.
     ///
     /// The listener has put the address that the client used into the request's extensions
-    /// ([`Origin`]). The answer's extensions say who asked and why they were refused ([`Handled`]).
+    /// ([`Origin`]). The answer's extensions say who asked and why they were refused ([`Handled`]):
+    /// whoever writes the access log writes it there, beside the request's id.
     pub async fn handle(&self, request: Request<Body>) -> Response {
         let (head, body) = request.into_parts();
-        let (method, uri) = (head.method.clone(), head.uri.clone());
+        let method = head.method.clone();
         let response = self.answer(head, body).await;
-        log::refusal(&method, &uri, &response);
         respond::finish(&method, response)
     }
 

@@ -1,8 +1,9 @@
-//! What a registry clears away by itself: abandoned uploads, blobs that no repository holds, and
-//! objects that no row names.
+//! What a registry clears away by itself: abandoned uploads, repositories that hold nothing, blobs
+//! that no repository holds, and objects that no row names.
 //!
 //! ```text
 //! upload session, idle for a day      ─> gone, and its segments with it
+//! repository of nothing, an hour old  ─> gone, from the catalog too
 //! blob of no repository, for an hour  ─> garbage ─ an hour later ─> object gone
 //! object of no row, a day old         ─> gone
 //! ```
@@ -25,6 +26,8 @@ use crate::service::Registry;
 pub struct Upkeep {
     /// Upload sessions that nobody went on with.
     pub purged_uploads: u64,
+    /// Repositories in which nothing was left.
+    pub removed_repositories: u64,
     /// Blobs that no repository held any more; their objects go an hour later.
     pub retired_blobs: u64,
     /// Objects that were removed.
@@ -49,6 +52,7 @@ impl Registry {
     pub async fn upkeep(&self, now: SystemTime) -> Result<Upkeep, UpkeepError> {
         Ok(Upkeep {
             purged_uploads: self.purge_uploads(now).await?,
+            removed_repositories: self.db().remove_empty_repositories(now - GRACE).await?,
             retired_blobs: self.retire_blobs(now).await?,
             removed_objects: self.remove_garbage(now).await?,
         })

@@ -12,6 +12,7 @@ use crate::harness::{Halted, Harness, Wire, on_both_stores, request};
 on_both_stores![
     a_session_that_nobody_went_on_with_for_a_day_is_purged,
     a_session_that_is_written_to_is_not_abandoned,
+    a_repository_that_holds_nothing_leaves_the_catalog,
     a_blob_that_no_repository_holds_goes_after_two_hours,
     a_blob_that_is_pushed_again_in_time_stays,
     what_rows_name_survives_a_sweep,
@@ -20,7 +21,8 @@ on_both_stores![
 ];
 
 const HOUR: Duration = Duration::from_hours(1);
-const NOTHING: Upkeep = Upkeep { purged_uploads: 0, retired_blobs: 0, removed_objects: 0 };
+const NOTHING: Upkeep =
+    Upkeep { purged_uploads: 0, removed_repositories: 0, retired_blobs: 0, removed_objects: 0 };
 
 async fn upkeep(registry: &Harness) -> Upkeep {
     registry.registry.upkeep(registry.now()).await.unwrap()
@@ -59,6 +61,21 @@ async fn a_session_that_is_written_to_is_not_abandoned(registry: Harness) {
     assert_eq!(writer.await.unwrap().status(), StatusCode::ACCEPTED);
 }
 
+async fn a_repository_that_holds_nothing_leaves_the_catalog(registry: Harness) {
+    let path = registry.blob("team/gone", b"hello").await;
+    registry.blob("team/held", b"hello").await;
+    registry.delete(&path).await;
+    registry.clock.advance(HOUR);
+    assert_eq!(upkeep(&registry).await, NOTHING);
+    registry.clock.advance(Duration::from_secs(1));
+    assert_eq!(upkeep(&registry).await, Upkeep { removed_repositories: 1, ..NOTHING });
+    let catalog = registry.get("/v2/_catalog").await;
+    assert_eq!(catalog.body, "{\"repositories\":[\"team/held\"]}\n");
+    assert_eq!(registry.get("/v2/team/gone/tags/list").await.status, StatusCode::NOT_FOUND);
+    registry.blob("team/gone", b"hello").await;
+    assert_eq!(registry.get(&path).await.body, "hello");
+}
+
 async fn a_blob_that_no_repository_holds_goes_after_two_hours(registry: Harness) {
     let path = registry.blob("team/app", b"hello").await;
     let held = registry.blob("team/app", b"held").await;
@@ -86,7 +103,10 @@ async fn a_blob_that_is_pushed_again_in_time_stays(registry: Harness) {
     // Between the two steps, the object is made anew.
     registry.delete(&path).await;
     registry.clock.advance(2 * HOUR);
-    assert_eq!(upkeep(&registry).await, Upkeep { retired_blobs: 1, ..NOTHING });
+    assert_eq!(
+        upkeep(&registry).await,
+        Upkeep { removed_repositories: 1, retired_blobs: 1, ..NOTHING }
+    );
     registry.blob("team/app", b"hello").await;
     registry.clock.advance(2 * HOUR);
     assert_eq!(upkeep(&registry).await, Upkeep { removed_objects: 1, ..NOTHING });
