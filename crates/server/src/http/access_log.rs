@@ -15,6 +15,7 @@ use portpass_protocol::{
     origin::{ClientAddress, RequestId},
 };
 use tokio::time::Instant;
+use tracing::Level;
 
 use crate::metrics::{Answered, Metrics, RouteKind};
 
@@ -153,11 +154,27 @@ impl Line {
                 )
             };
         }
-        // Probes come every few seconds, and what they find is logged where it is found.
-        match (self.kind, self.status.is_server_error()) {
-            (RouteKind::Admin, _) => line!(debug),
-            (_, true) => line!(error),
-            (_, false) => line!(info),
+        match self.level() {
+            Level::ERROR => line!(error),
+            Level::WARN => line!(warn),
+            Level::INFO => line!(info),
+            _ => line!(debug),
+        }
+    }
+
+    /// Faults are errors; what may be an attack or a wrong set-up is a warning. A ping without
+    /// credentials begins every conversation, and an honest client may ask for more than it gets.
+    fn level(&self) -> Level {
+        let refusal = self.handled.refusal.as_ref().map(|refusal| refusal.id);
+        match (self.kind, self.status, refusal) {
+            // Probes come every few seconds, and what they find is logged where it is found.
+            (RouteKind::Admin, _, _) => Level::DEBUG,
+            (_, status, _) if status.is_server_error() => Level::ERROR,
+            (_, StatusCode::UNAUTHORIZED, Some("credentials-missing" | "insufficient-scope")) => {
+                Level::INFO
+            }
+            (_, StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS, _) => Level::WARN,
+            _ => Level::INFO,
         }
     }
 }
