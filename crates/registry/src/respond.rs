@@ -41,7 +41,7 @@ pub(crate) fn route_error(error: &RouteError) -> Response {
         RouteError::Encoding | RouteError::Name(_) => {
             Refusal::new(StatusCode::BAD_REQUEST, ErrorCode::NameInvalid, "name-invalid")
         }
-        RouteError::Last | RouteError::Number { .. } => Refusal::new(
+        RouteError::Last | RouteError::Number | RouteError::NumberTooLarge { .. } => Refusal::new(
             StatusCode::BAD_REQUEST,
             ErrorCode::PaginationNumberInvalid,
             "page-invalid",

@@ -254,9 +254,12 @@ pub enum RouteError {
     /// Not a repository name.
     #[error(transparent)]
     Name(NameError),
-    /// `n` is no number, or more than may be asked for.
-    #[error("`n` must be a number from 0 to {limit}")]
-    Number {
+    /// `n` is no number.
+    #[error("`n` must be a number, in digits alone")]
+    Number,
+    /// `n` is more than may be asked for.
+    #[error("`n` must be at most {limit}")]
+    NumberTooLarge {
         /// The most that may be asked for.
         limit: usize,
     },

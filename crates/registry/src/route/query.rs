@@ -17,19 +17,22 @@ impl<'a> Query<'a> {
 
     /// `n` and `last` of the catalog, where a larger `n` is refused (DX1).
     pub(super) fn catalog_page(&self) -> Result<Page, RouteError> {
-        let limit = self.number(Page::CATALOG_LIMIT)?.unwrap_or(Page::CATALOG_DEFAULT);
+        let limit = self.number()?.unwrap_or(Page::CATALOG_DEFAULT);
+        if limit > Page::CATALOG_LIMIT {
+            return Err(RouteError::NumberTooLarge { limit: Page::CATALOG_LIMIT });
+        }
         Ok(Page { limit, after: self.last()? })
     }
 
     /// `n` and `last` of a list of tags, where a larger `n` is as none (OC21).
     pub(super) fn tags_page(&self) -> Result<Page, RouteError> {
-        let limit = self.number(usize::MAX)?.unwrap_or(Page::TAGS_LIMIT).min(Page::TAGS_LIMIT);
+        let limit = self.number()?.unwrap_or(Page::TAGS_LIMIT).min(Page::TAGS_LIMIT);
         Ok(Page { limit, after: self.last()? })
     }
 
     /// `n` and `last` of a list of referrers, as our own links to the next page have them.
     pub(super) fn referrers_page(&self) -> Result<Page<Digest>, RouteError> {
-        let limit = self.number(usize::MAX)?.unwrap_or(Page::REFERRERS_LIMIT);
+        let limit = self.number()?.unwrap_or(Page::REFERRERS_LIMIT);
         let after = self.first("last").map(|last| last.parse()).transpose()?;
         Ok(Page { limit: limit.min(Page::REFERRERS_LIMIT), after })
     }
@@ -82,17 +85,13 @@ impl<'a> Query<'a> {
         Some(Mount { digest, from })
     }
 
-    fn number(&self, limit: usize) -> Result<Option<usize>, RouteError> {
+    fn number(&self) -> Result<Option<usize>, RouteError> {
         let Some(text) = self.first("n") else { return Ok(None) };
-        let refused = RouteError::Number { limit };
         if !text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(refused);
+            return Err(RouteError::Number);
         }
         // Digits that overflow are a number too, and larger than any limit.
-        match text.parse().unwrap_or(usize::MAX) {
-            number if number > limit => Err(refused),
-            number => Ok(Some(number)),
-        }
+        Ok(Some(text.parse().unwrap_or(usize::MAX)))
     }
 
     fn last(&self) -> Result<Option<String>, RouteError> {
