@@ -399,7 +399,7 @@ allow: GET, HEAD, PUT, DELETE
 "#);
     assert_snapshot!(told(ask(&registry, "GET", "/v2/_catalog?n=9999", &[]).await).await, @r#"
 400 Bad Request
-{"errors":[{"code":"PAGINATION_NUMBER_INVALID","message":"`n` must be a number from 0 to 1000"}]}
+{"errors":[{"code":"PAGINATION_NUMBER_INVALID","message":"`n` must be at most 1000"}]}
 "#);
 }
 
