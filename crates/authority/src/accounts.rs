@@ -30,6 +30,13 @@ pub trait Authenticator: fmt::Debug + Send + Sync {
     /// took as long as any other; for a name that no source knows the [`Chain`] pays.
     async fn authenticate(&self, login: &Login, now: SystemTime) -> Result<Outcome, Unavailable>;
 
+    /// Looks whether any account has changed since the last look, however short ago that was.
+    ///
+    /// A source that reads its accounts whenever it is asked has nothing to look at.
+    async fn look_again(&self, _now: SystemTime) -> Result<bool, Unavailable> {
+        Ok(false)
+    }
+
     /// The account as it is now, for a refresh token; `None` where it is gone or disabled.
     async fn by_id(&self, id: &AccountId, now: SystemTime) -> Result<Option<Account>, Unavailable>;
 
@@ -155,20 +162,45 @@ impl Chain {
     }
 
     /// Asks the sources in turn; the first that knows the name decides.
+    ///
+    /// Before a no, the sources are told to look again: nobody is refused who was added, or whose
+    /// password was set, a moment ago.
     pub async fn authenticate(
         &self,
         login: &Login,
         now: SystemTime,
     ) -> Result<Result<Account, Refused>, Unavailable> {
-        for source in &self.sources {
-            match source.authenticate(login, now).await? {
-                Outcome::Known(account) => return Ok(Ok(account)),
-                Outcome::Rejected(paid) => return Ok(Err(Refused(paid))),
-                Outcome::Unknown => {}
+        let mut outcome = self.ask(login, now).await?;
+        if !matches!(outcome, Outcome::Known(_)) && self.look_again(now).await? {
+            outcome = self.ask(login, now).await?;
+        }
+        match outcome {
+            Outcome::Known(account) => Ok(Ok(account)),
+            Outcome::Rejected(paid) => Ok(Err(Refused(paid))),
+            Outcome::Unknown => {
+                let (name, password) = (login.account.as_str(), &login.password);
+                let nobody = Claim { source: "", name, password };
+                Ok(Err(Refused(self.check.refuse(nobody, now).await?)))
             }
         }
-        let nobody = Claim { source: "", name: login.account.as_str(), password: &login.password };
-        Ok(Err(Refused(self.check.refuse(nobody, now).await?)))
+    }
+
+    async fn ask(&self, login: &Login, now: SystemTime) -> Result<Outcome, Unavailable> {
+        for source in &self.sources {
+            let outcome = source.authenticate(login, now).await?;
+            if outcome != Outcome::Unknown {
+                return Ok(outcome);
+            }
+        }
+        Ok(Outcome::Unknown)
+    }
+
+    async fn look_again(&self, now: SystemTime) -> Result<bool, Unavailable> {
+        let mut changed = false;
+        for source in &self.sources {
+            changed |= source.look_again(now).await?;
+        }
+        Ok(changed)
     }
 
     /// The account that a refresh token is bound to, as it is now. A source that is no longer

@@ -23,9 +23,9 @@ use crate::subject::{Account, AccountId, AccountName, CredentialVersion, Login, 
 /// Accounts in our own database, which other processes may change while we run.
 ///
 /// All of them are held in memory; when somebody asks, and at most once a second, one small query
-/// tells whether any has changed. So a login asks the database nothing about its own account, an
-/// unknown name looks like a known one, and whoever was disabled a second ago is, also where the
-/// password was proved before.
+/// tells whether any has changed; and once more before a login is refused. So a login that succeeds
+/// asks the database nothing about its own account, and whoever was disabled a second ago is, also
+/// where the password was proved before.
 #[derive(Debug)]
 pub struct LocalAccounts {
     source: SourceName,
@@ -80,13 +80,15 @@ impl LocalAccounts {
             return Ok(accounts);
         }
         let _turn = self.looking.lock().await;
-        if let Some(accounts) = self.fresh(now) {
-            return Ok(accounts);
+        match self.fresh(now) {
+            Some(accounts) => Ok(accounts),
+            None => self.renew(now).await,
         }
-        let accounts = self.look().await.map_err(|error| Unavailable::Source {
-            source_name: self.source.clone(),
-            reason: error.to_string(),
-        })?;
+    }
+
+    /// Takes what the database says now. The caller holds the turn.
+    async fn renew(&self, now: SystemTime) -> Result<Arc<Accounts>, Unavailable> {
+        let accounts = self.look().await.map_err(|error| self.unavailable(&error))?;
         self.known.store(Some(Arc::new(Known { accounts: Arc::clone(&accounts), looked: now })));
         Ok(accounts)
     }
@@ -99,6 +101,10 @@ impl LocalAccounts {
             Err(earlier) => earlier.duration(),
         };
         (age < LOOK_EVERY).then(|| Arc::clone(&known.accounts))
+    }
+
+    fn unavailable(&self, error: &StateError) -> Unavailable {
+        Unavailable::Source { source_name: self.source.clone(), reason: error.to_string() }
     }
 
     /// The version is read first: what is read after it can only be newer than it says.
@@ -139,6 +145,12 @@ impl Authenticator for LocalAccounts {
         })
     }
 
+    async fn look_again(&self, now: SystemTime) -> Result<bool, Unavailable> {
+        let _turn = self.looking.lock().await;
+        let before = self.known.load().as_ref().map(|known| known.accounts.version);
+        Ok(before != Some(self.renew(now).await?.version))
+    }
+
     async fn by_id(&self, id: &AccountId, now: SystemTime) -> Result<Option<Account>, Unavailable> {
         let accounts = self.accounts(now).await?;
         let local = accounts.by_id.get(id).filter(|local| local.status == AccountStatus::Enabled);
@@ -154,8 +166,10 @@ impl Authenticator for LocalAccounts {
         Ok(accounts.by_name.get(name).map(|local| local.account.clone()))
     }
 
-    async fn names(&self, now: SystemTime) -> Result<Vec<AccountName>, Unavailable> {
-        Ok(self.accounts(now).await?.by_name.keys().cloned().collect())
+    /// Keeps nothing: whoever is added right after the start can log in at once.
+    async fn names(&self, _: SystemTime) -> Result<Vec<AccountName>, Unavailable> {
+        let accounts = self.look().await.map_err(|error| self.unavailable(&error))?;
+        Ok(accounts.by_name.keys().cloned().collect())
     }
 }
 

@@ -5,6 +5,7 @@ use portpass_state::{Addition, AuditRecord, Change, NewAccount};
 use secrecy::SecretString;
 
 use super::*;
+use crate::accounts::Chain;
 
 struct Bench {
     db: Db,
@@ -123,6 +124,32 @@ async fn a_new_password_counts_at_once_and_raises_the_version() {
     assert_eq!(account.version.as_str(), "2");
 }
 
+/// What the command line has just changed counts for the very next login, though the accounts were
+/// looked at in this same second.
+#[tokio::test]
+async fn nobody_is_refused_for_what_has_just_been_set_right() {
+    let bench = Bench::new().await;
+    let check = bench.accounts.passwords.clone();
+    let Bench { accounts, db } = bench;
+    let chain = Chain::new(vec![Arc::new(accounts)], check.clone());
+    let log_in = async |password: &str| {
+        let login = Login { account: "ann".parse().unwrap(), password: password.into() };
+        chain.authenticate(&login, at(0)).await.unwrap().map(|account| account.version)
+    };
+    assert!(log_in("opensesame").await.is_err());
+
+    // Only `add` is needed of this one; its accounts are never asked.
+    let bench = Bench { accounts: LocalAccounts::new(db.clone(), check), db };
+    bench.add("ann", Some(OPENSESAME)).await;
+    assert!(log_in("opensesame").await.is_ok());
+
+    let hash = PasswordHash::argon2id(b"new", [3; 16]);
+    let text = SecretString::from(hash.expose());
+    assert_eq!(bench.db.set_password("ann", &text, &audit()).await.unwrap(), Change::Done);
+    assert_eq!(log_in("new").await.unwrap().as_str(), "2");
+    assert!(log_in("opensesame").await.is_err());
+}
+
 /// Within a second nothing is asked; after it, one small question.
 #[tokio::test]
 async fn a_database_that_is_away_is_no_refusal() {
@@ -157,7 +184,16 @@ async fn rows_that_could_not_be_made_here_are_left_out() {
     assert!(matches!(bench.login("ann", "opensesame", at(0)).await, Outcome::Known(_)));
     let accounts = bench.accounts.accounts(at(0)).await.unwrap();
     assert_eq!(accounts.by_name.len(), 1);
+}
+
+/// The start looks over all names; who is added the moment after is not to be unknown for a second.
+#[tokio::test]
+async fn names_are_told_and_not_kept() {
+    let bench = Bench::new().await;
+    bench.add("ann", Some(OPENSESAME)).await;
     assert_eq!(bench.accounts.names(at(0)).await, Ok(vec!["ann".parse().unwrap()]));
+    bench.add("bob", Some(OPENSESAME)).await;
+    assert!(matches!(bench.login("bob", "opensesame", at(0)).await, Outcome::Known(_)));
 }
 
 fn audit() -> AuditRecord {
