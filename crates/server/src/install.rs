@@ -128,11 +128,28 @@ impl Installer<'_> {
         let there = password_file.try_exists().unwrap_or(false);
         let first =
             self.db.account(ADMIN).await?.is_some_and(|admin| admin.credential_version == 1);
+        if there && !first {
+            tracing::warn!(
+                "{} holds a password that counts no more: delete it",
+                password_file.display()
+            );
+        }
         Ok(if there && first {
             Administrator::Known { password_file }
         } else {
             Administrator::Managed
         })
+    }
+}
+
+/// Removes the file with the first password once another was set: what it says would mislead, and it
+/// may be in use elsewhere. Whether there was one. Blocks.
+pub(crate) fn forget_first_password(data: &Path) -> io::Result<Option<PathBuf>> {
+    let path = data.join(PASSWORD_FILE);
+    match fs::remove_file(&path) {
+        Ok(()) => Ok(Some(path)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -200,7 +217,7 @@ fn parse_seal_key(digits: &str) -> Option<Zeroizing<[u8; 32]>> {
 
 /// The first line of a file, as secrets are mounted into containers.
 fn read_password(path: &Path) -> Result<SecretString, InstallError> {
-    let failed = |source| InstallError::File { path: path.to_path_buf(), what: "read", source };
+    let failed = |source| InstallError::Given { path: path.to_path_buf(), source };
     let text = Zeroizing::new(fs::read_to_string(path).map_err(failed)?);
     let password = text.lines().next().unwrap_or_default();
     if password.is_empty() {
@@ -234,6 +251,14 @@ pub enum InstallError {
         path: PathBuf,
         /// What was tried.
         what: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file of the administrator's password cannot be read.
+    #[error("PORTPASS_ADMIN_PASSWORD_FILE names {}, which cannot be read: {source}", path.display())]
+    Given {
+        /// Which.
+        path: PathBuf,
         /// What the system said.
         source: io::Error,
     },
@@ -380,6 +405,8 @@ mod tests {
         let given = place.data.path().join("given");
         fs::write(&given, "\n").unwrap();
         assert!(matches!(place.start(Some(&given)).await, Err(InstallError::NoPassword { .. })));
+        let gone = place.start(Some(&place.data.path().join("gone"))).await.unwrap_err();
+        assert!(gone.to_string().contains("PORTPASS_ADMIN_PASSWORD_FILE"), "{gone}");
         fs::write(&given, "correct horse\n").unwrap();
         fs::write(place.file(), "left by a crash").unwrap();
         let made = place.start(Some(&given)).await.unwrap();

@@ -30,7 +30,7 @@ pub use self::{
     rules::{Asked, Explained},
     sessions::{Session, SessionState},
     signing_keys::{Export, ExportFormat, Key, KeyPhase},
-    users::{NewUser, User, UserStatus},
+    users::{Doubt, NewUser, User, UserStatus},
 };
 
 use crate::{
@@ -52,8 +52,10 @@ pub async fn open(sources: &Sources, environment: &Environment) -> Result<Manage
     let (sources, environment) = (sources.clone(), environment.clone());
     let config = blocking(move || Config::load(&sources, &environment)).await?;
     let path = config.database();
-    if !path.try_exists().unwrap_or(false) {
-        return Err(ManageError::NotInstalled { path });
+    match path.try_exists() {
+        Ok(true) => {}
+        Ok(false) => return Err(ManageError::NotInstalled { path }),
+        Err(source) => return Err(ManageError::Hidden { path, source }),
     }
     let db = Db::open(&path).await?;
     Ok(Management { config, db, system: System::real() })
@@ -178,6 +180,18 @@ pub enum ManageError {
         /// Which rule.
         rule: String,
     },
+    /// The password is set, and the file with the first one is still there.
+    #[error(
+        "the password is set, but the file `admin-password` with the old one cannot be removed from {}: {source}; \
+         delete it",
+        path.display()
+    )]
+    Stale {
+        /// The data directory.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// A scope cannot be read.
     #[error(transparent)]
     Scope(#[from] ScopeError),
@@ -214,6 +228,14 @@ pub enum ManageError {
     NotInstalled {
         /// Where it was looked for.
         path: PathBuf,
+    },
+    /// Whether anything was started there cannot be seen.
+    #[error("cannot look at {}: {source}; run this as the user that `portpass serve` runs as", path.display())]
+    Hidden {
+        /// What was looked for.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
     },
     /// The configuration has no token service.
     #[error(

@@ -76,16 +76,22 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
         Action::Add { name, groups, password } => {
             let password = password.read(&name)?;
             let user = NewUser { name: name.clone(), password, groups };
-            management.add_user(user).await.map_err(refused)?;
+            let doubt = management.add_user(user).await.map_err(refused)?;
             note("added", &name);
+            if let Some(doubt) = doubt {
+                context.printer.note(format_args!("warning: {doubt}"));
+            }
         }
         Action::List { json } => list(&management, json, context).await?,
         Action::Password { name, password } => {
             // Nobody is to type a password twice for a name that was mistyped.
             management.must_exist(&name).await.map_err(refused)?;
             let password = password.read(&name)?;
-            management.set_password(&name, password).await.map_err(refused)?;
+            let stale = management.set_password(&name, password).await.map_err(refused)?;
             note("set the password of", &name);
+            if let Some(file) = stale {
+                note("removed the old one,", &file.display().to_string());
+            }
         }
         Action::Disable { name } => {
             management.disable_user(&name).await.map_err(refused)?;

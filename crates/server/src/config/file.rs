@@ -7,8 +7,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::{
-    Address, Config, ConfigError, Environment, Files, Http, Place, Placed, Registry, RegistryAuth,
-    Sources, TokenListen, TokenService, admin::AdminSection, files::read_limited,
+    Address, Admin, Config, ConfigError, Environment, Files, Http, Place, Placed, Registry,
+    RegistryAuth, Sources, TokenListen, TokenService, admin::AdminSection, files::read_limited,
     http::HttpSection, log::LogSection, registry::RegistrySection,
     token_service::TokenServiceSection,
 };
@@ -99,6 +99,7 @@ impl ConfigFile {
             })?,
         };
         let http = self.http.unwrap_or_default().build(files)?;
+        let admin_place = self.admin.as_ref().map(|admin| admin.place.clone());
         let admin = self.admin.map(|admin| admin.value.build(&admin.place, files)).transpose()?;
         let token_service = self
             .token_service
@@ -121,6 +122,9 @@ impl ConfigFile {
             return Err(error.hint(
                 "the pair that runs without a file is `registry: {}` and `token_service: {}`",
             ));
+        }
+        if let Some((admin, place)) = admin.as_ref().zip(admin_place) {
+            check_admin(admin, &http, token_service.as_ref(), &place, files)?;
         }
         let log = self.log.unwrap_or_default().build();
         let warnings = exposed(&http, registry.is_some(), token_service.as_ref());
@@ -159,6 +163,29 @@ fn check_realm(
             Err(files
                 .error(place, "token_service.url", message)
                 .hint("as in `url: https://auth.example.com`"))
+        }
+    }
+}
+
+/// Whoever may scrape metrics is not to meet the registry's clients.
+fn check_admin(
+    admin: &Admin,
+    http: &Http,
+    service: Option<&TokenService>,
+    place: &Place,
+    files: &Files,
+) -> Result<(), ConfigError> {
+    let own = service.and_then(|service| match &service.listen {
+        TokenListen::Own { addr, .. } => Some(("token_service.addr", *addr)),
+        TokenListen::Shared => None,
+    });
+    let same = |addr: Address| addr == admin.addr && addr.socket().port() != 0;
+    match [("http.addr", http.addr)].into_iter().chain(own).find(|(_, addr)| same(*addr)) {
+        None => Ok(()),
+        Some((key, addr)) => {
+            let message =
+                format!("{addr} is `{key}` too; health and metrics have an address of their own");
+            Err(files.error(place, "admin.addr", message))
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `token_service.policy`: who may do what.
 
-use portpass_authority::policy::{Rule, RuleSet, RuleText, Surroundings};
+use portpass_authority::policy::{Rule, RuleSet, RuleText, Surroundings, Target};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -35,17 +35,28 @@ pub(crate) fn build(
     let around =
         Surroundings { sources: accounts.iter().map(AccountSource::name).collect(), anonymous };
     let rules = match typed {
-        Some(typed) => typed.value,
+        Some(typed) => {
+            if typed.value.is_empty() {
+                let message = "the list is empty: nobody may do anything";
+                files.warn(&typed.place, "token_service.policy", message);
+            }
+            typed.value
+        }
         None => default_rules(accounts, anonymous).into_iter().map(Placed::default_value).collect(),
     };
     let understand = |(index, rule): (usize, Placed<RuleSection>)| {
-        Rule::parse(&rule.value.into(), &around).map_err(|problem| {
-            files.error(
-                &rule.place,
-                &format!("token_service.policy[{}]", index + 1),
-                problem.to_string(),
-            )
-        })
+        let (place, key) = (rule.place, format!("token_service.policy[{}]", index + 1));
+        let understood = Rule::parse(&rule.value.into(), &around)
+            .map_err(|problem| files.error(&place, &key, problem.to_string()))?;
+        if let Target::Repository(pattern) = &understood.target
+            && let Some(letter) = pattern.upper_case()
+        {
+            let message = format!(
+                "`{pattern}` has the letter {letter:?}, but names of repositories are lower case: the rule will match none"
+            );
+            files.warn(&place, &key, message);
+        }
+        Ok(understood)
     };
     Ok(RuleSet::new(rules.into_iter().enumerate().map(understand).collect::<Result<_, _>>()?))
 }

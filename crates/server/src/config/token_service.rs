@@ -168,12 +168,21 @@ fn listen(
             Err(error.hint("give `token_service.addr`, or put the certificate under `http.tls`"))
         }
         (Some(addr), tls) => {
+            // The same address twice is one listener.
+            let shared = addr.value == http.addr && addr.value.socket().port() != 0;
+            if let (true, Some(tls)) = (shared, &tls) {
+                let message =
+                    format!("{} is `http.addr` too, which has one certificate", addr.value);
+                let error = files.error(&tls.place, key, message);
+                return Err(error.hint(
+                    "put the certificate under `http.tls`, or give another `token_service.addr`",
+                ));
+            }
             let tls = match tls {
                 Some(tls) => Some(tls.value.build(key, &tls.place, files)?),
                 None => http.tls.clone(),
             };
-            // The same address twice is one listener.
-            if addr.value == http.addr && addr.value.socket().port() != 0 {
+            if shared {
                 Ok(TokenListen::Shared)
             } else {
                 Ok(TokenListen::Own { addr: addr.value, tls })

@@ -112,18 +112,30 @@ impl Origins {
         client
     }
 
-    /// Whoever runs a proxy that is not listed gets realms that lead nowhere: one line names the setting.
+    /// Whoever runs a proxy that is not listed gets realms that lead nowhere, and all clients behind it
+    /// are one for the login limits: one line names the setting.
     fn warn_of_unknown_proxy(&self, headers: &HeaderMap, peer: IpAddr) {
-        if self.fixed.is_some() || !(headers.contains_key(&PROTO) || headers.contains_key(&HOST)) {
-            return;
+        if let Some(harm) = self.harm_of_unknown_proxy(headers) {
+            self.once(|| {
+                tracing::warn!(
+                    %peer,
+                    "X-Forwarded headers came from {peer}, which is not in http.trusted_proxies, and are ignored: {harm}; \
+                     if that is your proxy, list it there"
+                );
+            });
         }
-        self.once(|| {
-            tracing::warn!(
-                %peer,
-                "X-Forwarded-Proto or X-Forwarded-Host came from {peer}, which is not in http.trusted_proxies, and is \
-                 ignored; if that is your proxy, list it there, or set http.host"
-            );
-        });
+    }
+
+    fn harm_of_unknown_proxy(&self, headers: &HeaderMap) -> Option<&'static str> {
+        let names_itself = headers.contains_key(&PROTO) || headers.contains_key(&HOST);
+        match (names_itself && self.fixed.is_none(), headers.contains_key(&FOR)) {
+            (true, true) => Some(
+                "challenges name the address that it called, and its clients share one login limit",
+            ),
+            (true, false) => Some("challenges name the address that it called"),
+            (false, true) => Some("its clients share one login limit"),
+            (false, false) => None,
+        }
     }
 
     fn once(&self, warn: impl FnOnce()) {
@@ -274,6 +286,23 @@ mod tests {
         let twice = head(&[("host", "a"), ("host", "b")]);
         assert!(origins().see(&twice, &peer("192.0.2.1:9", Scheme::Https)).is_err());
         assert!(origins().see(&head(&[]), &peer("192.0.2.1:9", Scheme::Https)).is_err());
+    }
+
+    /// Behind a proxy that is not listed, one client's wrong passwords are everybody's.
+    #[test]
+    fn what_an_unknown_proxy_spoils_is_named() {
+        let fixed =
+            Origin { scheme: Scheme::Https, authority: "registry.example".parse().unwrap() };
+        let fixed = Origins::new(Some(fixed), TrustedProxies::default());
+        let harm = |origins: &Origins, headers: &[(&str, &str)]| {
+            origins.harm_of_unknown_proxy(&head(headers).headers)
+        };
+        let (proto, client) = (("x-forwarded-proto", "https"), ("x-forwarded-for", "192.0.2.7"));
+        assert_eq!(harm(&origins(), &[]), None);
+        assert!(harm(&origins(), &[proto]).unwrap().starts_with("challenges"));
+        assert!(harm(&origins(), &[client]).unwrap().contains("login limit"));
+        assert_eq!(harm(&fixed, &[proto]), None);
+        assert!(harm(&fixed, &[proto, client]).unwrap().contains("login limit"));
     }
 
     #[test]

@@ -87,6 +87,39 @@ async fn names_that_rules_speak_of_and_names_that_are_none_are_refused() {
     assert!(users(&management).await.is_empty());
 }
 
+/// Repositories are lower case: `${account}/**` gives `Ann` nothing.
+#[tokio::test]
+async fn an_account_whose_name_no_repository_can_have_is_told_of() {
+    let place = Place::new("");
+    let management = place.open().await;
+    assert_eq!(management.add_user(user("ann", &[])).await.unwrap(), None);
+    for name in ["Ann", "ann@example.com", "анна"] {
+        let doubt = management.add_user(user(name, &[])).await.unwrap().unwrap().to_string();
+        assert!(doubt.contains(&format!("`{name}/`")), "{doubt}");
+    }
+    let place = Place::new(
+        "token_service:\n  policy:\n    - { allow: [pull], repository: 'a/**', to: signed-in }\n",
+    );
+    assert_eq!(place.open().await.add_user(user("Ann", &[])).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn the_first_password_of_the_administrator_goes_with_its_file() {
+    let place = Place::new("");
+    let management = place.open().await;
+    let file = management.config.data.join("admin-password");
+    fs::write(&file, "first\n").unwrap();
+    for name in ["ann", "admin"] {
+        management.add_user(user(name, &[])).await.unwrap();
+    }
+    let new = || SecretString::from("new");
+    assert_eq!(management.set_password("ann", new()).await.unwrap(), None);
+    assert!(file.exists());
+    assert_eq!(management.set_password("admin", new()).await.unwrap(), Some(file.clone()));
+    assert!(!file.exists());
+    assert_eq!(management.set_password("admin", new()).await.unwrap(), None);
+}
+
 #[tokio::test]
 async fn a_taken_name_and_an_unknown_one_are_named() {
     let place = Place::new("");
@@ -95,7 +128,7 @@ async fn a_taken_name_and_an_unknown_one_are_named() {
     let error = management.add_user(user("ann", &[])).await.unwrap_err();
     assert!(matches!(&error, ManageError::Exists { name } if name == "ann"), "{error}");
     let outcomes = [
-        management.set_password("bob", SecretString::from("x")).await,
+        management.set_password("bob", SecretString::from("x")).await.map(drop),
         management.disable_user("bob").await,
         management.enable_user("bob").await,
         management.remove_user("bob").await,

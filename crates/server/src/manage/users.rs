@@ -1,9 +1,13 @@
 //! Accounts of the database.
 
-use std::{collections::BTreeSet, time::SystemTime};
+use std::{collections::BTreeSet, fmt, path::PathBuf, time::SystemTime};
 
-use portpass_authority::subject::{AccountName, Group};
+use portpass_authority::{
+    policy::RuleSet,
+    subject::{AccountName, Group},
+};
 use portpass_password::PasswordHash;
+use portpass_protocol::RepositoryName;
 use portpass_state::{AccountId, AccountStatus, Addition, Change, NewAccount};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
@@ -11,6 +15,7 @@ use serde::Serialize;
 use super::{ManageError, Management, serialize_time};
 use crate::{
     config::{AccountSource, TokenService},
+    install::{ADMIN, forget_first_password},
     parts::blocking,
 };
 
@@ -54,9 +59,27 @@ pub enum UserStatus {
     },
 }
 
+/// An account that the rules give less than they seem to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doubt {
+    name: AccountName,
+    namespace: String,
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, namespace } = self;
+        write!(
+            f,
+            "the rules give `{name}` the repositories below `{namespace}/`, but there can be none: their names are \
+             lower-case letters and digits, joined by `.`, `_`, `__` or dashes"
+        )
+    }
+}
+
 impl Management {
-    /// Makes an account.
-    pub async fn add_user(&self, user: NewUser) -> Result<(), ManageError> {
+    /// Makes an account. What may not be as it was meant is told.
+    pub async fn add_user(&self, user: NewUser) -> Result<Option<Doubt>, ManageError> {
         let service = self.local()?;
         let name = account_name(&user.name)?;
         if let Some(rule) = service.rules.reserves(&name) {
@@ -69,7 +92,7 @@ impl Management {
             groups: groups(user.groups)?,
         };
         match self.db.add_account(&account, &self.record("account-added", name.as_str())).await? {
-            Addition::Added => Ok(()),
+            Addition::Added => Ok(doubt(&service.rules, name)),
             Addition::Exists => Err(ManageError::Exists { name: user.name }),
         }
     }
@@ -89,16 +112,25 @@ impl Management {
         Ok(self.db.accounts().await?.into_iter().map(user).collect())
     }
 
-    /// Sets a password. The account's refresh tokens are revoked with it.
+    /// Sets a password. The account's refresh tokens are revoked with it. The file with the first
+    /// password of `admin` is removed when that counts no more; its path is told.
     pub async fn set_password(
         &self,
         name: &str,
         password: SecretString,
-    ) -> Result<(), ManageError> {
+    ) -> Result<Option<PathBuf>, ManageError> {
         self.must_exist(name).await?;
         let hash = self.hash(password).await?;
         let record = self.record("password-changed", name);
-        known(name, self.db.set_password(name, &hash, &record).await?)
+        known(name, self.db.set_password(name, &hash, &record).await?)?;
+        if name != ADMIN {
+            return Ok(None);
+        }
+        let data = self.config.data.clone();
+        blocking(move || {
+            forget_first_password(&data).map_err(|source| ManageError::Stale { path: data, source })
+        })
+        .await
     }
 
     /// Lets an account log in again. What was revoked stays revoked.
@@ -148,6 +180,13 @@ impl Management {
         })
         .await
     }
+}
+
+/// `${account}/**` is nobody's where no repository can be called like the account.
+fn doubt(rules: &RuleSet, name: AccountName) -> Option<Doubt> {
+    let lost = |namespace: &String| namespace.parse::<RepositoryName>().is_err();
+    let namespace = rules.own_namespaces(&name).find(lost)?;
+    Some(Doubt { name, namespace })
 }
 
 fn account_name(text: &str) -> Result<AccountName, ManageError> {

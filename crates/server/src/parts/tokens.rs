@@ -19,11 +19,15 @@ use crate::{
 /// Opens the key ring and puts the service together.
 pub(super) async fn build(config: TokenService, base: &Base) -> Result<TokenPart, StartError> {
     let keys = Arc::new(key_ring(config.signing, config.lifetime, base).await?);
+    let accounts = accounts(&config.accounts, &base.db, &base.check, &*base.system.clock).await?;
+    for squatter in accounts.squatters(&config.rules, base.system.clock.now()).await {
+        tracing::warn!("{squatter}");
+    }
     let parts = TokenServiceParts {
         issuer: config.issuer.clone(),
         lifetime: config.lifetime,
         services: config.services.clone(),
-        accounts: accounts(&config.accounts, &base.db, &base.check, &*base.system.clock).await?,
+        accounts,
         anonymous: config.anonymous,
         policy: config.rules,
         keys: keys.clone(),

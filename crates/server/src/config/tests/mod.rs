@@ -255,6 +255,20 @@ fn lines_of_a_password_file_that_will_not_count_are_named() {
 }
 
 #[test]
+fn rules_that_give_nothing_are_warned_of() {
+    let warnings = |policy: &str| {
+        let text = format!("token_service:\n  policy:\n    {policy}\n");
+        Folder::new(&text).load().unwrap().warnings
+    };
+    let upper = warnings("- { allow: [pull], repository: 'Team/**', to: anyone }");
+    assert_eq!(upper.len(), 1, "{upper:?}");
+    assert!(upper[0].contains("portpass.yaml:3: token_service.policy[1]: `Team/**`"), "{upper:?}");
+    assert_eq!(warnings("- { allow: [pull], repository: 'team/**', to: anyone }"), [""; 0]);
+    let empty = warnings("[]");
+    assert!(empty.len() == 1 && empty[0].contains("nobody may do anything"), "{empty:?}");
+}
+
+#[test]
 fn plain_http_beyond_the_machine_is_warned_of_once_for_each_listener() {
     let pair = "registry: {}\ntoken_service: {}\n";
     let warnings = |text: &str| Folder::new(text).load().unwrap().warnings;

@@ -77,6 +77,18 @@ fn mistakes_are_named_with_line_and_hint() {
             "registry:\n  auth:\n    htpasswd: { realm: r, path: users }\n",
         ),
         (
+            "a certificate that would not be used",
+            "http: { addr: '127.0.0.1:5000' }\ntoken_service:\n  addr: 127.0.0.1:5000\n  tls: { certificate: a, key: b }\n",
+        ),
+        (
+            "metrics where clients are",
+            "http: { addr: '127.0.0.1:5000' }\nadmin:\n  addr: 127.0.0.1:5000\nregistry: { auth: none }\n",
+        ),
+        (
+            "a rule for a group of a file",
+            "token_service:\n  accounts: [ htpasswd: { path: portpass.yaml } ]\n  policy:\n    - { allow: [pull], repository: 'a/**', to: 'group:dev' }\n",
+        ),
+        (
             "a rule for nobody",
             "token_service:\n  policy:\n    - { allow: [pull], repository: 'a/**', to: nobody }\n",
         ),
