@@ -8,7 +8,7 @@ use std::{
 };
 
 use axum::body::{Body, Bytes};
-use http::{HeaderMap, Method, StatusCode, header, request};
+use http::{HeaderMap, Method, Response, StatusCode, header, request};
 use http_body::{Frame, SizeHint};
 use portpass_protocol::{
     handled::Handled,
@@ -59,6 +59,8 @@ struct Line {
     status: StatusCode,
     handled: Handled,
     sent: u64,
+    /// How much the answer's header promised.
+    announced: Option<u64>,
     /// Whether all that is to be sent was handed over.
     ended: bool,
     metrics: Arc<Metrics>,
@@ -66,19 +68,24 @@ struct Line {
 
 impl LoggedBody {
     /// Takes over the body of the answer to `asked`.
-    pub(crate) fn new(
-        inner: Body,
+    pub(crate) fn around(
+        mut answer: Response<Body>,
         asked: Asked,
         kind: RouteKind,
-        status: StatusCode,
-        handled: Handled,
         metrics: Arc<Metrics>,
-    ) -> Self {
+    ) -> Response<Self> {
+        let handled = answer.extensions_mut().remove::<Handled>().unwrap_or_default();
+        let status = answer.status();
         let bodiless = asked.method == Method::HEAD
             || status == StatusCode::NO_CONTENT
             || status == StatusCode::NOT_MODIFIED;
-        let ended = bodiless || http_body::Body::is_end_stream(&inner);
-        Self { inner, line: Line { asked, kind, status, handled, sent: 0, ended, metrics } }
+        let announced = answer.headers().get(header::CONTENT_LENGTH);
+        let announced = announced.and_then(|length| length.to_str().ok()?.parse().ok());
+        answer.map(|inner| {
+            let ended = bodiless || http_body::Body::is_end_stream(&inner);
+            let line = Line { asked, kind, status, handled, sent: 0, announced, ended, metrics };
+            Self { inner, line }
+        })
     }
 }
 
@@ -95,8 +102,9 @@ impl http_body::Body for LoggedBody {
             Some(Ok(frame)) => {
                 let length = frame.data_ref().map_or(0, Bytes::len);
                 self.line.sent += length as u64;
-                // A body that knows its length is not asked for its end.
-                self.line.ended |= self.inner.is_end_stream();
+                // A body whose length is known is not asked for its end.
+                self.line.ended |=
+                    self.inner.is_end_stream() || self.line.announced == Some(self.line.sent);
             }
             Some(Err(error)) => {
                 tracing::error!(request_id = %self.line.asked.id.0, "the answer broke off: {error}");

@@ -83,10 +83,7 @@ impl Door {
             Err(error) => bad_host(&error),
         };
         finish(&surface, &id, &mut response);
-        let handled = response.extensions_mut().remove::<Handled>().unwrap_or_default();
-        let status = response.status();
-        let metrics = self.metrics.clone();
-        response.map(|body| LoggedBody::new(body, asked, kind, status, handled, metrics))
+        LoggedBody::around(response, asked, kind, self.metrics.clone())
     }
 
     /// A proxy that is trusted may have named the request already.

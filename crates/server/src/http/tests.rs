@@ -408,6 +408,29 @@ async fn a_broken_answer_is_marked_in_the_log() {
     assert_eq!(lines[0]["broken"], true, "{lines:?}");
 }
 
+/// Nobody asks a body of announced length for its end.
+#[tokio::test]
+async fn an_answer_of_announced_length_is_whole_once_that_much_was_sent() {
+    let log = CapturedLog::start();
+    let streamed = || async {
+        let pieces = [Ok::<_, std::io::Error>("abc"), Ok("def")];
+        let body = Body::from_stream(futures_util::stream::iter(pieces));
+        ([(http::header::CONTENT_LENGTH, "6")], body)
+    };
+    let rim = Rim::serving(
+        Router::new().route("/token", get(streamed)).route("/x", any(|_: Request| async {})),
+    )
+    .await;
+    let mut stream = rim.connect().await;
+    stream.write_all(b"GET /token HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.ends_with("abcdef"), "{answer}");
+    rim.end().await;
+    let lines = log.lines_of("access");
+    assert_eq!((&lines[0]["bytes"], lines[0].get("broken")), (&6.into(), None), "{lines:?}");
+}
+
 fn tls(certified: &Certified) -> Arc<Tls> {
     Arc::new(Tls::new(certified.files()).unwrap())
 }
