@@ -30,10 +30,12 @@ pub trait Authenticator: fmt::Debug + Send + Sync {
     /// took as long as any other; for a name that no source knows the [`Chain`] pays.
     async fn authenticate(&self, login: &Login, now: SystemTime) -> Result<Outcome, Unavailable>;
 
-    /// Looks whether any account has changed since the last look, however short ago that was.
+    /// Looks whether the account of that name has changed since the last look, however short ago
+    /// that was. Whether others have is no matter: a login is asked a second time where this says so,
+    /// and that takes time.
     ///
     /// A source that reads its accounts whenever it is asked has nothing to look at.
-    async fn look_again(&self, _now: SystemTime) -> Result<bool, Unavailable> {
+    async fn look_again(&self, _: &AccountName, _now: SystemTime) -> Result<bool, Unavailable> {
         Ok(false)
     }
 
@@ -171,7 +173,7 @@ impl Chain {
         now: SystemTime,
     ) -> Result<Result<Account, Refused>, Unavailable> {
         let mut outcome = self.ask(login, now).await?;
-        if !matches!(outcome, Outcome::Known(_)) && self.look_again(now).await? {
+        if !matches!(outcome, Outcome::Known(_)) && self.look_again(&login.account, now).await? {
             outcome = self.ask(login, now).await?;
         }
         match outcome {
@@ -195,10 +197,10 @@ impl Chain {
         Ok(Outcome::Unknown)
     }
 
-    async fn look_again(&self, now: SystemTime) -> Result<bool, Unavailable> {
+    async fn look_again(&self, name: &AccountName, now: SystemTime) -> Result<bool, Unavailable> {
         let mut changed = false;
         for source in &self.sources {
-            changed |= source.look_again(now).await?;
+            changed |= source.look_again(name, now).await?;
         }
         Ok(changed)
     }

@@ -22,7 +22,19 @@ impl DataDirectory {
             move |source| DataError::Unusable { path, what, source }
         };
         make(path).map_err(failed("make"))?;
-        let mode = fs::metadata(path).map_err(failed("look at"))?.mode();
+        let about = fs::metadata(path).map_err(failed("look at"))?;
+        if !about.is_dir() {
+            return Err(DataError::NoDirectory { path: path.to_path_buf() });
+        }
+        let (owner, ours) = (about.uid(), rustix::process::geteuid().as_raw());
+        if owner != ours && ours == ROOT {
+            tracing::warn!(
+                "the data directory {} belongs to user {owner}, and this runs as root: a server that runs as {owner} later \
+                 cannot read what is written now",
+                path.display()
+            );
+        }
+        let mode = about.mode();
         if mode & 0o077 != 0 {
             tracing::warn!(
                 "the data directory {} can be entered by others (mode {:o}); keys and password hashes lie there: \
@@ -31,7 +43,15 @@ impl DataDirectory {
                 mode & 0o777
             );
         }
-        let lock = lock(path)?;
+        let lock = lock(path).map_err(|error| match error {
+            // A directory of another user may well be ours to write: volumes are, by their group.
+            DataError::Unusable { source, .. }
+                if source.kind() == io::ErrorKind::PermissionDenied && owner != ours =>
+            {
+                DataError::Foreign { path: path.to_path_buf(), owner, ours }
+            }
+            error => error,
+        })?;
         Ok(Self { path: path.to_path_buf(), _lock: lock })
     }
 
@@ -131,6 +151,26 @@ pub enum DataError {
         /// The other's process number.
         holder: String,
     },
+    /// It is somebody else's, and closed to us.
+    #[error(
+        "the data directory {} belongs to user {owner}, and this runs as user {ours}, who may not write there: run it as {owner}, or name another \
+         directory by --data or `data`",
+        path.display()
+    )]
+    Foreign {
+        /// The directory.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Who we are.
+        ours: u32,
+    },
+    /// Something else lies there.
+    #[error("{} is no directory: name another by --data or `data`", path.display())]
+    NoDirectory {
+        /// What was named.
+        path: PathBuf,
+    },
     /// The system does not let us.
     #[error("cannot {what} {}: {source}", path.display())]
     Unusable {
@@ -144,6 +184,7 @@ pub enum DataError {
 }
 
 const LOCK: &str = "portpass.lock";
+const ROOT: u32 = 0;
 
 #[cfg(test)]
 mod tests {
@@ -166,6 +207,16 @@ mod tests {
         assert_eq!(*holder, std::process::id().to_string());
         drop(first);
         DataDirectory::open(path.path()).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_directory_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, "").unwrap();
+        let refused = DataDirectory::open(&path).unwrap_err();
+        assert!(matches!(refused, DataError::NoDirectory { .. }), "{refused}");
+        assert!(refused.to_string().contains("--data"), "{refused}");
     }
 
     #[test]

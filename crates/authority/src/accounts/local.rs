@@ -145,10 +145,13 @@ impl Authenticator for LocalAccounts {
         })
     }
 
-    async fn look_again(&self, now: SystemTime) -> Result<bool, Unavailable> {
+    async fn look_again(&self, name: &AccountName, now: SystemTime) -> Result<bool, Unavailable> {
         let _turn = self.looking.lock().await;
-        let before = self.known.load().as_ref().map(|known| known.accounts.version);
-        Ok(before != Some(self.renew(now).await?.version))
+        let state = |accounts: &Accounts| {
+            accounts.by_name.get(name).map(|local| (local.account.clone(), local.status))
+        };
+        let before = self.known.load().as_ref().and_then(|known| state(&known.accounts));
+        Ok(before != state(&*self.renew(now).await?))
     }
 
     async fn by_id(&self, id: &AccountId, now: SystemTime) -> Result<Option<Account>, Unavailable> {

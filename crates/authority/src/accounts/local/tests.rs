@@ -150,6 +150,22 @@ async fn nobody_is_refused_for_what_has_just_been_set_right() {
     assert!(log_in("opensesame").await.is_err());
 }
 
+/// A refusal that is paid for twice would tell that the name is known, whenever anybody is added.
+#[tokio::test]
+async fn a_login_is_not_asked_again_because_somebody_else_has_changed() {
+    let bench = Bench::new().await;
+    bench.add("ann", Some(OPENSESAME)).await;
+    assert!(matches!(bench.login("ann", "wrong", at(0)).await, Outcome::Rejected(_)));
+    let (ann, bob) = ("ann".parse().unwrap(), "bob".parse().unwrap());
+    bench.add("bob", Some(OPENSESAME)).await;
+    assert_eq!(bench.accounts.look_again(&ann, at(0)).await, Ok(false));
+    bench.set_status("bob", AccountStatus::Disabled { since: at(0) }).await;
+    assert_eq!(bench.accounts.look_again(&ann, at(0)).await, Ok(false));
+    bench.set_status("bob", AccountStatus::Enabled).await;
+    assert_eq!(bench.accounts.look_again(&bob, at(0)).await, Ok(true));
+    assert_eq!(bench.accounts.look_again(&bob, at(0)).await, Ok(false));
+}
+
 /// Within a second nothing is asked; after it, one small question.
 #[tokio::test]
 async fn a_database_that_is_away_is_no_refusal() {
