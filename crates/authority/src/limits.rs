@@ -13,6 +13,10 @@
 //! account that a botnet has chosen. So whoever has logged in to an account from an address within
 //! the last day is asked for the first alone.
 //!
+//! A refresh token cannot be guessed. Unknown ones count apart, per address, for the work that they make;
+//! wrong passwords from behind an address stop nobody there who has logged in before, and nothing stops
+//! a token that was good within the last day.
+//!
 //! Failures are counted when they are known. Requests in flight at once may overdraw a bucket; that
 //! is paid back before the next is admitted, but for no longer than ten minutes.
 
@@ -160,7 +164,7 @@ struct Counters {
     accounts: Buckets,
     /// Failed attempts that may come once more without counting, and until when.
     halves: Cache<Key, SystemTime>,
-    /// Accounts and addresses that belong together, and until when.
+    /// Accounts and addresses that belong together, and refresh tokens that were good; until when.
     proved: Cache<Key, SystemTime>,
 }
 
@@ -170,6 +174,8 @@ struct Attempt {
     address: Option<Key>,
     account: Option<Key>,
     pair: Option<Key>,
+    /// What it proves if it is right.
+    proof: Option<Key>,
     whole: Key,
 }
 
@@ -178,22 +184,24 @@ impl Counters {
     fn attempt(&self, address: Option<IpAddr>, credential: &Credential) -> Option<Attempt> {
         let network = address.map(network);
         let place = network.as_ref().map_or(&[][..], |network| network);
-        let address = network.as_ref().map(|network| self.keyed(b"address", [network, b"", b""]));
+        let network_as =
+            |kind: &[u8]| network.as_ref().map(|network| self.keyed(kind, [network, b"", b""]));
         match credential {
             Credential::Anonymous => None,
-            Credential::Refresh(secret) => Some(Attempt {
-                address,
-                account: None,
-                pair: None,
-                whole: self.keyed(b"refresh", [place, b"", secret.expose().as_bytes()]),
-            }),
+            Credential::Refresh(secret) => {
+                let whole = self.keyed(b"refresh", [place, b"", secret.expose().as_bytes()]);
+                let address = network_as(b"refresh-address");
+                Some(Attempt { address, account: None, pair: None, proof: Some(whole), whole })
+            }
             Credential::Password(Login { account, password }) => {
                 let name = account.as_str().as_bytes();
                 let password = password.expose_secret().as_bytes();
+                let pair = network.map(|network| self.keyed(b"pair", [&network, name, b""]));
                 Some(Attempt {
-                    address,
+                    address: network_as(b"address"),
                     account: Some(self.keyed(b"account", [b"", name, b""])),
-                    pair: network.map(|network| self.keyed(b"pair", [&network, name, b""])),
+                    pair,
+                    proof: pair,
                     whole: self.keyed(b"password", [place, name, password]),
                 })
             }
@@ -217,8 +225,8 @@ impl Counters {
     }
 
     fn accepted(&self, attempt: &Attempt, now: SystemTime) {
-        if let Some(pair) = attempt.pair {
-            self.proved.insert(pair, now + PROVED_FOR);
+        if let Some(proof) = attempt.proof {
+            self.proved.insert(proof, now + PROVED_FOR);
         }
     }
 
@@ -243,7 +251,7 @@ impl Counters {
     }
 
     fn is_proved(&self, attempt: &Attempt, now: SystemTime) -> bool {
-        attempt.pair.is_some_and(|pair| holds(self.proved.get(&pair), now, PROVED_FOR))
+        attempt.proof.is_some_and(|proof| holds(self.proved.get(&proof), now, PROVED_FOR))
     }
 
     fn keyed(&self, kind: &[u8], fields: [&[u8]; 3]) -> Key {

@@ -209,6 +209,26 @@ fn a_caller_without_an_address_counts_by_account() {
     assert_eq!(admitted.count(), 8);
 }
 
+/// Docker keeps an identity token and sends nothing else: a neighbour who guesses passwords must not
+/// end everybody's pulls.
+#[test]
+fn wrong_passwords_stop_no_refresh_token_and_unknown_ones_none_that_was_good() {
+    let (limits, random) = (limits(), portpass_token::SystemRandom);
+    let address = Some(HERE.parse().unwrap());
+    let draw = || Credential::Refresh(RefreshSecret::draw(&random));
+    let good = draw();
+    assert_eq!(tries(&limits, |count| (HERE.to_owned(), format!("ann{count}")), at(0)), 5);
+    limits.admit(address, &good, at(0)).unwrap().accepted();
+    let unknown = || limits.admit(address, &draw(), at(0));
+    for _ in 0..5 {
+        unknown().unwrap().rejected(at(0));
+    }
+    assert!(unknown().is_err());
+    limits.admit(address, &good, at(0)).unwrap().accepted();
+    // Elsewhere nobody has seen it to be good.
+    assert!(limits.admit(Some("192.0.2.2".parse().unwrap()), &draw(), at(0)).is_ok());
+}
+
 #[test]
 fn bad_refresh_tokens_count_by_address_and_callers_without_credentials_never() {
     #[derive(Debug)]
