@@ -122,6 +122,22 @@ fn anyone_pulls_what_is_public_and_nobody_else_pulls_the_rest() {
     portpass.wait_for_log(&["insufficient", "repository:private/app:pull"]);
 }
 
+#[test]
+fn an_address_that_is_taken_is_said_to_be_with_what_to_do() {
+    let portpass = serve();
+    let address = portpass.address().to_string();
+    let second = portpass.command(&["serve", "--data", "{folder}/other", "--addr", &address], "");
+    second.expect_failure();
+    assert!(second.stderr.contains(&format!("cannot listen on {address}")), "{second}");
+    assert!(second.stderr.contains("hint: another process listens there"), "{second}");
+    // What the start that failed has made is told by the one that succeeds.
+    let third = Portpass::serve(
+        Path::new(PROGRAM),
+        &["--data", &format!("{}/other", portpass.folder().display()), "--addr", "127.0.0.1:0"],
+    );
+    third.wait_for_log(&["the password of `admin` stands in", "other/admin-password"]);
+}
+
 /// Two processes on one database would each believe that they are alone.
 #[test]
 fn a_second_server_on_the_same_data_is_refused_by_name() {

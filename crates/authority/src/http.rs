@@ -100,6 +100,10 @@ async fn token(State(service): State<Arc<TokenService>>, request: Request<Body>)
         Ok(request) => request,
         Err(error) => return refusal::respond(&service, None, &TokenError::Request(error)),
     };
+    for error in &request.unread {
+        // No reason to refuse the rest (T6), but the registry will say `insufficient_scope`.
+        tracing::info!(request_id = request.client.request, "left out of a token: {error}");
+    }
     let request = Arc::new(request);
     match issue(&service, &request).await {
         Ok(Ok(issued)) => success(&issued),

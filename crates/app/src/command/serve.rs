@@ -48,7 +48,8 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
     let shutdown = Shutdown::on_signals()?;
     let parts = Parts::build(config, &context.environment, System::real()).await;
     let parts = parts.map_err(|error| hinted(error.hints().to_vec(), error))?;
-    let server = Server::bind(parts, settings()).await?;
+    let server = Server::bind(parts, settings()).await;
+    let server = server.map_err(|error| hinted(error.hints(), error))?;
     log.flush();
     announce(&server, &context.printer);
     let reload =
@@ -83,8 +84,18 @@ fn settings() -> ServerSettings {
 fn announce(server: &Server, printer: &Printer) {
     let parts = server.parts();
     if !printer.is_terminal() {
-        if let Some(Administrator::Made { password_file: Some(file), .. }) = parts.administrator() {
-            tracing::info!("made the account `admin`; its password stands in {}", file.display());
+        match parts.administrator() {
+            Some(Administrator::Made { password_file: Some(file), .. }) => {
+                tracing::info!(
+                    "made the account `admin`; its password stands in {}",
+                    file.display()
+                );
+            }
+            Some(Administrator::Known { password_file }) => {
+                tracing::info!("the password of `admin` stands in {}", password_file.display());
+            }
+            Some(Administrator::Made { password_file: None, .. } | Administrator::Managed)
+            | None => {}
         }
         return;
     }
@@ -156,7 +167,8 @@ async fn reload_on_hangup(
         match load(&sources, &environment).await {
             Ok(config) => reload(&handle, config, &log).await,
             Err(failure) => {
-                tracing::error!("the configuration stays as it was: {}", failure.message());
+                let hints = failure.hints();
+                tracing::error!(?hints, "the configuration stays as it was: {}", failure.message());
             }
         }
     }

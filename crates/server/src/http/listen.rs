@@ -38,6 +38,26 @@ pub struct BindError {
     source: io::Error,
 }
 
+impl BindError {
+    /// What may help.
+    pub fn hints(&self) -> Vec<String> {
+        let hint = match self.source.kind() {
+            io::ErrorKind::AddrInUse => format!(
+                "another process listens there; stop it, or choose another address by `--addr` or `{}`",
+                self.key
+            ),
+            io::ErrorKind::AddrNotAvailable => {
+                "this machine has no such address; 0.0.0.0 stands for all that it has".to_owned()
+            }
+            io::ErrorKind::PermissionDenied => {
+                "ports below 1024 are for root, or for those with CAP_NET_BIND_SERVICE".to_owned()
+            }
+            _ => return Vec::new(),
+        };
+        vec![hint]
+    }
+}
+
 impl Listener {
     /// Binds; port 0 is the kernel's choice. `key` is the setting that names the address.
     pub(crate) async fn bind(

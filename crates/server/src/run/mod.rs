@@ -232,6 +232,16 @@ pub enum RunError {
     Tls(#[from] rustls::Error),
 }
 
+impl RunError {
+    /// What may help.
+    pub fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Bind(error) => error.hints(),
+            Self::Tls(_) => Vec::new(),
+        }
+    }
+}
+
 /// Connections of whoever watches us; more would be a mistake of theirs.
 const PROBES: usize = 64;
 
