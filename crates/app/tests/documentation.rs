@@ -1,0 +1,299 @@
+//! The documentation says what the program does: its configurations are taken, and it names every
+//! command, flag, variable, key and refusal that there is, and no refusal that there is not.
+
+#![expect(clippy::unwrap_used, reason = "what cannot be set up here fails the test")]
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use portpass_testkit::{Portpass, Ran, run};
+use serde_json::Value;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_portpass");
+
+#[test]
+fn every_configuration_in_the_documentation_is_taken() {
+    // Its data directory has what other registries trust.
+    let neighbour =
+        Portpass::serve(Path::new(PROGRAM), &["--data", "{folder}/data", "--addr", "127.0.0.1:0"]);
+    let mut checked = 0;
+    for (name, text) in pages() {
+        for block in yaml_blocks(&text).filter(|block| is_ours(block)) {
+            let folder = tempfile::tempdir().unwrap();
+            let block = block.replace("/etc/portpass/", "files/");
+            make_files(&block, folder.path(), &neighbour.folder().join("data"));
+            fs::write(folder.path().join("portpass.yml"), &block).unwrap();
+            let file = folder.path().join("portpass.yml");
+            let ran = portpass(&["config", "check", file.to_str().unwrap()]);
+            assert_eq!(ran.status, Some(0), "{name}:\n{block}\n{}", ran.stderr);
+            checked += 1;
+        }
+    }
+    assert!(checked > 10, "only {checked} configurations were found");
+}
+
+#[test]
+fn the_page_of_commands_names_every_command_and_flag() {
+    let page = page("command-line.md");
+    let installation = ["--config", "--data"];
+    for flag in installation.into_iter().chain(["--help", "--version"]) {
+        assert!(page.contains(flag), "{flag}");
+    }
+    let (mut names, mut waiting) = (BTreeSet::new(), vec![String::new()]);
+    while let Some(command) = waiting.pop() {
+        let words: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
+        let help = portpass(&words).stdout;
+        let below = listed(&help, "Commands:").filter(|word| !word.starts_with('-'));
+        let below: Vec<&str> = below.filter(|word| *word != "help").collect();
+        waiting.extend(below.iter().map(|word| format!("{command} {word}").trim().to_owned()));
+        // A group is only a way to its commands; `token` is both.
+        if is_group(&help) {
+            continue;
+        }
+        let section = section(&page, &format!("## {command}"));
+        for flag in flags(&help) {
+            let elsewhere = ["--help", "--version"].contains(&flag);
+            let shared = installation.contains(&flag) && command != "serve";
+            assert!(elsewhere || shared || section.contains(flag), "{command}: {flag}");
+        }
+        names.insert(command);
+    }
+    assert!(names.len() > 15, "{names:?}");
+    let headings = page.lines().filter_map(|line| line.strip_prefix("## "));
+    let headings: BTreeSet<String> = headings.map(str::to_owned).collect();
+    assert_eq!(headings, names);
+}
+
+#[test]
+fn the_page_of_the_configuration_names_every_variable_and_key() {
+    let page = page("configuration.md");
+    let variables = portpass(&["config", "environment"]).stdout;
+    let rows: Vec<&str> = variables.lines().skip(1).collect();
+    assert!(rows.len() > 30, "{variables}");
+    for row in rows {
+        let words: Vec<String> = row.split_whitespace().map(|word| format!("`{word}`")).collect();
+        let line = page.lines().find(|line| line.starts_with(&format!("| {} |", words[0])));
+        let line = line.unwrap_or_else(|| panic!("{row}"));
+        assert!(words.iter().all(|word| line.contains(word)), "{row}: {line}");
+    }
+    let schema: Value = serde_json::from_str(&portpass(&["config", "schema"]).stdout).unwrap();
+    let mut keys = BTreeSet::new();
+    collect_keys(&schema, &schema, "", &mut keys);
+    assert!(keys.len() > 50, "{keys:?}");
+    let documented: BTreeSet<String> = first_cells(section(&page, "## Every key")).collect();
+    assert_eq!(documented, keys);
+}
+
+#[test]
+fn every_refusal_is_explained_and_none_is_invented() {
+    let ids = refusal_ids();
+    assert!(ids.len() > 80 && ids.contains("token-expired"), "{ids:?}");
+    let (registry, tokens) = (page("registry.md"), page("token-service.md"));
+    let documented: BTreeSet<String> = first_cells(section(&registry, "## Refusals"))
+        .chain(first_cells(section(&tokens, "### Refusal ids")))
+        .collect();
+    assert_eq!(documented, ids);
+}
+
+#[test]
+fn links_between_the_pages_lead_somewhere() {
+    for (name, text) in pages() {
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let from = root().join(&name);
+            let path = match file {
+                "" => from,
+                file => from.parent().unwrap().join(file),
+            };
+            let there = fs::read_to_string(&path).unwrap_or_else(|_| panic!("{name}: {target}"));
+            let heading = |line: &str| line.starts_with('#') && anchor_of(line) == anchor;
+            assert!(anchor.is_empty() || there.lines().any(heading), "{name}: {target}");
+        }
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// README and everything in `docs`, each with its name.
+fn pages() -> Vec<(String, String)> {
+    let docs = fs::read_dir(root().join("docs")).unwrap();
+    let docs = docs.map(|entry| format!("docs/{}", entry.unwrap().file_name().to_str().unwrap()));
+    let names = docs
+        .filter(|name| Path::new(name).extension().is_some_and(|kind| kind == "md"))
+        .chain(["README.md".to_owned()]);
+    names.map(|name| (name.clone(), fs::read_to_string(root().join(name)).unwrap())).collect()
+}
+
+fn page(name: &str) -> String {
+    fs::read_to_string(root().join("docs").join(name)).unwrap()
+}
+
+fn portpass(arguments: &[&str]) -> Ran {
+    let home = tempfile::tempdir().unwrap();
+    run(Command::new(PROGRAM).args(arguments).env_clear().env("HOME", home.path()), "")
+}
+
+fn yaml_blocks(text: &str) -> impl Iterator<Item = &str> {
+    text.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap())
+}
+
+/// Distribution's own file begins with its version.
+fn is_ours(block: &str) -> bool {
+    !block.starts_with("version:")
+}
+
+/// Puts the files in place that a configuration names.
+fn make_files(block: &str, folder: &Path, trusted: &Path) {
+    let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let published = |name| fs::read_to_string(trusted.join(name)).unwrap();
+    for (key, content) in [
+        ("certificate: ", pair.cert.pem()),
+        (" key: ", pair.signing_key.serialize_pem()),
+        ("rootcertbundle: ", published("root.crt")),
+        ("jwks: ", published("jwks.json")),
+        ("path: ", USERS.to_owned()),
+    ] {
+        for rest in block.split(key).skip(1) {
+            let name = rest.split([',', ' ', '}', '\n']).next().unwrap();
+            // `path:` is the path of a URL too.
+            if !name.starts_with('/') {
+                let path = folder.join(name);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, &content).unwrap();
+            }
+        }
+    }
+}
+
+/// The first line of usage ends with what a group needs: one of its commands.
+fn is_group(help: &str) -> bool {
+    help.lines().any(|line| line.starts_with("Usage:") && line.ends_with("<COMMAND>"))
+}
+
+/// The first words of the lines below a heading of `--help`.
+fn listed<'a>(help: &'a str, heading: &str) -> impl Iterator<Item = &'a str> {
+    let below = help.split_once(heading).map_or("", |(_, below)| below);
+    let lines = below.lines().skip(1).take_while(|line| !line.is_empty());
+    lines
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+}
+
+/// The long flags of a command.
+fn flags(help: &str) -> impl Iterator<Item = &str> {
+    let options = help.split_once("Options:").map_or("", |(_, below)| below);
+    let heads = options.lines().filter(|line| line.trim_start().starts_with('-'));
+    heads.filter_map(|line| line.split_whitespace().find(|word| word.starts_with("--")))
+}
+
+/// From a heading to the next that is not below it.
+fn section<'a>(page: &'a str, heading: &str) -> &'a str {
+    let level = heading.split(' ').next().unwrap().len();
+    let start = page.find(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("{heading}"));
+    let text = &page[start + heading.len() + 2..];
+    let ends = (1..=level).filter_map(|level| text.find(&format!("\n{} ", "#".repeat(level))));
+    &text[..ends.min().unwrap_or(text.len())]
+}
+
+/// What stands as code in the first cells of tables.
+fn first_cells(text: &str) -> impl Iterator<Item = String> {
+    let cells = text.lines().filter_map(|line| line.strip_prefix("| `")?.split(" |").next());
+    cells.flat_map(|cell| {
+        let words = cell.split('`').step_by(2).filter(|word| !word.is_empty());
+        words.map(str::to_owned).collect::<Vec<_>>()
+    })
+}
+
+/// Every property of a schema, as a path from the top.
+fn collect_keys(whole: &Value, node: &Value, path: &str, keys: &mut BTreeSet<String>) {
+    if let Some(reference) = node["$ref"].as_str() {
+        let target = whole.pointer(reference.trim_start_matches('#')).unwrap();
+        collect_keys(whole, target, path, keys);
+    }
+    for word in ["anyOf", "oneOf", "allOf"] {
+        for alternative in node[word].as_array().into_iter().flatten() {
+            collect_keys(whole, alternative, path, keys);
+        }
+    }
+    if node["items"].is_object() {
+        collect_keys(whole, &node["items"], &format!("{path}[]"), keys);
+    }
+    for (name, below) in node["properties"].as_object().into_iter().flatten() {
+        let key = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        collect_keys(whole, below, &key, keys);
+        keys.insert(key);
+    }
+}
+
+/// The ids in the sources: what methods called `id` give, and what refusals are made with.
+fn refusal_ids() -> BTreeSet<String> {
+    let mut ids = BTreeSet::new();
+    for name in ["authority", "jose", "registry", "server", "token"] {
+        for file in sources(&root().join("crates").join(name).join("src")) {
+            let text = fs::read_to_string(&file).unwrap();
+            let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+            for body in code.split("fn id(").skip(1).filter(|rest| is_word(rest)) {
+                ids.extend(words(until_closed(body, '{', '}')));
+            }
+            for maker in ["Handled::refused", "Refusal::new", "because", "::ours", "::away"] {
+                for call in code.split(&format!("{maker}(")).skip(1) {
+                    ids.extend(words(until_closed(&format!("({call}"), '(', ')')));
+                }
+            }
+        }
+    }
+    ids
+}
+
+/// Whether the method gives a word, not an id of another kind.
+fn is_word(method: &str) -> bool {
+    method.split('{').next().unwrap().contains("-> &'static str")
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let found = entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] });
+    let is_code = |path: &PathBuf| {
+        path.extension().is_some_and(|extension| extension == "rs")
+            && !path
+                .components()
+                .any(|part| ["tests", "tests.rs"].map(Some).contains(&part.as_os_str().to_str()))
+    };
+    found.filter(is_code).collect()
+}
+
+/// The text up to the bracket that closes the first one.
+fn until_closed(text: &str, open: char, close: char) -> &str {
+    let mut depth = 0;
+    for (at, character) in text.char_indices() {
+        depth += i32::from(character == open) - i32::from(character == close);
+        if character == close && depth == 0 {
+            return &text[..at];
+        }
+    }
+    text
+}
+
+/// Literals that are one word in lower case, with dashes.
+fn words(code: &str) -> impl Iterator<Item = String> {
+    let plain = |text: &&str| {
+        let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        text.starts_with(|c: char| c.is_ascii_lowercase()) && text.bytes().all(known)
+    };
+    code.split('"').skip(1).step_by(2).filter(plain).map(str::to_owned)
+}
+
+/// What a heading is called in a link.
+fn anchor_of(heading: &str) -> String {
+    let text = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = text.chars().filter(|c| c.is_alphanumeric() || "-_ ".contains(*c));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+const USERS: &str = "ann:$2y$05$Ldt2JY77LMtMeeRB9fe.3etCZ520N8TBAb0FoajNAtK1zbeyCOrMu\n";
