@@ -75,6 +75,9 @@ impl Denial {
     /// The denial of a grant that does not cover all that is needed.
     pub(crate) fn insufficient(granted: &AccessSet, lacking: &[&Access]) -> Self {
         let lacking: AccessSet = lacking.iter().copied().cloned().collect();
+        // A token may name what it was asked for and does not give.
+        let given = |access: &&Access| !access.actions.is_empty();
+        let granted: AccessSet = granted.iter().filter(given).cloned().collect();
         let granted = if granted.is_empty() { "nothing".into() } else { granted.to_string() };
         Self::InsufficientScope { granted: shortened(&granted), lacking: lacking.to_string() }
     }
