@@ -3,11 +3,11 @@
 use std::{
     fs,
     io::Write,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
 };
 
 use rcgen::{CertificateParams, KeyPair};
-use tracing::subscriber::DefaultGuard;
+use tracing::subscriber::{DefaultGuard, NoSubscriber};
 
 use crate::config::TlsFiles;
 
@@ -55,6 +55,7 @@ pub(crate) struct CapturedLog {
 
 impl CapturedLog {
     pub(crate) fn start() -> Self {
+        SECOND_LISTENER.get_or_init(|| tracing::Dispatch::new(NoSubscriber::new()));
         let lines = Lines::default();
         let writer = lines.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -73,6 +74,10 @@ impl CapturedLog {
         lines.filter(|line: &serde_json::Value| line["target"] == target).collect()
     }
 }
+
+/// As long as tracing knows of one subscriber alone, the first thread that comes by a log line
+/// decides for all threads whether anybody listens. With a second one it asks them all.
+static SECOND_LISTENER: OnceLock<tracing::Dispatch> = OnceLock::new();
 
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);

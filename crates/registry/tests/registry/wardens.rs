@@ -4,7 +4,7 @@ use std::{
     fs,
     io::Write,
     num::NonZeroUsize,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
     time::{Duration, SystemTime},
 };
 
@@ -27,7 +27,7 @@ use portpass_token::{
     VerifierSettings,
 };
 use tempfile::NamedTempFile;
-use tracing::subscriber::DefaultGuard;
+use tracing::subscriber::{DefaultGuard, NoSubscriber};
 
 /// A token service with one key, and the registries that trust it.
 pub(crate) struct Mint(SigningKey);
@@ -160,6 +160,7 @@ pub(crate) struct Log {
 
 impl Log {
     pub(crate) fn start() -> Self {
+        SECOND_LISTENER.get_or_init(|| tracing::Dispatch::new(NoSubscriber::new()));
         let written = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&written);
         let subscriber = tracing_subscriber::fmt()
@@ -175,6 +176,10 @@ impl Log {
         String::from_utf8(self.written.lock().unwrap().clone()).unwrap()
     }
 }
+
+/// As long as tracing knows of one subscriber alone, the first thread that comes by a log line
+/// decides for all threads whether anybody listens. With a second one it asks them all.
+static SECOND_LISTENER: OnceLock<tracing::Dispatch> = OnceLock::new();
 
 struct Sink(Arc<Mutex<Vec<u8>>>);
 
