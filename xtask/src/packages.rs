@@ -10,10 +10,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("docker", "docker.io"),
     ("runc", "runc"),
     ("skopeo", "skopeo"),
-    ("umoci", "umoci"),
     ("busybox", "busybox-static"),
-    ("htpasswd", "apache2-utils"),
-    ("openssl", "openssl"),
     ("update-ca-certificates", "ca-certificates"),
 ];
 
