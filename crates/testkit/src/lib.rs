@@ -7,12 +7,14 @@
 //!    └─ log()  what it said                  └─ Dockerd, Layout
 //! ```
 
+pub mod certificates;
 pub mod dockerd;
 pub mod foreign;
 pub mod image;
 pub mod program;
 pub mod served;
 
+pub use certificates::Certificates;
 pub use dockerd::Dockerd;
 pub use foreign::ForeignTokenService;
 pub use image::Layout;
