@@ -150,7 +150,8 @@ impl TrustRoots {
 
     /// The path from `leaf` to an authority of the bundle that webpki finds.
     ///
-    /// Webpki looks at neither dates nor path length of the authority itself; Go looks at both.
+    /// Webpki looks at nobody's key usage, and at neither dates nor path length of the authority
+    /// itself; Go looks at all three.
     fn verify_by_webpki<'a>(
         &'a self,
         leaf: &'a Certificate,
@@ -167,8 +168,11 @@ impl TrustRoots {
             .iter()
             .filter_map(|root| webpki::anchor_from_trusted_cert(root.as_pki()).ok())
             .collect();
-        let intermediates: Vec<CertificateDer<'_>> =
-            above.iter().map(|certificate| CertificateDer::from(certificate.der())).collect();
+        let intermediates: Vec<CertificateDer<'_>> = above
+            .iter()
+            .filter(|certificate| certificate.is_authority())
+            .map(|certificate| CertificateDer::from(certificate.der()))
+            .collect();
         let since_1970 = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
         let end = EndEntityCert::try_from(leaf.as_pki()).map_err(explain)?;
         let long_enough = |path: &VerifiedPath<'_>| {

@@ -7,8 +7,8 @@
 
 use std::time::SystemTime;
 
-use super::{ChainError, allows};
-use crate::{Certificate, certificate::Authority};
+use super::{ChainError, allows, error::may_issue};
+use crate::Certificate;
 
 /// The path from `leaf` through `above` to an authority of `bundle`, leaf first.
 pub(super) fn verify<'a>(
@@ -60,19 +60,7 @@ impl<'a> Search<'a> {
     /// Whether `issuer` may have signed the last certificate of `path`, and did.
     fn check_issuer(&self, issuer: &Certificate, path: &[&Certificate]) -> Result<(), ChainError> {
         let subject = || issuer.subject().to_owned();
-        match issuer.authority() {
-            Authority::Yes { .. } => {}
-            Authority::No => return Err(ChainError::NoAuthority { issuer: subject() }),
-            Authority::NotForCertificates => {
-                return Err(ChainError::KeyUsage { issuer: subject() });
-            }
-            Authority::CannotSay => {
-                return Err(ChainError::IssuerVersion {
-                    issuer: subject(),
-                    version: issuer.version(),
-                });
-            }
-        }
+        may_issue(issuer)?;
         issuer.validity(self.now)?;
         if !allows(issuer, path.len() - 1) {
             return Err(ChainError::PathLength { issuer: subject() });

@@ -151,6 +151,19 @@ impl ChainError {
     }
 }
 
+/// Whether a certificate may sign others; `Err` says why not.
+pub(super) fn may_issue(certificate: &Certificate) -> Result<(), ChainError> {
+    let issuer = || certificate.subject().to_owned();
+    match certificate.authority() {
+        Authority::Yes { .. } => Ok(()),
+        Authority::No => Err(ChainError::NoAuthority { issuer: issuer() }),
+        Authority::NotForCertificates => Err(ChainError::KeyUsage { issuer: issuer() }),
+        Authority::CannotSay => {
+            Err(ChainError::IssuerVersion { issuer: issuer(), version: certificate.version() })
+        }
+    }
+}
+
 /// Puts into words, with names, what webpki puts into one.
 pub(super) fn explain(
     error: &webpki::Error,
@@ -164,7 +177,11 @@ pub(super) fn explain(
     {
         return why.into();
     }
-    let top = top_of(leaf, above);
+    let issuers = issuers_of(leaf, above);
+    if let Some(why) = issuers.iter().find_map(|issuer| may_issue(issuer).err()) {
+        return why;
+    }
+    let top = issuers.last().copied().unwrap_or(leaf);
     let mut candidates = bundle.iter().filter(|root| top.names_as_issuer(root)).peekable();
     if candidates.peek().is_none() {
         return match error {
@@ -173,19 +190,13 @@ pub(super) fn explain(
         };
     }
     let signed = candidates.find(|root| top.is_signed_by(root));
+    if let Some(Err(why)) = signed.map(|root| root.validity(now)) {
+        return why.into();
+    }
+    if let Some(Err(why)) = signed.map(may_issue) {
+        return why;
+    }
     match (signed, error) {
-        (Some(root), _) if root.validity(now).is_err() => {
-            root.validity(now).map_or_else(ChainError::from, |()| other_reason(leaf, error))
-        }
-        (Some(root), _) if root.authority() == Authority::No => {
-            ChainError::NoAuthority { issuer: root.subject().to_owned() }
-        }
-        (Some(root), _) if root.authority() == Authority::NotForCertificates => {
-            ChainError::KeyUsage { issuer: root.subject().to_owned() }
-        }
-        (Some(root), _) if root.authority() == Authority::CannotSay => {
-            ChainError::IssuerVersion { issuer: root.subject().to_owned(), version: root.version() }
-        }
         (Some(root), webpki::Error::PathLenConstraintViolated) => {
             ChainError::PathLength { issuer: root.subject().to_owned() }
         }
@@ -203,17 +214,18 @@ fn other_reason(leaf: &Certificate, error: &webpki::Error) -> ChainError {
     ChainError::Webpki { subject: leaf.subject().to_owned(), why: error.clone() }
 }
 
-/// The last certificate that can be reached from the leaf by names alone.
-fn top_of<'a>(leaf: &'a Certificate, above: &'a [Certificate]) -> &'a Certificate {
-    let mut top = leaf;
+/// Those of the chain that can be reached from the leaf by names alone, short of a self-signed one.
+fn issuers_of<'a>(leaf: &'a Certificate, above: &'a [Certificate]) -> Vec<&'a Certificate> {
+    let mut issuers: Vec<&Certificate> = Vec::new();
     for _ in above {
-        let next = above.iter().find(|issuer| top.names_as_issuer(issuer) && *issuer != top);
+        let last = issuers.last().copied().unwrap_or(leaf);
+        let next = above.iter().find(|issuer| last.names_as_issuer(issuer) && *issuer != last);
         match next {
-            Some(issuer) if issuer.issuer() != issuer.subject() => top = issuer,
+            Some(issuer) if issuer.issuer() != issuer.subject() => issuers.push(issuer),
             _ => break,
         }
     }
-    top
+    issuers
 }
 
 const SHOWN: usize = 4;

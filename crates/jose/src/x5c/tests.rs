@@ -129,7 +129,7 @@ fn a_rogue_root_of_the_same_name_vouches_for_nobody() {
     }
 }
 
-/// By hand and by webpki alike: an issuer that may not issue.
+/// By hand and by webpki alike, which itself looks at no key usage: an issuer that may not issue.
 #[test]
 fn only_an_authority_can_issue() {
     for leaf_is_ca in [IsCa::NoCa, AUTHORITY] {
@@ -142,10 +142,15 @@ fn only_an_authority_can_issue() {
         let root = Made::root("root");
         let middle = root.signs(params("middle", IsCa::NoCa));
         let leaf = middle.signs(params("leaf", leaf_is_ca));
-        assert!(verify(&[&root], &[&leaf, &middle]).is_err());
+        let why = refusal(&[&root], &[&leaf, &middle]);
+        assert!(matches!(why, ChainError::NoAuthority { .. }), "{why}");
 
         let mut usage = params("usage", AUTHORITY);
         usage.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        let middle = root.signs(usage.clone());
+        let leaf = middle.signs(params("leaf", leaf_is_ca));
+        let why = refusal(&[&root], &[&leaf, &middle]);
+        assert!(matches!(why, ChainError::KeyUsage { .. }), "{why}");
         let usage = Made::itself(usage);
         let leaf = usage.signs(params("leaf", leaf_is_ca));
         let why = refusal(&[&usage], &[&leaf]);
