@@ -2,6 +2,7 @@
 //!
 //! It needs no crate, so that it starts at once on a fresh clone.
 
+mod helm;
 mod packages;
 
 use std::{
@@ -14,7 +15,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
         ["test"] => test(),
-        ["setup"] => packages::install(),
+        ["setup"] => setup(),
         ["deny"] => deny(),
         _ => {
             say(USAGE);
@@ -32,12 +33,18 @@ fn main() -> ExitCode {
 
 /// Installs what the tests need, then runs every check, cheapest first.
 fn test() -> Result<(), Failure> {
-    packages::install()?;
+    setup()?;
     cargo(&["fmt", "--all", "--check"])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
     // Unit, integration, end-to-end and documentation tests. All crates run before the first
     // failure ends it, so that one run shows all that is broken.
     cargo(&["test", "--workspace", "--no-fail-fast"])
+}
+
+/// Installs what the tests need.
+fn setup() -> Result<(), Failure> {
+    packages::install()?;
+    helm::install()
 }
 
 /// Licences, sources and banned crates. Advisories need a database from outside and are left out.

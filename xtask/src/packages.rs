@@ -1,15 +1,27 @@
-//! The Debian packages whose programs the end-to-end tests run.
+//! The Debian packages that the end-to-end tests run.
 
 use std::{fs, path::Path, process::Command};
 
 use crate::{Failure, run, say};
 
-/// A program that a test starts, and the package that has it.
+/// A program that a test starts, or a file that it reads, and the package that has it.
 const NEEDED: &[(&str, &str)] = &[
     ("dockerd", "docker.io"),
     ("docker", "docker.io"),
     ("runc", "runc"),
+    ("docker-registry", "docker-registry"),
+    ("nginx", "nginx-light"),
+    ("htpasswd", "apache2-utils"),
+    ("openssl", "openssl"),
+    ("faketime", "faketime"),
+    ("/usr/bin/python3", "python3"),
+    ("/usr/lib/python3/dist-packages/jwt", "python3-jwt"),
+    ("/usr/lib/python3/dist-packages/cryptography", "python3-cryptography"),
+    ("containerd", "containerd"),
+    ("ctr", "containerd"),
     ("skopeo", "skopeo"),
+    ("buildah", "buildah"),
+    ("podman", "podman"),
     ("busybox", "busybox-static"),
     ("update-ca-certificates", "ca-certificates"),
 ];
@@ -20,11 +32,8 @@ const NEEDED: &[(&str, &str)] = &[
 /// When something is missing and this user may not install it: the tests would fail later, and say
 /// less.
 pub(crate) fn install() -> Result<(), Failure> {
-    let mut missing: Vec<&str> = NEEDED
-        .iter()
-        .filter(|(program, _)| !on_path(program))
-        .map(|(_, package)| *package)
-        .collect();
+    let mut missing: Vec<&str> =
+        NEEDED.iter().filter(|(needed, _)| !is_here(needed)).map(|(_, package)| *package).collect();
     missing.dedup();
     if missing.is_empty() {
         return Ok(());
@@ -42,6 +51,10 @@ pub(crate) fn install() -> Result<(), Failure> {
         .env("DEBIAN_FRONTEND", "noninteractive")
         .args(["install", "-y", "-q", "--no-install-recommends"])
         .args(&missing))
+}
+
+fn is_here(needed: &str) -> bool {
+    Path::new(needed).is_absolute() && Path::new(needed).exists() || on_path(needed)
 }
 
 fn on_path(program: &str) -> bool {

@@ -2,11 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "what cannot be set up here fails the test")]
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::Path};
 
 use portpass_protocol::Digest;
-use portpass_testkit::{Dockerd, Layout, Portpass, Ran, run};
-use tempfile::TempDir;
+use portpass_testkit::{Client as _, Dockerd, Layout, Place, Portpass, Skopeo};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_portpass");
 
@@ -20,15 +19,16 @@ fn admin_password(portpass: &Portpass) -> String {
     fs::read_to_string(file).unwrap().trim().to_owned()
 }
 
-/// skopeo with a home of its own.
-fn skopeo(home: &TempDir, arguments: &[&str], input: &str) -> Ran {
-    let mut command = Command::new("skopeo");
-    command
-        .args(arguments)
-        .env("HOME", home.path())
-        .env("XDG_RUNTIME_DIR", home.path())
-        .env("REGISTRY_AUTH_FILE", home.path().join("auth.json"));
-    run(&mut command, input)
+/// skopeo, logged in as the administrator.
+fn skopeo(portpass: &Portpass) -> Skopeo {
+    let mut skopeo = Skopeo::default();
+    let login = skopeo.login(&place(portpass), "admin", &admin_password(portpass));
+    login.unwrap().expect_success();
+    skopeo
+}
+
+fn place(portpass: &Portpass) -> Place {
+    Place::plain(portpass.address())
 }
 
 #[test]
@@ -43,13 +43,8 @@ fn docker_logs_in_pushes_pulls_and_runs_and_its_identity_token_outlives_a_restar
     assert!(docker.client_configuration().contains("identitytoken"));
 
     let scratch = tempfile::tempdir().unwrap();
-    let layout = Layout::runnable(&scratch.path().join("hello"), "first light");
-    let archive = scratch.path().join("hello.tar");
-    let archive = archive.to_str().unwrap();
-    let home = tempfile::tempdir().unwrap();
-    let to = format!("docker-archive:{archive}:hello:loaded");
-    skopeo(&home, &["copy", &layout.reference(), &to], "").expect_success();
-    docker.run(&["load", "--input", archive]).expect_success();
+    let layout = Layout::runnable(scratch.path(), "first light");
+    docker.load(&layout, "amd64", "hello:loaded");
 
     let image = format!("{registry}/admin/hello:v1");
     docker.run(&["tag", "hello:loaded", &image]).expect_success();
@@ -68,21 +63,15 @@ fn docker_logs_in_pushes_pulls_and_runs_and_its_identity_token_outlives_a_restar
 #[test]
 fn skopeo_copies_a_multi_arch_index_in_and_out() {
     let portpass = serve();
-    let registry = portpass.address().to_string();
-    let home = tempfile::tempdir().unwrap();
-    let login =
-        ["login", "--tls-verify=false", "--username", "admin", "--password-stdin", &registry];
-    skopeo(&home, &login, &admin_password(&portpass)).expect_success();
-
+    let skopeo = skopeo(&portpass);
     let scratch = tempfile::tempdir().unwrap();
     let into = scratch.path().join("in");
     let layout = Layout::multi_arch(&into, &["amd64", "arm64", "s390x"]);
-    let image = format!("docker://{registry}/team/app:v1");
-    skopeo(&home, &["copy", "--all", "--dest-tls-verify=false", &layout.reference(), &image], "")
-        .expect_success();
+    let image = place(&portpass).image("team/app:v1");
+    skopeo.push(&layout, &image).expect_success();
     let out = scratch.path().join("out");
-    let back = format!("oci:{}:v1", out.display());
-    skopeo(&home, &["copy", "--all", "--src-tls-verify=false", &image, &back], "").expect_success();
+    let (from, to) = (format!("docker://{image}"), format!("oci:{}:v1", out.display()));
+    skopeo.run(&["copy", "--all", "--src-tls-verify=false", &from, &to]).expect_success();
 
     assert_eq!(Layout::digest_of_tag(&into), Layout::digest_of_tag(&out));
     assert_eq!(Layout::blobs(&into), Layout::blobs(&out));
@@ -95,30 +84,17 @@ fn skopeo_copies_a_multi_arch_index_in_and_out() {
 #[test]
 fn anyone_pulls_what_is_public_and_nobody_else_pulls_the_rest() {
     let portpass = serve();
-    let registry = portpass.address().to_string();
-    let home = tempfile::tempdir().unwrap();
-    let stranger = tempfile::tempdir().unwrap();
-    let login =
-        ["login", "--tls-verify=false", "--username", "admin", "--password-stdin", &registry];
-    skopeo(&home, &login, &admin_password(&portpass)).expect_success();
-
+    let owner = skopeo(&portpass);
+    let stranger = Skopeo::default();
     let scratch = tempfile::tempdir().unwrap();
-    let layout = Layout::multi_arch(&scratch.path().join("in"), &["amd64"]);
-    for repository in ["public/app", "private/app"] {
-        let image = format!("docker://{registry}/{repository}:v1");
-        skopeo(
-            &home,
-            &["copy", "--all", "--dest-tls-verify=false", &layout.reference(), &image],
-            "",
-        )
-        .expect_success();
+    let layout = Layout::multi_arch(scratch.path(), &["amd64"]);
+    let (public, private) = ("public/app:v1", "private/app:v1");
+    let [public, private] = [public, private].map(|name| place(&portpass).image(name));
+    for image in [&public, &private] {
+        owner.push(&layout, image).expect_success();
     }
-    let inspect = |repository: &str| {
-        let image = format!("docker://{registry}/{repository}:v1");
-        skopeo(&stranger, &["inspect", "--raw", "--tls-verify=false", &image], "")
-    };
-    inspect("public/app").expect_success();
-    inspect("private/app").expect_failure();
+    stranger.pull(&public).ran.expect_success();
+    stranger.pull(&private).ran.expect_failure();
     portpass.wait_for_log(&["insufficient", "repository:private/app:pull"]);
 }
 

@@ -1,4 +1,6 @@
-//! A token service that is not ours and answers as it is told: what operators write themselves.
+//! Token services that are not ours: what operators write themselves.
+
+mod written;
 
 use std::{
     io::{Read as _, Write as _},
@@ -10,7 +12,9 @@ use std::{
     thread::JoinHandle,
 };
 
-/// Answers every request with the same body, as `200 application/json`.
+pub use self::written::WrittenTokenService;
+
+/// A token service that answers as it is told: every request with the same body, as `200 application/json`.
 #[derive(Debug)]
 pub struct ForeignTokenService {
     address: SocketAddr,

@@ -9,7 +9,7 @@ use std::{
 use portpass_protocol::Digest;
 use serde_json::{Value, json};
 
-use crate::program::run;
+use crate::{Home, run};
 
 /// A folder in the OCI image layout, with one tag in it.
 #[derive(Debug)]
@@ -59,6 +59,41 @@ impl Layout {
     /// `oci:FOLDER:TAG`, as skopeo writes it.
     pub fn reference(&self) -> String {
         format!("oci:{}:{}", self.folder.display(), Self::TAG)
+    }
+
+    /// `oci:layout:TAG`, for a client that is at home there: some make a name of images out of the path,
+    /// and names have no upper case.
+    ///
+    /// # Panics
+    /// If no link can be made in the home.
+    pub fn reference_at(&self, home: &Home) -> String {
+        let link = home.path().join("layout");
+        let _ = fs::remove_file(&link);
+        std::os::unix::fs::symlink(&self.folder, link).expect("a link to the layout");
+        format!("oci:layout:{}", Self::TAG)
+    }
+
+    /// Writes the folder as it is into one tar archive.
+    ///
+    /// # Panics
+    /// If it cannot be written.
+    pub fn archive(&self, file: &Path) {
+        let mut command = Command::new("tar");
+        command.arg("--create").arg("--file").arg(file).arg("--directory").arg(&self.folder);
+        run(command.args(["oci-layout", "index.json", "blobs"]), "").expect_success();
+    }
+
+    /// The architectures of its index, in order; none if it holds one image alone.
+    ///
+    /// # Panics
+    /// If the folder is no layout.
+    pub fn architectures(&self) -> Vec<String> {
+        let digest = Self::digest_of_tag(&self.folder);
+        let index = fs::read(self.folder.join("blobs/sha256").join(digest.hex())).expect("a blob");
+        let index: Value = serde_json::from_slice(&index).expect("JSON in the tagged blob");
+        let manifests = index["manifests"].as_array().into_iter().flatten();
+        let words = manifests.filter_map(|manifest| manifest["platform"]["architecture"].as_str());
+        words.map(str::to_owned).collect()
     }
 
     /// The digest that the tag of a layout points at.

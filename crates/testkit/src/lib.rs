@@ -1,22 +1,28 @@
-//! What the end-to-end tests stand on: a running `portpass`, a docker daemon, images made from
-//! nothing. Real programs throughout; a program that is missing fails the test that needs it.
+//! What the end-to-end tests stand on: a running `portpass`, the clients that people use, images made
+//! from nothing. Real programs throughout; a program that is missing fails the test that needs it.
 //!
 //! ```text
-//! Portpass ── serve ──> 127.0.0.1:PORT <── docker, skopeo, reqwest
+//! Portpass ── serve ──> 127.0.0.1:PORT <── Client: Dockerd, Skopeo, Podman, …
 //!    |                                       ^
-//!    └─ log()  what it said                  └─ Dockerd, Layout
+//!    └─ log()  what it said                  └─ Layout, an image on disk
 //! ```
 
 pub mod certificates;
-pub mod dockerd;
+pub mod client;
+pub mod distribution;
 pub mod foreign;
+pub mod home;
 pub mod image;
+pub mod place;
 pub mod program;
 pub mod served;
 
 pub use certificates::Certificates;
-pub use dockerd::Dockerd;
-pub use foreign::ForeignTokenService;
+pub use client::{Buildah, Client, Containerd, Dockerd, Helm, Podman, Pulled, Skopeo};
+pub use distribution::{Distribution, TrustedTokens};
+pub use foreign::{ForeignTokenService, WrittenTokenService};
+pub use home::Home;
 pub use image::Layout;
+pub use place::{Image, Place};
 pub use program::{Ran, run};
 pub use served::Portpass;

@@ -42,7 +42,7 @@ impl Portpass {
         let arguments: Vec<String> =
             arguments.iter().map(|argument| argument.replace("{folder}", here)).collect();
         let process = start(program, &arguments, folder.path());
-        let served = Self { program: program.to_owned(), arguments, process, folder };
+        let mut served = Self { program: program.to_owned(), arguments, process, folder };
         served.wait_until_it_listens();
         served
     }
@@ -115,8 +115,13 @@ impl Portpass {
         run(Command::new(&self.program).args(arguments).env("HOME", &here), input)
     }
 
-    fn wait_until_it_listens(&self) {
-        let listens = wait_until(|| self.log().lines().any(|line| line.contains("listens")));
+    fn wait_until_it_listens(&mut self) {
+        let mut listens = false;
+        wait_until(|| {
+            let ended = matches!(self.process.try_wait(), Ok(Some(_)));
+            listens = self.log().lines().any(|line| line.contains("listens"));
+            listens || ended
+        });
         assert!(listens, "portpass does not listen:\n{}", self.log());
     }
 }
@@ -171,7 +176,7 @@ pub(crate) fn wait_until(mut is_so: impl FnMut() -> bool) -> bool {
 }
 
 /// The first `ADDRESS:PORT` in a line.
-fn address_in(line: &str) -> Option<SocketAddr> {
+pub(crate) fn address_in(line: &str) -> Option<SocketAddr> {
     line.split(|c: char| c.is_whitespace() || matches!(c, '=' | '"' | ',' | '/'))
         .find_map(|word| word.parse().ok())
 }

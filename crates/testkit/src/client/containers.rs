@@ -1,0 +1,83 @@
+//! What skopeo, buildah and podman share: one library, one way to name registries and credentials.
+
+use crate::{Home, Image, Layout, Place, Ran, place::Transport, run};
+
+/// One of these programs, with a home of its own.
+#[derive(Debug)]
+pub(super) struct Tool {
+    pub(super) home: Home,
+    program: &'static str,
+    /// Stand before every command.
+    flags: Vec<String>,
+}
+
+impl Tool {
+    pub(super) fn new(program: &'static str) -> Self {
+        Self { home: Home::default(), program, flags: Vec::new() }
+    }
+
+    /// A tool that stores images, in a store of its own.
+    pub(super) fn with_store(program: &'static str, flags: &[&str]) -> Self {
+        let mut tool = Self::new(program);
+        let at = |name: &str| tool.home.path().join(name).display().to_string();
+        let (store, state) = (at("store"), at("run"));
+        // Overlay file systems are not to be had everywhere.
+        let places = ["--storage-driver", "vfs", "--root", &store, "--runroot", &state];
+        tool.flags = places.iter().chain(flags).map(|flag| (*flag).to_owned()).collect();
+        tool
+    }
+
+    pub(super) fn run(&self, arguments: &[&str]) -> Ran {
+        self.run_with_input(arguments, "")
+    }
+
+    fn run_with_input(&self, arguments: &[&str], input: &str) -> Ran {
+        let mut command = self.home.command(self.program);
+        run(command.args(&self.flags).args(arguments), input)
+    }
+
+    pub(super) fn login(&self, place: &Place, account: &str, password: &str) -> Ran {
+        let flag = flag("", place);
+        let arguments = ["login", &flag, "--username", account, "--password-stdin", &place.host];
+        self.run_with_input(&arguments, password)
+    }
+
+    /// Brings the image of a layout into the store and copies it to a registry.
+    pub(super) fn push(&self, layout: &Layout, to: &Image) -> Ran {
+        let pulled = self.run(&["pull", "--quiet", &layout.reference_at(&self.home)]);
+        let id = pulled.expect_success().stdout.trim();
+        self.run(&["tag", id, &to.to_string()]).expect_success();
+        self.push_stored(to, to)
+    }
+
+    /// Copies an image of the store to a registry.
+    pub(super) fn push_stored(&self, image: &Image, to: &Image) -> Ran {
+        self.run(&["push", &flag("", &to.place), &image.to_string(), &remote(to)])
+    }
+
+    /// Fetches an image into an empty store.
+    pub(super) fn pull(&self, from: &Image) -> Ran {
+        self.run(&["rmi", "--all", "--force"]).expect_success();
+        self.run(&["pull", &flag("", &from.place), &from.to_string()])
+    }
+
+    pub(super) fn push_index(&self, layout: &Layout, to: &Image) -> Ran {
+        let layout = layout.reference_at(&self.home);
+        self.run(&["manifest", "create", "all"]).expect_success();
+        self.run(&["manifest", "add", "--all", "all", &layout]).expect_success();
+        self.run(&["manifest", "push", &flag("", &to.place), "--all", "all", &remote(to)])
+    }
+}
+
+/// `docker://HOST:PORT/REPOSITORY:TAG`
+pub(super) fn remote(image: &Image) -> String {
+    format!("docker://{image}")
+}
+
+/// What these tools need to be told of a registry; `side` is `src-`, `dest-` or nothing.
+pub(super) fn flag(side: &str, place: &Place) -> String {
+    match &place.transport {
+        Transport::Plain => format!("--{side}tls-verify=false"),
+        Transport::Tls { authorities } => format!("--{side}cert-dir={}", authorities.display()),
+    }
+}

@@ -1,0 +1,66 @@
+//! podman: docker's verbs without a daemon.
+
+use super::{
+    Client, Pulled,
+    containers::{Tool, flag},
+    version_in,
+};
+use crate::{Image, Layout, Place, Ran, place::Transport};
+
+/// podman with a home and a store of its own.
+#[derive(Debug)]
+pub struct Podman(Tool);
+
+/// With an empty store, not logged in anywhere.
+impl Default for Podman {
+    fn default() -> Self {
+        // Neither systemd nor cgroups of version 2 are to be had everywhere.
+        let runs = ["--cgroup-manager", "cgroupfs", "--runtime", "/usr/sbin/runc"];
+        Self(Tool::with_store("podman", &[&runs[..], &["--events-backend", "none"]].concat()))
+    }
+}
+
+impl Client for Podman {
+    fn name(&self) -> &'static str {
+        "podman"
+    }
+
+    fn version(&self) -> String {
+        version_in(&self.0.run(&["--version"]))
+    }
+
+    fn login(&mut self, place: &Place, account: &str, password: &str) -> Option<Ran> {
+        Some(self.0.login(place, account, password))
+    }
+
+    fn push(&self, layout: &Layout, to: &Image) -> Ran {
+        self.0.push(layout, to)
+    }
+
+    fn pull(&self, from: &Image) -> Pulled {
+        let inspect = ["image", "inspect", "--format", "{{.Digest}}", &from.to_string()];
+        Pulled::of(self.0.pull(from), || self.0.run(&inspect))
+    }
+
+    fn run(&self, image: &Image) -> Option<Ran> {
+        // Raising these limits is not everybody's right.
+        let limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"];
+        let run = ["run", "--rm", "--network", "none", "--pull", "never"];
+        Some(self.0.run(&[&run[..], &limits, &[&image.to_string()]].concat()))
+    }
+
+    fn push_index(&self, layout: &Layout, to: &Image) -> Option<Ran> {
+        Some(self.0.push_index(layout, to))
+    }
+
+    fn mount(&self, from: &Image, to: &Image) -> Option<Ran> {
+        Some(self.0.push_stored(from, to))
+    }
+
+    fn list(&self, image: &Image) -> Option<Ran> {
+        // `search` has no flag for an authority of one's own.
+        let Transport::Plain = image.place.transport else { return None };
+        let repository = format!("{}/{}", image.place.host, image.repository());
+        Some(self.0.run(&["search", "--list-tags", &flag("", &image.place), &repository]))
+    }
+}

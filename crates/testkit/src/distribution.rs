@@ -1,0 +1,117 @@
+//! Debian's docker-registry: the CNCF distribution registry, 2.8.
+
+use std::{
+    fs::{self, File},
+    net::SocketAddr,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use tempfile::TempDir;
+
+use crate::served::{stop, wait_until};
+
+/// A running `docker-registry`, stopped when dropped.
+#[derive(Debug)]
+pub struct Distribution {
+    process: Child,
+    folder: TempDir,
+    address: SocketAddr,
+}
+
+/// Its `auth: token:` block.
+#[derive(Debug, Clone, Copy)]
+pub struct TrustedTokens<'a> {
+    /// Where clients get tokens.
+    pub realm: &'a str,
+    /// What it calls itself: `aud`.
+    pub service: &'a str,
+    /// Whose tokens it takes: `iss`.
+    pub issuer: &'a str,
+    /// The certificates that it trusts. They are read once, at the start.
+    pub bundle: &'a Path,
+}
+
+impl Distribution {
+    /// Starts it on a port that the kernel picks, with deletes enabled.
+    ///
+    /// # Panics
+    /// If it does not listen within a minute; the panic has its log.
+    pub fn start(tokens: &TrustedTokens<'_>) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("config.yml");
+        fs::write(&file, configuration(tokens, folder.path())).expect("a configuration file");
+        let log = File::create(folder.path().join(LOG)).expect("a log file");
+        let mut process = Command::new("docker-registry")
+            .arg("serve")
+            .arg(&file)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a second handle of the log"))
+            .stderr(log)
+            .spawn()
+            .expect("docker-registry starts; `cargo xtask setup` installs it");
+        let mut address = None;
+        wait_until(|| {
+            address = log_of(folder.path()).lines().find_map(address_in);
+            address.is_some() || matches!(process.try_wait(), Ok(Some(_)))
+        });
+        let Some(address) = address else {
+            stop(&mut process);
+            panic!("docker-registry does not listen:\n{}", log_of(folder.path()));
+        };
+        Self { process, folder, address }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What it has logged, requests too.
+    pub fn log(&self) -> String {
+        log_of(self.folder.path())
+    }
+}
+
+impl Drop for Distribution {
+    #[expect(clippy::print_stderr, reason = "a failed test shows what the server said")]
+    fn drop(&mut self) {
+        stop(&mut self.process);
+        if std::thread::panicking() {
+            eprintln!("=== log of docker-registry\n{}", self.log());
+        }
+    }
+}
+
+fn configuration(tokens: &TrustedTokens<'_>, folder: &Path) -> String {
+    let TrustedTokens { realm, service, issuer, bundle } = tokens;
+    format!(
+        "\
+version: 0.1
+log: {{ level: info }}
+storage:
+  filesystem: {{ rootdirectory: {} }}
+  delete: {{ enabled: true }}
+http: {{ addr: 127.0.0.1:0 }}
+auth:
+  token:
+    realm: {realm}
+    service: {service}
+    issuer: {issuer}
+    rootcertbundle: {}
+",
+        folder.join("blobs").display(),
+        bundle.display(),
+    )
+}
+
+fn log_of(folder: &Path) -> String {
+    fs::read_to_string(folder.join(LOG)).unwrap_or_default()
+}
+
+/// `… msg="listening on 127.0.0.1:34567" …`
+fn address_in(line: &str) -> Option<SocketAddr> {
+    line.split("listening on ").nth(1)?.split('"').next()?.parse().ok()
+}
+
+const LOG: &str = "registry.log";
