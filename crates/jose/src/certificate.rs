@@ -36,6 +36,7 @@ struct Inner {
     unknown_critical: Option<String>,
     key: VerifyingKey,
     signed: SignedParts,
+    unknown_signature: Option<String>,
 }
 
 /// A distinguished name: compared as bytes, shown as text.
@@ -82,6 +83,10 @@ impl Certificate {
             return Err(unreadable(&"it names two signature algorithms"));
         }
         let extensions = Extensions::read(&parsed)?;
+        let signed = SignedParts::read(der, &parsed)
+            .ok_or_else(|| unreadable(&"its outer structure is not DER"))?;
+        let unknown_signature =
+            (!signed.can_be_checked()).then(|| tbs.signature.algorithm.to_string());
         Ok(Self(Arc::new(Inner {
             der: CertificateDer::from(der.to_vec()),
             subject: Name {
@@ -96,8 +101,8 @@ impl Certificate {
             names_constrained: extensions.names_constrained,
             unknown_critical: extensions.unknown_critical,
             key: VerifyingKey::from_spki(tbs.subject_pki.raw)?,
-            signed: SignedParts::read(der, &parsed)
-                .ok_or_else(|| unreadable(&"its outer structure is not DER"))?,
+            signed,
+            unknown_signature,
         })))
     }
 
@@ -194,6 +199,12 @@ impl Certificate {
     /// Whether `other` bears the name that this one gives as its issuer's, byte for byte.
     pub(crate) fn names_as_issuer(&self, other: &Self) -> bool {
         self.0.issuer.der == other.0.subject.der
+    }
+
+    /// The object identifier of its signature's algorithm, where no signature of that kind is
+    /// checked here: SHA-1 above all.
+    pub(crate) fn unknown_signature(&self) -> Option<&str> {
+        self.0.unknown_signature.as_deref()
     }
 
     /// Whether `issuer`'s key made the signature on this certificate.
@@ -318,6 +329,11 @@ impl SignedParts {
             key_algorithm: key_algorithm.into(),
             key_bits: parsed.tbs_certificate.subject_pki.subject_public_key.data.as_ref().into(),
         })
+    }
+
+    fn can_be_checked(&self) -> bool {
+        let mut known = webpki::ALL_VERIFICATION_ALGS.iter();
+        known.any(|algorithm| algorithm.signature_alg_id().as_ref() == &*self.algorithm)
     }
 }
 

@@ -75,6 +75,17 @@ fn keys_of_all_kinds_sign_certificates_of_each_other() {
     are_trusted(&["P-521, RSA, P-384", "P-384, Ed25519", "PSS", "PSS, v1 leaf"]);
 }
 
+/// As Go: a root is trusted for being in the bundle, not for its own signature.
+#[test]
+fn sha_1_signs_nothing_but_roots() {
+    are_trusted(&["SHA-1 root signs", "below SHA-1 root"]);
+    are_refused(&[
+        ("SHA-1 leaf", "chain-not-allowed"),
+        ("SHA-1 intermediate", "chain-not-allowed"),
+        ("SHA-1 intermediate signs", "chain-not-allowed"),
+    ]);
+}
+
 #[test]
 fn a_chain_that_reaches_no_root_is_refused() {
     are_refused(&[

@@ -7,7 +7,10 @@
 
 use std::time::SystemTime;
 
-use super::{ChainError, allows, error::may_issue};
+use super::{
+    ChainError, allows,
+    error::{may_issue, signature_is_known},
+};
 use crate::Certificate;
 
 /// The path from `leaf` through `above` to an authority of `bundle`, leaf first.
@@ -35,6 +38,7 @@ impl<'a> Search<'a> {
     /// At most [`super::MAX_CERTIFICATES`] deep and no certificate twice, so at most 4! paths.
     fn climb(&self, path: Vec<&'a Certificate>) -> Result<Vec<&'a Certificate>, ChainError> {
         let Some(last) = path.last().copied() else { return Err(ChainError::Empty) };
+        signature_is_known(last)?;
         let mut refusal = ChainError::unknown_issuer(last, self.bundle);
         for root in self.bundle.iter().filter(|root| last.names_as_issuer(root)) {
             match self.check_issuer(root, &path) {

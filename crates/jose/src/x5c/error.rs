@@ -64,6 +64,16 @@ pub enum ChainError {
         /// Who issued.
         issuer: String,
     },
+    /// A signature of a kind that is not checked.
+    #[error(
+        "the certificate of {subject:?} is signed by an algorithm that is not accepted ({oid}); reissue it with SHA-256"
+    )]
+    SignatureAlgorithm {
+        /// Whose certificate it is.
+        subject: String,
+        /// The algorithm.
+        oid: String,
+    },
     /// More than [`super::MAX_CERTIFICATES`].
     #[error("the chain has {count} certificates; at most {limit} are looked at", limit = super::MAX_CERTIFICATES)]
     TooLong {
@@ -121,6 +131,7 @@ impl ChainError {
             | Self::NameConstraints { .. }
             | Self::NoAuthority { .. }
             | Self::PathLength { .. }
+            | Self::SignatureAlgorithm { .. }
             | Self::UnknownExtension { .. }
             | Self::Webpki { .. } => "chain-not-allowed",
             Self::NoBundle => "chain-without-bundle",
@@ -164,6 +175,14 @@ pub(super) fn may_issue(certificate: &Certificate) -> Result<(), ChainError> {
     }
 }
 
+/// Whether the signature on a certificate is of a kind that can be checked.
+pub(super) fn signature_is_known(certificate: &Certificate) -> Result<(), ChainError> {
+    certificate.unknown_signature().map_or(Ok(()), |oid| {
+        let subject = certificate.subject().to_owned();
+        Err(ChainError::SignatureAlgorithm { subject, oid: oid.to_owned() })
+    })
+}
+
 /// Puts into words, with names, what webpki puts into one.
 pub(super) fn explain(
     error: &webpki::Error,
@@ -179,6 +198,10 @@ pub(super) fn explain(
     }
     let issuers = issuers_of(leaf, above);
     if let Some(why) = issuers.iter().find_map(|issuer| may_issue(issuer).err()) {
+        return why;
+    }
+    let mut signed = std::iter::once(&leaf).chain(&issuers);
+    if let Some(why) = signed.find_map(|signed| signature_is_known(signed).err()) {
         return why;
     }
     let top = issuers.last().copied().unwrap_or(leaf);

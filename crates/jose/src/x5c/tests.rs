@@ -235,6 +235,33 @@ fn what_the_check_by_hand_does_not_understand_it_refuses() {
     }
 }
 
+/// By hand and by webpki alike; the signature of a root is nobody's business.
+#[test]
+fn a_signature_of_a_kind_that_is_not_checked_is_named() {
+    // Under the name of SHA-224 instead of SHA-256, which nobody ever used.
+    let renamed = |certificate: &Certificate| {
+        let mut der = certificate.der().to_vec();
+        let (sha256, sha224) =
+            ([0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2], [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 1]);
+        while let Some(at) = der.windows(8).position(|window| window == sha256) {
+            der[at..at + 8].copy_from_slice(&sha224);
+        }
+        der
+    };
+    let root = Made::root("root");
+    for is_ca in [IsCa::NoCa, AUTHORITY] {
+        let leaf = root.signs(params("leaf", is_ca));
+        let why = trust(&[&root]).verify(&[renamed(&leaf.certificate)], now()).unwrap_err();
+        assert_eq!(
+            why.to_string(),
+            r#"the certificate of "CN=leaf" is signed by an algorithm that is not accepted (1.2.840.10045.4.3.1); reissue it with SHA-256"#
+        );
+        assert_eq!(why.id(), "chain-not-allowed");
+        let old = Certificate::from_der(&renamed(&root.certificate)).unwrap();
+        assert!(TrustRoots::new(vec![old]).verify(&ders(&[&leaf]), now()).is_ok());
+    }
+}
+
 /// What cannot be read must not pass for what is not there.
 #[test]
 fn a_certificate_with_a_broken_extension_is_unreadable() {

@@ -26,6 +26,7 @@ class Chains:
         self.large = pki.self_signed("P-521", "/CN=Large root")
         pss = ["-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:digest"]
         self.pss = pki.self_signed("RSA", "/CN=Root by PSS", *pss)
+        self.sha1 = pki.self_signed("P-256", "/CN=Root by SHA-1", "-sha1")
         self.old = pki.dated("P-256", "/CN=Old root", None, AUTHORITY, range(-30, -5))
         self.middle = pki.issued("P-256", "/CN=Middle", self.root, AUTHORITY)
         self.issuing = pki.issued("P-256", "/CN=Issuing", self.middle, LAST_AUTHORITY)
@@ -39,6 +40,7 @@ class Chains:
             self.first_version,
             self.large,
             self.pss,
+            self.sha1,
             self.old,
         ]
         return {"chains.pem": "".join(identity.pem for identity in trusted)}
@@ -48,6 +50,7 @@ class Chains:
             **self.trusted(),
             **self.of_version_1(),
             **self.mixed(),
+            **self.hashes(),
             **self.unknown(),
             **self.dates(),
             **self.limits(),
@@ -104,6 +107,18 @@ class Chains:
             "PSS": token(self.leaf(self.pss, "Ed25519")),
             "PSS, v1 leaf": token(self.pki.issued_v1("P-256", "/CN=Signer", self.pss)),
             "Ed25519 intermediate signs": token(edwards, curve, rsa),
+        }
+
+    def hashes(self) -> dict:
+        """Nobody checks what a root says of itself; SHA-1 anywhere else is no signature."""
+        leaf = self.pki.issued("P-256", "/CN=Signer", self.root, SIGNER, "-sha1")
+        authority = self.pki.issued("P-256", "/CN=Authority", self.root, AUTHORITY, "-sha1")
+        return {
+            "SHA-1 root signs": token(self.sha1),
+            "below SHA-1 root": token(self.leaf(self.sha1)),
+            "SHA-1 leaf": token(leaf),
+            "SHA-1 intermediate": token(self.leaf(authority), authority),
+            "SHA-1 intermediate signs": token(authority),
         }
 
     def unknown(self) -> dict:

@@ -77,18 +77,20 @@ class Pki:
         """`openssl x509 -req -signkey` without extensions."""
         key, out = self._key(kind), self._file("crt")
         openssl("x509 -req -days 30", in_=self._request(key, subject), signkey=key, out=out)
-        return self._of_version_1(Identity(key, out), subject, {})
+        return self._of_version_1(Identity(key, out), subject)
 
-    def issued(self, kind: str, subject: str, issuer: Identity, extensions: str) -> Identity:
+    def issued(
+        self, kind: str, subject: str, issuer: Identity, extensions: str, *options: str
+    ) -> Identity:
         """`openssl x509 -req -CA` with extensions."""
         wanted = self._file("ext")
         wanted.write_text(extensions)
-        return self._issued(kind, subject, {**signer(issuer), "extfile": wanted})
+        return self._issued(kind, subject, *options, **signer(issuer), extfile=wanted)
 
     def issued_v1(self, kind: str, subject: str, issuer: Identity) -> Identity:
         """`openssl x509 -req -CA` without extensions."""
-        made = self._issued(kind, subject, signer(issuer))
-        return self._of_version_1(made, subject, signer(issuer))
+        made = self._issued(kind, subject, **signer(issuer))
+        return self._of_version_1(made, subject, **signer(issuer))
 
     def dated(
         self, kind: str, subject: str, issuer: Identity | None, extensions: str, days: range
@@ -111,18 +113,18 @@ class Pki:
         )
         return Identity(key, out)
 
-    def _issued(self, kind: str, subject: str, options: dict) -> Identity:
+    def _issued(self, kind: str, subject: str, *options: str, **values) -> Identity:
         key, out = self._key(kind), self._file("crt")
         request = self._request(key, subject)
-        openssl("x509 -req -days 30 -CAcreateserial", in_=request, out=out, **options)
+        openssl("x509 -req -days 30 -CAcreateserial", *options, in_=request, out=out, **values)
         return Identity(key, out)
 
-    def _of_version_1(self, made: Identity, subject: str, options: dict) -> Identity:
+    def _of_version_1(self, made: Identity, subject: str, **by) -> Identity:
         """Since version 3.2 openssl makes one of version 1 only if it is told so."""
         if made.certificate.version is x509.Version.v1:
             return made
         key, out = made.key_file, made.certificate_file
-        openssl("req -x509 -x509v1 -days 30", key=key, subj=subject, out=out, **options)
+        openssl("req -x509 -x509v1 -days 30", key=key, subj=subject, out=out, **by)
         made = Identity(key, out)
         assert made.certificate.version is x509.Version.v1
         return made
