@@ -12,6 +12,7 @@ pub(crate) mod door;
 pub(crate) mod listen;
 pub(crate) mod origin;
 mod patience;
+pub(crate) mod proxies;
 pub(crate) mod request_id;
 pub(crate) mod surface;
 pub(crate) mod tls;

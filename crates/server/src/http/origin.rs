@@ -3,12 +3,12 @@
 use std::{
     net::{IpAddr, SocketAddr},
     str::FromStr,
-    sync::atomic::{AtomicBool, Ordering},
 };
 
 use http::{HeaderMap, HeaderName, Version, header, request};
 use portpass_protocol::origin::{Authority, ClientAddress, Origin, OriginError, Scheme};
 
+use super::proxies::{Advice, Challenges, FOR, HOST, PROTO};
 use crate::config::TrustedProxies;
 
 /// The connection that a request came over.
@@ -27,7 +27,7 @@ pub(crate) struct Peer {
 pub(crate) struct Origins {
     fixed: Option<Origin>,
     trusted: TrustedProxies,
-    warned: AtomicBool,
+    advice: Advice,
 }
 
 /// What was decided.
@@ -40,9 +40,15 @@ pub(crate) struct Seen {
 }
 
 impl Origins {
-    /// `fixed` is `http.host`, `trusted` is `http.trusted_proxies`.
-    pub(crate) fn new(fixed: Option<Origin>, trusted: TrustedProxies) -> Self {
-        Self { fixed, trusted, warned: AtomicBool::new(false) }
+    /// `fixed` is `http.host`, `trusted` is `http.trusted_proxies`; `challenges` says what a wrong origin
+    /// would spoil.
+    pub(crate) fn new(
+        fixed: Option<Origin>,
+        trusted: TrustedProxies,
+        challenges: Challenges,
+    ) -> Self {
+        let challenges = if fixed.is_some() { Challenges::NameOthers } else { challenges };
+        Self { fixed, trusted, advice: Advice::new(challenges) }
     }
 
     /// Reads `Host`, and from a trusted peer `X-Forwarded-Proto`, `X-Forwarded-Host` and `X-Forwarded-For`.
@@ -53,7 +59,7 @@ impl Origins {
         let trusted = self.trusted.contain(peer.remote.ip());
         let forwarded = trusted.then_some(&head.headers);
         if !trusted {
-            self.warn_of_unknown_proxy(&head.headers, peer.remote.ip());
+            self.advice.on_unknown(&head.headers, peer.remote.ip());
         }
         let origin = match &self.fixed {
             Some(fixed) => fixed.clone(),
@@ -67,6 +73,9 @@ impl Origins {
                 },
             },
         };
+        if let Some(headers) = forwarded {
+            self.advice.on_silent(headers, &origin, peer);
+        }
         let client =
             forwarded.map_or(peer.remote.ip(), |headers| self.client(headers, peer.remote.ip()));
         Ok(Seen { origin, client: ClientAddress(client.to_canonical()) })
@@ -89,9 +98,7 @@ impl Origins {
         match first.parse() {
             Ok(value) => Some(value),
             Err(error) => {
-                self.once(|| {
-                    tracing::warn!("{name} of a trusted proxy is ignored: {error}; correct the proxy, or set http.host");
-                });
+                self.advice.on_unreadable(name, &error);
                 None
             }
         }
@@ -110,38 +117,6 @@ impl Origins {
             }
         }
         client
-    }
-
-    /// Whoever runs a proxy that is not listed gets realms that lead nowhere, and all clients behind it
-    /// are one for the login limits: one line names the setting.
-    fn warn_of_unknown_proxy(&self, headers: &HeaderMap, peer: IpAddr) {
-        if let Some(harm) = self.harm_of_unknown_proxy(headers) {
-            self.once(|| {
-                tracing::warn!(
-                    %peer,
-                    "X-Forwarded headers came from {peer}, which is not in http.trusted_proxies, and are ignored: {harm}; \
-                     if that is your proxy, list it there"
-                );
-            });
-        }
-    }
-
-    fn harm_of_unknown_proxy(&self, headers: &HeaderMap) -> Option<&'static str> {
-        let names_itself = headers.contains_key(&PROTO) || headers.contains_key(&HOST);
-        match (names_itself && self.fixed.is_none(), headers.contains_key(&FOR)) {
-            (true, true) => Some(
-                "challenges name the address that it called, and its clients share one login limit",
-            ),
-            (true, false) => Some("challenges name the address that it called"),
-            (false, true) => Some("its clients share one login limit"),
-            (false, false) => None,
-        }
-    }
-
-    fn once(&self, warn: impl FnOnce()) {
-        if !self.warned.swap(true, Ordering::Relaxed) {
-            warn();
-        }
     }
 }
 
@@ -168,10 +143,6 @@ fn address(text: &str) -> Option<IpAddr> {
         .or_else(|| text.strip_prefix('[')?.strip_suffix(']')?.parse().ok())
 }
 
-const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-
 #[cfg(test)]
 mod tests {
     use http::Request;
@@ -192,7 +163,7 @@ mod tests {
     }
 
     fn origins() -> Origins {
-        Origins::new(None, TrustedProxies::of(&["10.0.0.0/8"]))
+        Origins::new(None, TrustedProxies::of(&["10.0.0.0/8"]), Challenges::NameTheRequest)
     }
 
     /// CH13: what an outsider claims counts for nothing.
@@ -234,13 +205,13 @@ mod tests {
     #[test]
     fn a_proxy_that_is_not_listed_is_named_once_with_the_setting() {
         let log = CapturedLog::start();
-        let origins = Origins::new(None, TrustedProxies::default());
+        let origins = Origins::new(None, TrustedProxies::default(), Challenges::NameTheRequest);
         let forwarded = head(&[("host", "inside"), ("x-forwarded-proto", "https")]);
         for _ in 0..3 {
             origins.see(&forwarded, &peer("192.0.2.1:9", Scheme::Http)).unwrap();
         }
         origins.see(&head(&[("host", "inside")]), &peer("192.0.2.1:9", Scheme::Http)).unwrap();
-        let lines = log.lines_of("portpass_server::http::origin");
+        let lines = log.lines_of("portpass_server::http::proxies");
         assert_eq!(lines.len(), 1, "{lines:?}");
         let message = lines[0]["message"].as_str().unwrap();
         assert!(message.contains("192.0.2.1") && message.contains("http.trusted_proxies"));
@@ -288,28 +259,12 @@ mod tests {
         assert!(origins().see(&head(&[]), &peer("192.0.2.1:9", Scheme::Https)).is_err());
     }
 
-    /// Behind a proxy that is not listed, one client's wrong passwords are everybody's.
-    #[test]
-    fn what_an_unknown_proxy_spoils_is_named() {
-        let fixed =
-            Origin { scheme: Scheme::Https, authority: "registry.example".parse().unwrap() };
-        let fixed = Origins::new(Some(fixed), TrustedProxies::default());
-        let harm = |origins: &Origins, headers: &[(&str, &str)]| {
-            origins.harm_of_unknown_proxy(&head(headers).headers)
-        };
-        let (proto, client) = (("x-forwarded-proto", "https"), ("x-forwarded-for", "192.0.2.7"));
-        assert_eq!(harm(&origins(), &[]), None);
-        assert!(harm(&origins(), &[proto]).unwrap().starts_with("challenges"));
-        assert!(harm(&origins(), &[client]).unwrap().contains("login limit"));
-        assert_eq!(harm(&fixed, &[proto]), None);
-        assert!(harm(&fixed, &[proto, client]).unwrap().contains("login limit"));
-    }
-
     #[test]
     fn the_configured_host_wins_over_every_header() {
         let fixed =
             Origin { scheme: Scheme::Https, authority: "registry.example".parse().unwrap() };
-        let origins = Origins::new(Some(fixed), TrustedProxies::default());
+        let origins =
+            Origins::new(Some(fixed), TrustedProxies::default(), Challenges::NameTheRequest);
         let seen =
             origins.see(&head(&[("host", "a b")]), &peer("192.0.2.1:9", Scheme::Http)).unwrap();
         assert_eq!(seen.origin.to_string(), "https://registry.example");

@@ -58,6 +58,24 @@ impl Wait {
 #[error("the client has stood still for {} s", PATIENCE.as_secs())]
 pub(crate) struct Stalled;
 
+/// The connection ended before the body. From here a client that was stopped and a proxy that had enough
+/// look alike.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the connection ended before the body: the client was stopped, or a proxy in front takes no body of this size (nginx: client_max_body_size)"
+)]
+pub(crate) struct HungUp(#[source] hyper::Error);
+
+/// What it means for a person that a body cannot be read.
+fn explained(error: hyper::Error) -> axum::BoxError {
+    let cause =
+        std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<io::Error>());
+    match cause.map(io::Error::kind) {
+        Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => HungUp(error).into(),
+        Some(_) | None => error.into(),
+    }
+}
+
 impl PatientBody {
     pub(crate) fn new(inner: Incoming) -> Self {
         Self { inner, wait: Wait::default() }
@@ -74,7 +92,7 @@ impl http_body::Body for PatientBody {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
         let polled = Pin::new(&mut self.inner).poll_frame(context);
         self.wait.watch(context, polled).map(|frame| match frame {
-            Ok(frame) => frame.map(|frame| frame.map_err(Into::into)),
+            Ok(frame) => frame.map(|frame| frame.map_err(explained)),
             Err(stalled) => Some(Err(stalled.into())),
         })
     }

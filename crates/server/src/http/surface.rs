@@ -96,7 +96,14 @@ impl Surface {
                 response
             }
             _ if request.uri().path() == "/" => alive(request.method()),
-            (_, _, Some(registry)) => registry.handle(request).await,
+            (_, _, Some(registry)) => {
+                let cause = rewritten(request.uri().path());
+                let mut response = registry.handle(request).await;
+                if let Some(cause) = cause {
+                    add_cause(&mut response, &cause);
+                }
+                response
+            }
             (_, _, None) => nothing_here(),
         }
     }
@@ -118,6 +125,31 @@ fn registry_kind(rest: &str) -> RouteKind {
         (_, Some("blobs"), Some(_)) => RouteKind::Blob,
         (_, Some("referrers"), Some(_)) => RouteKind::Referrers,
         _ => RouteKind::Other,
+    }
+}
+
+/// What a proxy seems to have done to a path that is none of ours, although what is left of it is.
+/// Clients ask below `/v2/` at the root of a host, and nowhere else.
+fn rewritten(path: &str) -> Option<String> {
+    if path == "/v2" || path.starts_with("/v2/") {
+        return None;
+    }
+    let is_ours = |rest: &str| registry_kind(rest) != RouteKind::Other;
+    match path.find("/v2/") {
+        Some(at) if is_ours(&path[at + "/v2".len()..]) => {
+            Some(format!("a proxy in front puts `{}` before `/v2/`", &path[..at]))
+        }
+        _ => is_ours(path).then(|| "a proxy in front cuts `/v2` off".to_owned()),
+    }
+}
+
+fn add_cause(response: &mut Response<Body>, cause: &str) {
+    let handled = response.extensions_mut().get_mut::<Handled>();
+    if let Some(refusal) = handled.and_then(|handled| handled.refusal.as_mut()) {
+        refusal.text = format!(
+            "{}; it looks as if {cause}: its rule has to keep the path (nginx: proxy_pass without a path)",
+            refusal.text
+        );
     }
 }
 
@@ -168,6 +200,28 @@ mod tests {
             ("/a/b", RouteKind::Other),
         ] {
             assert_eq!(registry_kind(rest), kind, "/v2{rest}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_a_proxy_has_changed_is_known_by_what_is_left_of_it() {
+        let (cut, added) = (Some("cuts `/v2` off"), Some("puts `/registry` before `/v2/`"));
+        for (path, cause) in [
+            ("/v2", None),
+            ("/v2/", None),
+            ("/v2/a/b", None),
+            ("/favicon.ico", None),
+            ("/login", None),
+            ("/a/blobs/uploads/", cut),
+            ("/a/b/manifests/1.0", cut),
+            ("/_catalog", cut),
+            ("/registry/v2/", added),
+            ("/registry/v2/a/tags/list", added),
+            ("/registry/v2/x", None),
+        ] {
+            let said = rewritten(path);
+            assert_eq!(said.is_some(), cause.is_some(), "{path}: {said:?}");
+            assert!(said.unwrap_or_default().contains(cause.unwrap_or_default()), "{path}");
         }
     }
 }

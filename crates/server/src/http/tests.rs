@@ -23,6 +23,7 @@ use super::{
     door::Door,
     listen::{Connections, Listener},
     origin::Origins,
+    proxies::Challenges,
     request_id::RequestIds,
     surface::{Surface, TokenRoutes},
     tls::{Reading, Tls},
@@ -53,7 +54,7 @@ impl Random for Zeros {
 
 fn surface(router: Router, trusted: &[&str], headers: HeaderMap) -> Arc<Surface> {
     let tokens = TokenRoutes { path: TokenPath::default(), router };
-    let origins = Origins::new(None, TrustedProxies::of(trusted));
+    let origins = Origins::new(None, TrustedProxies::of(trusted), Challenges::NameTheRequest);
     Arc::new(Surface::new(origins, headers).with_tokens(Some(tokens)))
 }
 
@@ -248,6 +249,11 @@ async fn a_client_that_stops_sending_its_body_is_left() {
     stream.write_all(head.as_bytes()).await.unwrap();
     let answer = rest_of(&mut stream).await;
     assert!(answer.contains("Stalled"), "{answer}");
+    let mut stream = rim.connect().await;
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let answer = rest_of(&mut stream).await;
+    assert!(answer.contains("HungUp"), "{answer}");
 }
 
 #[tokio::test(start_paused = true)]

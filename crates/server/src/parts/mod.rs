@@ -24,7 +24,7 @@ use portpass_token::{Issuer, ServiceName, Verifier};
 use crate::{
     config::{Config, ConfigError, Environment, Http, TokenListen},
     data_directory::{DataDirectory, DataError},
-    http::surface::TokenRoutes,
+    http::{proxies::Challenges, surface::TokenRoutes},
     install::{Administrator, InstallError},
     metrics::Metrics,
     publish,
@@ -53,6 +53,8 @@ pub(crate) struct RegistryPart {
     pub(crate) registry: Registry,
     /// Whether anybody is asked who they are.
     pub(crate) guarded: bool,
+    /// What its challenges say of the address that clients use.
+    pub(crate) challenges: Challenges,
     /// The verifier that follows the key ring in this process.
     pub(crate) follows: Option<Arc<Verifier>>,
 }

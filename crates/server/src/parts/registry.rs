@@ -11,7 +11,10 @@ use portpass_registry::{
 use portpass_token::{Verifier, VerifierSettings};
 
 use super::{Base, RegistryPart, StartError, TokenPart, accounts::htpasswd_file};
-use crate::config::{self, Auth, ConfigError, RegistryAuth, TokenListen};
+use crate::{
+    config::{self, Auth, ConfigError, RegistryAuth, TokenListen},
+    http::proxies::Challenges,
+};
 
 /// Opens the store and puts the controller in front.
 pub(super) async fn build(
@@ -19,11 +22,18 @@ pub(super) async fn build(
     tokens: Option<&TokenPart>,
     base: &Base,
 ) -> Result<RegistryPart, StartError> {
-    let (guard, follows) = match (registry.auth, tokens) {
-        (RegistryAuth::Named(auth), _) => (named(auth, base).await?, None),
+    let (guard, challenges, follows) = match (registry.auth, tokens) {
+        (RegistryAuth::Named(auth), _) => {
+            let challenges = match &auth {
+                Auth::Token(token) => named_by(&token.realm),
+                Auth::None | Auth::Silly(_) | Auth::Htpasswd(_) => Challenges::NameOthers,
+            };
+            (named(auth, base).await?, challenges, None)
+        }
         (RegistryAuth::Beside, Some(tokens)) => {
-            let (guard, verifier) = beside(tokens, base)?;
-            (guard, Some(verifier))
+            let controller = beside(tokens, base)?;
+            let (challenges, verifier) = (named_by(&controller.realm), controller.verifier.clone());
+            (Guard::By(Arc::new(controller)), challenges, Some(verifier))
         }
         // The configuration does not build without a token service.
         (RegistryAuth::Beside, None) => {
@@ -41,7 +51,7 @@ pub(super) async fn build(
         random: base.system.random.clone(),
         deletes: if registry.deletes { Deletes::Enabled } else { Deletes::Disabled },
     });
-    Ok(RegistryPart { registry, guarded, follows })
+    Ok(RegistryPart { registry, guarded, challenges, follows })
 }
 
 async fn named(auth: Auth, base: &Base) -> Result<Guard, StartError> {
@@ -62,8 +72,15 @@ async fn named(auth: Auth, base: &Base) -> Result<Guard, StartError> {
     })
 }
 
+fn named_by(realm: &Realm) -> Challenges {
+    match realm {
+        Realm::Fixed(_) => Challenges::NameOthers,
+        Realm::SameOrigin { .. } => Challenges::NameTheRequest,
+    }
+}
+
 /// Trusts the token service in this process: its keys, and the first of its services.
-fn beside(tokens: &TokenPart, base: &Base) -> Result<(Guard, Arc<Verifier>), StartError> {
+fn beside(tokens: &TokenPart, base: &Base) -> Result<TokenController, StartError> {
     let settings = VerifierSettings::new(tokens.issuer.clone(), tokens.service.clone());
     let verifier = Arc::new(Verifier::new(settings, tokens.keys.current().trust()));
     let path = Quotable::new("path", tokens.routes.path.as_str())?;
@@ -71,11 +88,10 @@ fn beside(tokens: &TokenPart, base: &Base) -> Result<(Guard, Arc<Verifier>), Sta
         (TokenListen::Own { .. }, Some(url)) => Realm::Fixed(Quotable::at(url, &path)),
         (TokenListen::Shared, _) | (TokenListen::Own { .. }, None) => Realm::SameOrigin { path },
     };
-    let controller = TokenController {
-        verifier: verifier.clone(),
+    Ok(TokenController {
+        verifier,
         realm,
         service: Quotable::new("service", tokens.service.as_str())?,
         clock: base.system.clock.clone(),
-    };
-    Ok((Guard::By(Arc::new(controller)), verifier))
+    })
 }

@@ -11,7 +11,7 @@ use http::HeaderMap;
 use crate::{
     admin::{Admin, Health},
     config::{Address, Config, TlsFiles, TokenListen, TrustedProxies},
-    http::{origin::Origins, surface::Surface},
+    http::{origin::Origins, proxies::Challenges, surface::Surface},
     install::{ADMIN, Administrator},
     parts::{Parts, TokenPart},
 };
@@ -109,18 +109,22 @@ pub(super) fn surface(site: Site, parts: &Parts, health: &Arc<Health>) -> Surfac
     };
     match site {
         Site::Http => {
-            let origins = Origins::new(http.host.clone(), http.trusted_proxies.clone());
+            let challenges = parts.registry.as_ref().map(|part| part.challenges);
+            let challenges = challenges.unwrap_or(Challenges::NameOthers);
+            let origins = Origins::new(http.host.clone(), http.trusted_proxies.clone(), challenges);
             Surface::new(origins, http.headers.clone())
                 .with_registry(parts.registry.as_ref().map(|part| part.registry.clone()))
                 .with_tokens(routes(|listen| matches!(listen, TokenListen::Shared)))
         }
         Site::Tokens => {
             let url = parts.tokens.as_ref().and_then(|tokens| tokens.url.clone());
-            Surface::new(Origins::new(url, http.trusted_proxies.clone()), http.headers.clone())
+            let origins = Origins::new(url, http.trusted_proxies.clone(), Challenges::NameOthers);
+            Surface::new(origins, http.headers.clone())
                 .with_tokens(routes(|listen| matches!(listen, TokenListen::Own { .. })))
         }
         Site::Admin => {
-            Surface::new(Origins::new(None, TrustedProxies::default()), HeaderMap::new())
+            let origins = Origins::new(None, TrustedProxies::default(), Challenges::NameOthers);
+            Surface::new(origins, HeaderMap::new())
                 .with_admin(Admin::new(parts.base.metrics.clone(), health.clone()))
         }
     }
