@@ -120,13 +120,13 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// README and everything in `docs`, each with its name.
+/// Both READMEs and everything in `docs`, each with its name.
 fn pages() -> Vec<(String, String)> {
     let docs = fs::read_dir(root().join("docs")).unwrap();
     let docs = docs.map(|entry| format!("docs/{}", entry.unwrap().file_name().to_str().unwrap()));
     let names = docs
         .filter(|name| Path::new(name).extension().is_some_and(|kind| kind == "md"))
-        .chain(["README.md".to_owned()]);
+        .chain(["README.md", "README.zh-CN.md"].map(str::to_owned));
     names.map(|name| (name.clone(), fs::read_to_string(root().join(name)).unwrap())).collect()
 }
 
