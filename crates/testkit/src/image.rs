@@ -28,7 +28,21 @@ impl Layout {
     pub fn runnable(folder: &Path, greeting: &str) -> Self {
         let layout = Self::create(folder);
         let layer = busybox_layer(folder, greeting);
-        let manifest = layout.image(&layer, "amd64");
+        let manifest = layout.image(&[layer], "amd64");
+        layout.index_of(&[tagged(manifest)]);
+        layout
+    }
+
+    /// An image of several layers that no compression makes smaller, of `size` bytes each.
+    ///
+    /// # Panics
+    /// If the folder cannot be written.
+    pub fn large(folder: &Path, layers: u64, size: usize) -> Self {
+        let layout = Self::create(folder);
+        let layers: Vec<Layer> = (0..layers)
+            .map(|number| layer_with(folder, "noise", &noise(number + 1, size)))
+            .collect();
+        let manifest = layout.image(&layers, "amd64");
         layout.index_of(&[tagged(manifest)]);
         layout
     }
@@ -43,7 +57,7 @@ impl Layout {
             .iter()
             .map(|architecture| {
                 let layer = layer_with(folder, "architecture", architecture.as_bytes());
-                let mut manifest = layout.image(&layer, architecture);
+                let mut manifest = layout.image(&[layer], architecture);
                 manifest["platform"] = json!({ "os": "linux", "architecture": architecture });
                 manifest
             })
@@ -126,52 +140,50 @@ impl Layout {
         Self { folder: folder.to_owned() }
     }
 
-    fn image(&self, layer: &Layer, architecture: &str) -> Value {
-        let compressed = self.put(&layer.compressed);
+    fn image(&self, layers: &[Layer], architecture: &str) -> Value {
+        let diff_ids: Vec<String> =
+            layers.iter().map(|layer| Digest::sha256(&layer.tar).to_string()).collect();
         let configuration = json!({
             "architecture": architecture,
             "os": "linux",
             "config": { "Cmd": ["/bin/sh", "-c", "cat /greeting"] },
-            "rootfs": { "type": "layers", "diff_ids": [Digest::sha256(&layer.tar).to_string()] },
+            "rootfs": { "type": "layers", "diff_ids": diff_ids },
         });
         let configuration =
             self.put_json("application/vnd.oci.image.config.v1+json", &configuration);
+        let layers: Vec<Value> = layers
+            .iter()
+            .map(|layer| {
+                self.put_as("application/vnd.oci.image.layer.v1.tar+gzip", &layer.compressed)
+            })
+            .collect();
         self.put_json(
             MANIFEST,
             &json!({
                 "schemaVersion": 2,
                 "mediaType": MANIFEST,
                 "config": configuration,
-                "layers": [{
-                    "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip",
-                    "digest": compressed.digest.to_string(),
-                    "size": compressed.size,
-                }],
+                "layers": layers,
             }),
         )
     }
 
-    fn put(&self, content: &[u8]) -> Descriptor {
+    /// Stores a blob; gives its descriptor.
+    fn put_as(&self, media_type: &str, content: &[u8]) -> Value {
         let digest = Digest::sha256(content);
         let file = self.folder.join("blobs/sha256").join(digest.hex());
         fs::write(file, content).expect("a blob");
-        Descriptor { digest, size: content.len() }
+        json!({ "mediaType": media_type, "digest": digest.to_string(), "size": content.len() })
     }
 
     fn put_json(&self, media_type: &str, content: &Value) -> Value {
-        let blob = self.put(content.to_string().as_bytes());
-        json!({ "mediaType": media_type, "digest": blob.digest.to_string(), "size": blob.size })
+        self.put_as(media_type, content.to_string().as_bytes())
     }
 
     fn index_of(&self, manifests: &[Value]) {
         let index = json!({ "schemaVersion": 2, "manifests": manifests });
         fs::write(self.folder.join("index.json"), index.to_string()).expect("an index.json");
     }
-}
-
-struct Descriptor {
-    digest: Digest,
-    size: usize,
 }
 
 /// A layer before and after compression: clients that find it plain would compress it themselves.
@@ -208,6 +220,18 @@ fn layer_with(scratch: &Path, name: &str, content: &[u8]) -> Layer {
     let layer = layer_of(&root);
     fs::remove_dir_all(&root).expect("the folder goes");
     layer
+}
+
+/// Bytes that look random and are the same each time (xorshift64).
+fn noise(seed: u64, size: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let words = std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    });
+    words.flatten().take(size).collect()
 }
 
 fn layer_of(root: &Path) -> Layer {

@@ -19,6 +19,15 @@ pub struct Portpass {
     arguments: Vec<String>,
     process: Child,
     folder: TempDir,
+    clock: Clock,
+}
+
+/// What a server takes for the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Clock {
+    Right,
+    /// As a file in its folder says.
+    Moved,
 }
 
 impl Portpass {
@@ -38,11 +47,41 @@ impl Portpass {
     /// # Panics
     /// As [`Portpass::serve`].
     pub fn serve_in(program: &Path, arguments: &[&str], folder: TempDir) -> Self {
+        Self::start(program, arguments, folder, Clock::Right)
+    }
+
+    /// As [`Portpass::serve_in`], with a clock that is wrong by `offset`, such as `+1h` or `-10m`.
+    ///
+    /// # Panics
+    /// As [`Portpass::serve`], or if Debian's faketime is not installed.
+    pub fn serve_with_clock(
+        program: &Path,
+        arguments: &[&str],
+        folder: TempDir,
+        offset: &str,
+    ) -> Self {
+        std::fs::write(folder.path().join(CLOCK), offset).expect("a file that is the clock");
+        Self::start(program, arguments, folder, Clock::Moved)
+    }
+
+    /// Sets the clock of a server that was started with one.
+    ///
+    /// # Panics
+    /// If it was not.
+    pub fn set_clock(&self, offset: &str) {
+        assert_eq!(self.clock, Clock::Moved, "this server has the machine's clock");
+        // Renamed, so that no half of it is read.
+        let new = self.folder.path().join("clock.new");
+        std::fs::write(&new, offset).expect("a file that is the clock");
+        std::fs::rename(new, self.folder.path().join(CLOCK)).expect("the clock is set");
+    }
+
+    fn start(program: &Path, arguments: &[&str], folder: TempDir, clock: Clock) -> Self {
         let here = folder.path().to_str().expect("a folder with a readable name");
         let arguments: Vec<String> =
             arguments.iter().map(|argument| argument.replace("{folder}", here)).collect();
-        let process = start(program, &arguments, folder.path());
-        let mut served = Self { program: program.to_owned(), arguments, process, folder };
+        let process = start(program, &arguments, folder.path(), clock);
+        let mut served = Self { program: program.to_owned(), arguments, process, folder, clock };
         served.wait_until_it_listens();
         served
     }
@@ -58,7 +97,7 @@ impl Portpass {
         if let Some(at) = at {
             self.arguments[at + 1] = address;
         }
-        self.process = start(&self.program, &self.arguments, self.folder.path());
+        self.process = start(&self.program, &self.arguments, self.folder.path(), self.clock);
         self.wait_until_it_listens();
     }
 
@@ -136,18 +175,33 @@ impl Drop for Portpass {
     }
 }
 
-fn start(program: &Path, arguments: &[String], folder: &Path) -> Child {
+fn start(program: &Path, arguments: &[String], folder: &Path, clock: Clock) -> Child {
     let log = File::create(folder.join(LOG)).expect("a log file");
-    Command::new(program)
-        .arg("serve")
-        .args(arguments)
-        .env("HOME", folder)
-        .env_remove("XDG_DATA_HOME")
+    let mut command = Command::new(program);
+    command.arg("serve").args(arguments).env("HOME", folder).env_remove("XDG_DATA_HOME");
+    if clock == Clock::Moved {
+        // The time of day alone: timeouts run as ever, and so do the dates of files.
+        command
+            .env("LD_PRELOAD", faketime())
+            .env("FAKETIME_TIMESTAMP_FILE", folder.join(CLOCK))
+            .env("FAKETIME_NO_CACHE", "1")
+            .env("DONT_FAKE_MONOTONIC", "1")
+            .env("NO_FAKE_STAT", "1");
+    }
+    command
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("a second handle of the log"))
         .stderr(log)
         .spawn()
         .expect("portpass starts")
+}
+
+/// Debian's libfaketime, below the name of the machine's architecture.
+fn faketime() -> PathBuf {
+    let libraries = std::fs::read_dir("/usr/lib").expect("a folder of libraries").flatten();
+    let mut files = libraries.map(|folder| folder.path().join("faketime/libfaketime.so.1"));
+    let found = files.find(|file| file.exists());
+    found.expect("faketime is installed; `cargo xtask setup` installs it")
 }
 
 /// Asks a process to end, and waits until it has.
@@ -182,3 +236,4 @@ pub(crate) fn address_in(line: &str) -> Option<SocketAddr> {
 }
 
 const LOG: &str = "portpass.log";
+const CLOCK: &str = "clock";

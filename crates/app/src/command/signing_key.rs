@@ -58,6 +58,8 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
         Action::Rotate { json } => {
             let keys = management.rotate_signing_key().await.map_err(refused)?;
             context.printer.note("rotated; a running token service follows within seconds");
+            let notes = management.rotation_notes(ExportFormat::Bundle).map_err(refused)?;
+            say(&notes, context);
             list(&keys, json, context)
         }
         Action::Export { format, output } => export(&management, format, output, context).await,
@@ -104,8 +106,12 @@ async fn export(
         }
         None => context.printer.line(export.text.trim_end()),
     }
-    for note in &export.notes {
+    say(&export.notes, context);
+    Ok(())
+}
+
+fn say(notes: &[String], context: &Context) {
+    for note in notes {
         context.printer.note(format_args!("note: {note}"));
     }
-    Ok(())
 }

@@ -10,9 +10,14 @@
 #![expect(clippy::unwrap_used, reason = "what cannot be set up here fails the test")]
 
 mod audit;
+mod controllers;
 mod deeds;
+mod distribution;
 mod ledger;
+mod mounts;
 mod stage;
+mod traps;
+mod troubles;
 
 use portpass_testkit::{Buildah, Containerd, Dockerd, Helm, Podman, Skopeo};
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use portpass_testkit::{
-    Certificates, Distribution, Place, Portpass, TrustedTokens, WrittenTokenService, run,
+    Certificates, Distribution, Place, Portpass, Ran, TrustedTokens, WrittenTokenService, run,
 };
 use tempfile::TempDir;
 
@@ -45,7 +45,7 @@ impl Stage {
     /// Registry and token service in one process.
     pub(crate) fn portpass() -> Self {
         let portpass = serve("registry: {}\ntoken_service: {}\n");
-        add_account(&portpass);
+        add_account(&portpass, ACCOUNT);
         Self::of_portpass("portpass, registry and token service in one", portpass, Beside::Nothing)
     }
 
@@ -58,7 +58,7 @@ impl Stage {
             certificates.key().display(),
         );
         let portpass = serve(&tls);
-        add_account(&portpass);
+        add_account(&portpass, ACCOUNT);
         Self {
             title: "portpass over TLS",
             place: Place::tls(portpass.address(), certificates.folder()),
@@ -136,8 +136,19 @@ pub(crate) fn token_service(key_id: &str) -> Portpass {
     let tokens = serve(&format!(
         "token_service:\n  services: [ {{ name: {SERVICE}, key_id: {key_id} }} ]\n{POLICY}"
     ));
-    add_account(&tokens);
+    add_account(&tokens, ACCOUNT);
     tokens
+}
+
+/// distribution 2.8, which trusts a bundle for the tokens of our token service.
+pub(crate) fn distribution(tokens: &Portpass, bundle: &Path) -> Distribution {
+    let realm = format!("{}/token", tokens.url());
+    Distribution::start(&TrustedTokens {
+        realm: &realm,
+        service: SERVICE,
+        issuer: "portpass",
+        bundle,
+    })
 }
 
 /// The root certificate of a token service, without those of its keys: a file of its own.
@@ -176,14 +187,22 @@ pub(crate) fn serve_in(folder: TempDir, sections: &str) -> Portpass {
     Portpass::serve_in(Path::new(PROGRAM), &["--config", "{folder}/portpass.yml"], folder)
 }
 
-/// Adds the account that everything is done with.
-pub(crate) fn add_account(portpass: &Portpass) {
-    let add = ["user", "add", ACCOUNT, "--password-stdin", "--config", "{folder}/portpass.yml"];
-    portpass.command(&add, PASSWORD).expect_success();
+/// Adds an account; all have the same password.
+pub(crate) fn add_account(portpass: &Portpass, account: &str) {
+    manage(portpass, &["user", "add", account, "--password-stdin"]);
+}
+
+/// Runs a command of management on what the server serves.
+pub(crate) fn manage(portpass: &Portpass, words: &[&str]) -> Ran {
+    let configuration = ["--config", "{folder}/portpass.yml"];
+    let ran = portpass.command(&[words, &configuration].concat(), PASSWORD);
+    ran.expect_success();
+    ran
 }
 
 const SERVICE: &str = "registry";
 const POLICY: &str = "  policy:
     - { allow: [pull], repository: \"public/**\", to: anyone }
     - { allow: [pull, push, delete], repository: \"${account}/**\", to: signed-in }
+    - { allow: [\"*\"], registry: catalog, to: \"user:ann\" }
 ";

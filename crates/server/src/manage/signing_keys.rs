@@ -93,7 +93,7 @@ impl Management {
             ExportFormat::Bundle => published.bundle(),
             ExportFormat::Jwks => String::from_utf8_lossy(published.jwks()).into_owned() + "\n",
         };
-        Ok(Export { text, notes: self.notes(format)? })
+        Ok(Export { text, notes: self.rotation_notes(format)? })
     }
 
     /// Puts public keys into a file as a whole; what is no file (`/dev/stdout`, a pipe) is written to.
@@ -112,8 +112,8 @@ impl Management {
             .map_err(|source| ManageError::File { path: path.to_path_buf(), source })
     }
 
-    /// What a registry misses that reads its file once, at its start.
-    fn notes(&self, format: ExportFormat) -> Result<Vec<String>, ManageError> {
+    /// What a registry misses at a rotation that reads its file once, at its start: sentences.
+    pub fn rotation_notes(&self, format: ExportFormat) -> Result<Vec<String>, ManageError> {
         let service = self.token_service()?;
         match (&service.signing, format) {
             (Signing::Files(_), _) => Ok(Vec::new()),

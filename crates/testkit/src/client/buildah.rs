@@ -1,7 +1,7 @@
 //! buildah: builds images, and pushes and pulls them without a daemon.
 
 use super::{Client, Pulled, containers::Tool, version_in};
-use crate::{Image, Layout, Place, Ran};
+use crate::{Home, Image, Layout, Place, Ran};
 
 /// buildah with a home and a store of its own.
 #[derive(Debug)]
@@ -11,6 +11,13 @@ pub struct Buildah(Tool);
 impl Default for Buildah {
     fn default() -> Self {
         Self(Tool::with_store("buildah", &[]))
+    }
+}
+
+impl Buildah {
+    /// Where its credentials lie.
+    pub fn home(&self) -> &Home {
+        &self.0.home
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
     containers::{Tool, flag},
     version_in,
 };
-use crate::{Image, Layout, Place, Ran, place::Transport};
+use crate::{Home, Image, Layout, Place, Ran, place::Transport};
 
 /// podman with a home and a store of its own.
 #[derive(Debug)]
@@ -17,6 +17,13 @@ impl Default for Podman {
         // Neither systemd nor cgroups of version 2 are to be had everywhere.
         let runs = ["--cgroup-manager", "cgroupfs", "--runtime", "/usr/sbin/runc"];
         Self(Tool::with_store("podman", &[&runs[..], &["--events-backend", "none"]].concat()))
+    }
+}
+
+impl Podman {
+    /// Where its credentials lie.
+    pub fn home(&self) -> &Home {
+        &self.0.home
     }
 }
 
