@@ -25,7 +25,7 @@ use crate::{Image, Layout, Place, Ran};
 /// A real client, at home in a folder of its own.
 ///
 /// What a client's command line cannot say at all is `None`.
-pub trait Client {
+pub trait Client: Sync {
     /// What people call it.
     fn name(&self) -> &'static str;
 

@@ -16,6 +16,7 @@ mod distribution;
 mod ledger;
 mod mounts;
 mod stage;
+mod tls;
 mod traps;
 mod troubles;
 

@@ -176,15 +176,19 @@ pub(crate) fn serve(sections: &str) -> Portpass {
     serve_in(tempfile::tempdir().unwrap(), sections)
 }
 
-/// As [`serve`], in a folder that has been prepared. `sections` may begin inside `http:`.
+/// As [`serve`], in a folder that has been prepared.
 pub(crate) fn serve_in(folder: TempDir, sections: &str) -> Portpass {
-    let data = folder.path().join("data");
-    let configuration = format!(
-        "data: {}\nlog: {{ level: debug }}\nhttp:\n  addr: 127.0.0.1:0\n{sections}",
-        data.display()
-    );
-    fs::write(folder.path().join("portpass.yml"), configuration).unwrap();
+    configuration(folder.path(), sections);
     Portpass::serve_in(Path::new(PROGRAM), &["--config", "{folder}/portpass.yml"], folder)
+}
+
+/// Writes `portpass.yml`, for a port that the kernel picks. `sections` may begin inside `http:`.
+pub(crate) fn configuration(folder: &Path, sections: &str) {
+    let text = format!(
+        "data: {}\nlog: {{ level: debug }}\nhttp:\n  addr: 127.0.0.1:0\n{sections}",
+        folder.join("data").display()
+    );
+    fs::write(folder.join("portpass.yml"), text).unwrap();
 }
 
 /// Adds an account; all have the same password.
