@@ -7,20 +7,33 @@ use std::{
 
 use tempfile::TempDir;
 
+use crate::root::Root;
+
 /// The folder where one client finds its configuration and keeps its credentials.
 #[derive(Debug)]
 pub struct Home {
     folder: TempDir,
+    /// Where its programs are, if not on this machine's path.
+    root: Option<Root>,
 }
 
 /// An empty one.
 impl Default for Home {
     fn default() -> Self {
-        Self { folder: tempfile::tempdir().expect("a temporary folder") }
+        Self { folder: tempfile::tempdir().expect("a temporary folder"), root: None }
     }
 }
 
 impl Home {
+    /// An empty one, of a client from Debian 13.
+    ///
+    /// # Panics
+    /// If there is no such Debian; `cargo xtask interop` makes it.
+    pub fn in_debian13() -> Self {
+        let home = Self::default();
+        Self { root: Some(Root::for_home(home.path())), ..home }
+    }
+
     /// The folder itself.
     pub fn path(&self) -> &Path {
         self.folder.path()
@@ -38,7 +51,10 @@ impl Home {
 
     /// A program that lives here.
     pub fn command(&self, program: impl AsRef<Path>) -> Command {
-        let mut command = Command::new(program.as_ref());
+        let mut command = match &self.root {
+            None => Command::new(program.as_ref()),
+            Some(root) => root.command(program.as_ref()),
+        };
         command
             .current_dir(self.path())
             .env("HOME", self.path())

@@ -18,6 +18,8 @@ pub mod place;
 pub mod program;
 pub mod served;
 
+mod root;
+
 pub use certificates::Certificates;
 pub use client::{Buildah, Client, Containerd, Dockerd, Helm, Podman, Pulled, Skopeo};
 pub use distribution::{Distribution, TrustedTokens};

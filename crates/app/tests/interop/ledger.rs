@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use portpass_testkit::Client;
@@ -38,9 +38,8 @@ pub(crate) fn confirm(heading: &str, client: &dyn Client, cells: &[Cell]) {
 pub(crate) fn confirm_row(heading: &str, key: &[&str], seen: &str) {
     let start = format!("| {} |", key.join(" | "));
     let row = format!("{start} {seen} |");
-    let _alone = PAGE.lock().unwrap_or_else(PoisonError::into_inner);
-    let page = fs::read_to_string(file()).unwrap();
-    let mut lines: Vec<&str> = page.lines().collect();
+    let mut page = Page::open();
+    let lines = &mut page.lines;
     let heading = format!("### {heading}");
     let top = lines.iter().position(|line| *line == heading);
     let top = top.unwrap_or_else(|| panic!("the page has no `{heading}`"));
@@ -53,16 +52,35 @@ pub(crate) fn confirm_row(heading: &str, key: &[&str], seen: &str) {
     }
     assert!(writes(), "{heading}: the page has not the row\n{row}\n{HOW}");
     if let Some(at) = found {
-        lines[rows + at] = &row;
+        lines[rows + at] = row;
     } else {
-        let later = lines[rows..end].iter().position(|line| *line > row.as_str());
-        lines.insert(later.map_or(end, |at| rows + at), &row);
+        let later = lines[rows..end].iter().position(|line| *line > row);
+        lines.insert(later.map_or(end, |at| rows + at), row);
     }
-    fs::write(file(), lines.join("\n") + "\n").unwrap();
+    page.save();
 }
 
-fn writes() -> bool {
+/// Whether the page is written instead of read.
+pub(crate) fn writes() -> bool {
     std::env::var_os("PORTPASS_WRITE_DOCS").is_some()
+}
+
+/// The page, which nobody else reads or writes meanwhile.
+pub(crate) struct Page {
+    pub(crate) lines: Vec<String>,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Page {
+    pub(crate) fn open() -> Self {
+        let alone = PAGE.lock().unwrap_or_else(PoisonError::into_inner);
+        let page = fs::read_to_string(file()).unwrap();
+        Self { lines: page.lines().map(str::to_owned).collect(), _alone: alone }
+    }
+
+    pub(crate) fn save(self) {
+        fs::write(file(), self.lines.join("\n") + "\n").unwrap();
+    }
 }
 
 fn file() -> PathBuf {
@@ -70,4 +88,4 @@ fn file() -> PathBuf {
 }
 
 static PAGE: Mutex<()> = Mutex::new(());
-const HOW: &str = "if that is right: PORTPASS_WRITE_DOCS=1 cargo test -p portpass --test interop";
+const HOW: &str = "if that is right: run this test again with PORTPASS_WRITE_DOCS=1";

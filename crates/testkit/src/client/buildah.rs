@@ -10,11 +10,16 @@ pub struct Buildah(Tool);
 /// With an empty store, not logged in anywhere.
 impl Default for Buildah {
     fn default() -> Self {
-        Self(Tool::with_store("buildah", &[]))
+        Self::at_home(Home::default())
     }
 }
 
 impl Buildah {
+    /// With a home that is empty yet.
+    pub fn at_home(home: Home) -> Self {
+        Self(Tool::with_store("buildah", home, &[]))
+    }
+
     /// Where its credentials lie.
     pub fn home(&self) -> &Home {
         &self.0.home
@@ -43,7 +48,10 @@ impl Client for Buildah {
     }
 
     fn run(&self, image: &Image) -> Option<Ran> {
-        let container = self.0.run(&["from", "--pull-never", &image.to_string()]);
+        // Raising these limits is not everybody's right.
+        let limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"];
+        let image = image.to_string();
+        let container = self.0.run(&[&["from", "--pull-never"], &limits[..], &[&image]].concat());
         let container = container.expect_success().stdout.trim().to_owned();
         // Namespaces are not to be had everywhere.
         let run = ["run", "--isolation", "chroot", &container];

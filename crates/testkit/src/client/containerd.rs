@@ -27,7 +27,14 @@ impl Containerd {
     /// # Panics
     /// If it cannot be started or does not answer within a minute; the panic has its log.
     pub fn start() -> Self {
-        let home = Home::default();
+        Self::start_at_home(Home::default())
+    }
+
+    /// As [`Containerd::start`], with a home that is empty yet.
+    ///
+    /// # Panics
+    /// As [`Containerd::start`].
+    pub fn start_at_home(home: Home) -> Self {
         let here = home.path().display();
         let configuration = format!(
             "version = 2\nroot = \"{here}/root\"\nstate = \"{here}/state\"\n\

@@ -12,13 +12,13 @@ pub(super) struct Tool {
 }
 
 impl Tool {
-    pub(super) fn new(program: &'static str) -> Self {
-        Self { home: Home::default(), program, flags: Vec::new() }
+    pub(super) fn new(program: &'static str, home: Home) -> Self {
+        Self { home, program, flags: Vec::new() }
     }
 
     /// A tool that stores images, in a store of its own.
-    pub(super) fn with_store(program: &'static str, flags: &[&str]) -> Self {
-        let mut tool = Self::new(program);
+    pub(super) fn with_store(program: &'static str, home: Home, flags: &[&str]) -> Self {
+        let mut tool = Self::new(program, home);
         let at = |name: &str| tool.home.path().join(name).display().to_string();
         let (store, state) = (at("store"), at("run"));
         // Overlay file systems are not to be had everywhere.
@@ -44,7 +44,12 @@ impl Tool {
 
     /// Brings the image of a layout into the store and copies it to a registry.
     pub(super) fn push(&self, layout: &Layout, to: &Image) -> Ran {
-        let pulled = self.run(&["pull", "--quiet", &layout.reference_at(&self.home)]);
+        // By way of a folder without a name: newer tools do not find what they stored under a short one.
+        let unnamed = "dir:unnamed";
+        let mut skopeo = self.home.command("skopeo");
+        skopeo.args(["copy", "--quiet", &layout.reference_at(&self.home), unnamed]);
+        run(&mut skopeo, "").expect_success();
+        let pulled = self.run(&["pull", "--quiet", unnamed]);
         let id = pulled.expect_success().stdout.trim();
         self.run(&["tag", id, &to.to_string()]).expect_success();
         self.push_stored(to, to)
@@ -63,9 +68,9 @@ impl Tool {
 
     pub(super) fn push_index(&self, layout: &Layout, to: &Image) -> Ran {
         let layout = layout.reference_at(&self.home);
-        self.run(&["manifest", "create", "all"]).expect_success();
-        self.run(&["manifest", "add", "--all", "all", &layout]).expect_success();
-        self.run(&["manifest", "push", &flag("", &to.place), "--all", "all", &remote(to)])
+        self.run(&["manifest", "create", ALL]).expect_success();
+        self.run(&["manifest", "add", "--all", ALL, &layout]).expect_success();
+        self.run(&["manifest", "push", &flag("", &to.place), "--all", ALL, &remote(to)])
     }
 }
 
@@ -81,3 +86,6 @@ pub(super) fn flag(side: &str, place: &Place) -> String {
         Transport::Tls { authorities } => format!("--{side}cert-dir={}", authorities.display()),
     }
 }
+
+/// An index that is being made. Newer tools do not find what they stored under a shorter name.
+const ALL: &str = "localhost/all";

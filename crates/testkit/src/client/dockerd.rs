@@ -27,7 +27,14 @@ impl Dockerd {
     /// # Panics
     /// If it cannot be started or does not answer within a minute; the panic has its log.
     pub fn start() -> Self {
-        let home = Home::default();
+        Self::start_at_home(Home::default())
+    }
+
+    /// As [`Dockerd::start`], with a home that is empty yet.
+    ///
+    /// # Panics
+    /// As [`Dockerd::start`].
+    pub fn start_at_home(home: Home) -> Self {
         let at = |name: &str| home.path().join(name);
         let log = File::create(at("log")).expect("a log file");
         std::fs::write(at("daemon.json"), "{}").expect("a configuration file");

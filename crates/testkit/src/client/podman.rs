@@ -14,13 +14,19 @@ pub struct Podman(Tool);
 /// With an empty store, not logged in anywhere.
 impl Default for Podman {
     fn default() -> Self {
-        // Neither systemd nor cgroups of version 2 are to be had everywhere.
-        let runs = ["--cgroup-manager", "cgroupfs", "--runtime", "/usr/sbin/runc"];
-        Self(Tool::with_store("podman", &[&runs[..], &["--events-backend", "none"]].concat()))
+        Self::at_home(Home::default())
     }
 }
 
 impl Podman {
+    /// With a home that is empty yet.
+    pub fn at_home(home: Home) -> Self {
+        // Neither systemd nor cgroups of version 2 are to be had everywhere.
+        let runs = ["--cgroup-manager", "cgroupfs", "--runtime", "/usr/sbin/runc"];
+        let flags = [&runs[..], &["--events-backend", "none"]].concat();
+        Self(Tool::with_store("podman", home, &flags))
+    }
+
     /// Where its credentials lie.
     pub fn home(&self) -> &Home {
         &self.0.home

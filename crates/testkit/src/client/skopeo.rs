@@ -14,11 +14,16 @@ pub struct Skopeo(Tool);
 /// Not logged in anywhere.
 impl Default for Skopeo {
     fn default() -> Self {
-        Self(Tool::new("skopeo"))
+        Self::at_home(Home::default())
     }
 }
 
 impl Skopeo {
+    /// With a home that is empty yet.
+    pub fn at_home(home: Home) -> Self {
+        Self(Tool::new("skopeo", home))
+    }
+
     /// Runs `skopeo ARGUMENTS`.
     pub fn run(&self, arguments: &[&str]) -> Ran {
         self.0.run(arguments)
