@@ -2,6 +2,7 @@
 //!
 //! It needs no crate, so that it starts at once on a fresh clone.
 
+mod debian13;
 mod helm;
 mod packages;
 
@@ -16,6 +17,7 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["test"] => test(),
         ["setup"] => setup(),
+        ["interop"] => interop(),
         ["deny"] => deny(),
         _ => {
             say(USAGE);
@@ -43,8 +45,16 @@ fn test() -> Result<(), Failure> {
 
 /// Installs what the tests need.
 fn setup() -> Result<(), Failure> {
-    packages::install()?;
+    packages::install(packages::FOR_TESTS)?;
     helm::install()
+}
+
+/// Tries newer clients than this machine has, and writes what was seen into the documentation.
+fn interop() -> Result<(), Failure> {
+    packages::install(packages::FOR_INTEROP)?;
+    debian13::install()?;
+    let test = ["test", "-p", "portpass", "--test", "interop_debian13", "--no-fail-fast"];
+    run(Command::new("cargo").args(test).env("PORTPASS_WRITE_DOCS", "1"))
 }
 
 /// Licences, sources and banned crates. Advisories need a database from outside and are left out.
@@ -91,4 +101,5 @@ const USAGE: &str = "usage: cargo xtask COMMAND
 
   test    install what the tests need, then fmt, clippy, unit, doc and end-to-end tests
   setup   only install what the tests need
+  interop try the clients of Debian 13, and write docs/interoperability.md (by hand, as root)
   deny    licences, sources and banned crates (installs cargo-deny on first use)";

@@ -5,7 +5,10 @@ use std::{fs, path::Path, process::Command};
 use crate::{Failure, run, say};
 
 /// A program that a test starts, or a file that it reads, and the package that has it.
-const NEEDED: &[(&str, &str)] = &[
+type Needed = (&'static str, &'static str);
+
+/// What `cargo xtask test` needs.
+pub(crate) const FOR_TESTS: &[Needed] = &[
     ("dockerd", "docker.io"),
     ("docker", "docker.io"),
     ("runc", "runc"),
@@ -26,14 +29,22 @@ const NEEDED: &[(&str, &str)] = &[
     ("update-ca-certificates", "ca-certificates"),
 ];
 
+/// What `cargo xtask interop` needs of this machine; the clients are in a Debian of their own.
+pub(crate) const FOR_INTEROP: &[Needed] = &[
+    ("debootstrap", "debootstrap"),
+    ("/usr/share/keyrings/debian-archive-keyring.gpg", "debian-archive-keyring"),
+    ("unshare", "util-linux"),
+    ("busybox", "busybox-static"),
+];
+
 /// Installs the packages whose programs are missing.
 ///
 /// # Errors
 /// When something is missing and this user may not install it: the tests would fail later, and say
 /// less.
-pub(crate) fn install() -> Result<(), Failure> {
+pub(crate) fn install(needed: &[Needed]) -> Result<(), Failure> {
     let mut missing: Vec<&str> =
-        NEEDED.iter().filter(|(needed, _)| !is_here(needed)).map(|(_, package)| *package).collect();
+        needed.iter().filter(|(needed, _)| !is_here(needed)).map(|(_, package)| *package).collect();
     missing.dedup();
     if missing.is_empty() {
         return Ok(());
@@ -65,7 +76,7 @@ fn on_path(program: &str) -> bool {
         .any(|folder| folder.join(program).is_file())
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }
 
@@ -78,7 +89,7 @@ impl NoServices {
     const FILE: &str = "/usr/sbin/policy-rc.d";
 
     fn forbid() -> Self {
-        let ours = !Path::new(Self::FILE).exists() && write_executable(Self::FILE);
+        let ours = !Path::new(Self::FILE).exists() && write_policy(Self::FILE);
         Self { ours }
     }
 }
@@ -92,8 +103,9 @@ impl Drop for NoServices {
     }
 }
 
-fn write_executable(file: &str) -> bool {
+/// A `policy-rc.d` that starts nothing.
+pub(crate) fn write_policy(file: impl AsRef<Path>) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
-    fs::write(file, "#!/bin/sh\nexit 101\n").is_ok()
-        && fs::set_permissions(file, fs::Permissions::from_mode(0o755)).is_ok()
+    fs::write(&file, "#!/bin/sh\nexit 101\n").is_ok()
+        && fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).is_ok()
 }
