@@ -79,7 +79,10 @@ impl Page {
     }
 
     pub(crate) fn save(self) {
-        fs::write(file(), self.lines.join("\n") + "\n").unwrap();
+        // Whoever reads it meanwhile reads the one or the other.
+        let new = file().with_extension("md.new");
+        fs::write(&new, self.lines.join("\n") + "\n").unwrap();
+        fs::rename(new, file()).unwrap();
     }
 }
 

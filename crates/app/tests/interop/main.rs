@@ -10,6 +10,7 @@
 #![expect(clippy::unwrap_used, reason = "what cannot be set up here fails the test")]
 
 mod audit;
+mod clients;
 mod controllers;
 mod deeds;
 mod distribution;
@@ -20,54 +21,25 @@ mod tls;
 mod traps;
 mod troubles;
 
-use portpass_testkit::{Buildah, Containerd, Dockerd, Helm, Podman, Skopeo};
-
 use self::{deeds::perform_all, stage::Stage};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_portpass");
 
 /// One test for each client on each stage, so that a cell that breaks has a name.
 macro_rules! stages {
-    ($($stage:ident)*) => { $(mod $stage {
-        use super::*;
-
-        #[tokio::test]
-        async fn docker() {
-            perform_all(&mut Dockerd::start(), &Stage::$stage()).await;
-        }
-
-        #[tokio::test]
-        async fn skopeo() {
-            perform_all(&mut Skopeo::default(), &Stage::$stage()).await;
-        }
-
-        #[tokio::test]
-        async fn buildah() {
-            perform_all(&mut Buildah::default(), &Stage::$stage()).await;
-        }
-
-        #[tokio::test]
-        async fn podman() {
-            perform_all(&mut Podman::default(), &Stage::$stage()).await;
-        }
-
-        #[tokio::test]
-        async fn containerd() {
-            perform_all(&mut Containerd::start(), &Stage::$stage()).await;
-        }
-
-        #[tokio::test]
-        async fn helm() {
-            perform_all(&mut Helm::default(), &Stage::$stage()).await;
-        }
+    ($($stage:ident: $($client:ident)*;)*) => { $(mod $stage {
+        $(#[tokio::test]
+        async fn $client() {
+            crate::perform_all(&mut crate::clients::$client(), &crate::Stage::$stage()).await;
+        })*
     })* };
 }
 
 stages! {
-    portpass
-    portpass_over_tls
-    distribution_with_x5c
-    distribution_with_libtrust
-    portpass_with_foreign_tokens
-    portpass_with_htpasswd
+    portpass: docker skopeo buildah podman containerd helm;
+    portpass_over_tls: docker skopeo buildah podman containerd helm;
+    distribution_with_x5c: docker skopeo buildah podman containerd helm;
+    distribution_with_libtrust: docker skopeo buildah podman containerd helm;
+    portpass_with_foreign_tokens: docker skopeo buildah podman containerd helm;
+    portpass_with_htpasswd: docker skopeo buildah podman containerd helm;
 }

@@ -1,9 +1,7 @@
 //! When something is wrong, what does the client say? Its own words, in the page of the documentation,
 //! so that those who search for them find the cause.
 
-use portpass_testkit::{
-    Buildah, Client, Containerd, Dockerd, Helm, Image, Layout, Place, Podman, Portpass, Ran, Skopeo,
-};
+use portpass_testkit::{Client, Dockerd, Image, Layout, Place, Portpass, Ran, Skopeo};
 use tempfile::TempDir;
 
 use crate::{
@@ -66,7 +64,7 @@ macro_rules! troubles {
     ($($trouble:ident: $($client:ident)*;)*) => { $(mod $trouble {
         $(#[test]
         fn $client() {
-            super::$trouble(&mut super::client::$client());
+            super::$trouble(&mut crate::clients::$client());
         })*
     })* };
 }
@@ -82,34 +80,6 @@ troubles! {
     registry_behind: docker skopeo buildah podman containerd helm;
     client_behind: docker skopeo buildah podman containerd helm;
     client_ahead: docker skopeo buildah podman containerd helm;
-}
-
-mod client {
-    use super::{Buildah, Containerd, Dockerd, Helm, Podman, Skopeo};
-
-    pub(super) fn docker() -> Dockerd {
-        Dockerd::start()
-    }
-
-    pub(super) fn skopeo() -> Skopeo {
-        Skopeo::default()
-    }
-
-    pub(super) fn buildah() -> Buildah {
-        Buildah::default()
-    }
-
-    pub(super) fn podman() -> Podman {
-        Podman::default()
-    }
-
-    pub(super) fn containerd() -> Containerd {
-        Containerd::start()
-    }
-
-    pub(super) fn helm() -> Helm {
-        Helm::default()
-    }
 }
 
 fn wrong_password(client: &mut dyn Client) {

@@ -9,7 +9,8 @@ use std::{
 };
 
 use axum::body::Bytes;
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -17,9 +18,14 @@ use tokio::{
 };
 
 /// A request's body that breaks off when nothing of it has come for [`PATIENCE`].
+///
+/// What the handler leaves of it is still read for [`LINGER`], and thrown away: a connection of HTTP/1
+/// that is closed on bytes that nobody has read is reset, and the client loses the answer that says why
+/// it was refused ("broken pipe").
 #[derive(Debug)]
 pub(crate) struct PatientBody {
-    inner: Incoming,
+    /// Always there until it is dropped.
+    inner: Option<Incoming>,
     wait: Wait,
 }
 
@@ -78,7 +84,18 @@ fn explained(error: hyper::Error) -> axum::BoxError {
 
 impl PatientBody {
     pub(crate) fn new(inner: Incoming) -> Self {
-        Self { inner, wait: Wait::default() }
+        Self { inner: Some(inner), wait: Wait::default() }
+    }
+}
+
+impl Drop for PatientBody {
+    fn drop(&mut self) {
+        let rest = self.inner.take().filter(|rest| !rest.is_end_stream());
+        if let (Some(mut rest), Ok(runtime)) = (rest, tokio::runtime::Handle::try_current()) {
+            runtime.spawn(tokio::time::timeout(LINGER, async move {
+                while let Some(Ok(_)) = rest.frame().await {}
+            }));
+        }
     }
 }
 
@@ -90,7 +107,8 @@ impl http_body::Body for PatientBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
-        let polled = Pin::new(&mut self.inner).poll_frame(context);
+        let Some(inner) = &mut self.inner else { return Poll::Ready(None) };
+        let polled = Pin::new(inner).poll_frame(context);
         self.wait.watch(context, polled).map(|frame| match frame {
             Ok(frame) => frame.map(|frame| frame.map_err(explained)),
             Err(stalled) => Some(Err(stalled.into())),
@@ -98,11 +116,11 @@ impl http_body::Body for PatientBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.inner.as_ref().is_none_or(Incoming::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.inner.as_ref().map(Incoming::size_hint).unwrap_or_default()
     }
 }
 
@@ -166,6 +184,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for PatientStream<S> {
         self.writing(context, AsyncWrite::poll_shutdown)
     }
 }
+
+/// As long as nginx waits; a client that has its answer stops sending at once.
+const LINGER: Duration = Duration::from_secs(5);
 
 /// Longer than a mobile network's silence between two cells, shorter than anybody waits.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);

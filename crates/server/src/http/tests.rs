@@ -1,5 +1,7 @@
 //! The rim over real sockets, with handlers of the tests' own behind it.
 
+mod refused;
+
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
