@@ -10,6 +10,10 @@
 //! assert_eq!(advice.failures, Failures::Is("F75"));
 //! ```
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
 mod failures;
 mod registry;
 mod token_service;
@@ -21,12 +25,22 @@ pub use self::{
 };
 
 /// Who refuses: both have a `wrong-password`, and mean different things by it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum By {
     /// The registry, or the listener before it.
     Registry,
     /// The token service.
     TokenService,
+}
+
+impl fmt::Display for By {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Registry => "the registry",
+            Self::TokenService => "the token service",
+        })
+    }
 }
 
 /// What is known of a refusal by its id alone.

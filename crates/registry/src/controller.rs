@@ -4,7 +4,8 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use portpass_protocol::{
-    Access, AccessSet, Challenge, Origin, TokenWords, handled::INSUFFICIENT_SCOPE,
+    Access, AccessSet, Challenge, Origin, TokenWords,
+    handled::{INSUFFICIENT_SCOPE, on_one_line},
 };
 
 use crate::access::{Grant, Presented, Unusable};
@@ -145,11 +146,5 @@ fn given(granted: &AccessSet) -> String {
 /// What a client sent, or a token said, for one line of a log.
 fn shortened(text: &str) -> String {
     const SHOWN: usize = 256;
-    let mut characters =
-        text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c });
-    let mut short: String = characters.by_ref().take(SHOWN).collect();
-    if characters.next().is_some() {
-        short.push('…');
-    }
-    short
+    on_one_line(text, SHOWN)
 }

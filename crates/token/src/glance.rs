@@ -4,7 +4,7 @@ use portpass_jose::{
     danger::Unverified,
     json::{Map, Value},
 };
-use portpass_protocol::TokenWords;
+use portpass_protocol::{TokenWords, handled::on_one_line};
 
 /// Reads a token's words without believing them; `None` for what is no JWT at all.
 ///
@@ -37,15 +37,9 @@ fn audience(claim: Option<&Value>) -> Vec<String> {
     list.iter().take(AUDIENCES).filter_map(Value::as_str).map(short).collect()
 }
 
-/// On one line, and no longer than anybody would read.
+/// No longer than anybody would read.
 fn short(text: &str) -> String {
-    let visible = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
-    let mut rest = text.chars().map(visible);
-    let mut short: String = rest.by_ref().take(LENGTH).collect();
-    if rest.next().is_some() {
-        short.push('…');
-    }
-    short
+    on_one_line(text, LENGTH)
 }
 
 const AUDIENCES: usize = 8;
