@@ -3,10 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use portpass_protocol::{
-    Access, AccessSet, Challenge, Origin, TokenWords,
-    handled::{INSUFFICIENT_SCOPE, on_one_line},
-};
+use portpass_protocol::{Access, AccessSet, Challenge, Origin, TokenWords, handled::on_one_line};
 
 use crate::access::{Grant, Presented, Unusable};
 
@@ -78,7 +75,7 @@ impl Denial {
     /// A stable word for it, for metrics and searching.
     pub fn id(&self) -> &'static str {
         match self {
-            Self::InsufficientScope { .. } => INSUFFICIENT_SCOPE,
+            Self::InsufficientScope { .. } => "insufficient-scope",
             Self::InvalidToken(reason) => reason.id,
             Self::Missing(absence) => absence.id(),
             Self::Unavailable { .. } => "unavailable",

@@ -17,8 +17,10 @@ mod told;
 
 use std::time::SystemTime;
 
-use portpass_protocol::{TokenWords, advice::By};
+use portpass_protocol::advice::{Advice, Failure};
 use serde::{Deserialize, Serialize};
+
+pub use portpass_protocol::{TokenWords, advice::By, handled::INSUFFICIENT_SCOPE};
 
 pub use self::{
     desk::{AskError, ask},
@@ -60,6 +62,18 @@ pub struct Refused {
     pub granted: Vec<String>,
     /// What a token that was refused says of itself.
     pub token: Option<TokenWords>,
+}
+
+impl Refused {
+    /// What whoever runs the server does about it.
+    pub fn what_to_do(&self) -> Option<&'static str> {
+        Advice::on(self.by, &self.refusal).map(|advice| advice.what_to_do)
+    }
+
+    /// The known failures that it may be.
+    pub fn known_failures(&self) -> Vec<&'static Failure> {
+        self.failures.iter().filter_map(|row| Failure::of(row)).collect()
+    }
 }
 
 /// Times as people and programs read them.

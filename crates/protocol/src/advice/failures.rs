@@ -137,7 +137,7 @@ pub const FAILURES: &[Failure] = &[
     failure("F100", "the token grants nothing at all"),
     failure("F102", "the token names the repository otherwise: with the host, in capitals, or as `*`"),
     failure("F103", "`push` is granted without `pull`"),
-    failure("F104", "no rule of the token service grants it"),
+    failure("F104", "no rule of the token service grants it, or one takes it"),
     failure("F105", "a blob is to be mounted from a repository that the token does not cover"),
     failure("F107", "the list of repositories needs `registry:catalog:*`"),
     failure("F108", "`delete` was not granted, or deleting is switched off"),

@@ -68,5 +68,5 @@ pub const TOKEN_SERVICE: &[Advice] = &[
     advice("two-credentials", Unlisted,
         "header and form disagree; send one"),
     advice("wrong-password", Is("F40"),
-        "or no such account, or a disabled one: the answer does not tell, on purpose"),
+        "log in again. It may be no such account, or a disabled one: the answer does not tell, on purpose; `portpass explain` does"),
 ];
