@@ -10,6 +10,7 @@ use std::{
     process::Command,
 };
 
+use portpass_protocol::advice::{Advice, FAILURES, Failures, REGISTRY, TOKEN_SERVICE};
 use portpass_testkit::{Portpass, Ran, run};
 use serde_json::Value;
 
@@ -97,6 +98,47 @@ fn every_refusal_is_explained_and_none_is_invented() {
         .chain(first_cells(section(&tokens, "### Refusal ids")))
         .collect();
     assert_eq!(documented, ids);
+}
+
+/// `explain` and `token inspect` say what the pages say.
+#[test]
+fn the_advice_on_a_refusal_is_the_same_in_the_program_and_on_the_page() {
+    let (registry, tokens) = (page("registry.md"), page("token-service.md"));
+    for (table, section) in [
+        (REGISTRY, section(&registry, "## Refusals")),
+        (TOKEN_SERVICE, section(&tokens, "### Refusal ids")),
+    ] {
+        let written: Vec<(String, String)> =
+            section.lines().filter(|line| line.starts_with("| `")).flat_map(advice_in).collect();
+        let known: Vec<(String, String)> = table
+            .iter()
+            .map(|advice| (advice.id.to_owned(), advice.what_to_do.to_owned()))
+            .collect();
+        assert_eq!(written, known);
+    }
+}
+
+#[test]
+fn the_known_failures_are_the_same_in_the_program_and_on_the_page() {
+    let page = page("registry.md");
+    let section = section(&page, "### Known failures");
+    let written: Vec<&str> = section.lines().filter(|line| line.starts_with("| F")).collect();
+    let is = |row: &str, advice: &Advice| advice.failures.rows().contains(&row);
+    let known = FAILURES.iter().map(|failure| {
+        let mut ids: Vec<&str> = Vec::new();
+        for advice in REGISTRY.iter().chain(TOKEN_SERVICE).filter(|advice| is(failure.row, advice))
+        {
+            if !ids.contains(&advice.id) {
+                ids.push(advice.id);
+            }
+        }
+        if Failures::OF_SCOPES.contains(&failure.row) {
+            ids.push("insufficient-scope");
+        }
+        let ids: Vec<String> = ids.iter().map(|id| format!("`{id}`")).collect();
+        format!("| {} | {} | {} |", failure.row, failure.what, ids.join(", "))
+    });
+    assert_eq!(written, known.collect::<Vec<String>>());
 }
 
 #[test]
@@ -208,6 +250,22 @@ fn first_cells(text: &str) -> impl Iterator<Item = String> {
         let words = cell.split('`').step_by(2).filter(|word| !word.is_empty());
         words.map(str::to_owned).collect::<Vec<_>>()
     })
+}
+
+/// The ids of a row, and what its last cell says to do; a link as a terminal shows it.
+fn advice_in(row: &str) -> Vec<(String, String)> {
+    let advice = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+    let mut plain = String::new();
+    let mut rest = advice;
+    while let Some((before, link)) = rest.split_once('[') {
+        let (text, target) = link.split_once("](").unwrap();
+        let (target, after) = target.split_once(')').unwrap();
+        let file = target.split('#').next().unwrap();
+        plain.extend([before, text, " in docs/", file]);
+        rest = after;
+    }
+    plain.push_str(rest);
+    first_cells(row).map(|id| (id, plain.clone())).collect()
 }
 
 /// Every property of a schema, as a path from the top.

@@ -171,13 +171,14 @@ fn claim(name: &str, value: &Value, now: SystemTime) -> String {
     }
 }
 
-fn date(time: SystemTime) -> String {
+/// A time as people read it, in UTC.
+pub fn date(time: SystemTime) -> String {
     jiff::Timestamp::try_from(time)
         .map_or_else(|_| "beyond all dates".to_owned(), |time| time.to_string())
 }
 
-/// `in 4 min 50 s`, `75 s ago`.
-fn distance(time: SystemTime, now: SystemTime) -> String {
+/// How far a time is from now: `in 4 min 50 s`, `1 min 15 s ago`.
+pub fn distance(time: SystemTime, now: SystemTime) -> String {
     match time.duration_since(now) {
         Ok(ahead) if ahead.as_secs() == 0 => "now".to_owned(),
         Ok(ahead) => format!("in {}", span(ahead)),
@@ -185,8 +186,8 @@ fn distance(time: SystemTime, now: SystemTime) -> String {
     }
 }
 
-/// A span in its two largest units.
-fn span(duration: Duration) -> String {
+/// A span in its two largest units: `1 d 1 h`.
+pub fn span(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let units = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
     let Some(largest) = units.iter().position(|(size, _)| seconds >= *size) else {

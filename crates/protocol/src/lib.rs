@@ -23,6 +23,7 @@
 //! ```
 
 pub mod access;
+pub mod advice;
 pub mod challenge;
 pub mod digest;
 pub mod error;
@@ -38,7 +39,7 @@ pub use access::{Access, AccessSet, Action, Actions, Resource};
 pub use challenge::Challenge;
 pub use digest::{Digest, DigestAlgorithm, HashState, Hasher};
 pub use error::{ErrorBody, ErrorCode, ErrorEntry};
-pub use handled::{Handled, Refusal};
+pub use handled::{Grounds, Handled, Refusal, TokenWords};
 pub use manifest::{Links, MediaType};
 pub use name::{Reference, RepositoryName, Tag};
 pub use origin::{Authority, ClientAddress, Origin, RequestId, Scheme};

@@ -241,7 +241,8 @@ fn admit(route: Route, grant: Grant, needed: &[Access]) -> Result<Authorized, (G
     if let Some(route) = without_mount(&route, &grant) {
         return Ok(Authorized { route, grant });
     }
-    let denial = Denial::insufficient(&grant.listing(), &lacking);
+    let lacking = lacking.into_iter().cloned().collect();
+    let denial = Denial::InsufficientScope { granted: grant.listing(), lacking };
     Err((grant, denial))
 }
 

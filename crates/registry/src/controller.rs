@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use portpass_protocol::{Access, AccessSet, Challenge, Origin};
+use portpass_protocol::{Access, AccessSet, Challenge, Origin, TokenWords, handled::on_one_line};
 
 use crate::access::{Grant, Presented, Unusable};
 
@@ -42,12 +42,12 @@ pub trait AccessController: fmt::Debug + Send + Sync {
 #[non_exhaustive]
 pub enum Denial {
     /// Who it is, is known, but not enough is granted to them.
-    #[error("the caller is granted {granted}, which does not cover {lacking}")]
+    #[error("the caller is granted {}, which does not cover {lacking}", given(granted))]
     InsufficientScope {
-        /// What was granted.
-        granted: String,
+        /// What was granted, with what was asked for and denied.
+        granted: AccessSet,
         /// What was needed and is not covered.
-        lacking: String,
+        lacking: AccessSet,
     },
     /// A token came, and it is none of ours or no longer one.
     #[error("{0}")]
@@ -72,16 +72,6 @@ pub enum Denial {
 }
 
 impl Denial {
-    /// The denial of a grant that does not cover all that is needed.
-    pub(crate) fn insufficient(granted: &AccessSet, lacking: &[&Access]) -> Self {
-        let lacking: AccessSet = lacking.iter().copied().cloned().collect();
-        // A token may name what it was asked for and does not give.
-        let given = |access: &&Access| !access.actions.is_empty();
-        let granted: AccessSet = granted.iter().filter(given).cloned().collect();
-        let granted = if granted.is_empty() { "nothing".into() } else { granted.to_string() };
-        Self::InsufficientScope { granted: shortened(&granted), lacking: lacking.to_string() }
-    }
-
     /// A stable word for it, for metrics and searching.
     pub fn id(&self) -> &'static str {
         match self {
@@ -101,6 +91,8 @@ pub struct Reason {
     pub id: &'static str,
     /// A sentence with the values that disagreed; never the token.
     pub text: String,
+    /// What the token says of itself, where it can be read.
+    pub token: Option<Box<TokenWords>>,
 }
 
 impl fmt::Display for Reason {
@@ -141,14 +133,15 @@ impl Absence {
     }
 }
 
+/// What a grant gives, for people: a token may name what it was asked for and does not give.
+fn given(granted: &AccessSet) -> String {
+    let given = |access: &&Access| !access.actions.is_empty();
+    let given: AccessSet = granted.iter().filter(given).cloned().collect();
+    if given.is_empty() { "nothing".to_owned() } else { shortened(&given.to_string()) }
+}
+
 /// What a client sent, or a token said, for one line of a log.
 fn shortened(text: &str) -> String {
     const SHOWN: usize = 256;
-    let mut characters =
-        text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c });
-    let mut short: String = characters.by_ref().take(SHOWN).collect();
-    if characters.next().is_some() {
-        short.push('…');
-    }
-    short
+    on_one_line(text, SHOWN)
 }

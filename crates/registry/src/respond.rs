@@ -12,14 +12,19 @@ use http::{
 };
 use http_body::Body as _;
 use portpass_protocol::{
-    ErrorBody, ErrorCode, ErrorEntry, Handled, error::Detail, manifest::ManifestError, range,
+    Access, ErrorBody, ErrorCode, ErrorEntry, Grounds, Handled, error::Detail,
+    manifest::ManifestError, range,
 };
 use portpass_state::StateError;
 use portpass_storage::StoreError;
 use serde::Serialize;
 
 use crate::{
-    access::Denied, controller::Denial, error::Error, handler::location, route::RouteError,
+    access::Denied,
+    controller::{Absence, Denial},
+    error::Error,
+    handler::location,
+    route::RouteError,
 };
 
 /// What a refusal becomes: the one table of its kind. There is no arm for "the rest".
@@ -87,7 +92,29 @@ pub(crate) fn denied(denied: &Denied) -> Response {
                 .later(*retry_after)
         }
     };
-    refused.answer(subject.clone(), denial.to_string())
+    let mut response = refused.answer(subject.clone(), denial.to_string());
+    // Every conversation begins without credentials; nobody asks why.
+    if !matches!(denial, Denial::Missing(Absence::Nothing)) {
+        let handled = response.extensions_mut().remove::<Handled>().unwrap_or_default();
+        response.extensions_mut().insert(handled.because(grounds(needed, denial)));
+    }
+    response
+}
+
+/// What a denial rests on, for whoever asks later.
+fn grounds(needed: &[Access], denial: &Denial) -> Grounds {
+    let needed = needed.iter().cloned().collect();
+    match denial {
+        Denial::InsufficientScope { granted, lacking: _ } => {
+            Grounds { needed, granted: granted.clone(), token: None }
+        }
+        Denial::InvalidToken(reason) => {
+            Grounds { needed, token: reason.token.as_deref().cloned(), ..Grounds::default() }
+        }
+        Denial::Missing(_) | Denial::Unavailable { .. } | Denial::WrongPassword { .. } => {
+            Grounds { needed, ..Grounds::default() }
+        }
+    }
 }
 
 /// A request that was authorized and is not served.

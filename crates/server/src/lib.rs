@@ -38,6 +38,7 @@ pub mod manage;
 pub mod metrics;
 mod parts;
 mod publish;
+pub mod refusals;
 pub mod run;
 mod shutdown;
 mod system;

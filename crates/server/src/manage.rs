@@ -4,12 +4,14 @@
 //! Management ── users.rs         accounts of the database
 //!            ├─ sessions.rs      refresh tokens
 //!            ├─ signing_keys.rs  the ring: list, rotate, export
-//!            └─ rules.rs         who may do what, and which rule says so
+//!            ├─ rules.rs         who may do what, and which rule says so
+//!            └─ decided.rs       which of them a registry's token came by
 //! ```
 //!
 //! A running server notices every change within seconds: it watches versions in the database. Each
 //! change leaves its record in the audit trail, in the same transaction.
 
+mod decided;
 mod rules;
 mod sessions;
 mod signing_keys;
@@ -27,6 +29,7 @@ use portpass_protocol::scope::ScopeError;
 use portpass_state::{AuditRecord, Db, StateError};
 
 pub use self::{
+    decided::{Decided, Elsewhere},
     rules::{Asked, Explained},
     sessions::{Session, SessionState},
     signing_keys::{Export, ExportFormat, Key, KeyPhase},
@@ -59,6 +62,16 @@ pub async fn open(sources: &Sources, environment: &Environment) -> Result<Manage
     }
     let db = Db::open(&path).await?;
     Ok(Management { config, db, system: System::real() })
+}
+
+/// The data directory that `sources` and `environment` name, whether anything is there or not.
+pub async fn data_directory(
+    sources: &Sources,
+    environment: &Environment,
+) -> Result<PathBuf, ManageError> {
+    let (sources, environment) = (sources.clone(), environment.clone());
+    let config = blocking(move || Config::load(&sources, &environment)).await?;
+    Ok(config.data)
 }
 
 impl Management {

@@ -43,11 +43,13 @@
 //! ```
 
 pub mod claims;
+mod glance;
 pub mod minter;
 pub mod source;
 pub mod verifier;
 
 pub use claims::{Audience, Claims, ClaimsError, Issuer, NumericDate, ServiceName};
+pub use glance::glance;
 pub use minter::{MintError, Minter};
 pub use portpass_jose::KeyIdForm;
 pub use source::{Clock, Random, SystemClock, SystemRandom};

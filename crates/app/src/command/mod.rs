@@ -4,6 +4,7 @@
 
 pub(crate) mod config;
 pub(crate) mod connection;
+pub(crate) mod explain;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod policy;
@@ -45,6 +46,8 @@ enum Command {
     SigningKey(signing_key::Arguments),
     /// Say who may do what, and which rule says so
     Policy(policy::Arguments),
+    /// Say why a request was refused, and what to do about it
+    Explain(explain::Arguments),
     /// Log in to a registry
     Login(login::Arguments),
     /// Forget the credentials of a registry
@@ -71,6 +74,7 @@ pub(crate) async fn run(command_line: CommandLine, context: &Context) -> Result<
         Command::Session(arguments) => session::run(arguments, context).await,
         Command::SigningKey(arguments) => signing_key::run(arguments, context).await,
         Command::Policy(arguments) => policy::run(arguments, context).await,
+        Command::Explain(arguments) => explain::run(arguments, context).await,
         Command::Login(arguments) => login::run(arguments, context).await,
         Command::Logout(arguments) => logout::run(arguments, context).await,
         Command::Token(arguments) => token::run(arguments, context).await,

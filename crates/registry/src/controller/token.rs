@@ -7,7 +7,7 @@ use portpass_protocol::{
     Access, Challenge, Origin,
     challenge::{Bearer, BearerError, Quotable},
 };
-use portpass_token::{Clock, Verifier};
+use portpass_token::{Clock, Verifier, glance};
 
 use super::{Absence, AccessController, Denial, Reason};
 use crate::access::{Grant, Presented};
@@ -57,9 +57,11 @@ impl AccessController for TokenController {
         };
         match self.verifier.verify(token, self.clock.now()) {
             Ok(claims) => Ok(Grant::listed(&claims.subject, claims.access.clone())),
-            Err(invalid) => {
-                Err(Denial::InvalidToken(Reason { id: invalid.id(), text: invalid.to_string() }))
-            }
+            Err(invalid) => Err(Denial::InvalidToken(Reason {
+                id: invalid.id(),
+                text: invalid.to_string(),
+                token: glance(token).map(Box::new),
+            })),
         }
     }
 

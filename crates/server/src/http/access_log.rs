@@ -17,7 +17,11 @@ use portpass_protocol::{
 use tokio::time::Instant;
 use tracing::Level;
 
-use crate::metrics::{Answered, Metrics, RouteKind};
+use super::by;
+use crate::{
+    metrics::{Answered, Metrics, RouteKind},
+    refusals::ring::Refusals,
+};
 
 /// What the line says of the request; taken before the request is given away.
 #[derive(Debug)]
@@ -73,9 +77,12 @@ impl LoggedBody {
         asked: Asked,
         kind: RouteKind,
         metrics: Arc<Metrics>,
+        refusals: &Refusals,
     ) -> Response<Self> {
         let handled = answer.extensions_mut().remove::<Handled>().unwrap_or_default();
         let status = answer.status();
+        // Before the answer is out: whoever has it can ask for it.
+        refusals.keep(&asked, kind, status, &handled);
         let bodiless = asked.method == Method::HEAD
             || status == StatusCode::NO_CONTENT
             || status == StatusCode::NOT_MODIFIED;
@@ -142,6 +149,7 @@ impl Line {
     fn write(&self, took: Duration) {
         let Asked { id, client, method, path, agent, .. } = &self.asked;
         let refusal = self.handled.refusal.as_ref();
+        let failure = refusal.and_then(|refusal| refusal.failures(by(self.kind)).certain());
         // The fields stand here once per level, since a level is part of where an event is declared.
         macro_rules! line {
             ($level:ident) => {
@@ -157,6 +165,7 @@ impl Line {
                     broken = (!self.ended).then_some(true),
                     ms = milliseconds(took),
                     refusal = refusal.map(|refusal| refusal.id),
+                    failure,
                     reason = refusal.map(|refusal| refusal.text.as_str()),
                     agent,
                 )

@@ -18,7 +18,7 @@ use super::{
     request_id::{RequestIds, taken_over},
     surface::Surface,
 };
-use crate::metrics::Metrics;
+use crate::{metrics::Metrics, refusals::ring::Refusals};
 
 /// The way in of one listener. What is behind it can be replaced while it serves.
 #[derive(Debug)]
@@ -27,6 +27,7 @@ pub(crate) struct Door {
     surface: ArcSwap<Surface>,
     ids: Arc<RequestIds>,
     metrics: Arc<Metrics>,
+    refusals: Arc<Refusals>,
 }
 
 impl Door {
@@ -36,8 +37,9 @@ impl Door {
         surface: Arc<Surface>,
         ids: Arc<RequestIds>,
         metrics: Arc<Metrics>,
+        refusals: Arc<Refusals>,
     ) -> Self {
-        Self { name, surface: ArcSwap::new(surface), ids, metrics }
+        Self { name, surface: ArcSwap::new(surface), ids, metrics, refusals }
     }
 
     /// The next requests see this; those under way end with what they began with.
@@ -83,7 +85,7 @@ impl Door {
             Err(error) => bad_host(&error),
         };
         finish(&surface, &id, &mut response);
-        LoggedBody::around(response, asked, kind, self.metrics.clone())
+        LoggedBody::around(response, asked, kind, self.metrics.clone(), &self.refusals)
     }
 
     /// A proxy that is trusted may have named the request already.

@@ -6,6 +6,10 @@
 //!    log line, metrics ◄─────────┘ request id, headers    / 200
 //! ```
 
+use portpass_protocol::advice::By;
+
+use crate::metrics::RouteKind;
+
 pub(crate) mod access_log;
 pub(crate) mod connection;
 pub(crate) mod door;
@@ -16,6 +20,22 @@ pub(crate) mod proxies;
 pub(crate) mod request_id;
 pub(crate) mod surface;
 pub(crate) mod tls;
+
+/// Whose answer it is.
+pub(crate) fn by(kind: RouteKind) -> By {
+    match kind {
+        RouteKind::Token | RouteKind::Keys | RouteKind::Revoke => By::TokenService,
+        RouteKind::Base
+        | RouteKind::Catalog
+        | RouteKind::Tags
+        | RouteKind::Manifest
+        | RouteKind::Blob
+        | RouteKind::Upload
+        | RouteKind::Referrers
+        | RouteKind::Admin
+        | RouteKind::Other => By::Registry,
+    }
+}
 
 #[cfg(test)]
 mod tests;

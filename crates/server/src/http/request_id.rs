@@ -21,6 +21,16 @@ impl RequestIds {
         Self { process: u64::from_be_bytes(process), next: AtomicU64::new(1) }
     }
 
+    /// What all of them begin with.
+    pub(crate) fn process(&self) -> String {
+        format!("{:016x}", self.process)
+    }
+
+    /// How many there have been.
+    pub(crate) fn issued(&self) -> u64 {
+        self.next.load(Ordering::Relaxed) - 1
+    }
+
     /// A fresh one.
     pub(crate) fn next(&self) -> RequestId {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
@@ -34,6 +44,15 @@ pub(crate) fn taken_over(given: Option<&HeaderValue>) -> Option<RequestId> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~=+/".contains(&byte);
     let usable = (1..=MAX_LENGTH).contains(&given.len()) && given.bytes().all(plain);
     usable.then(|| RequestId(given.to_owned()))
+}
+
+/// The process and the number of an id that a server like this one made.
+pub(crate) fn parts_of(id: &str) -> Option<(&str, u64)> {
+    let (process, number) = id.split_once('-')?;
+    let is_hex =
+        |text: &str| text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    let ours = process.len() == 16 && number.len() >= 6 && is_hex(process) && is_hex(number);
+    ours.then(|| Some((process, u64::from_str_radix(number, 16).ok()?)))?
 }
 
 const MAX_LENGTH: usize = 128;
@@ -56,6 +75,17 @@ mod tests {
         let ids = RequestIds::new(&Sevens);
         assert_eq!(ids.next().0, "0707070707070707-000001");
         assert_eq!(ids.next().0, "0707070707070707-000002");
+        assert_eq!((ids.process().as_str(), ids.issued()), ("0707070707070707", 2));
+    }
+
+    #[test]
+    fn an_id_is_known_by_its_form() {
+        assert_eq!(parts_of("0707070707070707-00000f"), Some(("0707070707070707", 15)));
+        assert_eq!(parts_of("0707070707070707-1000000"), Some(("0707070707070707", 0x0100_0000)));
+        for other in ["", "-", "0707070707070707", "0707070707070707-1", "070707070707070G-000001"]
+        {
+            assert_eq!(parts_of(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use axum::{
 use http::{HeaderMap, Response};
 use portpass_authority::http::TokenPath;
 use portpass_protocol::{ClientAddress, Handled, Origin, RequestId};
-use portpass_token::Random;
+use portpass_token::{Random, SystemClock};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -33,6 +33,7 @@ use super::{
 use crate::{
     config::TrustedProxies,
     metrics::Metrics,
+    refusals::ring::Refusals,
     testing::{CapturedLog, Certified},
 };
 
@@ -63,12 +64,9 @@ fn surface(router: Router, trusted: &[&str], headers: HeaderMap) -> Arc<Surface>
 impl Rim {
     async fn with(surface: Arc<Surface>, tls: Option<Arc<Tls>>, limit: usize) -> Self {
         let metrics = Arc::new(Metrics::new());
-        let door = Arc::new(Door::new(
-            "test",
-            surface,
-            Arc::new(RequestIds::new(&Zeros)),
-            metrics.clone(),
-        ));
+        let ids = Arc::new(RequestIds::new(&Zeros));
+        let refusals = Arc::new(Refusals::new(ids.clone(), Arc::new(SystemClock)));
+        let door = Arc::new(Door::new("test", surface, ids, metrics.clone(), refusals));
         let loopback = "127.0.0.1:0".parse().unwrap();
         let listener = Listener::bind("test", loopback, tls, door.clone()).await.unwrap();
         let address = listener.address();

@@ -65,7 +65,7 @@ impl Management {
         Ok(Explained { explanations: requested.iter().map(explain).collect(), obstacle })
     }
 
-    async fn find_account(
+    pub(super) async fn find_account(
         &self,
         service: &TokenService,
         name: &str,
@@ -99,7 +99,10 @@ impl Management {
     }
 }
 
-fn service_name(service: &TokenService, name: Option<&str>) -> Result<ServiceName, ManageError> {
+pub(super) fn service_name(
+    service: &TokenService,
+    name: Option<&str>,
+) -> Result<ServiceName, ManageError> {
     let found = match name {
         None => service.services.iter().next(),
         Some(name) => service.services.named(name),

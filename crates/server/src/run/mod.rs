@@ -38,12 +38,16 @@ use crate::{
         tls::Tls,
     },
     parts::Parts,
+    refusals::{desk::Desk, ring::Refusals},
     shutdown::Shutdown,
 };
 
 /// Parts with their sockets bound: clients wait in the kernel's queue until [`Server::run`].
 #[derive(Debug)]
 pub struct Server {
+    /// Goes first: its socket must not outlive the data directory's lock.
+    desk: Option<Desk>,
+    refusals: Arc<Refusals>,
     state: Arc<State>,
     listeners: Vec<Listener>,
     tls: Vec<Arc<Tls>>,
@@ -107,11 +111,13 @@ impl Server {
     pub async fn bind(parts: Parts, settings: ServerSettings) -> Result<Self, RunError> {
         let base = &parts.base;
         let ids = Arc::new(RequestIds::new(&*base.system.random));
+        let refusals = Arc::new(Refusals::new(ids.clone(), base.system.clock.clone()));
         let health = Arc::new(Health::new(base.db.clone()));
         let (mut listeners, mut doors, mut tls) = (Vec::new(), Vec::new(), Vec::new());
         for place in &parts.places {
             let surface = Arc::new(sites::surface(place.site, &parts, &health));
-            let door = Door::new(place.site.name(), surface, ids.clone(), base.metrics.clone());
+            let (name, metrics) = (place.site.name(), base.metrics.clone());
+            let door = Door::new(name, surface, ids.clone(), metrics, refusals.clone());
             let door = Arc::new(door);
             doors.push((place.site, door.clone()));
             let encryption = place.tls.clone().map(Tls::new).transpose()?.map(Arc::new);
@@ -126,6 +132,11 @@ impl Server {
             );
             listeners.push(listener);
         }
+        let desk = Desk::open(base.directory.path()).await;
+        let desk = desk.inspect_err(|error| {
+            tracing::warn!("`portpass explain` cannot ask this server: {error}");
+        });
+        let desk = desk.ok();
         let state = State {
             parts: ArcSwap::from_pointee(parts),
             doors,
@@ -133,7 +144,7 @@ impl Server {
             jobs: Mutex::new(None),
             reloading: tokio::sync::Mutex::new(()),
         };
-        Ok(Self { state: Arc::new(state), listeners, tls, settings })
+        Ok(Self { desk, refusals, state: Arc::new(state), listeners, tls, settings })
     }
 
     /// Where it is reached.
@@ -167,11 +178,15 @@ impl Server {
 
     /// Serves until told to stop; then requests under way end, and what is to be written is written.
     pub async fn run(self, shutdown: Shutdown) {
-        let Self { state, listeners, tls, settings } = self;
+        let Self { desk, refusals, state, listeners, tls, settings } = self;
         let base = state.parts.load().base.clone();
         let trail = base.take_writer().map(|writer| tokio::spawn(writer.run()));
         state.start_jobs();
-        let certificates = tokio::spawn(jobs::watch_certificates(tls));
+        let mut watching = JoinSet::new();
+        watching.spawn(jobs::watch_certificates(tls));
+        if let Some(desk) = desk {
+            watching.spawn(desk.serve(refusals));
+        }
 
         // Probes are answered until everything else has ended.
         let clients = Connections::new(settings.connections);
@@ -190,7 +205,7 @@ impl Server {
             tracing::warn!(connections = cut_off, "cut off what had not ended");
         }
         probes.drain(Duration::ZERO, std::future::ready(())).await;
-        certificates.abort();
+        watching.shutdown().await;
         state.stop_jobs().await;
         accepting.shutdown().await;
         // The trail is written to its end when nobody is left to write to it.

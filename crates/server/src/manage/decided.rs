@@ -1,0 +1,157 @@
+//! Whose rules decided what a registry's token grants, and what they say.
+
+use portpass_protocol::AccessSet;
+use portpass_registry::controller::Realm;
+use portpass_state::AccountStatus;
+use portpass_token::ServiceName;
+use serde::Serialize;
+
+use super::{Asked, Explained, ManageError, Management, rules::service_name};
+use crate::config::{Auth, Config, RegistryAuth, Token, TokenService};
+
+/// What stands behind a grant that was too small.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decided {
+    /// The rules of the token service in this installation.
+    Here {
+        /// Each resource that was needed, and which rule gives or takes what.
+        explained: Explained,
+        /// Whether the rules grant all that was needed, so that the token does not tell the whole.
+        suffices: bool,
+    },
+    /// A token service elsewhere.
+    Elsewhere(Elsewhere),
+    /// No rules: this registry asks no token service.
+    Nowhere,
+}
+
+/// A token service that is not in this installation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Elsewhere {
+    /// Where clients get their tokens; a path, where it is at the address that they use.
+    pub realm: String,
+    /// What to type on its machine, if it is one of ours.
+    pub command: String,
+}
+
+impl Management {
+    /// Asks the rules that a token of this subject came by for what a request needed. `subject` is empty
+    /// for an anonymous caller.
+    pub async fn decided(&self, subject: &str, needed: &[String]) -> Result<Decided, ManageError> {
+        match source(&self.config) {
+            Source::Rules(service) => {
+                let who = match subject {
+                    "" => Asked::Anonymous,
+                    name => Asked::Account(name.to_owned()),
+                };
+                let explained = self.explain(&who, Some(service.as_str()), needed).await?;
+                let suffices = explained.obstacle.is_none() && grants_all(&explained, needed);
+                Ok(Decided::Here { explained, suffices })
+            }
+            Source::Elsewhere(token) => Ok(Decided::Elsewhere(elsewhere(token, subject, needed))),
+            Source::Nothing => Ok(Decided::Nowhere),
+        }
+    }
+
+    /// What of an account explains a refused password, which no answer tells.
+    pub async fn about_account(&self, name: &str) -> Result<String, ManageError> {
+        let service = self.token_service()?;
+        match self.find_account(service, name).await {
+            Ok(account) => {
+                let row = self.db.account(account.name.as_str()).await?;
+                let disabled = row.is_some_and(|row| row.status != AccountStatus::Enabled);
+                let state = if disabled { "is disabled" } else { "is there, and enabled" };
+                Ok(format!("`{name}` {state} in {}", account.source))
+            }
+            Err(unknown @ ManageError::UnknownAccount { .. }) => Ok(unknown.to_string()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Where the grants of the registry in a configuration come from.
+enum Source<'a> {
+    /// The rules of the token service in the same configuration, for this service.
+    Rules(ServiceName),
+    Elsewhere(&'a Token),
+    Nothing,
+}
+
+fn source(config: &Config) -> Source<'_> {
+    let beside = config.token_service.as_ref();
+    match (config.registry.as_ref().map(|registry| &registry.auth), beside) {
+        (Some(RegistryAuth::Beside), Some(service)) => {
+            Source::Rules(service.services.first().name.clone())
+        }
+        (Some(RegistryAuth::Named(Auth::Token(token))), service) => {
+            let audience = &token.settings.audience;
+            let ours = |service: &&TokenService| {
+                service.issuer == token.settings.issuer
+                    && service_name(service, Some(audience.as_str())).is_ok()
+            };
+            match service.filter(ours) {
+                Some(_) => Source::Rules(audience.clone()),
+                None => Source::Elsewhere(token),
+            }
+        }
+        (Some(RegistryAuth::Beside), None)
+        | (Some(RegistryAuth::Named(Auth::Htpasswd(_) | Auth::Silly(_) | Auth::None)) | None, _) => {
+            Source::Nothing
+        }
+    }
+}
+
+fn elsewhere(token: &Token, subject: &str, needed: &[String]) -> Elsewhere {
+    let realm = match &token.realm {
+        Realm::Fixed(url) => url.as_str(),
+        Realm::SameOrigin { path } => path.as_str(),
+    };
+    let who = match subject {
+        "" => "anonymous".to_owned(),
+        "anonymous" => "user:anonymous".to_owned(),
+        name => quoted(name),
+    };
+    let scopes: Vec<String> = needed.iter().map(|scope| quoted(scope)).collect();
+    let service = quoted(token.settings.audience.as_str());
+    let command = format!("portpass policy explain {who} {} --service {service}", scopes.join(" "));
+    Elsewhere { realm: realm.to_owned(), command }
+}
+
+fn grants_all(explained: &Explained, needed: &[String]) -> bool {
+    let Ok(needed) = needed.join(" ").parse::<AccessSet>() else { return false };
+    let granted = |resource: &str, action: &str| {
+        let on_it = explained.explanations.iter().find(|why| why.resource == resource);
+        on_it.is_some_and(|why| why.granted.iter().any(|word| word == "*" || word == action))
+    };
+    needed.iter().all(|access| {
+        let resource = access.resource.to_string();
+        access.actions.iter().all(|action| granted(&resource, action.as_str()))
+    })
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~+@:,".contains(&byte);
+    if !word.is_empty() && word.bytes().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_for_the_shell() {
+        for (word, typed) in [
+            ("repository:a/b:pull,push", "repository:a/b:pull,push"),
+            ("registry:catalog:*", "'registry:catalog:*'"),
+            ("o'hara", r"'o'\''hara'"),
+            ("", "''"),
+        ] {
+            assert_eq!(quoted(word), typed);
+        }
+    }
+}
