@@ -32,12 +32,14 @@ pub mod credentials;
 mod demand;
 pub mod host;
 pub mod inspect;
+pub mod layout;
 pub mod realm;
 pub mod registry;
 pub mod scopes;
 #[cfg(test)]
 mod served;
 pub mod tokens;
+pub mod transfer;
 pub mod transport;
 
 pub use host::Host;
