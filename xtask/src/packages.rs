@@ -20,6 +20,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("containerd", "containerd"),
     ("ctr", "containerd"),
     ("skopeo", "skopeo"),
+    ("umoci", "umoci"),
     ("buildah", "buildah"),
     ("podman", "podman"),
     ("busybox", "busybox-static"),

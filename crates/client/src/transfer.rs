@@ -30,8 +30,10 @@ use tokio::sync::{OnceCell, Semaphore};
 mod checked;
 mod ends;
 mod error;
+mod place;
 mod platform;
 mod progress;
+mod registry;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -39,8 +41,10 @@ mod watch;
 pub use checked::Checked;
 pub use ends::{Content, Holds, Named, Offered, Slot, Source, Target};
 pub use error::Error;
+pub use place::{Place, PlaceError};
 pub use platform::{Platform, PlatformError};
 pub use progress::{Progress, Step, Unwatched};
+pub use registry::RemoteImage;
 
 use watch::Watch;
 
@@ -100,7 +104,19 @@ pub struct Blobs {
     pub bytes: u64,
 }
 
-impl Transfer<'_> {
+impl<'a> Transfer<'a> {
+    /// Everything, unwatched, as much at a time as other clients do.
+    pub fn new(source: &'a dyn Source, target: &'a dyn Target) -> Self {
+        Self {
+            source,
+            target,
+            selection: Selection::Everything,
+            jobs: JOBS,
+            pause: PAUSE,
+            progress: Arc::new(Unwatched),
+        }
+    }
+
     /// Does it.
     pub async fn run(&self) -> Result<Transferred, Error> {
         let root = self.selected(self.source.root().await?).await?;
@@ -290,11 +306,8 @@ impl Run<'_> {
         let content = source.blob(blob, slot.from()).await?;
         let watch = Watch::new(blob, Arc::clone(progress), Arc::clone(&self.bytes));
         let filled = slot.fill(watch.over(content)).await;
-        if let (Err(_), Some(reason)) = (&filled, watch.broken()) {
-            // The target only saw that nothing came any more; the source knows why.
-            return Err(Error::Broken { digest: blob.digest, reason });
-        }
-        filled?;
+        // The target only saw that nothing came any more; the source knows why.
+        filled.map_err(|error| watch.broken().unwrap_or(error))?;
         progress.blob(blob, Step::Done);
         self.count(|tally| tally.blobs.transferred += 1);
         Ok(())
@@ -325,6 +338,9 @@ async fn each<'r>(
     stream::iter(work).buffer_unordered(at_once).try_collect().await
 }
 
+/// Blobs at a time, where nobody says otherwise.
+pub const JOBS: NonZeroUsize = NonZeroUsize::new(6).unwrap();
+const PAUSE: Duration = Duration::from_secs(1);
 /// The longest config that is looked into, in bytes.
 const MAX_CONFIG: usize = 4 * 1024 * 1024;
 /// Indexes below an index that are followed.

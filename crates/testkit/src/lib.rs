@@ -17,6 +17,7 @@ pub mod nginx;
 pub mod place;
 pub mod program;
 pub mod served;
+pub mod stalling;
 
 pub use certificates::Certificates;
 pub use client::{Buildah, Client, Containerd, Dockerd, Helm, Podman, Pulled, Skopeo};
@@ -27,4 +28,5 @@ pub use image::Layout;
 pub use nginx::Nginx;
 pub use place::{Image, Place};
 pub use program::{Ran, run};
-pub use served::Portpass;
+pub use served::{Portpass, wait_until};
+pub use stalling::Stalling;

@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use async_trait::async_trait;
@@ -87,7 +86,7 @@ impl Source for Archive {
 
     async fn blob(&self, wanted: &Descriptor, from: u64) -> Result<Content, Error> {
         let extent = extent(&self.path, &self.blobs, wanted)?;
-        Ok(extent.stream(from, wanted.digest))
+        Ok(extent.stream(from))
     }
 }
 
@@ -123,5 +122,5 @@ fn extent(
     if extent.length != size {
         return Err(Error::Length { digest, expected: size, found: extent.length });
     }
-    Ok(Extent { file: Arc::clone(&extent.file), ..*extent })
+    Ok(extent.clone())
 }

@@ -211,7 +211,7 @@ pub(super) async fn stream(
 ) -> Result<Content, Error> {
     let (blobs, blob) = (blobs.clone(), wanted.clone());
     let extent = blocking(move || blobs.open(&blob)).await?;
-    Ok(extent.stream(from, wanted.digest))
+    Ok(extent.stream(from))
 }
 
 const INCOMING: &str = ".portpass-incoming";

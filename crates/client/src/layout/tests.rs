@@ -189,16 +189,6 @@ async fn two_runs_at_one_blob_do_not_disturb_each_other() {
 }
 
 #[tokio::test]
-async fn a_blob_that_is_damaged_on_disk_never_arrives_whole() {
-    let scratch = scratch();
-    let folder = Folder::create(scratch.path(), Some(name("v1"))).unwrap();
-    with_image(&folder).await;
-    fs::write(blob_path(scratch.path(), LAYER), [b'x'; LAYER.len()]).unwrap();
-    let error = bytes_of(&folder, &described(LAYER)).await.unwrap_err();
-    assert!(error.to_string().contains("damaged where it lies"), "{error}");
-}
-
-#[tokio::test]
 async fn a_blob_that_is_a_link_is_not_followed() {
     let scratch = scratch();
     let folder = Folder::create(&scratch.path().join("layout"), Some(name("v1"))).unwrap();

@@ -21,7 +21,7 @@ pub trait Source: fmt::Debug + Send + Sync {
     /// A manifest that an index points at.
     async fn manifest(&self, wanted: &Descriptor) -> Result<Checked, Error>;
 
-    /// The bytes of a blob from this one on; never called with `from` at its end, unless it is empty.
+    /// The bytes of a blob from this one on. Nobody has to have checked them yet.
     async fn blob(&self, wanted: &Descriptor, from: u64) -> Result<Content, Error>;
 }
 
@@ -81,6 +81,6 @@ pub trait Slot: fmt::Debug + Send {
     /// From which byte on it is wanted: what is before that is there already.
     fn from(&self) -> u64;
 
-    /// Takes the bytes, and the blob is there.
+    /// Takes the bytes, and the blob is there: if they are as many as it has, and have its digest.
     async fn fill(self: Box<Self>, content: Content) -> Result<(), Error>;
 }

@@ -6,7 +6,7 @@ use portpass_protocol::{
 };
 
 use super::Platform;
-use crate::layout::LayoutError;
+use crate::{layout::LayoutError, session};
 
 /// Why an image did not arrive. Every variant is a sentence of its own.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +48,17 @@ pub enum Error {
         digest: Digest,
         /// What is wrong with it.
         error: Box<ManifestError>,
+    },
+    /// A registry.
+    #[error(transparent)]
+    Registry(Box<session::Error>),
+    /// The bytes of a blob that its source cannot give, however often it is asked.
+    #[error("blob {digest} is not to be had: {reason}")]
+    Source {
+        /// Of the blob.
+        digest: Digest,
+        /// What is wrong with it.
+        reason: String,
     },
     /// An index without an image for a platform.
     #[error("the index has no image for {platform}{}", having(there))]
@@ -100,17 +111,22 @@ impl Error {
 
     /// Whether the same may work when it is tried again at once.
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Broken { .. } | Self::Stale { .. })
+        match self {
+            Self::Broken { .. } | Self::Stale { .. } => true,
+            Self::Registry(error) => error.is_passing(),
+            _ => false,
+        }
     }
 
     /// What may help.
     pub fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::Layout(error) => return error.hints(),
+            Self::Registry(error) => return error.hints(),
             Self::Broken { .. } => {
                 "run the same command again: what has arrived is not fetched or sent again"
             }
-            Self::Content { .. } | Self::Length { .. } => {
+            Self::Content { .. } | Self::Length { .. } | Self::Source { .. } => {
                 "the source is damaged, or somebody changes it on the way; nothing of it was kept"
             }
             Self::OtherKind { .. } => {
@@ -123,6 +139,12 @@ impl Error {
             | Self::TooMuch { .. } => return Vec::new(),
         };
         vec![hint.to_owned()]
+    }
+}
+
+impl From<session::Error> for Error {
+    fn from(error: session::Error) -> Self {
+        Self::Registry(Box::new(error))
     }
 }
 

@@ -1,14 +1,18 @@
 //! The bytes of a blob, counted and told of as they pass.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    io,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use futures_util::StreamExt as _;
 use portpass_protocol::manifest::Descriptor;
 
-use super::{Content, Progress, Step};
+use super::{Content, Error, Progress, Step};
+use crate::session;
 
 /// An eye on one blob.
 #[derive(Debug, Clone)]
@@ -16,7 +20,7 @@ pub(super) struct Watch {
     blob: Descriptor,
     progress: Arc<dyn Progress>,
     bytes: Arc<AtomicU64>,
-    broken: Arc<OnceLock<String>>,
+    broken: Arc<OnceLock<Broken>>,
 }
 
 impl Watch {
@@ -41,14 +45,40 @@ impl Watch {
                 }
                 Err(error) => {
                     // Only the first counts: nothing comes after it.
-                    let _ = watch.broken.set(error.to_string());
+                    let _ = watch.broken.set(Broken::of(error));
                 }
             })
             .boxed()
     }
 
     /// Why the source broke off, if it did.
-    pub(super) fn broken(&self) -> Option<String> {
-        self.broken.get().cloned()
+    pub(super) fn broken(&self) -> Option<Error> {
+        let digest = self.blob.digest;
+        Some(match self.broken.get()?.clone() {
+            Broken::Passing(reason) => Error::Broken { digest, reason },
+            Broken::Lasting(reason) => Error::Source { digest, reason },
+        })
+    }
+}
+
+/// Why a source gave no more.
+#[derive(Debug, Clone)]
+enum Broken {
+    /// It may give it when it is asked again.
+    Passing(String),
+    /// What it has is not what it should be.
+    Lasting(String),
+}
+
+impl Broken {
+    fn of(error: &io::Error) -> Self {
+        let reason = error.to_string();
+        let cause = error.get_ref();
+        let registry = cause.and_then(|cause| cause.downcast_ref::<session::Error>());
+        if registry.is_some_and(|error| !error.is_passing()) {
+            Self::Lasting(reason)
+        } else {
+            Self::Passing(reason)
+        }
     }
 }
