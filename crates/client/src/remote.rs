@@ -3,15 +3,23 @@
 //! Everything that comes is compared with its digest before it is believed, and everything is bounded:
 //! a registry may be hostile.
 
-use std::{io, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::stream::BoxStream;
-use portpass_protocol::{Digest, Reference, RepositoryName, Tag};
+use portpass_protocol::{Digest, RepositoryName, Tag};
+use reqwest::Method;
 
-use crate::session::Session;
+use crate::{
+    scopes::Scopes,
+    session::{List, Request, Session},
+};
 
 mod blob;
+mod manifest;
+mod measure;
+#[cfg(test)]
+mod tests;
+mod upload;
 
 pub use crate::session::Error;
 pub use blob::BlobStream;
@@ -78,65 +86,20 @@ impl Remote {
         &self.repository
     }
 
-    /// Gets a manifest and checks it: the digest that was asked for, else the one that the registry
-    /// announces; the media type against the content (GHSA-qq97-vm5h-rrhg).
-    pub async fn manifest(&self, _reference: &Reference) -> Result<Manifest, Error> {
-        todo!()
-    }
-
-    /// What a reference points at; `None` if there is nothing.
-    pub async fn head_manifest(&self, _reference: &Reference) -> Result<Option<Descriptor>, Error> {
-        todo!()
-    }
-
-    /// Puts a manifest under a tag or under its own digest.
-    pub async fn put_manifest(
-        &self,
-        _reference: &Reference,
-        _manifest: &Manifest,
-    ) -> Result<(), Error> {
-        todo!()
-    }
-
-    /// Whether a blob is in the repository.
-    pub async fn has_blob(&self, _digest: &Digest) -> Result<bool, Error> {
-        todo!()
-    }
-
-    /// Gets a blob from its byte number `from` on.
-    ///
-    /// The stream ends in an error if length or digest are not what the descriptor says. The digest
-    /// is of the whole, so of a part only the length is checked: whoever resumes has the state of the
-    /// hasher.
-    pub async fn blob(&self, _blob: &Descriptor, _from: u64) -> Result<BlobStream, Error> {
-        todo!()
-    }
-
-    /// Uploads a blob. The stream is read once; if it fails, the caller begins anew.
-    pub async fn put_blob(
-        &self,
-        _blob: &Descriptor,
-        _body: BoxStream<'static, io::Result<Bytes>>,
-    ) -> Result<(), Error> {
-        todo!()
-    }
-
-    /// Takes a blob over from another repository of the same registry, without sending it.
-    pub async fn mount_blob(
-        &self,
-        _digest: &Digest,
-        _from: &RepositoryName,
-    ) -> Result<Mounted, Error> {
-        todo!()
-    }
-
     /// All tags, in the registry's order.
     pub async fn tags(&self) -> Result<Vec<Tag>, Error> {
-        todo!()
+        // More than `n` a registry may have and give; fewer at a time would be more requests.
+        let path = format!("/v2/{}/tags/list?n=1000", self.repository);
+        let request = Request::read(Method::GET, path, self.pull()).of(&self.repository);
+        self.session.list(request, List::Tags).await
     }
 
-    /// Deletes a tag, or a manifest with all its tags.
-    pub async fn delete_manifest(&self, _reference: &Reference) -> Result<(), Error> {
-        todo!()
+    fn pull(&self) -> Scopes {
+        [self.repository.pull()].into_iter().collect()
+    }
+
+    /// Every write needs both (AR1).
+    fn push(&self) -> Scopes {
+        [self.repository.pull_push()].into_iter().collect()
     }
 }

@@ -45,9 +45,9 @@ pub enum Error {
         /// A URL, or what was to be sent.
         what: String,
         /// What was asked for or announced.
-        expected: Digest,
+        expected: Box<Digest>,
         /// Of the bytes that came.
-        found: Digest,
+        found: Box<Digest>,
     },
     /// An answer in a coding that was not asked for: what it unpacks to has no bound.
     #[error("{url} answers in the coding {encoding:?}, which was not asked for")]
@@ -68,7 +68,7 @@ pub enum Error {
         value: Option<String>,
     },
     /// More or fewer bytes than announced.
-    #[error("{what} has {found} bytes, not {expected}")]
+    #[error("{what} has {}{found} bytes, not {expected}", if found > expected { "at least " } else { "" })]
     Length {
         /// A URL, or what was to be sent.
         what: String,
@@ -150,6 +150,11 @@ impl Error {
             | Self::TooLong { .. } => return Vec::new(),
         };
         vec![hint.to_owned()]
+    }
+
+    pub(crate) fn digest(what: &str, expected: Digest, found: Digest) -> Self {
+        let what = what.to_owned();
+        Self::Digest { what, expected: Box::new(expected), found: Box::new(found) }
     }
 
     /// The status of the answer that it was, where there was one.
