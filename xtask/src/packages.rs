@@ -23,6 +23,7 @@ pub(crate) const FOR_TESTS: &[Needed] = &[
     ("containerd", "containerd"),
     ("ctr", "containerd"),
     ("skopeo", "skopeo"),
+    ("umoci", "umoci"),
     ("buildah", "buildah"),
     ("podman", "podman"),
     ("busybox", "busybox-static"),

@@ -4,13 +4,21 @@ use std::{
     fmt::Display,
     io::{self, IsTerminal, Write, stdout},
     process::ExitCode,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use owo_colors::OwoColorize;
+use portpass_client::transfer::{Progress, Unwatched};
 use serde_json::Value;
 
 use crate::failure::{Failure, Status};
+
+mod progress;
+
+pub(crate) use progress::human_bytes;
 
 /// Prints. Colours go away by themselves where the stream is no terminal or `NO_COLOR` is set.
 #[derive(Debug)]
@@ -68,6 +76,16 @@ impl Printer {
     /// Something a person should know that is not the data asked for.
     pub(crate) fn note(&self, text: impl Display) {
         self.written(writeln!(anstream::stderr(), "{text}"));
+    }
+
+    /// Shows how a transfer goes on: bars for a person who watches stderr, lines for a log.
+    #[expect(clippy::unused_self, reason = "all that prints goes through the printer")]
+    pub(crate) fn progress(&self, quiet: bool) -> Arc<dyn Progress> {
+        match quiet {
+            true => Arc::new(Unwatched),
+            false if io::stderr().is_terminal() => Arc::new(progress::Bars::default()),
+            false => Arc::new(progress::Lines),
+        }
     }
 
     /// Whoever closes the pipe has read enough; a full disk must not look like success.

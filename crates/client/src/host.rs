@@ -39,7 +39,7 @@ impl Host {
         is_loopback(self.typed.host())
     }
 
-    fn is_docker_hub(&self) -> bool {
+    pub(crate) fn is_docker_hub(&self) -> bool {
         is_docker_hub(self.typed.as_str())
     }
 }

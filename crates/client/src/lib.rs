@@ -32,16 +32,24 @@ pub mod credentials;
 mod demand;
 pub mod host;
 pub mod inspect;
+pub mod layout;
 pub mod realm;
+pub mod reference;
 pub mod registry;
+pub mod remote;
 pub mod scopes;
 #[cfg(test)]
 mod served;
+pub mod session;
 pub mod tokens;
+pub mod transfer;
 pub mod transport;
 
 pub use host::Host;
 pub use portpass_token::{Clock, SystemClock};
+pub use reference::ImageReference;
 pub use registry::Registry;
+pub use remote::{BlobStream, Descriptor, Manifest, Mounted, Remote};
 pub use scopes::Scopes;
+pub use session::Session;
 pub use transport::Transport;

@@ -20,6 +20,7 @@ use crate::{
 };
 
 mod error;
+mod inside;
 #[cfg(test)]
 mod tests;
 
@@ -62,20 +63,7 @@ impl Granted {
     /// What was asked for and is not in the token, as far as the token can be read. A service may
     /// grant less than it was asked for, and says so nowhere else (TG4).
     pub fn missing(&self) -> Vec<Access> {
-        let token = Unverified::parse(self.issued.token.expose_secret()).ok();
-        let Some(claims) = token.and_then(|token| Claims::from_json(token.payload()).ok()) else {
-            return Vec::new();
-        };
-        let missing = self.scopes.known().iter().filter_map(|asked| {
-            let granted = claims.access.actions_on(&asked.resource).cloned().unwrap_or_default();
-            // `*` may be granted by naming the actions there are.
-            let lacks = |action: &&Action| {
-                !granted.grants(action) && (**action != Action::Any || granted.is_empty())
-            };
-            let actions: Actions = asked.actions.iter().filter(lacks).cloned().collect();
-            (!actions.is_empty()).then(|| Access { resource: asked.resource.clone(), actions })
-        });
-        missing.collect()
+        missing(&self.issued, &self.scopes)
     }
 }
 
@@ -138,14 +126,7 @@ impl Registry {
         let ask = self.ask(demand, scopes, false).await?;
         let credential = found.as_ref().map(|found| &found.credential);
         let issued = self.tokens.get(&ask, credential).await?;
-        if let (Some(Credential::IdentityToken { username, token: old }), Some(new)) =
-            (credential, &issued.refresh_token)
-            && old.expose_secret() != new.expose_secret()
-        {
-            let renewed =
-                Credential::IdentityToken { username: username.clone(), token: new.clone() };
-            self.credentials.store(&self.host, &renewed).await?;
-        }
+        self.keep_renewed(credential, &issued).await?;
         Ok(Granted { issued, found, realm: ask.realm, service: ask.service, scopes: ask.scopes })
     }
 
@@ -351,6 +332,24 @@ fn may_be_plain(error: &TransportError) -> bool {
     )
 }
 
+/// What of the scopes is not in a token, as far as the token can be read.
+pub(crate) fn missing(issued: &Issued, scopes: &Scopes) -> Vec<Access> {
+    let token = Unverified::parse(issued.token.expose_secret()).ok();
+    let Some(claims) = token.and_then(|token| Claims::from_json(token.payload()).ok()) else {
+        return Vec::new();
+    };
+    let missing = scopes.known().iter().filter_map(|asked| {
+        let granted = claims.access.actions_on(&asked.resource).cloned().unwrap_or_default();
+        // `*` may be granted by naming the actions there are.
+        let lacks = |action: &&Action| {
+            !granted.grants(action) && (**action != Action::Any || granted.is_empty())
+        };
+        let actions: Actions = asked.actions.iter().filter(lacks).cloned().collect();
+        (!actions.is_empty()).then(|| Access { resource: asked.resource.clone(), actions })
+    });
+    missing.collect()
+}
+
 /// The identity token that was given for a password, if one was.
 fn identity(issued: &Issued, username: &str) -> Option<Credential> {
     let token = issued.refresh_token.clone()?;
@@ -358,7 +357,7 @@ fn identity(issued: &Issued, username: &str) -> Option<Credential> {
 }
 
 /// What is wrong with a token, as far as it says itself.
-fn fault(token: &str) -> Option<String> {
+pub(crate) fn fault(token: &str) -> Option<String> {
     if let Err(malformed) = Compact::parse(token) {
         return Some(malformed.to_string());
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use portpass_protocol::{AccessSet, Action, Scope};
+use portpass_protocol::{Access, AccessSet, Action, Scope};
 
 /// A set of scopes: actions on one resource merged, in the order first named.
 ///
@@ -73,6 +73,14 @@ impl Scopes {
             format!("{}:{}", access.resource, actions.join(","))
         });
         known.chain(self.other.iter().cloned()).collect()
+    }
+}
+
+impl FromIterator<Access> for Scopes {
+    fn from_iter<T: IntoIterator<Item = Access>>(accesses: T) -> Self {
+        let mut scopes = Self::none();
+        scopes.known.extend(accesses);
+        scopes
     }
 }
 

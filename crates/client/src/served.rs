@@ -9,9 +9,18 @@ use std::{
 use axum::{
     Router,
     body::{Body, Bytes},
+    extract::DefaultBodyLimit,
     http::{HeaderMap, Method, Response, StatusCode, Uri, header},
 };
 use portpass_token::Clock;
+
+mod memory;
+mod raw;
+mod stage;
+
+pub(crate) use memory::{MEMORY, Memory};
+pub(crate) use raw::{Raw, Then};
+pub(crate) use stage::{Counted, Stage, rights, session};
 
 /// A request as it came in.
 #[derive(Debug, Clone)]
@@ -21,6 +30,8 @@ pub(crate) struct Seen {
     pub(crate) query: Vec<(String, String)>,
     pub(crate) form: Vec<(String, String)>,
     pub(crate) authorization: Option<String>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Seen {
@@ -50,11 +61,11 @@ impl Seen {
 pub(crate) struct Reply {
     status: u16,
     headers: Vec<(header::HeaderName, String)>,
-    body: String,
+    body: Bytes,
 }
 
 /// An answer with this status and body.
-pub(crate) fn reply(status: u16, body: impl Into<String>) -> Reply {
+pub(crate) fn reply(status: u16, body: impl Into<Bytes>) -> Reply {
     Reply { status, headers: Vec::new(), body: body.into() }
 }
 
@@ -100,6 +111,8 @@ impl Served {
                 authorization: headers
                     .get(header::AUTHORIZATION)
                     .map(|value| value.to_str().unwrap().to_owned()),
+                headers,
+                body,
             };
             let reply = answer(&request);
             kept.lock().unwrap().push(request);
@@ -112,7 +125,7 @@ impl Served {
                 response
             }
         };
-        let router = Router::new().fallback(handler);
+        let router = Router::new().fallback(handler).layer(DefaultBodyLimit::disable());
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { address, seen, task }
     }

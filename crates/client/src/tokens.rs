@@ -75,6 +75,15 @@ impl fmt::Debug for Issued {
     }
 }
 
+/// From where a token was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// It was kept; the rights it was issued for may have changed since.
+    Kept,
+    /// Its service has just given it, to this caller or to one who asked for the same.
+    New,
+}
+
 /// Gets tokens and keeps them.
 #[derive(Debug)]
 pub struct Tokens {
@@ -120,15 +129,24 @@ impl Tokens {
         Self { transport, clock, slots: Mutex::default() }
     }
 
-    /// A token that is kept, or a new one.
-    ///
-    /// Whoever asks for the same while a request is under way waits for its answer; if it fails, all
-    /// who waited fail with it, for ten wrong passwords at once lock an account (T8).
+    /// A token that is kept, or a new one; see [`Tokens::obtain`].
     pub async fn get(
         &self,
         ask: &Ask,
         credential: Option<&Credential>,
     ) -> Result<Arc<Issued>, TokenError> {
+        self.obtain(ask, credential).await.map(|(issued, _)| issued)
+    }
+
+    /// A token that is kept, or a new one, and which of the two it is.
+    ///
+    /// Whoever asks for the same while a request is under way waits for its answer; if it fails, all
+    /// who waited fail with it, for ten wrong passwords at once lock an account (T8).
+    pub async fn obtain(
+        &self,
+        ask: &Ask,
+        credential: Option<&Credential>,
+    ) -> Result<(Arc<Issued>, Source), TokenError> {
         use std::sync::atomic::Ordering;
         let slot = self.slot(ask, credential);
         let answered_before = slot.answered.load(Ordering::SeqCst);
@@ -136,7 +154,9 @@ impl Tokens {
         if let Some(issued) =
             flight.issued.as_ref().filter(|issued| self.clock.now() < issued.until)
         {
-            return Ok(Arc::clone(issued));
+            let waited = slot.answered.load(Ordering::SeqCst) != answered_before;
+            let source = if waited { Source::New } else { Source::Kept };
+            return Ok((Arc::clone(issued), source));
         }
         if slot.answered.load(Ordering::SeqCst) != answered_before
             && let Some(error) = &flight.failed
@@ -150,7 +170,7 @@ impl Tokens {
             Ok(issued) => {
                 let issued = Arc::new(issued);
                 flight.issued = Some(Arc::clone(&issued));
-                Ok(issued)
+                Ok((issued, Source::New))
             }
             Err(error) => {
                 flight.failed = Some(error.clone());
@@ -159,9 +179,17 @@ impl Tokens {
         }
     }
 
-    /// Forgets the token for this, for a registry has refused it (CL11).
-    pub async fn forget(&self, ask: &Ask, credential: Option<&Credential>) {
-        self.slot(ask, credential).flight.lock().await.issued = None;
+    /// Forgets a token that a registry has refused (CL11); one that has taken its place since stays,
+    /// so that many who were refused at once ask for one new token.
+    pub async fn forget(&self, ask: &Ask, credential: Option<&Credential>, refused: &Arc<Issued>) {
+        let slot = self.slot(ask, credential);
+        let mut flight = slot.flight.lock().await;
+        flight.issued.take_if(|kept| Arc::ptr_eq(kept, refused));
+    }
+
+    /// The time that tokens are measured by.
+    pub(crate) fn now(&self) -> SystemTime {
+        self.clock.now()
     }
 
     /// Tells a token service that a refresh token is no longer wanted (RFC 7009).

@@ -18,11 +18,13 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::host::is_loopback;
 
 mod error;
+mod exchange;
 mod reach;
 #[cfg(test)]
 mod tests;
 
 pub use error::TransportError;
+pub(crate) use exchange::{Content, Incoming, Outgoing, target};
 pub use reach::Reach;
 
 /// The longest body that is read, in bytes; nothing that logging in needs is longer (T3).
@@ -31,6 +33,7 @@ pub const MAX_BODY: usize = 64 * 1024;
 const MAX_REDIRECTS: usize = 5;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const TIMEOUT: Duration = Duration::from_secs(30);
+const IDLE: Duration = Duration::from_mins(1);
 
 /// Sends requests. Its clients (one per [`Reach`]) are made when first needed and keep their
 /// connections.
@@ -41,12 +44,20 @@ pub struct Transport {
 }
 
 /// What somebody asked of a [`Transport`].
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Settings {
     /// Speak plain HTTP with registries and token services that are not on loopback.
     pub plain_http: bool,
     /// Certificates that are trusted beside the system's.
     pub authorities: Vec<Certificate>,
+    /// How long nothing may move while content comes or goes.
+    pub idle: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { plain_http: false, authorities: Vec::new(), idle: IDLE }
+    }
 }
 
 impl Settings {
@@ -151,7 +162,8 @@ impl Transport {
 
     async fn send_once(&self, call: &Call) -> Result<Answer, TransportError> {
         let failed = |error: reqwest::Error| TransportError::of(&call.url, &error);
-        let mut request = self.client(call)?.request(call.method.clone(), call.url.clone());
+        let client = self.client_to(&call.url, call.reach)?;
+        let mut request = client.request(call.method.clone(), call.url.clone()).timeout(TIMEOUT);
         if let Some(authorization) = &call.authorization {
             let mut value = HeaderValue::try_from(authorization.expose_secret())
                 .map_err(|_| TransportError::Unsendable { url: shown(&call.url) })?;
@@ -184,19 +196,14 @@ impl Transport {
         })
     }
 
-    fn client(&self, call: &Call) -> Result<Client, TransportError> {
-        let route = Route {
-            reach: call.reach,
-            direct: call
-                .url
-                .host_str()
-                .is_some_and(|host| is_loopback(host.trim_matches(['[', ']']))),
-        };
+    fn client_to(&self, url: &Url, reach: Reach) -> Result<Client, TransportError> {
+        let host = url.host_str().map(|host| host.trim_matches(['[', ']']));
+        let route = Route { reach, direct: host.is_some_and(is_loopback) };
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(&route) {
             return Ok(client.clone());
         }
-        let client = self.build(route).map_err(|error| TransportError::of(&call.url, &error))?;
+        let client = self.build(route).map_err(|error| TransportError::of(url, &error))?;
         clients.insert(route, client.clone());
         Ok(client)
     }
@@ -216,7 +223,6 @@ fn builder(route: Route) -> ClientBuilder {
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
         .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(TIMEOUT)
         .dns_resolver(reach::Resolver(route.reach));
     if route.direct { builder.no_proxy() } else { builder }
 }

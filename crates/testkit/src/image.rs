@@ -70,6 +70,38 @@ impl Layout {
         layout
     }
 
+    /// An index of one image for each architecture, every one of several layers that nothing makes
+    /// smaller; the first layer is the same in all.
+    ///
+    /// # Panics
+    /// If the folder cannot be written.
+    pub fn large_multi_arch(
+        folder: &Path,
+        architectures: &[&str],
+        layers: u64,
+        size: usize,
+    ) -> Self {
+        let layout = Self::create(folder);
+        let images = (0..).step_by(100).zip(architectures).map(|(first, architecture)| {
+            let layers: Vec<Layer> = (0..layers)
+                .map(|number| if number == 0 { 0 } else { first + number })
+                .map(|seed| layer_with(folder, "noise", &noise(seed + 1, size)))
+                .collect();
+            let mut manifest = layout.image(&layers, architecture);
+            manifest["platform"] = json!({ "os": "linux", "architecture": architecture });
+            manifest
+        });
+        let manifests: Vec<Value> = images.collect();
+        let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": manifests });
+        layout.index_of(&[tagged(layout.put_json(INDEX, &index))]);
+        layout
+    }
+
+    /// The folder itself.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// `oci:FOLDER:TAG`, as skopeo writes it.
     pub fn reference(&self) -> String {
         format!("oci:{}:{}", self.folder.display(), Self::TAG)

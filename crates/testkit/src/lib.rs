@@ -17,6 +17,7 @@ pub mod nginx;
 pub mod place;
 pub mod program;
 pub mod served;
+pub mod stalling;
 
 mod root;
 
@@ -29,4 +30,5 @@ pub use image::Layout;
 pub use nginx::Nginx;
 pub use place::{Image, Place};
 pub use program::{Ran, run};
-pub use served::Portpass;
+pub use served::{Portpass, wait_until};
+pub use stalling::Stalling;

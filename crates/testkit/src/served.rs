@@ -218,7 +218,7 @@ pub(crate) fn stop(process: &mut Child) {
 }
 
 /// Asks again and again, for a minute at most, whether something outside this process is so.
-pub(crate) fn wait_until(mut is_so: impl FnMut() -> bool) -> bool {
+pub fn wait_until(mut is_so: impl FnMut() -> bool) -> bool {
     // Nothing tells us when another process is ready; asking is the only way.
     for _ in 0..1200 {
         if is_so() {

@@ -15,14 +15,14 @@ use super::Context;
 use crate::{failure::Failure, printer::Printer};
 
 /// How to speak with a registry.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Connection {
     /// Speak plain HTTP with a registry that is on another machine; credentials go in the clear
     #[arg(long)]
-    plain_http: bool,
+    pub(super) plain_http: bool,
     /// A file of certificates (PEM) to trust beside the system's
     #[arg(long, value_name = "FILE")]
-    ca: Option<PathBuf>,
+    pub(super) ca: Option<PathBuf>,
 }
 
 impl Connection {

@@ -5,9 +5,13 @@
 pub(crate) mod config;
 pub(crate) mod connection;
 pub(crate) mod explain;
+pub(crate) mod copy;
 pub(crate) mod login;
 pub(crate) mod logout;
+mod moving;
 pub(crate) mod policy;
+pub(crate) mod pull;
+pub(crate) mod push;
 pub(crate) mod serve;
 pub(crate) mod session;
 pub(crate) mod signing_key;
@@ -54,6 +58,12 @@ enum Command {
     Logout(logout::Arguments),
     /// Get a token from a registry's token service, or look into one
     Token(token::Arguments),
+    /// Fetch an image from a registry into a folder or an archive
+    Pull(pull::Arguments),
+    /// Send an image from a folder or an archive to a registry
+    Push(push::Arguments),
+    /// Copy an image from anywhere to anywhere, between registries without touching the disk
+    Copy(copy::Arguments),
 }
 
 /// Everything a command may touch beside its arguments.
@@ -78,6 +88,9 @@ pub(crate) async fn run(command_line: CommandLine, context: &Context) -> Result<
         Command::Login(arguments) => login::run(arguments, context).await,
         Command::Logout(arguments) => logout::run(arguments, context).await,
         Command::Token(arguments) => token::run(arguments, context).await,
+        Command::Pull(arguments) => pull::run(arguments, context).await,
+        Command::Push(arguments) => push::run(arguments, context).await,
+        Command::Copy(arguments) => copy::run(arguments, context).await,
     }
 }
 

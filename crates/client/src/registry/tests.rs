@@ -1,50 +1,10 @@
-use std::sync::Mutex;
-
-use async_trait::async_trait;
 use insta::assert_snapshot;
 
 use super::*;
 use crate::{
-    credentials::CredentialsError,
-    served::{Reply, Seen, Served, StoppedClock, challenge, redirect, reply},
+    served::{MEMORY, Memory, Reply, Seen, Served, StoppedClock, challenge, redirect, reply},
     transport::Settings,
 };
-
-/// A keeper of one credential.
-#[derive(Debug, Default)]
-struct Memory(Mutex<Option<Credential>>);
-
-impl Memory {
-    fn kept(&self) -> Option<Credential> {
-        self.0.lock().unwrap().clone()
-    }
-}
-
-const MEMORY: Place = Place::Given("memory");
-
-#[async_trait]
-impl Credentials for Memory {
-    async fn get(
-        &self,
-        _host: &Host,
-        _repository: Option<&str>,
-    ) -> Result<Option<Found>, CredentialsError> {
-        Ok(self.kept().map(|credential| Found { credential, place: MEMORY }))
-    }
-
-    async fn store(
-        &self,
-        _host: &Host,
-        credential: &Credential,
-    ) -> Result<Place, CredentialsError> {
-        *self.0.lock().unwrap() = Some(credential.clone());
-        Ok(MEMORY)
-    }
-
-    async fn erase(&self, _host: &Host) -> Result<Vec<Place>, CredentialsError> {
-        Ok(self.0.lock().unwrap().take().map(|_| MEMORY).into_iter().collect())
-    }
-}
 
 /// A registry and the client's view of it.
 struct Set {
@@ -69,7 +29,7 @@ impl Set {
     }
 
     fn keep(&self, credential: Credential) {
-        *self.memory.0.lock().unwrap() = Some(credential);
+        self.memory.keep(credential);
     }
 
     /// An error without the ports that the kernel picked.

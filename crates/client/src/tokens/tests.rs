@@ -150,7 +150,10 @@ async fn a_token_is_kept_until_shortly_before_its_end() {
         assert_eq!(service.seen().len(), requests, "after {advance} s more");
     }
     // CL11: a token that a registry refuses is not kept.
-    tokens.forget(&ask, None).await;
+    let refused = tokens.get(&ask, None).await.unwrap();
+    tokens.forget(&ask, None, &refused).await;
+    tokens.get(&ask, None).await.unwrap();
+    tokens.forget(&ask, None, &refused).await;
     tokens.get(&ask, None).await.unwrap();
     assert_eq!(service.seen().len(), 3);
 }
@@ -248,7 +251,7 @@ async fn a_caller_that_gives_up_leaves_the_way_free() {
 /// response".
 #[tokio::test]
 async fn an_answer_without_a_token_says_what_is_there_instead() {
-    let ok = |body: &str| says(reply(200, body), Some(password("secret")));
+    let ok = |body: &str| says(reply(200, body.to_owned()), Some(password("secret")));
     assert_snapshot!(ok(r#"{"jwt":"aaa.bbb.ccc"}"#).await, @r#"the token service's answer has no token: it has the keys "jwt" (http://HOST/token); the answer has to be a JSON object with the token under "token" and "access_token", and "expires_in" in seconds"#);
     assert_snapshot!(ok(r#"{"data":{"token":"aaa.bbb.ccc"},"code":0}"#).await, @r#"the token service's answer has no token: it has the keys "data", "code" (http://HOST/token); the answer has to be a JSON object with the token under "token" and "access_token", and "expires_in" in seconds"#);
     assert_snapshot!(ok("{}").await, @r#"the token service's answer has no token: it is an empty object (http://HOST/token); the answer has to be a JSON object with the token under "token" and "access_token", and "expires_in" in seconds"#);

@@ -106,6 +106,15 @@ impl TransportError {
         }
     }
 
+    pub(crate) fn timeout(url: &Url) -> Self {
+        Self::Timeout { host: authority(url) }
+    }
+
+    /// Whether the same may work a moment later.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Connect { .. } | Self::Timeout { .. } | Self::Unreadable { .. })
+    }
+
     /// What may help.
     pub fn hints(&self) -> Vec<String> {
         match self {

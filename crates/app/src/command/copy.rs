@@ -1,0 +1,46 @@
+//! `copy`: copy an image from anywhere to anywhere.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use portpass_client::transfer::Place;
+
+use super::{
+    Context,
+    connection::Connection,
+    moving::{How, Move},
+};
+use crate::failure::Failure;
+
+/// What was typed.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// Where it is: an image in a registry, oci:FOLDER[:TAG] or docker-archive:FILE[:NAME:TAG]
+    #[arg(value_name = "FROM")]
+    from: Place,
+    /// Where it goes, written alike
+    #[arg(value_name = "TO")]
+    to: Place,
+    #[command(flatten)]
+    how: How,
+    /// Speak plain HTTP with FROM on another machine; credentials go in the clear
+    #[arg(long)]
+    from_plain_http: bool,
+    /// Speak plain HTTP with TO on another machine; credentials go in the clear
+    #[arg(long)]
+    to_plain_http: bool,
+    /// Certificates (PEM) to trust beside the system's, for FROM
+    #[arg(long, value_name = "FILE")]
+    from_ca: Option<PathBuf>,
+    /// Certificates (PEM) to trust beside the system's, for TO
+    #[arg(long, value_name = "FILE")]
+    to_ca: Option<PathBuf>,
+}
+
+/// Runs it.
+pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
+    let Arguments { from, to, how, .. } = arguments;
+    let from_there = Connection { plain_http: arguments.from_plain_http, ca: arguments.from_ca };
+    let to_there = Connection { plain_http: arguments.to_plain_http, ca: arguments.to_ca };
+    Move { from: (from, from_there), to: (to, to_there), how }.run(context).await
+}

@@ -1,0 +1,39 @@
+//! `pull`: fetch an image from a registry into a folder or an archive.
+
+use clap::Args;
+use portpass_client::{ImageReference, transfer::Place};
+
+use super::{
+    Context,
+    connection::Connection,
+    moving::{How, Move},
+};
+use crate::failure::Failure;
+
+/// What was typed.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// The image, as in registry.example.com/team/app:1.0
+    #[arg(value_name = "IMAGE")]
+    image: ImageReference,
+    /// Where it goes: oci:FOLDER[:TAG] or docker-archive:FILE[:NAME:TAG]
+    #[arg(value_name = "TARGET")]
+    target: Place,
+    #[command(flatten)]
+    how: How,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Runs it.
+pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
+    let Arguments { image, target, how, connection } = arguments;
+    if let Place::Registry(target) = &target {
+        let failure = format!("{target} is in a registry, not on this machine");
+        return Err(Failure::usage(failure)
+            .hint("write oci:FOLDER or docker-archive:FILE")
+            .hint("`portpass copy` goes from registry to registry"));
+    }
+    let from = (Place::Registry(image), connection.clone());
+    Move { from, to: (target, connection), how }.run(context).await
+}

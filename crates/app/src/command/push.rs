@@ -1,0 +1,39 @@
+//! `push`: send an image from a folder or an archive to a registry.
+
+use clap::Args;
+use portpass_client::{ImageReference, transfer::Place};
+
+use super::{
+    Context,
+    connection::Connection,
+    moving::{How, Move},
+};
+use crate::failure::Failure;
+
+/// What was typed.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// Where it is: oci:FOLDER[:TAG] or docker-archive:FILE[:NAME:TAG]
+    #[arg(value_name = "SOURCE")]
+    source: Place,
+    /// The image that it shall be, as in registry.example.com/team/app:1.0
+    #[arg(value_name = "IMAGE")]
+    image: ImageReference,
+    #[command(flatten)]
+    how: How,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Runs it.
+pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
+    let Arguments { source, image, how, connection } = arguments;
+    if let Place::Registry(source) = &source {
+        let failure = format!("{source} is in a registry, not on this machine");
+        return Err(Failure::usage(failure)
+            .hint("write oci:FOLDER or docker-archive:FILE")
+            .hint("`portpass copy` goes from registry to registry"));
+    }
+    let to = (Place::Registry(image), connection.clone());
+    Move { from: (source, connection), to, how }.run(context).await
+}

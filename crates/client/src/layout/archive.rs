@@ -1,0 +1,126 @@
+//! Archives of `docker save`: read where they lie, written in one piece.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use portpass_protocol::{
+    Digest, MediaType,
+    manifest::{Descriptor, MAX_LENGTH},
+};
+
+use super::{
+    LayoutError,
+    blobs::too_long,
+    folder::only,
+    index::{Entry, Index},
+    read::{Extent, blocking},
+};
+use crate::transfer::{Checked, Content, Error, Source};
+
+mod members;
+mod name;
+mod saved;
+mod written;
+
+use members::Members;
+pub use written::ArchiveFile;
+
+/// An archive of `docker save`, and the image in it that is meant.
+///
+/// Docker has written two kinds. The newer (25 and later) is an OCI image layout as well, and so is
+/// an archive of OCI's own tools: those are read by their `index.json`, and every digest stays what
+/// it was. The older names a config and layers and has no manifest: one is made for them, and the
+/// layers stay as they are.
+#[derive(Debug)]
+pub struct Archive {
+    path: PathBuf,
+    root: Checked,
+    blobs: BTreeMap<Digest, Extent>,
+}
+
+impl Archive {
+    /// Opens an archive. Without a name, it has to hold one image alone. Reads all of an older
+    /// archive, for its layers have no digests yet; so it may take a while.
+    pub async fn open(path: &Path, name: Option<&str>) -> Result<Self, Error> {
+        let (path, name) = (path.to_owned(), name.map(str::to_owned));
+        blocking(move || Self::read(&path, name.as_deref())).await
+    }
+
+    fn read(path: &Path, name: Option<&str>) -> Result<Self, Error> {
+        let members = Members::scan(path)?;
+        match members.document("index.json")? {
+            Some(index) => Self::of_layout(&members, &Index::read(&index, path)?, name),
+            None => Self::of_saved(&members, name),
+        }
+    }
+
+    fn of_layout(members: &Members, index: &Index, name: Option<&str>) -> Result<Self, Error> {
+        let path = members.path();
+        let blobs: BTreeMap<Digest, Extent> = members.blobs().collect();
+        let root = only(&index.entries(path)?, name, path, is_called)?;
+        Ok(Self { root: manifest(path, &blobs, &root)?, path: path.to_owned(), blobs })
+    }
+
+    fn of_saved(members: &Members, name: Option<&str>) -> Result<Self, Error> {
+        let image = saved::choose(members, name)?;
+        let (manifest, blobs) = saved::read(members, &image)?;
+        let root = Checked::read(Bytes::from(manifest), MediaType::OciManifest, None)?;
+        Ok(Self { path: members.path().to_owned(), root, blobs })
+    }
+}
+
+#[async_trait]
+impl Source for Archive {
+    async fn root(&self) -> Result<Checked, Error> {
+        Ok(self.root.clone())
+    }
+
+    async fn manifest(&self, wanted: &Descriptor) -> Result<Checked, Error> {
+        let (path, blobs, wanted) = (self.path.clone(), self.blobs.clone(), wanted.clone());
+        blocking(move || manifest(&path, &blobs, &wanted)).await
+    }
+
+    async fn blob(&self, wanted: &Descriptor, from: u64) -> Result<Content, Error> {
+        let extent = extent(&self.path, &self.blobs, wanted)?;
+        Ok(extent.stream(from))
+    }
+}
+
+/// An entry is called by the whole reference, or by what its layout calls it.
+fn is_called(entry: &Entry, name: &str) -> bool {
+    entry.name.as_deref() == Some(name)
+        || entry.image.as_deref().is_some_and(|image| name::are_alike(image, name))
+        || entry.name.as_deref().is_some_and(|other| name::are_alike(other, name))
+}
+
+fn manifest(
+    path: &Path,
+    blobs: &BTreeMap<Digest, Extent>,
+    wanted: &Descriptor,
+) -> Result<Checked, Error> {
+    let limit = u64::try_from(MAX_LENGTH).unwrap_or(u64::MAX);
+    let bytes = extent(path, blobs, wanted)?.all(limit).map_err(LayoutError::io(path))?;
+    let media_type = MediaType::from_content_type(&wanted.media_type)
+        .map_err(|error| Error::manifest(wanted, error))?;
+    Checked::read_as(bytes.ok_or_else(|| too_long(wanted))?, media_type, wanted)
+}
+
+/// Where a blob lies, if it is as long as it is said to be.
+fn extent(
+    path: &Path,
+    blobs: &BTreeMap<Digest, Extent>,
+    wanted: &Descriptor,
+) -> Result<Extent, Error> {
+    let Descriptor { digest, size, .. } = *wanted;
+    let missing =
+        || LayoutError::Missing { path: path.to_owned(), wanted: format!("blob {digest}") };
+    let extent = blobs.get(&digest).ok_or_else(missing)?;
+    if extent.length != size {
+        return Err(Error::Length { digest, expected: size, found: extent.length });
+    }
+    Ok(extent.clone())
+}

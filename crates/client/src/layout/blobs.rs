@@ -1,0 +1,219 @@
+//! The blobs of a folder: `blobs/ALGORITHM/HEX`.
+
+use std::{
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use portpass_protocol::{
+    Digest,
+    manifest::{Descriptor, MAX_LENGTH},
+};
+use tokio::sync::mpsc;
+
+use super::{
+    LayoutError,
+    incoming::{self, Incoming, sync_folder_of},
+    read::{Extent, blocking, joined, open_regular},
+};
+use crate::transfer::{Content, Error, Slot};
+
+/// The blobs of one folder.
+#[derive(Debug, Clone)]
+pub(super) struct Blobs {
+    layout: PathBuf,
+}
+
+impl Blobs {
+    pub(super) fn of(layout: &Path) -> Self {
+        Self { layout: layout.to_owned() }
+    }
+
+    /// Where a blob is, once it is there. A digest is only hex digits, so this leads nowhere else
+    /// (CVE-2024-3727).
+    fn path(&self, digest: &Digest) -> PathBuf {
+        self.layout.join("blobs").join(digest.algorithm().as_str()).join(digest.hex())
+    }
+
+    fn incoming(&self) -> PathBuf {
+        self.layout.join(INCOMING)
+    }
+
+    /// Whether a blob of that length is there. Whether it is the right one is seen when it is read.
+    pub(super) fn has(&self, blob: &Descriptor) -> bool {
+        fs::symlink_metadata(self.path(&blob.digest))
+            .is_ok_and(|there| there.is_file() && there.len() == blob.size)
+    }
+
+    /// Opens a blob. It has to be as long as it is said to be.
+    pub(super) fn open(&self, blob: &Descriptor) -> Result<Extent, Error> {
+        let path = self.path(&blob.digest);
+        let file = match open_regular(&path) {
+            Err(LayoutError::Io { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => {
+                let wanted = format!("blob {}", blob.digest);
+                return Err(LayoutError::Missing { path: self.layout.clone(), wanted }.into());
+            }
+            opened => opened?,
+        };
+        let length = file.metadata().map_err(LayoutError::io(&path))?.len();
+        if length != blob.size {
+            let Descriptor { digest, size, .. } = *blob;
+            return Err(Error::Length { digest, expected: size, found: length });
+        }
+        Ok(Extent { file: Arc::new(file), start: 0, length })
+    }
+
+    /// The bytes of a manifest.
+    pub(super) fn manifest(&self, wanted: &Descriptor) -> Result<Bytes, Error> {
+        let extent = self.open(wanted)?;
+        let path = self.path(&wanted.digest);
+        let limit = u64::try_from(MAX_LENGTH).unwrap_or(u64::MAX);
+        match extent.all(limit).map_err(LayoutError::io(&path))? {
+            Some(bytes) => {
+                let found = Digest::of(wanted.digest.algorithm(), &bytes);
+                incoming::check(&path, &wanted.digest, found)?;
+                Ok(bytes)
+            }
+            None => Err(too_long(wanted)),
+        }
+    }
+
+    /// Begins a blob, or goes on with it; `None` if it turns out to be there already.
+    pub(super) fn begin(&self, blob: &Descriptor) -> Result<Option<Taking>, Error> {
+        let incoming = Incoming::begin(&self.incoming(), blob)?;
+        // Another run may have been quicker.
+        if self.has(blob) {
+            incoming.discard();
+            return Ok(None);
+        }
+        let taking = Taking { incoming, name: self.path(&blob.digest), blob: blob.clone() };
+        if taking.incoming.is_full() {
+            return match taking.finish() {
+                Ok(()) => Ok(None),
+                // The file is gone now.
+                Err(Error::Stale { .. }) => self.begin(blob),
+                Err(error) => Err(error),
+            };
+        }
+        Ok(Some(taking))
+    }
+
+    /// Writes a manifest all at once.
+    pub(super) fn write(&self, digest: &Digest, bytes: &[u8]) -> Result<(), LayoutError> {
+        let name = self.path(digest);
+        write_whole(&name, bytes)
+    }
+
+    /// Removes the folder of what is on its way, if nothing is.
+    pub(super) fn tidy(&self) {
+        // It has something in it: another run is at work, or one broke off.
+        let _ = fs::remove_dir(self.incoming());
+    }
+}
+
+/// A place in a folder for one blob.
+#[derive(Debug)]
+pub(super) struct Taking {
+    incoming: Incoming,
+    name: PathBuf,
+    blob: Descriptor,
+}
+
+impl Taking {
+    fn finish(self) -> Result<(), Error> {
+        let Self { incoming, name, .. } = self;
+        make_folder_of(&name)?;
+        incoming.finish(&name)
+    }
+}
+
+#[async_trait]
+impl Slot for Taking {
+    fn from(&self) -> u64 {
+        self.incoming.length()
+    }
+
+    async fn fill(self: Box<Self>, mut content: Content) -> Result<(), Error> {
+        let Self { mut incoming, name, blob } = *self;
+        let (pieces, mut arriving) = mpsc::channel::<Bytes>(AHEAD);
+        let writer = tokio::task::spawn_blocking(move || {
+            while let Some(piece) = arriving.blocking_recv() {
+                incoming.append(&piece)?;
+            }
+            Ok::<_, Error>(incoming)
+        });
+        let mut broken = None;
+        while let Some(piece) = content.next().await {
+            match piece {
+                // A writer that has gone says why below.
+                Ok(piece) => {
+                    if pieces.send(piece).await.is_err() {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    broken = Some(error.to_string());
+                    break;
+                }
+            }
+        }
+        drop(pieces);
+        let incoming = joined(writer).await?;
+        if broken.is_none() && incoming.is_full() {
+            let taking = Self { incoming, name, blob };
+            return blocking(move || taking.finish()).await;
+        }
+        let reason = broken.unwrap_or_else(|| {
+            format!("{} of {} bytes came, and no more", incoming.length(), blob.size)
+        });
+        Err(Error::Broken { digest: blob.digest, reason })
+    }
+}
+
+/// Writes a file that nobody sees before it is whole and on disk.
+pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), LayoutError> {
+    make_folder_of(path)?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new()
+        .prefix(".portpass-")
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .tempfile_in(folder)
+        .map_err(LayoutError::io(folder))?;
+    file.write_all(bytes)
+        .and_then(|()| file.as_file().sync_data())
+        .map_err(LayoutError::io(file.path()))?;
+    file.persist(path).map_err(|error| LayoutError::io(path)(error.error))?;
+    sync_folder_of(path)
+}
+
+fn make_folder_of(path: &Path) -> Result<(), LayoutError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(LayoutError::io(folder))
+}
+
+/// A manifest that nobody reads to its end.
+pub(super) fn too_long(wanted: &Descriptor) -> Error {
+    let length = usize::try_from(wanted.size).unwrap_or(usize::MAX);
+    let error = portpass_protocol::manifest::ManifestError::TooLong { length };
+    Error::Manifest { digest: wanted.digest, error: Box::new(error) }
+}
+
+/// Opens a blob for reading, on a thread that may wait.
+pub(super) async fn stream(
+    blobs: &Blobs,
+    wanted: &Descriptor,
+    from: u64,
+) -> Result<Content, Error> {
+    let (blobs, blob) = (blobs.clone(), wanted.clone());
+    let extent = blocking(move || blobs.open(&blob)).await?;
+    Ok(extent.stream(from))
+}
+
+const INCOMING: &str = ".portpass-incoming";
+/// Pieces that wait for the disk, as the network cut them.
+const AHEAD: usize = 8;

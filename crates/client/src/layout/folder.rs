@@ -1,0 +1,242 @@
+//! A folder in the OCI image layout.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
+
+use async_trait::async_trait;
+use portpass_protocol::{MediaType, manifest::Descriptor};
+use serde_json::{Value, json};
+
+use super::{
+    LayoutError, RefName,
+    blobs::{Blobs, stream, write_whole},
+    index::{Entry, Index},
+    read::{Extent, blocking, open_regular},
+};
+use crate::transfer::{Checked, Content, Error, Holds, Named, Offered, Source, Target};
+
+/// A folder in the OCI image layout, and the image in it that is meant.
+///
+/// Several runs may read and write it at the same time: blobs and `index.json` appear whole.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    path: PathBuf,
+    name: Option<RefName>,
+    blobs: Blobs,
+}
+
+impl Folder {
+    /// A folder that is there. Without a name, it has to hold one image alone.
+    pub fn open(path: &Path, name: Option<RefName>) -> Result<Self, LayoutError> {
+        check_version(path)?;
+        Ok(Self::at(path, name))
+    }
+
+    /// A folder that is there, or is made. Without a name, the image is listed and has none.
+    pub fn create(path: &Path, name: Option<RefName>) -> Result<Self, LayoutError> {
+        fs::create_dir_all(path).map_err(LayoutError::io(path))?;
+        let marker = path.join(MARKER);
+        if !marker.exists() {
+            let mut others = fs::read_dir(path).map_err(LayoutError::io(path))?;
+            if others.next().is_some() {
+                let why = format!("it has no `{MARKER}`, but is not empty");
+                return Err(LayoutError::NotALayout { path: path.to_owned(), why });
+            }
+            fs::create_dir_all(path.join("blobs")).map_err(LayoutError::io(path))?;
+            write_whole(&path.join(INDEX), &Index::empty().bytes())?;
+            write_whole(&marker, json!({ VERSION: "1.0.0" }).to_string().as_bytes())?;
+        }
+        Self::open(path, name)
+    }
+
+    fn at(path: &Path, name: Option<RefName>) -> Self {
+        Self { path: path.to_owned(), name, blobs: Blobs::of(path) }
+    }
+
+    /// The same folder, and another image in it.
+    #[must_use]
+    pub fn named(self, name: Option<RefName>) -> Self {
+        Self { name, ..self }
+    }
+
+    /// The blob as it lies there.
+    pub(super) fn extent(&self, blob: &Descriptor) -> Result<Extent, Error> {
+        self.blobs.open(blob)
+    }
+
+    fn index(&self) -> Result<Index, LayoutError> {
+        let path = self.path.join(INDEX);
+        match document(&path) {
+            Ok(bytes) => Index::read(&bytes, &self.path),
+            // Nothing has a name yet.
+            Err(LayoutError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
+                Ok(Index::empty())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What the name stands for.
+    fn meant(&self) -> Result<Descriptor, LayoutError> {
+        let entries = self.index()?.entries(&self.path)?;
+        let wanted = self.name.as_ref().map(RefName::as_str);
+        only(&entries, wanted, &self.path, |entry, name| entry.name.as_deref() == Some(name))
+    }
+
+    fn read(&self, wanted: &Descriptor) -> Result<Checked, Error> {
+        let bytes = self.blobs.manifest(wanted)?;
+        let media_type = MediaType::from_content_type(&wanted.media_type)
+            .map_err(|error| Error::manifest(wanted, error))?;
+        Checked::read_as(bytes, media_type, wanted)
+    }
+
+    /// Changes `index.json` with nobody else at it.
+    fn set(&self, manifest: &Descriptor) -> Result<Named, LayoutError> {
+        let marker = self.path.join(MARKER);
+        let lock = File::open(&marker).map_err(LayoutError::io(&marker))?;
+        lock.lock().map_err(LayoutError::io(&marker))?;
+        let mut index = self.index()?;
+        if index.has(self.name.as_ref(), manifest) {
+            return Ok(Named::AsBefore);
+        }
+        index.set(self.name.as_ref(), manifest);
+        write_whole(&self.path.join(INDEX), &index.bytes())?;
+        Ok(Named::Anew)
+    }
+}
+
+#[async_trait]
+impl Source for Folder {
+    async fn root(&self) -> Result<Checked, Error> {
+        let folder = self.clone();
+        blocking(move || folder.read(&folder.meant()?)).await
+    }
+
+    async fn manifest(&self, wanted: &Descriptor) -> Result<Checked, Error> {
+        let (folder, wanted) = (self.clone(), wanted.clone());
+        blocking(move || folder.read(&wanted)).await
+    }
+
+    async fn blob(&self, wanted: &Descriptor, from: u64) -> Result<Content, Error> {
+        stream(&self.blobs, wanted, from).await
+    }
+}
+
+#[async_trait]
+impl Target for Folder {
+    async fn holds(&self, manifest: &Descriptor) -> Result<Holds, Error> {
+        let (blobs, manifest) = (self.blobs.clone(), manifest.clone());
+        // Another program may have left it without its blobs.
+        let held = move || if blobs.has(&manifest) { Holds::Manifest } else { Holds::Nothing };
+        blocking(move || Ok::<_, Error>(held())).await
+    }
+
+    async fn offer(&self, blob: &Descriptor) -> Result<Offered, Error> {
+        let (blobs, blob) = (self.blobs.clone(), blob.clone());
+        blocking(move || {
+            if blobs.has(&blob) {
+                return Ok(Offered::Held);
+            }
+            let taking = blobs.begin(&blob)?;
+            Ok::<_, Error>(taking.map_or(Offered::Held, |taking| Offered::Wanted(Box::new(taking))))
+        })
+        .await
+    }
+
+    async fn put(&self, manifest: &Checked) -> Result<(), Error> {
+        let (blobs, manifest) = (self.blobs.clone(), manifest.clone());
+        blocking(move || blobs.write(manifest.digest(), manifest.bytes())).await
+    }
+
+    async fn name(&self, root: &Checked) -> Result<Named, Error> {
+        let (folder, root) = (self.clone(), root.clone());
+        blocking(move || {
+            if !folder.blobs.has(&root.descriptor()) {
+                folder.blobs.write(root.digest(), root.bytes())?;
+            }
+            let named = folder.set(&root.descriptor())?;
+            folder.blobs.tidy();
+            Ok::<_, LayoutError>(named)
+        })
+        .await
+    }
+
+    fn tries(&self) -> u32 {
+        // Each goes on where the one before broke off.
+        5
+    }
+}
+
+/// The one entry that is meant: of that name, or the only one there is.
+pub(super) fn only(
+    entries: &[Entry],
+    name: Option<&str>,
+    path: &Path,
+    is_called: impl Fn(&Entry, &str) -> bool,
+) -> Result<Descriptor, LayoutError> {
+    let there = || {
+        let names = entries.iter().map(|entry| {
+            let name = entry.image.clone().or_else(|| entry.name.clone());
+            name.unwrap_or_else(|| entry.manifest.digest.to_string())
+        });
+        names.collect::<Vec<_>>()
+    };
+    let fitting = entries.iter().filter(|entry| name.is_none_or(|name| is_called(entry, name)));
+    let mut digests: Vec<&Descriptor> = Vec::new();
+    for entry in fitting {
+        if !digests.contains(&&entry.manifest) {
+            digests.push(&entry.manifest);
+        }
+    }
+    match (digests.as_slice(), name) {
+        ([one], _) => Ok((*one).clone()),
+        ([], Some(name)) => Err(LayoutError::NoImage {
+            path: path.to_owned(),
+            name: name.to_owned(),
+            there: there(),
+        }),
+        ([], None) => {
+            Err(LayoutError::Missing { path: path.to_owned(), wanted: "image".to_owned() })
+        }
+        _ => Err(LayoutError::WhichImage { path: path.to_owned(), there: there() }),
+    }
+}
+
+/// A document that people and programs write: never longer than a manifest may be.
+fn document(path: &Path) -> Result<bytes::Bytes, LayoutError> {
+    let file = open_regular(path)?;
+    let length = file.metadata().map_err(LayoutError::io(path))?.len();
+    let extent = Extent { file: file.into(), start: 0, length };
+    extent.all(MAX_DOCUMENT).map_err(LayoutError::io(path))?.ok_or_else(|| LayoutError::Document {
+        path: path.parent().unwrap_or(path).to_owned(),
+        document: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        reason: format!("it is longer than {MAX_DOCUMENT} bytes"),
+    })
+}
+
+fn check_version(path: &Path) -> Result<(), LayoutError> {
+    let not = |why: String| LayoutError::NotALayout { path: path.to_owned(), why };
+    let marker = match document(&path.join(MARKER)) {
+        Ok(marker) => marker,
+        Err(LayoutError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(not(format!("it has no `{MARKER}`")));
+        }
+        Err(error) => return Err(error),
+    };
+    let read: Option<Value> = serde_json::from_slice(&marker).ok();
+    let version = read.as_ref().and_then(|marker| marker[VERSION].as_str());
+    match version {
+        Some(version) if version.starts_with("1.") => Ok(()),
+        Some(version) => Err(not(format!("its version {version:?} is not 1.0.0"))),
+        None => Err(not(format!("`{MARKER}` names no version"))),
+    }
+}
+
+/// The longest document that is read, in bytes.
+pub(super) const MAX_DOCUMENT: u64 = 4 * 1024 * 1024;
+const INDEX: &str = "index.json";
+const MARKER: &str = "oci-layout";
+const VERSION: &str = "imageLayoutVersion";

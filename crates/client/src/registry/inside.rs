@@ -1,0 +1,70 @@
+//! What a session needs of a registry beyond what everybody may ask for.
+
+use std::{sync::Arc, time::SystemTime};
+
+use secrecy::ExposeSecret as _;
+
+use super::{Error, Registry};
+use crate::{
+    credentials::{Credential, Found},
+    demand::{Demand, demand},
+    realm::Reached,
+    tokens::{Ask, Issued, Tokens},
+    transport::Transport,
+};
+
+impl Registry {
+    pub(crate) fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
+    pub(crate) fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
+    pub(crate) fn now(&self) -> SystemTime {
+        self.tokens.now()
+    }
+
+    /// How it is reached; asked once.
+    pub(crate) async fn reached(&self) -> Result<&Reached, Error> {
+        Ok(&self.met().await?.reached)
+    }
+
+    /// What it demanded of those who showed nothing. An answer that makes no sense is no reason to
+    /// give up: the next 401 may say more.
+    pub(crate) async fn first_demand(&self) -> Result<Demand, Error> {
+        Ok(demand(&self.met().await?.ping).unwrap_or(Demand::Nothing))
+    }
+
+    pub(crate) async fn credential(
+        &self,
+        repository: Option<&str>,
+    ) -> Result<Option<Found>, Error> {
+        Ok(self.credentials.get(&self.host, repository).await?)
+    }
+
+    /// Keeps the refresh token that came with a token in the place of the one it was got with (CL6).
+    pub(crate) async fn keep_renewed(
+        &self,
+        credential: Option<&Credential>,
+        issued: &Issued,
+    ) -> Result<Option<Credential>, Error> {
+        let (Some(Credential::IdentityToken { username, token: old }), Some(new)) =
+            (credential, &issued.refresh_token)
+        else {
+            return Ok(None);
+        };
+        if old.expose_secret() == new.expose_secret() {
+            return Ok(None);
+        }
+        let renewed = Credential::IdentityToken { username: username.clone(), token: new.clone() };
+        self.credentials.store(&self.host, &renewed).await?;
+        Ok(Some(renewed))
+    }
+
+    /// Forgets a token that the registry has refused.
+    pub(crate) async fn forget(&self, ask: &Ask, found: Option<&Found>, refused: &Arc<Issued>) {
+        self.tokens.forget(ask, found.map(|found| &found.credential), refused).await;
+    }
+}

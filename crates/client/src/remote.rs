@@ -1,0 +1,105 @@
+//! One repository of a registry: manifests, blobs, tags.
+//!
+//! Everything that comes is compared with its digest before it is believed, and everything is bounded:
+//! a registry may be hostile.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use portpass_protocol::{Digest, RepositoryName, Tag};
+use reqwest::Method;
+
+use crate::{
+    scopes::Scopes,
+    session::{List, Request, Session},
+};
+
+mod blob;
+mod manifest;
+mod measure;
+#[cfg(test)]
+mod tests;
+mod upload;
+
+pub use crate::session::Error;
+pub use blob::BlobStream;
+pub use portpass_protocol::manifest::Descriptor;
+
+/// A media type as it stands in `Content-Type`, without parameters.
+pub type MediaTypeString = String;
+
+/// One repository of a registry. Cheap to clone; all operations may run in parallel.
+#[derive(Debug, Clone)]
+pub struct Remote {
+    session: Arc<Session>,
+    repository: RepositoryName,
+}
+
+/// A manifest that is what its digest and its media type say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// From `Content-Type`; one of the kinds of
+    /// [`MediaType`](portpass_protocol::MediaType).
+    pub media_type: MediaTypeString,
+    /// Of the bytes.
+    pub digest: Digest,
+    /// As they came.
+    pub bytes: Bytes,
+}
+
+impl Manifest {
+    /// From bytes that somebody has, with their SHA-256 digest.
+    pub fn new(media_type: impl Into<MediaTypeString>, bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        Self { media_type: media_type.into(), digest: Digest::sha256(&bytes), bytes }
+    }
+
+    /// What points at it.
+    pub fn descriptor(&self) -> Descriptor {
+        let size = u64::try_from(self.bytes.len()).unwrap_or(u64::MAX);
+        Descriptor { media_type: self.media_type.clone(), digest: self.digest, size }
+    }
+}
+
+/// What asking for a mount came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mounted {
+    /// The blob is in the repository now.
+    Yes,
+    /// It has to be uploaded: it is not there, or may not be taken from there.
+    No,
+}
+
+impl Remote {
+    /// A repository of the session's registry. Nothing is sent yet.
+    pub fn new(session: Arc<Session>, repository: RepositoryName) -> Self {
+        Self { session, repository }
+    }
+
+    /// The registry.
+    pub fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+
+    /// Its name in the registry.
+    pub fn repository(&self) -> &RepositoryName {
+        &self.repository
+    }
+
+    /// All tags, in the registry's order.
+    pub async fn tags(&self) -> Result<Vec<Tag>, Error> {
+        // More than `n` a registry may have and give; fewer at a time would be more requests.
+        let path = format!("/v2/{}/tags/list?n=1000", self.repository);
+        let request = Request::read(Method::GET, path, self.pull()).of(&self.repository);
+        self.session.list(request, List::Tags).await
+    }
+
+    fn pull(&self) -> Scopes {
+        [self.repository.pull()].into_iter().collect()
+    }
+
+    /// Every write needs both (AR1).
+    fn push(&self) -> Scopes {
+        [self.repository.pull_push()].into_iter().collect()
+    }
+}

@@ -1,0 +1,3 @@
+mod blobs;
+mod manifests;
+mod uploads;

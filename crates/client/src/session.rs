@@ -1,0 +1,278 @@
+//! A registry that one works with: every request with the token it needs.
+//!
+//! ```text
+//! request ── what was wanted the last time: nothing, Basic, a token for its scopes
+//!    │
+//!    ├─ 401 ─> the challenge's scopes too (once); a kept token anew (once); else Denied
+//!    ├─ 429, 503, no answer ─> wait, if the same may be sent again and not for too long
+//!    └─ anything else ─> the answer, of the registry or of where it redirects without credentials
+//! ```
+
+use std::sync::Arc;
+
+use portpass_protocol::{Access, RepositoryName};
+use reqwest::{Method, StatusCode, Url, header::HeaderMap};
+
+use crate::{
+    realm::Reached,
+    registry::{self, Registry},
+    scopes::Scopes,
+    tokens::TokenError,
+    transport::{Answer, Content, Incoming, MAX_BODY, Outgoing, TransportError, shown},
+};
+
+mod access;
+mod error;
+mod listing;
+mod pace;
+#[cfg(test)]
+mod tests;
+
+use access::{Left, Memory};
+pub use error::Error;
+pub(crate) use listing::{List, excerpt, uncoded};
+pub(crate) use pace::Repeat;
+use pace::{Hurdle, Tries, retry_after};
+pub use pace::{MAX_WAIT, Pace, SystemPace};
+
+/// A registry and what is known of it: how it wants to be spoken to, tokens, credentials. Shared by
+/// all that works with one registry, in parallel.
+#[derive(Debug)]
+pub struct Session {
+    registry: Registry,
+    pace: Arc<dyn Pace>,
+    memory: Memory,
+}
+
+/// A request to the registry, before anything is shown with it.
+#[derive(Debug)]
+pub(crate) struct Request<'a> {
+    pub(crate) method: Method,
+    /// Below the registry's origin, or of it.
+    pub(crate) target: Target,
+    /// Whose credential counts, where some are kept per repository.
+    pub(crate) repository: Option<&'a RepositoryName>,
+    pub(crate) scopes: Scopes,
+    pub(crate) headers: HeaderMap,
+    pub(crate) content: Content,
+    pub(crate) repeat: Repeat,
+    pub(crate) upgrade: Upgrade,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub(crate) enum Target {
+    /// Path and query.
+    Path(String),
+    /// A URL that has been found to be of the registry's origin.
+    Url(Url),
+}
+
+/// Whether more is asked of the token service when a first token is not enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Upgrade {
+    Once,
+    No,
+}
+
+impl<'a> Request<'a> {
+    /// One that only reads.
+    pub(crate) fn read(method: Method, path: impl Into<String>, scopes: Scopes) -> Self {
+        Self {
+            method,
+            target: Target::Path(path.into()),
+            repository: None,
+            scopes,
+            headers: HeaderMap::new(),
+            content: Content::Nothing,
+            repeat: Repeat::Always,
+            upgrade: Upgrade::Once,
+        }
+    }
+
+    /// One that changes something.
+    pub(crate) fn write(method: Method, path: impl Into<String>, scopes: Scopes) -> Self {
+        Self { repeat: Repeat::Undone, ..Self::read(method, path, scopes) }
+    }
+
+    pub(crate) fn of(self, repository: &'a RepositoryName) -> Self {
+        Self { repository: Some(repository), ..self }
+    }
+
+    fn outgoing(&mut self, origin: &Reached, shown: &access::Shown) -> Outgoing {
+        let url = match &self.target {
+            // Names, tags and digests have nothing in them that would make another URL of it.
+            Target::Path(path) => {
+                origin.origin.join(path).unwrap_or_else(|_| origin.origin.clone())
+            }
+            Target::Url(url) => url.clone(),
+        };
+        Outgoing {
+            method: self.method.clone(),
+            url,
+            authorization: shown.authorization(),
+            headers: self.headers.clone(),
+            content: self.content.take(),
+            abroad: origin.reach,
+        }
+    }
+}
+
+impl Session {
+    /// Nothing is sent yet.
+    pub fn new(registry: Registry) -> Self {
+        Self::with_pace(registry, Arc::new(SystemPace))
+    }
+
+    /// One that waits in its own way.
+    pub fn with_pace(registry: Registry, pace: Arc<dyn Pace>) -> Self {
+        Self { registry, pace, memory: Memory::default() }
+    }
+
+    /// The registry.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The names of all repositories that may be seen, in the registry's order.
+    pub async fn catalog(&self) -> Result<Vec<RepositoryName>, Error> {
+        let scopes = Scopes::from_iter([Access::catalog()]);
+        // Without `n`: a registry may refuse more than it has been told to give (DX1).
+        let request = Request::read(Method::GET, "/v2/_catalog", scopes);
+        self.list(request, List::Repositories).await
+    }
+
+    /// Sends a request until it is answered with neither 401 nor "not now", or we run out of patience.
+    pub(crate) async fn send(&self, mut request: Request<'_>) -> Result<Incoming, Error> {
+        // A registry that cannot be found at all is told of at once.
+        self.registry.reached().await?;
+        let mut tries = Tries::new(request.repeat);
+        loop {
+            let outcome = self.authorized(&mut request).await;
+            let Some(hurdle) = self.hurdle(&outcome) else { return outcome };
+            let again =
+                if request.content.is_spent() { None } else { self.again(&mut tries, hurdle) };
+            match (again, outcome) {
+                (Some(wait), outcome) => {
+                    drop(outcome);
+                    self.pace.wait(wait).await;
+                }
+                (None, Ok(incoming)) => return Err(self.given_up(incoming).await),
+                (None, outcome) => return outcome,
+            }
+        }
+    }
+
+    /// The same, and the answer has one of these statuses.
+    pub(crate) async fn expect(
+        &self,
+        request: Request<'_>,
+        statuses: &[StatusCode],
+    ) -> Result<Incoming, Error> {
+        let incoming = self.send(request).await?;
+        if statuses.contains(&incoming.status()) {
+            Ok(incoming)
+        } else {
+            Err(unexpected(incoming).await)
+        }
+    }
+
+    /// Where a header of an answer leads: it has to be within the registry, for credentials and content
+    /// go there (CVE-2026-50151, R10).
+    pub(crate) async fn within(
+        &self,
+        from: &Url,
+        to: Url,
+        header: &'static str,
+    ) -> Result<Url, Error> {
+        let ours = &self.registry.reached().await?.origin;
+        if to.origin() == ours.origin() {
+            return Ok(to);
+        }
+        Err(Error::Origin { url: shown(from), to: shown(&to), header })
+    }
+
+    async fn authorized(&self, request: &mut Request<'_>) -> Result<Incoming, Error> {
+        let reached = self.registry.reached().await?;
+        let mut left = Left::of(request);
+        let mut shown = self.first_shown(request).await?;
+        loop {
+            let outgoing = request.outgoing(reached, &shown);
+            let incoming = self.registry.transport().open(outgoing).await?;
+            if incoming.status() != StatusCode::UNAUTHORIZED {
+                if incoming.status().is_success() {
+                    self.learn(request, &shown);
+                }
+                return Ok(incoming);
+            }
+            // Where a redirect has led, our credentials are nobody's business (CVE-2020-15157).
+            if incoming.url().origin() != reached.origin.origin() {
+                return Err(unexpected(incoming).await);
+            }
+            let answer = incoming.whole(MAX_BODY).await?;
+            if request.content.is_spent() {
+                left = Left::none();
+            }
+            shown = self.next_shown(request, &answer, shown, &mut left).await?;
+            if request.content.is_spent() {
+                return Err(status(&answer));
+            }
+        }
+    }
+
+    fn again(&self, tries: &mut Tries, hurdle: Hurdle) -> Option<std::time::Duration> {
+        tries.next(hurdle, self.pace.random())
+    }
+
+    /// Why an outcome may be another one next time.
+    fn hurdle(&self, outcome: &Result<Incoming, Error>) -> Option<Hurdle> {
+        match outcome {
+            Ok(incoming) => match incoming.status() {
+                StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                    Some(Hurdle::Undone(retry_after(incoming.headers(), self.registry.now())))
+                }
+                StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => Some(Hurdle::Unknown),
+                _ => None,
+            },
+            Err(Error::Registry(registry::Error::Transport(error))) => match error {
+                TransportError::Connect { .. } => Some(Hurdle::Undone(None)),
+                error => error.is_passing().then_some(Hurdle::Unknown),
+            },
+            // The registry itself has not been asked yet.
+            Err(Error::Registry(registry::Error::Token(error))) => match error {
+                TokenError::Status { status: 429 | 502..=504, .. } => Some(Hurdle::Undone(None)),
+                TokenError::Transport { error } => {
+                    error.is_passing().then_some(Hurdle::Undone(None))
+                }
+                _ => None,
+            },
+            Err(_) => None,
+        }
+    }
+
+    async fn given_up(&self, incoming: Incoming) -> Error {
+        let after = retry_after(incoming.headers(), self.registry.now());
+        match incoming.whole(MAX_BODY).await {
+            Ok(answer) => Error::Busy {
+                url: answer.shown_url(),
+                status: answer.status,
+                after,
+                said: answer.said(),
+            },
+            Err(error) => error.into(),
+        }
+    }
+}
+
+/// An answer that does not belong here, with what it says.
+pub(crate) async fn unexpected(incoming: Incoming) -> Error {
+    match incoming.whole(MAX_BODY).await {
+        Ok(answer) => status(&answer),
+        Err(error) => error.into(),
+    }
+}
+
+fn status(answer: &Answer) -> Error {
+    let (url, said) = (answer.shown_url(), answer.said());
+    registry::Error::Status { url, status: answer.status, said }.into()
+}

@@ -1,0 +1,185 @@
+//! When the same is asked again, and how long is waited before.
+
+use std::{
+    fmt,
+    hash::{BuildHasher as _, RandomState},
+    time::{Duration, SystemTime},
+};
+
+use async_trait::async_trait;
+use jiff::fmt::rfc2822;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+
+/// How often the same is sent, at most.
+const MAX_TRIES: u32 = 4;
+/// How long one request waits in all, at most. A registry that wants to be left alone for longer is
+/// not waited for.
+pub const MAX_WAIT: Duration = Duration::from_mins(1);
+/// The first wait; every further one is twice as long.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+
+/// Waits, and rolls the dice: what tests do otherwise.
+#[async_trait]
+pub trait Pace: fmt::Debug + Send + Sync {
+    /// Returns after this long.
+    async fn wait(&self, duration: Duration);
+
+    /// A number that many who fail at once do not share.
+    fn random(&self) -> u32;
+}
+
+/// The runtime's timer and the system's randomness.
+#[derive(Debug, Default)]
+pub struct SystemPace;
+
+#[async_trait]
+impl Pace for SystemPace {
+    async fn wait(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+
+    fn random(&self) -> u32 {
+        // Every state is seeded anew; good enough for not being in step.
+        u32::try_from(RandomState::new().hash_one(()) >> 32).unwrap_or_default()
+    }
+}
+
+/// What may be sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// Nothing: to try again would help nobody.
+    Never,
+    /// What the registry has surely not done: it was not reached, or said so (429, 503).
+    Undone,
+    /// Anything that got no good answer: it only reads.
+    Always,
+}
+
+/// Why there is no good answer yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hurdle {
+    /// It has not been done; after so long it may be, where the registry says so.
+    Undone(Option<Duration>),
+    /// It may have been done.
+    Unknown,
+}
+
+/// The tries of one request.
+#[derive(Debug)]
+pub(crate) struct Tries {
+    repeat: Repeat,
+    made: u32,
+    waited: Duration,
+}
+
+impl Tries {
+    pub(crate) fn new(repeat: Repeat) -> Self {
+        Self { repeat, made: 1, waited: Duration::ZERO }
+    }
+
+    /// How long to wait before the same is sent again; `None` if it is not.
+    pub(crate) fn next(&mut self, hurdle: Hurdle, random: u32) -> Option<Duration> {
+        let (may, after) = match (self.repeat, hurdle) {
+            (Repeat::Never, _) | (Repeat::Undone, Hurdle::Unknown) => return None,
+            (Repeat::Undone | Repeat::Always, Hurdle::Undone(after)) => (MAX_TRIES, after),
+            (Repeat::Always, Hurdle::Unknown) => (MAX_TRIES, None),
+        };
+        if self.made >= may {
+            return None;
+        }
+        let back_off = FIRST_WAIT.saturating_mul(1 << (self.made - 1));
+        let wait = after.unwrap_or_default().saturating_add(jittered(back_off, random));
+        let waited = self.waited.saturating_add(wait);
+        if waited > MAX_WAIT {
+            return None;
+        }
+        self.made += 1;
+        self.waited = waited;
+        Some(wait)
+    }
+}
+
+/// Between half of it and all of it.
+fn jittered(wait: Duration, random: u32) -> Duration {
+    let half = wait / 2;
+    half + half.mul_f64(f64::from(random) / f64::from(u32::MAX))
+}
+
+/// `Retry-After`: seconds, or a date (RFC 9110 §10.2.3).
+pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
+    }
+    let date = rfc2822::DateTimeParser::new().relaxed_weekday(true).parse_timestamp(text).ok()?;
+    Some(SystemTime::from(date).duration_since(now).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_and_end() {
+        let mut tries = Tries::new(Repeat::Always);
+        let waits: Vec<u128> = std::iter::from_fn(|| tries.next(Hurdle::Unknown, u32::MAX))
+            .map(|wait| wait.as_millis())
+            .collect();
+        assert_eq!(waits, [500, 1000, 2000]);
+        let mut tries = Tries::new(Repeat::Always);
+        assert_eq!(tries.next(Hurdle::Unknown, 0), Some(Duration::from_millis(250)));
+    }
+
+    #[test]
+    fn what_may_have_been_done_is_only_read_again() {
+        for (repeat, hurdle, again) in [
+            (Repeat::Always, Hurdle::Unknown, true),
+            (Repeat::Always, Hurdle::Undone(None), true),
+            (Repeat::Undone, Hurdle::Unknown, false),
+            (Repeat::Undone, Hurdle::Undone(None), true),
+            (Repeat::Never, Hurdle::Undone(None), false),
+        ] {
+            assert_eq!(
+                Tries::new(repeat).next(hurdle, 0).is_some(),
+                again,
+                "{repeat:?} {hurdle:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn nobody_is_waited_for_longer_than_the_bound() {
+        let undone = |seconds| Hurdle::Undone(Some(Duration::from_secs(seconds)));
+        assert_eq!(Tries::new(Repeat::Undone).next(undone(61), 0), None);
+        assert_eq!(Tries::new(Repeat::Undone).next(undone(u64::MAX), 0), None);
+        let mut tries = Tries::new(Repeat::Undone);
+        assert!(tries.next(undone(40), 0).is_some());
+        assert_eq!(tries.next(undone(40), 0), None, "in all");
+    }
+
+    /// RFC 9110 §10.2.3
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        for (text, seconds) in [
+            ("7", Some(7)),
+            ("0", Some(0)),
+            ("Tue, 14 Nov 2023 22:14:20 GMT", Some(60)),
+            ("Tue, 14 Nov 2023 22:00:00 GMT", Some(0)),
+            ("99999999999999999999999", Some(u64::MAX)),
+            ("-1", None),
+            ("soon", None),
+            ("", None),
+        ] {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]);
+            let found = retry_after(&headers, now).map(|after| after.as_secs());
+            assert_eq!(found, seconds, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_dice_fall_differently() {
+        let rolled: std::collections::BTreeSet<u32> = (0..8).map(|_| SystemPace.random()).collect();
+        assert!(rolled.len() > 1);
+    }
+}

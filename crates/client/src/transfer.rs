@@ -1,0 +1,351 @@
+//! Images on their way: from a registry, a folder or an archive into another.
+//!
+//! ```text
+//! Source ── root ──> Checked ── an index? every image below it, or the one for a platform
+//!                       |
+//!            for each image: blobs (in parallel, each once) ──> its manifest
+//!                       |       offer ── Held, Mounted ──> nothing is sent
+//!                       |             └─ Wanted(Slot) ──> the source's bytes fill it
+//!            the index after its images, the name last ──> Target
+//! ```
+//!
+//! What a target has it is not sent. Whatever breaks off, by a network or a `kill`, leaves only
+//! whole things behind and parts that the next run goes on from.
+
+use std::{
+    collections::HashMap,
+    io,
+    num::NonZeroUsize,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
+use portpass_protocol::{Digest, MediaType, manifest::Descriptor};
+use tokio::sync::{OnceCell, Semaphore};
+
+mod checked;
+mod ends;
+mod error;
+mod place;
+mod platform;
+mod progress;
+mod registry;
+#[cfg(test)]
+mod tests;
+mod watch;
+
+pub use checked::Checked;
+pub use ends::{Content, Holds, Named, Offered, Slot, Source, Target};
+pub use error::Error;
+pub use place::{Place, PlaceError};
+pub use platform::{Platform, PlatformError};
+pub use progress::{Progress, Step, Unwatched};
+pub use registry::RemoteImage;
+
+use watch::Watch;
+
+/// One image or index, from a source to a target.
+#[derive(Debug)]
+pub struct Transfer<'a> {
+    /// Where it is.
+    pub source: &'a dyn Source,
+    /// Where it shall be.
+    pub target: &'a dyn Target,
+    /// How much of an index.
+    pub selection: Selection,
+    /// Blobs that are on their way at the same time.
+    pub jobs: NonZeroUsize,
+    /// How long to wait before a blob is tried again that broke off; longer each time.
+    pub pause: Duration,
+    /// Who watches.
+    pub progress: Arc<dyn Progress>,
+}
+
+/// How much of an index is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selection {
+    /// The index and every image of it.
+    Everything,
+    /// The one image for this platform. One that is no index has to be for it.
+    Only(Platform),
+    /// The same, but one that is no index is taken whatever it is.
+    AtMost(Platform),
+}
+
+/// What a transfer came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transferred {
+    /// Of what has the name now.
+    pub digest: Digest,
+    /// Its kind.
+    pub media_type: MediaType,
+    /// Whether the name meant something else before.
+    pub named: Named,
+    /// Manifests and indexes that were written; those that were there already do not count.
+    pub manifests: u64,
+    /// The blobs.
+    pub blobs: Blobs,
+}
+
+/// What became of the blobs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Blobs {
+    /// Those whose bytes passed.
+    pub transferred: u64,
+    /// Those that the target had.
+    pub held: u64,
+    /// Those that the target's registry had in another repository.
+    pub mounted: u64,
+    /// Bytes that passed, those of tries that broke off too.
+    pub bytes: u64,
+}
+
+impl<'a> Transfer<'a> {
+    /// Everything, unwatched, as much at a time as other clients do.
+    pub fn new(source: &'a dyn Source, target: &'a dyn Target) -> Self {
+        Self {
+            source,
+            target,
+            selection: Selection::Everything,
+            jobs: JOBS,
+            pause: PAUSE,
+            progress: Arc::new(Unwatched),
+        }
+    }
+
+    /// Does it.
+    pub async fn run(&self) -> Result<Transferred, Error> {
+        let root = self.selected(self.source.root().await?).await?;
+        let run = Run {
+            transfer: self,
+            outermost: *root.digest(),
+            jobs: Semaphore::new(self.jobs.get()),
+            blobs: Mutex::default(),
+            tally: Mutex::default(),
+            bytes: Arc::default(),
+        };
+        run.below(&root, 0).await?;
+        let named = self.target.name(&root).await?;
+        if named == Named::Anew {
+            self.progress.manifest(&root.descriptor());
+            run.count(|tally| tally.manifests += 1);
+        }
+        let Tally { manifests, mut blobs } = run.tally();
+        blobs.bytes = run.bytes.load(Ordering::Relaxed);
+        let (digest, media_type) = (*root.digest(), root.media_type());
+        Ok(Transferred { digest, media_type, named, manifests, blobs })
+    }
+
+    /// Goes down to the image that is wanted.
+    async fn selected(&self, mut root: Checked) -> Result<Checked, Error> {
+        let (Selection::Only(platform) | Selection::AtMost(platform)) = &self.selection else {
+            return Ok(root);
+        };
+        let outermost = *root.digest();
+        let mut was_index = false;
+        for _ in 0..=MAX_DEPTH {
+            if !root.media_type().is_index() {
+                if !was_index && matches!(self.selection, Selection::Only(_)) {
+                    self.check_platform(&root, platform).await?;
+                }
+                return Ok(root);
+            }
+            was_index = true;
+            root = self.source.manifest(&platform::choose(&root, platform)?).await?;
+        }
+        Err(Error::TooMuch { digest: outermost, limit: DEPTH })
+    }
+
+    /// An image that stands alone says in its config what it is for.
+    async fn check_platform(&self, image: &Checked, platform: &Platform) -> Result<(), Error> {
+        let mut found = None;
+        if let Some(config) = &image.links().config {
+            let mut bytes = Vec::new();
+            let mut content = self.source.blob(config, 0).await?;
+            while let Some(piece) = content.next().await {
+                let broken = |error: io::Error| Error::Broken {
+                    digest: config.digest,
+                    reason: error.to_string(),
+                };
+                bytes.extend_from_slice(&piece.map_err(broken)?);
+                if bytes.len() > MAX_CONFIG {
+                    break;
+                }
+            }
+            found = Platform::of_config(&bytes).map(Box::new);
+        }
+        match found {
+            Some(found) if platform.is_met_by(&found) => Ok(()),
+            found => Err(Error::OtherPlatform { platform: platform.clone(), found }),
+        }
+    }
+}
+
+/// A transfer while it runs.
+struct Run<'a> {
+    transfer: &'a Transfer<'a>,
+    outermost: Digest,
+    jobs: Semaphore,
+    /// Two images of an index may have the same layer; it goes once.
+    blobs: Mutex<HashMap<Digest, Arc<OnceCell<()>>>>,
+    tally: Mutex<Tally>,
+    bytes: Arc<AtomicU64>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Tally {
+    manifests: u64,
+    blobs: Blobs,
+}
+
+impl Run<'_> {
+    /// Everything that a manifest points at, so that it can be written itself.
+    fn below<'r>(
+        &'r self,
+        manifest: &'r Checked,
+        depth: usize,
+    ) -> BoxFuture<'r, Result<(), Error>> {
+        Box::pin(async move {
+            let links = manifest.links();
+            if depth > MAX_DEPTH {
+                return Err(Error::TooMuch { digest: self.outermost, limit: DEPTH });
+            }
+            if links.manifests.len() > MAX_MANIFESTS {
+                return Err(Error::TooMuch { digest: *manifest.digest(), limit: LENGTH });
+            }
+            if depth == 0 && !manifest.media_type().is_index() {
+                let held = self.transfer.target.holds(&manifest.descriptor()).await?;
+                if held == Holds::Everything {
+                    self.all_held(links.blobs());
+                    return Ok(());
+                }
+            }
+            let jobs = self.transfer.jobs.get();
+            let images = links.manifests.iter().map(|image| self.image(image, depth + 1));
+            each(images, jobs).await?;
+            // More wait for a job than there are jobs, so that none is ever idle.
+            each(links.blobs().map(|blob| self.blob(blob)), jobs * 2).await
+        })
+    }
+
+    /// One image of an index, with all that it points at.
+    fn image<'r>(
+        &'r self,
+        image: &'r Descriptor,
+        depth: usize,
+    ) -> BoxFuture<'r, Result<(), Error>> {
+        Box::pin(async move {
+            let Transfer { source, target, progress, .. } = self.transfer;
+            let held = target.holds(image).await?;
+            if held == Holds::Everything {
+                return Ok(());
+            }
+            let manifest = source.manifest(image).await?;
+            self.below(&manifest, depth).await?;
+            if held == Holds::Nothing {
+                target.put(&manifest).await?;
+                progress.manifest(image);
+                self.count(|tally| tally.manifests += 1);
+            }
+            Ok(())
+        })
+    }
+
+    /// One blob, unless it is on its way already; then waits for that.
+    fn blob<'r>(&'r self, blob: &'r Descriptor) -> BoxFuture<'r, Result<(), Error>> {
+        Box::pin(async move {
+            let once = {
+                let mut blobs = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
+                Arc::clone(blobs.entry(blob.digest).or_default())
+            };
+            let moved = once.get_or_try_init(async || {
+                // Only those who do something count as a job, not those who wait for them.
+                let _job = self.jobs.acquire().await.ok();
+                self.tried(blob).await
+            });
+            moved.await.copied()
+        })
+    }
+
+    /// Offers a blob until it has arrived, or too often.
+    async fn tried(&self, blob: &Descriptor) -> Result<(), Error> {
+        let Transfer { target, progress, pause, .. } = self.transfer;
+        let mut tries = 1;
+        loop {
+            match self.offered(blob).await {
+                Err(error) if error.is_passing() && tries < target.tries() => {
+                    progress.blob(blob, Step::Broken { error: &error });
+                    // What lasted for a moment is over at once; what lasts longer wants patience.
+                    tokio::time::sleep(pause.saturating_mul(tries - 1)).await;
+                    tries += 1;
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    async fn offered(&self, blob: &Descriptor) -> Result<(), Error> {
+        let Transfer { source, target, progress, .. } = self.transfer;
+        let slot = match target.offer(blob).await? {
+            Offered::Held => {
+                self.all_held([blob]);
+                return Ok(());
+            }
+            Offered::Mounted => {
+                progress.blob(blob, Step::Mounted);
+                self.count(|tally| tally.blobs.mounted += 1);
+                return Ok(());
+            }
+            Offered::Wanted(slot) => slot,
+        };
+        progress.blob(blob, Step::Begun { from: slot.from() });
+        let content = source.blob(blob, slot.from()).await?;
+        let watch = Watch::new(blob, Arc::clone(progress), Arc::clone(&self.bytes));
+        let filled = slot.fill(watch.over(content)).await;
+        // The target only saw that nothing came any more; the source knows why.
+        filled.map_err(|error| watch.broken().unwrap_or(error))?;
+        progress.blob(blob, Step::Done);
+        self.count(|tally| tally.blobs.transferred += 1);
+        Ok(())
+    }
+
+    fn all_held<'b>(&self, blobs: impl IntoIterator<Item = &'b Descriptor>) {
+        for blob in blobs {
+            self.transfer.progress.blob(blob, Step::Held);
+            self.count(|tally| tally.blobs.held += 1);
+        }
+    }
+
+    fn count(&self, add: impl FnOnce(&mut Tally)) {
+        add(&mut self.tally.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn tally(&self) -> Tally {
+        *self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Runs them all, some at once; the first that fails ends the others.
+async fn each<'r>(
+    work: impl Iterator<Item = BoxFuture<'r, Result<(), Error>>>,
+    at_once: usize,
+) -> Result<(), Error> {
+    let work: Vec<_> = work.collect();
+    stream::iter(work).buffer_unordered(at_once).try_collect().await
+}
+
+/// Blobs at a time, where nobody says otherwise.
+pub const JOBS: NonZeroUsize = NonZeroUsize::new(6).unwrap();
+const PAUSE: Duration = Duration::from_secs(1);
+/// The longest config that is looked into, in bytes.
+const MAX_CONFIG: usize = 4 * 1024 * 1024;
+/// Indexes below an index that are followed.
+const MAX_DEPTH: usize = 4;
+const DEPTH: &str = "four indexes below each other";
+/// Images of one index.
+const MAX_MANIFESTS: usize = 1024;
+const LENGTH: &str = "1024 images of one index";

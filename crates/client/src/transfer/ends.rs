@@ -1,0 +1,86 @@
+//! The two ends of a transfer: where an image comes from, and where it goes.
+
+use std::{fmt, io};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use portpass_protocol::manifest::Descriptor;
+
+use super::{Checked, Error};
+
+/// The bytes of a blob, piece by piece. An error in it means that it broke off.
+pub type Content = BoxStream<'static, io::Result<Bytes>>;
+
+/// Where an image comes from: a registry, a folder, an archive.
+#[async_trait]
+pub trait Source: fmt::Debug + Send + Sync {
+    /// The manifest that its name stands for.
+    async fn root(&self) -> Result<Checked, Error>;
+
+    /// A manifest that an index points at.
+    async fn manifest(&self, wanted: &Descriptor) -> Result<Checked, Error>;
+
+    /// The bytes of a blob from this one on. Nobody has to have checked them yet.
+    async fn blob(&self, wanted: &Descriptor, from: u64) -> Result<Content, Error>;
+}
+
+/// Where an image goes: a registry, a folder, an archive.
+#[async_trait]
+pub trait Target: fmt::Debug + Send + Sync {
+    /// What is there of an image or index already.
+    async fn holds(&self, manifest: &Descriptor) -> Result<Holds, Error>;
+
+    /// Offers a blob. A target that began to take it once may go on from there.
+    async fn offer(&self, blob: &Descriptor) -> Result<Offered, Error>;
+
+    /// Takes a manifest; all that it points at is there.
+    async fn put(&self, manifest: &Checked) -> Result<(), Error>;
+
+    /// Takes the last manifest and gives it its name: from now on it is seen.
+    async fn name(&self, root: &Checked) -> Result<Named, Error>;
+
+    /// How often a blob is offered whose bytes break off.
+    fn tries(&self) -> u32;
+}
+
+/// What a target has of an image or index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    /// Not even its manifest.
+    Nothing,
+    /// Its manifest; what that points at is to be looked for.
+    Manifest,
+    /// Its manifest, and with it all that it points at: a registry takes no image without its blobs.
+    Everything,
+}
+
+/// What giving a name to an image has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Named {
+    /// It has that name now.
+    Anew,
+    /// It had it already.
+    AsBefore,
+}
+
+/// What a target says to a blob that it is offered.
+#[derive(Debug)]
+pub enum Offered {
+    /// It has it.
+    Held,
+    /// It had it elsewhere, and has it here now.
+    Mounted,
+    /// It wants it.
+    Wanted(Box<dyn Slot>),
+}
+
+/// A place for one blob, kept free for whoever was offered it.
+#[async_trait]
+pub trait Slot: fmt::Debug + Send {
+    /// From which byte on it is wanted: what is before that is there already.
+    fn from(&self) -> u64;
+
+    /// Takes the bytes, and the blob is there: if they are as many as it has, and have its digest.
+    async fn fill(self: Box<Self>, content: Content) -> Result<(), Error>;
+}

@@ -1,0 +1,161 @@
+//! Why an image did not arrive.
+
+use portpass_protocol::{
+    Digest, MediaType,
+    manifest::{Descriptor, ManifestError},
+};
+
+use super::Platform;
+use crate::{layout::LayoutError, session};
+
+/// Why an image did not arrive. Every variant is a sentence of its own.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The bytes of a blob ceased to come.
+    #[error("blob {digest} broke off: {reason}")]
+    Broken {
+        /// Of the blob.
+        digest: Digest,
+        /// What happened.
+        reason: String,
+    },
+    /// Other bytes than were asked for.
+    #[error("{expected} was asked for, and bytes came whose digest is {found}")]
+    Content {
+        /// What was asked for.
+        expected: Digest,
+        /// What came.
+        found: String,
+    },
+    /// A folder or an archive.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// More bytes than were promised, or fewer.
+    #[error("{digest} is said to have {expected} bytes, but has {found}")]
+    Length {
+        /// Of the thing.
+        digest: Digest,
+        /// As its descriptor says.
+        expected: u64,
+        /// As they came; of a blob that is longer, as many as were looked at.
+        found: u64,
+    },
+    /// A manifest that cannot be passed on.
+    #[error("manifest {digest} cannot be passed on: {error}")]
+    Manifest {
+        /// Of the manifest.
+        digest: Digest,
+        /// What is wrong with it.
+        error: Box<ManifestError>,
+    },
+    /// A registry.
+    #[error(transparent)]
+    Registry(Box<session::Error>),
+    /// The bytes of a blob that its source cannot give, however often it is asked.
+    #[error("blob {digest} is not to be had: {reason}")]
+    Source {
+        /// Of the blob.
+        digest: Digest,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An index without an image for a platform.
+    #[error("the index has no image for {platform}{}", having(there))]
+    NoPlatform {
+        /// What was asked for.
+        platform: Platform,
+        /// What there is.
+        there: Vec<String>,
+    },
+    /// A manifest that is of one kind to those who read the index, and of another to those who read
+    /// its own media type.
+    #[error("{digest} is said to be {said:?}, but came as {came_as}")]
+    OtherKind {
+        /// Of the manifest.
+        digest: Digest,
+        /// In its descriptor.
+        said: String,
+        /// From its source.
+        came_as: MediaType,
+    },
+    /// One image, and it is for another platform.
+    #[error("the image is {}, not for {platform}", of_platform(found.as_deref()))]
+    OtherPlatform {
+        /// What was asked for.
+        platform: Platform,
+        /// What it is; artifacts are for none.
+        found: Option<Box<Platform>>,
+    },
+    /// What an earlier run had fetched is not the beginning of the blob; it has been thrown away.
+    #[error("what was kept of blob {digest} was damaged")]
+    Stale {
+        /// Of the blob.
+        digest: Digest,
+    },
+    /// Indexes within indexes, or one of endless length.
+    #[error("index {digest} has more below it than is followed: {limit}")]
+    TooMuch {
+        /// Of the outermost.
+        digest: Digest,
+        /// What was exceeded.
+        limit: &'static str,
+    },
+}
+
+impl Error {
+    /// For `map_err`: what is wrong with a manifest.
+    pub(crate) fn manifest(manifest: &Descriptor, error: ManifestError) -> Self {
+        Self::Manifest { digest: manifest.digest, error: Box::new(error) }
+    }
+
+    /// Whether the same may work when it is tried again at once.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Broken { .. } | Self::Stale { .. } => true,
+            Self::Registry(error) => error.is_passing(),
+            _ => false,
+        }
+    }
+
+    /// What may help.
+    pub fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::Layout(error) => return error.hints(),
+            Self::Registry(error) => return error.hints(),
+            Self::Broken { .. } => {
+                "run the same command again: what has arrived is not fetched or sent again"
+            }
+            Self::Content { .. } | Self::Length { .. } | Self::Source { .. } => {
+                "the source is damaged, or somebody changes it on the way; nothing of it was kept"
+            }
+            Self::OtherKind { .. } => {
+                "clients would take it for two different things; it has to be pushed anew"
+            }
+            Self::OtherPlatform { .. } => "leave out --platform to take the one image there is",
+            Self::Manifest { .. }
+            | Self::NoPlatform { .. }
+            | Self::Stale { .. }
+            | Self::TooMuch { .. } => return Vec::new(),
+        };
+        vec![hint.to_owned()]
+    }
+}
+
+impl From<session::Error> for Error {
+    fn from(error: session::Error) -> Self {
+        Self::Registry(Box::new(error))
+    }
+}
+
+fn having(there: &[String]) -> String {
+    if there.is_empty() {
+        "; it names no platforms".to_owned()
+    } else {
+        format!("; it has {}", there.join(", "))
+    }
+}
+
+fn of_platform(found: Option<&Platform>) -> String {
+    found.map_or_else(|| "for no platform".to_owned(), |found| format!("for {found}"))
+}

@@ -1,0 +1,120 @@
+//! Places of images, as people type them.
+
+use std::{fmt, path::PathBuf, str::FromStr};
+
+use crate::{
+    ImageReference,
+    layout::{RefName, RefNameError},
+    reference::ImageReferenceError,
+};
+
+/// Where an image is or shall be, written as for skopeo: `oci:FOLDER[:TAG]`,
+/// `docker-archive:FILE[:NAME:TAG]`, else an image in a registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// `HOST[:PORT]/REPOSITORY[:TAG][@DIGEST]`
+    Registry(ImageReference),
+    /// A folder in the OCI image layout.
+    Folder {
+        /// The folder; it has no colon in its name.
+        path: PathBuf,
+        /// Which image of it.
+        name: Option<RefName>,
+    },
+    /// An archive of `docker save`.
+    Archive {
+        /// The file; it has no colon in its name.
+        path: PathBuf,
+        /// Which image of it, as docker calls it.
+        name: Option<String>,
+    },
+}
+
+impl FromStr for Place {
+    type Err = PlaceError;
+
+    fn from_str(text: &str) -> Result<Self, PlaceError> {
+        let (word, rest) = text.split_once(':').unwrap_or((text, ""));
+        if !matches!(word, FOLDER | ARCHIVE) {
+            return Ok(Self::Registry(text.parse()?));
+        }
+        let (path, name) = match rest.split_once(':') {
+            Some((path, name)) => (path, Some(name)),
+            None => (rest, None),
+        };
+        if path.is_empty() {
+            return Err(PlaceError::NoPath { word: word.to_owned() });
+        }
+        let path = PathBuf::from(path);
+        if word == FOLDER {
+            return Ok(Self::Folder { path, name: name.map(str::parse).transpose()? });
+        }
+        // Docker's names are references, with what docker leaves out.
+        let checked: Option<RefName> = name.map(str::parse).transpose()?;
+        Ok(Self::Archive { path, name: checked.map(|name| name.to_string()) })
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (word, path, name) = match self {
+            Self::Registry(image) => return image.fmt(f),
+            Self::Folder { path, name } => (FOLDER, path, name.as_ref().map(RefName::as_str)),
+            Self::Archive { path, name } => (ARCHIVE, path, name.as_deref()),
+        };
+        write!(f, "{word}:{}", path.display())?;
+        name.map_or(Ok(()), |name| write!(f, ":{name}"))
+    }
+}
+
+/// Why a text is no place of an image.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlaceError {
+    /// An image in a registry.
+    #[error(transparent)]
+    Image(#[from] ImageReferenceError),
+    /// What stands behind the second colon.
+    #[error(transparent)]
+    Name(#[from] RefNameError),
+    /// Nothing behind the colon.
+    #[error("{word}: needs a path, as in {word}:PATH")]
+    NoPath {
+        /// `oci` or `docker-archive`.
+        word: String,
+    },
+}
+
+const FOLDER: &str = "oci";
+const ARCHIVE: &str = "docker-archive";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_read_as_skopeo_writes_them() {
+        for text in [
+            "oci:folder",
+            "oci:/some/folder:v1",
+            "oci:folder:registry.example.com:5000/team/app:v1",
+            "docker-archive:image.tar",
+            "docker-archive:/tmp/image.tar:team/app:v1",
+            "registry.example.com:5000/team/app:v1",
+        ] {
+            assert_eq!(text.parse::<Place>().unwrap().to_string(), text);
+        }
+        assert!(matches!("oci:folder:v1".parse(), Ok(Place::Folder { name: Some(_), .. })));
+        assert!(matches!("alpine".parse(), Ok(Place::Registry(_))));
+    }
+
+    #[test]
+    fn what_is_no_place_is_told_why() {
+        let said = |text: &str| text.parse::<Place>().unwrap_err().to_string();
+        insta::assert_snapshot!(said("oci:"), @"oci: needs a path, as in oci:PATH");
+        insta::assert_snapshot!(said("oci"), @"oci: needs a path, as in oci:PATH");
+        insta::assert_snapshot!(said("docker-archive::a:b"), @"docker-archive: needs a path, as in docker-archive:PATH");
+        insta::assert_snapshot!(said("oci:folder:../v1"), @r#""../v1" can name no image in a layout; a name has letters, digits and `-._:@+/`"#);
+        insta::assert_snapshot!(said("docker://alpine"), @"an image is named without docker://, as in `registry.example.com/team/app:1.0`");
+    }
+}
