@@ -3,14 +3,13 @@
 use std::{
     collections::HashMap,
     net::SocketAddr,
-    path::Path,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
 use portpass_protocol::error::foreign::Reported;
 use reqwest::{
-    Certificate, Client, ClientBuilder, Method, StatusCode, Url,
+    Client, ClientBuilder, Method, StatusCode, Url,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION},
 };
 use secrecy::{ExposeSecret as _, SecretString};
@@ -20,12 +19,14 @@ use crate::host::is_loopback;
 mod error;
 mod exchange;
 mod reach;
+mod settings;
 #[cfg(test)]
 mod tests;
 
 pub use error::TransportError;
 pub(crate) use exchange::{Content, Incoming, Outgoing, target};
 pub use reach::Reach;
+pub use settings::{Settings, TrustPlaces, danger};
 
 /// The longest body that is read, in bytes; nothing that logging in needs is longer (T3).
 pub const MAX_BODY: usize = 64 * 1024;
@@ -33,7 +34,6 @@ pub const MAX_BODY: usize = 64 * 1024;
 const MAX_REDIRECTS: usize = 5;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const TIMEOUT: Duration = Duration::from_secs(30);
-const IDLE: Duration = Duration::from_mins(1);
 
 /// Sends requests. Its clients (one per [`Reach`]) are made when first needed and keep their
 /// connections.
@@ -41,38 +41,6 @@ const IDLE: Duration = Duration::from_mins(1);
 pub struct Transport {
     settings: Settings,
     clients: Mutex<HashMap<Route, Client>>,
-}
-
-/// What somebody asked of a [`Transport`].
-#[derive(Debug)]
-pub struct Settings {
-    /// Speak plain HTTP with registries and token services that are not on loopback.
-    pub plain_http: bool,
-    /// Certificates that are trusted beside the system's.
-    pub authorities: Vec<Certificate>,
-    /// How long nothing may move while content comes or goes.
-    pub idle: Duration,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self { plain_http: false, authorities: Vec::new(), idle: IDLE }
-    }
-}
-
-impl Settings {
-    /// Adds the certificates of a PEM file.
-    pub fn trust_file(&mut self, path: &Path) -> Result<(), TransportError> {
-        let unusable = |reason: String| TransportError::Authority { path: path.to_owned(), reason };
-        let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
-        let certificates =
-            Certificate::from_pem_bundle(&pem).map_err(|error| unusable(error::deepest(&error)))?;
-        if certificates.is_empty() {
-            return Err(unusable("it holds no certificate".to_owned()));
-        }
-        self.authorities.extend(certificates);
-        Ok(())
-    }
 }
 
 /// Which client a request goes through.
@@ -212,8 +180,9 @@ impl Transport {
     /// that were named.
     fn build(&self, route: Route) -> reqwest::Result<Client> {
         let named = || self.settings.authorities.iter().cloned();
-        let with_system = builder(route).tls_certs_merge(named()).build();
-        with_system.or_else(|_| builder(route).tls_certs_only(named()).build())
+        let start = || self.settings.apply(builder(route));
+        let with_system = start().tls_certs_merge(named()).build();
+        with_system.or_else(|_| start().tls_certs_only(named()).build())
     }
 }
 

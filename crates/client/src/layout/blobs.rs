@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 
 use super::{
     LayoutError,
-    incoming::{self, Incoming, sync_folder_of},
+    incoming::{self, Incoming, folder_of, sync_folder_of},
     read::{Extent, blocking, joined, open_regular},
 };
 use crate::transfer::{Content, Error, Slot};
@@ -178,7 +178,7 @@ impl Slot for Taking {
 /// Writes a file that nobody sees before it is whole and on disk.
 pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), LayoutError> {
     make_folder_of(path)?;
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     let mut file = tempfile::Builder::new()
         .prefix(".portpass-")
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
@@ -192,7 +192,7 @@ pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), LayoutError> 
 }
 
 fn make_folder_of(path: &Path) -> Result<(), LayoutError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     fs::create_dir_all(folder).map_err(LayoutError::io(folder))
 }
 

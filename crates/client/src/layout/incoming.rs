@@ -170,9 +170,15 @@ fn lock(folder: &Path, path: &Path) -> Result<Option<File>, LayoutError> {
     }
 }
 
+/// The folder that a file is in; of a bare name it is the current one.
+pub(super) fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
+}
+
 /// Makes a name last that was just given.
 pub(super) fn sync_folder_of(path: &Path) -> Result<(), LayoutError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(LayoutError::io(folder))
 }
 

@@ -119,7 +119,7 @@ impl TransportError {
     pub fn hints(&self) -> Vec<String> {
         match self {
             Self::Certificate { .. } => vec![
-                "trust its authority with --ca FILE, or in the system's store (docker: /etc/docker/certs.d/HOST/ca.crt)".into(),
+                "trust its authority with --ca FILE, in /etc/docker/certs.d/HOST:PORT/ca.crt as for docker, or in the system's store".into(),
             ],
             Self::NotTls { .. } => vec![
                 "if it is meant to speak plain HTTP, say --plain-http (docker: \"insecure-registries\")".into(),

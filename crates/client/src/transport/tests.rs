@@ -1,13 +1,10 @@
-use std::sync::Arc;
-
 use insta::assert_snapshot;
-use rcgen::{CertifiedKey, generate_simple_self_signed};
-use rustls_pki_types::PrivateKeyDer;
 use tokio::net::TcpListener;
-use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 
 use super::*;
 use crate::served::{Seen, Served, redirect, reply};
+
+mod trust;
 
 fn call(url: &str) -> Call {
     Call::get(url.parse().unwrap(), Reach::Loopback)
@@ -98,67 +95,4 @@ async fn what_went_wrong_on_the_way_is_told() {
     drop(free);
     let refused = Transport::default().send(call(&format!("http://{address}/"))).await.unwrap_err();
     assert_snapshot!(said(refused), @"HOST cannot be reached: Connection refused (os error 111)");
-}
-
-/// A registry with a certificate that only those trust who were told to.
-struct Tls {
-    address: SocketAddr,
-    pem: String,
-}
-
-impl Tls {
-    async fn start() -> Self {
-        let CertifiedKey { cert, signing_key } =
-            generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
-        let config = ServerConfig::builder()
-            .with_no_client_auth()
-            .with_single_cert(vec![cert.der().clone()], key)
-            .unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                if let Ok(mut stream) = acceptor.accept(stream).await {
-                    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-                    let _ = stream.read(&mut [0; 4096]).await;
-                    let _ =
-                        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
-                    let _ = stream.shutdown().await;
-                }
-            }
-        });
-        Self { address, pem: cert.pem() }
-    }
-}
-
-#[tokio::test]
-async fn certificates_are_checked_and_more_can_be_trusted() {
-    let tls = Tls::start().await;
-    let url = format!("https://localhost:{}/", tls.address.port());
-    let error = Transport::default().send(call(&url)).await.unwrap_err();
-    assert!(matches!(error, TransportError::Certificate { .. }), "{error}");
-
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("ca.crt");
-    std::fs::write(&file, &tls.pem).unwrap();
-    let mut settings = Settings::default();
-    settings.trust_file(&file).unwrap();
-    let transport = Transport::new(settings);
-    assert_eq!(transport.send(call(&url)).await.unwrap().body, b"ok");
-    // Its name is `localhost`, not its address.
-    let by_address = transport.send(call(&format!("https://{}/", tls.address))).await.unwrap_err();
-    assert!(matches!(by_address, TransportError::Certificate { .. }), "{by_address}");
-}
-
-#[test]
-fn a_file_without_certificates_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("ca.crt");
-    let refused = |settings: &mut Settings| settings.trust_file(&file).unwrap_err().to_string();
-    let mut settings = Settings::default();
-    assert!(refused(&mut settings).contains("No such file"));
-    std::fs::write(&file, "nothing of the kind").unwrap();
-    assert!(refused(&mut settings).ends_with("it holds no certificate"));
 }

@@ -4,7 +4,13 @@
 //! The headers are walked here, and read by the `tar` crate: two readers that disagree on where a
 //! member ends are how one archive holds two images (PAX `size` against the header's own).
 
-use std::{collections::BTreeMap, fs::File, os::unix::fs::FileExt as _, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    os::unix::fs::FileExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use portpass_protocol::{Digest, DigestAlgorithm};

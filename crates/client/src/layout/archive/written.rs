@@ -14,7 +14,7 @@ use tar::{EntryType, Header};
 use super::{
     super::{
         Folder, LayoutError,
-        incoming::sync_folder_of,
+        incoming::{folder_of, sync_folder_of},
         index::{IMAGE_NAME, REF_NAME, described},
         read::{Extent, blocking},
     },
@@ -75,8 +75,7 @@ fn folder_beside(path: &Path) -> PathBuf {
 }
 
 fn pack(path: &Path, name: Option<&str>, gathered: &Folder, root: &Checked) -> Result<(), Error> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     let file = tempfile::Builder::new()
         .prefix(".portpass-")
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))

@@ -1,0 +1,208 @@
+//! How a transport is to behave, and whom it trusts.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use reqwest::{Certificate, ClientBuilder, Identity};
+use serde::Deserialize;
+
+use super::{TransportError, error::deepest};
+use crate::host::Host;
+
+/// How long nothing may move, where nobody says otherwise.
+const IDLE: Duration = Duration::from_mins(1);
+
+/// What somebody asked of a [`Transport`](super::Transport).
+#[derive(Debug)]
+pub struct Settings {
+    /// Speak plain HTTP with registries and token services that are not on loopback.
+    pub plain_http: bool,
+    /// Certificates that are trusted beside the system's.
+    pub authorities: Vec<Certificate>,
+    /// A certificate of our own, for registries that ask for one; with its key.
+    pub identity: Option<Identity>,
+    /// Whether certificates are checked at all.
+    pub verification: danger::Verification,
+    /// How long nothing may move while content comes or goes.
+    pub idle: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            plain_http: false,
+            authorities: Vec::new(),
+            identity: None,
+            verification: danger::Verification::Full,
+            idle: IDLE,
+        }
+    }
+}
+
+/// What takes away the protection that TLS gives.
+pub mod danger {
+    /// Whether the certificates of servers are checked.
+    #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+    pub enum Verification {
+        /// As they should be.
+        #[default]
+        Full,
+        /// Not: whoever sits on the way can take passwords and tokens, and give other images.
+        None,
+    }
+}
+
+impl Settings {
+    /// Adds the certificates of a PEM file.
+    pub fn trust_file(&mut self, path: &Path) -> Result<(), TransportError> {
+        let pem = read(path)?;
+        let certificates =
+            Certificate::from_pem_bundle(&pem).map_err(|error| unusable(path, deepest(&error)))?;
+        if certificates.is_empty() {
+            return Err(unusable(path, "it holds no certificate"));
+        }
+        self.authorities.extend(certificates);
+        Ok(())
+    }
+
+    /// Adds what docker, podman and containerd have been told to trust of this registry.
+    ///
+    /// Docker's folder holds `*.crt` to trust, and pairs of `*.cert` and `*.key` to show, of which the
+    /// first counts. Of containerd's `hosts.toml` it is `ca`, for the registry itself: mirrors and
+    /// `skip_verify` count for nothing here.
+    pub fn trust_as_others(
+        &mut self,
+        host: &Host,
+        places: &TrustPlaces,
+    ) -> Result<(), TransportError> {
+        for folder in &places.docker {
+            self.add_folder(&folder.join(host.to_string()))?;
+        }
+        for folder in &places.containerd {
+            let folder = folder.join(host.to_string());
+            for file in hosts_file(&folder, host)? {
+                self.trust_file(&folder.join(file))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_folder(&mut self, folder: &Path) -> Result<(), TransportError> {
+        let mut files = match std::fs::read_dir(folder) {
+            Ok(entries) => entries.flatten().map(|entry| entry.path()).collect::<Vec<_>>(),
+            Err(error) if is_absent(&error) => return Ok(()),
+            Err(error) => return Err(unusable(folder, error.to_string())),
+        };
+        files.sort();
+        for file in &files {
+            match file.extension().and_then(|extension| extension.to_str()) {
+                Some("crt") => self.trust_file(file)?,
+                Some("cert") if self.identity.is_none() => self.identity = Some(identity(file)?),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The same for all clients that a transport makes.
+    pub(super) fn apply(&self, builder: ClientBuilder) -> ClientBuilder {
+        let builder = match &self.identity {
+            Some(identity) => builder.identity(identity.clone()),
+            None => builder,
+        };
+        let unchecked = self.verification == danger::Verification::None;
+        builder.tls_danger_accept_invalid_certs(unchecked)
+    }
+}
+
+/// Folders with one folder per registry, named `HOST:PORT`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TrustPlaces {
+    /// In docker's form; podman has the same.
+    pub docker: Vec<PathBuf>,
+    /// In containerd's form, with a `hosts.toml`.
+    pub containerd: Vec<PathBuf>,
+}
+
+impl TrustPlaces {
+    /// The system's, and those in the home of the user.
+    pub fn from_environment(get: impl Fn(&str) -> Option<String>) -> Self {
+        let get = |name: &str| get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let config =
+            get("XDG_CONFIG_HOME").or_else(|| get("HOME").map(|home| home.join(".config")));
+        let own = config.into_iter().flat_map(|folder| {
+            ["docker/certs.d", "containers/certs.d"].map(|place| folder.join(place))
+        });
+        let system = ["/etc/docker/certs.d", "/etc/containers/certs.d"].map(PathBuf::from);
+        Self {
+            docker: own.chain(system).collect(),
+            containerd: vec![PathBuf::from("/etc/containerd/certs.d")],
+        }
+    }
+}
+
+/// A certificate and the key beside it.
+fn identity(certificate: &Path) -> Result<Identity, TransportError> {
+    let mut pem = read(certificate)?;
+    pem.push(b'\n');
+    pem.extend(read(&certificate.with_extension("key"))?);
+    Identity::from_pem(&pem).map_err(|error| unusable(certificate, deepest(&error)))
+}
+
+/// The part of containerd's `hosts.toml` that says whom to trust.
+#[derive(Debug, Deserialize)]
+struct Hosts {
+    ca: Option<OneOrMore>,
+    #[serde(default)]
+    host: std::collections::BTreeMap<String, HostTable>,
+}
+
+#[derive(Debug, Deserialize)]
+struct HostTable {
+    ca: Option<OneOrMore>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum OneOrMore {
+    One(PathBuf),
+    More(Vec<PathBuf>),
+}
+
+/// The files that a `hosts.toml` says to trust for this registry.
+fn hosts_file(folder: &Path, host: &Host) -> Result<Vec<PathBuf>, TransportError> {
+    let path = folder.join("hosts.toml");
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if is_absent(&error) => return Ok(Vec::new()),
+        Err(error) => return Err(unusable(&path, error.to_string())),
+    };
+    let hosts: Hosts = toml::from_str(&text)
+        .map_err(|error| unusable(&path, error.message().replace('\n', " ")))?;
+    let own = hosts
+        .host
+        .into_iter()
+        .filter(|(name, _)| name.parse::<Host>().is_ok_and(|named| named.api() == host.api()));
+    let files = hosts.ca.into_iter().chain(own.filter_map(|(_, table)| table.ca));
+    let files = files.flat_map(|files| match files {
+        OneOrMore::One(file) => vec![file],
+        OneOrMore::More(files) => files,
+    });
+    Ok(files.collect())
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TransportError> {
+    std::fs::read(path).map_err(|error| unusable(path, error.to_string()))
+}
+
+/// Not there, or below something that is no folder.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+fn unusable(path: &Path, reason: impl Into<String>) -> TransportError {
+    TransportError::Authority { path: path.to_owned(), reason: reason.into() }
+}

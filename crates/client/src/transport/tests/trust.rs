@@ -1,0 +1,221 @@
+//! Who is trusted, and who is not.
+
+use std::{fs, path::Path, sync::Arc};
+
+use insta::assert_snapshot;
+use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
+use rustls_pki_types::PrivateKeyDer;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier},
+};
+
+use super::*;
+use crate::host::Host;
+
+/// A registry with a certificate that only those trust who were told to.
+struct Tls {
+    address: SocketAddr,
+    pem: String,
+}
+
+impl Tls {
+    async fn start() -> Self {
+        Self::asking(None).await
+    }
+
+    /// One that lets in only those with this certificate.
+    async fn asking(wanted: Option<&CertifiedKey<KeyPair>>) -> Self {
+        let CertifiedKey { cert, signing_key } =
+            generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
+        let builder = match wanted {
+            None => ServerConfig::builder().with_no_client_auth(),
+            Some(wanted) => {
+                let mut roots = RootCertStore::empty();
+                roots.add(wanted.cert.der().clone()).unwrap();
+                let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build().unwrap();
+                ServerConfig::builder().with_client_cert_verifier(verifier)
+            }
+        };
+        let config = builder.with_single_cert(vec![cert.der().clone()], key).unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                answer(&acceptor, stream).await;
+            }
+        });
+        Self { address, pem: cert.pem() }
+    }
+
+    fn host(&self) -> Host {
+        format!("localhost:{}", self.address.port()).parse().unwrap()
+    }
+
+    async fn send(&self, settings: Settings) -> Result<Answer, TransportError> {
+        let url = format!("https://{}/", self.host());
+        Transport::new(settings).send(call(&url)).await
+    }
+}
+
+async fn answer(acceptor: &TlsAcceptor, stream: TcpStream) {
+    let Ok(mut stream) = acceptor.accept(stream).await else { return };
+    let _ = stream.read(&mut [0; 4096]).await;
+    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+    let _ = stream.shutdown().await;
+}
+
+/// A folder as `/etc` is, and the places in it.
+fn places(folder: &Path) -> TrustPlaces {
+    TrustPlaces {
+        docker: vec![folder.join("docker/certs.d")],
+        containerd: vec![folder.join("containerd/certs.d")],
+    }
+}
+
+fn write(folder: &Path, name: &str, text: &str) {
+    let path = folder.join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+#[tokio::test]
+async fn certificates_are_checked_and_more_can_be_trusted() {
+    let tls = Tls::start().await;
+    let error = tls.send(Settings::default()).await.unwrap_err();
+    assert!(matches!(error, TransportError::Certificate { .. }), "{error}");
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "ca.crt", &tls.pem);
+    let mut settings = Settings::default();
+    settings.trust_file(&folder.path().join("ca.crt")).unwrap();
+    let transport = Transport::new(settings);
+    let url = format!("https://{}/", tls.host());
+    assert_eq!(transport.send(call(&url)).await.unwrap().body, b"ok");
+    // Its name is `localhost`, not its address.
+    let by_address = transport.send(call(&format!("https://{}/", tls.address))).await.unwrap_err();
+    assert!(matches!(by_address, TransportError::Certificate { .. }), "{by_address}");
+}
+
+/// CVE-2019-10214: one transport for registry and realm, so this is the one place where it is decided.
+#[tokio::test]
+async fn only_who_asks_for_it_is_spared_the_check() {
+    let tls = Tls::start().await;
+    let verification = danger::Verification::None;
+    let answer = tls.send(Settings { verification, ..Settings::default() }).await.unwrap();
+    assert_eq!(answer.body, b"ok");
+    assert!(tls.send(Settings::default()).await.is_err());
+}
+
+#[tokio::test]
+async fn what_docker_trusts_is_trusted_for_that_registry() {
+    let tls = Tls::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let (host, places) = (tls.host(), places(folder.path()));
+    write(folder.path(), &format!("docker/certs.d/{host}/ca.crt"), &tls.pem);
+    write(folder.path(), &format!("docker/certs.d/{host}/README"), "nothing of the kind");
+    let mut settings = Settings::default();
+    settings.trust_as_others(&host, &places).unwrap();
+    assert_eq!(tls.send(settings).await.unwrap().body, b"ok");
+    let mut settings = Settings::default();
+    settings.trust_as_others(&"localhost".parse().unwrap(), &places).unwrap();
+    assert!(settings.authorities.is_empty(), "the port is part of the name");
+}
+
+#[tokio::test]
+async fn a_certificate_of_our_own_is_shown() {
+    let own = generate_simple_self_signed(["ann".to_owned()]).unwrap();
+    let tls = Tls::asking(Some(&own)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| format!("docker/certs.d/{}/{name}", tls.host());
+    write(folder.path(), &at("ca.crt"), &tls.pem);
+    let read = || {
+        let mut settings = Settings::default();
+        settings.trust_as_others(&tls.host(), &places(folder.path())).map(|()| settings)
+    };
+    assert!(tls.send(read().unwrap()).await.is_err());
+    write(folder.path(), &at("client.cert"), &own.cert.pem());
+    let error = read().unwrap_err().to_string();
+    assert!(error.contains("client.key cannot be used"), "{error}");
+    write(folder.path(), &at("client.key"), &own.signing_key.serialize_pem());
+    assert_eq!(tls.send(read().unwrap()).await.unwrap().body, b"ok");
+}
+
+#[tokio::test]
+async fn what_containerd_trusts_is_trusted_for_that_registry() {
+    let tls = Tls::start().await;
+    let host = tls.host();
+    let own = format!("[host.\"https://{host}\"]\nca = \"ca.crt\"\n");
+    let mirror = "[host.\"https://mirror.example.com\"]\nca = \"ca.crt\"\nskip_verify = true\n";
+    for (text, trusted) in [
+        ("server = \"https://x\"\nca = \"ca.crt\"\n", true),
+        ("ca = [\"ca.crt\", \"ca.crt\"]\n", true),
+        (own.as_str(), true),
+        (mirror, false),
+        ("", false),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), &format!("containerd/certs.d/{host}/ca.crt"), &tls.pem);
+        write(folder.path(), &format!("containerd/certs.d/{host}/hosts.toml"), text);
+        let mut settings = Settings::default();
+        settings.trust_as_others(&host, &places(folder.path())).unwrap();
+        assert_eq!(tls.send(settings).await.is_ok(), trusted, "{text}");
+    }
+}
+
+#[test]
+fn files_that_cannot_be_used_are_named() {
+    let host: Host = "registry.example.com".parse().unwrap();
+    let mut heard = Vec::new();
+    for (name, text) in [
+        ("docker/certs.d/registry.example.com/ca.crt", "nothing of the kind"),
+        ("docker/certs.d/registry.example.com/client.cert", "nothing of the kind"),
+        ("containerd/certs.d/registry.example.com/hosts.toml", "ca = 1"),
+        ("containerd/certs.d/registry.example.com/hosts.toml", "ca = [[\n"),
+        ("containerd/certs.d/registry.example.com/hosts.toml", "ca = \"/nowhere/ca.crt\""),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), name, text);
+        let error = Settings::default().trust_as_others(&host, &places(folder.path()));
+        let said = error.unwrap_err().to_string();
+        heard.push(said.replace(&folder.path().display().to_string(), "/etc"));
+    }
+    assert_snapshot!(heard.join("\n"), @r#"
+        certificates of /etc/docker/certs.d/registry.example.com/ca.crt cannot be used: it holds no certificate
+        certificates of /etc/docker/certs.d/registry.example.com/client.key cannot be used: No such file or directory (os error 2)
+        certificates of /etc/containerd/certs.d/registry.example.com/hosts.toml cannot be used: data did not match any variant of untagged enum OneOrMore
+        certificates of /etc/containerd/certs.d/registry.example.com/hosts.toml cannot be used: unclosed array, expected `]`
+        certificates of /nowhere/ca.crt cannot be used: No such file or directory (os error 2)
+        "#);
+    // Nothing is there, or something else is.
+    let folder = tempfile::tempdir().unwrap();
+    Settings::default().trust_as_others(&host, &places(folder.path())).unwrap();
+    write(folder.path(), "docker/certs.d", "a file");
+    Settings::default().trust_as_others(&host, &places(folder.path())).unwrap();
+}
+
+#[test]
+fn a_file_without_certificates_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.crt");
+    let refused = |settings: &mut Settings| settings.trust_file(&file).unwrap_err().to_string();
+    let mut settings = Settings::default();
+    assert!(refused(&mut settings).contains("No such file"));
+    fs::write(&file, "nothing of the kind").unwrap();
+    assert!(refused(&mut settings).ends_with("it holds no certificate"));
+}
+
+#[test]
+fn the_places_are_those_of_the_others() {
+    let home = |name: &str| (name == "HOME").then(|| "/home/ann".to_owned());
+    let places = TrustPlaces::from_environment(home);
+    let own = ["/home/ann/.config/docker/certs.d", "/home/ann/.config/containers/certs.d"];
+    assert!(own.iter().all(|own| places.docker.iter().any(|place| place == Path::new(own))));
+    assert!(places.docker.contains(&"/etc/docker/certs.d".into()));
+    assert_eq!(TrustPlaces::from_environment(|_| None).docker.len(), 2);
+}
