@@ -250,6 +250,7 @@ fn a_token_can_be_looked_into() {
     let json = world.portpass("token inspect --json -", JWT);
     assert_snapshot!(json.expect_success().stdout, @r#"
     {
+      "chain": [],
       "claims": {
         "access": [
           {
@@ -272,6 +273,7 @@ fn a_token_can_be_looked_into() {
       },
       "holds": null,
       "key": "mine, a name of the issuer's own",
+      "key_ids": null,
       "notes": [
         "its key id is known only to a registry with a JWKS that has it"
       ],

@@ -239,6 +239,44 @@ async fn a_grant_that_is_too_small_names_the_rule_that_decided() {
     );
 }
 
+/// Away from the registry, the same verifier gives the same verdict.
+#[tokio::test]
+async fn a_token_is_inspected_as_its_registry_would() {
+    let pair = World::pair();
+    let token = pair.token(Some("ann"), "registry", "repository:ann/app:pull").await;
+    let trusted = ["token", "inspect", "--bundle", "{folder}/data/root.crt"];
+    let inspect = |words: &[&str]| pair.portpass.command(&[&trusted[..], words].concat(), &token);
+    let good = inspect(&["--issuer", "portpass", "--service", "registry"]);
+    has(&good.expect_success().stdout, &["libtrust", "RFC 7638", "CN=portpass root", "(ends in "]);
+    has(&good.stderr, &["it holds"]);
+    let refused = inspect(&["--service", "other"]);
+    assert_eq!(refused.status, Some(1), "{refused}");
+    has(
+        &refused.stderr,
+        &[
+            "error: a registry refuses it: audience \"registry\" is not \"other\" (token-audience-mismatch)",
+            "hint: `registry.auth.token.service` and",
+            "hint: known as F76: ",
+        ],
+    );
+    let json = inspect(&["--json", "--issuer", "other"]);
+    assert_eq!(json.status, Some(1), "{json}");
+    let json: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(
+        (&json["refusal"]["id"], &json["holds"]),
+        (&json!("token-issuer-mismatch"), &json!(false))
+    );
+    assert_eq!(json["refusal"]["failures"][0]["row"], "F75");
+    assert_eq!(json["chain"][0]["authority"], false);
+    let keys = pair.portpass.command(&["signing-key", "list", "--json", "--config", FILE], "");
+    let keys: Value = serde_json::from_str(&keys.expect_success().stdout).unwrap();
+    assert_eq!(json["key_ids"]["rfc7638"], keys[0]["id"]);
+    assert_eq!(json["key_ids"]["libtrust"], keys[0]["libtrust_id"]);
+    let unusable = ["token", "inspect", "--bundle", "{folder}/data/jwks.json"];
+    let unusable = pair.portpass.command(&unusable, &token);
+    has(&unusable.expect_failure().stderr, &["the bundle cannot be used: there is no certificate"]);
+}
+
 /// What the client did not ask for, no rule has taken.
 #[tokio::test]
 async fn a_grant_that_was_not_asked_for_is_told_apart_from_one_that_was_denied() {

@@ -7,19 +7,27 @@ use std::{
 };
 
 use portpass_jose::{
-    Certificate, Compact, IdForm, KeySet, Malformed, TrustRoots,
-    danger::Unverified,
+    Compact, Malformed,
+    danger::{NamedKey, Unverified},
     json::{Map, Value},
 };
 use portpass_protocol::{
-    AccessSet,
+    Access, AccessSet,
+    handled::on_one_line,
     token_response::{self, NoToken},
 };
-use portpass_token::{Claims, Issuer, ServiceName, Trust, Verifier, VerifierSettings};
+use portpass_token::Claims;
 
+mod against;
+mod key;
 mod notes;
 #[cfg(test)]
 mod tests;
+
+pub use self::{
+    against::{Against, Refusal, TrustError, Trusted},
+    key::{KeyIds, Link},
+};
 
 /// A token that has been opened. Nobody has vouched for what it says.
 #[derive(Debug)]
@@ -30,8 +38,7 @@ pub struct Inspection {
     pub claims: Map<String, Value>,
     /// What some registry will refuse or read otherwise, one sentence each.
     pub notes: Vec<String>,
-    /// Which key or chain it names: `kid` and the like, for people.
-    pub key: String,
+    key: NamedKey,
     read: Option<Claims>,
 }
 
@@ -49,7 +56,8 @@ impl Inspection {
         notes::header(&header, &mut notes);
         notes::claims(&claims, read.as_ref(), now, &mut notes);
         notes::length(token, &mut notes);
-        Ok(Self { key: key(&header), header, claims, notes, read })
+        let notes = notes.iter().map(|note| line(note)).collect();
+        Ok(Self { key: opened.key(), header, claims, notes, read })
     }
 
     /// What it grants, if its claims are those of a registry token.
@@ -57,10 +65,42 @@ impl Inspection {
         self.read.as_ref().map(|claims| &claims.access)
     }
 
+    /// What it grants, as people read it: resources and their actions.
+    pub fn access_rows(&self) -> Vec<(String, String)> {
+        let entries = self.access().into_iter().flatten();
+        let row = |access: &Access| {
+            (line(&access.resource.to_string()), line(&access.actions.to_string()))
+        };
+        entries.map(row).collect()
+    }
+
+    /// Which key it names, in the order in which registries look (VO3), for people.
+    pub fn key(&self) -> String {
+        line(&self.key.to_string())
+    }
+
+    /// Both ids of the key that it names, where the key itself is known: the token brings it, or it is
+    /// among those that are trusted.
+    pub fn key_ids(&self, trusted: Option<&Trusted>) -> Option<KeyIds> {
+        KeyIds::of(&self.key, trusted)
+    }
+
+    /// The certificates that it brings, leaf first.
+    pub fn chain(&self, now: SystemTime) -> Vec<Link> {
+        self.key.certificates().map(|entry| Link::of(entry, now)).collect()
+    }
+
+    /// Its header without keys, as people read it.
+    pub fn header_rows(&self) -> Vec<(String, String)> {
+        let plain = |name: &str| !matches!(name, "kid" | "x5c" | "jwk");
+        let shown = self.header.iter().filter(|(name, _)| plain(name));
+        shown.map(|(name, value)| (line(name), text(value))).collect()
+    }
+
     /// Its claims but `access`, as people read them: times with how far away they are.
     pub fn claim_rows(&self, now: SystemTime) -> Vec<(String, String)> {
         let shown = self.claims.iter().filter(|(name, _)| *name != "access");
-        shown.map(|(name, value)| (name.clone(), claim(name, value, now))).collect()
+        shown.map(|(name, value)| (line(name), claim(name, value, now))).collect()
     }
 }
 
@@ -74,89 +114,6 @@ pub fn token_in(text: &str) -> Result<String, NoToken> {
     Ok(text.strip_prefix("Bearer ").unwrap_or(text).trim().to_owned())
 }
 
-/// Whom to trust when a token is checked.
-#[derive(Debug, Default)]
-pub struct Against {
-    /// Certificates in PEM, as in a registry's `rootcertbundle`.
-    pub bundle: Option<String>,
-    /// A JWK set, as in a registry's `jwks`.
-    pub jwks: Option<String>,
-    /// Who has to have signed; by default whoever the token says.
-    pub issuer: Option<String>,
-    /// For whom it has to be; by default whomever the token says first.
-    pub service: Option<String>,
-}
-
-impl Inspection {
-    /// Checks the token as a registry with these settings does; the error is its reason.
-    pub fn verify(&self, token: &str, against: &Against, now: SystemTime) -> Result<(), String> {
-        let says = |error: &dyn std::fmt::Display| error.to_string();
-        let roots = match &against.bundle {
-            Some(pem) => TrustRoots::from_pem(pem).map_err(|error| says(&error))?,
-            None => TrustRoots::none(),
-        };
-        let keys = match &against.jwks {
-            Some(json) => KeySet::from_jwks(json).map_err(|error| says(&error))?,
-            None => KeySet::new(),
-        };
-        let own = self.read.as_ref();
-        let issuer = against.issuer.as_deref().or_else(|| own.map(|claims| claims.issuer.as_str()));
-        let audience =
-            own.and_then(|claims| claims.audience.iter().next()).map(ServiceName::as_str);
-        let service = against.service.as_deref().or(audience);
-        let settings = VerifierSettings::new(
-            Issuer::new(issuer.unwrap_or_default()),
-            ServiceName::new(service.unwrap_or_default()),
-        );
-        let verifier = Verifier::new(settings, Trust::new(roots, keys));
-        verifier.verify(token, now).map(drop).map_err(|error| says(&error))
-    }
-}
-
-/// Which key a header names, in the order in which registries look (VO3).
-fn key(header: &Map<String, Value>) -> String {
-    let id = |holder: &Map<String, Value>| {
-        let id = holder.get("kid").and_then(Value::as_str)?;
-        let form = match IdForm::of(id) {
-            IdForm::Libtrust => "a libtrust fingerprint",
-            IdForm::Rfc7638 => "an RFC 7638 thumbprint",
-            IdForm::Other => "a name of the issuer's own",
-        };
-        Some(format!("{id}, {form}"))
-    };
-    if let Some(chain) =
-        header.get("x5c").and_then(Value::as_array).filter(|chain| !chain.is_empty())
-    {
-        return chain_text(chain);
-    }
-    match header.get("jwk").and_then(Value::as_object) {
-        Some(jwk) => id(jwk).map_or_else(
-            || "an embedded key without an id".to_owned(),
-            |id| format!("{id}, in an embedded key"),
-        ),
-        None => id(header).unwrap_or_else(|| "none".to_owned()),
-    }
-}
-
-fn chain_text(chain: &[Value]) -> String {
-    use base64::{Engine as _, engine::general_purpose::STANDARD};
-    let leaf = chain[0].as_str().and_then(|text| STANDARD.decode(text).ok());
-    let leaf = leaf.and_then(|der| Certificate::from_der(&der).ok());
-    let count = match chain.len() {
-        1 => "a certificate".to_owned(),
-        more => format!("a chain of {more} certificates"),
-    };
-    match leaf {
-        Some(leaf) => format!(
-            "{count}: {}, issued by {}, good until {}",
-            leaf.subject(),
-            leaf.issuer(),
-            date(leaf.not_after())
-        ),
-        None => count,
-    }
-}
-
 /// One claim for people.
 fn claim(name: &str, value: &Value, now: SystemTime) -> String {
     let seconds = value.as_i64().filter(|_| matches!(name, "exp" | "nbf" | "iat"));
@@ -164,11 +121,19 @@ fn claim(name: &str, value: &Value, now: SystemTime) -> String {
         let seconds = Duration::from_secs(u64::try_from(seconds).ok()?);
         SystemTime::UNIX_EPOCH.checked_add(seconds)
     });
-    match (time, value) {
-        (Some(time), _) => format!("{} ({})", date(time), distance(time, now)),
-        (None, Value::String(text)) => text.clone(),
-        (None, other) => other.to_string(),
+    match time {
+        Some(time) => format!("{} ({})", date(time), distance(time, now)),
+        None => text(value),
     }
+}
+
+fn text(value: &Value) -> String {
+    line(&value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+}
+
+/// What strangers wrote into a token moves no cursor.
+fn line(text: &str) -> String {
+    on_one_line(text, usize::MAX)
 }
 
 /// A time as people read it, in UTC.

@@ -1,5 +1,8 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use insta::assert_snapshot;
+use portpass_jose::{CertificateChain, KeyIdForm, KeySet, SigningKey};
+use portpass_token::{Audience, Issuer, Minter, NumericDate, ServiceName};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer as Signer, KeyPair};
 
 use super::*;
 
@@ -124,27 +127,75 @@ fn what_some_registry_refuses_is_noted() {
     }
 }
 
-#[test]
-fn the_key_is_the_one_that_registries_look_at_first() {
-    let key = |header: &str| Inspection::of(&token(header, &claims("[]")), now()).unwrap().key;
-    assert_eq!(key(r#"{"alg":"ES256","kid":"mine"}"#), "mine, a name of the issuer's own");
-    assert_eq!(
-        key(r#"{"alg":"ES256","kid":"mine","jwk":{"kid":"its"}}"#),
-        "its, a name of the issuer's own, in an embedded key"
-    );
-    assert_eq!(key(r#"{"alg":"ES256","jwk":{}}"#), "an embedded key without an id");
-    assert_eq!(
-        key(r#"{"alg":"ES256","kid":"mine","x5c":["AAAA","AAAA"]}"#),
-        "a chain of 2 certificates"
-    );
-    assert_eq!(key(r#"{"alg":"ES256"}"#), "none");
+/// Everything that is shown of a token, and what a registry says of it.
+fn shown(token: &str, against: Option<Against>) -> String {
+    let trusted = against.map(|against| against.read().unwrap());
+    let inspection = Inspection::of(token, now()).unwrap();
+    let mut lines: Vec<String> =
+        inspection.header_rows().iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    lines.push(format!("key: {}", inspection.key()));
+    lines.push(inspection.key_ids(trusted.as_ref()).map_or_else(
+        || "no key".to_owned(),
+        |ids| format!("{}, {}\n{}\n{}", ids.kind, ids.found, ids.libtrust, ids.rfc7638),
+    ));
+    lines.extend(inspection.chain(now()).iter().map(|link| cells(&link.row())));
+    let verdict = trusted.map(|trusted| inspection.verify(token, trusted, now()));
+    lines.push(match verdict {
+        None => "not checked".to_owned(),
+        Some(Ok(())) => "holds".to_owned(),
+        Some(Err(refusal)) => {
+            let rows: Vec<&str> = refusal.failures.iter().map(|failure| failure.row).collect();
+            let advice = refusal.what_to_do.unwrap();
+            let id = [&[refusal.id], &rows[..]].concat().join(" ");
+            format!("{id}\n{}\n{advice}", refusal.reason)
+        }
+    });
+    lines.join("\n")
 }
 
-#[test]
-fn a_token_is_checked_as_its_registry_does() {
-    use portpass_jose::{Algorithm, KeyIdForm, SigningKey};
-    use portpass_token::{Audience, Minter, NumericDate};
-    let key = SigningKey::generate(Algorithm::Es256).unwrap();
+fn cells(row: &[String]) -> String {
+    row.iter().filter(|cell| !cell.is_empty()).cloned().collect::<Vec<String>>().join(" | ")
+}
+
+/// A key that is the same in every run, so that its ids are.
+const KEY: &str = "-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgJ8JFu1pTwV/NR9AC
+J0VwbkIBHq3mf1L4C0o/CcagVJuhRANCAARigSY7yudjJO7JKoY/t8tOCTpiZpl3
+VrVhpi5OQqTZsGkh2txsvycMISzH6RVnIwHxdGbMuVO0COw62UEpuJFI
+-----END PRIVATE KEY-----";
+
+fn key() -> SigningKey {
+    SigningKey::from_pem(KEY, None).unwrap()
+}
+
+/// A root's certificate, and the key with a chain below it: an authority between them.
+fn certified(leaf_ends: u64) -> (String, SigningKey) {
+    let at = |seconds: u64| (SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)).into();
+    let named = |name: &str, ends: u64| {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.not_before = at(NOW - 1000);
+        params.not_after = at(ends);
+        params
+    };
+    let authority = |name: &str| {
+        let mut params = named(name, NOW + 1_000_000);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params
+    };
+    let (root, root_key) = (authority("root"), KeyPair::generate().unwrap());
+    let (middle, middle_key) = (authority("middle"), KeyPair::generate().unwrap());
+    let leaf_key = KeyPair::from_pem(KEY).unwrap();
+    let bundle = root.self_signed(&root_key).unwrap().pem();
+    let by_root = Signer::from_params(&root, &root_key);
+    let middle_certificate = middle.signed_by(&middle_key, &by_root).unwrap();
+    let by_middle = Signer::from_params(&middle, &middle_key);
+    let leaf = named("leaf", leaf_ends).signed_by(&leaf_key, &by_middle).unwrap();
+    let chain = CertificateChain::from_pem(&(leaf.pem() + &middle_certificate.pem())).unwrap();
+    (bundle, key().with_chain(chain).unwrap())
+}
+
+fn minted(key: &SigningKey, form: KeyIdForm) -> String {
     let claims = Claims {
         issuer: Issuer::new("dtest"),
         subject: "ann".to_owned(),
@@ -155,20 +206,212 @@ fn a_token_is_checked_as_its_registry_does() {
         id: None,
         access: AccessSet::new(),
     };
-    let token = Minter::mint(&key, KeyIdForm::Rfc7638, &claims).unwrap();
+    Minter::mint(key, form, &claims).unwrap()
+}
+
+/// A registry that trusts the key of these tests by its JWK set.
+fn jwks() -> Against {
     let mut keys = KeySet::new();
-    keys.insert(key.public().clone());
-    let inspection = Inspection::of(&token, now()).unwrap();
-    let against = || Against { jwks: Some(keys.to_jwks()), ..Against::default() };
-    let said = |against: &Against| inspection.verify(&token, against, now()).unwrap_err();
-    assert_eq!(inspection.verify(&token, &against(), now()), Ok(()));
-    assert_snapshot!(said(&Against { issuer: Some("other".into()), ..against() }), @r#"issuer "dtest" is not "other""#);
-    assert_snapshot!(said(&Against { service: Some("other".into()), ..against() }), @r#"audience "token-service" is not "other""#);
-    assert!(said(&Against::default()).contains("no trusted key"));
-    assert!(
-        said(&Against { bundle: Some("nothing".into()), ..Against::default() })
-            .contains("certificate")
-    );
+    keys.insert(key().public().clone());
+    Against { jwks: Some(keys.to_jwks()), ..Against::default() }
+}
+
+#[test]
+fn a_chain_is_shown_link_by_link() {
+    let (bundle, key) = certified(NOW + 86_400);
+    let token = minted(&key, KeyIdForm::X5c);
+    let against = || Against { bundle: Some(bundle.clone()), ..Against::default() };
+    assert_snapshot!(shown(&token, Some(against())), @r#"
+    alg: ES256
+    typ: JWT
+    key: a chain of 2 certificates: CN=leaf, issued by CN=middle
+    a P-256 key (ES256), in its certificate
+    2M6P:YRUT:YDLI:VRTJ:HTKM:QZKB:ERTA:KGLW:YEAC:KDCS:K55R:MNSW
+    TK4IGXU63xcJX8t__OwEhzQ3iFfrtGb3x-4niXQDlv8
+    CN=leaf | CN=middle | 2023-11-14T21:56:40Z to 2023-11-15T22:13:20Z (ends in 1 d) | no | a P-256 key
+    CN=middle | CN=root | 2023-11-14T21:56:40Z to 2023-11-26T12:00:00Z (ends in 11 d 13 h) | yes | a P-256 key
+    holds
+    "#);
+    assert_snapshot!(shown(&token, Some(Against { issuer: Some("DTEST".into()), ..against() })), @r#"
+    alg: ES256
+    typ: JWT
+    key: a chain of 2 certificates: CN=leaf, issued by CN=middle
+    a P-256 key (ES256), in its certificate
+    2M6P:YRUT:YDLI:VRTJ:HTKM:QZKB:ERTA:KGLW:YEAC:KDCS:K55R:MNSW
+    TK4IGXU63xcJX8t__OwEhzQ3iFfrtGb3x-4niXQDlv8
+    CN=leaf | CN=middle | 2023-11-14T21:56:40Z to 2023-11-15T22:13:20Z (ends in 1 d) | no | a P-256 key
+    CN=middle | CN=root | 2023-11-14T21:56:40Z to 2023-11-26T12:00:00Z (ends in 11 d 13 h) | yes | a P-256 key
+    token-issuer-mismatch F75
+    issuer "dtest" is not "DTEST"
+    `registry.auth.token.issuer` and the token service's `issuer` differ
+    "#);
+    assert_snapshot!(shown(&token, Some(jwks())), @r#"
+    alg: ES256
+    typ: JWT
+    key: a chain of 2 certificates: CN=leaf, issued by CN=middle
+    a P-256 key (ES256), in its certificate
+    2M6P:YRUT:YDLI:VRTJ:HTKM:QZKB:ERTA:KGLW:YEAC:KDCS:K55R:MNSW
+    TK4IGXU63xcJX8t__OwEhzQ3iFfrtGb3x-4niXQDlv8
+    CN=leaf | CN=middle | 2023-11-14T21:56:40Z to 2023-11-15T22:13:20Z (ends in 1 d) | no | a P-256 key
+    CN=middle | CN=root | 2023-11-14T21:56:40Z to 2023-11-26T12:00:00Z (ends in 11 d 13 h) | yes | a P-256 key
+    chain-without-bundle
+    the token carries certificates, but no certificate is trusted here
+    the token has certificates, and there is only `jwks`: give `rootcertbundle`
+    "#);
+}
+
+#[test]
+fn a_chain_of_the_past_or_of_nonsense_is_shown_as_what_it_is() {
+    let (bundle, key) = certified(NOW - 75);
+    let against = Against { bundle: Some(bundle), ..Against::default() };
+    assert_snapshot!(shown(&minted(&key, KeyIdForm::X5c), Some(against)), @r#"
+    alg: ES256
+    typ: JWT
+    key: a chain of 2 certificates: CN=leaf, issued by CN=middle
+    a P-256 key (ES256), in its certificate
+    2M6P:YRUT:YDLI:VRTJ:HTKM:QZKB:ERTA:KGLW:YEAC:KDCS:K55R:MNSW
+    TK4IGXU63xcJX8t__OwEhzQ3iFfrtGb3x-4niXQDlv8
+    CN=leaf | CN=middle | 2023-11-14T21:56:40Z to 2023-11-14T22:12:05Z (ended 1 min 15 s ago) | no | a P-256 key
+    CN=middle | CN=root | 2023-11-14T21:56:40Z to 2023-11-26T12:00:00Z (ends in 11 d 13 h) | yes | a P-256 key
+    chain-expired F88
+    the certificate of "CN=leaf" expired 75 s ago
+    renew the certificate of the token service's key; look at the clock
+    "#);
+    let nonsense = r#"{"alg":"ES256","x5c":["AAAA","-",5]}"#;
+    assert_snapshot!(shown(&token(nonsense, &claims("[]")), None), @r#"
+    alg: ES256
+    key: a chain of 3 certificates, which cannot be read
+    no key
+    unreadable: not a readable X.509 certificate: Parsing Error: Der(UnexpectedTag { expected: Some(Tag(16)), actual: Tag(0) })
+    unreadable: it is no base64
+    unreadable: it is a number
+    not checked
+    "#);
+}
+
+#[test]
+fn a_key_that_is_trusted_has_both_ids_whichever_the_token_names() {
+    let libtrust = minted(&key(), KeyIdForm::Libtrust);
+    assert_snapshot!(shown(&libtrust, None), @r#"
+    alg: ES256
+    typ: JWT
+    key: 2M6P:YRUT:YDLI:VRTJ:HTKM:QZKB:ERTA:KGLW:YEAC:KDCS:K55R:MNSW, a libtrust fingerprint
+    no key
+    not checked
+    "#);
+    assert_snapshot!(shown(&libtrust, Some(jwks())), @r#"
+    alg: ES256
+    typ: JWT
+    key: 2M6P:YRUT:YDLI:VRTJ:HTKM:QZKB:ERTA:KGLW:YEAC:KDCS:K55R:MNSW, a libtrust fingerprint
+    a P-256 key (ES256), in the JWK set
+    2M6P:YRUT:YDLI:VRTJ:HTKM:QZKB:ERTA:KGLW:YEAC:KDCS:K55R:MNSW
+    TK4IGXU63xcJX8t__OwEhzQ3iFfrtGb3x-4niXQDlv8
+    holds
+    "#);
+    let (bundle, _) = certified(NOW + 86_400);
+    let thumbprint = minted(&key(), KeyIdForm::Rfc7638);
+    let service = Some("other".to_owned());
+    assert_snapshot!(shown(&thumbprint, Some(Against { service, ..jwks() })), @r#"
+    alg: ES256
+    typ: JWT
+    key: TK4IGXU63xcJX8t__OwEhzQ3iFfrtGb3x-4niXQDlv8, an RFC 7638 thumbprint
+    a P-256 key (ES256), in the JWK set
+    2M6P:YRUT:YDLI:VRTJ:HTKM:QZKB:ERTA:KGLW:YEAC:KDCS:K55R:MNSW
+    TK4IGXU63xcJX8t__OwEhzQ3iFfrtGb3x-4niXQDlv8
+    token-audience-mismatch F76
+    audience "token-service" is not "other"
+    `registry.auth.token.service` and the `service` that the token was made for differ
+    "#);
+    let against = Against { bundle: Some(bundle), ..Against::default() };
+    let unknown = shown(&thumbprint, Some(against));
+    assert!(unknown.contains("no key\ntoken-key-unknown F81 F83 F85 F92"), "{unknown}");
+    let own = certificate_of_its_own();
+    let against = Against { bundle: Some(own), ..Against::default() };
+    let found = shown(&thumbprint, Some(against));
+    assert!(found.contains("in the bundle") && found.ends_with("holds"), "{found}");
+}
+
+/// Its own certificate, self-signed: what many have in their bundle.
+fn certificate_of_its_own() -> String {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, "own");
+    params.self_signed(&KeyPair::from_pem(KEY).unwrap()).unwrap().pem()
+}
+
+#[test]
+fn an_embedded_key_is_known_and_a_secret_one_is_not_shown() {
+    let set: Value = jwks().jwks.unwrap().parse().unwrap();
+    let header = format!(r#"{{"alg":"ES256","jwk":{}}}"#, set["keys"][0]);
+    assert_snapshot!(shown(&token(&header, &claims("[]")), None), @r#"
+    alg: ES256
+    key: TK4IGXU63xcJX8t__OwEhzQ3iFfrtGb3x-4niXQDlv8, an RFC 7638 thumbprint, in an embedded key
+    a P-256 key (ES256), in its header
+    2M6P:YRUT:YDLI:VRTJ:HTKM:QZKB:ERTA:KGLW:YEAC:KDCS:K55R:MNSW
+    TK4IGXU63xcJX8t__OwEhzQ3iFfrtGb3x-4niXQDlv8
+    not checked
+    "#);
+    let secret = r#"{"alg":"HS256","jwk":{"kty":"oct","k":"c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"}}"#;
+    let said = shown(&token(secret, &claims("[]")), Some(jwks()));
+    assert_snapshot!(said, @r#"
+    alg: HS256
+    key: an embedded key without an id
+    no key
+    token-embedded-key-malformed
+    the token's header carries a secret: its `jwk` is a private or symmetric key
+    the `jwk` in the header is broken, or a private key: if so, replace that key
+    "#);
+    assert!(!said.contains("c2Vj"), "{said}");
+}
+
+#[test]
+fn what_is_signed_by_nobody_is_refused_as_its_registry_does() {
+    let none = token(r#"{"alg":"none","kid":"mine"}"#, &claims("[]"));
+    assert_snapshot!(shown(&none, Some(jwks())), @r#"
+    alg: none
+    key: mine, a name of the issuer's own
+    no key
+    token-algorithm-unknown F89
+    the token's header names the signature algorithm "none", which is not one of ours
+    `alg` is missing, or `none`, or no algorithm of tokens
+    "#);
+    let forged = minted(&key(), KeyIdForm::Rfc7638);
+    let (signed, _) = forged.rsplit_once('.').unwrap();
+    let forged = format!("{signed}.{}", URL_SAFE_NO_PAD.encode([1; 64]));
+    assert_snapshot!(shown(&forged, Some(jwks())), @r#"
+    alg: ES256
+    typ: JWT
+    key: TK4IGXU63xcJX8t__OwEhzQ3iFfrtGb3x-4niXQDlv8, an RFC 7638 thumbprint
+    a P-256 key (ES256), in the JWK set
+    2M6P:YRUT:YDLI:VRTJ:HTKM:QZKB:ERTA:KGLW:YEAC:KDCS:K55R:MNSW
+    TK4IGXU63xcJX8t__OwEhzQ3iFfrtGb3x-4niXQDlv8
+    token-signature-wrong F84
+    the token's ES256 signature was not made by the trusted key "TK4IGXU63xcJX8t__OwEhzQ3iFfrtGb3x-4niXQDlv8"
+    another key signed it: the token service was set up anew with the same names, or the token was changed
+    "#);
+}
+
+#[test]
+fn whom_a_registry_could_not_trust_is_no_verdict_on_the_token() {
+    let said = |against: Against| against.read().unwrap_err().to_string();
+    let bundle = Against { bundle: Some("nothing".into()), ..Against::default() };
+    assert_snapshot!(said(bundle), @"the bundle cannot be used: there is no certificate; expected a PEM block `-----BEGIN CERTIFICATE-----`");
+    assert_snapshot!(said(Against { jwks: Some("{}".into()), ..Against::default() }), @"the keys cannot be used: not a JWK set: `keys` is missing");
+    let partly = Against { jwks: Some(r#"{"keys":[5]}"#.into()), ..Against::default() };
+    assert_snapshot!(partly.read().unwrap().skipped.join("\n"), @"entry 1 of the JWK set is of no use: it is a number, expected an object");
+}
+
+#[test]
+fn what_strangers_wrote_moves_no_cursor() {
+    let header = r#"{"alg":"ES256","kid":"\u001b[2J"}"#;
+    let claims = claims(r#"[{"type":"repository","name":"a\u001b[2J","actions":[]}]"#)
+        .replace("dtest", "d\\u001b[2J");
+    let inspection = Inspection::of(&token(header, &claims), now()).unwrap();
+    let rows = [inspection.header_rows(), inspection.claim_rows(now()), inspection.access_rows()];
+    let rows = rows.concat().into_iter().map(|(_, value)| value);
+    let texts: Vec<String> =
+        rows.chain(inspection.notes.clone()).chain([inspection.key()]).collect();
+    assert!(texts.iter().any(|text| text.contains("d\u{fffd}[2J")), "{texts:?}");
+    assert!(texts.iter().all(|text| !text.contains('\u{1b}')), "{texts:?}");
 }
 
 #[test]

@@ -9,9 +9,9 @@ use std::{
 use clap::Args;
 use portpass_client::{
     Clock as _, SystemClock,
-    inspect::{Against, Inspection, token_in},
+    inspect::{Against, Inspection, KeyIds, Link, Refusal, token_in},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Context;
 use crate::{failure::Failure, printer::Printer};
@@ -42,28 +42,29 @@ pub(super) struct Arguments {
 /// Runs it.
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     let now = SystemClock.now();
-    let against = against(arguments)?;
+    let trusted = against(arguments)?.map(Against::read).transpose()?;
     let token = token_in(&typed(arguments.token.as_deref())?)?;
     if token.is_empty() {
         return Err(Failure::usage("there is no token to look into"));
     }
     let inspection = Inspection::of(&token, now)?;
-    let checked = against.map(|against| inspection.verify(&token, &against, now));
+    let found = Found {
+        ids: inspection.key_ids(trusted.as_ref()),
+        chain: inspection.chain(now),
+        claims: inspection.claim_rows(now),
+    };
     let printer = &context.printer;
+    for skipped in trusted.iter().flat_map(|trusted| &trusted.skipped) {
+        printer.warning(skipped);
+    }
+    let checked = trusted.map(|trusted| inspection.verify(&token, trusted, now));
     if arguments.json {
-        printer.json(&json!({
-            "header": inspection.header,
-            "claims": inspection.claims,
-            "key": inspection.key,
-            "notes": inspection.notes,
-            "holds": checked.as_ref().map(Result::is_ok),
-            "refusal": checked.as_ref().and_then(|checked| checked.as_ref().err()),
-        }));
+        printer.json(&described(&inspection, &found, checked.as_ref()));
     } else {
-        show(printer, &inspection, &inspection.claim_rows(now));
+        show(printer, &inspection, &found);
     }
     match checked {
-        Some(Err(refusal)) => Err(Failure::new(format!("a registry refuses it: {refusal}"))),
+        Some(Err(refusal)) => Err(explained(&refusal)),
         Some(Ok(())) => {
             printer.note("it holds: signature, issuer, service and times are as they should be");
             Ok(())
@@ -76,25 +77,60 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
     }
 }
 
-fn show(printer: &Printer, inspection: &Inspection, claims: &[(String, String)]) {
-    let plain = |name: &str| !matches!(name, "kid" | "x5c" | "jwk");
-    let header = inspection.header.iter().filter(|(name, _)| plain(name));
-    let mut header: Vec<[String; 2]> = header
-        .map(|(name, value)| {
-            [name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned)]
-        })
-        .collect();
-    header.push(["key".to_owned(), inspection.key.clone()]);
+/// What has to be looked for.
+struct Found {
+    ids: Option<KeyIds>,
+    chain: Vec<Link>,
+    claims: Vec<(String, String)>,
+}
+
+fn described(
+    inspection: &Inspection,
+    found: &Found,
+    checked: Option<&Result<(), Refusal>>,
+) -> Value {
+    json!({
+        "header": inspection.header,
+        "claims": inspection.claims,
+        "key": inspection.key(),
+        "key_ids": found.ids,
+        "chain": found.chain,
+        "notes": inspection.notes,
+        "holds": checked.map(Result::is_ok),
+        "refusal": checked.and_then(|checked| checked.as_ref().err()),
+    })
+}
+
+/// The reason, the id that a registry's log would have, what to do, and what others call it.
+fn explained(refusal: &Refusal) -> Failure {
+    let Refusal { id, reason, what_to_do, failures } = refusal;
+    let failure = Failure::new(format!("a registry refuses it: {reason} ({id})"));
+    let failure = what_to_do.iter().fold(failure, |failure, advice| failure.hint(*advice));
+    let name = if failures.len() == 1 { "known as" } else { "may be" };
+    failures.iter().fold(failure, |failure, known| {
+        failure.hint(format!("{name} {}: {}", known.row, known.what))
+    })
+}
+
+fn show(printer: &Printer, inspection: &Inspection, found: &Found) {
+    let row = |(name, value): &(String, String)| [name.clone(), value.clone()];
+    let mut header: Vec<[String; 2]> = inspection.header_rows().iter().map(row).collect();
+    header.push(["key".to_owned(), inspection.key()]);
+    if let Some(KeyIds { libtrust, rfc7638, kind, found }) = &found.ids {
+        header.push(["it is".to_owned(), format!("{kind}, {found}")]);
+        header.push(["libtrust".to_owned(), libtrust.clone()]);
+        header.push(["RFC 7638".to_owned(), rfc7638.clone()]);
+    }
     printer.table(["header", ""], &header);
-    let claims: Vec<[String; 2]> =
-        claims.iter().map(|(name, value)| [name.clone(), value.clone()]).collect();
+    if !found.chain.is_empty() {
+        let rows: Vec<[String; 5]> = found.chain.iter().map(Link::row).collect();
+        printer.table(["certificate", "issued by", "valid", "CA", "key"], &rows);
+    }
+    let claims: Vec<[String; 2]> = found.claims.iter().map(row).collect();
     printer.table(["claim", ""], &claims);
-    if let Some(access) = inspection.access().filter(|access| !access.is_empty()) {
-        let rows: Vec<[String; 2]> = access
-            .iter()
-            .map(|access| [access.resource.to_string(), access.actions.to_string()])
-            .collect();
-        printer.table(["access", "actions"], &rows);
+    let access: Vec<[String; 2]> = inspection.access_rows().iter().map(row).collect();
+    if !access.is_empty() {
+        printer.table(["access", "actions"], &access);
     }
     for note in &inspection.notes {
         printer.warning(note);
