@@ -2,14 +2,17 @@
 //!
 //! A file holds `Arguments` (what was typed, by clap) and `run(arguments, &Context)`.
 
+pub(crate) mod catalog;
 pub(crate) mod config;
 pub(crate) mod connection;
+pub(crate) mod delete;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod policy;
 pub(crate) mod serve;
 pub(crate) mod session;
 pub(crate) mod signing_key;
+pub(crate) mod tags;
 pub(crate) mod token;
 pub(crate) mod user;
 
@@ -51,6 +54,12 @@ enum Command {
     Logout(logout::Arguments),
     /// Get a token from a registry's token service, or look into one
     Token(token::Arguments),
+    /// List the tags of a repository
+    Tags(tags::Arguments),
+    /// List the repositories of a registry
+    Catalog(catalog::Arguments),
+    /// Delete a tag, or a manifest with all its tags
+    Delete(delete::Arguments),
 }
 
 /// Everything a command may touch beside its arguments.
@@ -74,6 +83,9 @@ pub(crate) async fn run(command_line: CommandLine, context: &Context) -> Result<
         Command::Login(arguments) => login::run(arguments, context).await,
         Command::Logout(arguments) => logout::run(arguments, context).await,
         Command::Token(arguments) => token::run(arguments, context).await,
+        Command::Tags(arguments) => tags::run(arguments, context).await,
+        Command::Catalog(arguments) => catalog::run(arguments, context).await,
+        Command::Delete(arguments) => delete::run(arguments, context).await,
     }
 }
 
