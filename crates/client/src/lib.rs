@@ -1,4 +1,4 @@
-//! The other side of registry and token service: what `login`, `logout` and `token` do.
+//! The other side of registry and token service: logging in, tokens, and the content of registries.
 //!
 //! ```text
 //! Registry ── ping ──> 401, challenge ──> Realm::check ──> Tokens ──> a token
@@ -8,6 +8,9 @@
 //!    |  on loopback alone                                   at a time for one answer
 //!    |
 //!    Credentials: docker's config.json and helpers, podman's auth.json
+//!
+//! Remote ── manifests, blobs, tags ──> Session ── a request with the token that it needs ──> Registry
+//!   checked: digests, lengths, kinds             401, 429, 503, redirects, lists: all bounded
 //! ```
 //!
 //! ```no_run

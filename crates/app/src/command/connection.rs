@@ -2,13 +2,13 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use clap::Args;
+use clap::{ArgAction, Args};
 use portpass_client::{
-    Host, Registry, SystemClock, Transport,
+    Host, Registry, Session, SystemClock, Transport,
     credentials::{Files, Places},
-    registry::Error,
+    registry, session,
     tokens::Issued,
-    transport::Settings,
+    transport::{Settings, TrustPlaces, danger::Verification},
 };
 
 use super::Context;
@@ -23,6 +23,16 @@ pub(crate) struct Connection {
     /// A file of certificates (PEM) to trust beside the system's
     #[arg(long, value_name = "FILE")]
     pub(super) ca: Option<PathBuf>,
+    /// Check the registry's certificate; with `false`, whoever sits on the way can take passwords and
+    /// tokens
+    #[arg(
+        long,
+        value_name = "BOOL",
+        default_value_t = true,
+        action = ArgAction::Set,
+        hide_default_value = true
+    )]
+    pub(super) tls_verify: bool,
 }
 
 impl Connection {
@@ -32,23 +42,51 @@ impl Connection {
         host: Host,
         context: &Context,
     ) -> Result<(Registry, Arc<Files>), Failure> {
-        let mut settings = Settings { plain_http: self.plain_http, ..Settings::default() };
-        if let Some(file) = &self.ca {
-            settings.trust_file(file)?;
+        let environment = |name: &str| context.environment.get(name).map(str::to_owned);
+        let settings = self.settings(&host, environment)?;
+        if settings.verification == Verification::None {
+            context.printer.warning(format_args!(
+                "the certificate of {host} is not checked: whoever sits on the way can take passwords and tokens"
+            ));
         }
-        let places =
-            Places::from_environment(|name| context.environment.get(name).map(str::to_owned));
+        let places = Places::from_environment(environment);
         let files = Arc::new(Files::new(places));
         let transport = Arc::new(Transport::new(settings));
         let registry =
             Registry::new(host, transport, Arc::clone(&files) as _, Arc::new(SystemClock));
         Ok((registry, files))
     }
+
+    /// The same to work with: its repositories, tags and content.
+    pub(crate) fn session(&self, host: Host, context: &Context) -> Result<Arc<Session>, Failure> {
+        let (registry, _) = self.registry(host, context)?;
+        Ok(Arc::new(Session::new(registry)))
+    }
+
+    fn settings(
+        &self,
+        host: &Host,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Settings, Failure> {
+        let verification = if self.tls_verify { Verification::Full } else { Verification::None };
+        let plain_http = self.plain_http;
+        let mut settings = Settings { plain_http, verification, ..Settings::default() };
+        if let Some(file) = &self.ca {
+            settings.trust_file(file)?;
+        }
+        settings.trust_as_others(host, &TrustPlaces::from_environment(environment))?;
+        Ok(settings)
+    }
 }
 
 /// A failure with what may help against it.
-pub(crate) fn explained(error: impl Into<Error>) -> Failure {
-    let error = error.into();
+pub(crate) fn explained(error: impl Into<registry::Error>) -> Failure {
+    explained_operation(session::Error::from(error.into()))
+}
+
+/// The same, for what was asked of a registry beyond logging in.
+#[expect(clippy::needless_pass_by_value, reason = "it is the end of the error, as for `map_err`")]
+pub(crate) fn explained_operation(error: session::Error) -> Failure {
     error.hints().into_iter().fold(Failure::new(error.to_string()), Failure::hint)
 }
 

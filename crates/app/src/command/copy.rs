@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{ArgAction, Args};
 use portpass_client::transfer::Place;
 
 use super::{
@@ -35,12 +35,38 @@ pub(crate) struct Arguments {
     /// Certificates (PEM) to trust beside the system's, for TO
     #[arg(long, value_name = "FILE")]
     to_ca: Option<PathBuf>,
+    /// Check the certificate of FROM; with `false`, whoever sits on the way can take passwords and tokens
+    #[arg(
+        long,
+        value_name = "BOOL",
+        default_value_t = true,
+        action = ArgAction::Set,
+        hide_default_value = true
+    )]
+    from_tls_verify: bool,
+    /// Check the certificate of TO; with `false`, whoever sits on the way can take passwords and tokens
+    #[arg(
+        long,
+        value_name = "BOOL",
+        default_value_t = true,
+        action = ArgAction::Set,
+        hide_default_value = true
+    )]
+    to_tls_verify: bool,
 }
 
 /// Runs it.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
+    let from_there = Connection {
+        plain_http: arguments.from_plain_http,
+        ca: arguments.from_ca,
+        tls_verify: arguments.from_tls_verify,
+    };
+    let to_there = Connection {
+        plain_http: arguments.to_plain_http,
+        ca: arguments.to_ca,
+        tls_verify: arguments.to_tls_verify,
+    };
     let Arguments { from, to, how, .. } = arguments;
-    let from_there = Connection { plain_http: arguments.from_plain_http, ca: arguments.from_ca };
-    let to_there = Connection { plain_http: arguments.to_plain_http, ca: arguments.to_ca };
     Move { from: (from, from_there), to: (to, to_there), how }.run(context).await
 }

@@ -2,10 +2,12 @@
 //!
 //! A file holds `Arguments` (what was typed, by clap) and `run(arguments, &Context)`.
 
+pub(crate) mod catalog;
 pub(crate) mod config;
 pub(crate) mod connection;
-pub(crate) mod explain;
 pub(crate) mod copy;
+pub(crate) mod delete;
+pub(crate) mod explain;
 pub(crate) mod login;
 pub(crate) mod logout;
 mod moving;
@@ -15,6 +17,7 @@ pub(crate) mod push;
 pub(crate) mod serve;
 pub(crate) mod session;
 pub(crate) mod signing_key;
+pub(crate) mod tags;
 pub(crate) mod token;
 pub(crate) mod user;
 
@@ -64,6 +67,12 @@ enum Command {
     Push(push::Arguments),
     /// Copy an image from anywhere to anywhere, between registries without touching the disk
     Copy(copy::Arguments),
+    /// List the tags of a repository
+    Tags(tags::Arguments),
+    /// List the repositories of a registry
+    Catalog(catalog::Arguments),
+    /// Delete a tag, or a manifest with all its tags
+    Delete(delete::Arguments),
 }
 
 /// Everything a command may touch beside its arguments.
@@ -91,6 +100,9 @@ pub(crate) async fn run(command_line: CommandLine, context: &Context) -> Result<
         Command::Pull(arguments) => pull::run(arguments, context).await,
         Command::Push(arguments) => push::run(arguments, context).await,
         Command::Copy(arguments) => copy::run(arguments, context).await,
+        Command::Tags(arguments) => tags::run(arguments, context).await,
+        Command::Catalog(arguments) => catalog::run(arguments, context).await,
+        Command::Delete(arguments) => delete::run(arguments, context).await,
     }
 }
 

@@ -82,7 +82,7 @@ impl Move {
         let (place, connection) = &self.from;
         Ok(match place {
             Place::Registry(image) => {
-                let session = session(image, connection, context)?;
+                let session = connection.session(image.host().clone(), context)?;
                 (Box::new(RemoteImage::new(Arc::clone(&session), image)), Some(session))
             }
             Place::Folder { path, name } => {
@@ -165,15 +165,6 @@ impl Move {
             "bytes": bytes,
         })
     }
-}
-
-fn session(
-    image: &ImageReference,
-    connection: &Connection,
-    context: &Context,
-) -> Result<Arc<Session>, Failure> {
-    let (registry, _) = connection.registry(image.host().clone(), context)?;
-    Ok(Arc::new(Session::new(registry)))
 }
 
 /// A failure with what may help against it.

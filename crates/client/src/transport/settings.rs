@@ -166,7 +166,7 @@ struct HostTable {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "`ca` has to be the name of a file or a list of them")]
 enum OneOrMore {
     One(PathBuf),
     More(Vec<PathBuf>),

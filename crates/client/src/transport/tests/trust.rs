@@ -188,7 +188,7 @@ fn files_that_cannot_be_used_are_named() {
     assert_snapshot!(heard.join("\n"), @r#"
         certificates of /etc/docker/certs.d/registry.example.com/ca.crt cannot be used: it holds no certificate
         certificates of /etc/docker/certs.d/registry.example.com/client.key cannot be used: No such file or directory (os error 2)
-        certificates of /etc/containerd/certs.d/registry.example.com/hosts.toml cannot be used: data did not match any variant of untagged enum OneOrMore
+        certificates of /etc/containerd/certs.d/registry.example.com/hosts.toml cannot be used: `ca` has to be the name of a file or a list of them
         certificates of /etc/containerd/certs.d/registry.example.com/hosts.toml cannot be used: unclosed array, expected `]`
         certificates of /nowhere/ca.crt cannot be used: No such file or directory (os error 2)
         "#);

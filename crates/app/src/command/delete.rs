@@ -1,0 +1,44 @@
+//! `delete`: take a tag away, or a manifest with all its tags.
+
+use clap::Args;
+use portpass_client::{ImageReference, Remote};
+
+use super::{
+    Context,
+    connection::{Connection, explained_operation},
+};
+use crate::failure::Failure;
+
+/// What was typed.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// The tag or manifest, as in registry.example.com/team/app:1.0 or …/app@sha256:…
+    #[arg(value_name = "IMAGE")]
+    image: ImageReference,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Runs it.
+pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
+    let Arguments { image, connection } = arguments;
+    // What is not named is not deleted: no tag stands for `latest` here.
+    let (Some(reference), false) =
+        (image.reference(), image.tag().is_some() && image.digest().is_some())
+    else {
+        return Err(Failure::usage(
+            "name either the tag or the digest that is to be deleted; a digest takes all its tags with it",
+        ));
+    };
+    let session = connection.session(image.host().clone(), context)?;
+    let remote = Remote::new(session, image.repository().clone());
+    remote.delete_manifest(&reference).await.map_err(|error| match error.status() {
+        // OC22
+        Some(status) if status == 405 => explained_operation(error).hint(
+            "the registry deletes nothing; its `storage.delete.enabled` would have to be true",
+        ),
+        _ => explained_operation(error),
+    })?;
+    context.printer.note(format_args!("deleted {image}"));
+    Ok(())
+}
