@@ -111,7 +111,10 @@ impl Move {
                     let target = RemoteImage::target(session, image);
                     Box::new(target.mounting_from(source.repository().clone()))
                 }
-                _ => Box::new(RemoteImage::target(session(image, to_there, context)?, image)),
+                _ => Box::new(RemoteImage::target(
+                    to_there.session(image.host().clone(), context)?,
+                    image,
+                )),
             },
             Place::Folder { path, name } => {
                 let name = name.clone().or_else(|| name_in_folder(from));
