@@ -14,6 +14,7 @@ use crate::failure::Failure;
 
 /// What was typed.
 #[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
 pub(crate) struct Arguments {
     /// Where it is: an image in a registry, oci:FOLDER[:TAG] or docker-archive:FILE[:NAME:TAG]
     #[arg(value_name = "FROM")]
