@@ -32,7 +32,7 @@ fn main() {
             }
         }
         for (client, used) in CLIENTS.iter().zip(measured) {
-            println!("{}", row(work, *client, used));
+            println!("{}", row(work, *client, &used));
         }
     }
 }
@@ -91,9 +91,8 @@ impl Bench {
             Work::Pull => (image, "oci:pulled:v1".to_owned()),
             Work::Copy => (image, format!("{there}/{fresh}")),
         };
-        let named = |place: &str| match place.starts_with("oci:") {
-            true => place.to_owned(),
-            false => format!("docker://{place}"),
+        let named = |place: &str| {
+            if place.starts_with("oci:") { place.to_owned() } else { format!("docker://{place}") }
         };
         match client {
             Client::Portpass => ["copy", "--quiet", &from, &to].map(str::to_owned).to_vec(),
@@ -129,7 +128,7 @@ fn serve() -> Portpass {
     Portpass::serve(Path::new(PROGRAM), &["--data", "{folder}/data", "--addr", "127.0.0.1:0"])
 }
 
-fn row(work: Work, client: Client, used: Vec<Used>) -> String {
+fn row(work: Work, client: Client, used: &[Used]) -> String {
     let median = |of: fn(&Used) -> f64| {
         let mut values: Vec<f64> = used.iter().map(of).collect();
         values.sort_by(f64::total_cmp);
