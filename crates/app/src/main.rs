@@ -1,6 +1,7 @@
 //! The one binary: reads the command line, runs one command, prints, exits.
 //!
-//! Exit status: 0 done, 1 it failed (what and why on stderr, with hints), 2 wrong usage.
+//! Exit status: 0 done, 1 it failed (what and why on stderr, with hints), 2 wrong usage, 3 `diagnose` found
+//! nothing but warnings.
 
 mod command;
 mod failure;
@@ -32,7 +33,7 @@ fn main() -> ExitCode {
         }
     };
     match runtime.block_on(command::run(command_line, &context)) {
-        Ok(()) => context.printer.success(),
+        Ok(ended) => context.printer.success(ended),
         Err(failure) => context.printer.failure(&failure),
     }
 }

@@ -14,7 +14,10 @@ use owo_colors::OwoColorize;
 use portpass_client::transfer::{Progress, Unwatched};
 use serde_json::Value;
 
-use crate::failure::{Failure, Status};
+use crate::{
+    command::Ended,
+    failure::{Failure, Status},
+};
 
 mod progress;
 
@@ -43,14 +46,24 @@ impl Printer {
         self.written(writeln!(anstream::stdout(), "{text}"));
     }
 
+    /// Text of several lines, which ends its last one itself.
+    pub(crate) fn text(&self, text: &str) {
+        self.written(write!(anstream::stdout(), "{text}"));
+    }
+
     /// A JSON document, indented.
     pub(crate) fn json(&self, value: &Value) {
         self.line(format_args!("{value:#}"));
     }
 
-    /// Whether all that was printed arrived.
-    pub(crate) fn success(&self) -> ExitCode {
-        if self.lost.load(Ordering::Relaxed) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    /// How a command ended that has said all, if all that was printed arrived.
+    pub(crate) fn success(&self, ended: Ended) -> ExitCode {
+        match ended {
+            _ if self.lost.load(Ordering::Relaxed) => ExitCode::FAILURE,
+            Ended::Done => ExitCode::SUCCESS,
+            Ended::Broken => ExitCode::from(1),
+            Ended::Doubtful => ExitCode::from(3),
+        }
     }
 
     /// Rows under a heading, columns aligned by their widest cell.

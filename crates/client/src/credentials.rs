@@ -14,12 +14,14 @@ mod file;
 mod files;
 mod helper;
 mod places;
+mod survey;
 #[cfg(test)]
 mod tests;
 
 pub use error::CredentialsError;
 pub use files::Files;
 pub use places::Places;
+pub(crate) use survey::{Entry, Owner, Surveyed, survey};
 
 /// What a registry's user has to show.
 #[derive(Debug, Clone)]

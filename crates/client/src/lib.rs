@@ -33,6 +33,7 @@
 
 pub mod credentials;
 mod demand;
+pub mod diagnose;
 pub mod host;
 pub mod inspect;
 pub mod layout;

@@ -26,6 +26,7 @@ pub(crate) use stage::{Counted, Stage, rights, session};
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
     pub(crate) method: Method,
+    pub(crate) host: String,
     pub(crate) path: String,
     pub(crate) query: Vec<(String, String)>,
     pub(crate) form: Vec<(String, String)>,
@@ -105,6 +106,10 @@ impl Served {
         let handler = move |method: Method, uri: Uri, headers: HeaderMap, body: Bytes| {
             let request = Seen {
                 method,
+                host: headers
+                    .get(header::HOST)
+                    .map(|host| host.to_str().unwrap().to_owned())
+                    .unwrap_or_default(),
                 path: uri.path().to_owned(),
                 query: pairs(uri.query().unwrap_or_default().as_bytes()),
                 form: pairs(&body),

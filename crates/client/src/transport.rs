@@ -26,6 +26,7 @@ mod tests;
 pub use error::TransportError;
 pub(crate) use exchange::{Content, Incoming, Outgoing, target};
 pub use reach::Reach;
+pub(crate) use reach::Resolver;
 pub use settings::{Settings, TrustPlaces, danger};
 
 /// The longest body that is read, in bytes; nothing that logging in needs is longer (T3).
@@ -192,7 +193,7 @@ fn builder(route: Route) -> ClientBuilder {
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
         .connect_timeout(CONNECT_TIMEOUT)
-        .dns_resolver(reach::Resolver(route.reach));
+        .dns_resolver(Resolver(route.reach));
     if route.direct { builder.no_proxy() } else { builder }
 }
 

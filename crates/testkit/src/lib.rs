@@ -20,6 +20,7 @@ pub mod served;
 pub mod stalling;
 
 mod root;
+pub mod workshop;
 
 pub use certificates::Certificates;
 pub use client::{Buildah, Client, Containerd, Dockerd, Helm, Podman, Pulled, Skopeo};
@@ -32,3 +33,4 @@ pub use place::{Image, Place};
 pub use program::{Ran, run};
 pub use served::{Portpass, wait_until};
 pub use stalling::Stalling;
+pub use workshop::{Front, Gate, Way};

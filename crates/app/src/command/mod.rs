@@ -7,6 +7,7 @@ pub(crate) mod config;
 pub(crate) mod connection;
 pub(crate) mod copy;
 pub(crate) mod delete;
+pub(crate) mod diagnose;
 pub(crate) mod explain;
 pub(crate) mod login;
 pub(crate) mod logout;
@@ -73,6 +74,19 @@ enum Command {
     Catalog(catalog::Arguments),
     /// Delete a tag, or a manifest with all its tags
     Delete(delete::Arguments),
+    /// Find out why logins, pulls or pushes fail at a registry, and how to mend it
+    Diagnose(diagnose::Arguments),
+}
+
+/// How a command ended that did what it was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// Nothing is left to say.
+    Done,
+    /// It was asked what is wrong, and found something.
+    Broken,
+    /// It found only what may be wrong.
+    Doubtful,
 }
 
 /// Everything a command may touch beside its arguments.
@@ -85,8 +99,8 @@ pub(crate) struct Context {
 }
 
 /// Runs the command that was typed.
-pub(crate) async fn run(command_line: CommandLine, context: &Context) -> Result<(), Failure> {
-    match command_line.command {
+pub(crate) async fn run(command_line: CommandLine, context: &Context) -> Result<Ended, Failure> {
+    let done = match command_line.command {
         Command::Serve(arguments) => serve::run(arguments, context).await,
         Command::Config(arguments) => config::run(arguments, context).await,
         Command::User(arguments) => user::run(arguments, context).await,
@@ -103,7 +117,9 @@ pub(crate) async fn run(command_line: CommandLine, context: &Context) -> Result<
         Command::Tags(arguments) => tags::run(arguments, context).await,
         Command::Catalog(arguments) => catalog::run(arguments, context).await,
         Command::Delete(arguments) => delete::run(arguments, context).await,
-    }
+        Command::Diagnose(arguments) => return diagnose::run(arguments, context).await,
+    };
+    done.map(|()| Ended::Done)
 }
 
 /// `--config` and `--data`, which every management command takes: which installation is meant.

@@ -109,9 +109,48 @@ impl AuthFile {
         Ok(None)
     }
 
+    /// The keys of its entries, in order.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.auths.names()
+    }
+
+    /// What is wrong with an entry for Go's programs: they take `auth` only with its padding, and
+    /// docker then takes nothing of the whole file.
+    pub(super) fn fault(&self, key: &str) -> Option<&'static str> {
+        let Ok(entry) = self.auths.get::<Entry>(key) else {
+            return Some("is not an object of texts");
+        };
+        let entry = entry.unwrap_or_default();
+        let auth = entry.auth.as_ref().map_or("", |auth| auth.expose_secret());
+        if auth.is_empty() {
+            return None;
+        }
+        match entry.auth.as_ref().map(decode) {
+            Some(Err(why)) => Some(why),
+            _ if STANDARD.decode(auth).is_err() => {
+                Some("has an \"auth\" without its padding (`=`), which Go does not decode")
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the password of an entry ends with a newline, as `echo` without `-n` makes it.
+    pub(super) fn ends_with_newline(&self, key: &str) -> bool {
+        let entry: Option<Entry> = self.auths.get(key).ok().flatten();
+        let pair = entry.and_then(|entry| decode(&entry.auth?).ok());
+        pair.is_some_and(|(_, password)| password.expose_secret().ends_with('\n'))
+    }
+
+    /// The name that an entry has beside its secret.
+    pub(super) fn username(&self, key: &str) -> Option<String> {
+        let entry: Entry = self.auths.get(key).ok().flatten()?;
+        let pair = entry.auth.as_ref().and_then(|auth| decode(auth).ok());
+        pair.map(|(name, _)| name).or(entry.username)
+    }
+
     /// How well a key fits, if it does: the length of a repository's prefix, else the exact key
     /// before those that only mean the same.
-    fn fit(&self, key: &str, host: &Host, repository: Option<&str>) -> Option<usize> {
+    pub(super) fn fit(&self, key: &str, host: &Host, repository: Option<&str>) -> Option<usize> {
         if key == host.credential_key() {
             return Some(1);
         }

@@ -59,6 +59,11 @@ impl Helper {
         &self.name
     }
 
+    /// Where it is.
+    pub(super) fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// What it keeps for a server.
     pub(super) async fn get(&self, server: &str) -> Result<Option<Credential>, CredentialsError> {
         let answer = match self.run("get", &SecretString::from(server)).await? {

@@ -91,7 +91,7 @@ impl Reach {
 
 /// Resolves names to addresses that are no nearer than this.
 #[derive(Debug)]
-pub(super) struct Resolver(pub(super) Reach);
+pub(crate) struct Resolver(pub(crate) Reach);
 
 /// A name that has only addresses nearer than allowed.
 #[derive(Debug, thiserror::Error)]

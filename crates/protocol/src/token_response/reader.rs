@@ -1,6 +1,7 @@
 //! Reads what token services answer, good and bad.
 
 use std::{
+    collections::HashSet,
     fmt,
     time::{Duration, SystemTime},
 };
@@ -150,11 +151,12 @@ impl Answer {
     }
 
     fn note_keys(&mut self) {
-        for (index, (name, _)) in self.members.iter().enumerate() {
+        let mut known = HashSet::new();
+        for (name, _) in &self.members {
             if KNOWN.iter().any(|known| name != known && name.eq_ignore_ascii_case(known)) {
                 self.oddities.push(TokenOddity::KeyCase(name.clone()));
             }
-            if self.members[..index].iter().any(|(earlier, _)| earlier == name) {
+            if !known.insert(name) {
                 self.oddities.push(TokenOddity::DuplicateKey(line(name)));
             }
         }

@@ -1,0 +1,217 @@
+//! `diagnose`: what is wrong with a login, a pull or a push, by what it was seen, and how to mend it.
+
+use std::{
+    fs,
+    io::{Read as _, stdin},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use clap::Args;
+use owo_colors::OwoColorize as _;
+use portpass_client::{
+    SystemClock,
+    credentials::Places,
+    diagnose::{self, Given, Inputs, Local, Report, Target, Tone},
+    inspect::token_in,
+};
+use portpass_server::config::Environment;
+use secrecy::SecretString;
+
+use super::{Context, Ended};
+use crate::{
+    failure::Failure,
+    prompt::{self, PasswordFrom},
+};
+
+/// What was typed.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// The registry, and what somebody wants to pull or push there
+    #[arg(value_name = "HOST[:PORT][/REPOSITORY[:TAG]]")]
+    target: Target,
+    /// The account to ask as, in place of the one that docker or podman keep
+    #[arg(short, long, value_name = "NAME")]
+    username: Option<String>,
+    /// Read its password from stdin
+    #[arg(long, requires = "username")]
+    password_stdin: bool,
+    /// A file with a token that a client got, or `-` for stdin: look into it in place of a new one
+    #[arg(long, value_name = "FILE")]
+    token: Option<PathBuf>,
+    /// The registry's configuration file
+    #[arg(long, value_name = "FILE")]
+    registry_config: Option<PathBuf>,
+    /// What the registry has as `issuer`
+    #[arg(long, value_name = "NAME")]
+    issuer: Option<String>,
+    /// What the registry has as `service`
+    #[arg(long, value_name = "NAME")]
+    service: Option<String>,
+    /// The registry's `rootcertbundle`
+    #[arg(long, value_name = "FILE")]
+    bundle: Option<PathBuf>,
+    /// The registry's `jwks`
+    #[arg(long, value_name = "FILE")]
+    jwks: Option<PathBuf>,
+    /// The private key of the token service; it is not sent anywhere
+    #[arg(long, value_name = "FILE")]
+    token_key: Option<PathBuf>,
+    /// A file of certificates (PEM) to trust beside the system's
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// Speak plain HTTP with a registry that is on another machine; credentials go in the clear
+    #[arg(long)]
+    plain_http: bool,
+    #[command(flatten)]
+    also: Also,
+    #[command(flatten)]
+    shown: Shown,
+}
+
+/// What is done only for those who ask for it.
+#[derive(Args, Debug)]
+struct Also {
+    /// Also push small blobs to the repository, and delete them again
+    #[arg(long)]
+    write: bool,
+    /// Also send one wrong password; it may count towards a lock
+    #[arg(long)]
+    wrong_password: bool,
+    /// Also wait until a token has expired
+    #[arg(long)]
+    wait_expiry: bool,
+}
+
+/// In which form it is told.
+#[derive(Args, Debug)]
+struct Shown {
+    /// Print what was found as JSON
+    #[arg(long)]
+    json: bool,
+    /// Print every request and answer too, secrets left out
+    #[arg(long)]
+    trace: bool,
+    /// Write what was found to an HTML file, to be passed on
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+}
+
+/// Runs it.
+pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<Ended, Failure> {
+    let inputs = inputs(&arguments, context)?;
+    let Arguments { target, shown: Shown { json, trace, report: file }, .. } = arguments;
+    let report = diagnose::diagnose(target, inputs, Arc::new(SystemClock)).await;
+    if let Some(file) = file {
+        fs::write(&file, report.html())
+            .map_err(|error| cannot("written", &file, &error.to_string()))?;
+        context.printer.note(format_args!("{} has the report", file.display()));
+    }
+    if json {
+        context.printer.json(&report.json(trace));
+    } else {
+        if trace {
+            context.printer.text(&report.trace());
+        }
+        context.printer.text(&report.text(painted));
+    }
+    Ok(ended(&report))
+}
+
+fn ended(report: &Report) -> Ended {
+    match report.verdict() {
+        "fail" => Ended::Broken,
+        "warn" => Ended::Doubtful,
+        _ => Ended::Done,
+    }
+}
+
+/// Colours go away by themselves where they are not wanted.
+fn painted(tone: Tone, text: &str) -> String {
+    match tone {
+        Tone::Good => text.green().to_string(),
+        Tone::Warning => text.yellow().to_string(),
+        Tone::Bad => text.red().bold().to_string(),
+        Tone::Heading => text.bold().to_string(),
+        Tone::Faint => text.dimmed().to_string(),
+    }
+}
+
+fn inputs(arguments: &Arguments, context: &Context) -> Result<Inputs, Failure> {
+    let stdin_has_token = arguments.token.as_deref() == Some(Path::new("-"));
+    if arguments.password_stdin && stdin_has_token {
+        return Err(Failure::usage("stdin cannot be both the password and the token")
+            .hint("give the token in a file: --token FILE"));
+    }
+    let given = |path: &Option<PathBuf>| path.clone().map(Given::read);
+    let mut inputs = Inputs {
+        password: password(arguments)?,
+        token: arguments.token.as_deref().map(token).transpose()?,
+        registry_config: given(&arguments.registry_config),
+        issuer: arguments.issuer.clone(),
+        service: arguments.service.clone(),
+        bundle: given(&arguments.bundle),
+        jwks: given(&arguments.jwks),
+        token_key: given(&arguments.token_key),
+        write: arguments.also.write,
+        wrong_password: arguments.also.wrong_password,
+        wait_expiry: arguments.also.wait_expiry,
+        plain_http: arguments.plain_http,
+        ..Inputs::none(local(&context.environment))
+    };
+    if let Some(file) = &arguments.ca {
+        inputs.trust_file(file)?;
+    }
+    Ok(inputs)
+}
+
+/// Without a name, what docker and podman keep is used.
+fn password(arguments: &Arguments) -> Result<Option<(String, SecretString)>, Failure> {
+    let Some(name) = &arguments.username else { return Ok(None) };
+    let from = if arguments.password_stdin { PasswordFrom::Stdin } else { PasswordFrom::Terminal };
+    Ok(Some((name.clone(), prompt::password("Password: ", from)?)))
+}
+
+fn token(file: &Path) -> Result<SecretString, Failure> {
+    let mut text = String::new();
+    let read = if file == Path::new("-") {
+        stdin().take(MAX_TOKEN).read_to_string(&mut text)
+    } else {
+        let opened = fs::File::open(file);
+        opened.and_then(|opened| opened.take(MAX_TOKEN).read_to_string(&mut text))
+    };
+    // Whoever types the token itself must not find it in an error, and then in a log: no name here.
+    read.map_err(|error| {
+        Failure::new(format!("the file of --token cannot be read: {error}"))
+            .hint("--token takes a file or `-`, never the token itself")
+    })?;
+    let token = token_in(&text)?;
+    if token.is_empty() {
+        return Err(Failure::usage("the file of --token is empty"));
+    }
+    Ok(token.into())
+}
+
+fn cannot(what: &str, file: &Path, why: &str) -> Failure {
+    Failure::new(format!("{} cannot be {what}: {why}", file.display()))
+}
+
+/// What clients on this machine would look at.
+fn local(environment: &Environment) -> Local {
+    let get = |name: &str| environment.get(name).map(str::to_owned);
+    let names = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"];
+    let names = names.iter().flat_map(|name| [(*name).to_owned(), name.to_lowercase()]);
+    let home = get("HOME").map(PathBuf::from);
+    let below_home = home.into_iter().map(|home| home.join(".config/containers/certs.d"));
+    Local {
+        places: Places::from_environment(get),
+        proxies: names.filter_map(|name| get(&name).map(|value| (name, value))).collect(),
+        certificate_folders: CERTIFICATES.iter().map(PathBuf::from).chain(below_home).collect(),
+    }
+}
+
+/// Where docker, podman and containerd look for what to trust.
+const CERTIFICATES: &[&str] =
+    &["/etc/docker/certs.d", "/etc/containers/certs.d", "/etc/containerd/certs.d"];
+/// More than any token that a registry would look at.
+const MAX_TOKEN: u64 = 1024 * 1024;

@@ -1,0 +1,206 @@
+//! The checks: 90 questions, in the order in which a request meets their subjects.
+
+use std::fmt;
+
+macro_rules! checks {
+    ($($name:ident $id:literal $asserts:literal)*) => {
+        /// One question, with an id that never changes. The order is that of the flow.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[expect(missing_docs, reason = "each says what it asserts")]
+        pub enum Check {
+            $($name,)*
+        }
+
+        impl Check {
+            /// Every check, in flow order.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// `PING-01`
+            pub fn id(self) -> &'static str {
+                match self { $(Self::$name => $id,)* }
+            }
+
+            /// What holds where it passes.
+            pub fn asserts(self) -> &'static str {
+                match self { $(Self::$name => $asserts,)* }
+            }
+        }
+    };
+}
+
+checks! {
+    Cfg01 "CFG-01" "the credential file can be read"
+    Cfg02 "CFG-02" "a credential is kept for this host"
+    Cfg03 "CFG-03" "the credential helper answers"
+    Cfg04 "CFG-04" "no proxy of the environment stands in between"
+    Cfg05 "CFG-05" "certificates are kept for this host"
+    Net01 "NET-01" "the registry's name resolves"
+    Net02 "NET-02" "every address takes connections"
+    Net03 "NET-03" "both sides speak TLS, or neither does"
+    Net04 "NET-04" "the registry's certificate is trusted"
+    Net05 "NET-05" "the token service is reached, and trusted, as the registry is"
+    Net06 "NET-06" "HTTP/1.1 and HTTP/2 answer alike"
+    Net07 "NET-07" "the clocks agree"
+    Ping01 "PING-01" "`/v2/` asks for credentials"
+    Ping02 "PING-02" "`/v2/` is not redirected"
+    Ping03 "PING-03" "`/v2/` is answered by a registry"
+    Ping04 "PING-04" "the 401 says how to come back, to GET and HEAD"
+    Ping05 "PING-05" "every connection gets the same answer"
+    Chal01 "CHAL-01" "there is one challenge, and it is Bearer"
+    Chal02 "CHAL-02" "every client reads the challenge alike"
+    Chal03 "CHAL-03" "the realm is a whole URL"
+    Chal04 "CHAL-04" "the realm is HTTPS where the registry is"
+    Chal05 "CHAL-05" "the realm is an address that clients can reach"
+    Chal06 "CHAL-06" "the realm has the right port"
+    Chal07 "CHAL-07" "the challenge names its service"
+    Chal08 "CHAL-08" "a repository's challenge names its scope"
+    Chal09 "CHAL-09" "realm and service are the same everywhere"
+    Tok01 "TOK-01" "the token service answers those without credentials"
+    Tok02 "TOK-02" "the token service answers `docker login`"
+    Tok03 "TOK-03" "the token service answers a pull"
+    Tok04 "TOK-04" "a password by POST works, or clients can fall back"
+    Tok05 "TOK-05" "a bad POST is refused in JSON"
+    Tok06 "TOK-06" "several scopes are granted together"
+    Tok07 "TOK-07" "what is empty or unknown is tolerated"
+    Tok08 "TOK-08" "a partial grant is no error"
+    Tok09 "TOK-09" "the token service answers itself: no redirect, no page"
+    Tok10 "TOK-10" "a wrong password is refused"
+    Tok11 "TOK-11" "the token service answers in time"
+    Tok12 "TOK-12" "a token is for the service that was asked for"
+    Resp01 "RESP-01" "the answer is one JSON object"
+    Resp02 "RESP-02" "the answer is short enough"
+    Resp03 "RESP-03" "the answer has a token"
+    Resp04 "RESP-04" "`token` and `access_token` are both there, and equal"
+    Resp05 "RESP-05" "`expires_in` is an integer of 60 or more"
+    Resp06 "RESP-06" "`issued_at` is a date of RFC 3339, or absent"
+    Resp07 "RESP-07" "a refresh token is given only where it works"
+    Jwt01 "JWT-01" "the token has the three parts of a JWT"
+    Jwt02 "JWT-02" "nothing stands in or around the token"
+    Jwt03 "JWT-03" "its algorithm is one that registries take"
+    Jwt04 "JWT-04" "it names its key"
+    Jwt05 "JWT-05" "its key id has the form that this registry looks for"
+    Jwt06 "JWT-06" "its certificates can be used"
+    Jwt07 "JWT-07" "its claims have the right types"
+    Jwt08 "JWT-08" "it fits through proxies"
+    Clm01 "CLM-01" "`aud` is the service"
+    Clm02 "CLM-02" "`iss` is the issuer"
+    Clm03 "CLM-03" "it is valid already"
+    Clm04 "CLM-04" "it is valid still, and as long as was said"
+    Clm05 "CLM-05" "`sub` is who asked"
+    Key01 "KEY-01" "the trusted keys can be read"
+    Key02 "KEY-02" "the token's key is trusted"
+    Key03 "KEY-03" "its signature holds"
+    Key04 "KEY-04" "the bundle is of the token service, not of TLS"
+    Key05 "KEY-05" "the token service's key is in the bundle"
+    Key06 "KEY-06" "what the registry's answers tell of its keys"
+    Key07 "KEY-07" "the certificates are good for another month"
+    Acc01 "ACC-01" "all that was asked for is granted"
+    Acc02 "ACC-02" "`access` names the repository as the registry does"
+    Acc03 "ACC-03" "whoever may push may pull"
+    Acc04 "ACC-04" "the grant stands in `access`"
+    Acc05 "ACC-05" "nothing more is granted than was asked for"
+    Use01 "USE-01" "the registry sees the Authorization header"
+    Use02 "USE-02" "the registry takes the token"
+    Use03 "USE-03" "the registry takes the token for the repository"
+    Use04 "USE-04" "which registry it is like"
+    Use05 "USE-05" "too small a token is answered with the scope that is missing"
+    Use06 "USE-06" "an expired token is called invalid"
+    Ops01 "OPS-01" "HEAD and GET agree"
+    Ops02 "OPS-02" "blobs can be fetched where they are redirected to"
+    Ops03 "OPS-03" "an upload stays with the registry"
+    Ops04 "OPS-04" "a blob can be pushed and deleted"
+    Ops05 "OPS-05" "a mount is never forbidden"
+    Ops06 "OPS-06" "uploads work over several connections"
+    Ops07 "OPS-07" "a body of 2 MB arrives"
+    Ops08 "OPS-08" "anonymous pulls are as they are with credentials"
+    Ops09 "OPS-09" "the catalog asks for its scope"
+    Ops10 "OPS-10" "a slow upload outlives its token"
+    Exp01 "EXP-01" "a token lives long enough"
+    Exp02 "EXP-02" "the refresh token works, and works again"
+    Exp03 "EXP-03" "the refresh token works for other scopes"
+    Exp04 "EXP-04" "a new token comes when the old one has expired"
+}
+
+impl Check {
+    /// Which part of the flow it is about.
+    pub fn stage(self) -> Stage {
+        let group = self.id().split('-').next().unwrap_or_default();
+        let known = Stage::ALL.iter().find(|stage| stage.groups().contains(&group));
+        known.copied().unwrap_or(Stage::Use)
+    }
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id())
+    }
+}
+
+/// A step of the flow, as people see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// What lies on this machine.
+    Local,
+    /// The way to the registry and to its token service.
+    Reach,
+    /// The registry's answer to those without credentials.
+    Ask,
+    /// The token service.
+    Get,
+    /// The token itself.
+    Read,
+    /// The registry's answer to the token.
+    Use,
+}
+
+impl Stage {
+    /// In flow order.
+    pub const ALL: &[Self] =
+        &[Self::Local, Self::Reach, Self::Ask, Self::Get, Self::Read, Self::Use];
+
+    /// One or two words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Local => "this machine",
+            Self::Reach => "the way",
+            Self::Ask => "challenge",
+            Self::Get => "token service",
+            Self::Read => "token",
+            Self::Use => "registry",
+        }
+    }
+
+    fn groups(self) -> &'static [&'static str] {
+        match self {
+            Self::Local => &["CFG"],
+            Self::Reach => &["NET"],
+            Self::Ask => &["PING", "CHAL"],
+            Self::Get => &["TOK", "RESP"],
+            Self::Read => &["JWT", "CLM", "KEY", "ACC"],
+            Self::Use => &["USE", "OPS", "EXP"],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_ninety_checks_with_ids_of_their_own() {
+        let mut ids: Vec<&str> = Check::ALL.iter().map(|check| check.id()).collect();
+        assert_eq!(ids.len(), 90);
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), 90);
+        assert!(Check::ALL.is_sorted());
+    }
+
+    #[test]
+    fn every_check_belongs_to_a_stage() {
+        for check in Check::ALL {
+            let group = check.id().split('-').next().unwrap();
+            assert!(check.stage().groups().contains(&group), "{check}");
+        }
+    }
+}

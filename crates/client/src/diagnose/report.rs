@@ -1,0 +1,138 @@
+//! What a diagnosis came to, and the three forms in which it is told: to a person, to a program, and
+//! to whoever gets a file. None of them changes what was found.
+
+use super::{Check, Finding, Needs, Target, Verdict, cause, probe::Exchange, rows};
+
+mod html;
+mod json;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use text::Tone;
+
+/// Every check with its answer, in flow order.
+#[derive(Debug)]
+pub struct Report {
+    /// What was looked at.
+    pub target: Target,
+    /// Whether blobs may have been pushed.
+    pub wrote: bool,
+    /// One for each check.
+    pub findings: Vec<Finding>,
+    /// All that was said, secrets left out.
+    pub exchanges: Vec<Exchange>,
+}
+
+impl Report {
+    /// The failure that the others come from, unless they say otherwise.
+    pub fn cause(&self) -> Option<&Finding> {
+        let cause = cause::of(&self.findings)?;
+        self.finding(cause)
+    }
+
+    /// The answer to one check.
+    pub fn finding(&self, check: Check) -> Option<&Finding> {
+        self.findings.iter().find(|finding| finding.check == check)
+    }
+
+    /// `fail`, else `warn`, else `pass`.
+    pub fn verdict(&self) -> &'static str {
+        let any = |verdict: &Verdict| self.findings.iter().any(|found| found.verdict == *verdict);
+        if any(&Verdict::Fail) {
+            "fail"
+        } else if any(&Verdict::Warn) {
+            "warn"
+        } else {
+            "pass"
+        }
+    }
+
+    /// For a terminal: the flow with its broken place, the cause, what comes of it, what else there is.
+    /// `paint` may colour what has a tone; the text says the same without.
+    pub fn text(&self, paint: impl Fn(Tone, &str) -> String) -> String {
+        text::of(self, &paint)
+    }
+
+    /// Every exchange, as lines: `>` was sent, `<` came back.
+    pub fn trace(&self) -> String {
+        text::trace(self)
+    }
+
+    /// For programs: the schema `portpass.diagnose/1`. With `trace`, all exchanges too.
+    pub fn json(&self, trace: bool) -> serde_json::Value {
+        json::of(self, trace)
+    }
+
+    /// One file for a browser, or for whoever is to mend it: nothing in it is loaded or run.
+    pub fn html(&self) -> String {
+        html::of(self)
+    }
+
+    /// Failures beside the cause.
+    fn consequences(&self) -> impl Iterator<Item = &Finding> {
+        let cause = self.cause().map(|cause| cause.check);
+        self.failures().filter(move |finding| Some(finding.check) != cause)
+    }
+
+    fn failures(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.failed())
+    }
+
+    fn warnings(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.verdict == Verdict::Warn)
+    }
+
+    /// What was not asked, by what it would need as `said`, in the order of the flow.
+    fn left_out(&self, said: impl Fn(&Needs) -> String) -> Vec<(String, Vec<Check>)> {
+        let mut groups: Vec<(String, Vec<Check>)> = Vec::new();
+        for finding in &self.findings {
+            let Verdict::Skip(needs) = &finding.verdict else { continue };
+            let needs = said(needs);
+            match groups.iter_mut().find(|(known, _)| *known == needs) {
+                Some((_, checks)) => checks.push(finding.check),
+                None => groups.push((needs, vec![finding.check])),
+            }
+        }
+        groups
+    }
+
+    /// `12 held, 1 failed, 2 warnings, 75 not asked; 23 requests`
+    fn tally(&self) -> String {
+        let count = |word: &str| {
+            self.findings.iter().filter(|finding| finding.verdict.as_str() == word).count()
+        };
+        let several = |number: usize, one: &str| {
+            format!("{number} {one}{}", if number == 1 { "" } else { "s" })
+        };
+        format!(
+            "{} held, {} failed, {}, {} not asked; {}",
+            count("pass"),
+            count("fail"),
+            several(count("warn"), "warning"),
+            count("skip"),
+            several(self.exchanges.len(), "request"),
+        )
+    }
+}
+
+/// A server's words may stand in any line: what would move a terminal's cursor, or turn the direction of
+/// reading, becomes a space.
+fn clean(text: &str) -> String {
+    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}');
+    text.chars().map(|c| if c.is_control() || turns(c) { ' ' } else { c }).collect()
+}
+
+/// What it may be where several faults look alike, each with its row.
+fn alike(finding: &Finding) -> Option<String> {
+    let [_, _, ..] = finding.rows[..] else { return None };
+    let words =
+        finding.rows.iter().map(|row| format!("{} ({row})", rows::what(row).unwrap_or("?")));
+    Some(words.collect::<Vec<_>>().join("; or "))
+}
+
+/// `docker, containerd`
+fn broken(finding: &Finding) -> String {
+    let names: Vec<&str> = finding.breaks.iter().map(|peer| peer.as_str()).collect();
+    names.join(", ")
+}

@@ -1,0 +1,26 @@
+//! KEY: which key signed the token, and whether it is one that the registry trusts: by its files where they
+//! were given, and otherwise by what its answers give away.
+
+mod form;
+mod remaining;
+mod signer;
+mod trusted;
+
+use crate::diagnose::case::Case;
+
+/// Answers JWT-05, which needs the registry's answers, and KEY-01 to KEY-07.
+pub(in crate::diagnose) fn run(case: &mut Case) {
+    let trusted = trusted::run(case);
+    form::run(case, &trusted);
+    signer::run(case, &trusted);
+    trusted::token_key(case, &trusted);
+    remaining::run(case);
+}
+
+/// Whether the registry is more likely portpass than distribution: it knows keys under every name, so the
+/// form of an id tells nothing, and its log can be asked for the reason.
+fn request_id(case: &Case) -> Option<String> {
+    let replies = &case.facts.replies;
+    let seen = replies.real.as_ref().or(replies.garbage.as_ref())?;
+    seen.header("x-request-id").map(str::to_owned)
+}

@@ -1,0 +1,366 @@
+//! GET: without credentials, as `docker login`, and for a pull.
+
+use portpass_protocol::challenge::Peer;
+use reqwest::StatusCode;
+
+use super::{LOGIN, REPOSITORY, wanted};
+use crate::{
+    credentials::{Credential, Place},
+    diagnose::{
+        Check, Finding, Needs,
+        case::Case,
+        desk::{Desk, Who, exposed, is_html, is_json, is_page, put, told},
+        probe::Seen,
+    },
+};
+
+const BY_GET: [Check; 3] = [Check::Tok01, Check::Tok02, Check::Tok03];
+
+/// TOK-01 to TOK-03, TOK-09
+pub(super) async fn run(case: &mut Case, desk: &Desk, who: &Who) {
+    let wanted = wanted(case);
+    let ask = desk.get(&Who::Nobody, &[], &wanted);
+    case.facts.answers.anonymous = put(case, Check::Tok01, ask).await;
+    if case.failed(Check::Tok01) || case.facts.answers.stopped {
+        return;
+    }
+    // Nothing secret is sent to what is no token service.
+    if anonymous(case).is_some_and(|seen| no_such_path(seen) && !is_json(seen)) {
+        judge_anonymous(case, desk);
+        return;
+    }
+    if let Who::Password { .. } = who {
+        case.facts.answers.login = put(case, Check::Tok02, desk.login(who)).await;
+        judge_login(case, desk, who).await;
+    } else {
+        case.skip(&[Check::Tok02, Check::Tok03], &no_password(case));
+    }
+    judge_anonymous(case, desk);
+    judge_pages(case);
+}
+
+/// Why no password is sent.
+pub(super) fn no_password(case: &Case) -> Needs {
+    match case.facts.credential.as_ref().map(|found| &found.credential) {
+        Some(Credential::IdentityToken { .. }) => {
+            Needs::Nothing("an identity token is kept in place of a password, and goes by POST")
+        }
+        Some(Credential::RegistryToken(_)) => {
+            Needs::Nothing("a token for the registry itself is kept, which no token service takes")
+        }
+        _ => LOGIN,
+    }
+}
+
+fn anonymous(case: &Case) -> Option<&Seen> {
+    case.facts.answers.anonymous.as_ref()
+}
+
+fn no_such_path(seen: &Seen) -> bool {
+    matches!(seen.status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)
+}
+
+/// Whether those who log in are answered with success.
+fn others_are_served(case: &Case) -> bool {
+    let answers = &case.facts.answers;
+    let mut seen = answers.login.iter().chain(&answers.scoped);
+    seen.any(|seen| seen.status.is_success() && !is_page(seen))
+}
+
+fn judge_anonymous(case: &mut Case, desk: &Desk) {
+    let Some(seen) = anonymous(case).cloned() else { return };
+    let line = told("GET without credentials", &seen);
+    let status = seen.status;
+    let finding = match status {
+        _ if is_page(&seen) => {
+            case.skip(&[Check::Tok01], &Needs::Check(Check::Tok09));
+            return;
+        }
+        _ if status.is_success() => {
+            Finding::pass(Check::Tok01, "those without credentials get an answer")
+        }
+        StatusCode::UNAUTHORIZED if is_json(&seen) => {
+            Finding::pass(Check::Tok01, "those without credentials are refused in JSON")
+        }
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            Finding::warn(Check::Tok01, format!("those without credentials get {status} {}", form(&seen)))
+                .fix("answer 401 with Content-Type: application/json and {\"errors\":[{\"code\":\"UNAUTHORIZED\",\"message\":\"…\"}]}: clients show nothing else to their users")
+        }
+        _ if others_are_served(case) => Finding::warn(
+            Check::Tok01,
+            format!("those without credentials get {status}, not a token or a 401"),
+        )
+        .fix("answer 200 with a token that grants less, or 401: any other status ends a pull of a public image"),
+        _ if no_such_path(&seen) => no_path(case, desk, &seen),
+        _ => unexpected(case, &seen),
+    };
+    let finding = if finding.evidence.is_empty() { finding.seen(line) } else { finding };
+    case.found(finding);
+    if case.failed(Check::Tok01) {
+        // What was asked before this was known comes from the same fault.
+        case.skip(&[Check::Tok02, Check::Tok03], &Needs::Check(Check::Tok01));
+    }
+}
+
+fn form(seen: &Seen) -> &'static str {
+    if is_json(seen) {
+        "and a reason in JSON"
+    } else if is_html(seen) {
+        "and a page for browsers"
+    } else {
+        "without a reason in JSON"
+    }
+}
+
+/// F46
+fn no_path(case: &Case, desk: &Desk, seen: &Seen) -> Finding {
+    let status = seen.status;
+    let path = desk.realm().path();
+    let fix = if status == StatusCode::METHOD_NOT_ALLOWED {
+        "serve GET on the realm's path: `docker login` and every anonymous pull use it".to_owned()
+    } else {
+        format!(
+            "`realm` in the registry's `auth: token:` has to be the URL that the token service serves, now it ends in {path}: docker_auth serves /auth, Portus /v2/token, Harbor /service/token, GitLab /jwt/auth, Keycloak /realms/NAME/protocol/docker-v2/auth, portpass /token; if the path is right, it is the `service` that is unknown there"
+        )
+    };
+    let finding = Finding::fail(
+        Check::Tok01,
+        format!("the token service answers {status}: nothing is served at the realm's path"),
+    );
+    let finding = finding
+        .seen(told("GET without credentials", seen))
+        .breaks(&Peer::ALL)
+        .fix(fix)
+        .rows(&["F46"]);
+    match &case.facts.answers.login {
+        Some(login) => finding.seen(told("GET as docker login", login)),
+        None => finding.seen("no password was sent there"),
+    }
+}
+
+fn unexpected(case: &Case, seen: &Seen) -> Finding {
+    let status = seen.status;
+    let finding =
+        Finding::fail(Check::Tok01, format!("the token service answers {status} to a plain GET"))
+            .seen(told("GET without credentials", seen))
+            .breaks(&Peer::ALL);
+    if status.is_server_error() {
+        finding.fix("look into the token service's log, and that of the proxy before it: this status is a fault of theirs, not of the client")
+    } else if case.target.repository.is_some() {
+        finding
+            .fix("the token service does not read this repository's scope: the type ends at the first `:`, the actions begin after the last one, and names have `/`, `.`, `-` and perhaps a host with a port; what it cannot read it has to ignore")
+            .rows(&["F51", "F50"])
+    } else {
+        finding
+            .fix("a GET with `service` alone has to be answered with a token that grants nothing, or with 401: `docker login` asks without a scope")
+            .rows(&["F49"])
+    }
+}
+
+async fn judge_login(case: &mut Case, desk: &Desk, who: &Who) {
+    let Some(seen) = case.facts.answers.login.clone() else {
+        case.skip(&[Check::Tok03], &Needs::Check(Check::Tok02));
+        return;
+    };
+    let status = seen.status;
+    if is_page(&seen) {
+        case.skip(&[Check::Tok02, Check::Tok03], &Needs::Check(Check::Tok09));
+    } else if status.is_success() {
+        case.found(
+            Finding::pass(Check::Tok02, "the name and the password are taken")
+                .seen(format!("GET as docker login: {status}")),
+        );
+        pull(case, desk, who).await;
+    } else if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+        case.facts.answers.refused = true;
+        case.skip(&[Check::Tok03], &Needs::Check(Check::Tok02));
+        let finding = refused(case, who, &seen);
+        case.found(finding);
+    } else {
+        odd_login(case, desk, who, &seen).await;
+    }
+}
+
+/// F40, F41: and F56, which only a second attempt could tell apart, and accounts lock.
+fn refused(case: &Case, who: &Who, seen: &Seen) -> Finding {
+    let place = case.facts.credential.as_ref().map(|found| &found.place);
+    let kept = place.filter(|place| !matches!(place, Place::Given(_)));
+    let anonymous = anonymous(case).is_some_and(|seen| seen.status.is_success());
+    let mut finding = Finding::fail(
+        Check::Tok02,
+        format!("the token service refuses the name or the password: {}", seen.status),
+    )
+    .seen(told("GET as docker login", seen))
+    .seen(format!(
+        "asked once, as {:?}: a refused password is not sent again, accounts lock",
+        who.username()
+    ))
+    .breaks(&Peer::ALL)
+    .rows(&["F40"]);
+    if let Some(place) = kept {
+        finding = finding.seen(format!("the password is kept in {place}")).rows(&["F142"]);
+    }
+    if anonymous {
+        finding = finding.seen("without credentials the same token service gives a token: public images can be pulled after `docker logout`, and a stale password is what stands in the way");
+    }
+    if is_html(seen) {
+        finding = finding.seen("the refusal is a page for browsers: something before the token service may have refused, not the token service");
+    }
+    if let Who::Password { password, .. } = who
+        && let Some(doubt) = doubt(exposed(password))
+    {
+        finding = finding.seen(doubt);
+    }
+    finding.rows(&["F41", "F56"]).fix(
+        "log in again with the right secret, on stdin so that no shell eats `$`, `!`, `%`, `&` or `\\`: `docker login --username NAME --password-stdin HOST < FILE`; with two-factor login it has to be an access token, not the password; see in the token service's log whether the account is locked; if `podman login` works with the same password, the token service stumbles over offline_token=true, which docker alone sends",
+    )
+}
+
+/// What about a password often goes wrong on its way; which characters they are is not said.
+fn doubt(password: &str) -> Option<&'static str> {
+    if password.is_empty() {
+        Some("the password is empty: a variable that was not set?")
+    } else if password.trim() != password {
+        Some(
+            "the password begins or ends with a blank or a line break: `echo` and editors add one, `printf %s` does not",
+        )
+    } else if !password.is_ascii() {
+        Some(
+            "the password has characters beyond ASCII: they were sent as UTF-8 (RFC 7617), some token services read them otherwise",
+        )
+    } else if password.chars().any(|c| !c.is_ascii_alphanumeric() && !"-_.".contains(c)) {
+        Some(
+            "the password has characters that shells and URLs change: in single quotes, or on stdin, they stay",
+        )
+    } else {
+        None
+    }
+}
+
+/// Neither yes nor no: which of docker's parameters is it? (F53, F56)
+async fn odd_login(case: &mut Case, desk: &Desk, who: &Who, seen: &Seen) {
+    let plain = desk.get(who, &[("account", who.username())], &[]);
+    let plain = put(case, Check::Tok02, plain).await;
+    let good = |seen: &Option<Seen>| {
+        seen.as_ref().is_some_and(|seen| seen.status.is_success() && !is_page(seen))
+    };
+    let mut finding = Finding::fail(
+        Check::Tok02,
+        format!("the token service answers {} to `docker login`", seen.status),
+    )
+    .seen(told("GET as docker login", seen));
+    if let Some(plain) = &plain {
+        finding = finding.seen(told("GET as podman login, without offline_token", plain));
+    }
+    if good(&plain) {
+        pull(case, desk, who).await;
+        case.found(finding.breaks(&[Peer::Docker]).rows(&["F56"]).fix(
+            "let the token service ignore offline_token=true and client_id, or give a refresh token for them: docker sends them with every login, others do not",
+        ));
+        return;
+    }
+    let refused =
+        |seen: &Seen| matches!(seen.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+    if plain.as_ref().is_none_or(refused) {
+        case.facts.answers.refused = true;
+        case.skip(&[Check::Tok03], &Needs::Check(Check::Tok02));
+        case.found(finding.breaks(&[Peer::Docker]).rows(&["F40"]).fix(
+            "look into the token service's log for this login: it is neither taken nor cleanly refused with 401",
+        ));
+        return;
+    }
+    pull(case, desk, who).await;
+    case.found(if good(&case.facts.answers.scoped) {
+        finding.breaks(&[Peer::Docker, Peer::Podman]).rows(&["F53"]).seen("GET without `account`: it works").fix(
+            "let the token service ignore `account`, which docker and podman send: whose token it is says `Authorization`, and both may be written differently (case, an e-mail address, a domain)",
+        )
+    } else {
+        finding.breaks(&Peer::ALL).fix(
+            "look into the token service's log for this login; a name and a password have to be answered with 200 and a token, or with 401",
+        )
+    });
+}
+
+/// TOK-03, as containerd and oras ask after a challenge.
+async fn pull(case: &mut Case, desk: &Desk, who: &Who) {
+    let wanted = wanted(case);
+    let login_works =
+        case.facts.answers.login.as_ref().is_some_and(|seen| seen.status.is_success());
+    if wanted.is_empty() && login_works {
+        case.skip(&[Check::Tok03], &REPOSITORY);
+        return;
+    }
+    let Some(seen) = put(case, Check::Tok03, desk.get(who, &[], &wanted)).await else { return };
+    let status = seen.status;
+    let line = told("GET with Basic and the scope", &seen);
+    if is_page(&seen) {
+        case.skip(&[Check::Tok03], &Needs::Check(Check::Tok09));
+    } else if status.is_success() {
+        case.found(
+            Finding::pass(Check::Tok03, "a pull gets an answer")
+                .seen(super::outcome("GET with Basic and the scope", &seen)),
+        );
+    } else {
+        let finding = Finding::fail(
+            Check::Tok03,
+            format!("the token service answers {status} to the scope {}", wanted.join(" ")),
+        );
+        case.found(scope_refused(finding.seen(line).breaks(&Peer::ALL), status, login_works));
+    }
+    case.facts.answers.scoped = Some(seen);
+}
+
+fn scope_refused(finding: Finding, status: StatusCode, login_works: bool) -> Finding {
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => {
+            let finding = if login_works {
+                finding.seen("the same name and password were taken without a scope: it is the right to this repository that is missing")
+            } else {
+                finding
+            };
+            finding.rows(&["F104", "F52"]).fix(
+                "give this account the right to pull there, in the token service's rules; and let the token service answer 200 with an `access` of what is granted, even if that is nothing: an error status also breaks pulls of public images by those who are logged in",
+            )
+        }
+        status if status.is_server_error() => finding.fix("look into the token service's log: it stumbles over this scope"),
+        _ => finding.rows(&["F51", "F50"]).fix(
+            "the token service does not read this scope: the type ends at the first `:`, the actions begin after the last one, names have `/`, `.` and `-`; what it cannot read it has to ignore",
+        ),
+    }
+}
+
+/// TOK-09 (F45)
+fn judge_pages(case: &mut Case) {
+    let answers = &case.facts.answers;
+    let asked = [
+        ("GET without credentials", &answers.anonymous),
+        ("GET as docker login", &answers.login),
+        ("GET with Basic and the scope", &answers.scoped),
+    ];
+    let seen = || asked.iter().filter_map(|(what, seen)| Some((*what, seen.as_ref()?)));
+    let pages: Vec<(&str, &Seen)> = seen().filter(|(_, seen)| is_page(seen)).collect();
+    let Some((_, first)) = pages.first() else {
+        if seen().next().is_some() {
+            case.found(Finding::pass(Check::Tok09, "no redirect, no page for browsers"));
+        }
+        return;
+    };
+    let what = if first.status.is_redirection() { "a redirect" } else { "a page for browsers" };
+    let summary = format!("the token service answers with {what}, not with a token");
+    let mut finding = if others_are_served(case) {
+        Finding::warn(Check::Tok09, format!("{summary}, to those without credentials"))
+    } else {
+        Finding::fail(Check::Tok09, summary)
+    };
+    for (what, seen) in &pages {
+        finding = finding.seen(told(what, seen));
+    }
+    let rows: &[&str] = if first.status.is_redirection() { &["F45", "F46"] } else { &["F45"] };
+    let finding = finding.breaks(&Peer::ALL).rows(rows).fix(
+        "take the realm's path out of the single sign-on, login page or redirect rule of the proxy before the token service: clients are no browsers, and send `Authorization: Basic`; if the token service has only moved, write its new URL into `realm` of the registry's `auth: token:`",
+    );
+    case.found(finding);
+    if case.failed(Check::Tok09) {
+        case.skip(&BY_GET, &Needs::Check(Check::Tok09));
+    }
+}

@@ -1,0 +1,4 @@
+//! Diagnoses of set-ups that are healthy, and of those with one fault each.
+
+mod page;
+pub(in crate::diagnose) mod tokens;
