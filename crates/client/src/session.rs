@@ -214,7 +214,7 @@ impl Session {
                 left = Left::none();
             }
             shown = self.next_shown(request, &answer, shown, &mut left).await?;
-            if request.content.is_spent() {
+            if request.content.is_spent() || !left.take_turn() {
                 return Err(status(&answer));
             }
         }

@@ -21,6 +21,9 @@ use crate::{
 
 /// Scopes of a challenge above which it is not about the request that it answers.
 const MAX_SCOPES: usize = 32;
+/// Challenges that one request answers: a password or a token, one with more rights, a new one, and
+/// each of that once more for a registry that changes its mind.
+const MAX_TURNS: u8 = 6;
 /// Entries of what is remembered above which it is forgotten.
 const MAX_REMEMBERED: usize = 1024;
 
@@ -77,16 +80,26 @@ impl Shown {
 pub(super) struct Left {
     upgrade: Upgrade,
     renewal: Upgrade,
+    /// Challenges that may be answered at all: one that asks for a password and a token in turn is
+    /// answered by neither an upgrade nor a renewal.
+    turns: u8,
 }
 
 impl Left {
     pub(super) fn of(request: &Request<'_>) -> Self {
-        Self { upgrade: request.upgrade, renewal: request.upgrade }
+        Self { upgrade: request.upgrade, renewal: request.upgrade, turns: MAX_TURNS }
     }
 
     /// What was sent cannot be sent again, so nothing more is asked for.
     pub(super) fn none() -> Self {
-        Self { upgrade: Upgrade::No, renewal: Upgrade::No }
+        Self { upgrade: Upgrade::No, renewal: Upgrade::No, turns: 0 }
+    }
+
+    /// Whether one more challenge may be answered.
+    pub(super) fn take_turn(&mut self) -> bool {
+        let left = self.turns.checked_sub(1);
+        self.turns = left.unwrap_or_default();
+        left.is_some()
     }
 
     fn take(one: &mut Upgrade) -> bool {

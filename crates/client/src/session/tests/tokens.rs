@@ -136,6 +136,26 @@ async fn ten_thousand_challenges_are_answered_a_few_times() {
     assert!(stage.service.seen().len() <= 2);
 }
 
+/// One that asks for a token where a password comes, and for a password where a token comes.
+#[tokio::test]
+async fn a_registry_that_cannot_make_up_its_mind_is_left() {
+    let number = std::sync::atomic::AtomicUsize::new(0);
+    let stage = Stage::start(move |seen, gate| {
+        if number.fetch_add(1, std::sync::atomic::Ordering::SeqCst) > 100 {
+            return reply(200, TAGS);
+        }
+        match seen.basic() {
+            Some(_) => challenge(gate.wanted.clone()),
+            None => challenge(r#"Basic realm="registry""#),
+        }
+    })
+    .await;
+    stage.memory.keep(password("secret"));
+    let error = stage.remote("a").tags().await.unwrap_err();
+    assert_snapshot!(stage.said(&error), @"http://REGISTRY/v2/a/tags/list answers 401 Unauthorized: authentication required (UNAUTHORIZED)");
+    assert!(stage.seen().len() <= 8, "{}", stage.seen().len());
+}
+
 #[tokio::test]
 async fn ten_thousand_challenges_at_once_are_no_more_than_one() {
     let stage = Stage::start(|seen, gate| match seen.authorization.as_deref() {
