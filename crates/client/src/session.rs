@@ -30,10 +30,11 @@ mod tests;
 
 use access::{Left, Memory};
 pub use error::Error;
+pub(crate) use error::left_alone;
 pub(crate) use listing::{List, excerpt, uncoded};
-pub(crate) use pace::Repeat;
-use pace::{Hurdle, Tries, retry_after};
+use pace::{Hurdle, Tries};
 pub use pace::{MAX_WAIT, Pace, SystemPace};
+pub(crate) use pace::{Repeat, retry_after};
 
 /// A registry and what is known of it: how it wants to be spoken to, tokens, credentials. Shared by
 /// all that works with one registry, in parallel.
@@ -240,7 +241,9 @@ impl Session {
             },
             // The registry itself has not been asked yet.
             Err(Error::Registry(registry::Error::Token(error))) => match error {
-                TokenError::Status { status: 429 | 502..=504, .. } => Some(Hurdle::Undone(None)),
+                TokenError::Status { status: 429 | 502..=504, after, .. } => {
+                    Some(Hurdle::Undone(*after))
+                }
                 TokenError::Transport { error } => {
                     error.is_passing().then_some(Hurdle::Undone(None))
                 }

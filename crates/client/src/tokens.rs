@@ -202,7 +202,8 @@ impl Tokens {
         ask: &Ask,
         credential: Option<&Credential>,
     ) -> Result<Issued, TokenError> {
-        let (answer, leg) = exchange::exchange(&self.transport, ask, credential).await?;
+        let sent = self.clock.now();
+        let (answer, leg) = exchange::exchange(&self.transport, ask, credential, sent).await?;
         let expires_in = answer.expires_in.unwrap_or(DEFAULT_LIFE);
         let life = Duration::from_secs(expires_in).saturating_sub(MARGIN);
         let now = self.clock.now();

@@ -280,7 +280,8 @@ impl Run<'_> {
                 Err(error) if error.is_passing() && tries < target.tries() => {
                     progress.blob(blob, Step::Broken { error: &error });
                     // What lasted for a moment is over at once; what lasts longer wants patience.
-                    tokio::time::sleep(pause.saturating_mul(tries - 1)).await;
+                    let pause = pause.saturating_mul(tries - 1).max(error.after());
+                    tokio::time::sleep(pause).await;
                     tries += 1;
                 }
                 ended => return ended,

@@ -16,7 +16,7 @@ pub enum Error {
     #[error("what was to be sent cannot be read: {0}")]
     Body(#[source] std::io::Error),
     /// 429 or 503, to the end of our patience.
-    #[error("{url} answers {status}{}: {said}", wait(*after))]
+    #[error("{url} answers {status}{}: {said}", left_alone(*after))]
     Busy {
         /// What was asked for.
         url: String,
@@ -172,6 +172,14 @@ impl Error {
         self.status() == Some(StatusCode::NOT_FOUND)
     }
 
+    /// For how long the registry wants to be left alone, where it says so.
+    pub fn after(&self) -> Option<Duration> {
+        match self {
+            Self::Busy { after, .. } => *after,
+            _ => None,
+        }
+    }
+
     /// Whether the same may work a moment later: it broke off, or the registry is busy. What was
     /// wrong about the content or the rights stays wrong.
     pub fn is_passing(&self) -> bool {
@@ -189,7 +197,8 @@ impl From<TransportError> for Error {
     }
 }
 
-fn wait(after: Option<Duration>) -> String {
+/// For an error message: for how long a server does not want to be asked again.
+pub(crate) fn left_alone(after: Option<Duration>) -> String {
     let text = |after: Duration| format!(" and wants to be left alone for {} s", after.as_secs());
     after.map(text).unwrap_or_default()
 }

@@ -1,12 +1,14 @@
 //! Why there is no token.
 
+use std::time::Duration;
+
 use portpass_protocol::{
     error::foreign::Reported,
     token_response::{MAX_LENGTH, NoToken},
 };
 
 use super::Leg;
-use crate::transport::TransportError;
+use crate::{session::left_alone, transport::TransportError};
 
 /// Why a token service gave no token. What it said is told in one line; what was sent never is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,12 +46,14 @@ pub enum TokenError {
         said: Reported,
     },
     /// Any other status.
-    #[error("the token service {realm} answers {status}: {said}")]
+    #[error("the token service {realm} answers {status}{}: {said}", left_alone(*after))]
     Status {
         /// Its URL.
         realm: String,
         /// Of HTTP.
         status: u16,
+        /// For how long it wants to be left alone, where it says so.
+        after: Option<Duration>,
         /// What it says about it.
         said: Reported,
     },

@@ -1,5 +1,7 @@
 //! The two ways to ask a token service, and when one is tried after the other.
 
+use std::time::SystemTime;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use portpass_protocol::token_response::{self, ReceivedToken};
 use reqwest::{Method, StatusCode, Url};
@@ -9,6 +11,7 @@ use url::form_urlencoded::Serializer;
 use super::{Ask, TokenError};
 use crate::{
     credentials::Credential,
+    session::retry_after,
     transport::{Answer, Call, Transport},
 };
 
@@ -48,6 +51,7 @@ pub(super) async fn exchange(
     transport: &Transport,
     ask: &Ask,
     credential: Option<&Credential>,
+    now: SystemTime,
 ) -> Result<(ReceivedToken, Leg), TokenError> {
     let leg = match credential {
         None => Leg::Anonymous,
@@ -61,10 +65,10 @@ pub(super) async fn exchange(
     if no_such_leg && leg == Leg::Basic {
         let by_post = send(transport, ask, credential, Leg::Password).await?;
         if !matches!(by_post.status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) {
-            return Ok((read(ask, Leg::Password, &by_post)?, Leg::Password));
+            return Ok((read(ask, Leg::Password, &by_post, now)?, Leg::Password));
         }
     }
-    Ok((read(ask, leg, &answer)?, leg))
+    Ok((read(ask, leg, &answer, now)?, leg))
 }
 
 async fn send(
@@ -141,7 +145,12 @@ fn form(ask: &Ask, credential: Option<&Credential>) -> SecretString {
     form.finish().into()
 }
 
-fn read(ask: &Ask, leg: Leg, answer: &Answer) -> Result<ReceivedToken, TokenError> {
+fn read(
+    ask: &Ask,
+    leg: Leg,
+    answer: &Answer,
+    now: SystemTime,
+) -> Result<ReceivedToken, TokenError> {
     let realm = ask.realm.shown();
     match answer.status {
         StatusCode::OK if answer.truncated => Err(TokenError::TooLong { realm }),
@@ -156,6 +165,11 @@ fn read(ask: &Ask, leg: Leg, answer: &Answer) -> Result<ReceivedToken, TokenErro
         StatusCode::BAD_REQUEST if answer.said().has_code("invalid_grant") => {
             Err(TokenError::Refused { realm, leg, said: answer.said() })
         }
-        status => Err(TokenError::Status { realm, status: status.as_u16(), said: answer.said() }),
+        status => Err(TokenError::Status {
+            realm,
+            status: status.as_u16(),
+            after: retry_after(&answer.headers, now),
+            said: answer.said(),
+        }),
     }
 }

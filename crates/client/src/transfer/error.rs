@@ -1,5 +1,7 @@
 //! Why an image did not arrive.
 
+use std::time::Duration;
+
 use portpass_protocol::{
     Digest, MediaType,
     manifest::{Descriptor, ManifestError},
@@ -109,12 +111,21 @@ impl Error {
         Self::Manifest { digest: manifest.digest, error: Box::new(error) }
     }
 
-    /// Whether the same may work when it is tried again at once.
+    /// Whether the same may work when it is tried again, at once or after the time that the registry
+    /// [wants](Self::after), which has to be one that we wait for.
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Broken { .. } | Self::Stale { .. } => true,
-            Self::Registry(error) => error.is_passing(),
+            Self::Registry(error) => error.is_passing() && self.after() <= session::MAX_WAIT,
             _ => false,
+        }
+    }
+
+    /// For how long a registry wants to be left alone.
+    pub fn after(&self) -> Duration {
+        match self {
+            Self::Registry(error) => error.after().unwrap_or_default(),
+            _ => Duration::ZERO,
         }
     }
 
@@ -158,4 +169,26 @@ fn having(there: &[String]) -> String {
 
 fn of_platform(found: Option<&Platform>) -> String {
     found.map_or_else(|| "for no platform".to_owned(), |found| format!("for {found}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use portpass_protocol::error::foreign::Reported;
+    use reqwest::StatusCode;
+
+    use super::*;
+
+    #[test]
+    fn a_registry_that_wants_to_be_left_alone_is() {
+        for (seconds, again) in [(1, true), (60, true), (61, false), (3600, false)] {
+            let error = Error::from(session::Error::Busy {
+                url: String::new(),
+                status: StatusCode::TOO_MANY_REQUESTS,
+                after: Some(Duration::from_secs(seconds)),
+                said: Reported::Nothing,
+            });
+            assert_eq!(error.is_passing(), again, "{seconds}");
+            assert_eq!(error.after(), Duration::from_secs(seconds));
+        }
+    }
 }

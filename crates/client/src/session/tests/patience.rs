@@ -126,6 +126,21 @@ async fn a_token_service_that_is_busy_is_asked_again() {
     assert_eq!(stage.service.seen().len(), 1);
 }
 
+/// Our own counts failed logins, and says how long an account is locked.
+#[tokio::test]
+async fn a_token_service_is_left_alone_for_as_long_as_it_says() {
+    let answers = in_turn(vec![busy(429, "7"), reply(200, r#"{"token":"good"}"#)]);
+    let service = Served::start(answers).await;
+    let stage = Stage::with_service(service, |_, _| reply(200, TAGS)).await;
+    stage.remote("a").tags().await.unwrap();
+    assert_eq!(seconds(&stage), [7.5]);
+    let service = Served::always(busy(429, "900")).await;
+    let stage = Stage::with_service(service, |_, _| reply(200, TAGS)).await;
+    let error = stage.remote("a").tags().await.unwrap_err();
+    assert_snapshot!(stage.said(&error), @"the token service http://SERVICE/token answers 429 and wants to be left alone for 900 s: no reason given");
+    assert_eq!((stage.service.seen().len(), stage.pace.waits().len()), (1, 0));
+}
+
 fn remote_of(raw: &Raw) -> (Remote, std::sync::Arc<Counted>) {
     let pace = std::sync::Arc::new(Counted::default());
     let session = session(raw.address, &std::sync::Arc::new(Memory::default()), &pace, true);
