@@ -21,8 +21,11 @@ pub(crate) enum Status {
 
 impl Failure {
     /// A failure with this message (lower case, no full stop).
+    ///
+    /// Parts of it may be from files and servers: no terminal is to obey them.
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hints: Vec::new(), status: Status::Failed }
+        let message = harmless(message.into());
+        Self { message, hints: Vec::new(), status: Status::Failed }
     }
 
     /// Wrong usage: exit status 2.
@@ -33,7 +36,7 @@ impl Failure {
     /// Adds a line that says what to do; the same line twice is printed once.
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
-        let hint = hint.into();
+        let hint = harmless(hint.into());
         if !self.hints.contains(&hint) {
             self.hints.push(hint);
         }
@@ -56,6 +59,23 @@ impl Failure {
     }
 }
 
+/// The same text with its control characters written out; lines stay lines.
+pub(crate) fn harmless(text: String) -> String {
+    let obeyed = |c: char| c.is_control() && c != '\n';
+    if !text.contains(obeyed) {
+        return text;
+    }
+    let mut written = String::with_capacity(text.len());
+    for c in text.chars() {
+        if obeyed(c) {
+            written.extend(c.escape_default());
+        } else {
+            written.push(c);
+        }
+    }
+    written
+}
+
 impl<E: Error> From<E> for Failure {
     fn from(error: E) -> Self {
         let mut message = error.to_string();
@@ -70,5 +90,17 @@ impl<E: Error> From<E> for Failure {
             cause = deeper.source();
         }
         Self::new(message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_terminal_obeys_what_a_failure_quotes() {
+        let failure = Failure::new("no image \u{1b}[2J\u{9b}31m\rx\nline").hint("a\u{7}b");
+        assert_eq!(failure.message(), "no image \\u{1b}[2J\\u{9b}31m\\rx\nline");
+        assert_eq!(failure.hints(), ["a\\u{7}b"]);
     }
 }

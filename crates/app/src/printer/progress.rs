@@ -12,6 +12,8 @@ use portpass_client::{
     transfer::{Progress, Step},
 };
 
+use crate::failure::harmless;
+
 /// `12.3 MiB`
 pub(crate) fn human_bytes(bytes: u64) -> String {
     HumanBytes(bytes).to_string()
@@ -26,7 +28,7 @@ impl Progress for Lines {
         let what = match step {
             Step::Begun { from: 0 } | Step::Advanced { .. } => return,
             Step::Begun { from } => format!("goes on from {}", human_bytes(from)),
-            Step::Broken { error } => format!("{error}; trying again"),
+            Step::Broken { error } => format!("{}; trying again", harmless(error.to_string())),
             Step::Done => "done".to_owned(),
             Step::Held => "there already".to_owned(),
             Step::Mounted => "mounted".to_owned(),

@@ -160,10 +160,11 @@ impl From<session::Error> for Error {
 }
 
 fn having(there: &[String]) -> String {
-    if there.is_empty() {
-        "; it names no platforms".to_owned()
-    } else {
-        format!("; it has {}", there.join(", "))
+    const SHOWN: usize = 16;
+    match there {
+        [] => "; it names no platforms".to_owned(),
+        few if few.len() <= SHOWN => format!("; it has {}", few.join(", ")),
+        many => format!("; it has {}, …", many[..SHOWN].join(", ")),
     }
 }
 

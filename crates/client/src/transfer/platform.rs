@@ -13,7 +13,9 @@ use super::{Checked, Error};
 /// `OS/ARCHITECTURE[/VARIANT]`, in Go's words: `linux/amd64`, `linux/arm/v7`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Platform {
+    #[serde(default)]
     os: String,
+    #[serde(default)]
     architecture: String,
     #[serde(default)]
     variant: Option<String>,
@@ -41,8 +43,13 @@ impl Platform {
 
     /// Reads the platform out of an image's config; artifacts have none there.
     pub fn of_config(config: &[u8]) -> Option<Self> {
-        let platform: Self = serde_json::from_slice(config).ok()?;
-        (!platform.os.is_empty() && !platform.architecture.is_empty()).then_some(platform)
+        serde_json::from_slice(config).ok().filter(Self::is_legal)
+    }
+
+    /// Whether it is one that somebody can ask for, and that can be shown: what stands in images is
+    /// whatever their makers wrote there.
+    fn is_legal(&self) -> bool {
+        self.to_string().parse::<Self>().is_ok()
     }
 
     /// How well an image for `other` runs where this is asked for; the less, the better.
@@ -134,6 +141,7 @@ pub(super) fn choose(index: &Checked, platform: &Platform) -> Result<Descriptor,
     let best = fitting.min_by(|(one, _), (other, _)| one.cmp(other));
     let missing = || {
         let named = entries.iter().filter_map(|entry| entry.platform.as_ref());
+        let named = named.filter(|platform| platform.is_legal());
         Error::NoPlatform {
             platform: platform.clone(),
             there: named.map(Platform::to_string).filter(|name| name != UNKNOWN).collect(),
@@ -220,6 +228,36 @@ mod tests {
         let index = index(&["linux/amd64", "linux/arm/v7", "unknown/unknown"]);
         let error = choose(&index, &"linux/s390x".parse().unwrap()).unwrap_err();
         insta::assert_snapshot!(error, @"the index has no image for linux/s390x; it has linux/amd64, linux/arm/v7");
+    }
+
+    /// What is in an index ends on a terminal.
+    #[test]
+    fn platforms_that_nobody_can_ask_for_are_not_shown() {
+        let escape = "\u{1b}]0;hello\u{7}";
+        let index = index(&["linux/amd64", &format!("linux/{escape}"), "/"]);
+        let error = choose(&index, &"linux/s390x".parse().unwrap()).unwrap_err();
+        insta::assert_snapshot!(error, @"the index has no image for linux/s390x; it has linux/amd64");
+        let config = json!({ "os": "linux", "architecture": escape }).to_string();
+        assert_eq!(Platform::of_config(config.as_bytes()), None);
+    }
+
+    /// Artifacts have platforms that say nothing.
+    #[test]
+    fn an_empty_platform_is_no_reason_to_give_up() {
+        let manifests: Vec<Value> = [json!({}), json!({ "os": "linux", "architecture": "amd64" })]
+            .into_iter()
+            .map(|platform| {
+                json!({
+                    "mediaType": MediaType::OciManifest.as_str(),
+                    "digest": Digest::sha256(platform.to_string().as_bytes()),
+                    "size": 7,
+                    "platform": platform,
+                })
+            })
+            .collect();
+        let text = json!({ "schemaVersion": 2, "manifests": manifests }).to_string();
+        let index = Checked::read(Bytes::from(text), MediaType::OciIndex, None).unwrap();
+        assert!(choose(&index, &"linux/amd64".parse().unwrap()).is_ok());
     }
 
     #[test]
