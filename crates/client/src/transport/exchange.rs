@@ -18,12 +18,15 @@ use reqwest::{
     header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, LOCATION},
 };
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 use super::{Answer, MAX_REDIRECTS, Reach, Transport, TransportError, shown};
 
 /// How long a short answer may take in all, however it drips.
 const WHOLE: Duration = Duration::from_mins(5);
+/// Bytes that have to come while nothing may be idle for longer: a body that drips would last for
+/// years, and no line that anybody uses is as slow as 300 bytes in a second.
+const ENOUGH: usize = 16 * 1024;
 /// How many times longer than usual we wait for the answer to an upload: the other side may have to
 /// hash and move all of it.
 const COMMIT_FACTOR: u32 = 10;
@@ -87,7 +90,7 @@ impl fmt::Debug for Content {
 #[derive(Debug)]
 pub(crate) struct Incoming {
     response: Response,
-    idle: Duration,
+    patience: Patience,
 }
 
 impl Incoming {
@@ -108,12 +111,18 @@ impl Incoming {
         shown(self.url())
     }
 
-    /// The next piece of the body; an error if nothing comes for too long, or if the body is not as
-    /// long as announced.
+    /// The next piece of the body; an error if nothing comes for too long or next to nothing, or if
+    /// the body is not as long as announced.
     pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, TransportError> {
-        let chunk = tokio::time::timeout(self.idle, self.response.chunk()).await;
+        let asked = Instant::now();
+        let chunk = tokio::time::timeout(self.patience.left(), self.response.chunk()).await;
         match chunk {
-            Ok(chunk) => chunk.map_err(|error| TransportError::of(self.response.url(), &error)),
+            Ok(Ok(Some(chunk))) => {
+                self.patience.spent(asked.elapsed(), chunk.len());
+                Ok(Some(chunk))
+            }
+            Ok(Ok(None)) => Ok(None),
+            Ok(Err(error)) => Err(TransportError::of(self.response.url(), &error)),
             Err(_) => Err(TransportError::timeout(self.response.url())),
         }
     }
@@ -144,6 +153,35 @@ impl Incoming {
             url: self.url().clone(),
             address: self.response.remote_addr(),
         })
+    }
+}
+
+/// How long a body may be waited for until enough of it has come. Only waiting counts: whoever reads
+/// may take as long as it likes, for the bytes may go on to a slow place.
+#[derive(Debug)]
+struct Patience {
+    idle: Duration,
+    waited: Duration,
+    came: usize,
+}
+
+impl Patience {
+    fn new(idle: Duration) -> Self {
+        Self { idle, waited: Duration::ZERO, came: 0 }
+    }
+
+    /// For how much longer.
+    fn left(&self) -> Duration {
+        self.idle.saturating_sub(self.waited)
+    }
+
+    /// So many bytes came after so long.
+    fn spent(&mut self, waited: Duration, bytes: usize) {
+        self.waited += waited;
+        self.came = self.came.saturating_add(bytes);
+        if self.came >= ENOUGH {
+            *self = Self::new(self.idle);
+        }
     }
 }
 
@@ -192,7 +230,7 @@ impl Transport {
         let response =
             progress.watch(request, idle).await.ok_or_else(|| TransportError::timeout(&url))?;
         let response = response.map_err(|error| TransportError::of(&url, &error))?;
-        Ok(Incoming { response, idle })
+        Ok(Incoming { response, patience: Patience::new(idle) })
     }
 }
 
@@ -300,4 +338,26 @@ pub(crate) fn target(from: &Url, header: &HeaderValue) -> Option<Url> {
         url.set_password(None).ok()?;
     }
     Some(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_that_drips_is_waited_for_as_long_as_one_that_stops() {
+        let mut patience = Patience::new(Duration::from_mins(1));
+        for _ in 0..59 {
+            patience.spent(Duration::from_secs(1), 1);
+        }
+        assert_eq!(patience.left(), Duration::from_secs(1));
+        patience.spent(Duration::from_secs(2), 1);
+        assert_eq!(patience.left(), Duration::ZERO);
+        // A slow line is none that drips.
+        let mut patience = Patience::new(Duration::from_mins(1));
+        for _ in 0..1_000 {
+            patience.spent(Duration::from_secs(50), ENOUGH);
+        }
+        assert_eq!(patience.left(), Duration::from_mins(1));
+    }
 }

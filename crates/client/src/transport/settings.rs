@@ -26,7 +26,7 @@ pub struct Settings {
     pub identity: Option<Identity>,
     /// Whether certificates are checked at all.
     pub verification: danger::Verification,
-    /// How long nothing may move while content comes or goes.
+    /// How long nothing may move while content comes or goes; what comes may not drip either.
     pub idle: Duration,
 }
 
