@@ -14,6 +14,7 @@
 
 use std::{
     collections::HashMap,
+    hash::Hash,
     io,
     num::NonZeroUsize,
     sync::{
@@ -124,7 +125,8 @@ impl<'a> Transfer<'a> {
             transfer: self,
             outermost: *root.digest(),
             jobs: Semaphore::new(self.jobs.get()),
-            blobs: Mutex::default(),
+            blobs: Once::default(),
+            images: Once::default(),
             tally: Mutex::default(),
             bytes: Arc::default(),
         };
@@ -190,8 +192,12 @@ struct Run<'a> {
     transfer: &'a Transfer<'a>,
     outermost: Digest,
     jobs: Semaphore,
-    /// Two images of an index may have the same layer; it goes once.
-    blobs: Mutex<HashMap<Digest, Arc<OnceCell<()>>>>,
+    /// Two images of an index may have the same layer; it goes once. One of another length is
+    /// another one, which nobody has.
+    blobs: Once<(Digest, u64)>,
+    /// Indexes may name the same image, and each other's; it is looked at once. Else a few short
+    /// indexes that name one image a thousand times each would keep us busy for ever.
+    images: Once<Digest>,
     tally: Mutex<Tally>,
     bytes: Arc<AtomicU64>,
 }
@@ -232,35 +238,43 @@ impl Run<'_> {
         })
     }
 
-    /// One image of an index, with all that it points at.
+    /// One image of an index, unless it is on its way already; then waits for that.
     fn image<'r>(
         &'r self,
         image: &'r Descriptor,
         depth: usize,
     ) -> BoxFuture<'r, Result<(), Error>> {
         Box::pin(async move {
-            let Transfer { source, target, progress, .. } = self.transfer;
-            let held = target.holds(image).await?;
-            if held == Holds::Everything {
-                return Ok(());
-            }
-            let manifest = source.manifest(image).await?;
-            self.below(&manifest, depth).await?;
-            if held == Holds::Nothing {
-                target.put(&manifest).await?;
-                progress.manifest(image);
-                self.count(|tally| tally.manifests += 1);
-            }
-            Ok(())
+            // No digest can be below itself, so nobody waits for who waits for them.
+            let Some(once) = self.images.of(image.digest, MAX_IMAGES) else {
+                return Err(Error::TooMuch { digest: self.outermost, limit: NUMBER });
+            };
+            once.get_or_try_init(|| self.with_all_below(image, depth)).await.copied()
         })
     }
 
     /// One blob, unless it is on its way already; then waits for that.
+    /// One image of an index, with all that it points at.
+    async fn with_all_below(&self, image: &Descriptor, depth: usize) -> Result<(), Error> {
+        let Transfer { source, target, progress, .. } = self.transfer;
+        let held = target.holds(image).await?;
+        if held == Holds::Everything {
+            return Ok(());
+        }
+        let manifest = source.manifest(image).await?;
+        self.below(&manifest, depth).await?;
+        if held == Holds::Nothing {
+            target.put(&manifest).await?;
+            progress.manifest(image);
+            self.count(|tally| tally.manifests += 1);
+        }
+        Ok(())
+    }
+
     fn blob<'r>(&'r self, blob: &'r Descriptor) -> BoxFuture<'r, Result<(), Error>> {
         Box::pin(async move {
-            let once = {
-                let mut blobs = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
-                Arc::clone(blobs.entry(blob.digest).or_default())
+            let Some(once) = self.blobs.of((blob.digest, blob.size), MAX_BLOBS) else {
+                return Err(Error::TooMuch { digest: self.outermost, limit: BLOBS });
             };
             let moved = once.get_or_try_init(async || {
                 // Only those who do something count as a job, not those who wait for them.
@@ -331,6 +345,27 @@ impl Run<'_> {
 }
 
 /// Runs them all, some at once; the first that fails ends the others.
+/// What is done once, however many ask for it.
+#[derive(Debug)]
+struct Once<K>(Mutex<HashMap<K, Arc<OnceCell<()>>>>);
+
+impl<K> Default for Once<K> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Eq + Hash> Once<K> {
+    /// Where those who ask for the same meet; `None` if there are too many different ones.
+    fn of(&self, key: K, limit: usize) -> Option<Arc<OnceCell<()>>> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= limit && !known.contains_key(&key) {
+            return None;
+        }
+        Some(Arc::clone(known.entry(key).or_default()))
+    }
+}
+
 async fn each<'r>(
     work: impl Iterator<Item = BoxFuture<'r, Result<(), Error>>>,
     at_once: usize,
@@ -350,3 +385,9 @@ const DEPTH: &str = "four indexes below each other";
 /// Images of one index.
 const MAX_MANIFESTS: usize = 1024;
 const LENGTH: &str = "1024 images of one index";
+/// Images and indexes of one transfer.
+const MAX_IMAGES: usize = 16_384;
+const NUMBER: &str = "16384 images in all";
+/// Blobs of one transfer.
+const MAX_BLOBS: usize = 262_144;
+const BLOBS: &str = "262144 blobs in all";

@@ -354,4 +354,61 @@ async fn indexes_below_indexes_are_followed_to_an_end() {
     assert!(matches!(error, Err(Error::TooMuch { .. })), "{error:?}");
 }
 
+/// Each is short, and together they name the image more than four thousand million times.
+#[tokio::test]
+async fn an_image_that_is_named_often_is_looked_at_once() {
+    let store = Store::default();
+    let image = store.image("amd64", &["layer"]);
+    let mut nested = image.clone();
+    for _ in 0..4 {
+        nested = store.index(&vec![("amd64", &nested); 256]);
+    }
+    let (bomb, into) = (store.rooted(&nested), target(Store::default()));
+    let done = transfer(&bomb, &into, Selection::Everything).run().await.unwrap();
+    assert_eq!((done.manifests, done.blobs.transferred), (5, 2));
+    assert_eq!(count(&bomb.log(), "manifest"), 4);
+}
+
+#[tokio::test]
+async fn an_index_with_more_below_it_than_any_has_is_refused() {
+    let store = Store::default();
+    let number = AtomicU64::new(0);
+    let index = |_| {
+        let images: Vec<Descriptor> = (0..1000)
+            .map(|_| store.image(&number.fetch_add(1, Ordering::Relaxed).to_string(), &[]))
+            .collect();
+        let images: Vec<_> = images.iter().map(|image| ("amd64", image)).collect();
+        store.index(&images)
+    };
+    let indexes: Vec<Descriptor> = (0..17).map(index).collect();
+    let indexes: Vec<_> = indexes.iter().map(|index| ("amd64", index)).collect();
+    let root = store.index(&indexes);
+    let source = store.rooted(&root);
+    let done = transfer(&source, &target(Store::default()), Selection::Everything).run().await;
+    let error = done.unwrap_err().to_string();
+    assert!(error.ends_with("more below it than is followed: 16384 images in all"), "{error}");
+}
+
+/// What has the digest has one length: a layer of another one is not taken for it.
+#[tokio::test]
+async fn a_layer_that_is_said_to_be_longer_is_another_one() {
+    let store = Store::default();
+    let layer = store.keep(b"layer");
+    let longer = Descriptor { size: layer.size + 1, ..layer.clone() };
+    let config = store.keep(b"{}");
+    let text = json!({
+        "schemaVersion": 2,
+        "config": described(&config),
+        "layers": [described(&layer), described(&longer)],
+    });
+    let kept = store.keep(text.to_string().as_bytes());
+    let image = Descriptor { media_type: MediaType::OciManifest.to_string(), ..kept };
+    let source = store.rooted(&image);
+    let folder = tempfile::tempdir().unwrap();
+    let into = crate::layout::Folder::create(folder.path(), None).unwrap();
+    let transfer = Transfer { pause: Duration::ZERO, ..Transfer::new(&source, &into) };
+    let error = transfer.run().await.unwrap_err();
+    assert!(matches!(error, Error::Broken { .. } | Error::Length { .. }), "{error}");
+}
+
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
