@@ -121,6 +121,7 @@ impl<'a> Transfer<'a> {
     /// Does it.
     pub async fn run(&self) -> Result<Transferred, Error> {
         let root = self.selected(self.source.root().await?).await?;
+        self.target.accepts(&root)?;
         let run = Run {
             transfer: self,
             outermost: *root.digest(),
@@ -253,7 +254,6 @@ impl Run<'_> {
         })
     }
 
-    /// One blob, unless it is on its way already; then waits for that.
     /// One image of an index, with all that it points at.
     async fn with_all_below(&self, image: &Descriptor, depth: usize) -> Result<(), Error> {
         let Transfer { source, target, progress, .. } = self.transfer;
@@ -271,6 +271,7 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// One blob, unless it is on its way already; then waits for that.
     fn blob<'r>(&'r self, blob: &'r Descriptor) -> BoxFuture<'r, Result<(), Error>> {
         Box::pin(async move {
             let Some(once) = self.blobs.of((blob.digest, blob.size), MAX_BLOBS) else {
@@ -344,7 +345,6 @@ impl Run<'_> {
     }
 }
 
-/// Runs them all, some at once; the first that fails ends the others.
 /// What is done once, however many ask for it.
 #[derive(Debug)]
 struct Once<K>(Mutex<HashMap<K, Arc<OnceCell<()>>>>);
@@ -366,6 +366,7 @@ impl<K: Eq + Hash> Once<K> {
     }
 }
 
+/// Runs them all, some at once; the first that fails ends the others.
 async fn each<'r>(
     work: impl Iterator<Item = BoxFuture<'r, Result<(), Error>>>,
     at_once: usize,

@@ -28,6 +28,12 @@ pub trait Source: fmt::Debug + Send + Sync {
 /// Where an image goes: a registry, a folder, an archive.
 #[async_trait]
 pub trait Target: fmt::Debug + Send + Sync {
+    /// Whether the last manifest may be this one, before anything is sent: a target that is named by
+    /// a digest wants that and no other.
+    fn accepts(&self, _root: &Checked) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// What is there of an image or index already.
     async fn holds(&self, manifest: &Descriptor) -> Result<Holds, Error>;
 

@@ -73,6 +73,13 @@ impl Source for RemoteImage {
 
 #[async_trait]
 impl Target for RemoteImage {
+    fn accepts(&self, root: &Checked) -> Result<(), Error> {
+        match self.pinned.filter(|pinned| pinned != root.digest()) {
+            Some(expected) => Err(Error::Content { expected, found: root.digest().to_string() }),
+            None => Ok(()),
+        }
+    }
+
     async fn holds(&self, manifest: &Descriptor) -> Result<Holds, Error> {
         let there = self.remote.head_manifest(&Reference::Digest(manifest.digest)).await?;
         let same = |there: &Descriptor| there.media_type == manifest.media_type;
@@ -102,10 +109,7 @@ impl Target for RemoteImage {
     }
 
     async fn name(&self, root: &Checked) -> Result<Named, Error> {
-        if let Some(pinned) = self.pinned.filter(|pinned| pinned != root.digest()) {
-            let found = root.digest().to_string();
-            return Err(Error::Content { expected: pinned, found });
-        }
+        self.accepts(root)?;
         let there = self.remote.head_manifest(&self.wanted).await?;
         if there.is_some_and(|there| there == root.descriptor()) {
             return Ok(Named::AsBefore);

@@ -411,4 +411,17 @@ async fn a_layer_that_is_said_to_be_longer_is_another_one() {
     assert!(matches!(error, Error::Broken { .. } | Error::Length { .. }), "{error}");
 }
 
+#[tokio::test]
+async fn what_is_not_the_digest_that_was_named_is_not_sent() {
+    use crate::served::{Stage, reply};
+    let stage = Stage::start(|_, _| reply(500, "")).await;
+    let other = Digest::sha256(b"other");
+    let image = format!("{}/app:v1@{other}", stage.registry.address).parse().unwrap();
+    let (source, target) =
+        (two_platforms(), RemoteImage::target(Arc::clone(&stage.session), &image));
+    let error = Transfer::new(&source, &target).run().await.unwrap_err();
+    assert!(matches!(error, Error::Content { expected, .. } if expected == other), "{error}");
+    assert_eq!(stage.seen().len(), 0);
+}
+
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
