@@ -14,6 +14,7 @@ use portpass_protocol::{
     Digest,
     manifest::{Descriptor, MAX_LENGTH},
 };
+use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
 
 use super::{
@@ -177,18 +178,33 @@ impl Slot for Taking {
 
 /// Writes a file that nobody sees before it is whole and on disk.
 pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), LayoutError> {
+    let file = written(path, bytes)?;
+    file.persist(path).map_err(|error| LayoutError::io(path)(error.error))?;
+    sync_folder_of(path)
+}
+
+/// The same, but one that is there stays.
+pub(super) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), LayoutError> {
+    match written(path, bytes)?.persist_noclobber(path) {
+        Ok(_) => sync_folder_of(path),
+        Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(LayoutError::io(path)(error.error)),
+    }
+}
+
+/// A file beside the one it is to become.
+fn written(path: &Path, bytes: &[u8]) -> Result<NamedTempFile, LayoutError> {
     make_folder_of(path)?;
     let folder = folder_of(path);
     let mut file = tempfile::Builder::new()
-        .prefix(".portpass-")
+        .prefix(PARTIAL)
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
         .tempfile_in(folder)
         .map_err(LayoutError::io(folder))?;
     file.write_all(bytes)
         .and_then(|()| file.as_file().sync_data())
         .map_err(LayoutError::io(file.path()))?;
-    file.persist(path).map_err(|error| LayoutError::io(path)(error.error))?;
-    sync_folder_of(path)
+    Ok(file)
 }
 
 fn make_folder_of(path: &Path) -> Result<(), LayoutError> {
@@ -215,5 +231,7 @@ pub(super) async fn stream(
 }
 
 const INCOMING: &str = ".portpass-incoming";
+/// How the names of files begin that are not whole yet.
+pub(super) const PARTIAL: &str = ".portpass-";
 /// Pieces that wait for the disk, as the network cut them.
 const AHEAD: usize = 8;

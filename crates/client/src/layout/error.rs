@@ -31,6 +31,12 @@ pub enum LayoutError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Somebody else is at it.
+    #[error("{} is being written by another run", path.display())]
+    InUse {
+        /// The archive.
+        path: PathBuf,
+    },
     /// The system.
     #[error("{}: {error}", path.display())]
     Io {
@@ -110,6 +116,7 @@ impl LayoutError {
     pub fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::Damaged { .. } => "delete it and fetch it again",
+            Self::InUse { .. } => "let it end, or write another file",
             Self::Member { .. } => "the archive was not made by docker, or was changed since",
             Self::Missing { .. } => {
                 "if only one platform was fetched there, name it with --platform"

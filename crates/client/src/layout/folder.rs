@@ -1,7 +1,7 @@
 //! A folder in the OCI image layout.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
 };
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{
     LayoutError, RefName,
-    blobs::{Blobs, stream, write_whole},
+    blobs::{Blobs, PARTIAL, stream, write_new, write_whole},
     index::{Entry, Index},
     read::{Extent, blocking, open_regular},
 };
@@ -36,24 +36,42 @@ impl Folder {
     }
 
     /// A folder that is there, or is made. Without a name, the image is listed and has none.
+    ///
+    /// Several runs may do this at once, and any may be killed in the middle: the marker comes first,
+    /// so that what else is there has a marker beside it, and is never put in place of another.
     pub fn create(path: &Path, name: Option<RefName>) -> Result<Self, LayoutError> {
         fs::create_dir_all(path).map_err(LayoutError::io(path))?;
         let marker = path.join(MARKER);
         if !marker.exists() {
-            let mut others = fs::read_dir(path).map_err(LayoutError::io(path))?;
-            if others.next().is_some() {
-                let why = format!("it has no `{MARKER}`, but is not empty");
-                return Err(LayoutError::NotALayout { path: path.to_owned(), why });
-            }
-            fs::create_dir_all(path.join("blobs")).map_err(LayoutError::io(path))?;
-            write_whole(&path.join(INDEX), &Index::empty().bytes())?;
-            write_whole(&marker, json!({ VERSION: "1.0.0" }).to_string().as_bytes())?;
+            check_vacant(path)?;
+            write_new(&marker, json!({ VERSION: "1.0.0" }).to_string().as_bytes())?;
         }
-        Self::open(path, name)
+        let folder = Self::open(path, name)?;
+        folder.begin()?;
+        Ok(folder)
+    }
+
+    /// Makes what every layout has, where it is not there yet.
+    fn begin(&self) -> Result<(), LayoutError> {
+        let blobs = self.path.join("blobs");
+        fs::create_dir_all(&blobs).map_err(LayoutError::io(&blobs))?;
+        let index = self.path.join(INDEX);
+        if index.exists() { Ok(()) } else { write_new(&index, &Index::empty().bytes()) }
     }
 
     fn at(path: &Path, name: Option<RefName>) -> Self {
         Self { path: path.to_owned(), name, blobs: Blobs::of(path) }
+    }
+
+    /// Keeps every other run that asks for the same out, until this is dropped; `None` if one is in.
+    pub(super) fn alone(&self) -> Result<Option<File>, LayoutError> {
+        let marker = self.path.join(MARKER);
+        let lock = File::open(&marker).map_err(LayoutError::io(&marker))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Some(lock)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(LayoutError::io(&marker)(error)),
+        }
     }
 
     /// The same folder, and another image in it.
@@ -80,7 +98,7 @@ impl Folder {
     }
 
     /// What the name stands for.
-    fn meant(&self) -> Result<Descriptor, LayoutError> {
+    pub(super) fn meant(&self) -> Result<Descriptor, LayoutError> {
         let entries = self.index()?.entries(&self.path)?;
         let wanted = self.name.as_ref().map(RefName::as_str);
         only(&entries, wanted, &self.path, |entry, name| entry.name.as_deref() == Some(name))
@@ -215,6 +233,20 @@ fn document(path: &Path) -> Result<bytes::Bytes, LayoutError> {
         document: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         reason: format!("it is longer than {MAX_DOCUMENT} bytes"),
     })
+}
+
+/// Whether nothing is there but what a run leaves that was killed while it made the marker.
+fn check_vacant(path: &Path) -> Result<(), LayoutError> {
+    for entry in fs::read_dir(path).map_err(LayoutError::io(path))? {
+        let name = entry.map_err(LayoutError::io(path))?.file_name();
+        let ours = name.to_string_lossy().starts_with(PARTIAL);
+        // Another run may have made the marker meanwhile, and more after it.
+        if !ours && !path.join(MARKER).exists() {
+            let why = format!("it has no `{MARKER}`, but is not empty");
+            return Err(LayoutError::NotALayout { path: path.to_owned(), why });
+        }
+    }
+    Ok(())
 }
 
 fn check_version(path: &Path) -> Result<(), LayoutError> {

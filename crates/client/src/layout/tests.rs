@@ -188,6 +188,42 @@ async fn two_runs_at_one_blob_do_not_disturb_each_other() {
     assert!(left.is_empty(), "{left:?}");
 }
 
+/// A pipeline pulls several images into one new folder at once.
+#[test]
+fn a_folder_is_made_by_many_at_once_and_none_loses_its_name() {
+    for _ in 0..8 {
+        let scratch = scratch();
+        let path = scratch.path().join("layout");
+        let start = std::sync::Barrier::new(8);
+        std::thread::scope(|scope| {
+            for run in 0..8 {
+                let (path, start) = (&path, &start);
+                scope.spawn(move || {
+                    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                    start.wait();
+                    let folder = Folder::create(path, Some(name(&format!("v{run}")))).unwrap();
+                    runtime.block_on(with_image(&folder));
+                });
+            }
+        });
+        for run in 0..8 {
+            let folder = Folder::open(&path, Some(name(&format!("v{run}")))).unwrap();
+            assert_eq!(folder.meant().unwrap(), image().descriptor());
+        }
+    }
+}
+
+#[test]
+fn a_folder_that_a_killed_run_has_begun_is_gone_on_with() {
+    let scratch = scratch();
+    fs::write(scratch.path().join(".portpass-x7Yz"), "{").unwrap();
+    Folder::create(scratch.path(), None).unwrap();
+    fs::remove_file(scratch.path().join("index.json")).unwrap();
+    let folder = Folder::create(scratch.path(), None).unwrap();
+    assert!(scratch.path().join("index.json").exists());
+    assert!(matches!(folder.meant(), Err(LayoutError::Missing { .. })));
+}
+
 #[tokio::test]
 async fn a_blob_that_is_a_link_is_not_followed() {
     let scratch = scratch();
@@ -258,6 +294,27 @@ async fn an_archive_that_was_written_is_read_with_the_same_digests() {
     assert!(error.contains("it has docker.io/team/app:1"), "{error}");
     let left: Vec<_> = fs::read_dir(scratch.path()).unwrap().flatten().collect();
     assert_eq!(left.len(), 1, "{left:?}");
+}
+
+#[tokio::test]
+async fn an_archive_is_written_by_one_run_at_a_time_and_never_over_a_folder() {
+    let scratch = scratch();
+    let said =
+        |error: LayoutError| error.to_string().replace(scratch.path().to_str().unwrap(), "FOLDER");
+    let path = scratch.path().join("image.tar");
+    let archive = ArchiveFile::new(&path, None).unwrap();
+    let error = ArchiveFile::new(&path, None).unwrap_err();
+    insta::assert_snapshot!(said(error), @"FOLDER/image.tar is being written by another run");
+    filled(&archive, LAYER).await;
+    drop(archive);
+    // What has arrived is kept; where nothing has, nothing is left.
+    let again = ArchiveFile::new(&path, None).unwrap();
+    assert!(matches!(again.offer(&described(LAYER)).await.unwrap(), Offered::Held));
+    drop(ArchiveFile::new(&scratch.path().join("other.tar"), None).unwrap());
+    let left: Vec<_> = fs::read_dir(scratch.path()).unwrap().flatten().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+    let error = ArchiveFile::new(scratch.path(), None).unwrap_err();
+    insta::assert_snapshot!(said(error), @"FOLDER is no regular file");
 }
 
 /// What docker wrote before version 25: no manifest, a link in place of a layer that is there twice.

@@ -30,14 +30,31 @@ pub struct ArchiveFile {
     /// What `docker load` shall call the image.
     name: Option<String>,
     gathered: Folder,
+    /// Two runs would take each other's folder away.
+    _alone: File,
 }
 
 impl ArchiveFile {
     /// An archive to write, in place of whatever is there. `name` is `NAME:TAG`, or nothing for an
     /// image that is only known by its digest.
     pub fn new(path: &Path, name: Option<String>) -> Result<Self, LayoutError> {
+        if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+            return Err(LayoutError::NotRegular { path: path.to_owned() });
+        }
         let gathered = Folder::create(&folder_beside(path), None)?;
-        Ok(Self { path: path.to_owned(), name, gathered })
+        let in_use = || LayoutError::InUse { path: path.to_owned() };
+        let alone = gathered.alone()?.ok_or_else(in_use)?;
+        Ok(Self { path: path.to_owned(), name, gathered, _alone: alone })
+    }
+}
+
+impl Drop for ArchiveFile {
+    /// Where nothing has arrived, nothing is left for the next run.
+    fn drop(&mut self) {
+        let beside = folder_beside(&self.path);
+        if fs::remove_dir(beside.join("blobs")).is_ok() {
+            let _ = fs::remove_dir_all(&beside);
+        }
     }
 }
 
