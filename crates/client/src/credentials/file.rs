@@ -43,7 +43,15 @@ impl AuthFile {
     pub(super) fn read(path: &Path, keys: Keys) -> Result<Self, CredentialsError> {
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            // Who has no home has `HOME=/dev/null`, and nothing is below that.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                String::new()
+            }
             Err(error) => {
                 return Err(CredentialsError::Io { path: path.to_owned(), action: "read", error });
             }

@@ -19,22 +19,26 @@ pub struct Places {
 }
 
 impl Places {
-    /// Asks for the variables that docker and podman read. Empty ones count as unset.
+    /// Asks for the variables that docker and podman read. Empty ones count as unset. Without a
+    /// runtime directory, as root and in containers, podman has one by the user's number.
     pub fn from_environment(get: impl Fn(&str) -> Option<String>) -> Self {
         let get = |name: &str| get(name).filter(|value| !value.is_empty());
         let path = |name: &str| get(name).map(PathBuf::from);
         let home = path("HOME");
         let in_home = |rest: &str| home.as_ref().map(|home| home.join(rest));
         let docker = path("DOCKER_CONFIG").or_else(|| in_home(".docker"));
+        let running = match path("XDG_RUNTIME_DIR") {
+            Some(folder) => folder.join("containers"),
+            None => PathBuf::from(format!("/run/containers/{}", rustix::process::getuid())),
+        };
+        let config = path("XDG_CONFIG_HOME").or_else(|| in_home(".config"));
         let podman = match path("REGISTRY_AUTH_FILE") {
             Some(only) => vec![only],
-            None => {
-                [path("XDG_RUNTIME_DIR"), path("XDG_CONFIG_HOME").or_else(|| in_home(".config"))]
-                    .into_iter()
-                    .flatten()
-                    .map(|folder| folder.join("containers/auth.json"))
-                    .collect()
-            }
+            None => [Some(running), config.map(|folder| folder.join("containers"))]
+                .into_iter()
+                .flatten()
+                .map(|folder| folder.join("auth.json"))
+                .collect(),
         };
         let helpers = get("PATH").map(|path| std::env::split_paths(&path).collect());
         Self {
@@ -77,6 +81,7 @@ mod tests {
         assert_eq!(moved.podman, [PathBuf::from("/ci/auth.json")]);
 
         let bare = places(&[("HOME", "")]);
-        assert_eq!((bare.docker, bare.podman.len()), (None, 0));
+        let running = format!("/run/containers/{}/auth.json", rustix::process::getuid());
+        assert_eq!((bare.docker, bare.podman), (None, vec![PathBuf::from(running)]));
     }
 }

@@ -222,6 +222,16 @@ async fn the_environment_comes_before_docker_and_docker_before_podman() {
 }
 
 #[tokio::test]
+async fn who_has_no_home_has_no_credentials() {
+    for home in ["/dev/null", "/nonexistent"] {
+        let get = |name: &str| (name == "HOME").then(|| home.to_owned());
+        let files = Files::new(Places::from_environment(get));
+        let found = files.get(&host("registry.example.com"), None).await.unwrap();
+        assert!(found.is_none(), "{found:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_kept_can_be_had_again_and_is_for_its_owner_only() {
     let home = Home::new();
     let files = home.files();
