@@ -1,3 +1,4 @@
 mod blobs;
 mod manifests;
+mod over_http2;
 mod uploads;
