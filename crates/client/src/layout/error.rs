@@ -116,6 +116,14 @@ impl LayoutError {
     pub fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::Damaged { .. } => "delete it and fetch it again",
+            Self::Io { error, .. }
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+                ) =>
+            {
+                "make room there and run the same command again: what has arrived stays"
+            }
             Self::InUse { .. } => "let it end, or write another file",
             Self::Member { .. } => "the archive was not made by docker, or was changed since",
             Self::Missing { .. } => {
@@ -172,5 +180,17 @@ fn having(there: &[String]) -> String {
         [] => String::new(),
         few if few.len() <= SHOWN => format!("; it has {}", few.join(", ")),
         many => format!("; it has {}, …", many[..SHOWN].join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_what_to_do_about() {
+        let hints = |kind: io::ErrorKind| LayoutError::io(Path::new("app"))(kind.into()).hints();
+        assert_eq!(hints(io::ErrorKind::NotFound), Vec::<String>::new());
+        assert!(hints(io::ErrorKind::StorageFull)[0].contains("what has arrived stays"));
     }
 }
