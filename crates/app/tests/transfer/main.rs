@@ -10,6 +10,7 @@
 
 mod archives;
 mod copies;
+mod over_tls;
 mod pulls;
 mod pushes;
 mod usage;

@@ -38,7 +38,7 @@ impl Theirs {
     }
 }
 
-fn serve(sections: &str) -> Portpass {
+pub(crate) fn serve(sections: &str) -> Portpass {
     let folder = tempfile::tempdir().unwrap();
     let text = format!(
         "data: {}\nlog: {{ level: debug }}\nhttp:\n  addr: 127.0.0.1:0\n{sections}",
@@ -75,9 +75,14 @@ impl Mover {
     }
 
     pub(crate) fn login(&self, registry: SocketAddr) {
+        self.login_with(registry, &[]);
+    }
+
+    /// The same with more to say about the registry.
+    pub(crate) fn login_with(&self, registry: SocketAddr, more: &[&str]) {
         let registry = registry.to_string();
         let words = ["login", &registry, "--username", ACCOUNT, "--password-stdin"];
-        run(&mut self.command(&words), PASSWORD).expect_success();
+        run(&mut self.command(&[&words, more].concat()), PASSWORD).expect_success();
     }
 
     pub(crate) fn home(&self) -> &Path {
