@@ -102,11 +102,6 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<Ended
     let inputs = inputs(&arguments, context)?;
     let Arguments { target, shown: Shown { json, trace, report: file }, .. } = arguments;
     let report = diagnose::diagnose(target, inputs, Arc::new(SystemClock)).await;
-    if let Some(file) = file {
-        fs::write(&file, report.html())
-            .map_err(|error| cannot("written", &file, &error.to_string()))?;
-        context.printer.note(format_args!("{} has the report", file.display()));
-    }
     if json {
         context.printer.json(&report.json(trace));
     } else {
@@ -114,6 +109,12 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<Ended
             context.printer.text(&report.trace());
         }
         context.printer.text(&report.text(painted));
+    }
+    // After it was told: what was found must not go with a file that cannot be written.
+    if let Some(file) = file {
+        fs::write(&file, report.html())
+            .map_err(|error| cannot("written", &file, &error.to_string()))?;
+        context.printer.note(format_args!("{} has the report", file.display()));
     }
     Ok(ended(&report))
 }

@@ -72,3 +72,14 @@ fn its_report_is_one_page_without_the_token() {
     assert!(page.contains("The cause: RESP-03") && page.contains("jwt"), "{page}");
     assert!(!page.contains("eyJ") && !page.contains("<script"), "{page}");
 }
+
+/// What took a minute to find out is not lost with a file.
+#[test]
+fn a_report_that_cannot_be_written_takes_nothing_with_it() {
+    let (_tokens, registry) = set_up(ANSWER);
+    let target = format!("{}/ann/app", registry.address());
+    let ran = text(&target, &["--report", "/dev/null/report.html"]);
+    assert!(ran.stdout.contains("THE CAUSE: RESP-03"), "{ran}");
+    assert!(ran.stderr.contains("cannot be written"), "{ran}");
+    assert_eq!(ran.status, Some(1), "{ran}");
+}

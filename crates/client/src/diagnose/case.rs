@@ -52,6 +52,15 @@ impl Case {
         }
     }
 
+    /// Takes a failure for a warning, for what was seen later.
+    pub(super) fn soften(&mut self, check: Check, seen: &str) {
+        let failed = self.findings.get_mut(&check).filter(|finding| finding.failed());
+        if let Some(finding) = failed {
+            finding.verdict = Verdict::Warn;
+            *finding = finding.clone().seen(seen);
+        }
+    }
+
     /// Leaves checks out for one reason.
     pub(super) fn skip(&mut self, checks: &[Check], needs: &Needs) {
         for check in checks {

@@ -8,8 +8,8 @@ use super::{Check, Finding, Needs, Stage};
 /// later failures are folded under it.
 pub(super) fn fold(mut findings: BTreeMap<Check, Finding>) -> Vec<Finding> {
     let cause = among(findings.values());
-    // The first failure that others can see; all after it come from it, and so from what it comes from.
-    let first = findings.values().find(|found| found.failed() && !is_local(found.check));
+    // The first failure that every pull meets; all after it come from it, and so from what it comes from.
+    let first = findings.values().find(|found| found.failed() && Met::by(found.check) == Met::All);
     let first = first.map(|finding| finding.check);
     Check::ALL
         .iter()
@@ -27,26 +27,28 @@ pub(super) fn fold(mut findings: BTreeMap<Check, Finding>) -> Vec<Finding> {
         .collect()
 }
 
-/// The cause, once what follows from what is written down. A fault of this machine that explains nothing
-/// comes after one that others see.
+/// The cause, once what follows from what is written down: a failure that every pull meets, else one that others
+/// come from, else the one that most meet.
 pub(super) fn of<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Option<Check> {
-    let failed = findings.into_iter().filter(|finding| finding.failed());
-    let first: Vec<&Finding> = failed.filter(|finding| finding.follows_from.is_none()).collect();
-    let explains = |finding: &&&Finding| !is_local(finding.check);
-    first.iter().find(explains).or_else(|| first.first()).map(|finding| finding.check)
+    let failed: Vec<&Finding> = findings.into_iter().filter(|finding| finding.failed()).collect();
+    let unexplained = || failed.iter().filter(|finding| finding.follows_from.is_none());
+    let has_others = |check| failed.iter().any(|other| other.follows_from == Some(check));
+    let checks = || unexplained().map(|finding| finding.check);
+    checks()
+        .find(|check| Met::by(*check) == Met::All)
+        .or_else(|| checks().find(|check| has_others(*check)))
+        .or_else(|| checks().min_by_key(|check| Met::by(*check)))
 }
 
-/// The cause, before that: the first failure that others see, or the fault of this machine that explains
-/// it. Such faults alone are a cause where nothing else fails.
+/// The cause, before that: the first failure that every pull meets, or the fault beside it that explains it. Such
+/// faults alone are a cause where nothing else fails.
 fn among<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Option<Check> {
     let failed =
         findings.into_iter().filter(|found| found.failed() && found.follows_from.is_none());
     let failed: Vec<Check> = failed.map(|finding| finding.check).collect();
-    let Some(seen) = failed.iter().find(|check| !is_local(**check)) else {
-        return failed.first().copied();
-    };
-    let local = failed.iter().filter(|check| is_local(**check));
-    local.copied().find(|local| explains(*local, *seen)).or(Some(*seen))
+    let seen = failed.iter().copied().min_by_key(|check| Met::by(*check))?;
+    let beside = failed.iter().copied().filter(|check| Met::by(*check) > Met::by(seen));
+    beside.into_iter().find(|beside| explains(*beside, seen)).or(Some(seen))
 }
 
 fn left_out(check: Check, cause: Option<Check>) -> Finding {
@@ -54,35 +56,56 @@ fn left_out(check: Check, cause: Option<Check>) -> Finding {
     Finding::skip(check, needs.unwrap_or(Needs::Nothing("there was nothing to ask it of")))
 }
 
-/// Whether a failure may come from the cause. `first` is the first one that others see.
+/// Whether a failure may come from the cause. `first` is the first one that every pull meets.
 fn follows(later: Check, cause: Check, first: Option<Check>) -> bool {
-    if is_local(later) {
-        return is_local(cause) && later > cause;
+    let behind = later > cause && first.is_none_or(|first| later >= first);
+    match (Met::by(later), Met::by(cause)) {
+        (Met::All, _) | (Met::Some, Met::All) => behind,
+        (Met::Some, Met::Some) => later > cause,
+        (Met::Some, Met::Here) => behind && first.is_some(),
+        (Met::Here, cause_is) => cause_is == Met::Here && later > cause,
     }
-    later > cause && first.is_none_or(|first| later >= first)
 }
 
-/// What lies on this machine alone explains what is refused for want of it, and nothing that others answer
-/// to everybody.
-fn explains(local: Check, seen: Check) -> bool {
+/// What meets a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Met {
+    /// Every pull.
+    All,
+    /// What a plain pull does not do: several scopes at once, a wrong password, a POST that is no login. The token
+    /// that it has got is no worse for it.
+    Some,
+    /// What is done from this machine.
+    Here,
+}
+
+impl Met {
+    fn by(check: Check) -> Self {
+        match check {
+            _ if check.stage() == Stage::Local => Self::Here,
+            Check::Tok05 | Check::Tok06 | Check::Tok08 | Check::Tok10 => Self::Some,
+            _ => Self::All,
+        }
+    }
+}
+
+/// What not everybody meets explains what comes of it alone, and nothing that others answer to everybody.
+fn explains(beside: Check, seen: Check) -> bool {
     use Check::{
-        Acc01, Cfg01, Cfg02, Cfg03, Cfg04, Cfg05, Net02, Net03, Net04, Net05, Ops08, Ping03,
-        Ping04, Tok01, Tok02, Tok03, Tok04, Tok09, Tok11, Use02, Use03,
+        Acc01, Cfg01, Cfg02, Cfg03, Cfg04, Cfg05, Exp03, Net02, Net03, Net04, Net05, Ops05, Ops08,
+        Ping03, Ping04, Tok01, Tok02, Tok03, Tok04, Tok06, Tok08, Tok09, Tok11, Use02, Use03,
     };
-    let of = match local {
+    let of = match beside {
         // Without its credential a client asks as nobody does.
         Cfg01 | Cfg02 | Cfg03 => {
             [Tok01, Tok02, Tok03, Tok04, Acc01, Use02, Use03, Ops08].as_slice()
         }
         Cfg04 => &[Net02, Net03, Net04, Net05, Ping03, Ping04, Tok09, Tok11],
         Cfg05 => &[Net04, Net05],
+        Tok06 | Tok08 => &[Ops05, Exp03],
         _ => &[],
     };
     of.contains(&seen)
-}
-
-fn is_local(check: Check) -> bool {
-    check.stage() == Stage::Local
 }
 
 #[cfg(test)]
@@ -124,6 +147,20 @@ mod tests {
         assert_eq!(folded(&[Cfg02, Net02, Tok03]), (Some(Net02), vec![Tok03]));
         assert_eq!(folded(&[Cfg02, Chal03]), (Some(Chal03), vec![]));
         assert_eq!(folded(&[Cfg02, Clm01, Use03]), (Some(Clm01), vec![Use03]));
+    }
+
+    /// A token that is refused is not refused because of how several scopes, or a wrong password, are answered.
+    #[test]
+    fn what_a_plain_pull_does_not_meet_is_no_cause_of_its_failure() {
+        use Check::{Cfg02, Chal04, Key06, Ops05, Tok05, Tok06, Tok08, Tok10, Use02, Use03};
+        assert_eq!(folded(&[Tok08]), (Some(Tok08), vec![]));
+        assert_eq!(folded(&[Tok10, Key06, Use02]), (Some(Key06), vec![Use02]));
+        assert_eq!(folded(&[Tok05, Tok06, Use03]), (Some(Use03), vec![]));
+        assert_eq!(folded(&[Tok08, Ops05]), (Some(Tok08), vec![Ops05]));
+        assert_eq!(folded(&[Chal04, Tok10]), (Some(Chal04), vec![Tok10]));
+        // This machine's own faults come last.
+        assert_eq!(folded(&[Cfg02, Tok10]), (Some(Tok10), vec![]));
+        assert_eq!(folded(&[Cfg02, Tok08, Use03]), (Some(Cfg02), vec![Use03]));
     }
 
     #[test]

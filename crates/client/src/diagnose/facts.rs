@@ -160,6 +160,8 @@ pub(super) struct Replies {
     pub(super) repository: Option<Seen>,
     /// To the token, on `/v2/`, on connections of their own.
     pub(super) again: Vec<Seen>,
+    /// To the password itself, on the repository or else on `/v2/`, where a challenge asks for that too.
+    pub(super) password: Option<Seen>,
     /// To a token without any grant, on the repository.
     pub(super) scopeless: Option<Seen>,
     /// Why there is no answer to the token.

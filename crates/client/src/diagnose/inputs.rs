@@ -1,6 +1,8 @@
 //! What is looked at, and what is known of it.
 
 use std::{
+    fs,
+    io::{self, Read as _},
     path::{Path, PathBuf},
     str::FromStr,
     sync::Arc,
@@ -43,6 +45,9 @@ impl FromStr for Target {
         // A tag beside a digest says nothing that the digest does not.
         let name = name.split_once(':').map_or(name, |(name, _)| name);
         let reference = reference.map(str::parse).transpose();
+        // As docker has it.
+        let short = host.is_docker_hub() && !name.contains('/');
+        let name = if short { format!("library/{name}") } else { name.to_owned() };
         Ok(Self {
             host,
             repository: Some(name.parse().map_err(|error| format!("{name:?}: {error}"))?),
@@ -111,10 +116,23 @@ pub struct Given {
 impl Given {
     /// Reads it.
     pub fn read(path: PathBuf) -> Self {
-        let content = std::fs::read(&path).map(Arc::from).map_err(|error| error.to_string());
+        let content = read(&path).map(Arc::from).map_err(|error| error.to_string());
         Self { path, content }
     }
 }
+
+/// A file's bytes. It may be a pipe, as shells make them, or something that never ends.
+pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    let read = fs::File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut content)?;
+    if u64::try_from(read).is_ok_and(|read| read > MAX_FILE) {
+        return Err(io::Error::other("it has more than 16 MB"));
+    }
+    Ok(content)
+}
+
+/// Beyond every configuration and every bundle.
+const MAX_FILE: u64 = 16 * 1024 * 1024;
 
 /// What of this machine clients look at.
 #[derive(Debug, Clone, Default)]
@@ -163,7 +181,7 @@ impl Inputs {
     /// Adds the certificates of a PEM file.
     pub fn trust_file(&mut self, path: &Path) -> Result<(), TransportError> {
         let unusable = |reason: String| TransportError::Authority { path: path.to_owned(), reason };
-        let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
+        let pem = read(path).map_err(|error| unusable(error.to_string()))?;
         let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
         let certificates = read.map_err(|error| unusable(error.to_string()))?;
         if certificates.is_empty() {
@@ -179,6 +197,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_never_ends_is_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let large = folder.path().join("large");
+        fs::File::create(&large).unwrap().set_len(MAX_FILE + 1).unwrap();
+        for path in [large.as_path(), Path::new("/dev/zero")] {
+            let refused = Given::read(path.to_owned()).content.unwrap_err();
+            assert!(refused.contains("16 MB"), "{refused}");
+        }
+        fs::File::options().write(true).open(&large).unwrap().set_len(MAX_FILE).unwrap();
+        assert!(Given::read(large).content.is_ok());
+    }
+
+    #[test]
     fn targets_are_registries_and_what_is_in_them() {
         let digest = format!("sha256:{}", "a".repeat(64));
         for (typed, shown) in [
@@ -187,6 +218,8 @@ mod tests {
             ("127.0.0.1:5000/team/app", "127.0.0.1:5000/team/app".to_owned()),
             ("127.0.0.1:5000/team/app:v1", "127.0.0.1:5000/team/app:v1".to_owned()),
             (&format!("host/app:v1@{digest}"), format!("host/app@{digest}")),
+            ("docker.io/alpine:3.20", "docker.io/library/alpine:3.20".to_owned()),
+            ("index.docker.io/team/app", "index.docker.io/team/app".to_owned()),
         ] {
             assert_eq!(typed.parse::<Target>().unwrap().to_string(), shown);
         }

@@ -28,6 +28,8 @@ pub(super) const REQUESTS: usize = 60;
 pub(super) const REQUESTS_TO_WRITE: usize = 60;
 /// What docker waits for an answer (T13).
 pub(super) const PATIENCE: Duration = Duration::from_secs(15);
+/// All answers together are not waited for longer: a diagnosis ends, whatever it meets.
+pub(super) const ALL_PATIENCE: Duration = Duration::from_mins(3);
 /// The longest body that is read. The largest client reads 1 MiB of a token service's answer.
 pub(super) const MAX_BODY: usize = 1024 * 1024;
 
@@ -232,13 +234,15 @@ pub(super) struct Probe {
     /// By version, and by whether proxies of the environment count.
     clients: Mutex<HashMap<(Version, bool), Client>>,
     exchanges: Mutex<Vec<Exchange>>,
+    /// How long was waited for answers, those included that did not come.
+    waited: Mutex<Duration>,
 }
 
 impl Probe {
     /// Goes this way.
     pub(super) fn new(way: Way, limit: usize, clock: Arc<dyn Clock>) -> Self {
-        let (clients, exchanges) = Default::default();
-        Self { way, clock, limit, clients, exchanges }
+        let (clients, exchanges, waited) = Default::default();
+        Self { way, clock, limit, clients, exchanges, waited }
     }
 
     /// What the next requests go by.
@@ -258,7 +262,13 @@ impl Probe {
             let reason = format!("{} requests are enough for one diagnosis", self.limit);
             return Err(Silence { reason, kind: SilenceKind::Budget });
         }
+        if *self.waited() >= ALL_PATIENCE {
+            let reason = format!("{} s of waiting are enough", ALL_PATIENCE.as_secs());
+            return Err(Silence { reason, kind: SilenceKind::Budget });
+        }
+        let begun = self.clock.now();
         let answer = self.exchange(ask).await;
+        *self.waited() += self.clock.now().duration_since(begun).unwrap_or_default();
         let exchange = Exchange {
             request: redact::request(ask),
             answer: match &answer {
@@ -288,6 +298,10 @@ impl Probe {
         let client = client(&self.way, route)?;
         clients.insert(route, client.clone());
         Ok(client)
+    }
+
+    fn waited(&self) -> std::sync::MutexGuard<'_, Duration> {
+        self.waited.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn exchanges(&self) -> std::sync::MutexGuard<'_, Vec<Exchange>> {
@@ -400,4 +414,40 @@ fn silence(error: &reqwest::Error) -> Silence {
     reasons.dedup();
     let reason = if reasons.is_empty() { error.to_string() } else { reasons.join(": ") };
     Silence { reason, kind }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::served::{Served, reply};
+
+    /// Goes on by a minute whenever it is looked at.
+    #[derive(Debug, Default)]
+    struct Hurried(Mutex<Duration>);
+
+    impl Clock for Hurried {
+        fn now(&self) -> SystemTime {
+            let mut time = self.0.lock().unwrap();
+            *time += Duration::from_mins(1);
+            SystemTime::UNIX_EPOCH + *time
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_is_slow_is_not_waited_for_without_end() {
+        let served = Served::always(reply(200, "")).await;
+        let way =
+            Way { authorities: Vec::new(), proxies: Proxies::default(), reach: Reach::Loopback };
+        let probe = Probe::new(way, REQUESTS, Arc::new(Hurried::default()));
+        let url: Url = served.url("/").parse().unwrap();
+        let mut asked = 0;
+        let silence = loop {
+            match probe.ask(&Ask::get(url.clone())).await {
+                Ok(_) => asked += 1,
+                Err(silence) => break silence,
+            }
+        };
+        assert_eq!(silence.kind, SilenceKind::Budget);
+        assert!(asked <= 3, "{asked}");
+    }
 }

@@ -4,30 +4,32 @@ use reqwest::Url;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
+use self::secret::{hide, is_secret, without};
 use super::probe::{Ask, Authorization, Seen, Sent};
 
-/// Fields of forms, queries and JSON whose values are secrets.
-const SECRETS: &[&str] = &[
-    "password",
-    "refresh_token",
-    "access_token",
-    "token",
-    "id_token",
-    "jwt",
-    "assertion",
-    "client_secret",
-    "secret",
-    "accesstoken",
-    "auth_token",
-    "authtoken",
-    "bearer",
-    "identitytoken",
-    "idtoken",
-    "refreshtoken",
-    "registrytoken",
+mod secret;
+
+/// Parameters of queries that are shown. Any other may be a signature: a URL of a storage opens a blob to whoever has
+/// it, and an upload's has the registry's own state in it.
+const KNOWN: &[&str] = &[
+    "account",
+    "client_id",
+    "digest",
+    "from",
+    "grant_type",
+    "last",
+    "mount",
+    "n",
+    "ns",
+    "offline_token",
+    "portpass",
+    "scope",
+    "service",
 ];
 /// How much of a body is shown, in characters.
 const EXCERPT: usize = 300;
+/// And of a header.
+const HEADER: usize = 1000;
 
 /// The lines of a request.
 pub(super) fn request(ask: &Ask) -> Vec<String> {
@@ -63,11 +65,11 @@ pub(super) fn answer(seen: &Seen) -> Vec<String> {
     let mut lines = vec![format!("{} ({} ms)", seen.status, seen.took.as_millis())];
     let shown = seen.headers.iter().map(|(name, value)| {
         let value = match name.as_str() {
-            "set-cookie" | "authorization" => "…".to_owned(),
-            "location" => location(&String::from_utf8_lossy(value.as_bytes())),
-            _ => String::from_utf8_lossy(value.as_bytes()).into_owned(),
+            secret if is_secret(secret) => "…".to_owned(),
+            "location" | "content-location" => location(&String::from_utf8_lossy(value.as_bytes())),
+            _ => without(&String::from_utf8_lossy(value.as_bytes())),
         };
-        format!("{name}: {}", printable(&value))
+        format!("{name}: {}", cut(&value, HEADER))
     });
     lines.extend(shown);
     if !seen.body.is_empty() {
@@ -80,7 +82,7 @@ pub(super) fn answer(seen: &Seen) -> Vec<String> {
 pub(super) fn url(url: &Url) -> String {
     let mut shown = format!("{}{}", url.origin().ascii_serialization(), url.path());
     for (at, (name, value)) in url.query_pairs().enumerate() {
-        let value = if is_secret(&name) { "…".into() } else { value };
+        let value = if KNOWN.contains(&&*name) { value } else { "…".into() };
         shown.push(if at == 0 { '?' } else { '&' });
         shown.extend([&*name, "=", &*value]);
     }
@@ -88,23 +90,27 @@ pub(super) fn url(url: &Url) -> String {
 }
 
 /// The beginning of a body as one line. Values of JSON that may be secrets, and whatever looks like a
-/// token, are left out.
+/// token, are left out; also where something stands around the JSON.
 pub(super) fn body(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
-    let text = match serde_json::from_slice::<Value>(bytes) {
-        Ok(mut value) => {
-            hide(&mut value);
-            value.to_string()
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
+    let text = match values.next() {
+        Some(Ok(mut value)) => {
+            let rest = without(&text[values.byte_offset()..]);
+            hide(&mut value, false);
+            format!("{value} {rest}")
         }
-        Err(_) => words(&text),
+        Some(Err(_)) | None => without(text),
     };
-    cut(&text, EXCERPT)
+    let words: Vec<&str> = text.split_whitespace().collect();
+    cut(&words.join(" "), EXCERPT)
 }
 
 fn location(text: &str) -> String {
     match Url::parse(text) {
         Ok(parsed) => url(&parsed),
-        Err(_) => text.split('?').next().unwrap_or_default().to_owned(),
+        Err(_) => text.split(['?', '#']).next().unwrap_or_default().to_owned(),
     }
 }
 
@@ -132,41 +138,6 @@ fn printable(text: &str) -> String {
     text.chars().map(|c| if invisible(c) { ' ' } else { c }).collect()
 }
 
-fn hide(value: &mut Value) {
-    match value {
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                match value {
-                    Value::String(text) if is_secret(name) || is_token(text) => {
-                        *text = format!("… ({} characters)", text.chars().count());
-                    }
-                    other => hide(other),
-                }
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(hide),
-        Value::String(text) if is_token(text) => {
-            *text = format!("… ({} characters)", text.chars().count());
-        }
-        _ => {}
-    }
-}
-
-fn words(text: &str) -> String {
-    let hidden = text.split_whitespace().map(|word| if is_token(word) { "…" } else { word });
-    hidden.collect::<Vec<_>>().join(" ")
-}
-
-fn is_secret(name: &str) -> bool {
-    SECRETS.iter().any(|secret| name.eq_ignore_ascii_case(secret))
-}
-
-/// Long and without blanks: a JWT, or an opaque token.
-fn is_token(text: &str) -> bool {
-    let coded = |c: char| c.is_ascii_alphanumeric() || "-_.=+/~".contains(c);
-    text.contains("eyJ") || (text.len() > 40 && text.chars().all(coded) && !text.contains('/'))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,5 +157,37 @@ mod tests {
     fn urls_keep_their_query_without_secrets() {
         let asked = Url::parse("https://host/token?service=a&refresh_token=b&scope=c").unwrap();
         assert_eq!(url(&asked), "https://host/token?service=a&refresh_token=…&scope=c");
+    }
+
+    #[test]
+    fn a_signed_url_is_no_way_to_the_blob() {
+        let signed = "https://s3.example.com/blob?X-Amz-Credential=S3CR3T&X-Amz-Signature=S3CR3T";
+        for signed in [signed, "https://a.example.com/?sv=1&sig=S3CR3T", "https://c/?hdnts=S3CR3T"]
+        {
+            let shown = url(&Url::parse(signed).unwrap());
+            assert!(!shown.contains("S3CR3T") && shown.starts_with(&signed[..15]), "{shown}");
+            assert_eq!(location(signed), shown);
+        }
+        assert_eq!(location("/v2/a/blobs/uploads/1?_state=S3CR3T"), "/v2/a/blobs/uploads/1");
+    }
+
+    #[test]
+    fn a_token_is_hidden_in_an_answer_that_is_no_clean_json() {
+        for answer in [
+            "\u{feff}{\"token\":\"S3CR3T\"}",
+            "{\"token\":\"S3CR3T\"} {\"access_token\":\"S3CR3T\"}",
+            "{\"token\":\"S3CR3T\",",
+            "{\"tokens\":[\"S3CR3T\"],\"token\":{\"value\":\"S3CR3T\"}}",
+            "{\"data\":\"{\\\"token\\\":\\\"S3CR3T\\\"}\"}",
+            "access_token=S3CR3T&token_type=bearer",
+        ] {
+            assert!(!body(answer.as_bytes()).contains("S3CR3T"), "{}", body(answer.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn a_number_or_a_word_alone_is_shown() {
+        assert_eq!(body(b"404 page not found\n"), "404 page not found");
+        assert_eq!(body(b"true"), "true");
     }
 }

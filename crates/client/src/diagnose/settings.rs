@@ -5,7 +5,7 @@ use std::{io, path::Path};
 
 use portpass_jose::json::Value;
 
-use super::{Given, Inputs};
+use super::{Given, Inputs, inputs};
 
 /// What a registry compares tokens with.
 #[derive(Debug, Clone, Default)]
@@ -75,7 +75,12 @@ impl Settings {
     /// A file that a configuration names. One that is not here may well be where the registry runs.
     fn beside(&mut self, file: &Path, path: &str) -> Option<Given> {
         let path = file.parent().unwrap_or(Path::new("")).join(path);
-        match std::fs::read(&path) {
+        // Nobody has typed this path: a pipe would be waited for, and a device may do what it likes.
+        let is_file = std::fs::metadata(&path).map(|metadata| metadata.is_file());
+        let read = is_file.and_then(|is_file| {
+            if is_file { inputs::read(&path) } else { Err(io::Error::other("it is no file")) }
+        });
+        match read {
             Ok(bytes) => Some(Given { path, content: Ok(bytes.into()) }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let path = path.display();
@@ -128,6 +133,12 @@ mod tests {
         }
         assert!(read("a: [", &[]).doubts[0].contains("cannot be read"));
         assert!(read("auth: { htpasswd: {} }", &[]).doubts[0].contains("has no `auth: token:`"));
+    }
+
+    #[test]
+    fn no_device_is_read_for_a_configuration() {
+        let settings = read("auth: { token: { rootcertbundle: /dev/zero } }", &[]);
+        assert_eq!(settings.bundle.unwrap().content.unwrap_err(), "it is no file");
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! The challenge: what the registry asks those for who show nothing.
 
 use portpass_protocol::{
-    Access, AccessSet,
+    Access,
     challenge::{self, Challenges, Oddity, Peer},
 };
 use reqwest::{
-    StatusCode,
+    StatusCode, Url,
     header::{HeaderValue, WWW_AUTHENTICATE},
 };
 
@@ -232,42 +232,68 @@ fn scope(case: &mut Case) {
     };
     let got = asked(get);
     let head = case.facts.repository_head.as_ref().filter(unauthorized).map(asked);
+    let head = head.filter(|head| !matches!(Asked::of(head, &wanted), Asked::Own | Asked::Private));
+    let shown = redact::text(&got);
     let fix = "have the registry name the scope of what was asked for in every 401, to GET and HEAD: `scope=\"repository:NAME:pull\"`, the name without a host and as it stands in the path";
-    let finding = if got.is_empty() {
-        Finding::warn(Check::Chal08, format!("the 401 for {name} names no scope"))
-            .breaks(&[Peer::Oras, Peer::Regclient])
-            .fix(fix)
-    } else if !covers(&got, &wanted) {
-        Finding::fail(
-            Check::Chal08,
-            format!("the 401 for {name} asks for {:?}", redact::text(&got)),
-        )
-        .seen(format!("looked for: {wanted}"))
-        .breaks(&[Peer::Containerd, Peer::Crane, Peer::Oras, Peer::Regclient])
-        .fix(format!("{fix}; a proxy that changes paths changes names"))
-        .rows(&["F102"])
-    } else if head.as_ref().is_some_and(|head| !covers(head, &wanted)) {
-        Finding::warn(
+    let finding = match (Asked::of(&got, &wanted), head) {
+        (Asked::Nothing, _) => {
+            Finding::warn(Check::Chal08, format!("the 401 for {name} names no scope"))
+                .breaks(&[Peer::Oras, Peer::Regclient])
+                .fix(fix)
+        }
+        (Asked::Other, _) => {
+            Finding::fail(Check::Chal08, format!("the 401 for {name} asks for {shown:?}"))
+                .seen(format!("looked for: {wanted}"))
+                .breaks(&[Peer::Containerd, Peer::Crane, Peer::Oras, Peer::Regclient])
+                .fix(format!("{fix}; a proxy that changes paths changes names"))
+                .rows(&["F102"])
+        }
+        (_, Some(head)) => Finding::warn(
             Check::Chal08,
             format!("the 401 for {name} names its scope to GET, and not to HEAD"),
         )
-        .seen(format!("to HEAD: {:?}", head.map(|head| redact::text(&head)).unwrap_or_default()))
+        .seen(format!("to HEAD: {:?}", redact::text(&head)))
         .breaks(&[Peer::Containerd, Peer::Oras, Peer::Regclient])
         .fix(fix)
-        .rows(&["F24"])
-    } else {
-        Finding::pass(
+        .rows(&["F24"]),
+        (Asked::Private, None) => Finding::pass(
             Check::Chal08,
-            format!("the 401 for {name} asks for {:?}", redact::text(&got)),
+            format!("the 401 for {name} asks for {shown:?}, a scope of the registry's own"),
         )
+        .seen("registries that are one with their token service do that: clients ask for the repository beside it"),
+        (Asked::Own, None) => {
+            Finding::pass(Check::Chal08, format!("the 401 for {name} asks for {shown:?}"))
+        }
     };
     case.found(finding);
 }
 
-fn covers(scope: &str, wanted: &Access) -> bool {
-    let Ok(asked) = scope.parse::<AccessSet>() else { return false };
-    let actions = asked.actions_on(&wanted.resource);
-    actions.is_some_and(|actions| wanted.actions.iter().all(|action| actions.grants(action)))
+/// What the scope of a challenge is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    /// There is none.
+    Nothing,
+    /// The repository that was asked for; with actions of the registry's own as well, as for its tags.
+    Own,
+    /// Another repository.
+    Other,
+    /// No repository, as Gitea's `*`.
+    Private,
+}
+
+impl Asked {
+    fn of(scope: &str, wanted: &Access) -> Self {
+        let own = format!("{}:", wanted.resource);
+        let alike = format!("{}:", wanted.resource.resource_type);
+        let mut words = scope.split(' ').filter(|word| !word.is_empty()).peekable();
+        let nothing = words.peek().is_none();
+        match words.find(|word| word.starts_with(&own)) {
+            Some(_) => Self::Own,
+            None if nothing => Self::Nothing,
+            None if scope.contains(&alike) => Self::Other,
+            None => Self::Private,
+        }
+    }
 }
 
 /// CHAL-09
@@ -288,13 +314,17 @@ fn everywhere(case: &mut Case, ping: Option<&Seen>, repository: Option<&Seen>) {
         case.skip(&[Check::Chal09], &needs);
         return;
     };
+    // One token service may have a path for each repository, as Artifactory's has.
+    let origin = |realm: &str| Url::parse(realm).ok().map(|realm| realm.origin());
+    let one_service = ping.1 == repository.1 && origin(&ping.0) == origin(&repository.0);
     let finding = if ping == repository {
         Finding::pass(Check::Chal09, "/v2/ and the repository name the same realm and service")
     } else {
+        let answer = if one_service { Finding::warn } else { Finding::fail };
         let shown = |(realm, service): &(String, String)| {
             redact::text(&format!("realm {realm:?}, service {service:?}"))
         };
-        Finding::fail(Check::Chal09, "/v2/ and the repository name different realms or services")
+        answer(Check::Chal09, "/v2/ and the repository name different realms or services")
             .seen(format!("/v2/: {}", shown(&ping)))
             .seen(format!("the repository: {}", shown(&repository)))
             .breaks(&[Peer::Docker, Peer::Podman, Peer::Crane, Peer::Containerd, Peer::Regclient])

@@ -92,7 +92,13 @@ fn issuer(case: &mut Case, claims: &Map<String, Value>) {
     let finding = match &case.facts.settings.issuer {
         None => {
             let needs = Needs::Input("--issuer NAME or --registry-config FILE");
-            let finding = Finding::skip(Check::Clm02, needs);
+            // Whoever gave the file believes that it was read.
+            let doubt = case.facts.settings.doubts.first();
+            let finding = match doubt.filter(|_| case.inputs.registry_config.is_some()) {
+                Some(doubt) => Finding::warn(Check::Clm02, format!("the issuer is not known: {doubt}"))
+                    .fix("give the file that the registry is started with to --registry-config, or say --issuer NAME"),
+                None => Finding::skip(Check::Clm02, needs),
+            };
             finding.seen(format!("the token says {}", Excerpt::of(said)))
         }
         Some(issuer) if issuer == said => {

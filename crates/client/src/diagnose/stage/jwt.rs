@@ -7,6 +7,7 @@ mod header;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use portpass_jose::{Algorithm, Excerpt, Malformed, danger::Unverified, jws::Part};
 use portpass_protocol::challenge::Peer;
+use reqwest::header::HeaderValue;
 use secrecy::ExposeSecret as _;
 
 pub(super) use self::header::{chain, read_chain, short};
@@ -55,7 +56,9 @@ pub(in crate::diagnose) fn run(case: &mut Case) {
     let text = token.text.expose_secret().to_owned();
     size(case, &text);
     let bare = bare(&text);
-    if three_parts(case, &bare) {
+    if !is_meant_as_jwt(&bare) {
+        opaque(case, &text);
+    } else if three_parts(case, &bare) {
         nothing_around(case, &text, &bare);
         header::run(case);
         claims::run(case, &bare);
@@ -71,10 +74,6 @@ pub(super) fn bare(text: &str) -> String {
 
 /// JWT-01. A token that is none leaves nothing to look into.
 fn three_parts(case: &mut Case, bare: &str) -> bool {
-    if bare.split('.').count() == 1 {
-        opaque(case, bare);
-        return false;
-    }
     let problem = match Unverified::parse(bare) {
         Err(error) => Some(error),
         Ok(opened) => opened.claims().err(),
@@ -103,10 +102,26 @@ fn no_further(case: &mut Case) {
     case.skip(OF_TOKENS, &Needs::Check(Check::Jwt01));
 }
 
-/// One word without dots: somebody's own kind of token, or no token.
-fn opaque(case: &mut Case, bare: &str) {
+/// Whether it has parts, and begins as a JSON object does in base64. Opaque tokens have dots as well, as Google's
+/// `ya29.…` and Nexus' `DockerToken.…`.
+fn is_meant_as_jwt(bare: &str) -> bool {
+    bare.contains('.') && ["ey", "ew"].iter().any(|brace| bare.starts_with(brace))
+}
+
+/// Somebody's own kind of token, or no token.
+fn opaque(case: &mut Case, text: &str) {
     let as_distribution = matches!(case.facts.style, Some(Style::Two | Style::Three));
     let refused = case.facts.standing() == Standing::Refused;
+    if HeaderValue::from_str(text).is_err() {
+        let summary =
+            "the token has characters that cannot stand in a header: no client can send it";
+        let finding = Finding::fail(Check::Jwt01, summary)
+            .breaks(&Peer::ALL)
+            .fix("hand out the token alone, in letters and digits; a file or a program's output often ends with a line break")
+            .rows(&["F70"]);
+        case.found(finding);
+        return no_further(case);
+    }
     if !(as_distribution && refused) {
         let why = Needs::Nothing(
             "the token is opaque, which is fine only where registry and token service are of one make",
@@ -118,7 +133,7 @@ fn opaque(case: &mut Case, bare: &str) {
     }
     let finding = Finding::fail(
         Check::Jwt01,
-        format!("the token is one word of {} characters, and no JWT", bare.len()),
+        format!("the token is a word of {} characters, and no JWT", text.len()),
     )
     .breaks(&Peer::ALL)
     .fix("a registry like distribution takes signed JWTs alone: let the token service sign one, with `iss`, `aud`, `exp` and `access`")

@@ -180,37 +180,53 @@ fn header(case: &mut Case) {
 /// PING-05
 async fn connections(case: &mut Case, url: &Url) {
     let Some(first) = case.facts.ping.clone() else { return };
-    let mut kinds = vec![kind(&first)];
+    let (mut kinds, mut silent) = (vec![kind(&first)], Vec::new());
     for _ in 0..CONNECTIONS {
-        let seen = match case.probe.ask(&Ask::get(url.clone()).fresh()).await {
+        match case.probe.ask(&Ask::get(url.clone()).fresh()).await {
             // Whoever asks too often is told so, which is no difference between machines.
-            Ok(seen) if seen.status == StatusCode::TOO_MANY_REQUESTS => continue,
-            Ok(seen) => kind(&seen),
-            Err(silence) => format!("no answer: {silence}"),
-        };
-        kinds.push(seen);
+            Ok(seen) if seen.status == StatusCode::TOO_MANY_REQUESTS => {}
+            Ok(seen) => kinds.push(kind(&seen)),
+            // The net, or a machine that is gone: no answer is not another answer.
+            Err(silence) => silent.push(format!("no answer: {silence}")),
+        }
     }
-    let asked = kinds.len();
-    let lines: Vec<String> = kinds
-        .iter()
-        .enumerate()
-        .map(|(at, kind)| format!("connection {}: {kind}", at + 1))
-        .collect();
+    case.found(compared(kinds, &silent));
+}
+
+fn compared(mut kinds: Vec<String>, silent: &[String]) -> Finding {
+    let asked = kinds.len() + silent.len();
+    let answers = kinds.iter().chain(silent).enumerate();
+    let lines: Vec<String> =
+        answers.map(|(at, kind)| format!("connection {}: {kind}", at + 1)).collect();
     kinds.sort();
     kinds.dedup();
-    let finding = if kinds.len() == 1 {
-        Finding::pass(Check::Ping05, format!("{asked} connections got the same answer"))
-    } else {
-        let finding = Finding::fail(
+    let finding = match (kinds.as_slice(), silent.is_empty()) {
+        ([_], true) => {
+            let summary = format!("{asked} connections got the same answer");
+            return Finding::pass(Check::Ping05, summary);
+        }
+        ([_], false) => Finding::warn(
             Check::Ping05,
-            format!("{asked} connections got {} different answers", kinds.len()),
+            format!("of {asked} connections {} got no answer", silent.len()),
+        )
+        .fix("try again: if it stays so, one of several machines behind the name is gone, or the way there loses connections")
+        .rows(&["F05"]),
+        (several, _) if several.iter().any(|kind| kind.starts_with('5')) => Finding::fail(
+            Check::Ping05,
+            format!("{asked} connections got {} different answers, one a fault of a server", several.len()),
+        )
+        .breaks(&Peer::ALL)
+        .fix("one of several machines behind this name is ill, or the proxy before them loses them: look into its log, and ask each by its own address")
+        .rows(&["F31"]),
+        (several, _) => Finding::fail(
+            Check::Ping05,
+            format!("{asked} connections got {} different answers", several.len()),
         )
         .breaks(&Peer::ALL)
         .fix("several machines answer by this name: give all the same `auth: token:` (realm, service, issuer, bundle), and restart the one that was left behind; ask each by its own address")
-        .rows(&["F31"]);
-        lines.into_iter().fold(finding, Finding::seen)
+        .rows(&["F31"]),
     };
-    case.found(finding);
+    lines.into_iter().fold(finding, Finding::seen)
 }
 
 /// What has to be the same: the status, and where a token is to be had.
@@ -226,4 +242,24 @@ fn kind(seen: &Seen) -> String {
         })
         .collect();
     format!("{} {}", seen.status.as_u16(), said.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_answer_is_not_another_answer() {
+        let compared = |kinds: &[&str], silent: &[&str]| {
+            let own = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+            let silent: Vec<String> = own(silent);
+            compared(own(kinds), &silent)
+        };
+        assert_eq!(compared(&["401 a", "401 a"], &[]).verdict.as_str(), "pass");
+        let lost = compared(&["401 a", "401 a"], &["no answer: reset"]);
+        assert_eq!((lost.verdict.as_str(), lost.evidence.len()), ("warn", 3));
+        let ill = compared(&["401 a", "503 "], &[]);
+        assert!(ill.failed() && !ill.fix.unwrap().contains("auth: token"));
+        assert!(compared(&["401 a", "401 b"], &["no answer: reset"]).failed());
+    }
 }

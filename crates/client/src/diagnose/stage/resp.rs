@@ -32,6 +32,9 @@ const ALL: &[Check] = &[
 const OF_AN_OBJECT: &[Check] =
     &[Check::Resp03, Check::Resp04, Check::Resp05, Check::Resp06, Check::Resp07];
 
+/// How somebody is called who does not log in.
+const NOBODY: &str = "GET without credentials";
+
 /// An answer with status 2xx, and how it was asked for.
 struct Answer {
     what: &'static str,
@@ -120,7 +123,7 @@ fn answers(case: &Case) -> Vec<Answer> {
     let asked = [
         ("GET as docker login", &answers.login),
         ("GET with the scope", &answers.scoped),
-        ("GET without credentials", &answers.anonymous),
+        (NOBODY, &answers.anonymous),
         (posted, &answers.posted),
     ];
     asked.into_iter().filter_map(|(what, seen)| Answer::of(what, seen.as_ref()?)).collect()
@@ -252,7 +255,7 @@ fn refresh_token(case: &mut Case, all: &[Answer]) {
     let login = all.iter().filter(given).find(|answer| answer.what == "GET as docker login");
     let token = login.and_then(|answer| answer.token()?.refresh_token.clone());
     case.facts.answers.refresh_token = token.map(Into::into);
-    if all.iter().filter(given).any(|answer| answer.what == "GET without credentials") {
+    if all.iter().filter(given).any(|answer| answer.what == NOBODY) {
         case.found(
             Finding::warn(Check::Resp07, "those without credentials get a refresh token")
                 .fix("give a refresh token only to who has shown a password and asked for it, with offline_token=true"),

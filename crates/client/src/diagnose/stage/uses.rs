@@ -6,6 +6,7 @@ mod password;
 
 use portpass_jose::Excerpt;
 use portpass_protocol::{AccessSet, challenge::Peer};
+use reqwest::StatusCode;
 
 pub(in crate::diagnose) use self::{ask::ask, expiry::expire};
 use crate::diagnose::{
@@ -24,6 +25,7 @@ pub(in crate::diagnose) fn run(case: &mut Case) {
     if case.facts.replies.garbage.is_none() && case.facts.token.is_none() {
         return;
     }
+    either_is_taken(case);
     header_arrives(case);
     style(case);
     token_on_ping(case);
@@ -32,11 +34,22 @@ pub(in crate::diagnose) fn run(case: &mut Case) {
     expiry::kept(case);
 }
 
+/// CHAL-01 again: Gitea and Forgejo ask for both, and take both.
+fn either_is_taken(case: &mut Case) {
+    let by_password = case.facts.replies.password.as_ref().map(Reply::of);
+    if by_password == Some(Reply::Taken) && case.facts.standing() == Standing::Taken {
+        case.soften(
+            Check::Chal01,
+            "this registry takes the token and the password itself, so it serves whatever clients send",
+        );
+    }
+}
+
 /// What an answer was, in a few words.
 pub(in crate::diagnose) fn words(seen: &Seen) -> String {
     let said = match error_of(seen) {
         Some(error) => format!(", error={}", Excerpt::of(&error)),
-        None if seen.status == reqwest::StatusCode::UNAUTHORIZED => ", without `error`".to_owned(),
+        None if seen.status == StatusCode::UNAUTHORIZED => ", without `error`".to_owned(),
         None => String::new(),
     };
     format!("{}{said}", seen.status.as_u16())
@@ -78,9 +91,10 @@ fn header_arrives(case: &mut Case) {
         .rows(&["F120"]),
         (Some(false), _) => Finding::fail(
             Check::Use01,
-            "tokens, good or bad, are answered as no token at all: the Authorization header does not arrive",
+            "tokens, good or bad, are answered as no token at all: the Authorization header does not arrive, or the registry does not say why it refuses them",
         )
         .breaks(&Peer::ALL)
+        .seen("distribution calls what it does not take `invalid_token`; a registry of another make may refuse the token in silence, for its issuer, its key or its rights: its log tells")
         .fix("let the proxy in front pass `Authorization` on: nginx `proxy_set_header Authorization $http_authorization;` without `auth_basic`, Apache `CGIPassAuth On`; to be sure, ask the registry's own port in place of the proxy's")
         .rows(&["F120"]),
     };
@@ -122,7 +136,9 @@ fn token_on_ping(case: &mut Case) {
         }
         return;
     };
-    let all: Vec<Reply> = std::iter::once(real).chain(&replies.again).map(Reply::of).collect();
+    let all = std::iter::once(real).chain(&replies.again).map(Reply::of);
+    // A limit, or a machine that is ill, says nothing of the token.
+    let all: Vec<Reply> = all.filter(|one| *one == Reply::Taken || one.refuses()).collect();
     let taken = all.iter().filter(|reply| **reply == Reply::Taken).count();
     if taken > 0 && taken < all.len() {
         let finding = not_every_time(case, taken, all.len());
@@ -138,6 +154,7 @@ fn token_on_ping(case: &mut Case) {
         _ if header_is_seen(case) == Some(false) => {
             return case.skip(&[Check::Use02], &Needs::Check(Check::Use01));
         }
+        Reply::Else(StatusCode::TOO_MANY_REQUESTS) => limited(Check::Use02),
         Reply::Else(status) if !Reply::of(real).refuses() => Finding::fail(
             Check::Use02,
             format!("the registry answers the token with {status}"),
@@ -190,6 +207,7 @@ fn token_on_repository(case: &mut Case) {
             .fix("compare with what the token grants (ACC-01 to ACC-04)")
             .rows(&["F104", "F100", "F102"])
         }
+        Reply::Else(StatusCode::TOO_MANY_REQUESTS) => limited(Check::Use03),
         _ => Finding::fail(
             Check::Use03,
             format!("the registry answers {} for the repository", words(seen)),
@@ -198,6 +216,12 @@ fn token_on_repository(case: &mut Case) {
         .rows(&["F104"]),
     };
     case.found(finding.seen(said));
+}
+
+/// It says nothing of the token.
+fn limited(check: Check) -> Finding {
+    Finding::warn(check, "the registry answers 429: too many requests came from here")
+        .fix("wait as long as Retry-After says, then diagnose again")
 }
 
 /// R6, R7: a 401 that says all that is missing brings clients back with a better token; a 403 is final.
@@ -218,14 +242,12 @@ fn too_small_a_token(case: &mut Case) {
     });
     let incomplete = [Peer::Containerd, Peer::Podman];
     let finding = match Reply::of(seen) {
-        Reply::TooSmall if seen.status == reqwest::StatusCode::UNAUTHORIZED && complete => {
-            Finding::pass(
-                Check::Use05,
-                "too small a token is answered with the scope that is missing",
-            )
-        }
+        Reply::TooSmall if seen.status == StatusCode::UNAUTHORIZED && complete => Finding::pass(
+            Check::Use05,
+            "too small a token is answered with the scope that is missing",
+        ),
         Reply::Taken => Finding::pass(Check::Use05, "a token without any grant is enough here"),
-        Reply::TooSmall if seen.status == reqwest::StatusCode::UNAUTHORIZED => {
+        Reply::TooSmall if seen.status == StatusCode::UNAUTHORIZED => {
             Finding::warn(Check::Use05, "too small a token is not told the whole scope it lacks")
                 .breaks(&incomplete)
         }

@@ -1,6 +1,6 @@
 //! NET-07: three clocks, the registry's, its token service's, and ours.
 
-use crate::diagnose::{Check, Finding, Needs, case::Case, probe::Seen};
+use crate::diagnose::{Check, Finding, Needs, case::Case, probe::Seen, reply::Standing};
 
 /// Seconds that are worth a word; tokens are taken 60 seconds early or late (T11).
 const NOTABLE: i64 = 30;
@@ -27,7 +27,9 @@ pub(in crate::diagnose) fn compare_clocks(case: &mut Case) {
     ];
     let finding = match apart.filter(|apart| apart.abs() > NOTABLE) {
         Some(apart) => {
-            let answer = if apart.abs() > TOO_MUCH { Finding::fail } else { Finding::warn };
+            // How far they may be apart depends on when tokens begin; what is taken is early enough.
+            let too_much = apart.abs() > TOO_MUCH && facts.standing() != Standing::Taken;
+            let answer = if too_much { Finding::fail } else { Finding::warn };
             let order = if apart > 0 { "ahead of" } else { "behind" };
             let rows: &[&'static str] = if apart > 0 { &["F77", "F78"] } else { &["F78", "F77"] };
             answer(

@@ -36,7 +36,12 @@ pub(super) async fn run(case: &mut Case) {
         },
     };
     let Some(manifest) = image.compare(case, &reference).await else {
-        return case.skip(&[Check::Ops02], &Needs::Check(Check::Ops01));
+        let why = if case.has_passed(Check::Ops01) {
+            Needs::Nothing("another registry has the image")
+        } else {
+            Needs::Check(Check::Ops01)
+        };
+        return case.skip(&[Check::Ops02], &why);
     };
     match image.blob(case, &manifest).await {
         Some(blob) => image.fetch(case, &blob).await,
@@ -164,6 +169,12 @@ impl Image {
                 Finding::warn(Check::Ops01, format!("there is no {named}"))
                     .fix("look at the tag's spelling, or push it")
             }
+            Ok(seen) if seen.status.is_redirection() => {
+                let to = seen.header("location").and_then(|to| ask.url.join(to).ok());
+                let to = to.map(|to| to.origin().ascii_serialization()).unwrap_or_default();
+                Finding::pass(Check::Ops01, format!("manifests are at {to}, where clients go on to"))
+                    .seen("nothing was asked there: diagnose that registry by its own name")
+            }
             Ok(seen) => broken_answer(Check::Ops01, &format!("the manifest of {named}"), seen),
             Err(silence) => match spent(silence) {
                 Some(needs) => Finding::skip(Check::Ops01, needs),
@@ -224,6 +235,12 @@ pub(super) fn broken_answer(check: Check, what: &str, seen: &Seen) -> Finding {
             .breaks(&Peer::ALL)
             .fix("the page is of a proxy in front of the registry: look for the request in its log; let it pass errors of /v2/ on as they are")
             .rows(&["F126"]);
+    }
+    if seen.status == StatusCode::TOO_MANY_REQUESTS {
+        return Finding::fail(check, format!("{what} is answered with 429: too many pulls"))
+            .seen("the limit counts an account, or all who come from one address, as behind one NAT")
+            .breaks(&Peer::ALL)
+            .fix("wait, log in to have the limit of an account, or pull through a cache of one's own");
     }
     let fix = if is_denied(seen) {
         "the registry takes the token elsewhere in the same repository: look for the request in its log"

@@ -13,7 +13,7 @@ use crate::{
     diagnose::{
         Check, Finding,
         case::Case,
-        probe::{Ask, Seen},
+        probe::{Ask, Authorization, Seen},
         redact,
     },
     transport::Reach,
@@ -53,11 +53,26 @@ pub(super) async fn judge(case: &Case, from: &Url, seen: &Seen) -> Finding {
             .seen(format!("Location: {shown}"))
             .fix("the signed URL has to be good without an Authorization header; look at the storage's keys and clock");
     }
-    forwarded(from, &target).seen(format!("Location: {shown}"))
+    // What a client would send along, without its secret.
+    let along = Authorization::Words("Bearer garbage".to_owned());
+    let minds = if goes_along(from, &target) {
+        case.probe.ask(&Ask::get(target.clone()).with(along)).await.ok()
+    } else {
+        None
+    };
+    let minds = minds.filter(|seen| !seen.status.is_success());
+    forwarded(from, &target, minds.as_ref()).seen(format!("Location: {shown}"))
 }
 
-/// Go's HTTP client sends `Authorization` along to the same host and to what is below it.
-fn forwarded(from: &Url, to: &Url) -> Finding {
+/// Whether Go's HTTP client sends `Authorization` along: to the same host, and to what is below it.
+fn goes_along(from: &Url, to: &Url) -> bool {
+    let host = to.host_str().unwrap_or_default();
+    let home = from.host_str().unwrap_or_default();
+    host == home || host.ends_with(&format!(".{home}"))
+}
+
+/// `minds` is the answer of a storage that refuses who shows it an `Authorization` too.
+fn forwarded(from: &Url, to: &Url, minds: Option<&Seen>) -> Finding {
     let check = Check::Ops02;
     let host = to.host_str().unwrap_or_default();
     let home = from.host_str().unwrap_or_default();
@@ -69,18 +84,18 @@ fn forwarded(from: &Url, to: &Url) -> Finding {
         .breaks(&[Peer::Regclient])
         .fix("give the storage a certificate, and its `https` URL to the registry");
     }
-    if host != home && !host.ends_with(&format!(".{home}")) {
+    if !goes_along(from, to) {
         return Finding::pass(check, format!("blobs are fetched from {host}"));
     }
     let fix = format!(
         "give the storage a name that is neither {home} nor below it, or turn redirects off (distribution: `storage: redirect: disable: true`)"
     );
-    let finding = if is_signed(to) {
+    let finding = if let Some(minds) = minds {
         Finding::fail(
             check,
             format!("blobs are redirected to {host}, and clients send the registry's token along: it has the registry's domain"),
         )
-        .seen("the URL is signed; a storage that gets an Authorization header too answers 400, \"Only one auth mechanism allowed\"")
+        .seen(format!("with an Authorization header it answers {}; S3 says \"Only one auth mechanism allowed\"", minds.status))
         .breaks(&[Peer::Docker])
         .rows(&["F125"])
     } else {
@@ -91,16 +106,6 @@ fn forwarded(from: &Url, to: &Url) -> Finding {
         .rows(&["F125"])
     };
     finding.seen("without the header it is served").fix(fix)
-}
-
-/// As S3, Google's and Azure's storage sign URLs.
-fn is_signed(url: &Url) -> bool {
-    url.query_pairs().any(|(name, _)| {
-        let name = name.to_ascii_lowercase();
-        name.starts_with("x-amz-")
-            || name.starts_with("x-goog-")
-            || matches!(&*name, "signature" | "sig" | "awsaccesskeyid")
-    })
 }
 
 /// Whether every address of the place is as far away as the registry.

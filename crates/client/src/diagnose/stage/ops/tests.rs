@@ -132,20 +132,51 @@ async fn a_page_in_place_of_a_manifest_is_of_a_proxy() {
 /// F125: Go sends the header along to the same host, whatever the port.
 #[tokio::test]
 async fn a_storage_in_the_registrys_domain_is_told_of_and_gets_no_credential() {
-    for (query, verdict) in [("?X-Amz-Signature=1", "fail"), ("", "warn")] {
-        let storage = Served::always(reply(200, "{}")).await;
-        let url = storage.url(&format!("/bucket/blob{query}"));
+    // The second is behind something that takes the header away, as quay.io's storage is.
+    for (status, verdict) in [(400, "fail"), (200, "warn")] {
+        let storage = Served::start(move |seen: &Seen| match seen.authorization {
+            Some(_) => reply(status, ""),
+            None => reply(200, "{}"),
+        })
+        .await;
+        let url = storage.url("/bucket/blob?X-Amz-Signature=1");
         let (report, ..) = diagnosed(Asked::default(), move |seen| {
             let redirect = || reply(307, "").with(LOCATION, url.clone());
             (seen.path == format!("/v2/{NAME}/blobs/{}", configuration())).then(redirect)
         })
         .await;
-        assert_eq!(storage.only().authorization, None);
+        let shown = storage.seen().into_iter().map(|seen| seen.authorization);
+        assert_eq!(shown.collect::<Vec<_>>(), [None, Some("Bearer garbage".to_owned())]);
         assert_eq!(found(&report, Check::Ops02).verdict.as_str(), verdict);
         if verdict == "fail" {
             is_row(&report, "F125");
         }
     }
+}
+
+/// As Docker Hub answers those who have pulled enough.
+#[tokio::test]
+async fn a_limit_of_pulls_is_called_one() {
+    let (report, ..) = diagnosed(Asked::default(), |seen| {
+        seen.path.contains("/manifests/").then(|| reply(429, "{}"))
+    })
+    .await;
+    let finding = found(&report, Check::Ops01);
+    assert!(finding.failed() && finding.summary.contains("too many pulls"), "{finding:#?}");
+    assert!(finding.fix.as_deref().unwrap().contains("log in"));
+}
+
+/// As registry.k8s.io does.
+#[tokio::test]
+async fn a_registry_may_send_on_to_another() {
+    let (report, ..) = diagnosed(Asked::default(), |seen| {
+        let redirect = || reply(307, "").with(LOCATION, "https://other.example.com/v2/x");
+        seen.path.contains("/manifests/").then(redirect)
+    })
+    .await;
+    let finding = found(&report, Check::Ops01);
+    assert_eq!(finding.verdict, Verdict::Pass, "{finding:#?}");
+    assert!(finding.summary.contains("other.example.com"));
 }
 
 #[tokio::test]

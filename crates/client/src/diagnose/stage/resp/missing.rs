@@ -6,7 +6,7 @@ use portpass_protocol::{
 };
 use serde_json::Value;
 
-use super::{Answer, Faults, Read};
+use super::{Answer, Faults, NOBODY, Read};
 use crate::diagnose::{Check, Finding, Needs, case::Case, desk::cut};
 
 /// What clients say to an answer without a token, and the log line that is no trace of it.
@@ -62,7 +62,14 @@ pub(super) fn token(case: &mut Case, all: &[Answer]) {
         });
         return;
     };
-    let mut finding = Finding::fail(Check::Resp03, error.to_string())
+    // Who logs in is served.
+    let of_nobody = failed.iter().all(|(answer, _)| answer.what == NOBODY);
+    let mut finding = if of_nobody && all.iter().any(|answer| answer.token().is_some()) {
+        Finding::warn(Check::Resp03, format!("those without credentials get none: {error}"))
+    } else {
+        Finding::fail(Check::Resp03, error.to_string())
+    };
+    finding = finding
         .breaks(if failed.iter().all(|(answer, _)| answer.post) { BY_POST } else { &Peer::ALL })
         .rows(&["F60"]);
     for (answer, _) in &failed {

@@ -110,17 +110,20 @@ fn judge_junk(case: &mut Case, seen: &Seen) {
     let line = told("POST with an unknown grant_type", seen);
     let absent = matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED);
     let bad = |summary: String, row: &'static str| {
-        // Who is served with a real grant does not send another.
+        // Nobody but us sends such a grant: it tells of others only where a real one has the same answer.
         let posted = case.facts.answers.posted.as_ref();
-        let harmless = posted.is_some_and(|seen| seen.status.is_success() && !is_page(seen));
-        let finding = if harmless {
-            Finding::warn(Check::Tok05, summary)
-        } else {
-            Finding::fail(Check::Tok05, summary).breaks(&[Peer::Containerd])
-        };
+        let as_real = posted.is_some_and(|posted| posted.status == status);
+        let answer = if as_real { Finding::fail } else { Finding::warn };
+        let finding = answer(Check::Tok05, summary).breaks(&[Peer::Containerd]);
         finding.rows(&[row]).fix("send POST on the realm's path to the token service, and let it refuse what it does not know with 400 and {\"error\":\"unsupported_grant_type\"}; if it has no POST, with 404 or 405")
     };
-    let finding = if is_page(seen) {
+    // After these clients ask by GET, whatever stands in the answer.
+    let finding = if absent {
+        Finding::pass(
+            Check::Tok05,
+            format!("there is no POST ({status}): clients fall back to GET"),
+        )
+    } else if is_page(seen) {
         let with = if status.is_redirection() { "a redirect" } else { "a page for browsers" };
         bad(format!("a bad POST is answered with {with}"), "F43")
     } else if status.is_success() {
@@ -132,7 +135,7 @@ fn judge_junk(case: &mut Case, seen: &Seen) {
         Finding::warn(Check::Tok05, format!("a bad POST is refused with {status} and a page for browsers"))
             .rows(&["F43"])
             .fix("refuse in JSON: clients that do not fall back to GET say \"invalid character '<'\" in place of the reason")
-    } else if is_json(seen) || absent || seen.body.is_empty() {
+    } else if is_json(seen) || seen.body.is_empty() {
         Finding::pass(Check::Tok05, format!("a bad POST is refused with {status}"))
     } else {
         Finding::warn(Check::Tok05, format!("a bad POST is refused with {status}, and not in JSON"))

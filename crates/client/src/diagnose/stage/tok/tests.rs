@@ -182,6 +182,7 @@ async fn what_most_clients_live_with_is_a_warning() {
             "TOK-05 warn",
             but(|seen| grant(seen) == Some("portpass_diagnose"), |_| reply(400, "what?")),
         ),
+        ("RESP-03 warn", closed(|| json_reply(200, &json!({"token": ""})))),
         (
             "TOK-12 warn",
             but(
@@ -199,6 +200,23 @@ async fn what_most_clients_live_with_is_a_warning() {
     ];
     for (trouble, answer) in table {
         assert_eq!(walk(answer).await.troubles(), [trouble]);
+    }
+}
+
+/// As GitLab answers.
+#[tokio::test]
+async fn a_page_that_says_there_is_no_post_is_as_good_as_any() {
+    let walked = walk(but(by_post, |_| page(404))).await;
+    let troubles: Vec<String> = walked.troubles();
+    assert!(!troubles.iter().any(|trouble| trouble.starts_with("TOK")), "{troubles:?}");
+}
+
+/// Nobody sends what only a diagnosis does.
+#[tokio::test]
+async fn a_bad_post_alone_is_no_fault_of_a_login() {
+    for answer in [|| reply(403, ""), || reply(422, "{}"), || page(200)] {
+        let walked = walk_as(but(by_post, move |_| answer()), None, "/team/app", |_| ()).await;
+        assert_eq!(walked.troubles(), ["TOK-05 warn"]);
     }
 }
 

@@ -2,13 +2,14 @@
 //! token would be changed into, somebody could find in a log (failure catalogue, section 2, rule 8).
 
 use portpass_jose::danger::Unverified;
-use portpass_protocol::token_response;
-use reqwest::header::HeaderValue;
+use portpass_protocol::{challenge, token_response};
+use reqwest::header::{HeaderValue, WWW_AUTHENTICATE};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::{
     credentials::Credential,
     diagnose::{
+        Check,
         case::Case,
         facts::{Demand, Opened, Style, Token},
         probe::{Ask, Authorization, Seen},
@@ -48,6 +49,24 @@ pub(in crate::diagnose) async fn ask(case: &mut Case) {
         show(case, token).await;
     }
     ask_with_too_little(case).await;
+    ask_with_either(case).await;
+}
+
+/// Where Basic stands beside Bearer, docker sends the password in the token's place. It was taken by the token
+/// service, so it is no wrong one.
+async fn ask_with_either(case: &mut Case) {
+    let asked = case.facts.ping.iter().flat_map(|seen| seen.headers.get_all(WWW_AUTHENTICATE));
+    let asks_for_it = challenge::parse(asked.map(HeaderValue::as_bytes)).basic().is_some();
+    let is_good = !case.facts.answers.refused && case.has_passed(Check::Tok02);
+    let credential = case.facts.credential.as_ref().map(|found| found.credential.clone());
+    let Some(Credential::Password { username, password }) =
+        credential.filter(|_| asks_for_it && is_good)
+    else {
+        return;
+    };
+    let Some(url) = repository(case).or_else(|| case.url("/v2/")) else { return };
+    let ask = Ask::get(url).with(Authorization::Basic { username, password });
+    case.facts.replies.password = hear(case, ask).await;
 }
 
 /// The token on `/v2/`, and on the repository.

@@ -1,6 +1,8 @@
 //! What works is not called a fault.
 
-use super::world::{Like, World, given};
+use axum::http::header::WWW_AUTHENTICATE;
+
+use super::world::{Like, World, every_second, given};
 use crate::diagnose::{Check, Report, facts::Demand};
 use crate::served::{challenge, reply};
 
@@ -85,16 +87,91 @@ async fn an_open_registry_is_not_asked_about_tokens() {
 /// ghcr.io and the like: tokens of their own make, and answers of their own.
 #[tokio::test]
 async fn an_opaque_token_is_fine_where_it_is_taken() {
-    let world = World::of(Like::Three).rewritten(|_| "djE6c29tZWJvZHk6MTIzNDU2".to_owned());
-    let world = world.behind(|seen| {
-        let shown = seen.authorization.as_deref()?;
-        let good = shown.contains("djE6");
-        (seen.path != "/token").then(|| if good { reply(200, "{}") } else { reply(403, "denied") })
-    });
-    let report = world.diagnose().await;
+    for rewrite in [
+        (|_| "djE6c29tZWJvZHk6MTIzNDU2".to_owned()) as fn(String) -> String,
+        |_| "DockerToken.djE6-1f3870be".to_owned(),
+        |_| "ya29.djE6.a0AfB".to_owned(),
+    ] {
+        let world = World::of(Like::Three).rewritten(rewrite);
+        let world = world.behind(|seen| {
+            let shown = seen.authorization.as_deref()?;
+            let answer =
+                || if shown.contains("djE6") { reply(200, "{}") } else { reply(403, "denied") };
+            (seen.path != "/token").then(answer)
+        });
+        let report = world.diagnose().await;
+        nothing_fails(&report);
+        verdicts(&report, "skip", &[Check::Jwt01, Check::Clm01, Check::Key06, Check::Acc01]);
+        verdicts(&report, "pass", &[Check::Use01, Check::Use02, Check::Use03]);
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_was_given_and_is_none_is_told_of() {
+    let world = World::of(Like::Three);
+    let report =
+        world.given(|inputs| inputs.registry_config = Some(given("config.yml", "a: ["))).diagnose();
+    let report = report.await;
     nothing_fails(&report);
-    verdicts(&report, "skip", &[Check::Jwt01, Check::Clm01, Check::Key06, Check::Acc01]);
-    verdicts(&report, "pass", &[Check::Use01, Check::Use02, Check::Use03]);
+    verdicts(&report, "warn", &[Check::Clm02]);
+}
+
+/// Gitea and Forgejo: two challenges, a scope of their own, and tokens that only they can read.
+fn gitea(takes_passwords: bool) -> World {
+    World::of(Like::Three)
+        .header(|header| header["alg"] = "HS256".into())
+        .claims(|claims| {
+            claims.as_object_mut().unwrap().remove("access");
+        })
+        .behind(move |seen| {
+            if seen.path == "/token" {
+                return None;
+            }
+            let shown = seen.authorization.as_deref().unwrap_or_default();
+            if shown.contains(" eyJ")
+                || (takes_passwords && seen.basic().is_some_and(|pair| pair == "ann:secret"))
+            {
+                return Some(reply(200, "{}"));
+            }
+            let realm = format!("http://{}/token", seen.host);
+            let bearer =
+                format!("Bearer realm=\"{realm}\",service=\"container_registry\",scope=\"*\"");
+            Some(
+                challenge(bearer)
+                    .with(WWW_AUTHENTICATE, "Basic realm=\"Gitea Container Registry\""),
+            )
+        })
+}
+
+#[tokio::test]
+async fn a_password_in_the_token_s_place_is_fine_where_it_is_taken() {
+    let report = gitea(true).diagnose().await;
+    nothing_fails(&report);
+    verdicts(&report, "warn", &[Check::Chal01, Check::Jwt03]);
+    verdicts(&report, "pass", &[Check::Chal08, Check::Use02, Check::Use03]);
+    let report = gitea(false).diagnose().await;
+    assert_eq!(report.cause().unwrap().check, Check::Chal01);
+}
+
+/// A limit that a diagnosis comes to is no fault of the token.
+#[tokio::test]
+async fn a_registry_that_has_had_enough_is_no_broken_one() {
+    let report = World::of(Like::Three)
+        .behind(|seen| {
+            let shown = seen.authorization.as_deref()?;
+            (seen.path != "/token" && shown.contains("eyJ")).then(|| reply(429, "slow down"))
+        })
+        .diagnose()
+        .await;
+    nothing_fails(&report);
+    verdicts(&report, "warn", &[Check::Use02, Check::Use03]);
+    // Nor is it one node of several that has other keys.
+    let is_second = every_second();
+    let limited = World::of(Like::Three);
+    let report =
+        limited.behind(move |seen| is_second(seen).then(|| reply(503, "busy"))).diagnose().await;
+    nothing_fails(&report);
+    verdicts(&report, "pass", &[Check::Use02]);
 }
 
 /// A registry that is content knows better than rules made for others.

@@ -74,6 +74,9 @@ const SETUPS: &[(&str, Check, &str, Run)] = &[
     ("F70", Check::Jwt01, "an opaque word", || {
         Box::pin(World::of(Like::Two).rewritten(|_| "c2Vzc2lvbg".into()).diagnose())
     }),
+    ("F70", Check::Jwt01, "an opaque word that no header can carry", || {
+        Box::pin(World::of(Like::Two).rewritten(|_| "c2Vzc2lvbg\u{1b}".into()).diagnose())
+    }),
     ("F70", Check::Jwt02, "quotes", || {
         Box::pin(World::of(Like::Three).rewritten(|token| format!("\"{token}\"")).diagnose())
     }),

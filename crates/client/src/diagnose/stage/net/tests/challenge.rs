@@ -175,6 +175,18 @@ async fn f31_v2_and_repositories_name_different_realms() {
 }
 
 #[tokio::test]
+async fn a_token_service_may_have_a_path_for_each_repository() {
+    let service = service().await;
+    let (ping, rest) = (asking(&service.url("/null/token")), asking(&service.url("/team/token")));
+    let served =
+        Served::start(move |seen: &Seen| if seen.path == "/v2/" { ping(seen) } else { rest(seen) })
+            .await;
+    let report = examine(&format!("{}/team/app", served.address), bare()).await;
+    sound(&report);
+    noted_as(&report, "F31", Check::Chal09, "warn");
+}
+
+#[tokio::test]
 async fn a_scope_for_another_name_is_told() {
     let service = service().await;
     let realm = service.url("/token");
@@ -189,6 +201,20 @@ async fn a_scope_for_another_name_is_told() {
     let report = examine(&format!("{}/team/app:v1", none.address), bare()).await;
     sound(&report);
     assert_eq!(report.finding(Check::Chal08).unwrap().verdict.as_str(), "warn");
+}
+
+/// Gitea and Forgejo ask for `*`, ECR's public registry for `aws`, and Azure's to list tags for an action of its own.
+#[tokio::test]
+async fn a_scope_of_the_registry_s_own_is_no_fault() {
+    let service = service().await;
+    for scope in ["*", "aws", "repository:team/app:metadata_read"] {
+        let realm = service.url("/token");
+        let line = format!(r#"Bearer realm="{realm}",service="registry",scope="{scope}""#);
+        let served = Served::always(with_version(challenge(line))).await;
+        let report = examine(&format!("{}/team/app", served.address), bare()).await;
+        sound(&report);
+        assert_eq!(report.finding(Check::Chal08).unwrap().verdict.as_str(), "pass", "{scope}");
+    }
 }
 
 /// Where a registry of plain HTTP points elsewhere in plain HTTP, it takes a word to go there.

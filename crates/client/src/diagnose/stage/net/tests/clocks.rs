@@ -54,6 +54,18 @@ fn f77_a_token_service_s_clock_that_is_ahead() {
     assert_eq!(found(&behind, "F77", Check::Net07).rows[0], "F78");
 }
 
+/// Where tokens begin early enough, clocks may be further apart.
+#[test]
+fn clocks_break_nothing_where_the_token_is_taken() {
+    let mut case = Case::new("r.example".parse().unwrap(), bare(), Arc::new(SystemClock));
+    case.facts.ping = Some(answer(0));
+    case.facts.answers.login = Some(answer(70));
+    case.facts.replies.real = Some(Seen { status: StatusCode::OK, ..answer(0) });
+    compare_clocks(&mut case);
+    let report = case.conclude();
+    assert_eq!(report.finding(Check::Net07).unwrap().verdict.as_str(), "warn");
+}
+
 #[test]
 fn clocks_that_differ_a_little_are_worth_a_word() {
     let verdict = |report: Report| report.finding(Check::Net07).unwrap().verdict.as_str();

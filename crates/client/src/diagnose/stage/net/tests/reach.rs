@@ -215,6 +215,13 @@ async fn f14_http_2_that_ends_elsewhere() {
     let report = examine(TARGET, inputs).await;
     sound(&report);
     assert_eq!(report.finding(Check::Net06).unwrap().verdict.as_str(), "pass");
+
+    // A limit tells nothing of versions.
+    let limited = Served::always(reply(429, "")).await;
+    let address = tls(authority.issue(&[NAME]), limited.address, Some(one.address)).await;
+    let inputs = out_there(&[(TARGET, address)], &authority).await;
+    let report = examine(TARGET, inputs).await;
+    assert_eq!(report.finding(Check::Net06).unwrap().verdict.as_str(), "skip");
 }
 
 #[tokio::test]
