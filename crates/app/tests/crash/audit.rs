@@ -36,6 +36,8 @@ pub(crate) struct Seen {
     pub(crate) looked_at: usize,
     /// Refresh tokens that work.
     pub(crate) refresh_tokens: usize,
+    /// Refresh tokens that were given back.
+    pub(crate) dead_tokens: usize,
 }
 
 impl Seen {
@@ -184,6 +186,7 @@ impl Auditor {
 impl Seen {
     fn note(&mut self, thing: &Thing, value: Value, bytes: Bytes) {
         match (thing, value) {
+            (Thing::RefreshToken { .. }, Value::Absent) => self.dead_tokens += 1,
             (_, Value::Absent) => {}
             (Thing::Blob { repository, digest }, _) => {
                 self.blobs.insert((repository, *digest));

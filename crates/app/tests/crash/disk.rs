@@ -36,8 +36,13 @@ async fn a_full_disk_refuses_pushes_and_loses_nothing() {
         do_again(&mut pusher, &refused).await;
         world.auditor(&pusher.token).audit(&mut dice).await;
     }
+    // It comes back without room too, to whoever pulls.
+    let ballast = fill(&world.disk.as_ref().unwrap().from_outside());
     world.victim.server().kill();
     world.victim.server().start_again("+2m");
+    world.auditor(&pusher.token).pull().await;
+    fs::remove_file(ballast).unwrap();
+    assert!(try_errands(&mut pusher, &goods, &mut dice, 40).await.is_empty());
     let last = world.auditor(&pusher.token).audit(&mut dice).await;
     purge(&mut world.victim.server(), &world.blobs(), &last.live());
     world.new_auditor().await.unwrap().audit(&mut dice).await;

@@ -120,8 +120,8 @@ impl Errand {
                 let (repository, content) = dice.one_of(held);
                 Self::Pull { repository, content }
             }
-            84..94 => Self::LogIn,
-            94..97 => Self::Refresh,
+            84..91 => Self::LogIn,
+            91..94 => Self::Refresh,
             _ => Self::LogOut,
         }
     }

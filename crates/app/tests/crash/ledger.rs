@@ -6,13 +6,14 @@ use portpass_testkit::run;
 
 use crate::round::Tally;
 
-/// Writes the report if `PORTPASS_WRITE_DOCS` is in the environment, else demands a place for one.
+/// Writes the report if `PORTPASS_WRITE_DOCS` is in the environment, else demands one.
 pub(crate) fn confirm(seed: u64, tally: &Tally) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reliability.md");
     let page = fs::read_to_string(&file).unwrap();
     let (before, rest) = page.split_once(BEGIN).expect("the page has the report of crashes");
-    let (_, after) = rest.split_once(END).expect("the report of crashes has an end");
+    let (report, after) = rest.split_once(END).expect("the report of crashes has an end");
     if std::env::var_os("PORTPASS_WRITE_DOCS").is_none() {
+        assert!(report.contains("| rounds | "), "{HOW}");
         return;
     }
     let report = format!("{before}{BEGIN}\n{}{END}{after}", report_of(seed, tally));
@@ -30,6 +31,7 @@ fn report_of(seed: u64, tally: &Tally) -> String {
         ("things looked for after a kill", tally.looked_at),
         ("blobs, manifests and tags found there, whole", tally.visible),
         ("refresh tokens that went on working", tally.refresh_tokens),
+        ("refresh tokens that had been given back, and were refused", tally.dead_tokens),
         ("interrupted errands done again", tally.repeated),
         ("interrupted uploads gone on with", tally.resumed),
         ("files of blobs before time passed", tally.files_before),
@@ -55,3 +57,4 @@ fn tempdir() -> String {
 
 const BEGIN: &str = "<!-- crashes -->";
 const END: &str = "<!-- end of crashes -->";
+const HOW: &str = "the page has no report: run `cargo xtask crash`";

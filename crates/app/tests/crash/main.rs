@@ -1,14 +1,18 @@
 //! Nothing that was acknowledged is lost, whatever happens to the server.
 //!
 //! ```text
-//! Dice      all that is random, from one seed: PORTPASS_CRASH_SEED repeats what it did
-//! Pusher    one of fifty clients; each Errand is one or several requests
-//! Journal   the model: what was begun and what was acknowledged, and so what may be seen
-//! Victim    the server, killed after so many answers or in the middle of so many bytes
-//! Auditor   looks at everything, and holds it against the journal
-//! purge     time passes; what is left in the directory of blobs is one file for each live blob
-//! ledger    docs/reliability.md; written by `cargo xtask crash`
+//! World    a server and what is known of it: started, killed in the middle of its work (Victim)
+//! Pusher   a client; each of its Errands is one or several requests
+//! Journal  the model: what was begun and what was acknowledged, and so what may be seen
+//! Auditor  looks at everything, and holds it against the journal
+//! purge    time passes; what is left in the directory of blobs is one file for each live blob
+//!
+//! round    fifty pushers and a kill, after so many answers or in the middle of so many bytes
+//! disk     a disk that is full
+//! calls    system calls that fail
+//! ledger   docs/reliability.md; written by `cargo xtask crash`
 //! ```
+//! All that is random comes from a seed, which is printed; `PORTPASS_CRASH_SEED` gives it again.
 
 #![expect(clippy::unwrap_used, reason = "what cannot be set up here fails the test")]
 

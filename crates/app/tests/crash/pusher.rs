@@ -37,10 +37,14 @@ impl Pusher {
         journal: Arc<Journal>,
         password: Arc<str>,
     ) -> Result<Self, Lost> {
-        let LoggedIn { token, secret } = wire.log_in(&name, &password).await?;
-        note_login(&journal, &secret);
-        let (secrets, held) = (vec![secret], Vec::new());
-        Ok(Self { name, wire, journal, password, token, secrets, held, session: None })
+        let (token, secrets, held) = (String::new(), Vec::new(), Vec::new());
+        let mut pusher =
+            Self { name, wire, journal, password, token, secrets, held, session: None };
+        // With one to give back.
+        for _ in 0..2 {
+            pusher.log_in().await?;
+        }
+        Ok(pusher)
     }
 
     /// Does it all. What is left undone when the server is gone may be done again from the start.
@@ -69,14 +73,7 @@ impl Pusher {
                 assert!(found.is_some_and(|bytes| bytes == content.bytes), "{path}");
                 Ok(())
             }
-            Errand::LogIn => {
-                let LoggedIn { token, secret } =
-                    self.wire.log_in(&self.name, &self.password).await?;
-                note_login(&self.journal, &secret);
-                self.token = token;
-                self.secrets.push(secret);
-                Ok(())
-            }
+            Errand::LogIn => self.log_in().await,
             Errand::Refresh => self.refresh().await,
             Errand::LogOut => self.log_out().await,
         }
@@ -233,6 +230,14 @@ impl Pusher {
         let path = format!("/v2/{repository}/blobs/{}", content.digest);
         let request = self.wire.request(Method::DELETE, &path);
         self.change(blob_is(repository, content, Value::Absent), request, DELETED).await?;
+        Ok(())
+    }
+
+    async fn log_in(&mut self) -> Result<(), Lost> {
+        let LoggedIn { token, secret } = self.wire.log_in(&self.name, &self.password).await?;
+        note_login(&self.journal, &secret);
+        self.token = token;
+        self.secrets.push(secret);
         Ok(())
     }
 

@@ -26,6 +26,7 @@ pub(crate) struct Tally {
     pub(crate) looked_at: usize,
     pub(crate) visible: usize,
     pub(crate) refresh_tokens: usize,
+    pub(crate) dead_tokens: usize,
     /// Files of blobs before time passed, and after.
     pub(crate) files_before: usize,
     pub(crate) files_after: usize,
@@ -41,6 +42,7 @@ impl Tally {
         self.looked_at += round.looked_at;
         self.visible += round.visible;
         self.refresh_tokens += round.refresh_tokens;
+        self.dead_tokens += round.dead_tokens;
         self.files_before += round.files_before;
         self.files_after += round.files_after;
     }
@@ -73,6 +75,7 @@ pub(crate) async fn round(seed: u64) -> Tally {
         looked_at: after_kill.looked_at,
         visible: after_kill.visible(),
         refresh_tokens: after_kill.refresh_tokens,
+        dead_tokens: after_kill.dead_tokens,
         files_before: purged.before,
         files_after: purged.after,
     }
