@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         ["test"] => test(),
         ["setup"] => setup(),
         ["interop"] => interop(),
+        ["crash"] => crash(),
         ["deny"] => deny(),
         _ => {
             say(USAGE);
@@ -55,6 +56,16 @@ fn interop() -> Result<(), Failure> {
     debian13::install()?;
     let test = ["test", "-p", "portpass", "--test", "interop_debian13", "--no-fail-fast"];
     run(Command::new("cargo").args(test).env("PORTPASS_WRITE_DOCS", "1"))
+}
+
+/// Kills the server a hundred times, and writes what was seen into the documentation.
+fn crash() -> Result<(), Failure> {
+    packages::install(packages::FOR_TESTS)?;
+    let test = ["test", "-p", "portpass", "--test", "crash", "--", "--nocapture", "by_a_crash"];
+    run(Command::new("cargo")
+        .args(test)
+        .env("PORTPASS_CRASH_ROUNDS", "100")
+        .env("PORTPASS_WRITE_DOCS", "1"))
 }
 
 /// Licences, sources and banned crates. Advisories need a database from outside and are left out.
@@ -102,4 +113,5 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   test    install what the tests need, then fmt, clippy, unit, doc and end-to-end tests
   setup   only install what the tests need
   interop try the clients of Debian 13, and write docs/interoperability.md (by hand, as root)
+  crash   kill the server a hundred times, and write docs/reliability.md (by hand)
   deny    licences, sources and banned crates (installs cargo-deny on first use)";

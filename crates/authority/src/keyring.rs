@@ -18,11 +18,14 @@ mod schedule;
 mod seal;
 mod stored;
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::{Arc, Mutex as Lock, PoisonError},
+    time::SystemTime,
+};
 
 use portpass_jose::{KeyError, SigningKey};
 use portpass_state::{Db, StateError};
-use portpass_token::Random;
+use portpass_token::{Random, Verifier};
 use tokio::sync::{Mutex, watch};
 
 use self::{issue::IssueError, stored::Stored};
@@ -50,6 +53,8 @@ pub struct KeyRingParts {
 pub struct KeyRing {
     published: watch::Sender<Arc<Ring>>,
     stored: Option<Mutex<Stored>>,
+    /// What registries in this process check tokens with.
+    registries: Lock<Vec<Arc<Verifier>>>,
 }
 
 impl KeyRing {
@@ -58,12 +63,25 @@ impl KeyRing {
     pub async fn open(parts: KeyRingParts, now: SystemTime) -> Result<Self, KeyRingError> {
         let mut stored = Stored::read(parts).await?;
         let ring = stored.carry_out(now, Ask::Schedule).await?;
-        Ok(Self { published: watch::Sender::new(ring), stored: Some(Mutex::new(stored)) })
+        Ok(Self::new(ring, Some(stored)))
     }
 
     /// A ring of one key, from files, that never changes.
     pub fn fixed(signing: SigningKey) -> Self {
-        Self { published: watch::Sender::new(Arc::new(Ring::fixed(signing))), stored: None }
+        Self::new(Arc::new(Ring::fixed(signing)), None)
+    }
+
+    fn new(ring: Arc<Ring>, stored: Option<Stored>) -> Self {
+        let (published, stored) = (watch::Sender::new(ring), stored.map(Mutex::new));
+        Self { published, stored, registries: Lock::default() }
+    }
+
+    /// Has a registry in this process trust the keys, these and all later ones, each before a token
+    /// is signed with it.
+    pub fn trusted_by(&self, registry: Arc<Verifier>) {
+        let mut registries = self.registries.lock().unwrap_or_else(PoisonError::into_inner);
+        registry.replace_trust(self.current().trust());
+        registries.push(registry);
     }
 
     /// The keys at this moment.
@@ -96,13 +114,25 @@ impl KeyRing {
 
     async fn carry_out(&self, now: SystemTime, ask: Ask) -> Result<(), KeyRingError> {
         let Some(stored) = &self.stored else { return Ok(()) };
-        let ring = stored.lock().await.carry_out(now, ask).await?;
-        self.published.send_if_modified(|published| {
-            let changed = !Arc::ptr_eq(published, &ring);
-            *published = ring;
-            changed
-        });
+        // Held until the ring is published, so that no older one comes after it.
+        let mut stored = stored.lock().await;
+        let ring = stored.carry_out(now, ask).await?;
+        self.publish(ring);
         Ok(())
+    }
+
+    fn publish(&self, ring: Arc<Ring>) {
+        let registries = self.registries.lock().unwrap_or_else(PoisonError::into_inner);
+        self.published.send_if_modified(|published| {
+            if Arc::ptr_eq(published, &ring) {
+                return false;
+            }
+            for registry in registries.iter() {
+                registry.replace_trust(ring.trust());
+            }
+            *published = ring;
+            true
+        });
     }
 }
 

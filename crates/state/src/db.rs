@@ -30,7 +30,8 @@ impl Db {
         create(path).await?;
         prepare(path).await?;
         let options = file_options(path);
-        let writer = pool(1).connect_lazy_with(options.clone());
+        let writer = pool(1).after_release(|connection, _| Box::pin(is_at_rest(connection)));
+        let writer = writer.connect_lazy_with(options.clone());
         let readers = pool(READERS).connect_lazy_with(options.pragma("query_only", "ON"));
         Ok(Self { readers: Connections(readers), writer: Connections(writer) })
     }
@@ -102,6 +103,17 @@ fn pool(connections: u32) -> SqlitePoolOptions {
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
+}
+
+/// Whether a connection can be used again. Where a write or a sync fails, SQLite ends the transaction by
+/// itself; there is nothing to roll back then, sqlx counts it as open for good, and would refuse every
+/// later one. Such a connection is closed, and the next writer opens another.
+async fn is_at_rest(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    if connection.is_in_transaction() {
+        // A roll back that was asked for is done before this is answered.
+        connection.ping().await?;
+    }
+    Ok(!connection.is_in_transaction())
 }
 
 /// Makes the file, for its owner alone, if there is none. SQLite gives its other files

@@ -9,6 +9,8 @@
 
 pub mod certificates;
 pub mod client;
+pub mod dice;
+pub mod disk;
 pub mod distribution;
 pub mod foreign;
 pub mod home;
@@ -24,6 +26,8 @@ pub mod workshop;
 
 pub use certificates::Certificates;
 pub use client::{Buildah, Client, Containerd, Dockerd, Helm, Podman, Pulled, Skopeo};
+pub use dice::Dice;
+pub use disk::Disk;
 pub use distribution::{Distribution, TrustedTokens};
 pub use foreign::{ForeignTokenService, WrittenTokenService};
 pub use home::Home;

@@ -20,14 +20,18 @@ pub struct Portpass {
     process: Child,
     folder: TempDir,
     clock: Clock,
+    /// What starts it, where that is not its own name alone: words that become the program.
+    starter: Vec<String>,
 }
 
 /// What a server takes for the time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Clock {
     Right,
     /// As a file in its folder says.
     Moved,
+    /// Wrong by this, for as long as it runs.
+    Wrong(String),
 }
 
 impl Portpass {
@@ -47,7 +51,21 @@ impl Portpass {
     /// # Panics
     /// As [`Portpass::serve`].
     pub fn serve_in(program: &Path, arguments: &[&str], folder: TempDir) -> Self {
-        Self::start(program, arguments, folder, Clock::Right)
+        Self::start(program, arguments, folder, Clock::Right, &[])
+    }
+
+    /// As [`Portpass::serve_in`], but started by other words, which end by becoming the program:
+    /// `env NAME=VALUE`, `nsenter …`.
+    ///
+    /// # Panics
+    /// As [`Portpass::serve`].
+    pub fn serve_by(
+        starter: &[String],
+        program: &Path,
+        arguments: &[&str],
+        folder: TempDir,
+    ) -> Self {
+        Self::start(program, arguments, folder, Clock::Right, starter)
     }
 
     /// As [`Portpass::serve_in`], with a clock that is wrong by `offset`, such as `+1h` or `-10m`.
@@ -61,7 +79,7 @@ impl Portpass {
         offset: &str,
     ) -> Self {
         std::fs::write(folder.path().join(CLOCK), offset).expect("a file that is the clock");
-        Self::start(program, arguments, folder, Clock::Moved)
+        Self::start(program, arguments, folder, Clock::Moved, &[])
     }
 
     /// Sets the clock of a server that was started with one.
@@ -76,12 +94,19 @@ impl Portpass {
         std::fs::rename(new, self.folder.path().join(CLOCK)).expect("the clock is set");
     }
 
-    fn start(program: &Path, arguments: &[&str], folder: TempDir, clock: Clock) -> Self {
+    fn start(
+        program: &Path,
+        arguments: &[&str],
+        folder: TempDir,
+        clock: Clock,
+        starter: &[String],
+    ) -> Self {
         let here = folder.path().to_str().expect("a folder with a readable name");
         let arguments: Vec<String> =
             arguments.iter().map(|argument| argument.replace("{folder}", here)).collect();
-        let process = start(program, &arguments, folder.path(), clock);
-        let mut served = Self { program: program.to_owned(), arguments, process, folder, clock };
+        let process = start(starter, program, &arguments, folder.path(), &clock);
+        let (program, starter) = (program.to_owned(), starter.to_vec());
+        let mut served = Self { program, arguments, process, folder, clock, starter };
         served.wait_until_it_listens();
         served
     }
@@ -93,11 +118,42 @@ impl Portpass {
     pub fn restart(&mut self) {
         let address = self.address().to_string();
         stop(&mut self.process);
+        self.come_back(address);
+    }
+
+    /// Ends it at once, as the system does when memory runs out: it finishes nothing and writes
+    /// nothing out.
+    ///
+    /// # Panics
+    /// If it cannot be ended.
+    pub fn kill(&mut self) {
+        self.process.kill().expect("a process of ours can be ended");
+        self.process.wait().expect("what was ended has ended");
+    }
+
+    /// Starts it again after [`Portpass::kill`], on the same address and data, with a clock that is
+    /// wrong by `offset`.
+    ///
+    /// # Panics
+    /// If it does not come back within a minute, or if Debian's faketime is not installed.
+    pub fn start_again(&mut self, offset: &str) {
+        let address = self.address().to_string();
+        self.clock = Clock::Wrong(offset.to_owned());
+        self.come_back(address);
+    }
+
+    /// Has it started by these words from now on; see [`Portpass::serve_by`].
+    pub fn set_starter(&mut self, starter: &[String]) {
+        self.starter = starter.to_vec();
+    }
+
+    fn come_back(&mut self, address: String) {
         let at = self.arguments.iter().position(|argument| argument == "--addr");
         if let Some(at) = at {
             self.arguments[at + 1] = address;
         }
-        self.process = start(&self.program, &self.arguments, self.folder.path(), self.clock);
+        let Self { starter, program, arguments, folder, clock, .. } = &*self;
+        self.process = start(starter, program, arguments, folder.path(), clock);
         self.wait_until_it_listens();
     }
 
@@ -124,6 +180,16 @@ impl Portpass {
     /// The folder of this server's own.
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Whether it still runs.
+    pub fn lives(&mut self) -> bool {
+        matches!(self.process.try_wait(), Ok(None))
     }
 
     /// What it has said since it was last started: log and start-up lines.
@@ -175,18 +241,41 @@ impl Drop for Portpass {
     }
 }
 
-fn start(program: &Path, arguments: &[String], folder: &Path, clock: Clock) -> Child {
+fn start(
+    starter: &[String],
+    program: &Path,
+    arguments: &[String],
+    folder: &Path,
+    clock: &Clock,
+) -> Child {
     let log = File::create(folder.join(LOG)).expect("a log file");
-    let mut command = Command::new(program);
+    let mut command = match starter {
+        [] => Command::new(program),
+        [first, rest @ ..] => {
+            let mut command = Command::new(first);
+            command.args(rest).arg(program);
+            command
+        }
+    };
     command.arg("serve").args(arguments).env("HOME", folder).env_remove("XDG_DATA_HOME");
-    if clock == Clock::Moved {
+    if *clock != Clock::Right {
         // The time of day alone: timeouts run as ever, and so do the dates of files.
         command
             .env("LD_PRELOAD", faketime())
-            .env("FAKETIME_TIMESTAMP_FILE", folder.join(CLOCK))
-            .env("FAKETIME_NO_CACHE", "1")
             .env("DONT_FAKE_MONOTONIC", "1")
             .env("NO_FAKE_STAT", "1");
+    }
+    match clock {
+        Clock::Right => {}
+        Clock::Moved => {
+            command
+                .env("FAKETIME_TIMESTAMP_FILE", folder.join(CLOCK))
+                .env("FAKETIME_NO_CACHE", "1");
+        }
+        Clock::Wrong(offset) => {
+            // Whenever libfaketime reads it anew, some thread may be told the right time.
+            command.env("FAKETIME", offset).env("FAKETIME_CACHE_DURATION", "1000000");
+        }
     }
     command
         .stdin(Stdio::null())

@@ -255,6 +255,45 @@ async fn a_rotation_that_is_asked_for_takes_place_at_once() {
     assert_eq!(*keys.current().signing().id(), announced);
 }
 
+/// Tokens signed just before a rotation, just after it and while it takes place hold at the registry
+/// beside, however they name their key.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_token_is_refused_because_its_key_is_too_new_or_too_old() {
+    let db = Db::in_memory().await.unwrap();
+    let keys = Arc::new(open(&db).await);
+    let verifier = Arc::new(registry(Trust::new(TrustRoots::new(Vec::new()), KeySet::new())));
+    keys.trusted_by(verifier.clone());
+    let rotating = tokio::spawn({
+        let keys = keys.clone();
+        async move {
+            for _ in 0..30 {
+                keys.rotate(day(1)).await.unwrap();
+            }
+        }
+    });
+    let mut signers = tokio::task::JoinSet::new();
+    for form in [KeyIdForm::X5c, KeyIdForm::Libtrust, KeyIdForm::Rfc7638] {
+        let (keys, verifier, rotating) = (keys.clone(), verifier.clone(), rotating.abort_handle());
+        signers.spawn(async move {
+            let mut before = keys.current().mint(form, &claims(day(1))).unwrap();
+            let mut signed = 0;
+            while !rotating.is_finished() {
+                let now = keys.current().mint(form, &claims(day(1))).unwrap();
+                for token in [&before, &now] {
+                    assert!(verifier.verify(token, day(1)).is_ok(), "{form:?}");
+                }
+                before = now;
+                signed += 1;
+            }
+            signed
+        });
+    }
+    while let Some(signed) = signers.join_next().await {
+        assert!(signed.unwrap() > 30);
+    }
+    rotating.await.unwrap();
+}
+
 /// Two processes on one database: one of them makes each key, and both use it.
 #[tokio::test]
 async fn whoever_loses_a_race_takes_the_winners_ring() {

@@ -66,8 +66,20 @@ impl Harness {
         Self::new(Arc::new(store), guard, deletes).await
     }
 
+    /// As servers have it: with several connections to a database in a file.
+    pub(crate) async fn with_its_database_on_disk() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let store = FsStore::open(directory.path().join("blobs"), keys()).unwrap();
+        let db = Db::open(&directory.path().join("portpass.db")).await.unwrap();
+        let harness = Self::over(Arc::new(store), db, Guard::Open, Deletes::Enabled);
+        Self { _directory: Some(directory), ..harness }
+    }
+
     pub(crate) async fn new(store: Arc<dyn BlobStore>, guard: Guard, deletes: Deletes) -> Self {
-        let db = Db::in_memory().await.unwrap();
+        Self::over(store, Db::in_memory().await.unwrap(), guard, deletes)
+    }
+
+    fn over(store: Arc<dyn BlobStore>, db: Db, guard: Guard, deletes: Deletes) -> Self {
         let clock = Arc::new(TestClock(Mutex::new(machine_time())));
         let registry = Registry::new(RegistryParts {
             guard,
@@ -301,7 +313,7 @@ impl Clock for TestClock {
 }
 
 #[expect(clippy::disallowed_methods, reason = "files are dated by the machine's clock")]
-fn machine_time() -> SystemTime {
+pub(crate) fn machine_time() -> SystemTime {
     SystemTime::now()
 }
 

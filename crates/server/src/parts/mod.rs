@@ -19,7 +19,7 @@ use portpass_protocol::Origin;
 use portpass_registry::Registry;
 use portpass_state::StateError;
 use portpass_storage::StoreError;
-use portpass_token::{Issuer, ServiceName, Verifier};
+use portpass_token::{Issuer, ServiceName};
 
 use crate::{
     config::{Config, ConfigError, Environment, Http, TokenListen},
@@ -55,8 +55,6 @@ pub(crate) struct RegistryPart {
     pub(crate) guarded: bool,
     /// What its challenges say of the address that clients use.
     pub(crate) challenges: Challenges,
-    /// The verifier that follows the key ring in this process.
-    pub(crate) follows: Option<Arc<Verifier>>,
 }
 
 /// The token service of this process.

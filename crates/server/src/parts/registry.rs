@@ -22,18 +22,18 @@ pub(super) async fn build(
     tokens: Option<&TokenPart>,
     base: &Base,
 ) -> Result<RegistryPart, StartError> {
-    let (guard, challenges, follows) = match (registry.auth, tokens) {
+    let (guard, challenges) = match (registry.auth, tokens) {
         (RegistryAuth::Named(auth), _) => {
             let challenges = match &auth {
                 Auth::Token(token) => named_by(&token.realm),
                 Auth::None | Auth::Silly(_) | Auth::Htpasswd(_) => Challenges::NameOthers,
             };
-            (named(auth, base).await?, challenges, None)
+            (named(auth, base).await?, challenges)
         }
         (RegistryAuth::Beside, Some(tokens)) => {
             let controller = beside(tokens, base)?;
-            let (challenges, verifier) = (named_by(&controller.realm), controller.verifier.clone());
-            (Guard::By(Arc::new(controller)), challenges, Some(verifier))
+            let challenges = named_by(&controller.realm);
+            (Guard::By(Arc::new(controller)), challenges)
         }
         // The configuration does not build without a token service.
         (RegistryAuth::Beside, None) => {
@@ -51,7 +51,7 @@ pub(super) async fn build(
         random: base.system.random.clone(),
         deletes: if registry.deletes { Deletes::Enabled } else { Deletes::Disabled },
     });
-    Ok(RegistryPart { registry, guarded, challenges, follows })
+    Ok(RegistryPart { registry, guarded, challenges })
 }
 
 async fn named(auth: Auth, base: &Base) -> Result<Guard, StartError> {
@@ -83,6 +83,7 @@ fn named_by(realm: &Realm) -> Challenges {
 fn beside(tokens: &TokenPart, base: &Base) -> Result<TokenController, StartError> {
     let settings = VerifierSettings::new(tokens.issuer.clone(), tokens.service.clone());
     let verifier = Arc::new(Verifier::new(settings, tokens.keys.current().trust()));
+    tokens.keys.trusted_by(verifier.clone());
     let path = Quotable::new("path", tokens.routes.path.as_str())?;
     let realm = match (&tokens.listen, &tokens.url) {
         (TokenListen::Own { .. }, Some(url)) => Realm::Fixed(Quotable::at(url, &path)),

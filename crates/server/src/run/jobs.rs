@@ -4,10 +4,10 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use portpass_authority::keyring::{KeyRing, Ring};
 use portpass_state::Db;
-use portpass_token::{Clock, Verifier};
+use portpass_token::Clock;
 use tokio::{
     sync::watch,
-    time::{MissedTickBehavior, interval},
+    time::{MissedTickBehavior, interval, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -29,13 +29,12 @@ impl Jobs {
     pub(super) fn start(parts: &Arc<Parts>) -> Self {
         let jobs = Self { tracker: TaskTracker::new(), stop: CancellationToken::new() };
         let clock = parts.base.system.clock.clone();
-        let follows = parts.registry.as_ref().and_then(|part| part.follows.clone());
         if let Some(part) = &parts.registry {
             jobs.spawn(part.registry.clone().keep_up());
         }
         if let Some(tokens) = &parts.tokens {
             jobs.spawn(turn_keys(tokens.keys.clone(), clock.clone()));
-            jobs.spawn(follow_keys(tokens.keys.subscribe(), follows, parts.base.clone()));
+            jobs.spawn(publish_keys(tokens.keys.subscribe(), parts.base.clone()));
             jobs.spawn(forget_sessions(parts.base.db.clone(), clock));
         }
         jobs
@@ -80,22 +79,23 @@ async fn turn_keys(keys: Arc<KeyRing>, clock: Arc<dyn Clock>) -> Infallible {
     }
 }
 
-/// After each change: other registries' files are written, and the registry beside follows.
-async fn follow_keys(
-    mut ring: watch::Receiver<Arc<Ring>>,
-    follows: Option<Arc<Verifier>>,
-    base: Arc<Base>,
-) -> Infallible {
+/// After each change, other registries' files are written; what could not be written is tried again.
+async fn publish_keys(mut ring: watch::Receiver<Arc<Ring>>, base: Arc<Base>) -> Infallible {
+    // What was current when this was subscribed to is published already.
+    let mut published = true;
     loop {
-        // What was current when this was subscribed to is published already.
-        if ring.changed().await.is_err() {
+        let changed = if published {
+            ring.changed().await
+        } else {
+            timeout(LOOK_AT_KEYS, ring.changed()).await.unwrap_or(Ok(()))
+        };
+        if changed.is_err() {
             return std::future::pending().await;
         }
         let current = ring.borrow_and_update().clone();
-        if let Some(verifier) = &follows {
-            verifier.replace_trust(current.trust());
-        }
-        match publish::write(base.directory.path(), &current).await {
+        let written = publish::write(base.directory.path(), &current).await;
+        published = written.is_ok();
+        match written {
             Ok(()) => tracing::info!(key = %current.signing().id(), "the key ring has changed"),
             Err(error) => tracing::error!("{error}"),
         }

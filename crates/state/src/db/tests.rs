@@ -55,6 +55,33 @@ async fn what_was_kept_is_there_after_a_restart() {
     assert_eq!(manifest.unwrap().bytes, b"{}");
 }
 
+/// SQLite ends a transaction by itself where the disk is full or a sync fails.
+#[tokio::test]
+async fn a_transaction_that_sqlite_has_ended_hinders_no_later_one() {
+    let (_directory, path) = place();
+    let db = Db::open(&path).await.unwrap();
+    for committed in [false, true] {
+        let mut write = db.write().await.unwrap();
+        write.run(sql("INSERT INTO meta (name, value) VALUES ('lost', '')")).await.unwrap();
+        write.run(sql("ROLLBACK")).await.unwrap();
+        if committed {
+            assert!(matches!(write.commit().await, Err(StateError::Unavailable(_))));
+        } else {
+            drop(write);
+        }
+        db.write().await.unwrap().commit().await.unwrap();
+        assert_eq!(db.meta("lost").await.unwrap(), None);
+    }
+    // One that is given up is rolled back, and its connection stays.
+    let mut write = db.write().await.unwrap();
+    write.run(sql("PRAGMA cache_size = 777")).await.unwrap();
+    write.run(sql("INSERT INTO meta (name, value) VALUES ('lost', '')")).await.unwrap();
+    drop(write);
+    let size = db.writer().first(sql("PRAGMA cache_size")).await.unwrap().unwrap();
+    assert_eq!(size.integer("cache_size").unwrap(), 777);
+    assert_eq!(db.meta("lost").await.unwrap(), None);
+}
+
 #[tokio::test]
 async fn a_database_of_a_newer_program_is_left_alone() {
     let (_directory, path) = place();

@@ -1,0 +1,60 @@
+//! `docs/reliability.md`: what a long run saw. Other runs only look whether there is such a report.
+
+use std::{fs, path::Path, process::Command};
+
+use portpass_testkit::run;
+
+use crate::round::Tally;
+
+/// Writes the report if `PORTPASS_WRITE_DOCS` is in the environment, else demands one.
+pub(crate) fn confirm(seed: u64, tally: &Tally) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reliability.md");
+    let page = fs::read_to_string(&file).unwrap();
+    let (before, rest) = page.split_once(BEGIN).expect("the page has the report of crashes");
+    let (report, after) = rest.split_once(END).expect("the report of crashes has an end");
+    if std::env::var_os("PORTPASS_WRITE_DOCS").is_none() {
+        assert!(report.contains("| rounds | "), "{HOW}");
+        return;
+    }
+    let report = format!("{before}{BEGIN}\n{}{END}{after}", report_of(seed, tally));
+    // Whoever reads it meanwhile reads the one or the other.
+    let new = file.with_extension("md.new");
+    fs::write(&new, report).unwrap();
+    fs::rename(new, file).unwrap();
+}
+
+fn report_of(seed: u64, tally: &Tally) -> String {
+    let rows = [
+        ("rounds", tally.rounds),
+        ("changes acknowledged before a kill", tally.acknowledged),
+        ("changes in flight at a kill", tally.in_flight),
+        ("things looked for after a kill", tally.looked_at),
+        ("blobs, manifests and tags found there, whole", tally.visible),
+        ("refresh tokens that went on working", tally.refresh_tokens),
+        ("refresh tokens that had been given back, and were refused", tally.dead_tokens),
+        ("interrupted errands done again", tally.repeated),
+        ("interrupted uploads gone on with", tally.resumed),
+        ("files of blobs before time passed", tally.files_before),
+        ("files of blobs afterwards, one for each live blob", tally.files_after),
+    ];
+    let rows = rows.map(|(what, number)| format!("| {what} | {number} |")).join("\n");
+    let (date, system) = (said("date", &["--utc", "+%F"]), said("uname", &["-srm"]));
+    let disk = said("stat", &["--file-system", "--format", "%T", &tempdir()]);
+    let cores = std::thread::available_parallelism().unwrap();
+    format!(
+        "\nRun on {date}, {system}, {cores} cores, {disk}; first seed {seed}.\n\n\
+         | what | how many |\n| --- | --- |\n{rows}\n\n"
+    )
+}
+
+fn said(program: &str, arguments: &[&str]) -> String {
+    run(Command::new(program).args(arguments), "").expect_success().stdout.trim().to_owned()
+}
+
+fn tempdir() -> String {
+    std::env::temp_dir().display().to_string()
+}
+
+const BEGIN: &str = "<!-- crashes -->";
+const END: &str = "<!-- end of crashes -->";
+const HOW: &str = "the page has no report: run `cargo xtask crash`";
