@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         ["setup"] => setup(),
         ["interop"] => interop(),
         ["crash"] => crash(),
+        ["bench"] => bench(),
         ["deny"] => deny(),
         _ => {
             say(USAGE);
@@ -68,6 +69,14 @@ fn crash() -> Result<(), Failure> {
         .env("PORTPASS_WRITE_DOCS", "1"))
 }
 
+/// Measures beside other servers and clients, and writes what was seen into the documentation.
+fn bench() -> Result<(), Failure> {
+    setup()?;
+    packages::install(packages::FOR_BENCH)?;
+    let bench = ["bench", "-p", "portpass", "--bench", "speed"];
+    run(Command::new("cargo").args(bench).env("PORTPASS_WRITE_DOCS", "1"))
+}
+
 /// Licences, sources and banned crates. Advisories need a database from outside and are left out.
 fn deny() -> Result<(), Failure> {
     let installed = Command::new("cargo").args(["deny", "--version"]).output();
@@ -114,4 +123,5 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   setup   only install what the tests need
   interop try the clients of Debian 13, and write docs/interoperability.md (by hand, as root)
   crash   kill the server a hundred times, and write docs/reliability.md (by hand)
+  bench   measure beside other servers and clients, and write docs/performance.md (by hand, as root)
   deny    licences, sources and banned crates (installs cargo-deny on first use)";

@@ -43,6 +43,9 @@ pub(crate) const FOR_INTEROP: &[Needed] = &[
     ("busybox", "busybox-static"),
 ];
 
+/// What `cargo xtask bench` needs beside what the tests need.
+pub(crate) const FOR_BENCH: &[Needed] = &[("wrk", "wrk"), ("/usr/bin/time", "time")];
+
 /// Installs the packages whose programs are missing.
 ///
 /// # Errors

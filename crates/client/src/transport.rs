@@ -50,6 +50,9 @@ struct Route {
     reach: Reach,
     /// Proxies of the environment do not count for loopback.
     direct: bool,
+    /// No TLS is spoken, not even with a proxy: the system's authorities need not be read, which takes
+    /// longer than most commands.
+    plain: bool,
 }
 
 /// One request. It has a secret in it or it has not; both are known here.
@@ -167,7 +170,8 @@ impl Transport {
 
     fn client_to(&self, url: &Url, reach: Reach) -> Result<Client, TransportError> {
         let host = url.host_str().map(|host| host.trim_matches(['[', ']']));
-        let route = Route { reach, direct: host.is_some_and(is_loopback) };
+        let direct = host.is_some_and(is_loopback);
+        let route = Route { reach, direct, plain: direct && url.scheme() == "http" };
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(&route) {
             return Ok(client.clone());
@@ -182,6 +186,9 @@ impl Transport {
     fn build(&self, route: Route) -> reqwest::Result<Client> {
         let named = || self.settings.authorities.iter().cloned();
         let start = || self.settings.apply(builder(route));
+        if route.plain {
+            return start().tls_certs_only(named()).build();
+        }
         let with_system = start().tls_certs_merge(named()).build();
         with_system.or_else(|_| start().tls_certs_only(named()).build())
     }

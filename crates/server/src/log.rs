@@ -5,6 +5,7 @@ use std::{
     mem,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use tracing::level_filters::LevelFilter;
@@ -141,6 +142,12 @@ impl Buffer {
             if state.lines.is_empty() {
                 return;
             }
+            if !state.closed {
+                // One waking up and one write for all that comes meanwhile, not for each line.
+                drop(state);
+                thread::sleep(GATHER);
+                state = self.lock();
+            }
             mem::swap(&mut taken, &mut state.lines);
             let lost = mem::take(&mut state.lost);
             state.written = false;
@@ -183,6 +190,9 @@ impl<'a> MakeWriter<'a> for Lines {
         self.clone()
     }
 }
+
+/// How long a line waits for others.
+const GATHER: Duration = Duration::from_millis(1);
 
 /// About ten thousand lines.
 const CAPACITY: usize = 4 * 1024 * 1024;

@@ -80,6 +80,21 @@ impl Db {
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<Option<Blob>, StateError> {
+        let read = self.read_blob(repository, digest);
+        match self.recent() {
+            None => read.await,
+            Some(recent) => {
+                let key = (repository.clone(), *digest);
+                recent.read(repository, &recent.blobs, key, read).await
+            }
+        }
+    }
+
+    async fn read_blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<Blob>, StateError> {
         let Some(row) = self.read().first(membership(repository, digest)).await? else {
             return Ok(None);
         };
@@ -99,7 +114,7 @@ impl Db {
         commit: &BlobCommit<'_>,
         now: SystemTime,
     ) -> Result<Committed, StateError> {
-        let mut write = self.write().await?;
+        let mut write = self.write_to(commit.repository).await?;
         if let Some(claim) = commit.upload
             && !end(claim, commit.repository, &mut write).await?
         {
@@ -129,7 +144,7 @@ impl Db {
         digest: &Digest,
         now: SystemTime,
     ) -> Result<Mounted, StateError> {
-        let mut write = self.write().await?;
+        let mut write = self.write_to(to).await?;
         let Some(row) = write.first(membership(from, digest)).await? else {
             return Ok(Mounted::NotAMember);
         };
@@ -173,7 +188,7 @@ impl Db {
         digest: &Digest,
         now: SystemTime,
     ) -> Result<Change, StateError> {
-        let mut write = self.write().await?;
+        let mut write = self.write_to(repository).await?;
         let statement = sql("DELETE FROM repository_blob WHERE digest = $2
              AND repository = (SELECT id FROM repository WHERE name = $1)");
         if write.run(statement.bind(repository.as_str()).bind(digest)).await? == 0 {

@@ -41,6 +41,15 @@ macro_rules! on_every_database {
                 }
             )*
         }
+
+        mod remembering {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    super::$module::$test(super::databases::in_memory().await.remembering()).await;
+                }
+            )*
+        }
     };
 }
 

@@ -1,7 +1,8 @@
 //! The database: one writer, a few readers.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
+use portpass_protocol::RepositoryName;
 use sqlx::{
     ConnectOptions as _, Connection as _,
     sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePoolOptions, SqliteSynchronous},
@@ -10,6 +11,7 @@ use sqlx::{
 use crate::{
     StateError,
     migrate::migrate,
+    recent::{Changing, Recent},
     sql::{Connections, Write, sql},
 };
 
@@ -21,6 +23,7 @@ pub struct Db {
     /// One: writers wait for each other here, where waiting is fair and cheap, and meet only other
     /// processes at SQLite's lock.
     writer: Connections,
+    recent: Option<Arc<Recent>>,
 }
 
 impl Db {
@@ -33,7 +36,7 @@ impl Db {
         let writer = pool(1).after_release(|connection, _| Box::pin(is_at_rest(connection)));
         let writer = writer.connect_lazy_with(options.clone());
         let readers = pool(READERS).connect_lazy_with(options.pragma("query_only", "ON"));
-        Ok(Self { readers: Connections(readers), writer: Connections(writer) })
+        Ok(Self { readers: Connections(readers), writer: Connections(writer), recent: None })
     }
 
     /// A database that is gone when the last clone is.
@@ -41,7 +44,14 @@ impl Db {
         // It lives as long as its one connection, which therefore reads and writes.
         let pool = pool(1).connect_with(options().in_memory(true)).await?;
         migrate(&mut *pool.acquire().await?).await?;
-        Ok(Self { readers: Connections(pool.clone()), writer: Connections(pool) })
+        Ok(Self { readers: Connections(pool.clone()), writer: Connections(pool), recent: None })
+    }
+
+    /// Keeps what it reads of repositories in memory (some megabytes), until it changes them. Only for
+    /// a process that alone changes what repositories hold: another's changes would not be seen.
+    #[must_use]
+    pub fn remembering(self) -> Self {
+        Self { recent: Some(Arc::new(Recent::new())), ..self }
     }
 
     /// Answers if the database does.
@@ -69,7 +79,23 @@ impl Db {
     /// Begins a transaction that writes; there is one at a time.
     pub(crate) async fn write(&self) -> Result<Write, StateError> {
         // IMMEDIATE: a transaction that reads first and writes later could fail in the middle.
-        Ok(Write(self.writer.0.begin_with("BEGIN IMMEDIATE").await?))
+        Ok(Write::new(self.writer.0.begin_with("BEGIN IMMEDIATE").await?))
+    }
+
+    /// As [`Db::write`], to rows of a repository.
+    pub(crate) async fn write_to(&self, repository: &RepositoryName) -> Result<Write, StateError> {
+        let changing = self.recent.as_ref().map(|recent| Changing::one(recent, repository));
+        Ok(self.write().await?.changing(changing))
+    }
+
+    /// As [`Db::write`], to rows of any repositories.
+    pub(crate) async fn write_to_any(&self) -> Result<Write, StateError> {
+        Ok(self.write().await?.changing(self.recent.as_ref().map(Changing::any)))
+    }
+
+    /// What is kept of what was read, if anything is.
+    pub(crate) fn recent(&self) -> Option<&Recent> {
+        self.recent.as_deref()
     }
 }
 

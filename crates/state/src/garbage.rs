@@ -62,7 +62,10 @@ impl Db {
              WHERE unlinked_at IS NULL AND touched_at < $1 AND NOT EXISTS
                  (SELECT 1 FROM manifest_link l WHERE l.repository = repository_blob.repository
                   AND l.kind = 'blob' AND l.target = repository_blob.digest)");
-        self.writer().run(statement.bind(before).bind(now)).await
+        let mut write = self.write_to_any().await?;
+        let marked = write.run(statement.bind(before).bind(now)).await?;
+        write.commit().await?;
+        Ok(marked)
     }
 
     /// Removes memberships that have been marked since before `before` and are not linked to yet;
@@ -72,7 +75,7 @@ impl Db {
         before: SystemTime,
         now: SystemTime,
     ) -> Result<u64, StateError> {
-        let mut write = self.write().await?;
+        let mut write = self.write_to_any().await?;
         // Their age as blobs that no repository holds begins here.
         let statement = sql("UPDATE blob SET touched_at = $2
              WHERE digest IN (SELECT digest FROM repository_blob WHERE unlinked_at < $1)");
@@ -205,9 +208,9 @@ impl Db {
             unreferenced!(),
         ));
         let statement = statement.bind(repository.as_str()).bind(digest).bind(before);
-        match self.writer().run(statement).await? {
-            0 => Ok(Change::Unknown),
-            _ => Ok(Change::Done),
-        }
+        let mut write = self.write_to(repository).await?;
+        let removed = write.run(statement).await?;
+        write.commit().await?;
+        Ok(if removed == 0 { Change::Unknown } else { Change::Done })
     }
 }

@@ -64,6 +64,7 @@ pub mod manifest;
 pub mod meta;
 mod migrate;
 pub mod page;
+mod recent;
 pub mod referrer;
 pub mod refresh;
 pub mod repository;
@@ -79,7 +80,7 @@ pub use error::StateError;
 pub use garbage::{Garbage, UnreferencedBlob};
 pub use id::{AccountId, IdError, LeaseOwner, RefreshId, UploadId};
 pub use key::{KeyPhase, KeyRing, KeyRole, KeyRow, Swap};
-pub use manifest::{Deletion, Manifest, ManifestHead, Missing, NewManifest, PutManifest};
+pub use manifest::{Deletion, Manifest, Missing, NewManifest, PutManifest};
 pub use page::{MAX_PAGE, Page};
 pub use referrer::Referrer;
 pub use refresh::{

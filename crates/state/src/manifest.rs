@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, time::SystemTime};
 
+use bytes::Bytes;
 use portpass_protocol::{Digest, Reference, RepositoryName, Tag};
 
 use crate::{
@@ -18,18 +19,7 @@ pub struct Manifest {
     /// As pushed, without parameters.
     pub media_type: String,
     /// The very bytes.
-    pub bytes: Vec<u8>,
-}
-
-/// What a HEAD request is told of a manifest.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ManifestHead {
-    /// Under the algorithm it was pushed with.
-    pub digest: Digest,
-    /// As pushed, without parameters.
-    pub media_type: String,
-    /// Length in bytes.
-    pub size: u64,
+    pub bytes: Bytes,
 }
 
 /// A manifest to be kept, with what the caller read in it.
@@ -96,6 +86,21 @@ impl Db {
         repository: &RepositoryName,
         reference: &Reference,
     ) -> Result<Option<Manifest>, StateError> {
+        let read = self.read_manifest(repository, reference);
+        match self.recent() {
+            None => read.await,
+            Some(recent) => {
+                let key = (repository.clone(), reference.clone());
+                recent.read(repository, &recent.manifests, key, read).await
+            }
+        }
+    }
+
+    async fn read_manifest(
+        &self,
+        repository: &RepositoryName,
+        reference: &Reference,
+    ) -> Result<Option<Manifest>, StateError> {
         let statement = match reference {
             Reference::Tag(tag) => sql("SELECT m.digest, m.media_type, m.bytes FROM repository r
                  JOIN tag t ON t.repository = r.id AND t.name = $2
@@ -113,36 +118,13 @@ impl Db {
         self.read().first(statement).await?.map(|row| Manifest::read(&row)).transpose()
     }
 
-    /// As [`Db::manifest`], without reading the bytes.
-    pub async fn manifest_head(
-        &self,
-        repository: &RepositoryName,
-        reference: &Reference,
-    ) -> Result<Option<ManifestHead>, StateError> {
-        let statement = match reference {
-            Reference::Tag(tag) => sql("SELECT m.digest, m.media_type, m.size FROM repository r
-                 JOIN tag t ON t.repository = r.id AND t.name = $2
-                 JOIN manifest m ON m.repository = r.id AND m.digest = t.manifest
-                 WHERE r.name = $1")
-            .bind(repository.as_str())
-            .bind(tag.as_str()),
-            Reference::Digest(digest) => {
-                sql("SELECT m.digest, m.media_type, m.size FROM repository r
-                 JOIN manifest m ON m.repository = r.id AND m.digest = $2 WHERE r.name = $1")
-                .bind(repository.as_str())
-                .bind(digest)
-            }
-        };
-        self.read().first(statement).await?.map(|row| ManifestHead::read(&row)).transpose()
-    }
-
     /// Keeps a manifest, its links and its tags in one transaction, or says what is missing.
     pub async fn put_manifest(
         &self,
         manifest: &NewManifest<'_>,
         now: SystemTime,
     ) -> Result<PutManifest, StateError> {
-        let mut write = self.write().await?;
+        let mut write = self.write_to(manifest.repository).await?;
         let repository = RepositoryRow::find_or_make(manifest.repository, now, &mut write).await?;
         let missing = manifest.missing(repository, &mut write).await?;
         if missing != Missing::default() {
@@ -164,7 +146,7 @@ impl Db {
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<Deletion, StateError> {
-        let mut write = self.write().await?;
+        let mut write = self.write_to(repository).await?;
         let Some(repository) = RepositoryRow::find(repository, &mut write).await? else {
             return Ok(Deletion::Unknown);
         };
@@ -279,17 +261,7 @@ impl Manifest {
         Ok(Self {
             digest: row.digest("digest")?,
             media_type: row.text("media_type")?,
-            bytes: row.bytes("bytes")?,
-        })
-    }
-}
-
-impl ManifestHead {
-    fn read(row: &Row) -> Result<Self, StateError> {
-        Ok(Self {
-            digest: row.digest("digest")?,
-            media_type: row.text("media_type")?,
-            size: row.count("size")?,
+            bytes: row.bytes("bytes")?.into(),
         })
     }
 }

@@ -10,7 +10,7 @@ use sqlx::{
     sqlite::{SqliteArguments, SqlitePool, SqliteRow},
 };
 
-use crate::StateError;
+use crate::{StateError, recent::Changing};
 
 /// A statement with its values. Its text is static, so each connection prepares it once.
 #[derive(Debug)]
@@ -309,9 +309,21 @@ impl Connections {
 }
 
 /// A transaction that writes. Dropped without [`Write::commit`], it changes nothing.
-pub(crate) struct Write(pub(crate) Transaction<'static, Sqlite>);
+pub(crate) struct Write {
+    transaction: Transaction<'static, Sqlite>,
+    changing: Option<Changing>,
+}
 
 impl Write {
+    pub(crate) fn new(transaction: Transaction<'static, Sqlite>) -> Self {
+        Self { transaction, changing: None }
+    }
+
+    /// It changes what may be remembered.
+    pub(crate) fn changing(self, changing: Option<Changing>) -> Self {
+        Self { changing, ..self }
+    }
+
     /// The only row of the answer; the statement is run to its end.
     pub(crate) async fn first(&mut self, statement: Statement) -> Result<Option<Row>, StateError> {
         Ok(self.all(statement).await?.into_iter().next())
@@ -319,17 +331,32 @@ impl Write {
 
     /// The whole answer.
     pub(crate) async fn all(&mut self, statement: Statement) -> Result<Vec<Row>, StateError> {
-        Ok(statement.into_query().fetch_all(&mut *self.0).await?.into_iter().map(Row).collect())
+        Ok(statement
+            .into_query()
+            .fetch_all(&mut *self.transaction)
+            .await?
+            .into_iter()
+            .map(Row)
+            .collect())
     }
 
     /// How many rows were changed.
     pub(crate) async fn run(&mut self, statement: Statement) -> Result<u64, StateError> {
-        Ok(statement.into_query().execute(&mut *self.0).await?.rows_affected())
+        Ok(statement.into_query().execute(&mut *self.transaction).await?.rows_affected())
     }
 
-    /// Makes it so; on return it is on the disk.
+    /// Makes it so; on return it is on the disk. Whoever waits for that may go away: it is made so all
+    /// the same, and what is remembered is forgotten when it is.
     pub(crate) async fn commit(self) -> Result<(), StateError> {
-        Ok(self.0.commit().await?)
+        let Self { transaction, changing } = self;
+        let committing = tokio::spawn(async move {
+            let _ending = changing.map(Changing::end);
+            transaction.commit().await
+        });
+        match committing.await {
+            Ok(committed) => Ok(committed?),
+            Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Tags: names of manifests in a repository.
 
+use std::sync::Arc;
+
 use portpass_protocol::{RepositoryName, Tag};
 
 use crate::{
@@ -17,7 +19,23 @@ impl Db {
         repository: &RepositoryName,
         last: Option<&str>,
         limit: usize,
-    ) -> Result<Option<Page<Tag>>, StateError> {
+    ) -> Result<Option<Arc<Page<Tag>>>, StateError> {
+        let read = self.read_tags(repository, last, limit);
+        match self.recent() {
+            None => read.await,
+            Some(recent) => {
+                let key = (repository.clone(), last.unwrap_or_default().to_owned(), limit);
+                recent.read(repository, &recent.tags, key, read).await
+            }
+        }
+    }
+
+    async fn read_tags(
+        &self,
+        repository: &RepositoryName,
+        last: Option<&str>,
+        limit: usize,
+    ) -> Result<Option<Arc<Page<Tag>>>, StateError> {
         // One row without a tag is a repository without one; no row is no repository.
         let statement = sql("SELECT t.name AS tag FROM repository r
              LEFT JOIN tag t ON t.repository = r.id AND t.name > $2
@@ -35,7 +53,7 @@ impl Db {
                 tags.push(row.parsed("tag")?);
             }
         }
-        Ok(Some(Page::cut(tags, limit)))
+        Ok(Some(Arc::new(Page::cut(tags, limit))))
     }
 
     /// Removes a tag and leaves its manifest.
@@ -48,7 +66,10 @@ impl Db {
              AND repository = (SELECT id FROM repository WHERE name = $1)")
         .bind(repository.as_str())
         .bind(tag.as_str());
-        Ok(match self.writer().run(statement).await? {
+        let mut write = self.write_to(repository).await?;
+        let removed = write.run(statement).await?;
+        write.commit().await?;
+        Ok(match removed {
             0 => Deletion::Unknown,
             _ => Deletion::Deleted { tags: vec![tag.clone()] },
         })

@@ -32,11 +32,13 @@ mod conformance;
 pub mod fs;
 pub mod gc;
 pub mod memory;
+pub mod remembering;
 pub mod store;
 
 pub use fs::FsStore;
 pub use gc::{Swept, sweep};
 pub use memory::MemoryStore;
+pub use remembering::Remembering;
 pub use store::{
     Appended, BlobStore, BodyError, BodyStream, CommitError, Committed, Content, Cursor, End,
     Inventory, Keys, Listing, Location, Object, StoreError, Upload,

@@ -38,9 +38,21 @@ impl Distribution {
     /// # Panics
     /// If it does not listen within a minute; the panic has its log.
     pub fn start(tokens: &TrustedTokens<'_>) -> Self {
+        Self::start_with(&tokens.section())
+    }
+
+    /// As [`Distribution::start`], and it asks nobody who they are.
+    ///
+    /// # Panics
+    /// As [`Distribution::start`].
+    pub fn open() -> Self {
+        Self::start_with("")
+    }
+
+    fn start_with(auth: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("config.yml");
-        fs::write(&file, configuration(tokens, folder.path())).expect("a configuration file");
+        fs::write(&file, configuration(auth, folder.path())).expect("a configuration file");
         let log = File::create(folder.path().join(LOG)).expect("a log file");
         let mut process = Command::new("docker-registry")
             .arg("serve")
@@ -62,9 +74,19 @@ impl Distribution {
         Self { process, folder, address }
     }
 
+    /// Of its process.
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The folder of this server's own; `blobs` in it is its storage.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// What it has logged, requests too.
@@ -83,8 +105,24 @@ impl Drop for Distribution {
     }
 }
 
-fn configuration(tokens: &TrustedTokens<'_>, folder: &Path) -> String {
-    let TrustedTokens { realm, service, issuer, bundle } = tokens;
+impl TrustedTokens<'_> {
+    fn section(&self) -> String {
+        let Self { realm, service, issuer, bundle } = self;
+        format!(
+            "\
+auth:
+  token:
+    realm: {realm}
+    service: {service}
+    issuer: {issuer}
+    rootcertbundle: {}
+",
+            bundle.display(),
+        )
+    }
+}
+
+fn configuration(auth: &str, folder: &Path) -> String {
     format!(
         "\
 version: 0.1
@@ -93,15 +131,8 @@ storage:
   filesystem: {{ rootdirectory: {} }}
   delete: {{ enabled: true }}
 http: {{ addr: 127.0.0.1:0 }}
-auth:
-  token:
-    realm: {realm}
-    service: {service}
-    issuer: {issuer}
-    rootcertbundle: {}
-",
+{auth}",
         folder.join("blobs").display(),
-        bundle.display(),
     )
 }
 

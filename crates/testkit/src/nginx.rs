@@ -26,8 +26,23 @@ impl Nginx {
     /// # Panics
     /// If it does not start; the panic has what it said.
     pub fn start(servers: &str) -> Self {
+        Self::start_with(MAIN, servers)
+    }
+
+    /// As [`Nginx::start`], with so many processes that answer.
+    ///
+    /// # Panics
+    /// As [`Nginx::start`].
+    pub fn with_workers(workers: usize, servers: &str) -> Self {
+        let main = MAIN.replace("master_process off", &format!("worker_processes {workers}"));
+        // Workers of root would be nobody's, who may not read what the caller has written. Anybody
+        // else's are the caller's, and this line counts for nothing.
+        Self::start_with(&format!("user root;\n{main}"), servers)
+    }
+
+    fn start_with(main: &str, servers: &str) -> Self {
         for _ in 0..PORTS {
-            match Self::try_start(servers, free_address()) {
+            match Self::try_start(main, servers, free_address()) {
                 Ok(nginx) => return nginx,
                 Err(said) if said.contains("bind() to") => {}
                 Err(said) => panic!("nginx does not start:\n{said}"),
@@ -39,6 +54,16 @@ impl Nginx {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Of the process that the others, if there are any, are children of.
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Where relative names of its configuration begin.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// One line for each request that it answered.
@@ -62,10 +87,10 @@ impl Nginx {
     }
 
     /// `Err` is what it said before it ended.
-    fn try_start(servers: &str, address: SocketAddr) -> Result<Self, String> {
+    fn try_start(main: &str, servers: &str, address: SocketAddr) -> Result<Self, String> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let servers = servers.replace("{address}", &address.to_string());
-        let configuration = format!("{MAIN}http {{\n{HTTP}{servers}\n}}\n");
+        let configuration = format!("{main}http {{\n{HTTP}{servers}\n}}\n");
         fs::write(folder.path().join("nginx.conf"), configuration).expect("a configuration file");
         let process = Command::new(program())
             .arg("-p")

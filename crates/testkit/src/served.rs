@@ -111,6 +111,15 @@ impl Portpass {
         served
     }
 
+    /// Stops it as an operator would, and leaves its folder.
+    ///
+    /// # Panics
+    /// If no other temporary folder can be made.
+    pub fn stop(mut self) -> TempDir {
+        stop(&mut self.process);
+        std::mem::replace(&mut self.folder, tempfile::tempdir().expect("a temporary folder"))
+    }
+
     /// Stops it as an operator would, and starts it again on the same address and data.
     ///
     /// # Panics
@@ -177,14 +186,14 @@ impl Portpass {
         format!("http://{}", self.address())
     }
 
+    /// Of its process.
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// The folder of this server's own.
     pub fn folder(&self) -> &Path {
         self.folder.path()
-    }
-
-    /// Its process id.
-    pub fn id(&self) -> u32 {
-        self.process.id()
     }
 
     /// Whether it still runs.

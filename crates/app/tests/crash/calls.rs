@@ -146,7 +146,7 @@ impl Faults {
     fn of(world: &World) -> Self {
         let server = world.victim.server();
         let pipes = pipes(server.folder()).display().to_string();
-        Self { process: server.id().to_string(), pipes }
+        Self { process: server.process_id().to_string(), pipes }
     }
 
     fn begin(&self, fault: Fault) {

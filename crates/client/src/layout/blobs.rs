@@ -233,5 +233,5 @@ pub(super) async fn stream(
 const INCOMING: &str = ".portpass-incoming";
 /// How the names of files begin that are not whole yet.
 pub(super) const PARTIAL: &str = ".portpass-";
-/// Pieces that wait for the disk, as the network cut them.
-const AHEAD: usize = 8;
+/// Pieces that wait for the disk, as the network cut them: up to 400 KiB each.
+const AHEAD: usize = 1;

@@ -119,6 +119,6 @@ fn length(piece: &Bytes) -> u64 {
 }
 
 /// Bytes that are read at once: few system calls, and still in the processor's cache when they are hashed and sent.
-const PIECE: usize = 256 * 1024;
+const PIECE: usize = 128 * 1024;
 /// Pieces that are read before they are asked for.
-const AHEAD: usize = 4;
+const AHEAD: usize = 1;

@@ -5,13 +5,13 @@ use axum::{
     response::{AppendHeaders, IntoResponse as _, Response},
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use portpass_protocol::{
     Digest, DigestAlgorithm, Reference, RepositoryName, Tag,
     manifest::{Descriptor, Links, MAX_LENGTH, MediaType},
 };
-use portpass_state::{Deletion, ManifestHead, NewManifest, PutManifest};
+use portpass_state::{Deletion, Manifest, NewManifest, PutManifest};
 use serde_json::{Map, Value};
 
 use super::{CONTENT_DIGEST, Call, conditional, location};
@@ -24,28 +24,13 @@ pub(crate) async fn read(
     name: RepositoryName,
     reference: Reference,
 ) -> Result<Response, Error> {
-    let db = call.registry.db();
-    let conditional = call.head.headers.contains_key(header::IF_NONE_MATCH);
-    if conditional || call.head.method == Method::HEAD {
-        let Some(head) = db.manifest_head(&name, &reference).await? else {
-            return Err(Error::ManifestUnknown { name, reference });
-        };
-        if conditional::is_known(&call.head.headers, &head.digest) {
-            return Ok((StatusCode::NOT_MODIFIED, validators(&head.digest)).into_response());
-        }
-        if call.head.method == Method::HEAD {
-            return Ok(described(&head, Body::empty()));
-        }
+    let Some(manifest) = call.registry.db().manifest(&name, &reference).await? else {
+        return Err(Error::ManifestUnknown { name, reference });
+    };
+    if conditional::is_known(&call.head.headers, &manifest.digest) {
+        return Ok((StatusCode::NOT_MODIFIED, validators(&manifest.digest)).into_response());
     }
-    match db.manifest(&name, &reference).await? {
-        None => Err(Error::ManifestUnknown { name, reference }),
-        Some(manifest) => {
-            let size = manifest.bytes.len() as u64;
-            let head =
-                ManifestHead { digest: manifest.digest, media_type: manifest.media_type, size };
-            Ok(described(&head, Body::from(manifest.bytes)))
-        }
-    }
+    Ok(described(manifest))
 }
 
 /// `PUT /v2/NAME/manifests/REFERENCE` (OC16 to OC20): one transaction, and before it nothing that
@@ -186,13 +171,13 @@ fn created(name: &RepositoryName, pushed: &Pushed, tags: &[Tag]) -> Response {
     (StatusCode::CREATED, digest, subject, tags).into_response()
 }
 
-/// 200, with what is known of the manifest.
-fn described(manifest: &ManifestHead, body: Body) -> Response {
+/// 200, with the whole manifest; the body is taken out again for a `HEAD`.
+fn described(manifest: Manifest) -> Response {
     let headers = [
-        (header::CONTENT_TYPE, manifest.media_type.clone()),
-        (header::CONTENT_LENGTH, manifest.size.to_string()),
+        (header::CONTENT_TYPE, manifest.media_type),
+        (header::CONTENT_LENGTH, manifest.bytes.len().to_string()),
     ];
-    (headers, validators(&manifest.digest), body).into_response()
+    (headers, validators(&manifest.digest), Body::from(manifest.bytes)).into_response()
 }
 
 fn validators(digest: &Digest) -> [(HeaderName, String); 2] {

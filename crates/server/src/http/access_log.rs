@@ -213,7 +213,8 @@ fn agent(headers: &HeaderMap) -> String {
 }
 
 fn cut(text: &str) -> String {
-    text.chars().take(MAX_TEXT).collect()
+    let end = text.char_indices().nth(MAX_TEXT).map_or(text.len(), |(end, _)| end);
+    text[..end].to_owned()
 }
 
 const MAX_TEXT: usize = 300;

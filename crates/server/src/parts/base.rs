@@ -10,7 +10,7 @@ use std::{
 use portpass_authority::audit::{Trail, Writer};
 use portpass_password::{CredentialCache, HashPool, PasswordCheck, pool::PoolSettings};
 use portpass_state::Db;
-use portpass_storage::{BlobStore, FsStore};
+use portpass_storage::{BlobStore, FsStore, Remembering};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric},
@@ -46,7 +46,8 @@ impl Base {
         config: &Config,
         system: System,
     ) -> Result<Self, StartError> {
-        let db = Db::open(&config.database()).await?;
+        // The directory is locked: no other server changes what repositories hold.
+        let db = Db::open(&config.database()).await?.remembering();
         let pool = HashPool::new(PoolSettings::for_cores(system.cores));
         let mut key = [0; 32];
         system.random.fill(&mut key);
@@ -98,7 +99,8 @@ impl Base {
             random.fill(&mut key);
             u128::from_be_bytes(key)
         });
-        Ok(Arc::new(blocking(move || FsStore::open(directory, keys)).await?))
+        let files = blocking(move || FsStore::open(directory, keys)).await?;
+        Ok(Arc::new(Remembering::new(Arc::new(files))))
     }
 
     /// What writes the trail; there is one.

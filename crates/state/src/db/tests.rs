@@ -52,7 +52,7 @@ async fn what_was_kept_is_there_after_a_restart() {
     let db = Db::open(&path).await.unwrap();
     db.ping().await.unwrap();
     let manifest = db.manifest(&name, &Reference::Digest(digest)).await.unwrap();
-    assert_eq!(manifest.unwrap().bytes, b"{}");
+    assert_eq!(manifest.unwrap().bytes, "{}");
 }
 
 /// SQLite ends a transaction by itself where the disk is full or a sync fails.

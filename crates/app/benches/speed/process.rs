@@ -1,0 +1,60 @@
+//! What a server has used, by the kernel's own account.
+
+use std::{fs, time::Duration};
+
+/// A server's process, and its children's.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Process(pub u32);
+
+impl Process {
+    /// Processor time since it was started: its own and its children's.
+    pub(crate) fn cpu(self) -> Duration {
+        let ticks: u64 = self.family().into_iter().map(ticks).sum();
+        Duration::from_millis(ticks * 1000 / TICKS)
+    }
+
+    /// Memory that it has in use, bytes.
+    pub(crate) fn memory(self) -> u64 {
+        self.status("VmRSS:")
+    }
+
+    /// The most that it had in use since it was last told to forget that, bytes.
+    pub(crate) fn peak(self) -> u64 {
+        self.status("VmHWM:")
+    }
+
+    /// Lets the next peak begin.
+    pub(crate) fn forget_peak(self) {
+        for process in self.family() {
+            fs::write(format!("/proc/{process}/clear_refs"), "5").unwrap();
+        }
+    }
+
+    fn status(self, field: &str) -> u64 {
+        let of = |process: u32| {
+            let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+            let line = status.lines().find(|line| line.starts_with(field)).unwrap();
+            let kibibytes: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+            kibibytes * 1024
+        };
+        self.family().into_iter().map(of).sum()
+    }
+
+    fn family(self) -> Vec<u32> {
+        let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.0));
+        let children = children.unwrap_or_default();
+        let children = children.split_whitespace().map(|child| child.parse().unwrap());
+        std::iter::once(self.0).chain(children).collect()
+    }
+}
+
+/// In user and kernel mode (proc(5), fields 14 and 15 of `stat`).
+fn ticks(process: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    // The name, in parentheses, may have spaces.
+    let fields = stat.rsplit(')').next().unwrap().split_whitespace();
+    fields.skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+}
+
+/// `sysconf(_SC_CLK_TCK)`: the same on every Linux machine of our time.
+const TICKS: u64 = 100;
