@@ -3,8 +3,10 @@
 //! It needs no crate, so that it starts at once on a fresh clone.
 
 mod debian13;
+mod fuzz;
 mod helm;
 mod packages;
+mod page;
 
 use std::{
     fmt,
@@ -18,6 +20,8 @@ fn main() -> ExitCode {
         ["test"] => test(),
         ["setup"] => setup(),
         ["interop"] => interop(),
+        ["fuzz"] => fuzz::fuzz("60"),
+        ["fuzz", minutes] => fuzz::fuzz(minutes),
         ["deny"] => deny(),
         _ => {
             say(USAGE);
@@ -102,4 +106,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   test    install what the tests need, then fmt, clippy, unit, doc and end-to-end tests
   setup   only install what the tests need
   interop try the clients of Debian 13, and write docs/interoperability.md (by hand, as root)
+  fuzz [MINUTES]
+          fuzz every parser in turn, an hour in all, and write docs/hardening.md (by hand; installs
+          cargo-fuzz on first use)
   deny    licences, sources and banned crates (installs cargo-deny on first use)";
