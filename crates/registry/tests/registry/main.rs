@@ -11,3 +11,4 @@ mod upkeep;
 mod upload_races;
 mod uploads;
 mod wardens;
+mod work;
