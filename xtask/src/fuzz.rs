@@ -143,3 +143,34 @@ fn report(seen: &[Seen]) -> Result<String, Failure> {
 /// Longer inputs than any seed, memory that a small server has, and no input that takes seconds.
 const LIMITS: [&str; 4] =
     ["-max_len=16384", "-rss_limit_mb=1024", "-timeout=10", "-print_final_stats=1"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QUIET: &str = "\
+INFO: Running with entropic power schedule (0xFF, 100).
+#2	INITED cov: 12 ft: 13 corp: 1/1b exec/s: 0 rss: 30Mb
+#1048576	pulse  cov: 418 ft: 1210 corp: 98/1531b lim: 1610 exec/s: 174762 rss: 52Mb
+#1310720	DONE   cov: 420 ft: 1214 corp: 101/1602b lim: 2001 exec/s: 214872 rss: 55Mb
+Done 1310720 runs in 61 second(s)
+stat::number_of_executed_units: 1310720
+stat::average_exec_per_sec:     214872
+";
+
+    #[test]
+    fn a_quiet_turn_is_told_by_its_numbers() {
+        let seen = Seen::read("scope", QUIET);
+        assert_eq!(seen.to_string(), "| scope | 1310720 | 61 | 420 | none |");
+    }
+
+    #[test]
+    fn a_finding_is_named() {
+        let said = format!(
+            "{QUIET}artifact_prefix='fuzz/artifacts/scope/'; Test unit written to fuzz/artifacts/scope/crash-0f\nBase64: AA==\n"
+        );
+        let seen = Seen::read("scope", &said);
+        assert_eq!(seen.finding.as_deref(), Some(Path::new("fuzz/artifacts/scope/crash-0f")));
+        assert!(seen.to_string().ends_with("| `crash-0f` |"));
+    }
+}

@@ -10,7 +10,7 @@ mod page;
 
 use std::{
     fmt,
-    process::{Command, ExitCode},
+    process::{Command, ExitCode, Stdio},
 };
 
 fn main() -> ExitCode {
@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         ["interop"] => interop(),
         ["fuzz"] => fuzz::fuzz("60"),
         ["fuzz", minutes] => fuzz::fuzz(minutes),
+        ["timing"] => timing(),
         ["deny"] => deny(),
         _ => {
             say(USAGE);
@@ -59,6 +60,19 @@ fn interop() -> Result<(), Failure> {
     debian13::install()?;
     let test = ["test", "-p", "portpass", "--test", "interop_debian13", "--no-fail-fast"];
     run(Command::new("cargo").args(test).env("PORTPASS_WRITE_DOCS", "1"))
+}
+
+/// Measures whether the time of a refusal tells who has an account, and writes what was seen.
+fn timing() -> Result<(), Failure> {
+    let line = ["bench", "-p", "portpass", "--bench", "timing"];
+    say(&format!("$ cargo {}", line.join(" ")));
+    let output = Command::new("cargo").args(line).stderr(Stdio::inherit()).output();
+    let output = output.map_err(|error| Failure(format!("cargo: {error}")))?;
+    if !output.status.success() {
+        return Err(Failure("the measurement failed".to_owned()));
+    }
+    let table = String::from_utf8_lossy(&output.stdout);
+    page::write("timing", &format!("Run on {}.\n\n{table}", page::today()?))
 }
 
 /// Licences, sources and banned crates. Advisories need a database from outside and are left out.
@@ -109,4 +123,6 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   fuzz [MINUTES]
           fuzz every parser in turn, an hour in all, and write docs/hardening.md (by hand; installs
           cargo-fuzz on first use)
+  timing  measure whether the time of a refusal tells who has an account, and write docs/hardening.md
+          (by hand)
   deny    licences, sources and banned crates (installs cargo-deny on first use)";
