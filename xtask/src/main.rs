@@ -3,12 +3,14 @@
 //! It needs no crate, so that it starts at once on a fresh clone.
 
 mod debian13;
+mod fuzz;
 mod helm;
 mod packages;
+mod page;
 
 use std::{
     fmt,
-    process::{Command, ExitCode},
+    process::{Command, ExitCode, Stdio},
 };
 
 fn main() -> ExitCode {
@@ -20,6 +22,9 @@ fn main() -> ExitCode {
         ["interop"] => interop(),
         ["crash"] => crash(),
         ["bench"] => bench(),
+        ["fuzz"] => fuzz::fuzz("60"),
+        ["fuzz", minutes] => fuzz::fuzz(minutes),
+        ["timing"] => timing(),
         ["deny"] => deny(),
         _ => {
             say(USAGE);
@@ -77,6 +82,19 @@ fn bench() -> Result<(), Failure> {
     run(Command::new("cargo").args(bench).env("PORTPASS_WRITE_DOCS", "1"))
 }
 
+/// Measures whether the time of a refusal tells who has an account, and writes what was seen.
+fn timing() -> Result<(), Failure> {
+    let line = ["bench", "-p", "portpass", "--bench", "timing"];
+    say(&format!("$ cargo {}", line.join(" ")));
+    let output = Command::new("cargo").args(line).stderr(Stdio::inherit()).output();
+    let output = output.map_err(|error| Failure(format!("cargo: {error}")))?;
+    if !output.status.success() {
+        return Err(Failure("the measurement failed".to_owned()));
+    }
+    let table = String::from_utf8_lossy(&output.stdout);
+    page::write("timing", &format!("Run on {}.\n\n{table}", page::today()?))
+}
+
 /// Licences, sources and banned crates. Advisories need a database from outside and are left out.
 fn deny() -> Result<(), Failure> {
     let installed = Command::new("cargo").args(["deny", "--version"]).output();
@@ -124,4 +142,9 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   interop try the clients of Debian 13, and write docs/interoperability.md (by hand, as root)
   crash   kill the server a hundred times, and write docs/reliability.md (by hand)
   bench   measure beside other servers and clients, and write docs/performance.md (by hand, as root)
+  fuzz [MINUTES]
+          fuzz every parser in turn, an hour in all, and write docs/hardening.md (by hand; installs
+          cargo-fuzz on first use)
+  timing  measure whether the time of a refusal tells who has an account, and write docs/hardening.md
+          (by hand)
   deny    licences, sources and banned crates (installs cargo-deny on first use)";

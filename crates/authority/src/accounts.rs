@@ -2,6 +2,8 @@
 
 pub mod htpasswd;
 pub mod local;
+#[cfg(test)]
+mod work;
 
 use std::{
     fmt,

@@ -3,7 +3,8 @@
 use std::{fmt, str::FromStr};
 
 use portpass_protocol::{
-    Digest, Reference, RepositoryName, Tag, digest::DigestError, name::NameError,
+    Digest, Reference, RepositoryName, Tag, digest::DigestError, handled::on_one_line,
+    name::NameError,
 };
 
 use crate::host::{Host, HostError};
@@ -73,7 +74,7 @@ impl FromStr for ImageReference {
 
     fn from_str(text: &str) -> Result<Self, ImageReferenceError> {
         if let Some((scheme, _)) = text.split_once("://") {
-            return Err(ImageReferenceError::Scheme { scheme: shortened(scheme) });
+            return Err(ImageReferenceError::Scheme { scheme: on_one_line(scheme, 32) });
         }
         let (name, digest) = match text.split_once('@') {
             Some((name, digest)) => (name, Some(digest.parse()?)),
@@ -158,13 +159,10 @@ fn latest() -> Tag {
     "latest".parse().unwrap_or_else(|_| unreachable!("`latest` is a tag"))
 }
 
-fn shortened(text: &str) -> String {
-    text.chars().take(32).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use insta::assert_snapshot;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -209,6 +207,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_typed_moves_no_cursor_when_it_is_refused() {
+        for typed in
+            ["\u{1b}[2Jhttps://r.example/app", "a\rb://", "r.example/a\u{7}pp", "a:\u{8}", "a\n@x"]
+        {
+            let said = typed.parse::<ImageReference>().unwrap_err().to_string();
+            assert!(!said.contains(char::is_control), "{said:?}");
+        }
+    }
+
+    #[test]
     fn what_names_no_image_is_told_why() {
         let said: Vec<String> = [
             "",
@@ -248,5 +256,28 @@ mod tests {
         "registry.example.com/app" is not a digest; a digest is `sha256:` and 64 lower-case hex digits, or `sha512:` and 128
         "registry.example.com:99999999" is no registry; write its host and port, as in `registry.example.com:5000`
         "#);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_taken_is_written_as_it_was_read(
+            text in "(\\PC|docker\\.io|index\\.docker\\.io|localhost|:5000|/|:|@|sha256:|\\.\\.|[a-z]{1,4}){0,12}",
+        ) {
+            if let Ok(image) = text.parse::<ImageReference>() {
+                prop_assert_eq!(image.to_string().parse::<ImageReference>(), Ok(image));
+            }
+        }
+
+        #[test]
+        fn a_legal_name_is_taken_word_for_word(
+            host in "(localhost|[a-z]{1,6}\\.[a-z]{1,6}|\\[::1\\])(:[1-9][0-9]{0,3})?",
+            repository in "[a-z0-9]{1,6}([._-][a-z0-9]{1,4}){0,2}(/[a-z0-9]{1,6}){1,2}",
+            tag in "(:[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,10})?",
+        ) {
+            let text = format!("{host}/{repository}{tag}");
+            let image: ImageReference = text.parse().unwrap();
+            prop_assert_eq!(image.to_string(), text);
+            prop_assert_eq!(image.repository().as_str(), repository);
+        }
     }
 }

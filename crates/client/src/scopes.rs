@@ -94,6 +94,8 @@ impl fmt::Display for Scopes {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -117,5 +119,18 @@ mod tests {
             one.canonical(),
             Scopes::parse("repository:a:pull repository:b:pull").canonical()
         );
+    }
+
+    proptest! {
+        /// CL3: a challenge's words are kept, and asking for them twice asks for no more.
+        #[test]
+        fn what_is_asked_for_is_read_back_and_no_more(
+            text in "(repository(\\(plugin\\))?:[ab](/[ab])?:(pull|push|\\*)?(,pull|,push)? |\\PC{0,6} | ){0,8}",
+        ) {
+            let scopes = Scopes::parse(&text);
+            prop_assert_eq!(Scopes::parse(&scopes.to_string()), scopes.clone());
+            prop_assert_eq!(scopes.clone().union(&scopes), scopes.clone());
+            prop_assert!(scopes.words().count() <= text.split_ascii_whitespace().count());
+        }
     }
 }

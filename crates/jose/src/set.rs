@@ -234,6 +234,8 @@ pub enum JwksError {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::{Algorithm, SigningKey};
 
@@ -328,5 +330,67 @@ mod tests {
         assert_eq!((set.len(), set.skipped().len()), (2, 1));
         assert!(set.get("one").is_some());
         assert!(set.get("kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k").is_some());
+    }
+
+    proptest! {
+        /// RFC 7517 §5: no entry breaks the set, and what was taken is written and read back.
+        #[test]
+        fn any_entries_are_taken_or_skipped(
+            entries in prop::collection::vec(entry(), 0..5),
+        ) {
+            let count = entries.len();
+            let text = format!("{{\"keys\":[{}]}}", entries.join(","));
+            // A member that is there twice spoils the file.
+            let Ok(set) = KeySet::from_jwks(&text) else {
+                prop_assert!(json::parse_object(text.as_bytes()).is_err());
+                return Ok(());
+            };
+            prop_assert!(set.len() + set.skipped().len() <= count);
+            let again = KeySet::from_jwks(&set.to_jwks()).unwrap();
+            prop_assert!(again.skipped().is_empty(), "{}", set.to_jwks());
+            prop_assert!(again.iter().all(|key| set.iter().any(|known| known == key)));
+        }
+
+        #[test]
+        fn foreign_text_never_panics(text in "(\\PC|\\{|\\}|\\[|\\]|\"keys\":|\"kty\":\"EC\"){0,40}") {
+            let _ = KeySet::from_jwks(&text);
+            let _ = VerifyingKey::from_jwk(&text);
+        }
+    }
+
+    /// Members of keys of all kinds, right and wrong, in any company.
+    fn entry() -> impl Strategy<Value = String> {
+        let member = prop::sample::select(vec![
+            r#""kty":"EC""#,
+            r#""kty":"OKP""#,
+            r#""kty":"RSA""#,
+            r#""kty":"oct""#,
+            r#""kty":7"#,
+            r#""crv":"P-256""#,
+            r#""crv":"P-521""#,
+            r#""crv":"Ed25519""#,
+            r#""kid":"one""#,
+            r#""kid":null"#,
+            r#""x":"m7zUpx3b-zmVE5cymSs64POG9QcyEpJaYCD82-549_Q""#,
+            r#""x":"""#,
+            r#""x":[]"#,
+            r#""x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo""#,
+            r#""y":"dU3biz8sZ_8GPB-odm8Wxz3lNDr1xcAQQPQaOcr1fmc""#,
+            r#""n":"AQAB""#,
+            r#""e":"AQAB""#,
+            r#""k":"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ""#,
+            r#""alg":"ES256""#,
+            r#""alg":"none""#,
+            r#""use":"enc""#,
+            r#""x5c":["MA=="]"#,
+            r#""d":"AA""#,
+        ]);
+        prop_oneof![
+            prop::collection::vec(member, 0..6)
+                .prop_map(|members| format!("{{{}}}", members.join(","))),
+            Just(RFC_8037.to_owned()),
+            Just(DOCUMENTED.to_owned()),
+            Just("null".to_owned()),
+        ]
     }
 }

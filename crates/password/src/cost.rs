@@ -6,7 +6,7 @@
 //! bcrypt 10, whoever was compared with the first also pays for 5, 6, 7, 8 and 9, which together
 //! are what is missing: 2⁵ + (2⁵ + 2⁶ + 2⁷ + 2⁸ + 2⁹) = 2¹⁰.
 
-use std::hint::black_box;
+use std::{hint::black_box, ops::AddAssign};
 
 use sha_crypt::Params;
 
@@ -168,11 +168,13 @@ impl Highest {
         missing
     }
 
-    /// Does what is [`missing`](Self::missing).
-    pub(crate) fn top_up(&self, spent: Cost, password: &[u8]) {
-        for cost in self.missing(spent) {
+    /// Does what is [`missing`](Self::missing), and says what that was.
+    pub(crate) fn top_up(&self, spent: Cost, password: &[u8]) -> Work {
+        let missing = self.missing(spent);
+        for cost in &missing {
             cost.spend(password);
         }
+        missing.into_iter().collect()
     }
 }
 
@@ -197,6 +199,69 @@ impl FromIterator<Cost> for Highest {
     }
 }
 
+/// What has been worked, of each algorithm in its own unit: costs of different algorithms are never
+/// added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Work {
+    /// Hashes.
+    pub apr1: u64,
+    /// KiB that were filled.
+    pub argon2id: u64,
+    /// Rounds: 2ⁿ for a cost of n.
+    pub bcrypt: u64,
+    /// Rounds.
+    pub sha256_crypt: u64,
+    /// Rounds.
+    pub sha512_crypt: u64,
+}
+
+impl Work {
+    /// What was worked since `before`.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            apr1: self.apr1 - before.apr1,
+            argon2id: self.argon2id - before.argon2id,
+            bcrypt: self.bcrypt - before.bcrypt,
+            sha256_crypt: self.sha256_crypt - before.sha256_crypt,
+            sha512_crypt: self.sha512_crypt - before.sha512_crypt,
+        }
+    }
+}
+
+impl AddAssign for Work {
+    fn add_assign(&mut self, more: Self) {
+        self.apr1 += more.apr1;
+        self.argon2id += more.argon2id;
+        self.bcrypt += more.bcrypt;
+        self.sha256_crypt += more.sha256_crypt;
+        self.sha512_crypt += more.sha512_crypt;
+    }
+}
+
+impl From<Cost> for Work {
+    fn from(cost: Cost) -> Self {
+        let mut work = Self::default();
+        match cost {
+            Cost::Apr1 => work.apr1 = 1,
+            Cost::Argon2id(parameters) => work.argon2id = parameters.total(),
+            Cost::Bcrypt(cost) => work.bcrypt = 1 << cost,
+            Cost::Nothing => {}
+            Cost::Sha256Crypt(rounds) => work.sha256_crypt = rounds.into(),
+            Cost::Sha512Crypt(rounds) => work.sha512_crypt = rounds.into(),
+        }
+        work
+    }
+}
+
+impl FromIterator<Cost> for Work {
+    fn from_iter<I: IntoIterator<Item = Cost>>(costs: I) -> Self {
+        let mut sum = Self::default();
+        costs.into_iter().for_each(|cost| sum += cost.into());
+        sum
+    }
+}
+
 /// sha-crypt knows no fewer than a thousand rounds: a fifth of a millisecond.
 fn rounds_missing(highest: u32, spent: u32) -> Option<u32> {
     let missing = highest.saturating_sub(spent);
@@ -215,33 +280,6 @@ mod tests {
 
     use super::*;
 
-    /// Work done per algorithm, in the algorithm's own unit.
-    #[derive(Debug, Default, PartialEq, Eq)]
-    struct Sum {
-        apr1: u64,
-        argon2id: u64,
-        bcrypt: u64,
-        sha256: u64,
-        sha512: u64,
-    }
-
-    impl Sum {
-        fn of(costs: impl IntoIterator<Item = Cost>) -> Self {
-            let mut sum = Self::default();
-            for cost in costs {
-                match cost {
-                    Cost::Apr1 => sum.apr1 += 1,
-                    Cost::Argon2id(work) => sum.argon2id += work.total(),
-                    Cost::Bcrypt(cost) => sum.bcrypt += 1 << cost,
-                    Cost::Nothing => {}
-                    Cost::Sha256Crypt(rounds) => sum.sha256 += u64::from(rounds),
-                    Cost::Sha512Crypt(rounds) => sum.sha512 += u64::from(rounds),
-                }
-            }
-            sum
-        }
-    }
-
     fn cost() -> impl Strategy<Value = Cost> {
         prop_oneof![
             Just(Cost::Apr1),
@@ -256,17 +294,17 @@ mod tests {
     }
 
     proptest! {
-        /// HT7: whichever entry a refused password was compared with, and if there was none, the
-        /// work done is the same.
+        /// HT7; Harbor's CVE-2023-20902: whichever entry a refused password was compared with, and if
+        /// there was none, the work done is the same.
         #[test]
         fn every_refusal_does_the_same_work(entries in prop::collection::vec(cost(), 1..8)) {
             let highest: Highest = entries.iter().copied().collect();
-            let unknown = Sum::of(highest.missing(Cost::Nothing));
+            let unknown: Work = highest.missing(Cost::Nothing).into_iter().collect();
             for entry in entries {
-                let known = Sum::of(highest.missing(entry).into_iter().chain([entry]));
+                let known: Work = highest.missing(entry).into_iter().chain([entry]).collect();
                 // Argon2id counts in whole KiB per pass, and does nothing below eight of them.
                 prop_assert!(known.argon2id.abs_diff(unknown.argon2id) < 16, "{:?}", entry);
-                prop_assert_eq!(Sum { argon2id: 0, ..known }, Sum { argon2id: 0, ..unknown }, "{:?}", entry);
+                prop_assert_eq!(Work { argon2id: 0, ..known }, Work { argon2id: 0, ..unknown }, "{:?}", entry);
             }
         }
     }

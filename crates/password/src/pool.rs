@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{sync::Semaphore, task};
 
 use crate::{
-    cost::{Cost, Highest},
+    cost::{Cost, Highest, Work},
     format::{Comparison, PasswordHash},
 };
 
@@ -31,6 +31,7 @@ struct Inner {
     threads: Arc<Semaphore>,
     settings: PoolSettings,
     sources: Mutex<Vec<Weak<Mutex<Highest>>>>,
+    worked: Mutex<Work>,
 }
 
 /// How large a pool is.
@@ -59,6 +60,7 @@ impl HashPool {
             threads: Arc::new(Semaphore::new(threads)),
             settings,
             sources: Mutex::default(),
+            worked: Mutex::default(),
         }))
     }
 
@@ -100,6 +102,16 @@ impl HashPool {
         Load { hashing, waiting: inside.saturating_sub(hashing) }
     }
 
+    /// What comparisons and refusals have worked since the start. Two refusals that differ in it can be
+    /// told apart by the time they take.
+    pub fn worked(&self) -> Work {
+        *self.0.worked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has_worked(&self, work: Work) {
+        *self.0.worked.lock().unwrap_or_else(PoisonError::into_inner) += work;
+    }
+
     /// Compares, and on a mismatch does what is missing to the highest cost, in the same turn:
     /// every refusal waits once and works the same.
     pub(crate) async fn compare(
@@ -110,7 +122,9 @@ impl HashPool {
         let pool = self.clone();
         self.run(move || {
             let password = password.expose_secret().as_bytes();
-            match stored.verify(password) {
+            let compared = stored.verify(password);
+            pool.has_worked(stored.cost().into());
+            match compared {
                 Comparison::Match => Ok(Matched(())),
                 Comparison::Mismatch => Err(pool.pay(stored.cost(), password)),
             }
@@ -125,7 +139,7 @@ impl HashPool {
     }
 
     fn pay(&self, spent: Cost, password: &[u8]) -> Paid {
-        self.highest().top_up(spent, password);
+        self.has_worked(self.highest().top_up(spent, password));
         Paid(())
     }
 

@@ -18,6 +18,7 @@ pub mod image;
 pub mod nginx;
 pub mod place;
 pub mod program;
+pub mod rank;
 pub mod served;
 pub mod stalling;
 

@@ -258,6 +258,7 @@ async fn refusals_are_what_every_client_can_read() {
     }
 }
 
+/// Harbor's CVE-2019-19030 and CVE-2020-13794: nobody learns who has an account.
 #[tokio::test]
 async fn a_wrong_password_and_an_unknown_user_are_told_apart_by_nothing() {
     let fixture = Fixture::new().await;

@@ -446,4 +446,22 @@ proptest! {
             .finish();
         prop_assert_eq!(self::password(&post(&form).unwrap()), expected);
     }
+
+    /// TG1, TP1: the same words ask for the same by both ways, or are refused by one of them.
+    #[test]
+    fn both_ways_read_the_same_request_or_refuse_it(
+        pairs in prop::collection::vec(
+            ("(service|scope|client_id|account|x|\\PC{0,4})", "(registry|other|ann|repository:[ab]/[ab]:(pull|push)|\\PC{0,12})"),
+            0..6,
+        ),
+    ) {
+        let written = form_urlencoded::Serializer::new(String::new()).extend_pairs(&pairs).finish();
+        let form = format!("grant_type=password&username=ann&password=x&{written}");
+        if let (Ok(by_query), Ok(by_form)) = (get(&written), post(&form)) {
+            prop_assert_eq!(by_query.service, by_form.service);
+            prop_assert_eq!(by_query.requested, by_form.requested);
+            prop_assert_eq!(by_query.client, by_form.client);
+            prop_assert_eq!(by_query.unread, by_form.unread);
+        }
+    }
 }

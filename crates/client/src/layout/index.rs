@@ -184,3 +184,48 @@ pub(super) const REF_NAME: &str = "org.opencontainers.image.ref.name";
 pub(super) const IMAGE_NAME: &str = "io.containerd.image.name";
 const MANIFESTS: &str = "manifests";
 const MAX_NAME: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use portpass_protocol::Digest;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn manifest() -> Descriptor {
+        Descriptor {
+            media_type: MediaType::OciManifest.to_string(),
+            digest: Digest::sha256(b"manifest"),
+            size: 8,
+        }
+    }
+
+    proptest! {
+        /// Whatever stood there before: what is named is found, once, and is still there when the
+        /// document is read again.
+        #[test]
+        fn any_document_takes_a_name_or_is_refused(
+            text in "\\{(\"(manifests|x)\":(null|5|\\[\\]|\\[\\{\\}\\]|\\[5,null\\]|\\[\\{\"annotations\":(5|\\{\\}|\\{\"org.opencontainers.image.ref.name\":(\"v1\"|7)\\})\\}\\])){0,1}\\}|\\PC{0,20}",
+            named: bool,
+        ) {
+            let name = named.then(|| "v1".parse().unwrap());
+            if let Ok(mut index) = Index::read(text.as_bytes(), Path::new("x")) {
+                let _ = index.entries(Path::new("x"));
+                index.set(name.as_ref(), &manifest());
+                prop_assert!(index.has(name.as_ref(), &manifest()), "{text}");
+                let once = index.bytes();
+                let mut again = Index::read(&once, Path::new("x")).unwrap();
+                again.set(name.as_ref(), &manifest());
+                prop_assert_eq!(again.bytes(), once);
+            }
+        }
+
+        #[test]
+        fn a_name_has_only_what_names_have(text in "\\PC{0,20}|[a-z._:@+/-]{0,20}") {
+            if let Ok(name) = text.parse::<RefName>() {
+                prop_assert_eq!(name.as_str(), &text);
+                prop_assert!(!text.starts_with(['/', '.', '-']) && text.is_ascii());
+            }
+        }
+    }
+}

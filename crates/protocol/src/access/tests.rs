@@ -85,4 +85,32 @@ proptest! {
             prop_assert!(right.covers(access), "{right} covers {access}");
         }
     }
+
+    /// JW2, JW7, SC7: whatever a claim lists is merged, and stays so when it is written and read again.
+    #[test]
+    fn a_list_reads_back_as_it_was_written(
+        entries in prop::collection::vec(
+            ("(repository|registry|\\*|\\PC{0,6})", "([ab](/[ab]){0,2}|\\PC{0,8})", prop::collection::vec("(pull|push|\\*|\\PC{0,4})", 0..4)),
+            0..6,
+        ),
+    ) {
+        let list: Vec<_> = entries.iter().map(|(resource_type, name, actions)| {
+            serde_json::json!({ "type": resource_type, "name": name, "actions": actions })
+        }).collect();
+        let read: AccessSet = serde_json::from_value(list.into()).unwrap();
+        let again: AccessSet = serde_json::from_str(&serde_json::to_string(&read).unwrap()).unwrap();
+        prop_assert_eq!(&again, &read);
+        prop_assert!(read.len() <= entries.len());
+        for access in &read {
+            prop_assert!(read.covers(access));
+        }
+        prop_assert_eq!(&read.intersection(&read), &read);
+    }
+
+    #[test]
+    fn any_text_is_a_list_or_none(text in "(\\PC|repository:|pull|,| ){0,40}") {
+        if let Ok(list) = text.parse::<AccessSet>() {
+            prop_assert_eq!(list.to_string().parse::<AccessSet>().unwrap(), list);
+        }
+    }
 }

@@ -117,7 +117,8 @@ fn errors(value: &Value) -> Vec<ReportedError> {
 
 fn entry(value: &Value) -> Option<ReportedError> {
     if let Value::String(message) = value {
-        return Some(ReportedError { code: None, message: Some(line(message)) });
+        let message = Some(line(message)).filter(|text| !text.is_empty())?;
+        return Some(ReportedError { code: None, message: Some(message) });
     }
     let member = |names: &[&str]| {
         let text = names.iter().find_map(|name| value.get(name).and_then(scalar));
@@ -197,6 +198,13 @@ mod tests {
         let reported = Reported::read(br#"{"error":"unsupported_grant_type"}"#);
         assert!(reported.has_code("unsupported_grant_type"));
         assert!(!reported.has_code("UNAUTHORIZED"));
+    }
+
+    #[test]
+    fn a_body_without_a_word_is_shown_as_it_is() {
+        for body in ["\"\"", "\"\\u200b\"", "[\"\"]", "{\"errors\":[\"\", \" \"]}"] {
+            assert!(!Reported::read(body.as_bytes()).to_string().is_empty(), "{body}");
+        }
     }
 
     proptest! {

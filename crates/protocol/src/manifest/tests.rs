@@ -124,6 +124,71 @@ fn a_manifest_that_two_clients_could_take_for_two_things_is_refused() {
     assert_snapshot!(Links::parse(twice.as_bytes(), MediaType::OciManifest).unwrap_err(), @r#"manifest has the member "layers" twice"#);
 }
 
+/// OC17, GHSA-qq97-vm5h-rrhg: Go takes `Digest` for `digest`, and of both the last; we would have looked
+/// for one blob, and docker for the other.
+#[test]
+fn what_a_manifest_points_at_is_the_same_to_every_reader() {
+    let stranger = Digest::sha256(b"another").to_string();
+    for (document, kind, list) in
+        [(image(), MediaType::OciManifest, "layers"), (index(), MediaType::OciIndex, "manifests")]
+    {
+        for (member, value) in [
+            ("Digest", json!(stranger)),
+            ("DIGEST", json!(stranger)),
+            ("Size", json!(1)),
+            ("\u{17f}ize", json!(1)),
+            ("MediaType", json!("x")),
+        ] {
+            let mut document = document.clone();
+            document[list][0][member] = value;
+            let error = parse(&document, kind).unwrap_err();
+            assert!(matches!(error, ManifestError::Case { .. }), "{member}: {error}");
+        }
+        let text = document.to_string().replacen("\"digest\":", "\"x\":1,\"x\":2,\"digest\":", 1);
+        let error = Links::parse(text.as_bytes(), kind).unwrap_err();
+        assert_eq!(error, ManifestError::Duplicate { key: "x".to_owned() });
+    }
+    for member in ["config", "subject"] {
+        let mut document = with(image(), &json!({ "subject": pointer(CONFIG, "subject", 7) }));
+        document[member]["Digest"] = json!(stranger);
+        assert!(
+            matches!(parse(&document, MediaType::OciManifest), Err(ManifestError::Case { .. })),
+            "{member}"
+        );
+    }
+    // Elsewhere names are nobody's business.
+    let free = with(
+        image(),
+        &json!({ "annotations": { "a": "1", "A": "2" }, "x": { "digest": 1, "Digest": 2 } }),
+    );
+    assert!(parse(&free, MediaType::OciManifest).is_ok());
+}
+
+/// RFC 8259 §8.1: of what is not UTF-8, or no number, some readers make something and others nothing.
+#[test]
+fn values_that_nobody_asks_for_have_to_be_json_too() {
+    let place = |value: &[u8]| {
+        let text = image().to_string().replacen('{', "{\"x\":VALUE,", 1);
+        let (before, after) = text.split_once("VALUE").unwrap();
+        let bytes = [before.as_bytes(), value, after.as_bytes()].concat();
+        Links::parse(&bytes, MediaType::OciManifest)
+    };
+    for value in [
+        &b"\"\xff\""[..],
+        b"\"\xc3\x28\"",
+        b"\"\\ud800\"",
+        b"1e999",
+        b"[\"\xff\"]",
+        b"{\"\xff\":1}",
+    ] {
+        let refused = matches!(place(value), Err(ManifestError::Json { .. }));
+        assert!(refused, "{}", String::from_utf8_lossy(value));
+    }
+    for value in ["\"\u{e9}\"", "\"\\ud83d\\ude00\"", "-1.5e3", "[[null,true]]", "{\"a\":{}}"] {
+        assert!(place(value.as_bytes()).is_ok(), "{value}");
+    }
+}
+
 /// What distribution takes negative sizes.
 #[test]
 fn sizes_are_numbers_that_clients_can_hold() {
@@ -197,4 +262,45 @@ proptest! {
         let refused = matches!(parse(&document, MediaType::OciManifest), Err(ManifestError::Case { .. }));
         prop_assert!(refused);
     }
+
+    /// GHSA-qq97-vm5h-rrhg: to nobody is one document two kinds of manifest, and what it points at is
+    /// what a reader of plain JSON sees.
+    #[test]
+    fn a_document_is_of_one_kind_and_points_at_what_it_says(
+        members in prop::collection::vec((prop::sample::select(MEMBERS), any_value()), 0..7),
+    ) {
+        let members: Vec<String> = members.iter().map(|(name, value)| format!("{name:?}:{value}")).collect();
+        let text = format!("{{{}}}", members.join(","));
+        let mut taken = MediaType::ALL.into_iter().filter_map(|kind| Links::parse(text.as_bytes(), kind).ok());
+        if let Some(links) = taken.next() {
+            prop_assert_eq!(taken.next(), None, "{}", text);
+            let document: Value = serde_json::from_str(&text).unwrap();
+            let listed = |name: &str| document[name].as_array().map_or(0, Vec::len);
+            prop_assert_eq!(links.layers.len(), listed("layers"));
+            prop_assert_eq!(links.manifests.len(), listed("manifests"));
+            let config = links.config.map(|config| config.digest.to_string());
+            prop_assert_eq!(config.as_deref(), document["config"]["digest"].as_str());
+        }
+    }
+}
+
+const MEMBERS: &[&str] =
+    &["schemaVersion", "mediaType", "config", "layers", "manifests", "subject", "Layers", "x"];
+
+/// Values that members of a manifest have, right or wrong.
+fn any_value() -> impl Strategy<Value = String> {
+    let one = pointer("a/b", "x", 3).to_string();
+    let values = [
+        "2".to_owned(),
+        "1".to_owned(),
+        "null".to_owned(),
+        "[]".to_owned(),
+        "{}".to_owned(),
+        "[null]".to_owned(),
+        format!("[{one}]"),
+        format!("[{one},{one}]"),
+        one,
+    ];
+    let kinds = MediaType::ALL.map(|kind| format!("{:?}", kind.as_str()));
+    prop::sample::select([&values[..], &kinds[..]].concat())
 }

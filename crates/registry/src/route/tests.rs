@@ -329,7 +329,8 @@ fn a_push_by_digest_may_name_many_tags() {
     assert_eq!(told("PUT", "/v2/a/manifests/v1?tag=b"), "write a v1 []");
 }
 
-/// AR1, AR2, AR3, AR6, R8: the registry's whole table of rights.
+/// AR1, AR2, AR3, AR6, R8: the registry's whole table of rights. There is no right to make a tag that is
+/// none to move it, so none can promise it (zot's CVE-2026-31801).
 #[test]
 fn every_route_needs_what_the_table_says() {
     for (method, path, needed) in [

@@ -13,3 +13,4 @@ mod upkeep;
 mod upload_races;
 mod uploads;
 mod wardens;
+mod work;

@@ -134,12 +134,12 @@ impl AccessController for Away {
     }
 }
 
-fn quotable(text: &str) -> Quotable {
+pub(crate) fn quotable(text: &str) -> Quotable {
     Quotable::new("text", text).unwrap()
 }
 
 #[derive(Debug)]
-struct StoppedClock;
+pub(crate) struct StoppedClock;
 
 impl Clock for StoppedClock {
     fn now(&self) -> SystemTime {
@@ -148,7 +148,7 @@ impl Clock for StoppedClock {
 }
 
 /// What time it is for all of them.
-fn now() -> SystemTime {
+pub(crate) fn now() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_hours(500_000)
 }
 

@@ -15,18 +15,18 @@ pub struct ConfigError {
 impl ConfigError {
     /// An error at `place`, which is written in front of the sentence.
     pub(crate) fn at(place: impl AsRef<str>, message: impl AsRef<str>) -> Self {
-        Self { message: format!("{}: {}", place.as_ref(), message.as_ref()), hints: Vec::new() }
+        Self::new(format!("{}: {}", place.as_ref(), message.as_ref()))
     }
 
     /// An error of the whole, which has no place.
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hints: Vec::new() }
+        Self { message: visible(&message.into()), hints: Vec::new() }
     }
 
     /// Adds a line that says what to do.
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hints.push(hint.into());
+        self.hints.push(visible(&hint.into()));
         self
     }
 
@@ -71,6 +71,12 @@ impl ConfigError {
             other => Self::at(place, sentence(&other.to_string())),
         }
     }
+}
+
+/// What a file says may be repeated, but moves no cursor.
+fn visible(text: &str) -> String {
+    let shown = |c: char| if c.is_control() && c != '\n' { char::REPLACEMENT_CHARACTER } else { c };
+    text.chars().map(shown).collect()
 }
 
 /// What the YAML reader calls a type, as people do.

@@ -1,5 +1,6 @@
 //! The rim over real sockets, with handlers of the tests' own behind it.
 
+mod rapid_reset;
 mod refused;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};

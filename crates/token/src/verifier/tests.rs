@@ -147,7 +147,8 @@ fn what_is_no_jwt_is_said_to_be_none() {
     assert_eq!(why.id(), "token-not-a-jwt");
 }
 
-/// Signature first, claims second: nothing of an unsigned payload is looked at.
+/// Signature first, claims second: nothing of an unsigned payload is looked at, `iss` neither
+/// (CVE-2024-5037).
 #[test]
 fn the_claims_of_a_stranger_are_not_read() {
     let (case, stranger) = (Case::new(), Case::new());

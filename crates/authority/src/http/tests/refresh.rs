@@ -3,6 +3,7 @@
 use super::*;
 
 /// T9, TG7, TP4: docker stores one refresh token and uses it for ever.
+/// TG7; zot's CVE-2025-23208: who has left a group has lost its rights at the next use.
 #[tokio::test]
 async fn a_refresh_token_is_used_again_and_again_and_stays_the_same() {
     let fixture = Fixture::new().await;

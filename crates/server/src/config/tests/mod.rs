@@ -1,6 +1,7 @@
 //! What files and variables mean, and what is said of those that mean nothing.
 
 mod environment;
+mod foreign;
 mod refused;
 
 use std::{fs, path::Path};
