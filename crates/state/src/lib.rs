@@ -67,6 +67,7 @@ pub mod page;
 pub mod referrer;
 pub mod refresh;
 pub mod repository;
+pub mod snapshot;
 mod sql;
 pub mod tag;
 pub mod upload;
@@ -85,4 +86,5 @@ pub use referrer::Referrer;
 pub use refresh::{
     AccountKey, NewRefreshToken, RefreshState, RefreshToken, Revocation, TokenHash, Touch,
 };
+pub use snapshot::{CopyError, HeldBlob};
 pub use upload::{Lease, Leased, NewUpload, Saved, Upload, UploadClaim};

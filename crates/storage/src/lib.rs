@@ -34,7 +34,10 @@ pub mod gc;
 pub mod memory;
 pub mod store;
 
-pub use fs::FsStore;
+pub use fs::{
+    FsStore,
+    replica::{Replica, ReplicaError, Taken},
+};
 pub use gc::{Swept, sweep};
 pub use memory::MemoryStore;
 pub use store::{
