@@ -6,6 +6,7 @@
 use std::{
     collections::BTreeSet,
     fs,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -162,6 +163,69 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
+/// A promise without its test would be a wish.
+#[test]
+fn the_tests_that_the_security_page_names_exist() {
+    let page = fs::read_to_string(root().join("SECURITY.md")).unwrap();
+    let mut code = String::new();
+    for name in
+        ["app", "authority", "client", "jose", "password", "registry", "server", "state", "token"]
+    {
+        for file in all_sources(&root().join("crates").join(name)) {
+            code.push_str(&fs::read_to_string(file).unwrap());
+        }
+    }
+    let mut named = 0;
+    for word in page.split('`').skip(1).step_by(2) {
+        let is_name = word.matches('_').count() > 2 && !word.contains(['/', '.']);
+        if is_name {
+            assert!(code.contains(&format!("fn {word}(")), "{word}");
+            named += 1;
+        } else if word.starts_with("crates/") {
+            assert!(root().join(word).exists(), "{word}");
+        }
+    }
+    assert!(named > 15, "only {named} tests are named");
+}
+
+#[test]
+fn the_page_of_operations_names_every_figure_and_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "http: { addr: \"127.0.0.1:0\" }\nadmin: { addr: \"127.0.0.1:0\" }\nregistry: {}\ntoken_service: {}\n";
+    fs::write(folder.path().join("portpass.yml"), text).unwrap();
+    let arguments = ["--config", "{folder}/portpass.yml", "--data", "{folder}/data"];
+    let portpass = Portpass::serve_in(Path::new(PROGRAM), &arguments, folder);
+    portpass.wait_for_log(&["admin interface", "listens"]);
+    let metrics: Vec<String> = portpass.addresses().into_iter().map(metrics_at).collect();
+    let metrics = metrics.iter().find(|text| text.contains("portpass_build")).unwrap();
+    let types = metrics.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let real: BTreeSet<String> = types
+        .map(|line| {
+            let (name, kind) = line.split_once(' ').unwrap();
+            let suffix = match kind {
+                "counter" => "_total",
+                "info" => "_info",
+                _ => "",
+            };
+            format!("{name}{suffix}")
+        })
+        .collect();
+    let page = page("operations.md");
+    let written: BTreeSet<String> = first_cells(section(&page, "## What to watch"))
+        .filter(|cell| cell.starts_with("portpass_"))
+        .map(|cell| cell.split('{').next().unwrap().to_owned())
+        .collect();
+    assert_eq!(written, real);
+}
+
+fn metrics_at(address: SocketAddr) -> String {
+    let ask = async move {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        client.get(format!("http://{address}/metrics")).send().await.unwrap().text().await.unwrap()
+    };
+    tokio::runtime::Runtime::new().unwrap().block_on(ask)
+}
+
 /// Both READMEs and everything in `docs`, each with its name.
 fn pages() -> Vec<(String, String)> {
     let docs = fs::read_dir(root().join("docs")).unwrap();
@@ -312,6 +376,13 @@ fn refusal_ids() -> BTreeSet<String> {
 /// Whether the method gives a word, not an id of another kind.
 fn is_word(method: &str) -> bool {
     method.split('{').next().unwrap().contains("-> &'static str")
+}
+
+fn all_sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let found =
+        entries.flat_map(|path| if path.is_dir() { all_sources(&path) } else { vec![path] });
+    found.filter(|path| path.extension().is_some_and(|extension| extension == "rs")).collect()
 }
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

@@ -55,6 +55,17 @@ impl DataDirectory {
         Ok(Self { path: path.to_path_buf(), _lock: lock })
     }
 
+    /// A server runs on it from now on: if it was a backup, it is one no longer, and no later backup
+    /// writes over what happens here. Whether it was one.
+    pub(crate) fn put_into_service(&self) -> Result<bool, DataError> {
+        let path = self.path.join(BACKUP_MARKER);
+        match fs::remove_file(&path) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(source) => Err(DataError::Unusable { path, what: "remove", source }),
+        }
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
@@ -183,6 +194,9 @@ pub enum DataError {
     },
 }
 
+/// By which `portpass backup` knows a folder that it made.
+pub(crate) const BACKUP_MARKER: &str = "portpass.backup";
+
 const LOCK: &str = "portpass.lock";
 const ROOT: u32 = 0;
 
@@ -207,6 +221,16 @@ mod tests {
         assert_eq!(*holder, std::process::id().to_string());
         drop(first);
         DataDirectory::open(path.path()).unwrap();
+    }
+
+    #[test]
+    fn a_backup_that_is_served_from_is_none_any_more() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(BACKUP_MARKER), "").unwrap();
+        let directory = DataDirectory::open(folder.path()).unwrap();
+        assert!(directory.put_into_service().unwrap());
+        assert!(!directory.put_into_service().unwrap());
+        assert!(!folder.path().join(BACKUP_MARKER).exists());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! Management ── users.rs         accounts of the database
 //!            ├─ sessions.rs      refresh tokens
 //!            ├─ signing_keys.rs  the ring: list, rotate, export
+//!            ├─ backup.rs        a backup that a server can start from
 //!            ├─ rules.rs         who may do what, and which rule says so
 //!            └─ decided.rs       which of them a registry's token came by
 //! ```
@@ -11,6 +12,7 @@
 //! A running server notices every change within seconds: it watches versions in the database. Each
 //! change leaves its record in the audit trail, in the same transaction.
 
+mod backup;
 mod decided;
 mod rules;
 mod sessions;
@@ -29,6 +31,7 @@ use portpass_protocol::scope::ScopeError;
 use portpass_state::{AuditRecord, Db, StateError};
 
 pub use self::{
+    backup::{BackedUp, BackupError, Lost},
     decided::{Decided, Elsewhere},
     rules::{Asked, Explained},
     sessions::{Session, SessionState},
@@ -142,6 +145,9 @@ fn serialize_time<S: serde::Serializer>(
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ManageError {
+    /// There is no new backup.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     /// The configuration is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -270,6 +276,7 @@ impl ManageError {
     /// What may help, most likely first.
     pub fn hints(&self) -> Vec<String> {
         match self {
+            Self::Backup(error) => error.hints(),
             Self::Config(error) => error.hints().to_vec(),
             Self::Exists { name } => {
                 vec![format!("`portpass user password {name}` sets another password")]

@@ -68,6 +68,7 @@ mod recent;
 pub mod referrer;
 pub mod refresh;
 pub mod repository;
+pub mod snapshot;
 mod sql;
 pub mod tag;
 pub mod upload;
@@ -86,4 +87,5 @@ pub use referrer::Referrer;
 pub use refresh::{
     AccountKey, NewRefreshToken, RefreshState, RefreshToken, Revocation, TokenHash, Touch,
 };
+pub use snapshot::{CopyError, HeldBlob};
 pub use upload::{Lease, Leased, NewUpload, Saved, Upload, UploadClaim};

@@ -135,6 +135,22 @@ mod tests {
         migrate_with(&mut connection, &[FIRST]).await.unwrap();
     }
 
+    /// A full disk, a power cut or a mistake of ours: the program from before still starts.
+    #[tokio::test]
+    async fn a_migration_that_breaks_off_leaves_the_database_to_the_program_from_before() {
+        let mut connection = empty().await;
+        migrate_with(&mut connection, &[FIRST]).await.unwrap();
+        sqlx::query("INSERT INTO one VALUES (7)").execute(&mut connection).await.unwrap();
+        let second = "ALTER TABLE one ADD COLUMN name TEXT; UPDATE one SET id = 8;";
+        let third = "DROP TABLE one; CREATE TABLE two (id BIGINT); INSERT INTO absent VALUES (1);";
+        let all =
+            [FIRST, Migration { version: 2, text: second }, Migration { version: 3, text: third }];
+        migrate_with(&mut connection, &all).await.unwrap_err();
+        migrate_with(&mut connection, &[FIRST]).await.unwrap();
+        let row = sqlx::query("SELECT * FROM one").fetch_one(&mut connection).await.unwrap();
+        assert_eq!((row.len(), row.get::<i64, _>("id")), (1, 7));
+    }
+
     async fn empty() -> SqliteConnection {
         SqliteConnectOptions::new().in_memory(true).connect().await.unwrap()
     }

@@ -9,6 +9,7 @@
 mod append;
 mod files;
 mod read;
+pub mod replica;
 
 use std::{
     fmt, fs,

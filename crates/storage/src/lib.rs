@@ -35,7 +35,10 @@ pub mod memory;
 pub mod remembering;
 pub mod store;
 
-pub use fs::FsStore;
+pub use fs::{
+    FsStore,
+    replica::{Replica, ReplicaError, Taken},
+};
 pub use gc::{Swept, sweep};
 pub use memory::MemoryStore;
 pub use remembering::Remembering;

@@ -2,6 +2,7 @@
 //!
 //! A file holds `Arguments` (what was typed, by clap) and `run(arguments, &Context)`.
 
+pub(crate) mod backup;
 pub(crate) mod catalog;
 pub(crate) mod config;
 pub(crate) mod connection;
@@ -54,6 +55,8 @@ enum Command {
     SigningKey(signing_key::Arguments),
     /// Say who may do what, and which rule says so
     Policy(policy::Arguments),
+    /// Copy an installation into a folder that a server can start from, while one runs
+    Backup(backup::Arguments),
     /// Say why a request was refused, and what to do about it
     Explain(explain::Arguments),
     /// Log in to a registry
@@ -107,6 +110,7 @@ pub(crate) async fn run(command_line: CommandLine, context: &Context) -> Result<
         Command::Session(arguments) => session::run(arguments, context).await,
         Command::SigningKey(arguments) => signing_key::run(arguments, context).await,
         Command::Policy(arguments) => policy::run(arguments, context).await,
+        Command::Backup(arguments) => backup::run(arguments, context).await,
         Command::Explain(arguments) => explain::run(arguments, context).await,
         Command::Login(arguments) => login::run(arguments, context).await,
         Command::Logout(arguments) => logout::run(arguments, context).await,

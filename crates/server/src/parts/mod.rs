@@ -83,6 +83,12 @@ impl Parts {
     ) -> Result<Self, StartError> {
         let data = config.data.clone();
         let directory = blocking(move || DataDirectory::open(&data)).await?;
+        if directory.put_into_service()? {
+            tracing::info!(
+                "{} was a backup, and is an installation from now on",
+                directory.path().display()
+            );
+        }
         let base = Arc::new(Base::open(directory, &config, system).await?);
         let given = environment.get("PORTPASS_ADMIN_PASSWORD_FILE").map(Path::new);
         let administrator = base.install(&config, given).await?;

@@ -1,0 +1,52 @@
+//! `backup`: an installation, copied while a server runs on it.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use portpass_server::manage::BackedUp;
+
+use super::{Context, Installation, refused};
+use crate::{failure::Failure, printer::human_bytes};
+
+/// What was typed.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// A new folder, an empty one, or the one of an earlier backup
+    #[arg(value_name = "FOLDER")]
+    folder: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    installation: Installation,
+}
+
+/// Runs it.
+pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
+    let Arguments { folder, json, installation } = arguments;
+    let configured = installation.config.is_some();
+    let management = installation.open(context).await?;
+    let done = management.back_up(&folder).await.map_err(refused)?;
+    if json {
+        context.printer.json(&serde_json::to_value(&done)?);
+    } else {
+        context.printer.note(summary(&done));
+    }
+    if configured {
+        context.printer.note(
+            "note: the configuration file, and the certificates, keys and password files that it names, are in no \
+             backup: keep them too",
+        );
+    }
+    Ok(())
+}
+
+fn summary(done: &BackedUp) -> String {
+    let BackedUp { folder, database_bytes, copied, copied_bytes, already, removed } = done;
+    format!(
+        "backed up to {}: database {}, {copied} blobs copied ({}), {already} there already, {removed} removed",
+        folder.display(),
+        human_bytes(*database_bytes),
+        human_bytes(*copied_bytes),
+    )
+}

@@ -1,0 +1,67 @@
+//! Folders that are no place for a backup stay as they are.
+
+use std::{fs, path::Path};
+
+use portpass_testkit::Portpass;
+
+use crate::{
+    PROGRAM,
+    world::{BACKUP, back_up, backed_up, backup_of, installation, modes},
+};
+
+#[test]
+fn what_is_no_backup_of_ours_is_refused_and_left_alone() {
+    let portpass = installation();
+    let folder = portpass.folder();
+    let foreign = folder.join("foreign");
+    fs::create_dir_all(foreign.join("blobs/ab")).unwrap();
+    fs::write(foreign.join("blobs/ab").join("ab".repeat(16)), "somebody's").unwrap();
+    fs::write(folder.join("file"), "").unwrap();
+    for (to, said) in [
+        ("{folder}/data", "lie in one another"),
+        ("{folder}/data/backup", "lie in one another"),
+        ("{folder}/data/blobs/../backup", "lie in one another"),
+        ("{folder}", "lie in one another"),
+        ("{folder}/foreign", "is no backup, and holds `blobs`"),
+        ("{folder}/file", "/file"),
+        ("{folder}/file/backup", "/file"),
+        ("/proc/portpass-backup", "/proc/portpass-backup"),
+    ] {
+        let before = modes(&foreign);
+        let ran = back_up(&portpass, to);
+        assert_eq!(ran.status, Some(1), "{ran}");
+        assert!(ran.stderr.contains(said), "{said:?} is not in {ran}");
+        assert_eq!(modes(&foreign), before);
+    }
+    assert!(!folder.join("data/backup").exists());
+    let nowhere = portpass.command(&["backup", BACKUP, "--data", "{folder}/none"], "");
+    assert_eq!(nowhere.status, Some(1), "{nowhere}");
+    assert!(!backup_of(&portpass).exists(), "nothing is made for an installation that is none");
+}
+
+#[test]
+fn a_backup_of_another_installation_is_left_alone() {
+    let (ours, theirs) = (installation(), installation());
+    backed_up(&theirs);
+    let to = backup_of(&theirs);
+    let before = (modes(&to), fs::read(to.join("portpass.db")).unwrap());
+    let ran = back_up(&ours, to.to_str().unwrap());
+    assert_eq!(ran.status, Some(1), "{ran}");
+    assert!(ran.stderr.contains("not a backup of this installation"), "{ran}");
+    assert_eq!((modes(&to), fs::read(to.join("portpass.db")).unwrap()), before);
+}
+
+/// Otherwise a forgotten timer on the old machine would undo what happens on the new one.
+#[test]
+fn a_backup_that_was_served_from_is_an_installation_and_written_over_no_more() {
+    let portpass = installation();
+    backed_up(&portpass);
+    let data = backup_of(&portpass);
+    let arguments = ["--data", data.to_str().unwrap(), "--addr", "127.0.0.1:0"];
+    let served = Portpass::serve(Path::new(PROGRAM), &arguments);
+    let ran = back_up(&portpass, BACKUP);
+    assert_eq!(ran.status, Some(1), "{ran}");
+    assert!(ran.stderr.contains("is no backup, and holds"), "{ran}");
+    drop(served);
+    back_up(&portpass, BACKUP).expect_failure();
+}

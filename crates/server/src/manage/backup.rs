@@ -1,0 +1,295 @@
+//! A backup that a server can start from, taken while one runs.
+//!
+//! ```text
+//! FOLDER/portpass.backup  whose backup this is: without it nothing here is touched
+//!        portpass.db.new  1  the database as it is at one moment
+//!        seal.key, …      2  what a start needs beside it
+//!        blobs/           3  the objects that it names: those that are there already stay as they are
+//!        portpass.db      4  the snapshot in its place, in one step; everything before it is on the disk
+//!                         5  objects that it does not name go
+//! ```
+//! Why in this order. An object is on the disk before its row is committed, so all that the snapshot names
+//! is there when it is taken. It stays for two grace periods of an hour at least: a blob that a repository
+//! held at that moment is garbage only an hour after the last repository let go of it, and garbage is removed
+//! an hour later. The copies are therefore found, however much is pushed and deleted meanwhile; a backup that
+//! takes longer may miss one, says so, and finds most of its work done when it is run again. And as the
+//! snapshot takes its place after the objects that it names, and before others go, whatever breaks off leaves
+//! either the old backup or the new one.
+//!
+//! Uploads under way are in no backup; nobody was told that they are kept.
+
+mod folder;
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use portpass_protocol::{Digest, RepositoryName};
+use portpass_state::{CopyError, Db, HeldBlob};
+use portpass_storage::{Location, Replica, ReplicaError, Taken};
+use serde::Serialize;
+
+use self::folder::Folder;
+use super::{ManageError, Management};
+use crate::{config::Signing, data_directory::DataError, parts::blocking};
+
+/// What a backup did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BackedUp {
+    /// Where it lies.
+    pub folder: PathBuf,
+    /// Bytes of the database.
+    pub database_bytes: u64,
+    /// Blobs that were copied.
+    pub copied: u64,
+    /// Their bytes.
+    pub copied_bytes: u64,
+    /// Blobs that an earlier backup had copied.
+    pub already: u64,
+    /// Blobs of earlier backups that nothing names any more.
+    pub removed: u64,
+}
+
+/// A blob that cannot be backed up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost {
+    /// Which.
+    pub digest: Digest,
+    /// Whether there is anything at all.
+    pub damaged: bool,
+    /// Who holds it.
+    pub repositories: Vec<RepositoryName>,
+}
+
+impl Management {
+    /// Puts a backup of this installation into `folder`, or brings the one there up to date. A server may
+    /// run meanwhile. What fails leaves the backup as it was.
+    pub async fn back_up(&self, folder: &Path) -> Result<BackedUp, ManageError> {
+        let folder = self.backup_folder(folder).await?;
+        let mut done = BackedUp {
+            folder: folder.path().to_path_buf(),
+            database_bytes: 0,
+            copied: 0,
+            copied_bytes: 0,
+            already: 0,
+            removed: 0,
+        };
+        let snapshot = self.snapshot(&folder).await?;
+        let outcome = self.fill(&folder, &snapshot, &mut done).await;
+        // Its last change goes into the file itself, whatever comes next.
+        snapshot.close().await;
+        let replica = outcome?;
+        let (folder, bytes) = blocking(move || folder.put_in_place()).await?;
+        done.database_bytes = bytes;
+        done.removed = blocking(move || replica.prune()).await.map_err(BackupError::from)?;
+        drop(folder);
+        Ok(done)
+    }
+
+    /// The folder, ours until it is dropped.
+    async fn backup_folder(&self, folder: &Path) -> Result<Folder, ManageError> {
+        let fresh = format!("{:032x}", u128::from_be_bytes(self.fresh()));
+        let installation = self.db.meta_or_set(INSTALLATION, &fresh).await?;
+        let (folder, places) = (folder.to_path_buf(), [self.config.data.clone(), self.blobs()]);
+        Ok(blocking(move || Folder::open(&folder, &places, &installation)).await?)
+    }
+
+    /// The database as it is now, in a file that nothing reads yet.
+    async fn snapshot(&self, folder: &Folder) -> Result<Db, ManageError> {
+        let path = folder.prepare_snapshot()?;
+        self.db.copy_to(&path).await.map_err(BackupError::from)?;
+        let snapshot = Db::open(&path).await?;
+        snapshot.forget_what_no_copy_has().await?;
+        Ok(snapshot)
+    }
+
+    /// Copies all that the snapshot needs beside it.
+    async fn fill(
+        &self,
+        folder: &Folder,
+        snapshot: &Db,
+        done: &mut BackedUp,
+    ) -> Result<Replica, ManageError> {
+        let sealed = !snapshot.key_ring().await?.keys.is_empty()
+            && self
+                .config
+                .token_service
+                .as_ref()
+                .is_none_or(|service| matches!(service.signing, Signing::Ring(_)));
+        folder.copy_files(&self.config.data, sealed)?;
+        let (from, to) = (self.blobs(), folder.blobs());
+        let new = blocking(move || Replica::new(from, to)).await;
+        let mut replica = new.map_err(BackupError::from)?;
+        let mut after = None;
+        let mut missed = Vec::new();
+        loop {
+            let page = snapshot.held_blobs(after.as_ref(), PAGE).await?;
+            let Some(blob) = page.last() else { break };
+            after = Some(blob.digest);
+            let outcomes;
+            (replica, outcomes) = blocking(move || take(replica, page)).await?;
+            missed.extend(done.count(outcomes));
+        }
+        if !missed.is_empty() {
+            return Err(lost(missed, snapshot).await?.into());
+        }
+        let settled = blocking(move || replica.settle().map(|()| replica)).await;
+        Ok(settled.map_err(BackupError::from)?)
+    }
+
+    fn blobs(&self) -> PathBuf {
+        match &self.config.registry {
+            Some(registry) => registry.blobs.clone(),
+            None => self.config.data.join(folder::BLOBS),
+        }
+    }
+}
+
+type Outcomes = Vec<(HeldBlob, Taken)>;
+
+fn take(mut replica: Replica, page: Vec<HeldBlob>) -> Result<(Replica, Outcomes), BackupError> {
+    let mut outcomes = Vec::with_capacity(page.len());
+    for blob in page {
+        let location = Location::from(blob.location.clone());
+        let taken = replica.take(&location, &blob.digest, blob.size)?;
+        outcomes.push((blob, taken));
+    }
+    Ok((replica, outcomes))
+}
+
+impl BackedUp {
+    /// Counts what was copied; gives what could not be.
+    fn count(&mut self, outcomes: Outcomes) -> Outcomes {
+        let mut missed = Vec::new();
+        for (blob, taken) in outcomes {
+            match taken {
+                Taken::Already => self.already += 1,
+                Taken::Copied => {
+                    self.copied += 1;
+                    self.copied_bytes += blob.size;
+                }
+                Taken::Missing | Taken::Damaged => missed.push((blob, taken)),
+            }
+        }
+        missed
+    }
+}
+
+/// Asks who holds the blobs that could not be copied.
+async fn lost(missed: Outcomes, snapshot: &Db) -> Result<BackupError, ManageError> {
+    let mut lost = Vec::with_capacity(missed.len());
+    for (HeldBlob { digest, .. }, taken) in missed {
+        let repositories = snapshot.holders(&digest).await?;
+        lost.push(Lost { digest, damaged: taken == Taken::Damaged, repositories });
+    }
+    Ok(BackupError::Lost { lost })
+}
+
+/// Why there is no new backup. The one that was there is as it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackupError {
+    /// Backup and installation would be in each other's way.
+    #[error("{} and {} lie in one another: a backup belongs elsewhere, on another disk if there is one", folder.display(), place.display())]
+    Within {
+        /// Where the backup should be.
+        folder: PathBuf,
+        /// What is to be backed up.
+        place: PathBuf,
+    },
+    /// Other files lie there.
+    #[error("{} is no backup, and holds `{found}`: name an empty folder or a new one", folder.display())]
+    Foreign {
+        /// Where the backup should be.
+        folder: PathBuf,
+        /// What lies there.
+        found: String,
+    },
+    /// The backup of another installation, or of a program that writes others.
+    #[error("{} is not a backup of this installation ({why}): name another folder", folder.display())]
+    Other {
+        /// Where the backup should be.
+        folder: PathBuf,
+        /// How that can be seen.
+        why: &'static str,
+    },
+    /// The key of the private keys is gone.
+    #[error("{} is missing, and the database holds keys that it sealed: no server could start from this", path.display())]
+    SealKeyGone {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// Something else is done there.
+    #[error("process {holder} uses {} at the moment", folder.display())]
+    Busy {
+        /// Where the backup should be.
+        folder: PathBuf,
+        /// The other's process number.
+        holder: String,
+    },
+    /// Blobs that are not as they should be.
+    #[error(
+        "{} of the installation cannot be copied, and the backup stays as it was:{}",
+        count(lost),
+        list(lost)
+    )]
+    Lost {
+        /// Which.
+        lost: Vec<Lost>,
+    },
+    /// The folder cannot be used.
+    #[error(transparent)]
+    Folder(DataError),
+    /// A file.
+    #[error("cannot {doing} {}: {source}", path.display())]
+    File {
+        /// What was tried.
+        doing: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The database.
+    #[error(transparent)]
+    Copy(#[from] CopyError),
+    /// The blobs.
+    #[error(transparent)]
+    Replica(#[from] ReplicaError),
+}
+
+impl BackupError {
+    /// What may help.
+    pub(super) fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Lost { .. } => vec![
+                "nobody can pull images with these blobs: delete them (`DELETE /v2/NAME/blobs/DIGEST` in each \
+                 repository named) or put their files back; then the backup is made without them"
+                    .to_owned(),
+            ],
+            Self::Copy(_) | Self::File { .. } | Self::Replica(_) => vec![
+                "the backup that was there is as it was; what was copied already is not copied again".to_owned(),
+            ],
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn count(lost: &[Lost]) -> String {
+    if let [_] = lost { "one blob".to_owned() } else { format!("{} blobs", lost.len()) }
+}
+
+fn list(lost: &[Lost]) -> String {
+    let line = |lost: &Lost| {
+        let names: Vec<&str> = lost.repositories.iter().map(RepositoryName::as_str).collect();
+        let state = if lost.damaged { "damaged" } else { "missing" };
+        format!("\n  {} is {state}; held by {}", lost.digest, names.join(", "))
+    };
+    lost.iter().map(line).collect()
+}
+
+/// What the database knows itself by, from its first backup on.
+const INSTALLATION: &str = "installation";
+
+const PAGE: usize = 500;
