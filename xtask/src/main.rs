@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         ["test"] => test(),
         ["setup"] => setup(),
         ["interop"] => interop(),
+        ["load", more @ ..] => load(more),
         ["deny"] => deny(),
         _ => {
             say(USAGE);
@@ -55,6 +56,12 @@ fn interop() -> Result<(), Failure> {
     debian13::install()?;
     let test = ["test", "-p", "portpass", "--test", "interop_debian13", "--no-fail-fast"];
     run(Command::new("cargo").args(test).env("PORTPASS_WRITE_DOCS", "1"))
+}
+
+/// A busy registry for minutes, and what it needs; writes the table of the documentation.
+fn load(more: &[&str]) -> Result<(), Failure> {
+    let bench = ["bench", "-p", "portpass", "--bench", "load", "--", "--write"];
+    cargo(&[&bench, more].concat())
 }
 
 /// Licences, sources and banned crates. Advisories need a database from outside and are left out.
@@ -102,4 +109,5 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   test    install what the tests need, then fmt, clippy, unit, doc and end-to-end tests
   setup   only install what the tests need
   interop try the clients of Debian 13, and write docs/interoperability.md (by hand, as root)
+  load    24 pushers and 100 pullers for seven minutes; `--seconds N` for less (by hand; writes docs/reliability.md)
   deny    licences, sources and banned crates (installs cargo-deny on first use)";
