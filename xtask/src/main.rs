@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         ["fuzz"] => fuzz::fuzz("60"),
         ["fuzz", minutes] => fuzz::fuzz(minutes),
         ["timing"] => timing(),
+        ["load", more @ ..] => load(more),
         ["deny"] => deny(),
         _ => {
             say(USAGE);
@@ -95,6 +96,12 @@ fn timing() -> Result<(), Failure> {
     page::write("timing", &format!("Run on {}.\n\n{table}", page::today()?))
 }
 
+/// A busy registry for minutes, and what it needs; writes the table of the documentation.
+fn load(more: &[&str]) -> Result<(), Failure> {
+    let bench = ["bench", "-p", "portpass", "--bench", "load", "--", "--write"];
+    cargo(&[&bench, more].concat())
+}
+
 /// Licences, sources and banned crates. Advisories need a database from outside and are left out.
 fn deny() -> Result<(), Failure> {
     let installed = Command::new("cargo").args(["deny", "--version"]).output();
@@ -147,4 +154,5 @@ const USAGE: &str = "usage: cargo xtask COMMAND
           cargo-fuzz on first use)
   timing  measure whether the time of a refusal tells who has an account, and write docs/hardening.md
           (by hand)
+  load    24 pushers and 100 pullers for seven minutes; `--seconds N` for less (by hand; writes docs/reliability.md)
   deny    licences, sources and banned crates (installs cargo-deny on first use)";

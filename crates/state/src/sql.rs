@@ -355,7 +355,11 @@ impl Write {
         });
         match committing.await {
             Ok(committed) => Ok(committed?),
-            Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+            Err(failed) => match failed.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The process ends, and nobody can say whether it was made so.
+                Err(_) => Err(sqlx::Error::WorkerCrashed.into()),
+            },
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -34,6 +37,8 @@ pub struct LocalAccounts {
     costs: SourceCosts,
     known: ArcSwapOption<Known>,
     looking: Mutex<()>,
+    /// How many looks have begun.
+    looks: AtomicU64,
 }
 
 /// What is known at one moment.
@@ -41,6 +46,8 @@ pub struct LocalAccounts {
 struct Known {
     accounts: Arc<Accounts>,
     looked: SystemTime,
+    /// The number of the look that found it.
+    look: u64,
 }
 
 /// All accounts, as of one version.
@@ -72,6 +79,7 @@ impl LocalAccounts {
             costs,
             known: ArcSwapOption::empty(),
             looking: Mutex::new(()),
+            looks: AtomicU64::new(0),
         }
     }
 
@@ -88,8 +96,13 @@ impl LocalAccounts {
 
     /// Takes what the database says now. The caller holds the turn.
     async fn renew(&self, now: SystemTime) -> Result<Arc<Accounts>, Unavailable> {
+        let look = self.looks.fetch_add(1, Ordering::Relaxed) + 1;
         let accounts = self.look().await.map_err(|error| self.unavailable(&error))?;
-        self.known.store(Some(Arc::new(Known { accounts: Arc::clone(&accounts), looked: now })));
+        self.known.store(Some(Arc::new(Known {
+            accounts: Arc::clone(&accounts),
+            looked: now,
+            look,
+        })));
         Ok(accounts)
     }
 
@@ -146,12 +159,18 @@ impl Authenticator for LocalAccounts {
     }
 
     async fn look_again(&self, name: &AccountName, now: SystemTime) -> Result<bool, Unavailable> {
-        let _turn = self.looking.lock().await;
         let state = |accounts: &Accounts| {
             accounts.by_name.get(name).map(|local| (local.account.clone(), local.status))
         };
-        let before = self.known.load().as_ref().and_then(|known| state(&known.accounts));
-        Ok(before != state(&*self.renew(now).await?))
+        let known = || self.known.load().as_ref().and_then(|known| state(&known.accounts));
+        let (before, begun) = (known(), self.looks.load(Ordering::Relaxed));
+        let _turn = self.looking.lock().await;
+        // A look that began while we waited saw all that we would. Were there one for each who waits, all
+        // who log in would stand in line behind those who guess names.
+        if self.known.load().as_ref().is_none_or(|known| known.look <= begun) {
+            self.renew(now).await?;
+        }
+        Ok(before != known())
     }
 
     async fn by_id(&self, id: &AccountId, now: SystemTime) -> Result<Option<Account>, Unavailable> {

@@ -59,14 +59,20 @@ impl Reader {
         let range = self.left.start..end;
         self.left.start = end;
         let file = Arc::clone(&self.file);
-        Some(spawn_blocking(move || read_at(&file, range)))
+        // Made here, and not by the thread that reads: there are hundreds of those, and what the allocator
+        // keeps for each of them comes to a gigabyte when many pull at once.
+        let buffer = usize::try_from(end - range.start).map(|length| vec![0; length]);
+        Some(spawn_blocking(move || fill(buffer.map_err(io::Error::other)?, &file, range.start)))
     }
 }
 
 fn read_at(file: &File, range: Range<u64>) -> io::Result<Bytes> {
     let length = usize::try_from(range.end - range.start).map_err(io::Error::other)?;
-    let mut buffer = vec![0; length];
-    file.read_exact_at(&mut buffer, range.start)?;
+    fill(vec![0; length], file, range.start)
+}
+
+fn fill(mut buffer: Vec<u8>, file: &File, start: u64) -> io::Result<Bytes> {
+    file.read_exact_at(&mut buffer, start)?;
     Ok(buffer.into())
 }
 

@@ -223,3 +223,22 @@ fn audit() -> AuditRecord {
         detail: serde_json::json!({}),
     }
 }
+
+/// Else whoever guesses names makes a line in which all others stand.
+#[tokio::test]
+async fn many_refusals_at_once_look_at_the_database_together() {
+    let bench = Bench::new().await;
+    bench.add("ann", Some(OPENSESAME)).await;
+    assert!(matches!(bench.login("ann", "opensesame", at(0)).await, Outcome::Known(_)));
+    let before = bench.accounts.looks.load(Ordering::Relaxed);
+    let nobody: AccountName = "nobody".parse().unwrap();
+    let asked = (0..50).map(|_| bench.accounts.look_again(&nobody, at(0)));
+    for answer in futures_util::future::join_all(asked).await {
+        assert_eq!(answer, Ok(false));
+    }
+    let looks = bench.accounts.looks.load(Ordering::Relaxed) - before;
+    assert!(looks < 10, "{looks} looks for 50 refusals");
+    // The next refusal looks for itself.
+    bench.set_status("ann", AccountStatus::Disabled { since: at(0) }).await;
+    assert_eq!(bench.accounts.look_again(&"ann".parse().unwrap(), at(0)).await, Ok(true));
+}
