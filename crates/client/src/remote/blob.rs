@@ -108,9 +108,7 @@ impl Reading {
             self.skip -= skipped;
             chunk.advance(usize::try_from(skipped).unwrap_or(chunk.len()));
             if !chunk.is_empty() {
-                // A copy: for as long as a piece of it is held, the connection's buffer cannot be used again,
-                // and another of half a megabyte is made for the next.
-                return Ok(Some((Bytes::copy_from_slice(&chunk), self)));
+                return Ok(Some((chunk, self)));
             }
         }
         self.measure.end().map(|()| None)
