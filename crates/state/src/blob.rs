@@ -80,14 +80,9 @@ impl Db {
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<Option<Blob>, StateError> {
+        let key = || (repository.clone(), *digest);
         let read = self.read_blob(repository, digest);
-        match self.recent() {
-            None => read.await,
-            Some(recent) => {
-                let key = (repository.clone(), *digest);
-                recent.read(repository, &recent.blobs, key, read).await
-            }
-        }
+        self.remembered(repository, |recent| &recent.blobs, key, read).await
     }
 
     async fn read_blob(

@@ -1,6 +1,6 @@
 //! The database: one writer, a few readers.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{hash::Hash, path::Path, sync::Arc, time::Duration};
 
 use portpass_protocol::RepositoryName;
 use sqlx::{
@@ -11,7 +11,7 @@ use sqlx::{
 use crate::{
     StateError,
     migrate::migrate,
-    recent::{Changing, Recent},
+    recent::{Changing, Length, Recent, Shelf},
     sql::{Connections, Write, sql},
 };
 
@@ -93,9 +93,22 @@ impl Db {
         Ok(self.write().await?.changing(self.recent.as_ref().map(Changing::any)))
     }
 
-    /// What is kept of what was read, if anything is.
-    pub(crate) fn recent(&self) -> Option<&Recent> {
-        self.recent.as_deref()
+    /// What is kept on a shelf under `key`, or what `read` finds.
+    pub(crate) async fn remembered<K, V>(
+        &self,
+        repository: &RepositoryName,
+        which: impl FnOnce(&Recent) -> &Shelf<K, V>,
+        key: impl FnOnce() -> K,
+        read: impl Future<Output = Result<Option<V>, StateError>>,
+    ) -> Result<Option<V>, StateError>
+    where
+        K: Hash + Eq,
+        V: Length + Clone,
+    {
+        match self.recent.as_deref() {
+            None => read.await,
+            Some(recent) => recent.read(repository, which(recent), key(), read).await,
+        }
     }
 }
 

@@ -86,14 +86,9 @@ impl Db {
         repository: &RepositoryName,
         reference: &Reference,
     ) -> Result<Option<Manifest>, StateError> {
+        let key = || (repository.clone(), reference.clone());
         let read = self.read_manifest(repository, reference);
-        match self.recent() {
-            None => read.await,
-            Some(recent) => {
-                let key = (repository.clone(), reference.clone());
-                recent.read(repository, &recent.manifests, key, read).await
-            }
-        }
+        self.remembered(repository, |recent| &recent.manifests, key, read).await
     }
 
     async fn read_manifest(

@@ -61,7 +61,7 @@ impl Recent {
         read: impl Future<Output = Result<Option<V>, StateError>>,
     ) -> Result<Option<V>, StateError>
     where
-        K: Hash + Eq + Clone,
+        K: Hash + Eq,
         V: Length + Clone,
     {
         let slot = &self.slots[slot_of(repository)];
@@ -76,14 +76,6 @@ impl Recent {
             kept.0.insert(key, (version, value.clone()));
         }
         Ok(found)
-    }
-
-    /// Begins the end of a write to these repositories; it has ended when the answer is dropped.
-    fn ending(self: Arc<Self>, repositories: Changed) -> Ending {
-        for slot in self.of(repositories) {
-            slot.ending.fetch_add(1, SeqCst);
-        }
-        Ending { recent: self, repositories }
     }
 
     fn of(&self, repositories: Changed) -> &[Slot] {
@@ -129,23 +121,23 @@ impl Changing {
         Self { recent: Arc::clone(recent), repositories: Changed::All }
     }
 
-    /// It is being ended from now on.
+    /// It is being ended from now on, until the answer is dropped.
     pub(crate) fn end(self) -> Ending {
-        self.recent.ending(self.repositories)
+        for slot in self.recent.of(self.repositories) {
+            slot.ending.fetch_add(1, SeqCst);
+        }
+        Ending(self)
     }
 }
 
 /// A write that is being ended. Kept until it has, whatever becomes of whoever began it.
 #[derive(Debug)]
 #[must_use = "the write has ended when this is dropped"]
-pub(crate) struct Ending {
-    recent: Arc<Recent>,
-    repositories: Changed,
-}
+pub(crate) struct Ending(Changing);
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        for slot in self.recent.of(self.repositories) {
+        for slot in self.0.recent.of(self.0.repositories) {
             // The version first, for the same reason as in `Slot::version`.
             slot.version.fetch_add(1, SeqCst);
             slot.ending.fetch_sub(1, SeqCst);

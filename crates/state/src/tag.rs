@@ -20,14 +20,9 @@ impl Db {
         last: Option<&str>,
         limit: usize,
     ) -> Result<Option<Arc<Page<Tag>>>, StateError> {
+        let key = || (repository.clone(), last.unwrap_or_default().to_owned(), limit);
         let read = self.read_tags(repository, last, limit);
-        match self.recent() {
-            None => read.await,
-            Some(recent) => {
-                let key = (repository.clone(), last.unwrap_or_default().to_owned(), limit);
-                recent.read(repository, &recent.tags, key, read).await
-            }
-        }
+        self.remembered(repository, |recent| &recent.tags, key, read).await
     }
 
     async fn read_tags(
