@@ -12,6 +12,10 @@ pub(crate) fn etag(digest: &Digest) -> String {
 /// Whether `If-None-Match` says that the client has this content. As distribution does, a tag
 /// without quotes is understood too (OC4).
 pub(crate) fn is_known(headers: &HeaderMap, digest: &Digest) -> bool {
+    // Most requests have no such header, and need no text of the digest.
+    if !headers.contains_key(header::IF_NONE_MATCH) {
+        return false;
+    }
     let digest = digest.to_string();
     tags(headers, &header::IF_NONE_MATCH).any(|tag| tag == "*" || opaque(tag) == digest)
 }
