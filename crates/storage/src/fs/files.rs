@@ -166,13 +166,14 @@ impl Files {
 
     /// Only names that [`Files::create`] could have given lead to a path.
     fn path(&self, location: &Location) -> Result<PathBuf, StoreError> {
-        let name = location.as_str();
-        if is_hex(name, NAME_DIGITS) {
-            Ok(self.root.join(&name[..DIRECTORY_DIGITS]).join(name))
-        } else {
-            Err(StoreError::ForeignLocation { location: location.clone() })
-        }
+        let foreign = || StoreError::ForeignLocation { location: location.clone() };
+        path_in(&self.root, location.as_str()).ok_or_else(foreign)
     }
+}
+
+/// Where the file of this name lies below a root; `None` for other names than [`Files::create`] gives.
+pub(super) fn path_in(root: &Path, name: &str) -> Option<PathBuf> {
+    is_name(name).then(|| root.join(&name[..DIRECTORY_DIGITS]).join(name))
 }
 
 /// What to make of an error that came while trying to do something.
@@ -206,7 +207,7 @@ fn object(entry: &DirEntry, location: Location) -> Result<Option<Object>, StoreE
 }
 
 fn location_of(name: &OsStr) -> Option<Location> {
-    let name = name.to_str().filter(|name| is_hex(name, NAME_DIGITS))?;
+    let name = name.to_str().filter(|name| is_name(name))?;
     Some(Location::from(name.to_owned()))
 }
 
@@ -219,7 +220,7 @@ fn entries(directory: &Path) -> Result<Vec<DirEntry>, StoreError> {
     }
 }
 
-fn sync_directory(path: &Path) -> io::Result<()> {
+pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
@@ -228,8 +229,8 @@ fn directory_of(path: &Path) -> &Path {
     path.parent().unwrap_or(path)
 }
 
-fn is_hex(text: &str, digits: usize) -> bool {
-    text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+pub(super) fn is_name(text: &str) -> bool {
+    text.len() == NAME_DIGITS && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 const DIRECTORIES: usize = 256;

@@ -59,8 +59,8 @@ impl Reader {
         let range = self.left.start..end;
         self.left.start = end;
         let file = Arc::clone(&self.file);
-        // Made here, and not by the thread that reads: there are hundreds of those, and what the allocator
-        // keeps for each of them comes to a gigabyte when many pull at once.
+        // Made here, and not by the thread that reads: there are hundreds of those, and the allocator
+        // keeps buffers for each of them when many pull at once.
         let buffer = usize::try_from(end - range.start).map(|length| vec![0; length]);
         Some(spawn_blocking(move || fill(buffer.map_err(io::Error::other)?, &file, range.start)))
     }

@@ -13,7 +13,10 @@ use std::{
 
 use portpass_protocol::{Digest, Hasher};
 
-use super::make_directory;
+use super::{
+    files::{is_name, path_in, sync_directory},
+    make_directory,
+};
 use crate::store::Location;
 
 /// Copies objects from one directory into another.
@@ -72,16 +75,16 @@ impl Replica {
         size: u64,
     ) -> Result<Taken, ReplicaError> {
         let name = location.as_str();
-        let Some(number) = number_of(name) else { return Ok(Taken::Missing) };
+        let places = (number_of(name), path_in(&self.from, name), path_in(&self.to, name));
+        let (Some(number), Some(source), Some(target)) = places else { return Ok(Taken::Missing) };
         self.wanted.insert(number);
-        let target = path_in(&self.to, name);
         match fs::metadata(&target) {
             Ok(there) if there.is_file() && there.len() == size => return Ok(Taken::Already),
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(failed("look at", &target)(error)),
         }
-        self.copy(&path_in(&self.from, name), &target, digest, size)
+        self.copy(&source, &target, digest, size)
     }
 
     /// Returns when the names of all objects that were taken are on the disk, those of an earlier run that
@@ -176,15 +179,9 @@ fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Replica
     move |source| ReplicaError { doing, path: path.to_owned(), source }
 }
 
-/// As a directory of blobs has it.
-fn path_in(root: &Path, name: &str) -> PathBuf {
-    root.join(&name[..2]).join(name)
-}
-
 /// The name as a number, if it is one that a store gives.
 fn number_of(name: &str) -> Option<u128> {
-    let digits = name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    (digits && name.len() == 32).then(|| u128::from_str_radix(name, 16).ok()).flatten()
+    is_name(name).then(|| u128::from_str_radix(name, 16).ok()).flatten()
 }
 
 fn with_suffix(path: &Path) -> PathBuf {
@@ -194,7 +191,7 @@ fn with_suffix(path: &Path) -> PathBuf {
 }
 
 fn sync(folder: &Path) -> Result<(), ReplicaError> {
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("sync", folder))
+    sync_directory(folder).map_err(failed("sync", folder))
 }
 
 /// What a file is called before all of it is there.
@@ -217,14 +214,14 @@ mod tests {
         assert_eq!(take(&mut replica, &second, b"two"), Taken::Copied);
         replica.settle().unwrap();
         assert_eq!(replica.prune().unwrap(), 0);
-        let copy = path_in(&place.to(), first.as_str());
+        let copy = path_in(&place.to(), first.as_str()).unwrap();
         assert_eq!(fs::read(&copy).unwrap(), b"one");
         assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
         let folder = copy.parent().unwrap();
         assert_eq!(fs::metadata(folder).unwrap().permissions().mode() & 0o777, 0o700);
 
         // Nothing is read of what is there.
-        fs::remove_file(path_in(&place.from(), first.as_str())).unwrap();
+        fs::remove_file(path_in(&place.from(), first.as_str()).unwrap()).unwrap();
         fs::write(with_suffix(&copy), "of a run that was killed").unwrap();
         fs::write(folder.join("note.txt"), "somebody's").unwrap();
         let mut replica = place.replica();
@@ -258,7 +255,7 @@ mod tests {
         let place = Place::new();
         let object = place.object(1, b"one");
         let mut replica = place.replica();
-        let copy = path_in(&place.to(), object.as_str());
+        let copy = path_in(&place.to(), object.as_str()).unwrap();
         fs::create_dir_all(copy.parent().unwrap()).unwrap();
         fs::write(&copy, "on").unwrap();
         assert_eq!(take(&mut replica, &object, b"one"), Taken::Copied);
@@ -286,7 +283,7 @@ mod tests {
 
         fn object(&self, number: u128, bytes: &[u8]) -> Location {
             let name = format!("{number:032x}");
-            let path = path_in(&self.from(), &name);
+            let path = path_in(&self.from(), &name).unwrap();
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, bytes).unwrap();
             Location::from(name)
