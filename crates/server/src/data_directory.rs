@@ -86,9 +86,7 @@ pub(crate) fn write_file(path: &Path, content: &[u8], visible: &Visible) -> io::
         Visible::Owner => 0o600,
         Visible::All => 0o644,
     };
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".new");
-    let temporary = PathBuf::from(temporary);
+    let temporary = with_suffix(path, ".new");
     // What a crash left may have another mode.
     match fs::remove_file(&temporary) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -106,7 +104,15 @@ pub(crate) fn write_file(path: &Path, content: &[u8], visible: &Visible) -> io::
     }
 }
 
-fn make(path: &Path) -> io::Result<()> {
+/// The path of a file beside another, called as it with `suffix` behind.
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Makes a directory for the owner alone, and what leads to it, unless it is there.
+pub(crate) fn make(path: &Path) -> io::Result<()> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;
     }

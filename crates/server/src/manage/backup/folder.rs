@@ -9,7 +9,9 @@ use std::{
 };
 
 use super::BackupError;
-use crate::data_directory::{BACKUP_MARKER, DataDirectory, DataError, Visible, write_file};
+use crate::data_directory::{
+    BACKUP_MARKER, DataDirectory, DataError, Visible, make, with_suffix, write_file,
+};
 
 /// A folder that is ours to write a backup to.
 #[derive(Debug)]
@@ -35,9 +37,7 @@ impl Folder {
         }
         if !is_marked(&path, installation)? {
             demand_empty(&path)?;
-            let made =
-                fs::create_dir_all(path.parent().unwrap_or(&path)).and_then(|()| make(&path));
-            made.map_err(failed("make", &path))?;
+            make(&path).map_err(failed("make", &path))?;
             let marker = path.join(BACKUP_MARKER);
             write_file(&marker, text_for(installation).as_bytes(), &Visible::Owner)
                 .map_err(failed("write", &marker))?;
@@ -178,14 +178,6 @@ fn demand_empty(path: &Path) -> Result<(), BackupError> {
     Ok(())
 }
 
-fn make(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    match fs::DirBuilder::new().mode(0o700).create(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        other => other,
-    }
-}
-
 fn remove_database(path: &Path) -> Result<(), BackupError> {
     remove(path)?;
     ["-wal", "-shm", "-journal"].iter().try_for_each(|suffix| remove(&with_suffix(path, suffix)))
@@ -196,12 +188,6 @@ fn remove(path: &Path) -> Result<(), BackupError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", path)(error)),
         Ok(()) | Err(_) => Ok(()),
     }
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
 }
 
 fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BackupError {
