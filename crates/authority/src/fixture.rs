@@ -13,7 +13,7 @@ use std::{
 use async_trait::async_trait;
 use portpass_jose::{Algorithm, SigningKey};
 use portpass_password::{Claim, CredentialCache, HashPool, PasswordCheck, pool::PoolSettings};
-use portpass_state::Db;
+use portpass_state::{AuditRecord, Db};
 use portpass_token::{
     Claims, Clock, Issuer, KeyIdForm, Random, ServiceName, Verifier, VerifierSettings,
 };
@@ -30,6 +30,19 @@ use crate::{
     service::{Lifetime, TokenService, TokenServiceParts},
     subject::{Account, AccountId, AccountName, CredentialVersion, Login, SourceName},
 };
+
+/// Of an act that nobody asks after.
+pub(crate) fn record(at: SystemTime) -> AuditRecord {
+    AuditRecord {
+        at,
+        action: "test".to_owned(),
+        actor: None,
+        object: None,
+        address: None,
+        request: None,
+        detail: serde_json::json!({}),
+    }
+}
 
 /// 2026-01-02T03:04:05Z
 pub(crate) const NOW: u64 = 1_767_323_045;

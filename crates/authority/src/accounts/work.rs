@@ -7,10 +7,11 @@ use portpass_password::{
     CredentialCache, Formats, HashPool, HtpasswdFile, cost::Work, htpasswd::HtpasswdSettings,
     pool::PoolSettings,
 };
-use portpass_state::{AccountStatus, Addition, AuditRecord, Change, Db, NewAccount};
+use portpass_state::{AccountStatus, Addition, Change, Db, NewAccount};
 use secrecy::SecretString;
 
 use super::{htpasswd::HtpasswdAccounts, local::LocalAccounts, *};
+use crate::fixture::record;
 
 /// Every kind of hash that counts in a file, cheap and dear, and one that never does.
 const USERS: &str = "\
@@ -61,15 +62,7 @@ impl Bench {
 
 async fn database() -> Db {
     let db = Db::in_memory().await.unwrap();
-    let audit = AuditRecord {
-        at: now(),
-        action: "test".to_owned(),
-        actor: None,
-        object: None,
-        address: None,
-        request: None,
-        detail: serde_json::json!({}),
-    };
+    let audit = record(now());
     for (name, hash) in
         [("local", Some(BCRYPT_6)), ("disabled", Some(BCRYPT_6)), ("no-password", None)]
     {

@@ -5,7 +5,7 @@ use portpass_state::{Addition, AuditRecord, Change, NewAccount};
 use secrecy::SecretString;
 
 use super::*;
-use crate::accounts::Chain;
+use crate::{accounts::Chain, fixture::record};
 
 struct Bench {
     db: Db,
@@ -213,15 +213,7 @@ async fn names_are_told_and_not_kept() {
 }
 
 fn audit() -> AuditRecord {
-    AuditRecord {
-        at: at(0),
-        action: "test".to_owned(),
-        actor: None,
-        object: None,
-        address: None,
-        request: None,
-        detail: serde_json::json!({}),
-    }
+    record(at(0))
 }
 
 /// Else whoever guesses names makes a line in which all others stand.
