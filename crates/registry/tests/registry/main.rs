@@ -8,7 +8,6 @@ mod manifests;
 mod races;
 mod refusals;
 mod staged;
-mod troubled;
 mod upkeep;
 mod upload_races;
 mod uploads;

@@ -1,10 +1,10 @@
-//! A store that waits where it is told to, so that two requests meet as a test wants them to.
+//! A store that waits where it is told to, so that two requests meet as a test wants them to, and that can be full.
 
 use std::{
     ops::Range,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -36,6 +36,8 @@ pub(crate) enum Point {
 pub(crate) struct Staged {
     store: Box<dyn BlobStore>,
     barrier: Mutex<Option<Arc<Barrier>>>,
+    /// While this is set, nothing can be written.
+    pub(crate) full: AtomicBool,
     _directory: Option<TempDir>,
 }
 
@@ -69,12 +71,18 @@ impl Staged {
     pub(crate) async fn both() -> [(Arc<Self>, Harness); 2] {
         let directory = tempfile::tempdir().unwrap();
         let files = FsStore::open(directory.path(), keys()).unwrap();
+        [Self::of(Box::new(files), Some(directory)).await, Self::in_memory().await]
+    }
+
+    /// A registry whose blobs are in memory.
+    pub(crate) async fn in_memory() -> (Arc<Self>, Harness) {
         let memory = MemoryStore::new(keys(), Arc::new(machine_time));
-        [Self::of(Box::new(files), Some(directory)).await, Self::of(Box::new(memory), None).await]
+        Self::of(Box::new(memory), None).await
     }
 
     async fn of(store: Box<dyn BlobStore>, directory: Option<TempDir>) -> (Arc<Self>, Harness) {
-        let staged = Arc::new(Self { store, barrier: Mutex::new(None), _directory: directory });
+        let (barrier, full) = (Mutex::new(None), AtomicBool::new(false));
+        let staged = Arc::new(Self { store, barrier, full, _directory: directory });
         let harness = Harness::new(staged.clone(), Guard::Open, Deletes::Enabled).await;
         (staged, harness)
     }
@@ -110,6 +118,9 @@ impl BlobStore for Staged {
     }
 
     async fn append(&self, upload: Upload, body: BodyStream) -> Result<Appended, StoreError> {
+        if self.full.load(Ordering::Relaxed) {
+            return Err(StoreError::Full { source: std::io::ErrorKind::StorageFull.into() });
+        }
         self.store.append(upload, body).await
     }
 

@@ -1,19 +1,15 @@
 //! Upload sessions with two writers, or with one that does not come to its end.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::atomic::Ordering, time::Duration};
 
 use axum::body::Body;
 use http::{HeaderName, Method, StatusCode, header};
 use portpass_protocol::Digest;
-use portpass_registry::{Deletes, Guard};
 use portpass_state::{Lease, LeaseOwner, Leased, UploadId};
 
 use crate::{
     harness::{Halted, Harness, Wire, content, on_both_stores, request},
-    troubled::Troubled,
+    staged::{Point, Staged},
 };
 
 on_both_stores![
@@ -229,8 +225,7 @@ async fn a_client_that_falls_silent_is_not_waited_for() {
 /// Nobody's fault: the client may come back, and goes on where it was.
 #[tokio::test]
 async fn a_full_disk_is_503_and_costs_nothing_but_the_chunk() {
-    let store = Arc::new(Troubled::new());
-    let harness = Harness::new(store.clone(), Guard::Open, Deletes::Enabled).await;
+    let (store, harness) = Staged::in_memory().await;
     let session = harness.session("team/app").await;
     harness.patch(&session, "hello").await;
     store.full.store(true, Ordering::Relaxed);
@@ -264,8 +259,7 @@ async fn what_loses_its_session_in_the_last_moment_has_changed_nothing() {
 }
 
 async fn lose_in_the_last_moment(pieces: &[&'static str], with_the_last: bool, cancelled: bool) {
-    let store = Arc::new(Troubled::new());
-    let registry = Harness::new(store.clone(), Guard::Open, Deletes::Enabled).await;
+    let (store, registry) = Staged::in_memory().await;
     let session = registry.session("team/app").await;
     let (last, before) = pieces.split_last().unwrap();
     let (sent, body) = if with_the_last { (before, *last) } else { (pieces, "") };
@@ -274,16 +268,16 @@ async fn lose_in_the_last_moment(pieces: &[&'static str], with_the_last: bool, c
     }
     let (all, digest) = (pieces.concat(), Digest::sha256(pieces.concat().as_bytes()));
     let path = format!("{session}?digest={digest}");
-    let gate = store.gate.write().await;
+    let held = store.hold(Point::AfterCommit);
     let finishing = tokio::spawn(registry.answer(request(Method::PUT, &path, [], body)));
-    registry.until(async || store.committed.load(Ordering::Relaxed)).await;
+    registry.until(async || held.waiting() == 1).await;
     if cancelled {
         assert_eq!(registry.delete(&session).await.status, StatusCode::NO_CONTENT);
     } else {
         registry.clock.advance(Duration::from_mins(2));
         assert_eq!(registry.patch(&session, "!").await.status, StatusCode::ACCEPTED);
     }
-    drop(gate);
+    drop(held);
     let status = finishing.await.unwrap().status();
     let blob = format!("/v2/team/app/blobs/{digest}");
     assert_eq!(registry.get(&blob).await.status, StatusCode::NOT_FOUND);
