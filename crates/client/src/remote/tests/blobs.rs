@@ -12,12 +12,13 @@ fn content() -> Vec<u8> {
     (0..200_000_u32).flat_map(u32::to_le_bytes).collect()
 }
 
-fn blob(content: &[u8]) -> Descriptor {
+pub(super) fn blob(content: &[u8]) -> Descriptor {
     let size = u64::try_from(content.len()).unwrap();
     Descriptor { media_type: String::new(), digest: Digest::sha256(content), size }
 }
 
-async fn read(remote: &Remote, blob: &Descriptor, from: u64) -> Result<Vec<u8>, Error> {
+/// All of a blob from this byte on.
+pub(super) async fn read(remote: &Remote, blob: &Descriptor, from: u64) -> Result<Vec<u8>, Error> {
     let mut stream = remote.blob(blob, from).await?;
     let mut read = Vec::new();
     while let Some(piece) = stream.next().await {

@@ -14,17 +14,17 @@ use futures_util::{
     future::join_all,
     stream::{self, BoxStream},
 };
-use portpass_protocol::{Digest, manifest::Descriptor};
+use portpass_protocol::Digest;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use reqwest::Certificate;
 use rustls_pki_types::PrivateKeyDer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 
+use super::blobs::{blob, read};
 use crate::{
     Registry, Remote, Session, SystemClock, Transport,
     served::{Counted, Memory},
-    session::Error,
     transport::Settings,
 };
 
@@ -116,23 +116,9 @@ fn refused_hex() -> String {
     Digest::sha256(&refused()).hex()
 }
 
-fn blob(content: &[u8]) -> Descriptor {
-    let size = u64::try_from(content.len()).unwrap();
-    Descriptor { media_type: String::new(), digest: Digest::sha256(content), size }
-}
-
 fn pieces(content: &Bytes) -> BoxStream<'static, io::Result<Bytes>> {
     let pieces: Vec<_> = content.chunks(70_000).map(Bytes::copy_from_slice).map(Ok).collect();
     stream::iter(pieces).boxed()
-}
-
-async fn read(remote: &Remote, blob: &Descriptor) -> Result<Vec<u8>, Error> {
-    let mut stream = remote.blob(blob, 0).await?;
-    let mut read = Vec::new();
-    while let Some(piece) = stream.next().await {
-        read.extend_from_slice(&piece?);
-    }
-    Ok(read)
 }
 
 #[tokio::test]
@@ -140,7 +126,7 @@ async fn blobs_go_and_come_at_once_over_one_connection() {
     let (remote, content) = (remote().await, large());
     let blob = blob(&content);
     let sent = join_all((0..4).map(|_| remote.put_blob(&blob, pieces(&content))));
-    let come = join_all((0..4).map(|_| read(&remote, &blob)));
+    let come = join_all((0..4).map(|_| read(&remote, &blob, 0)));
     let (sent, come) = tokio::join!(sent, come);
     for sent in sent {
         sent.unwrap();
@@ -153,10 +139,10 @@ async fn blobs_go_and_come_at_once_over_one_connection() {
 #[tokio::test]
 async fn a_stream_that_is_reset_breaks_off_and_may_be_tried_again() {
     let remote = remote().await;
-    let error = read(&remote, &blob(b"some content")).await.unwrap_err();
+    let error = read(&remote, &blob(b"some content"), 0).await.unwrap_err();
     assert!(error.is_passing(), "{error}");
     // The connection is as good as before.
-    assert_eq!(read(&remote, &blob(&large())).await.unwrap(), large());
+    assert_eq!(read(&remote, &blob(&large()), 0).await.unwrap(), large());
 }
 
 #[tokio::test]
