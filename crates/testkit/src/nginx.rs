@@ -124,8 +124,11 @@ impl Drop for Nginx {
     }
 }
 
-/// nginx cannot listen on port 0, so the kernel is asked before it. Somebody else may be faster.
-fn free_address() -> SocketAddr {
+/// An address for a program that cannot listen on port 0, such as nginx. Somebody else may be faster.
+///
+/// # Panics
+/// If the kernel has no port left.
+pub fn free_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("an address")
 }

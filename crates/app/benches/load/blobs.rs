@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use portpass_protocol::{Digest, DigestAlgorithm, Hasher};
+use portpass_testkit::Dice;
 
 /// One that nobody else has.
 #[derive(Debug, Clone, Copy)]
@@ -54,14 +55,5 @@ pub(crate) async fn digest_of(
     Ok((hasher.finish(), length))
 }
 
-/// 64 KiB that look random (xorshift64).
-static NOISE: LazyLock<Bytes> = LazyLock::new(|| {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let words = std::iter::repeat_with(|| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()
-    });
-    words.flatten().take(64 * 1024).collect()
-});
+/// 64 KiB that look random.
+static NOISE: LazyLock<Bytes> = LazyLock::new(|| Dice::new(1).bytes(64 * 1024).into());

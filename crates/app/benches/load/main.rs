@@ -22,6 +22,8 @@ mod traffic;
 
 use std::path::PathBuf;
 
+use portpass_testkit::page;
+
 use crate::run::{Mix, Outcome, Run};
 
 fn main() {
@@ -39,7 +41,7 @@ fn main() {
     let table = report::table(&outcomes);
     println!("{table}");
     if settings.write {
-        report::write(&table);
+        page::write("reliability.md", "load", &table);
     }
     let errors: usize = outcomes.iter().map(|outcome| outcome.errors.len()).sum();
     assert_eq!(errors, 0, "requests failed; the first of each run stand above");

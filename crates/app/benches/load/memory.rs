@@ -1,7 +1,8 @@
 //! What a process holds, each second.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
+use portpass_testkit::Process;
 use tokio::time::interval;
 
 /// In MiB, in the order of time.
@@ -37,18 +38,16 @@ impl Samples {
 }
 
 /// Looks until it is dropped in favour of what ends first.
-pub(crate) async fn sample(process: &str, samples: &mut Samples) {
+pub(crate) async fn sample(process: Process, samples: &mut Samples) {
     let mut timer = interval(Duration::from_secs(1));
     loop {
         timer.tick().await;
-        let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-        samples.resident.push(field(&status, "VmRSS:"));
-        samples.peak = field(&status, "VmHWM:");
+        samples.resident.push(mebibytes(process.memory()));
+        samples.peak = mebibytes(process.peak());
     }
 }
 
-fn field(status: &str, name: &str) -> f64 {
-    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-    let kibibytes: f64 = line.split_whitespace().next().unwrap().parse().unwrap();
-    kibibytes / 1024.0
+#[expect(clippy::cast_precision_loss, reason = "for people")]
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / 1024.0 / 1024.0
 }

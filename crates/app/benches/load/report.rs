@@ -2,8 +2,6 @@
 
 use std::{
     fmt::Write as _,
-    fs,
-    path::Path,
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
@@ -76,20 +74,3 @@ fn latencies(taken: &[Duration]) -> String {
         .map(|took| took.map_or(f64::NAN, |took| took.as_secs_f64() * 1e3));
     format!("{:.1}, {:.1}, {:.0}", shown[0], shown[1], shown[2])
 }
-
-/// Puts the table between its marks, and makes the page if there is none.
-pub(crate) fn write(table: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reliability.md");
-    let page = fs::read_to_string(&path).unwrap_or_else(|_| "# Reliability\n".to_owned());
-    let section = format!("{BEGIN}\n{table}{END}");
-    let page = match (page.find(BEGIN), page.find(END)) {
-        (Some(begin), Some(end)) => {
-            format!("{}{section}{}", &page[..begin], &page[end + END.len()..])
-        }
-        _ => format!("{}\n\n## Load\n\n{section}\n", page.trim_end()),
-    };
-    fs::write(path, page).unwrap();
-}
-
-const BEGIN: &str = "<!-- load -->";
-const END: &str = "<!-- /load -->";

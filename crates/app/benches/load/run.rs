@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use portpass_testkit::Portpass;
+use portpass_testkit::{Portpass, Process};
 use tokio::{
     task::JoinSet,
     time::{Instant, timeout},
@@ -40,7 +40,7 @@ impl Mix {
     }
 
     /// Sizes, and how often each comes.
-    pub(crate) fn sizes(self) -> &'static [(usize, u64)] {
+    pub(crate) fn sizes(self) -> &'static [(usize, usize)] {
         match self {
             Self::Small => &[(1 << 10, 1), (16 << 10, 1)],
             Self::Large => &[(200_000_000, 1)],
@@ -113,7 +113,6 @@ impl Run {
     pub(crate) async fn go(self) -> Outcome {
         let portpass = serve(&self.program);
         let world = Arc::new(World::new(self.mix, &portpass));
-        let process = fs::read_to_string(portpass.folder().join("data/portpass.lock")).unwrap();
         traffic::first_images(&world).await;
         let accounts = callers::accounts(&world, &portpass).await;
         let mut tasks = JoinSet::new();
@@ -121,7 +120,7 @@ impl Run {
         let threads = callers::start(&world, accounts);
         let mut memory = Samples::default();
         let length = Duration::from_secs(self.seconds);
-        let _ = timeout(length, sample(process.trim(), &mut memory)).await;
+        let _ = timeout(length, sample(Process(portpass.process_id()), &mut memory)).await;
         world.over.store(true, Ordering::Relaxed);
         // Who is in the middle of something comes to its end.
         if timeout(PATIENCE, async { while tasks.join_next().await.is_some() {} }).await.is_err() {

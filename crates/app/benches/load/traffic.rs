@@ -9,6 +9,7 @@ use std::{
 };
 
 use portpass_protocol::Digest;
+use portpass_testkit::Dice;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::{task::JoinSet, time::sleep};
@@ -36,16 +37,16 @@ pub(crate) async fn first_images(world: &World) {
 /// Starts all of them.
 pub(crate) fn start(world: &Arc<World>, tasks: &mut JoinSet<()>) {
     for number in 0..PUSHERS {
-        tasks.spawn(keep_pushing(world.clone(), Dice(number + 1)));
+        tasks.spawn(keep_pushing(world.clone(), Dice::new(number + 1)));
     }
     for number in 0..PULLERS {
-        tasks.spawn(keep_pulling(world.clone(), Dice(number + 1000)));
+        tasks.spawn(keep_pulling(world.clone(), Dice::new(number + 1000)));
     }
 }
 
 async fn keep_pushing(world: Arc<World>, mut dice: Dice) {
     while !world.is_over() {
-        let size = dice.weighted(world.mix.sizes());
+        let size = weighted(&mut dice, world.mix.sizes());
         if !world.may_write(size) {
             sleep(Duration::from_millis(100)).await;
             continue;
@@ -66,7 +67,7 @@ async fn keep_pulling(world: Arc<World>, mut dice: Dice) {
     while !world.is_over() {
         let tag = {
             let images = world.images.lock().unwrap();
-            images[dice.index(images.len())].clone()
+            dice.one_of(&images)
         };
         match pull(&world, &tag).await {
             Ok(bytes) => {
@@ -177,35 +178,16 @@ pub(crate) async fn expect(
     Err(format!("{} of {}", response.status(), response.url().path()))
 }
 
-/// Numbers that look random (splitmix64), the same in each run.
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-
-    fn index(&mut self, length: usize) -> usize {
-        usize::try_from(self.below(length as u64)).unwrap()
-    }
-
-    fn weighted(&mut self, sizes: &[(usize, u64)]) -> usize {
-        let mut left = self.below(sizes.iter().map(|(_, weight)| weight).sum());
-        for (size, weight) in sizes {
-            if left < *weight {
-                return *size;
-            }
-            left -= weight;
+/// One of the sizes, each as often as its weight says.
+fn weighted(dice: &mut Dice, sizes: &[(usize, usize)]) -> usize {
+    let mut left = dice.below(sizes.iter().map(|(_, weight)| weight).sum());
+    for (size, weight) in sizes {
+        if left < *weight {
+            return *size;
         }
-        sizes[0].0
+        left -= weight;
     }
+    sizes[0].0
 }
 
 /// Anyone pulls it.

@@ -5,7 +5,7 @@
 //! ```text
 //! world    the servers, and what lies in them      wire     HTTP/1.1 by hand
 //! small    many small requests, by wrk             load     wrk
-//! large    bodies of 100 MiB, uploads, deletes     process  what a server has used
+//! large    bodies of 100 MiB, uploads, deletes     transfer clients, beside skopeo
 //! start    memory, and the first answer            report   figures, and the page
 //! ```
 //! Servers and load share the machine's cores, so a rate tells less than its ratio to another's, and both
@@ -23,7 +23,6 @@
 
 mod large;
 mod load;
-mod process;
 mod report;
 mod small;
 mod start;
@@ -32,6 +31,8 @@ mod wire;
 mod world;
 
 use std::path::Path;
+
+use portpass_testkit::page;
 
 use self::{
     report::{Row, Sample},
@@ -62,7 +63,7 @@ fn main() {
     for (section, lines) in tables {
         println!("\n{section}\n{}", lines.join("\n"));
         if writes {
-            report::write(section, &lines);
+            page::write("performance.md", section, &lines.join("\n"));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Figures, and the page that they stand on.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, process::Command};
 
 /// What one run of one server gave.
 #[derive(Debug, Clone, Copy)]
@@ -145,14 +145,4 @@ fn first_line(command: &mut Command) -> String {
     let output = command.output().map(|output| [output.stdout, output.stderr].concat());
     let text = String::from_utf8_lossy(&output.unwrap_or_default()).into_owned();
     text.lines().next().unwrap_or_default().to_owned()
-}
-
-/// Puts `lines` between the marks of this section in the page.
-pub(crate) fn write(section: &str, lines: &[String]) {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/performance.md");
-    let text = fs::read_to_string(&page).unwrap();
-    let (begin, end) = (format!("<!-- {section} -->\n"), format!("<!-- end of {section} -->"));
-    let (before, rest) = text.split_once(&begin).expect("the section's mark");
-    let (_, after) = rest.split_once(&end).expect("the mark of the section's end");
-    fs::write(&page, format!("{before}{begin}{}\n{end}{after}", lines.join("\n"))).unwrap();
 }

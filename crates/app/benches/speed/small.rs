@@ -1,5 +1,7 @@
 //! Many small requests: challenges, tokens, manifests, small blobs, lists of tags.
 
+use portpass_testkit::Process;
+
 use crate::{
     Measure,
     load::Load,
@@ -67,7 +69,7 @@ fn ruled_token(world: &World, work: &str) -> Row {
     let many = Server {
         name: "portpass, 1 003 rules",
         address: world.ruled.address(),
-        process: crate::process::Process(world.ruled.process_id()),
+        process: Process(world.ruled.process_id()),
         authorization: Some(basic(&world.ruled)),
     };
     requests(world, work, "0.02 ms more than few", &[many, few], |_| load(&paths, 32))

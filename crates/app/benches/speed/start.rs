@@ -3,11 +3,13 @@
 use std::{
     fs,
     io::{Read as _, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     process::{Command, Stdio},
     thread,
     time::Instant,
 };
+
+use portpass_testkit::nginx::free_address;
 
 use crate::{
     PROGRAM, ROUNDS,
@@ -96,8 +98,4 @@ fn answers(address: SocketAddr) -> bool {
     let Ok(mut stream) = TcpStream::connect(address) else { return false };
     stream.write_all(b"GET /v2/ HTTP/1.1\r\nHost: here\r\n\r\n").unwrap();
     stream.read(&mut [0; 1]).is_ok_and(|read| read == 1)
-}
-
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }

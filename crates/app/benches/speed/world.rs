@@ -3,11 +3,11 @@
 use std::{fmt::Write as _, fs, net::SocketAddr, path::Path, process::Command};
 
 use portpass_protocol::Digest;
-use portpass_testkit::{Distribution, Nginx, Portpass, TrustedTokens, run};
+use portpass_testkit::{Dice, Distribution, Nginx, Portpass, Process, TrustedTokens, run};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{process::Process, wire::Connection};
+use crate::wire::Connection;
 
 /// One server, as a load sees it.
 #[derive(Debug, Clone)]
@@ -269,17 +269,9 @@ fn blob_path(blob: &[u8]) -> String {
     format!("/v2/{REPOSITORY}/blobs/{}", Digest::sha256(blob))
 }
 
-/// Bytes that differ from seed to seed (`SplitMix64`).
+/// Bytes that differ from seed to seed.
 pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let mut next = || {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)).to_le_bytes()
-    };
-    std::iter::repeat_with(&mut next).flatten().take(length).collect()
+    Dice::new(seed).bytes(length)
 }
 
 fn serve(program: &Path, rules: &[String]) -> Portpass {

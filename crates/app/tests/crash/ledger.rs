@@ -1,26 +1,17 @@
 //! `docs/reliability.md`: what a long run saw. Other runs only look whether there is such a report.
 
-use std::{fs, path::Path, process::Command};
+use std::process::Command;
 
-use portpass_testkit::run;
+use portpass_testkit::{page, run};
 
 use crate::round::Tally;
 
 /// Writes the report if `PORTPASS_WRITE_DOCS` is in the environment, else demands one.
 pub(crate) fn confirm(seed: u64, tally: &Tally) {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reliability.md");
-    let page = fs::read_to_string(&file).unwrap();
-    let (before, rest) = page.split_once(BEGIN).expect("the page has the report of crashes");
-    let (report, after) = rest.split_once(END).expect("the report of crashes has an end");
-    if std::env::var_os("PORTPASS_WRITE_DOCS").is_none() {
-        assert!(report.contains("| rounds | "), "{HOW}");
-        return;
+    if std::env::var_os("PORTPASS_WRITE_DOCS").is_some() {
+        page::write(PAGE, SECTION, &report_of(seed, tally));
     }
-    let report = format!("{before}{BEGIN}\n{}{END}{after}", report_of(seed, tally));
-    // Whoever reads it meanwhile reads the one or the other.
-    let new = file.with_extension("md.new");
-    fs::write(&new, report).unwrap();
-    fs::rename(new, file).unwrap();
+    assert!(page::read(PAGE, SECTION).contains("| rounds | "), "{HOW}");
 }
 
 fn report_of(seed: u64, tally: &Tally) -> String {
@@ -55,6 +46,6 @@ fn tempdir() -> String {
     std::env::temp_dir().display().to_string()
 }
 
-const BEGIN: &str = "<!-- crashes -->";
-const END: &str = "<!-- end of crashes -->";
+const PAGE: &str = "reliability.md";
+const SECTION: &str = "crashes";
 const HOW: &str = "the page has no report: run `cargo xtask crash`";

@@ -59,7 +59,9 @@ impl Pusher {
                 self.push(repository, manifest, named).await
             }
             Errand::Cancel { repository, content } => self.cancel(repository, content).await,
-            Errand::Abandon { repository, content } => self.abandon(repository, content).await,
+            Errand::Abandon { repository, content } => {
+                self.abandon(repository, content).await.map(drop)
+            }
             Errand::DeleteTag { repository, tag } => self.delete_tag(repository, tag).await,
             Errand::DeleteManifest { repository, manifest } => {
                 self.delete_manifest(repository, manifest).await

@@ -60,25 +60,23 @@ impl Pusher {
         repository: &'static str,
         content: &Content,
     ) -> Result<(), Lost> {
-        let location = self.begin(repository).await?;
-        let request = self.wire.request(Method::PATCH, &location);
-        let request = self.wire.carrying(request, &content.bytes);
-        self.change(Vec::new(), request, ACCEPTED).await?;
+        let location = self.abandon(repository, content).await?;
         let cancel = self.wire.request(Method::DELETE, &location);
         self.change(Vec::new(), cancel, CANCELLED).await?;
         Ok(())
     }
 
+    /// Begins an upload and leaves it where it is.
     pub(crate) async fn abandon(
         &mut self,
         repository: &'static str,
         content: &Content,
-    ) -> Result<(), Lost> {
+    ) -> Result<String, Lost> {
         let location = self.begin(repository).await?;
         let request = self.wire.request(Method::PATCH, &location);
         let request = self.wire.carrying(request, &content.bytes);
         self.change(Vec::new(), request, ACCEPTED).await?;
-        Ok(())
+        Ok(location)
     }
 
     /// Asks how far the upload is, and sends what is missing. What was acknowledged is there.
