@@ -8,7 +8,8 @@ use crate::{
     AccountId, AccountKey, AuditRecord, Db, Revocation, StateError,
     meta::Counter,
     refresh::revoke_account,
-    sql::{Row, Write, sql},
+    sql::{Row, sql},
+    writer::Write,
 };
 
 /// An account of our own.

@@ -5,7 +5,8 @@ use std::time::SystemTime;
 use crate::{
     Db, StateError,
     page::capped,
-    sql::{Row, Write, sql},
+    sql::{Row, sql},
+    writer::Write,
 };
 
 /// One thing that happened, to be kept.

@@ -7,8 +7,9 @@ use portpass_protocol::{Digest, RepositoryName};
 use crate::{
     Change, Db, StateError, UploadClaim,
     repository::RepositoryRow,
-    sql::{Row, Statement, Write, sql},
+    sql::{Row, Statement, sql},
     upload::end,
+    writer::Write,
 };
 
 /// A blob as one repository holds it.
@@ -97,7 +98,7 @@ impl Db {
             // Somebody counts on it again, perhaps for a manifest that comes next: see `garbage`.
             let statement = sql("UPDATE repository_blob SET unlinked_at = NULL WHERE digest = $2
                  AND repository = (SELECT id FROM repository WHERE name = $1)");
-            self.writer().run(statement.bind(repository.as_str()).bind(digest)).await?;
+            self.change(statement.bind(repository.as_str()).bind(digest)).await?;
         }
         Blob::read(&row).map(Some)
     }

@@ -12,7 +12,8 @@ use crate::{
     StateError,
     migrate::migrate,
     recent::{Changing, Length, Recent, Shelf},
-    sql::{Connections, Write, sql},
+    sql::{Connections, Row, Statement, sql},
+    writer::{Write, Writer},
 };
 
 /// The database. Cheap to clone; all clones share the connections.
@@ -20,9 +21,9 @@ use crate::{
 pub struct Db {
     /// Many, none of which can write.
     readers: Connections,
-    /// One: writers wait for each other here, where waiting is fair and cheap, and meet only other
-    /// processes at SQLite's lock.
-    writer: Connections,
+    /// One connection: writers wait for each other here, where waiting is fair and cheap, and meet only
+    /// other processes at SQLite's lock.
+    writer: Writer,
     recent: Option<Arc<Recent>>,
 }
 
@@ -36,7 +37,11 @@ impl Db {
         let writer = pool(1).after_release(|connection, _| Box::pin(is_at_rest(connection)));
         let writer = writer.connect_lazy_with(options.clone());
         let readers = pool(READERS).connect_lazy_with(options.pragma("query_only", "ON"));
-        Ok(Self { readers: Connections(readers), writer: Connections(writer), recent: None })
+        Ok(Self {
+            readers: Connections(readers),
+            writer: Writer::new(writer, 2 * PATIENCE),
+            recent: None,
+        })
     }
 
     /// A database that is gone when the last clone is.
@@ -44,7 +49,11 @@ impl Db {
         // It lives as long as its one connection, which therefore reads and writes.
         let pool = pool(1).connect_with(options().in_memory(true)).await?;
         migrate(&mut *pool.acquire().await?).await?;
-        Ok(Self { readers: Connections(pool.clone()), writer: Connections(pool), recent: None })
+        Ok(Self {
+            readers: Connections(pool.clone()),
+            writer: Writer::new(pool, 2 * PATIENCE),
+            recent: None,
+        })
     }
 
     /// Keeps what it reads of repositories in memory (some megabytes), until it changes them. Only for
@@ -63,7 +72,7 @@ impl Db {
     /// Writes out what is pending and closes all connections; every later call fails.
     pub async fn close(&self) {
         self.readers.0.close().await;
-        self.writer.0.close().await;
+        self.writer.connections().close().await;
     }
 
     /// Where statements run that change nothing.
@@ -71,26 +80,41 @@ impl Db {
         &self.readers
     }
 
-    /// Where single statements run that change something, each durable on return.
-    pub(crate) fn writer(&self) -> &Connections {
-        &self.writer
+    /// A connection that may write, for what cannot be done within a transaction.
+    pub(crate) fn outside(&self) -> Connections {
+        Connections(self.writer.connections().clone())
+    }
+
+    /// Runs one statement that changes something, durable on return; how many rows it has changed.
+    pub(crate) async fn change(&self, statement: Statement) -> Result<u64, StateError> {
+        let mut write = self.write().await?;
+        let changed = write.run(statement).await?;
+        write.commit().await?;
+        Ok(changed)
+    }
+
+    /// As [`Db::change`], for a statement that answers with rows.
+    pub(crate) async fn change_rows(&self, statement: Statement) -> Result<Vec<Row>, StateError> {
+        let mut write = self.write().await?;
+        let rows = write.all(statement).await?;
+        write.commit().await?;
+        Ok(rows)
     }
 
     /// Begins a transaction that writes; there is one at a time.
     pub(crate) async fn write(&self) -> Result<Write, StateError> {
-        // IMMEDIATE: a transaction that reads first and writes later could fail in the middle.
-        Ok(Write::new(self.writer.0.begin_with("BEGIN IMMEDIATE").await?))
+        self.writer.begin(None).await
     }
 
     /// As [`Db::write`], to rows of a repository.
     pub(crate) async fn write_to(&self, repository: &RepositoryName) -> Result<Write, StateError> {
         let changing = self.recent.as_ref().map(|recent| Changing::one(recent, repository));
-        Ok(self.write().await?.changing(changing))
+        self.writer.begin(changing).await
     }
 
     /// As [`Db::write`], to rows of any repositories.
     pub(crate) async fn write_to_any(&self) -> Result<Write, StateError> {
-        Ok(self.write().await?.changing(self.recent.as_ref().map(Changing::any)))
+        self.writer.begin(self.recent.as_ref().map(Changing::any)).await
     }
 
     /// What is kept on a shelf under `key`, or what `read` finds.

@@ -1,6 +1,6 @@
 //! What can go wrong between us and the rows.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 /// Why the database did not do what it was asked.
 ///
@@ -57,7 +57,7 @@ pub enum StateError {
     },
     /// The database did not answer, or answered with an error: nobody's fault who asked.
     #[error("the database is unavailable: {0}")]
-    Unavailable(#[source] sqlx::Error),
+    Unavailable(#[source] Arc<sqlx::Error>),
 }
 
 impl StateError {
@@ -68,6 +68,13 @@ impl StateError {
 
 impl From<sqlx::Error> for StateError {
     fn from(error: sqlx::Error) -> Self {
+        Arc::new(error).into()
+    }
+}
+
+/// One error may be that of many who waited for the same transaction.
+impl From<Arc<sqlx::Error>> for StateError {
+    fn from(error: Arc<sqlx::Error>) -> Self {
         Self::Unavailable(error)
     }
 }

@@ -149,7 +149,7 @@ impl Db {
     /// Notes that an object is gone from the store.
     pub async fn forget_garbage(&self, location: &str) -> Result<(), StateError> {
         let statement = sql("DELETE FROM garbage WHERE location = $1");
-        self.writer().run(statement.bind(location)).await?;
+        self.change(statement.bind(location)).await?;
         Ok(())
     }
 

@@ -72,6 +72,7 @@ pub mod snapshot;
 mod sql;
 pub mod tag;
 pub mod upload;
+mod writer;
 
 pub use account::{Account, AccountStatus, Addition, Change, NewAccount};
 pub use audit::{AuditEntry, AuditRecord};

@@ -8,7 +8,8 @@ use portpass_protocol::{Digest, Reference, RepositoryName, Tag};
 use crate::{
     Db, StateError,
     repository::RepositoryRow,
-    sql::{Row, Statement, Write, chunk, chunks, sql},
+    sql::{Row, Statement, chunk, chunks, sql},
+    writer::Write,
 };
 
 /// A manifest as it was pushed.

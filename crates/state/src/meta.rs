@@ -2,7 +2,8 @@
 
 use crate::{
     Db, StateError,
-    sql::{Connections, Write, sql},
+    sql::{Connections, sql},
+    writer::Write,
 };
 
 impl Db {
@@ -16,7 +17,7 @@ impl Db {
     pub async fn set_meta(&self, name: &str, value: &str) -> Result<(), StateError> {
         let statement = sql("INSERT INTO meta (name, value) VALUES ($1, $2)
              ON CONFLICT (name) DO UPDATE SET value = excluded.value");
-        self.writer().run(statement.bind(name).bind(value)).await?;
+        self.change(statement.bind(name).bind(value)).await?;
         Ok(())
     }
 
@@ -29,7 +30,7 @@ impl Db {
         // The assignment of a value to itself makes RETURNING answer in either case.
         let statement = sql("INSERT INTO meta (name, value) VALUES ($1, $2)
              ON CONFLICT (name) DO UPDATE SET value = meta.value RETURNING value");
-        let rows = self.writer().all(statement.bind(name).bind(value)).await?;
+        let rows = self.change_rows(statement.bind(name).bind(value)).await?;
         rows.first().map_or_else(|| Err(missing()), |row| row.text("value"))
     }
 }

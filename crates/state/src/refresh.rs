@@ -6,7 +6,8 @@ use portpass_protocol::AccessSet;
 
 use crate::{
     AccountId, AuditRecord, Change, Db, RefreshId, StateError,
-    sql::{Row, Statement, Value, Write, sql},
+    sql::{Row, Statement, Value, sql},
+    writer::Write,
 };
 
 /// SHA-256 of a refresh token's secret: all that we keep of it.
@@ -236,7 +237,7 @@ impl Db {
     pub async fn forget_refresh_tokens(&self, before: SystemTime) -> Result<u64, StateError> {
         let statement = sql("DELETE FROM refresh_token
              WHERE revoked_at < $1 OR expires_at < $1 OR idle_until < $1");
-        self.writer().run(statement.bind(before)).await
+        self.change(statement.bind(before)).await
     }
 
     /// Runs a statement that lacks the time (`$2`) and the reason (`$3`) yet; the record is kept if

@@ -7,7 +7,8 @@ use portpass_protocol::RepositoryName;
 use crate::{
     Db, Page, StateError,
     page::{after, one_further},
-    sql::{Write, sql},
+    sql::sql,
+    writer::Write,
 };
 
 impl Db {
@@ -37,7 +38,7 @@ impl Db {
         let statement = sql("DELETE FROM repository WHERE created_at < $1
              AND NOT EXISTS (SELECT 1 FROM manifest m WHERE m.repository = repository.id)
              AND NOT EXISTS (SELECT 1 FROM repository_blob b WHERE b.repository = repository.id)");
-        self.writer().run(statement.bind(before)).await
+        self.change(statement.bind(before)).await
     }
 }
 

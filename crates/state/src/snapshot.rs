@@ -31,7 +31,7 @@ impl Db {
         let failed = |why: String| CopyError { path: path.to_owned(), why };
         let name = path.to_str().ok_or_else(|| failed("its name is no text".to_owned()))?;
         // A connection that may not write may not write to other files either.
-        match self.writer().run(sql("VACUUM INTO $1").bind(name)).await {
+        match self.outside().run(sql("VACUUM INTO $1").bind(name)).await {
             Ok(_) => Ok(()),
             Err(StateError::Unavailable(error)) => Err(failed(error.to_string())),
             Err(error) => Err(failed(error.to_string())),

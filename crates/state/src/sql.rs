@@ -5,12 +5,12 @@ use std::time::{Duration, SystemTime};
 
 use portpass_protocol::Digest;
 use sqlx::{
-    Row as _, Sqlite, Transaction,
+    Row as _, Sqlite,
     query::Query,
     sqlite::{SqliteArguments, SqlitePool, SqliteRow},
 };
 
-use crate::{StateError, recent::Changing};
+use crate::StateError;
 
 /// A statement with its values. Its text is static, so each connection prepares it once.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl Statement {
         sql(self.text)
     }
 
-    fn into_query<'q>(self) -> Query<'q, Sqlite, SqliteArguments> {
+    pub(crate) fn into_query<'q>(self) -> Query<'q, Sqlite, SqliteArguments> {
         // A parameter without a value would silently be NULL.
         debug_assert_eq!(parameters(self.text), self.values.len(), "parameters of {}", self.text);
         self.values.into_iter().fold(sqlx::query(self.text), |query, value| match value {
@@ -202,7 +202,7 @@ fn from_milliseconds(milliseconds: i64) -> Option<SystemTime> {
 /// One row of an answer. What does not have the form it must have is
 /// [`StateError::Inconsistent`], named by its column.
 #[derive(Debug)]
-pub(crate) struct Row(SqliteRow);
+pub(crate) struct Row(pub(crate) SqliteRow);
 
 impl Row {
     pub(crate) fn integer(&self, column: &'static str) -> Result<i64, StateError> {
@@ -287,7 +287,7 @@ fn time(column: &'static str, milliseconds: i64) -> Result<SystemTime, StateErro
         .ok_or_else(|| StateError::inconsistent(column, format!("{milliseconds} is no time")))
 }
 
-/// Where single statements run: the readers, or the writer by itself (each its own transaction).
+/// Where single statements run that change nothing.
 #[derive(Debug, Clone)]
 pub(crate) struct Connections(pub(crate) SqlitePool);
 
@@ -305,62 +305,6 @@ impl Connections {
     /// How many rows were changed.
     pub(crate) async fn run(&self, statement: Statement) -> Result<u64, StateError> {
         Ok(statement.into_query().execute(&self.0).await?.rows_affected())
-    }
-}
-
-/// A transaction that writes. Dropped without [`Write::commit`], it changes nothing.
-pub(crate) struct Write {
-    transaction: Transaction<'static, Sqlite>,
-    changing: Option<Changing>,
-}
-
-impl Write {
-    pub(crate) fn new(transaction: Transaction<'static, Sqlite>) -> Self {
-        Self { transaction, changing: None }
-    }
-
-    /// It changes what may be remembered.
-    pub(crate) fn changing(self, changing: Option<Changing>) -> Self {
-        Self { changing, ..self }
-    }
-
-    /// The only row of the answer; the statement is run to its end.
-    pub(crate) async fn first(&mut self, statement: Statement) -> Result<Option<Row>, StateError> {
-        Ok(self.all(statement).await?.into_iter().next())
-    }
-
-    /// The whole answer.
-    pub(crate) async fn all(&mut self, statement: Statement) -> Result<Vec<Row>, StateError> {
-        Ok(statement
-            .into_query()
-            .fetch_all(&mut *self.transaction)
-            .await?
-            .into_iter()
-            .map(Row)
-            .collect())
-    }
-
-    /// How many rows were changed.
-    pub(crate) async fn run(&mut self, statement: Statement) -> Result<u64, StateError> {
-        Ok(statement.into_query().execute(&mut *self.transaction).await?.rows_affected())
-    }
-
-    /// Makes it so; on return it is on the disk. Whoever waits for that may go away: it is made so all
-    /// the same, and what is remembered is forgotten when it is.
-    pub(crate) async fn commit(self) -> Result<(), StateError> {
-        let Self { transaction, changing } = self;
-        let committing = tokio::spawn(async move {
-            let _ending = changing.map(Changing::end);
-            transaction.commit().await
-        });
-        match committing.await {
-            Ok(committed) => Ok(committed?),
-            Err(failed) => match failed.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // The process ends, and nobody can say whether it was made so.
-                Err(_) => Err(sqlx::Error::WorkerCrashed.into()),
-            },
-        }
     }
 }
 

@@ -7,7 +7,8 @@ use portpass_protocol::RepositoryName;
 use crate::{
     Db, LeaseOwner, StateError, UploadId,
     page::capped,
-    sql::{Row, Statement, Write, sql},
+    sql::{Row, Statement, sql},
+    writer::Write,
 };
 
 /// A session to be opened.
@@ -106,7 +107,7 @@ impl Db {
             .bind(upload.repository.as_str())
             .bind(upload.progress)
             .bind(now);
-        self.writer().run(statement).await?;
+        self.change(statement).await?;
         Ok(())
     }
 
@@ -161,7 +162,7 @@ impl Db {
     ) -> Result<Saved, StateError> {
         let statement = sql("UPDATE upload SET lease_until = $4
              WHERE id = $1 AND lease_owner = $2 AND version = $3");
-        match self.writer().run(bind_claim(statement, claim).bind(until)).await? {
+        match self.change(bind_claim(statement, claim).bind(until)).await? {
             0 => Ok(Saved::Lost),
             _ => Ok(Saved::Saved(claim)),
         }
@@ -202,7 +203,7 @@ impl Db {
         id: UploadId,
     ) -> Result<Option<Upload>, StateError> {
         let statement = sql("DELETE FROM upload WHERE id = $1 AND repository = $2 RETURNING *");
-        let rows = self.writer().all(statement.bind(id).bind(repository.as_str())).await?;
+        let rows = self.change_rows(statement.bind(id).bind(repository.as_str())).await?;
         rows.first().map(Upload::read).transpose()
     }
 
@@ -219,7 +220,7 @@ impl Db {
                   AND (lease_until IS NULL OR lease_until <= $2) ORDER BY updated_at LIMIT $3)
              RETURNING *");
         let statement = statement.bind(before).bind(now).bind(capped(limit));
-        self.writer().all(statement).await?.iter().map(Upload::read).collect()
+        self.change_rows(statement).await?.iter().map(Upload::read).collect()
     }
 
     /// All sessions after one, by id: what a sweep of the store must leave alone.
@@ -237,7 +238,7 @@ impl Db {
     }
 
     async fn save(&self, statement: Statement, claim: UploadClaim) -> Result<Saved, StateError> {
-        match self.writer().run(statement).await? {
+        match self.change(statement).await? {
             0 => Ok(Saved::Lost),
             _ => Ok(Saved::Saved(UploadClaim { version: claim.version + 1, ..claim })),
         }

@@ -90,7 +90,7 @@ pub(super) async fn a_manifest_saves_the_blobs_it_links_to(db: Db) {
     assert_eq!(db.remove_unlinked_blobs(at(90), at(90)).await.unwrap(), 0);
     // Even if the mark came at the same time as the link.
     let mark = sql("UPDATE repository_blob SET unlinked_at = $1").bind(at(20));
-    assert_eq!(db.writer().run(mark).await.unwrap(), 1);
+    assert_eq!(db.change(mark).await.unwrap(), 1);
     assert_eq!(db.remove_unlinked_blobs(at(90), at(90)).await.unwrap(), 0);
 }
 

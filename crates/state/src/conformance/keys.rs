@@ -53,7 +53,7 @@ pub(super) async fn a_key_in_no_phase_is_inconsistent(db: Db) {
         sql("UPDATE signing_key SET phase = 'lost', phase_at = 5"),
         sql("UPDATE signing_key SET phase = 'root'"),
     ] {
-        db.writer().run(change).await.unwrap();
+        db.change(change).await.unwrap();
         let error = db.key_ring().await.unwrap_err();
         assert!(matches!(error, StateError::Inconsistent { .. }), "{error}");
     }

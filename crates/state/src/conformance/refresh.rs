@@ -151,7 +151,7 @@ pub(super) async fn a_token_revoked_without_a_reason_is_inconsistent(db: Db) {
         sql("UPDATE refresh_token SET revoked_why = 'because'"),
         sql("UPDATE refresh_token SET revoked_at = NULL"),
     ] {
-        db.writer().run(change).await.unwrap();
+        db.change(change).await.unwrap();
         let error = db.refresh_token(&hash(1), at(1)).await.unwrap_err();
         assert!(matches!(error, StateError::Inconsistent { .. }), "{error}");
     }

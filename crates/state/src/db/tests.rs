@@ -31,9 +31,9 @@ async fn writes_are_synced_and_readers_cannot_write() {
     let pragma = async |connections: &Connections, statement, column| {
         connections.first(sql(statement)).await.unwrap().unwrap().integer(column).unwrap()
     };
-    assert_eq!(pragma(db.writer(), "PRAGMA synchronous", "synchronous").await, 2, "FULL");
-    assert_eq!(pragma(db.writer(), "PRAGMA foreign_keys", "foreign_keys").await, 1);
-    let mode = db.writer().first(sql("PRAGMA journal_mode")).await.unwrap().unwrap();
+    assert_eq!(pragma(&db.outside(), "PRAGMA synchronous", "synchronous").await, 2, "FULL");
+    assert_eq!(pragma(&db.outside(), "PRAGMA foreign_keys", "foreign_keys").await, 1);
+    let mode = db.outside().first(sql("PRAGMA journal_mode")).await.unwrap().unwrap();
     assert_eq!(mode.text("journal_mode").unwrap(), "wal");
     let attempt = db.read().run(sql("DELETE FROM meta")).await;
     assert!(matches!(attempt, Err(StateError::Unavailable(_))), "{attempt:?}");
@@ -77,7 +77,7 @@ async fn a_transaction_that_sqlite_has_ended_hinders_no_later_one() {
     write.run(sql("PRAGMA cache_size = 777")).await.unwrap();
     write.run(sql("INSERT INTO meta (name, value) VALUES ('lost', '')")).await.unwrap();
     drop(write);
-    let size = db.writer().first(sql("PRAGMA cache_size")).await.unwrap().unwrap();
+    let size = db.outside().first(sql("PRAGMA cache_size")).await.unwrap().unwrap();
     assert_eq!(size.integer("cache_size").unwrap(), 777);
     assert_eq!(db.meta("lost").await.unwrap(), None);
 }
@@ -87,7 +87,7 @@ async fn a_database_of_a_newer_program_is_left_alone() {
     let (_directory, path) = place();
     let db = Db::open(&path).await.unwrap();
     let newer = sql("INSERT INTO schema_version (version, checksum) VALUES (99, 'x')");
-    db.writer().run(newer).await.unwrap();
+    db.change(newer).await.unwrap();
     db.close().await;
     let error = Db::open(&path).await.unwrap_err();
     assert!(matches!(error, StateError::Newer { found: 99, known: 1 }), "{error:?}");
@@ -111,7 +111,7 @@ async fn a_migration_with_another_text_is_noticed() {
     let (_directory, path) = place();
     let db = Db::open(&path).await.unwrap();
     let altered = sql("UPDATE schema_version SET checksum = 'sha256:other' WHERE version = 1");
-    db.writer().run(altered).await.unwrap();
+    db.change(altered).await.unwrap();
     db.close().await;
     let error = Db::open(&path).await.unwrap_err();
     assert!(matches!(error, StateError::Altered { version: 1 }), "{error:?}");

@@ -1,0 +1,223 @@
+//! Writers take turns within one transaction, which is made durable once for all of them.
+//!
+//! ```text
+//! begin ─ SAVEPOINT … RELEASE ─┐
+//! begin ─ SAVEPOINT … RELEASE ─┼─ COMMIT: one sync ─ each is told that its part is on the disk
+//! begin ─ SAVEPOINT … dropped ─┘  that part is rolled back, the others stay
+//! ```
+//! Whoever opens the transaction sends a task that commits to the end of the line: who stands there by
+//! then is served before it, who comes while it waits for the disk goes into the next transaction. So a
+//! writer waits for two syncs at most, however many there are.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use sqlx::{Sqlite, SqliteConnection, Transaction, error::ErrorKind, sqlite::SqlitePool};
+use tokio::{
+    sync::{Mutex, OwnedMutexGuard, oneshot},
+    time::timeout,
+};
+
+use crate::{
+    StateError,
+    recent::{Changing, Ending},
+    sql::{Row, Statement},
+};
+
+/// The way to write. Cheap to clone; all clones stand in one line.
+#[derive(Debug, Clone)]
+pub(crate) struct Writer {
+    /// With one connection.
+    connections: SqlitePool,
+    line: Arc<Mutex<Option<Group>>>,
+    patience: Duration,
+}
+
+impl Writer {
+    /// For a pool of one connection. Nobody stands in line for longer than `patience`.
+    pub(crate) fn new(connections: SqlitePool, patience: Duration) -> Self {
+        Self { connections, line: Arc::default(), patience }
+    }
+
+    /// The pool itself, for what cannot be done within a transaction.
+    pub(crate) fn connections(&self) -> &SqlitePool {
+        &self.connections
+    }
+
+    /// Begins a part of a transaction; there is one part at a time. `changing` is what may be
+    /// remembered of the rows that it changes.
+    pub(crate) async fn begin(&self, changing: Option<Changing>) -> Result<Write, StateError> {
+        let turn = timeout(self.patience, Arc::clone(&self.line).lock_owned()).await;
+        let mut turn = turn.map_err(|_elapsed| sqlx::Error::PoolTimedOut)?;
+        if let Some(group) = turn.as_mut() {
+            group.tidy().await;
+        }
+        if let Some(failed) = turn.take_if(|group| group.failed.is_some()) {
+            failed.commit().await;
+        }
+        let group = match turn.take() {
+            Some(group) => group,
+            None => self.open().await?,
+        };
+        turn.insert(group).part().await?;
+        Ok(Write { turn, changing })
+    }
+
+    async fn open(&self) -> Result<Group, StateError> {
+        // IMMEDIATE: a transaction that reads first and writes later could fail in the middle.
+        let transaction = self.connections.begin_with("BEGIN IMMEDIATE").await?;
+        let line = Arc::clone(&self.line);
+        tokio::spawn(async move {
+            let mut turn = line.lock_owned().await;
+            // None, if what was opened has failed; another's, if one was opened since: it may end now.
+            if let Some(group) = turn.take() {
+                group.commit().await;
+            }
+        });
+        Ok(Group { transaction, members: Vec::new(), in_part: false, failed: None })
+    }
+}
+
+/// A part of a transaction. Dropped without [`Write::commit`], it changes nothing.
+pub(crate) struct Write {
+    turn: OwnedMutexGuard<Option<Group>>,
+    changing: Option<Changing>,
+}
+
+impl Write {
+    /// The only row of the answer; the statement is run to its end.
+    pub(crate) async fn first(&mut self, statement: Statement) -> Result<Option<Row>, StateError> {
+        Ok(self.all(statement).await?.into_iter().next())
+    }
+
+    /// The whole answer.
+    pub(crate) async fn all(&mut self, statement: Statement) -> Result<Vec<Row>, StateError> {
+        let group = self.group()?;
+        let answered = statement.into_query().fetch_all(&mut *group.transaction).await;
+        Ok(group.checked(answered)?.into_iter().map(Row).collect())
+    }
+
+    /// How many rows were changed.
+    pub(crate) async fn run(&mut self, statement: Statement) -> Result<u64, StateError> {
+        let group = self.group()?;
+        let answered = statement.into_query().execute(&mut *group.transaction).await;
+        Ok(group.checked(answered)?.rows_affected())
+    }
+
+    /// Makes it so; on return it is on the disk. Whoever waits for that may go away: it is made so all
+    /// the same, and what is remembered is forgotten when it is.
+    pub(crate) async fn commit(mut self) -> Result<(), StateError> {
+        let ending = self.changing.take().map(Changing::end);
+        let told = self.group()?.join(ending).await?;
+        drop(self);
+        match told.await {
+            Ok(committed) => Ok(committed?),
+            // The process ends, and nobody can say whether it was made so.
+            Err(_) => Err(sqlx::Error::WorkerCrashed.into()),
+        }
+    }
+
+    /// There is one for as long as a part of it is held.
+    fn group(&mut self) -> Result<&mut Group, StateError> {
+        Ok(self.turn.as_mut().ok_or(sqlx::Error::WorkerCrashed)?)
+    }
+}
+
+/// A transaction, and all who wait for its end.
+struct Group {
+    transaction: Transaction<'static, Sqlite>,
+    members: Vec<Member>,
+    /// A part has begun that was neither ended nor rolled back.
+    in_part: bool,
+    /// SQLite may have ended the transaction by itself: nothing more can become of it.
+    failed: Option<Arc<sqlx::Error>>,
+}
+
+/// Who has done its part.
+struct Member {
+    ending: Option<Ending>,
+    told: oneshot::Sender<Result<(), Arc<sqlx::Error>>>,
+}
+
+// A statement that was sent is run by SQLite's thread even if whoever waits for it goes away; the marks
+// below are set so that what they say is true then.
+impl Group {
+    async fn part(&mut self) -> Result<(), StateError> {
+        self.in_part = true;
+        self.do_now("SAVEPOINT part").await
+    }
+
+    /// Ends the part. What it has done is there when the transaction is.
+    async fn join(
+        &mut self,
+        ending: Option<Ending>,
+    ) -> Result<oneshot::Receiver<Result<(), Arc<sqlx::Error>>>, StateError> {
+        let (told, outcome) = oneshot::channel();
+        self.members.push(Member { ending, told });
+        self.in_part = false;
+        self.do_now("RELEASE part").await?;
+        Ok(outcome)
+    }
+
+    /// Takes back what somebody began and went away from.
+    async fn tidy(&mut self) {
+        if self.in_part && self.do_now("ROLLBACK TO part").await.is_ok() {
+            self.in_part = false;
+            // If it fails, that is kept.
+            let _ = self.do_now("RELEASE part").await;
+        }
+    }
+
+    /// Ends the transaction, and tells everybody.
+    async fn commit(mut self) {
+        self.tidy().await;
+        let committed = match self.failed {
+            // Whatever of it is left is rolled back.
+            Some(error) => {
+                drop(self.transaction);
+                Err(error)
+            }
+            None => self.transaction.commit().await.map_err(Arc::new),
+        };
+        for Member { ending, told } in self.members {
+            drop(ending);
+            // Some have gone away.
+            let _ = told.send(committed.clone());
+        }
+    }
+
+    async fn do_now(&mut self, statement: &'static str) -> Result<(), StateError> {
+        let connection: &mut SqliteConnection = &mut self.transaction;
+        let done = sqlx::query(statement).execute(connection).await;
+        self.checked(done)?;
+        Ok(())
+    }
+
+    /// A constraint undoes only its own statement. After other errors SQLite may have rolled back the
+    /// whole transaction, with the parts of those who wait for its end.
+    fn checked<T>(&mut self, done: sqlx::Result<T>) -> Result<T, StateError> {
+        done.map_err(|error| {
+            let error = Arc::new(error);
+            if !is_constraint(&error) {
+                self.failed.get_or_insert_with(|| Arc::clone(&error));
+            }
+            error.into()
+        })
+    }
+}
+
+fn is_constraint(error: &sqlx::Error) -> bool {
+    let kind = error.as_database_error().map(sqlx::error::DatabaseError::kind);
+    kind.is_some_and(|kind| !matches!(kind, ErrorKind::Other))
+}
+
+impl fmt::Debug for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { members, in_part, failed, .. } = self;
+        let mut shown = f.debug_struct("Group");
+        shown.field("members", &members.len()).field("in_part", in_part).field("failed", failed);
+        shown.finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

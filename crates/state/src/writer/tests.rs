@@ -1,0 +1,163 @@
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::{Db, sql::sql};
+
+async fn set(write: &mut Write, name: &str) -> Result<u64, StateError> {
+    write.run(sql("INSERT INTO meta (name, value) VALUES ($1, '')").bind(name)).await
+}
+
+async fn open() -> (tempfile::TempDir, Db, Writer) {
+    let directory = tempfile::tempdir().unwrap();
+    let db = Db::open(&directory.path().join("state.db")).await.unwrap();
+    let writer = Writer::new(db.outside().0, Duration::from_mins(1));
+    (directory, db, writer)
+}
+
+async fn names(db: &Db) -> Vec<String> {
+    let rows = db.read().all(sql("SELECT name FROM meta ORDER BY name")).await.unwrap();
+    rows.iter().map(|row| row.text("name").unwrap()).collect()
+}
+
+/// A writer that has its turn, and what becomes of it.
+struct Standing {
+    /// It has its turn, and has written.
+    begun: oneshot::Receiver<()>,
+    go: oneshot::Sender<End>,
+    ended: JoinHandle<Result<(), StateError>>,
+}
+
+/// What a writer does at the end of its turn.
+enum End {
+    Commit,
+    GoAway,
+    /// What SQLite does where the disk is full.
+    BreakAll,
+}
+
+impl Standing {
+    /// Puts a writer into the line. It stands there when this returns.
+    async fn new(writer: &Writer, name: &'static str) -> Self {
+        let ((tell, begun), (go, told)) = (oneshot::channel(), oneshot::channel());
+        let writer = writer.clone();
+        let ended = tokio::spawn(async move {
+            let mut write = writer.begin(None).await?;
+            set(&mut write, name).await?;
+            let _ = tell.send(());
+            match told.await.unwrap() {
+                End::Commit => write.commit().await,
+                End::GoAway => Ok(()),
+                End::BreakAll => {
+                    write.run(sql("ROLLBACK")).await?;
+                    write.commit().await
+                }
+            }
+        });
+        // One thread: this lets it run until it waits.
+        tokio::task::yield_now().await;
+        Self { begun, go, ended }
+    }
+
+    async fn end(self, end: End) -> Result<(), StateError> {
+        let _ = self.go.send(end);
+        self.ended.await.unwrap()
+    }
+}
+
+/// Three that stood in line together, of whom the first has done its part.
+async fn three(writer: &Writer) -> (JoinHandle<Result<(), StateError>>, Standing, Standing) {
+    let before = writer.begin(None).await.unwrap();
+    let [first, second, third] = [
+        Standing::new(writer, "first").await,
+        Standing::new(writer, "second").await,
+        Standing::new(writer, "third").await,
+    ];
+    before.commit().await.unwrap();
+    let _ = first.go.send(End::Commit);
+    (first.ended, second, third)
+}
+
+#[tokio::test]
+async fn nobody_is_told_before_the_last_of_the_group_is_done() {
+    let (_directory, db, writer) = open().await;
+    let (first, second, third) = three(&writer).await;
+    let second = {
+        let _ = second.go.send(End::Commit);
+        second.ended
+    };
+    third.begun.await.unwrap();
+    assert!(!first.is_finished() && !second.is_finished());
+    assert_eq!(names(&db).await, [""; 0], "nothing is seen before it is durable");
+    let _ = third.go.send(End::Commit);
+    third.ended.await.unwrap().unwrap();
+    first.await.unwrap().unwrap();
+    second.await.unwrap().unwrap();
+    assert_eq!(names(&db).await, ["first", "second", "third"]);
+}
+
+#[tokio::test]
+async fn who_goes_away_takes_only_its_own_part_along() {
+    let (_directory, db, writer) = open().await;
+    let (first, second, third) = three(&writer).await;
+    second.end(End::GoAway).await.unwrap();
+    third.end(End::Commit).await.unwrap();
+    first.await.unwrap().unwrap();
+    assert_eq!(names(&db).await, ["first", "third"]);
+}
+
+#[tokio::test]
+async fn the_last_of_a_group_may_go_away_too() {
+    let (_directory, db, writer) = open().await;
+    let (first, second, third) = three(&writer).await;
+    second.end(End::GoAway).await.unwrap();
+    third.end(End::GoAway).await.unwrap();
+    first.await.unwrap().unwrap();
+    assert_eq!(names(&db).await, ["first"]);
+}
+
+#[tokio::test]
+async fn a_constraint_undoes_only_its_own_statement() {
+    let (_directory, db, writer) = open().await;
+    let mut write = writer.begin(None).await.unwrap();
+    set(&mut write, "once").await.unwrap();
+    assert!(matches!(set(&mut write, "once").await, Err(StateError::Unavailable(_))));
+    set(&mut write, "twice").await.unwrap();
+    write.commit().await.unwrap();
+    assert_eq!(names(&db).await, ["once", "twice"]);
+}
+
+#[tokio::test]
+async fn a_transaction_that_is_lost_is_lost_to_all_and_to_nobody_after_them() {
+    let (_directory, db, writer) = open().await;
+    let (first, second, third) = three(&writer).await;
+    second.end(End::BreakAll).await.unwrap_err();
+    first.await.unwrap().unwrap_err();
+    third.end(End::Commit).await.unwrap();
+    assert_eq!(names(&db).await, ["third"]);
+}
+
+#[tokio::test]
+async fn what_is_being_committed_is_made_so_whoever_goes_away() {
+    let (_directory, db, writer) = open().await;
+    let mut write = writer.begin(None).await.unwrap();
+    set(&mut write, "kept").await.unwrap();
+    // Polled once, and dropped.
+    tokio::select! {
+        biased;
+        _ = write.commit() => panic!("it is done only when another task has done it"),
+        () = async {} => {}
+    }
+    // Stands behind it in line.
+    writer.begin(None).await.unwrap().commit().await.unwrap();
+    assert_eq!(names(&db).await, ["kept"]);
+}
+
+#[tokio::test]
+async fn nobody_stands_in_line_for_ever() {
+    let (_directory, db, _) = open().await;
+    let writer = Writer::new(db.outside().0, Duration::ZERO);
+    let held = writer.begin(None).await.unwrap();
+    let late = writer.begin(None).await.map(drop);
+    assert!(late.unwrap_err().to_string().contains("timed out"));
+    held.commit().await.unwrap();
+}
