@@ -7,6 +7,7 @@
 //! directory have been synced. A file that no row names is what a crash or a lost race left.
 
 mod append;
+mod buffers;
 mod files;
 mod read;
 pub mod replica;
@@ -22,7 +23,7 @@ use async_trait::async_trait;
 use portpass_protocol::{Digest, DigestAlgorithm};
 use tokio::task::spawn_blocking;
 
-use self::files::Files;
+use self::{buffers::Buffers, files::Files};
 use crate::store::{
     Appended, BlobStore, BodyStream, CommitError, Committed, Content, Cursor, Inventory, Keys,
     Listing, Location, StoreError, Upload, matching, room,
@@ -32,6 +33,7 @@ use crate::store::{
 #[derive(Clone)]
 pub struct FsStore {
     files: Arc<Files>,
+    buffers: Arc<Buffers>,
 }
 
 impl FsStore {
@@ -41,7 +43,8 @@ impl FsStore {
     /// # Errors
     /// When the directory cannot be made.
     pub fn open(root: impl Into<PathBuf>, keys: Keys) -> Result<Self, StoreError> {
-        Ok(Self { files: Arc::new(Files::open(root.into(), keys)?) })
+        let files = Arc::new(Files::open(root.into(), keys)?);
+        Ok(Self { files, buffers: Arc::default() })
     }
 
     /// Runs what waits for the disk where waiting harms nobody.
@@ -99,8 +102,8 @@ impl BlobStore for FsStore {
         blob: &Location,
         range: Option<Range<u64>>,
     ) -> Result<Content, StoreError> {
-        let blob = blob.clone();
-        self.blocking(move |files| read::open(files, &blob, range)).await
+        let (blob, buffers) = (blob.clone(), Arc::clone(&self.buffers));
+        self.blocking(move |files| read::open(files, &buffers, &blob, range)).await
     }
 
     async fn delete(&self, blob: &Location) -> Result<(), StoreError> {

@@ -62,6 +62,7 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE)
         .max_header_size(MAX_HEADERS as usize)
+        .max_buf_size(BUFFER)
         .serve_connection(TokioIo::new(PatientStream::new(stream)), answer);
     drive(connection, peer, drain).await;
 }
@@ -105,6 +106,9 @@ where
     }
 }
 
+/// Bytes that are read at once, and that wait to be written: with 400 KiB, which is what hyper takes, a
+/// hundred who pull hold as many times more.
+const BUFFER: usize = 64 * 1024;
 /// A TLS handshake is a few packets.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 

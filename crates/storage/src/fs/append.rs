@@ -135,10 +135,12 @@ impl Writer {
     }
 
     /// Has what was written go to the disk while more arrives, so that little is left to wait for
-    /// at the end. Every failure counts: the system tells each of them once.
+    /// at the end: neither by this upload, nor by what others sync meanwhile, for that a file system
+    /// may have them wait for all that is on its way. Every failure counts: the system tells each of
+    /// them once.
     async fn sync_early(&mut self) -> Result<(), StoreError> {
         let busy = self.sync.as_ref().is_some_and(|sync| !sync.is_finished());
-        if busy || self.unsynced < SYNC_EARLY {
+        if self.unsynced < if busy { UNSYNCED } else { SYNC_EARLY } {
             return Ok(());
         }
         self.synced().await?;
@@ -198,6 +200,8 @@ fn write_all(mut file: &File, pieces: &[Bytes]) -> io::Result<()> {
 const BATCH: usize = 512 * 1024;
 /// What is written before it is synced while more arrives.
 const SYNC_EARLY: u64 = 16 * 1024 * 1024;
+/// What is written at most while an earlier sync lasts: no body comes faster than the disk takes it.
+const UNSYNCED: u64 = 2 * SYNC_EARLY;
 /// Bodies may come a byte at a time.
 const BATCH_PIECES: usize = 1024;
 

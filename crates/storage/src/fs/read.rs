@@ -7,6 +7,7 @@ use futures_util::{Stream, stream};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::{
+    buffers::Buffers,
     done,
     files::{Files, failed_to},
 };
@@ -15,6 +16,7 @@ use crate::store::{BodyError, Content, Location, StoreError};
 /// Opens a file, and reads it at once if it is small.
 pub(super) fn open(
     files: &Files,
+    buffers: &Arc<Buffers>,
     location: &Location,
     range: Option<Range<u64>>,
 ) -> Result<Content, StoreError> {
@@ -28,12 +30,17 @@ pub(super) fn open(
     if length <= PIECE {
         return read_at(&file, range).map(Content::Whole).map_err(failed_to("read a file"));
     }
-    Ok(Content::Stream { length, stream: Box::pin(pieces(file, range)) })
+    Ok(Content::Stream { length, stream: Box::pin(pieces(file, range, buffers)) })
 }
 
 /// No thread is held while the receiver is slow: each piece is a task of its own, one ahead.
-fn pieces(file: File, range: Range<u64>) -> impl Stream<Item = Result<Bytes, BodyError>> + Send {
-    let reader = Reader { file: Arc::new(file), left: range, ahead: None };
+fn pieces(
+    file: File,
+    range: Range<u64>,
+    buffers: &Arc<Buffers>,
+) -> impl Stream<Item = Result<Bytes, BodyError>> + Send + use<> {
+    let buffers = Arc::clone(buffers);
+    let reader = Reader { file: Arc::new(file), left: range, ahead: None, buffers };
     stream::try_unfold(reader, |mut reader| async move {
         let ahead = reader.ahead.take().or_else(|| reader.read_next());
         let Some(ahead) = ahead else { return Ok(None) };
@@ -48,6 +55,7 @@ struct Reader {
     /// What no task was started for.
     left: Range<u64>,
     ahead: Option<JoinHandle<io::Result<Bytes>>>,
+    buffers: Arc<Buffers>,
 }
 
 impl Reader {
@@ -55,26 +63,25 @@ impl Reader {
         if self.left.is_empty() {
             return None;
         }
-        let end = self.left.end.min(self.left.start + PIECE);
-        let range = self.left.start..end;
-        self.left.start = end;
-        let file = Arc::clone(&self.file);
-        // Made here, and not by the thread that reads: there are hundreds of those, and the allocator
-        // keeps buffers for each of them when many pull at once.
-        let buffer = usize::try_from(end - range.start).map(|length| vec![0; length]);
-        Some(spawn_blocking(move || fill(buffer.map_err(io::Error::other)?, &file, range.start)))
+        let start = self.left.start;
+        self.left.start = self.left.end.min(start + PIECE);
+        let length = self.left.start - start;
+        let (file, buffers) = (Arc::clone(&self.file), Arc::clone(&self.buffers));
+        Some(spawn_blocking(move || {
+            let length = usize::try_from(length).map_err(io::Error::other)?;
+            let mut buffer = buffers.take();
+            file.read_exact_at(buffer.first(length), start)?;
+            Ok(buffer.into_bytes())
+        }))
     }
 }
 
 fn read_at(file: &File, range: Range<u64>) -> io::Result<Bytes> {
     let length = usize::try_from(range.end - range.start).map_err(io::Error::other)?;
-    fill(vec![0; length], file, range.start)
-}
-
-fn fill(mut buffer: Vec<u8>, file: &File, start: u64) -> io::Result<Bytes> {
-    file.read_exact_at(&mut buffer, start)?;
-    Ok(buffer.into())
+    let mut bytes = vec![0; length];
+    file.read_exact_at(&mut bytes, range.start)?;
+    Ok(bytes.into())
 }
 
 /// What is read at once; two pieces are held for each receiver.
-const PIECE: u64 = 256 * 1024;
+const PIECE: u64 = Buffers::LENGTH as u64;
