@@ -70,9 +70,18 @@ fn answer(mut stream: TcpStream, body: &str) -> std::io::Result<()> {
     while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte)? == 1 {
         head.push(byte[0]);
     }
+    // What is not read resets the connection, and the answer is lost with it.
+    std::io::copy(&mut (&mut stream).take(length(&head)), &mut std::io::sink())?;
     write!(
         stream,
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
     )
+}
+
+/// How long the body is that follows this head.
+fn length(head: &[u8]) -> u64 {
+    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
+    let value = head.lines().find_map(|line| line.strip_prefix("content-length:"));
+    value.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
 }
