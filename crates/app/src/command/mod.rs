@@ -81,6 +81,13 @@ enum Command {
     Diagnose(diagnose::Arguments),
 }
 
+impl CommandLine {
+    /// Whether the command answers others until it is stopped.
+    pub(crate) fn serves(&self) -> bool {
+        matches!(self.command, Command::Serve(_))
+    }
+}
+
 /// How a command ended that did what it was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {

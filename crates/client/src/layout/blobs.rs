@@ -15,12 +15,11 @@ use portpass_protocol::{
     manifest::{Descriptor, MAX_LENGTH},
 };
 use tempfile::NamedTempFile;
-use tokio::sync::mpsc;
 
 use super::{
     LayoutError,
     incoming::{self, Incoming, folder_of, sync_folder_of},
-    read::{Extent, blocking, joined, open_regular},
+    read::{Extent, blocking, open_regular},
 };
 use crate::transfer::{Content, Error, Slot};
 
@@ -141,21 +140,12 @@ impl Slot for Taking {
 
     async fn fill(self: Box<Self>, mut content: Content) -> Result<(), Error> {
         let Self { mut incoming, name, blob } = *self;
-        let (pieces, mut arriving) = mpsc::channel::<Bytes>(AHEAD);
-        let writer = tokio::task::spawn_blocking(move || {
-            while let Some(piece) = arriving.blocking_recv() {
-                incoming.append(&piece)?;
-            }
-            Ok::<_, Error>(incoming)
-        });
         let mut broken = None;
+        // The connection fetches ahead by itself; whatever else were held here would be held for nothing.
         while let Some(piece) = content.next().await {
             match piece {
-                // A writer that has gone says why below.
                 Ok(piece) => {
-                    if pieces.send(piece).await.is_err() {
-                        break;
-                    }
+                    incoming = blocking(move || incoming.append(&piece).map(|()| incoming)).await?;
                 }
                 Err(error) => {
                     broken = Some(error.to_string());
@@ -163,8 +153,6 @@ impl Slot for Taking {
                 }
             }
         }
-        drop(pieces);
-        let incoming = joined(writer).await?;
         if broken.is_none() && incoming.is_full() {
             let taking = Self { incoming, name, blob };
             return blocking(move || taking.finish()).await;
@@ -233,5 +221,3 @@ pub(super) async fn stream(
 const INCOMING: &str = ".portpass-incoming";
 /// How the names of files begin that are not whole yet.
 pub(super) const PARTIAL: &str = ".portpass-";
-/// Pieces that wait for the disk, as the network cut them: up to 400 KiB each.
-const AHEAD: usize = 1;
