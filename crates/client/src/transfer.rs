@@ -376,7 +376,7 @@ async fn each<'r>(
 }
 
 /// Blobs at a time, where nobody says otherwise.
-pub const JOBS: NonZeroUsize = NonZeroUsize::new(4).unwrap();
+pub const JOBS: NonZeroUsize = NonZeroUsize::new(3).unwrap();
 const PAUSE: Duration = Duration::from_secs(1);
 /// The longest config that is looked into, in bytes.
 const MAX_CONFIG: usize = 4 * 1024 * 1024;
