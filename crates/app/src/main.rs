@@ -40,9 +40,9 @@ fn main() -> ExitCode {
     }
 }
 
-/// What the command runs on: a server on all processors. A client is one task that mostly waits, and what
-/// needs a processor for long, hashing and writing what came, has threads of its own; more threads for the
-/// rest made a pull no faster and cost it a quarter of its memory.
+/// What the command runs on: a server on all processors. A client mostly waits for the network, and has threads
+/// of its own for files; more threads for the rest made no pull, push or copy faster, and cost a pull a quarter of
+/// its memory.
 fn runtime(command_line: &CommandLine) -> io::Result<Runtime> {
     let mut builder = if command_line.serves() {
         Builder::new_multi_thread()

@@ -24,7 +24,8 @@ pub struct CredentialCache {
 }
 
 impl CredentialCache {
-    /// Holds so many entries at most, each for `lifetime`. `key` comes from the caller's source of
+    /// Holds so many entries at most, each until nobody has used it for `lifetime`: whoever comes all the
+    /// time never has to stand in line behind those who guess. `key` comes from the caller's source of
     /// randomness and never leaves the process.
     pub fn new(key: [u8; 32], entries: NonZeroUsize, lifetime: Duration) -> Self {
         Self {
@@ -61,10 +62,21 @@ impl CredentialCache {
         loop {
             self.proved.remove_if(&key, |until| !self.valid(*until, now));
             match self.proved.get_value_or_guard_async(&key).await {
-                Ok(until) if self.valid(until, now) => return Found::Proved,
+                Ok(until) if self.valid(until, now) => {
+                    self.prolong(key, until, now);
+                    return Found::Proved;
+                }
                 Ok(_) => {}
                 Err(guard) => return Found::Turn(Turn { guard, lifetime: self.lifetime }),
             }
+        }
+    }
+
+    /// Not at each use: a write makes others wait.
+    fn prolong(&self, key: Fingerprint, until: SystemTime, now: SystemTime) {
+        if until < now + self.lifetime / 2 {
+            // An error means that it was forgotten meanwhile: then it stays so.
+            let _ = self.proved.replace(key, now + self.lifetime, true);
         }
     }
 
@@ -108,7 +120,7 @@ pub(crate) struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    /// Lets everybody who waits for this claim in, and who comes within the lifetime.
+    /// Lets everybody who waits for this claim in, and who comes before it is forgotten.
     pub(crate) fn prove(self, _proof: Matched, now: SystemTime) {
         // An error means that somebody cleared the cache meanwhile: then this one is not kept.
         let _ = self.guard.insert(now + self.lifetime);
@@ -171,13 +183,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_proved_credential_is_known_until_its_time_is_over() {
+    async fn a_proved_credential_is_known_until_nobody_has_used_it_for_its_lifetime() {
         let (cache, hash, password) = (cache(10), bilbo(), SecretString::from("opensesame"));
         let claim = Claim { source: "local", name: "bilbo", password: &password };
         assert!(!knows(&cache, &claim, &hash, noon()).await);
         prove(&cache, &claim, &hash, noon()).await;
         assert!(knows(&cache, &claim, &hash, noon()).await);
-        assert!(knows(&cache, &claim, &hash, noon() + LIFETIME - Duration::from_millis(1)).await);
+        let last = noon() + LIFETIME - Duration::from_millis(1);
+        assert!(knows(&cache, &claim, &hash, last).await);
+        assert!(knows(&cache, &claim, &hash, last + LIFETIME - Duration::from_millis(1)).await);
+        assert!(!knows(&cache, &claim, &hash, last + 3 * LIFETIME).await);
+        assert!(cache.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_is_not_used_is_forgotten_in_time() {
+        let (cache, hash, password) = (cache(10), bilbo(), SecretString::from("opensesame"));
+        let claim = Claim { source: "local", name: "bilbo", password: &password };
+        prove(&cache, &claim, &hash, noon()).await;
         assert!(!knows(&cache, &claim, &hash, noon() + LIFETIME).await);
         assert!(cache.is_empty());
     }

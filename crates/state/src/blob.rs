@@ -114,6 +114,7 @@ impl Db {
         if let Some(claim) = commit.upload
             && !end(claim, commit.repository, &mut write).await?
         {
+            write.leave().await?;
             return Ok(Committed::SessionLost);
         }
         let repository = RepositoryRow::find_or_make(commit.repository, now, &mut write).await?;
@@ -142,6 +143,7 @@ impl Db {
     ) -> Result<Mounted, StateError> {
         let mut write = self.write_to(to).await?;
         let Some(row) = write.first(membership(from, digest)).await? else {
+            write.leave().await?;
             return Ok(Mounted::NotAMember);
         };
         let blob = Blob::read(&row)?;
@@ -188,6 +190,7 @@ impl Db {
         let statement = sql("DELETE FROM repository_blob WHERE digest = $2
              AND repository = (SELECT id FROM repository WHERE name = $1)");
         if write.run(statement.bind(repository.as_str()).bind(digest)).await? == 0 {
+            write.leave().await?;
             return Ok(Change::Unknown);
         }
         // Its age as garbage begins here, if no other repository holds it.

@@ -46,7 +46,9 @@ macro_rules! on_every_database {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $test() {
-                    super::$module::$test(super::databases::in_memory().await.remembering()).await;
+                    let (directory, db) = super::databases::in_a_file().await;
+                    super::$module::$test(db.remembering()).await;
+                    drop(directory);
                 }
             )*
         }

@@ -101,7 +101,15 @@ impl Db {
         Ok(rows)
     }
 
-    /// Begins a transaction that writes; there is one at a time.
+    /// As [`Db::change`], for a statement that looks through rows of all repositories or accounts.
+    pub(crate) async fn sweep(&self, statement: Statement) -> Result<u64, StateError> {
+        let mut write = self.write_to_any().await?;
+        let changed = write.run(statement).await?;
+        write.commit().await?;
+        Ok(changed)
+    }
+
+    /// Begins to write. What is written is there, for readers and after a crash, when it is committed.
     pub(crate) async fn write(&self) -> Result<Write, StateError> {
         self.writer.begin(None).await
     }
@@ -112,9 +120,9 @@ impl Db {
         self.writer.begin(changing).await
     }
 
-    /// As [`Db::write`], to rows of any repositories.
+    /// As [`Db::write`], to rows of any repositories, for as long as it takes to look through them.
     pub(crate) async fn write_to_any(&self) -> Result<Write, StateError> {
-        self.writer.begin(self.recent.as_ref().map(Changing::any)).await
+        self.writer.begin_alone(self.recent.as_ref().map(Changing::any)).await
     }
 
     /// What is kept on a shelf under `key`, or what `read` finds.
@@ -139,8 +147,8 @@ impl Db {
 /// Readers at a time. Each is a thread with a page cache; SQLite answers in microseconds.
 const READERS: u32 = 4;
 
-/// How long a call waits for a connection of ours, and then for another process's transaction,
-/// before the database counts as unavailable.
+/// How long a call waits for another process's transaction before the database counts as unavailable;
+/// twice as long for its turn among our own.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 fn options() -> SqliteConnectOptions {

@@ -62,10 +62,7 @@ impl Db {
              WHERE unlinked_at IS NULL AND touched_at < $1 AND NOT EXISTS
                  (SELECT 1 FROM manifest_link l WHERE l.repository = repository_blob.repository
                   AND l.kind = 'blob' AND l.target = repository_blob.digest)");
-        let mut write = self.write_to_any().await?;
-        let marked = write.run(statement.bind(before).bind(now)).await?;
-        write.commit().await?;
-        Ok(marked)
+        self.sweep(statement.bind(before).bind(now)).await
     }
 
     /// Removes memberships that have been marked since before `before` and are not linked to yet;
@@ -122,6 +119,7 @@ impl Db {
              RETURNING location");
         let statement = statement.bind(&blob.digest).bind(blob.generation);
         let Some(row) = write.first(statement).await? else {
+            write.leave().await?;
             return Ok(None);
         };
         let location = row.text("location")?;

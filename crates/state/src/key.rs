@@ -114,7 +114,10 @@ impl Db {
         let mut write = self.write().await?;
         let version = match Counter::KeyRing.raise_from(from, &mut write).await? {
             Raised::Done(version) => version,
-            Raised::Elsewhere(version) => return Ok(Swap::Lost { version }),
+            Raised::Elsewhere(version) => {
+                write.leave().await?;
+                return Ok(Swap::Lost { version });
+            }
         };
         write.run(sql("DELETE FROM signing_key")).await?;
         for (place, key) in keys.iter().enumerate() {

@@ -124,7 +124,8 @@ impl Db {
         let repository = RepositoryRow::find_or_make(manifest.repository, now, &mut write).await?;
         let missing = manifest.missing(repository, &mut write).await?;
         if missing != Missing::default() {
-            // Dropping the transaction takes back a repository that it made.
+            // A repository that it made is taken back.
+            write.leave().await?;
             return Ok(PutManifest::Missing(missing));
         }
         write.run(manifest.insert(repository, now)).await?;
@@ -144,6 +145,7 @@ impl Db {
     ) -> Result<Deletion, StateError> {
         let mut write = self.write_to(repository).await?;
         let Some(repository) = RepositoryRow::find(repository, &mut write).await? else {
+            write.leave().await?;
             return Ok(Deletion::Unknown);
         };
         let statement =
@@ -153,6 +155,7 @@ impl Db {
             rows.iter().map(|row| row.parsed("name")).collect::<Result<_, _>>()?;
         let statement = sql("DELETE FROM manifest WHERE repository = $1 AND digest = $2");
         if write.run(statement.bind(repository).bind(digest)).await? == 0 {
+            write.leave().await?;
             return Ok(Deletion::Unknown);
         }
         write.commit().await?;

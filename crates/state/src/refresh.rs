@@ -180,6 +180,7 @@ impl Db {
         let statement = sql("UPDATE refresh_token SET used_at = $2, idle_until = $3
              WHERE id = $1 AND revoked_at IS NULL AND expires_at > $2 AND idle_until > $2");
         if write.run(statement.bind(id).bind(now).bind(idle_until)).await? == 0 {
+            write.leave().await?;
             return Ok(Touch::Void);
         }
         audit.append(&mut write).await?;
@@ -237,7 +238,7 @@ impl Db {
     pub async fn forget_refresh_tokens(&self, before: SystemTime) -> Result<u64, StateError> {
         let statement = sql("DELETE FROM refresh_token
              WHERE revoked_at < $1 OR expires_at < $1 OR idle_until < $1");
-        self.change(statement.bind(before)).await
+        self.sweep(statement.bind(before)).await
     }
 
     /// Runs a statement that lacks the time (`$2`) and the reason (`$3`) yet; the record is kept if
@@ -250,7 +251,9 @@ impl Db {
     ) -> Result<u64, StateError> {
         let mut write = self.write().await?;
         let revoked = write.run(statement.bind(audit.at).bind(why.as_str())).await?;
-        if revoked > 0 {
+        if revoked == 0 {
+            write.leave().await?;
+        } else {
             audit.append(&mut write).await?;
             write.commit().await?;
         }

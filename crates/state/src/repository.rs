@@ -38,7 +38,7 @@ impl Db {
         let statement = sql("DELETE FROM repository WHERE created_at < $1
              AND NOT EXISTS (SELECT 1 FROM manifest m WHERE m.repository = repository.id)
              AND NOT EXISTS (SELECT 1 FROM repository_blob b WHERE b.repository = repository.id)");
-        self.change(statement.bind(before)).await
+        self.sweep(statement.bind(before)).await
     }
 }
 

@@ -148,7 +148,9 @@ impl Db {
             write.commit().await?;
             return Ok(Leased::Taken { upload, claim });
         }
-        match write.first(select(repository, id)).await? {
+        let row = write.first(select(repository, id)).await?;
+        write.leave().await?;
+        match row {
             Some(row) => Upload::read(&row).map(Leased::Busy),
             None => Ok(Leased::Unknown),
         }

@@ -7,7 +7,11 @@
 //! ```
 //! Whoever opens the transaction sends a task that commits to the end of the line: who stands there by
 //! then is served before it, who comes while it waits for the disk goes into the next transaction. So a
-//! writer waits for two syncs at most, however many there are.
+//! writer waits for two syncs at most, however many there are, and for the parts of those beside it, which
+//! are short: what takes long has a transaction of its own.
+//!
+//! A part sees what those before it have done, and that is not durable yet. So whoever answers, answers
+//! behind [`Write::commit`] or [`Write::leave`].
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -46,13 +50,34 @@ impl Writer {
     /// Begins a part of a transaction; there is one part at a time. `changing` is what may be
     /// remembered of the rows that it changes.
     pub(crate) async fn begin(&self, changing: Option<Changing>) -> Result<Write, StateError> {
+        self.begin_if(changing, |group| group.failed.is_none()).await
+    }
+
+    /// As [`Writer::begin`], for what takes long: nobody who has done its part waits for it.
+    pub(crate) async fn begin_alone(
+        &self,
+        changing: Option<Changing>,
+    ) -> Result<Write, StateError> {
+        self.begin_if(changing, |_| false).await
+    }
+
+    async fn begin_if(
+        &self,
+        changing: Option<Changing>,
+        joins: impl FnOnce(&Group) -> bool,
+    ) -> Result<Write, StateError> {
         let turn = timeout(self.patience, Arc::clone(&self.line).lock_owned()).await;
         let mut turn = turn.map_err(|_elapsed| sqlx::Error::PoolTimedOut)?;
         if let Some(group) = turn.as_mut() {
             group.tidy().await;
         }
-        if let Some(failed) = turn.take_if(|group| group.failed.is_some()) {
-            failed.commit().await;
+        if let Some(group) = turn.take_if(|group| !joins(group)) {
+            // Others wait for it, so it ends even if whoever begins goes away.
+            let ended = tokio::spawn(async move {
+                group.commit().await;
+                turn
+            });
+            turn = ended.await.map_err(|_| sqlx::Error::WorkerCrashed)?;
         }
         let group = match turn.take() {
             Some(group) => group,
@@ -109,16 +134,38 @@ impl Write {
         let ending = self.changing.take().map(Changing::end);
         let told = self.group()?.join(ending).await?;
         drop(self);
-        match told.await {
-            Ok(committed) => Ok(committed?),
-            // The process ends, and nobody can say whether it was made so.
-            Err(_) => Err(sqlx::Error::WorkerCrashed.into()),
-        }
+        outcome(told).await
     }
 
-    /// There is one for as long as a part of it is held.
+    /// Takes back whatever was done; on return, what was seen meanwhile is on the disk. For answers that
+    /// rest on it.
+    pub(crate) async fn leave(mut self) -> Result<(), StateError> {
+        let group = self.group()?;
+        group.tidy().await;
+        let told = group.wait(None);
+        drop(self);
+        outcome(told).await
+    }
+
+    /// There is one for as long as a part of it is held. Where it has failed, a statement would be a
+    /// transaction by itself.
     fn group(&mut self) -> Result<&mut Group, StateError> {
-        Ok(self.turn.as_mut().ok_or(sqlx::Error::WorkerCrashed)?)
+        let group = self.turn.as_mut().ok_or(sqlx::Error::WorkerCrashed)?;
+        match &group.failed {
+            Some(failed) => Err(Arc::clone(failed).into()),
+            None => Ok(group),
+        }
+    }
+}
+
+/// Told when the transaction has ended.
+type Told = oneshot::Receiver<Result<(), Arc<sqlx::Error>>>;
+
+async fn outcome(told: Told) -> Result<(), StateError> {
+    match told.await {
+        Ok(committed) => Ok(committed?),
+        // The process ends, and nobody can say whether it was made so.
+        Err(_) => Err(sqlx::Error::WorkerCrashed.into()),
     }
 }
 
@@ -147,20 +194,23 @@ impl Group {
     }
 
     /// Ends the part. What it has done is there when the transaction is.
-    async fn join(
-        &mut self,
-        ending: Option<Ending>,
-    ) -> Result<oneshot::Receiver<Result<(), Arc<sqlx::Error>>>, StateError> {
-        let (told, outcome) = oneshot::channel();
-        self.members.push(Member { ending, told });
+    async fn join(&mut self, ending: Option<Ending>) -> Result<Told, StateError> {
+        let told = self.wait(ending);
         self.in_part = false;
         self.do_now("RELEASE part").await?;
-        Ok(outcome)
+        Ok(told)
+    }
+
+    fn wait(&mut self, ending: Option<Ending>) -> Told {
+        let (told, outcome) = oneshot::channel();
+        self.members.push(Member { ending, told });
+        outcome
     }
 
     /// Takes back what somebody began and went away from.
     async fn tidy(&mut self) {
-        if self.in_part && self.do_now("ROLLBACK TO part").await.is_ok() {
+        let open = self.in_part && self.failed.is_none();
+        if open && self.do_now("ROLLBACK TO part").await.is_ok() {
             self.in_part = false;
             // If it fails, that is kept.
             let _ = self.do_now("RELEASE part").await;

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use portpass_protocol::{Digest, Reference, RepositoryName};
 
 use super::*;
-use crate::{NewManifest, PutManifest};
+use crate::{Deletion, NewManifest, PutManifest};
 
 #[tokio::test]
 async fn the_files_are_for_their_owner_alone() {
@@ -53,6 +53,39 @@ async fn what_was_kept_is_there_after_a_restart() {
     db.ping().await.unwrap();
     let manifest = db.manifest(&name, &Reference::Digest(digest)).await.unwrap();
     assert_eq!(manifest.unwrap().bytes, "{}");
+}
+
+/// A deletion has done its part, and is not committed: what is read then must not be remembered.
+#[tokio::test]
+async fn what_is_read_beside_a_write_that_waits_for_others_is_forgotten_with_it() {
+    let (_directory, path) = place();
+    let name: RepositoryName = "library/alpine".parse().unwrap();
+    let digest = Digest::sha256(b"{}");
+    let db = Db::open(&path).await.unwrap().remembering();
+    assert_eq!(put(&db, &name, &digest).await, PutManifest::Stored);
+    let is_there = async || {
+        let found = db.manifest(&name, &Reference::Digest(digest)).await;
+        found.unwrap().is_some()
+    };
+    let before = db.write().await.unwrap();
+    let deletion = tokio::spawn({
+        let (db, name) = (db.clone(), name.clone());
+        async move { db.delete_manifest(&name, &digest).await }
+    });
+    tokio::task::yield_now().await;
+    let other = tokio::spawn({
+        let db = db.clone();
+        async move { db.write().await }
+    });
+    tokio::task::yield_now().await;
+    before.commit().await.unwrap();
+    // Its turn comes behind the deletion.
+    let other = other.await.unwrap().unwrap();
+    assert!(is_there().await && !deletion.is_finished());
+    other.commit().await.unwrap();
+    let deletion = deletion.await.unwrap().unwrap();
+    assert_eq!(deletion, Deletion::Deleted { tags: Vec::new() });
+    assert!(!is_there().await);
 }
 
 /// SQLite ends a transaction by itself where the disk is full or a sync fails.

@@ -31,31 +31,48 @@ struct Standing {
 enum End {
     Commit,
     GoAway,
-    /// What SQLite does where the disk is full.
-    BreakAll,
+    /// Answers something that rests on what it has seen.
+    Leave,
+    /// Something goes wrong, and takes the transaction with it or not: SQLite does either.
+    Break(&'static str),
 }
+
+const BROKEN: [&str; 2] = [
+    "ROLLBACK",
+    // More than it takes.
+    "INSERT INTO meta (name, value) VALUES ('huge', zeroblob(2000000000))",
+];
 
 impl Standing {
     /// Puts a writer into the line. It stands there when this returns.
     async fn new(writer: &Writer, name: &'static str) -> Self {
-        let ((tell, begun), (go, told)) = (oneshot::channel(), oneshot::channel());
         let writer = writer.clone();
+        Self::with(name, async move { writer.begin(None).await }).await
+    }
+
+    async fn with(
+        name: &'static str,
+        begin: impl Future<Output = Result<Write, StateError>> + Send + 'static,
+    ) -> Self {
+        let (written, has_turn) = oneshot::channel();
+        let (go, told) = oneshot::channel();
         let ended = tokio::spawn(async move {
-            let mut write = writer.begin(None).await?;
+            let mut write = begin.await?;
             set(&mut write, name).await?;
-            let _ = tell.send(());
+            let _ = written.send(());
             match told.await.unwrap() {
                 End::Commit => write.commit().await,
                 End::GoAway => Ok(()),
-                End::BreakAll => {
-                    write.run(sql("ROLLBACK")).await?;
+                End::Leave => write.leave().await,
+                End::Break(how) => {
+                    write.run(sql(how)).await?;
                     write.commit().await
                 }
             }
         });
         // One thread: this lets it run until it waits.
         tokio::task::yield_now().await;
-        Self { begun, go, ended }
+        Self { begun: has_turn, go, ended }
     }
 
     async fn end(self, end: End) -> Result<(), StateError> {
@@ -128,12 +145,57 @@ async fn a_constraint_undoes_only_its_own_statement() {
 
 #[tokio::test]
 async fn a_transaction_that_is_lost_is_lost_to_all_and_to_nobody_after_them() {
+    for how in BROKEN {
+        let (_directory, db, writer) = open().await;
+        let (first, second, third) = three(&writer).await;
+        second.end(End::Break(how)).await.unwrap_err();
+        third.end(End::Commit).await.unwrap();
+        first.await.unwrap().unwrap_err();
+        assert_eq!(names(&db).await, ["third"], "{how}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_written_where_the_transaction_is_lost() {
+    let (_directory, db, writer) = open().await;
+    let mut write = writer.begin(None).await.unwrap();
+    write.run(sql(BROKEN[1])).await.unwrap_err();
+    set(&mut write, "late").await.unwrap_err();
+    write.commit().await.unwrap_err();
+    assert_eq!(names(&db).await, [""; 0]);
+}
+
+/// What it has seen may be what others have done, and that is not durable yet.
+#[tokio::test]
+async fn who_answers_without_a_change_waits_for_what_it_has_seen() {
     let (_directory, db, writer) = open().await;
     let (first, second, third) = three(&writer).await;
-    second.end(End::BreakAll).await.unwrap_err();
-    first.await.unwrap().unwrap_err();
-    third.end(End::Commit).await.unwrap();
-    assert_eq!(names(&db).await, ["third"]);
+    let _ = second.go.send(End::Leave);
+    third.begun.await.unwrap();
+    assert!(!second.ended.is_finished());
+    let _ = third.go.send(End::Commit);
+    second.ended.await.unwrap().unwrap();
+    first.await.unwrap().unwrap();
+    third.ended.await.unwrap().unwrap();
+    assert_eq!(names(&db).await, ["first", "third"]);
+}
+
+#[tokio::test]
+async fn nobody_waits_for_what_takes_long() {
+    let (_directory, db, writer) = open().await;
+    let before = writer.begin(None).await.unwrap();
+    let first = Standing::new(&writer, "first").await;
+    let long = {
+        let writer = writer.clone();
+        Standing::with("long", async move { writer.begin_alone(None).await }).await
+    };
+    before.commit().await.unwrap();
+    first.end(End::Commit).await.unwrap();
+    long.begun.await.unwrap();
+    assert_eq!(names(&db).await, ["first"], "and it is at it still");
+    let _ = long.go.send(End::Commit);
+    long.ended.await.unwrap().unwrap();
+    assert_eq!(names(&db).await, ["first", "long"]);
 }
 
 #[tokio::test]

@@ -140,7 +140,7 @@ impl Writer {
     /// them once.
     async fn sync_early(&mut self) -> Result<(), StoreError> {
         let busy = self.sync.as_ref().is_some_and(|sync| !sync.is_finished());
-        if self.unsynced < if busy { UNSYNCED } else { SYNC_EARLY } {
+        if !is_time_to_sync(self.unsynced, busy) {
             return Ok(());
         }
         self.synced().await?;
@@ -170,6 +170,11 @@ impl Writer {
         };
         done(spawn_blocking(write).await)
     }
+}
+
+/// Whether to begin a sync, though the one before may have to be waited for.
+fn is_time_to_sync(unsynced: u64, busy: bool) -> bool {
+    unsynced >= if busy { UNSYNCED } else { SYNC_EARLY }
 }
 
 fn update(hasher: &mut Hasher, pieces: &[Bytes]) {
@@ -213,6 +218,14 @@ mod tests {
 
     use super::*;
     use crate::conformance::{keys, pieces};
+
+    #[test]
+    fn a_sync_under_way_is_waited_for_only_when_the_disk_falls_behind() {
+        assert!(!is_time_to_sync(SYNC_EARLY - 1, false));
+        assert!(is_time_to_sync(SYNC_EARLY, false));
+        assert!(!is_time_to_sync(SYNC_EARLY, true));
+        assert!(is_time_to_sync(UNSYNCED, true));
+    }
 
     /// Every write to `/dev/full` fails as it does on a full disk.
     #[tokio::test]

@@ -16,11 +16,11 @@ impl Buffers {
     /// What is read at once.
     pub(super) const LENGTH: usize = 256 * 1024;
 
-    /// One with whatever it holds from before.
+    /// One that shows nothing until it is written to.
     pub(super) fn take(self: &Arc<Self>) -> Buffer {
         let free = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let bytes = free.unwrap_or_else(|| vec![0; Self::LENGTH].into());
-        Buffer { bytes, length: Self::LENGTH, home: Arc::clone(self) }
+        Buffer { bytes, length: 0, home: Arc::clone(self) }
     }
 }
 

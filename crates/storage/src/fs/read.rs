@@ -83,5 +83,5 @@ fn read_at(file: &File, range: Range<u64>) -> io::Result<Bytes> {
     Ok(bytes.into())
 }
 
-/// What is read at once; two pieces are held for each receiver.
+/// What is read at once. Two pieces are held for each receiver: one is sent, one is ahead.
 const PIECE: u64 = Buffers::LENGTH as u64;
