@@ -87,10 +87,7 @@ impl Db {
 
     /// Runs one statement that changes something, durable on return; how many rows it has changed.
     pub(crate) async fn change(&self, statement: Statement) -> Result<u64, StateError> {
-        let mut write = self.write().await?;
-        let changed = write.run(statement).await?;
-        write.commit().await?;
-        Ok(changed)
+        self.write().await?.only(statement).await
     }
 
     /// As [`Db::change`], for a statement that answers with rows.
@@ -103,10 +100,7 @@ impl Db {
 
     /// As [`Db::change`], for a statement that looks through rows of all repositories or accounts.
     pub(crate) async fn sweep(&self, statement: Statement) -> Result<u64, StateError> {
-        let mut write = self.write_to_any().await?;
-        let changed = write.run(statement).await?;
-        write.commit().await?;
-        Ok(changed)
+        self.write_to_any().await?.only(statement).await
     }
 
     /// Begins to write. What is written is there, for readers and after a crash, when it is committed.

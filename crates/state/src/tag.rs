@@ -61,9 +61,7 @@ impl Db {
              AND repository = (SELECT id FROM repository WHERE name = $1)")
         .bind(repository.as_str())
         .bind(tag.as_str());
-        let mut write = self.write_to(repository).await?;
-        let removed = write.run(statement).await?;
-        write.commit().await?;
+        let removed = self.write_to(repository).await?.only(statement).await?;
         Ok(match removed {
             0 => Deletion::Unknown,
             _ => Deletion::Deleted { tags: vec![tag.clone()] },

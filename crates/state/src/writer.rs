@@ -128,6 +128,13 @@ impl Write {
         Ok(group.checked(answered)?.rows_affected())
     }
 
+    /// Runs one statement, and makes it so; how many rows it has changed.
+    pub(crate) async fn only(mut self, statement: Statement) -> Result<u64, StateError> {
+        let changed = self.run(statement).await?;
+        self.commit().await?;
+        Ok(changed)
+    }
+
     /// Makes it so; on return it is on the disk. Whoever waits for that may go away: it is made so all
     /// the same, and what is remembered is forgotten when it is.
     pub(crate) async fn commit(mut self) -> Result<(), StateError> {

@@ -54,7 +54,7 @@ fn verdict(outcomes: &[Outcome]) -> String {
     let wider = of(Mix::Large).median(0.2, 1.0) - of(Mix::Small).median(0.2, 1.0);
     format!(
         "\nFrom the first fifth of a run to its last, the most memory changed by {} MiB. Beside the run of small blobs, \
-         that of large ones held {wider:+.1} MiB: the buffers of 124 connections.\n",
+         that of large ones held {wider:+.1} MiB.\n",
         grown.collect::<Vec<_>>().join(", ")
     )
 }

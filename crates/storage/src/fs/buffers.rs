@@ -2,7 +2,6 @@
 
 use std::{
     fmt, mem,
-    ops::DerefMut as _,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -35,7 +34,7 @@ impl Buffer {
     /// Its first bytes, to be written over; the others will not be seen.
     pub(super) fn first(&mut self, length: usize) -> &mut [u8] {
         self.length = length.min(Buffers::LENGTH);
-        &mut self.bytes.deref_mut()[..self.length]
+        &mut self.bytes[..self.length]
     }
 
     /// What was written.
