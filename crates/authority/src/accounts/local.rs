@@ -9,7 +9,6 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use portpass_password::{
     Claim, Formats, PasswordCheck, PasswordHash, Verdict,
@@ -18,7 +17,7 @@ use portpass_password::{
 };
 use portpass_state::{self as state, AccountStatus, Db, StateError};
 use secrecy::ExposeSecret as _;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 use super::{Authenticator, Outcome, Unavailable};
 use crate::subject::{Account, AccountId, AccountName, CredentialVersion, Login, SourceName};
@@ -35,14 +34,14 @@ pub struct LocalAccounts {
     db: Db,
     passwords: PasswordCheck,
     costs: SourceCosts,
-    known: ArcSwapOption<Known>,
+    known: watch::Sender<Option<Known>>,
     looking: Mutex<()>,
     /// How many looks have begun.
     looks: AtomicU64,
 }
 
 /// What is known at one moment.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Known {
     accounts: Arc<Accounts>,
     looked: SystemTime,
@@ -77,43 +76,51 @@ impl LocalAccounts {
             db,
             passwords,
             costs,
-            known: ArcSwapOption::empty(),
+            known: watch::Sender::new(None),
             looking: Mutex::new(()),
             looks: AtomicU64::new(0),
         }
     }
 
     async fn accounts(&self, now: SystemTime) -> Result<Arc<Accounts>, Unavailable> {
-        if let Some(accounts) = self.fresh(now) {
+        self.until(|known| known.is_fresh(now), now).await
+    }
+
+    /// What is known, as soon as it is `enough`. One looks for all who wait, and when it is done they go on
+    /// together: were it one by one, whoever logs in would stand in line behind all who guess names.
+    async fn until(
+        &self,
+        enough: impl Fn(&Known) -> bool,
+        now: SystemTime,
+    ) -> Result<Arc<Accounts>, Unavailable> {
+        let enough = |known: &Option<Known>| known.as_ref().is_some_and(&enough);
+        if let Some(accounts) = self.known(&enough) {
             return Ok(accounts);
         }
-        let _turn = self.looking.lock().await;
-        match self.fresh(now) {
-            Some(accounts) => Ok(accounts),
-            None => self.renew(now).await,
+        let mut looks = self.known.subscribe();
+        let looked = async { looks.wait_for(&enough).await.ok()?.as_ref().map(Known::accounts) };
+        tokio::select! {
+            biased;
+            Some(accounts) = looked => Ok(accounts),
+            _turn = self.looking.lock() => match self.known(&enough) {
+                Some(accounts) => Ok(accounts),
+                None => self.renew(now).await,
+            },
         }
+    }
+
+    fn known(&self, enough: impl Fn(&Option<Known>) -> bool) -> Option<Arc<Accounts>> {
+        let known = self.known.borrow();
+        known.as_ref().filter(|_| enough(&known)).map(Known::accounts)
     }
 
     /// Takes what the database says now. The caller holds the turn.
     async fn renew(&self, now: SystemTime) -> Result<Arc<Accounts>, Unavailable> {
         let look = self.looks.fetch_add(1, Ordering::Relaxed) + 1;
         let accounts = self.look().await.map_err(|error| self.unavailable(&error))?;
-        self.known.store(Some(Arc::new(Known {
-            accounts: Arc::clone(&accounts),
-            looked: now,
-            look,
-        })));
+        let known = Known { accounts: Arc::clone(&accounts), looked: now, look };
+        self.known.send_replace(Some(known));
         Ok(accounts)
-    }
-
-    /// Requests bring their own `now`, so one may be a little earlier than the last look.
-    fn fresh(&self, now: SystemTime) -> Option<Arc<Accounts>> {
-        let known = self.known.load_full()?;
-        let age = match now.duration_since(known.looked) {
-            Ok(age) => age,
-            Err(earlier) => earlier.duration(),
-        };
-        (age < LOOK_EVERY).then(|| Arc::clone(&known.accounts))
     }
 
     fn unavailable(&self, error: &StateError) -> Unavailable {
@@ -123,9 +130,11 @@ impl LocalAccounts {
     /// The version is read first: what is read after it can only be newer than it says.
     async fn look(&self) -> Result<Arc<Accounts>, StateError> {
         let version = self.db.accounts_version().await?;
-        let known = self.known.load_full();
-        if let Some(known) = known.filter(|known| known.accounts.version == version) {
-            return Ok(Arc::clone(&known.accounts));
+        let same = |known: &Option<Known>| {
+            known.as_ref().is_some_and(|known| known.accounts.version == version)
+        };
+        if let Some(accounts) = self.known(same) {
+            return Ok(accounts);
         }
         let mut accounts = Accounts { version, ..Accounts::default() };
         for row in self.db.accounts().await? {
@@ -162,14 +171,10 @@ impl Authenticator for LocalAccounts {
         let state = |accounts: &Accounts| {
             accounts.by_name.get(name).map(|local| (local.account.clone(), local.status))
         };
-        let known = || self.known.load().as_ref().and_then(|known| state(&known.accounts));
+        let known = || self.known.borrow().as_ref().and_then(|known| state(&known.accounts));
         let (before, begun) = (known(), self.looks.load(Ordering::Relaxed));
-        let _turn = self.looking.lock().await;
-        // A look that began while we waited saw all that we would. Were there one for each who waits, all
-        // who log in would stand in line behind those who guess names.
-        if self.known.load().as_ref().is_none_or(|known| known.look <= begun) {
-            self.renew(now).await?;
-        }
+        // A look that begins from now on sees all that ours would.
+        self.until(|known| known.look > begun, now).await?;
         Ok(before != known())
     }
 
@@ -192,6 +197,21 @@ impl Authenticator for LocalAccounts {
     async fn names(&self, _: SystemTime) -> Result<Vec<AccountName>, Unavailable> {
         let accounts = self.look().await.map_err(|error| self.unavailable(&error))?;
         Ok(accounts.by_name.keys().cloned().collect())
+    }
+}
+
+impl Known {
+    fn accounts(&self) -> Arc<Accounts> {
+        Arc::clone(&self.accounts)
+    }
+
+    /// Requests bring their own `now`, so one may be a little earlier than the last look.
+    fn is_fresh(&self, now: SystemTime) -> bool {
+        let age = match now.duration_since(self.looked) {
+            Ok(age) => age,
+            Err(earlier) => earlier.duration(),
+        };
+        age < LOOK_EVERY
     }
 }
 

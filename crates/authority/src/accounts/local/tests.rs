@@ -1,5 +1,6 @@
-use std::num::NonZeroUsize;
+use std::{num::NonZeroUsize, pin::pin};
 
+use futures_util::{FutureExt as _, future::join_all};
 use portpass_password::{CredentialCache, HashPool, cost::Highest, pool::PoolSettings};
 use portpass_state::{Addition, AuditRecord, Change, NewAccount};
 use secrecy::SecretString;
@@ -225,7 +226,7 @@ async fn many_refusals_at_once_look_at_the_database_together() {
     let before = bench.accounts.looks.load(Ordering::Relaxed);
     let nobody: AccountName = "nobody".parse().unwrap();
     let asked = (0..50).map(|_| bench.accounts.look_again(&nobody, at(0)));
-    for answer in futures_util::future::join_all(asked).await {
+    for answer in join_all(asked).await {
         assert_eq!(answer, Ok(false));
     }
     let looks = bench.accounts.looks.load(Ordering::Relaxed) - before;
@@ -233,4 +234,22 @@ async fn many_refusals_at_once_look_at_the_database_together() {
     // The next refusal looks for itself.
     bench.set_status("ann", AccountStatus::Disabled { since: at(0) }).await;
     assert_eq!(bench.accounts.look_again(&"ann".parse().unwrap(), at(0)).await, Ok(true));
+}
+
+#[tokio::test]
+async fn all_who_wait_for_a_look_go_on_when_it_is_done_and_not_one_after_the_other() {
+    let bench = Bench::new().await;
+    bench.add("ann", Some(OPENSESAME)).await;
+    let turn = bench.accounts.looking.lock().await;
+    let nobody: AccountName = "nobody".parse().unwrap();
+    let guesses = join_all((0..50).map(|_| bench.accounts.look_again(&nobody, at(0))));
+    let mut guesses = pin!(guesses);
+    assert!(guesses.as_mut().now_or_never().is_none(), "somebody else looks");
+    let mut login = pin!(bench.accounts.accounts(at(0)));
+    assert!(login.as_mut().now_or_never().is_none(), "nothing is known yet");
+    bench.accounts.renew(at(0)).await.unwrap();
+    // The turn has not been given to anybody.
+    assert_eq!(guesses.now_or_never(), Some(vec![Ok(false); 50]));
+    assert!(login.now_or_never().is_some_and(|accounts| accounts.is_ok()));
+    drop(turn);
 }
