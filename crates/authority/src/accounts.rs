@@ -12,7 +12,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use portpass_password::{Busy, Claim, Paid, PasswordCheck};
+use portpass_password::{Busy, Claim, Paid, PasswordCheck, Standing};
 
 use crate::{
     policy::{RuleId, RuleSet},
@@ -26,11 +26,17 @@ pub trait Authenticator: fmt::Debug + Send + Sync {
     fn source(&self) -> &SourceName;
 
     /// Checks a password. [`Outcome::Unknown`] lets the next source be asked; whoever knows the
-    /// name decides, and a wrong or disabled account is never passed on.
+    /// name decides, and a wrong or disabled account is never passed on. `standing` says in which queue
+    /// it waits, and has no part in the decision.
     ///
     /// A source hashes for the names that it knows alone, and [`Paid`] proves that its rejection
     /// took as long as any other; for a name that no source knows the [`Chain`] pays.
-    async fn authenticate(&self, login: &Login, now: SystemTime) -> Result<Outcome, Unavailable>;
+    async fn authenticate(
+        &self,
+        login: &Login,
+        standing: Standing,
+        now: SystemTime,
+    ) -> Result<Outcome, Unavailable>;
 
     /// Looks whether the account of that name has changed since the last look, however short ago
     /// that was. Whether others have is no matter: a login is asked a second time where this says so,
@@ -129,7 +135,12 @@ impl Authenticator for Uninitialized {
         &self.source
     }
 
-    async fn authenticate(&self, _: &Login, _: SystemTime) -> Result<Outcome, Unavailable> {
+    async fn authenticate(
+        &self,
+        _: &Login,
+        _: Standing,
+        _: SystemTime,
+    ) -> Result<Outcome, Unavailable> {
         Err(self.unavailable())
     }
 
@@ -172,26 +183,32 @@ impl Chain {
     pub async fn authenticate(
         &self,
         login: &Login,
+        standing: Standing,
         now: SystemTime,
     ) -> Result<Result<Account, Refused>, Unavailable> {
-        let mut outcome = self.ask(login, now).await?;
+        let mut outcome = self.ask(login, standing, now).await?;
         if !matches!(outcome, Outcome::Known(_)) && self.look_again(&login.account, now).await? {
-            outcome = self.ask(login, now).await?;
+            outcome = self.ask(login, standing, now).await?;
         }
         match outcome {
             Outcome::Known(account) => Ok(Ok(account)),
             Outcome::Rejected(paid) => Ok(Err(Refused(paid))),
             Outcome::Unknown => {
                 let (name, password) = (login.account.as_str(), &login.password);
-                let nobody = Claim { source: "", name, password };
+                let nobody = Claim { source: "", name, password, standing };
                 Ok(Err(Refused(self.check.refuse(nobody, now).await?)))
             }
         }
     }
 
-    async fn ask(&self, login: &Login, now: SystemTime) -> Result<Outcome, Unavailable> {
+    async fn ask(
+        &self,
+        login: &Login,
+        standing: Standing,
+        now: SystemTime,
+    ) -> Result<Outcome, Unavailable> {
         for source in &self.sources {
-            let outcome = source.authenticate(login, now).await?;
+            let outcome = source.authenticate(login, standing, now).await?;
             if outcome != Outcome::Unknown {
                 return Ok(outcome);
             }

@@ -12,7 +12,9 @@ use std::{
 
 use async_trait::async_trait;
 use portpass_jose::{Algorithm, SigningKey};
-use portpass_password::{Claim, CredentialCache, HashPool, PasswordCheck, pool::PoolSettings};
+use portpass_password::{
+    Claim, CredentialCache, HashPool, PasswordCheck, Standing, pool::PoolSettings,
+};
 use portpass_state::{AuditRecord, Db};
 use portpass_token::{
     Claims, Clock, Issuer, KeyIdForm, Random, ServiceName, Verifier, VerifierSettings,
@@ -82,6 +84,7 @@ pub(crate) struct Accounts {
     check: PasswordCheck,
     known: Mutex<BTreeMap<String, Known>>,
     broken: Mutex<Option<String>>,
+    last_standing: Mutex<Option<Standing>>,
 }
 
 #[derive(Debug, Clone)]
@@ -100,6 +103,11 @@ impl Accounts {
 
     pub(crate) fn break_down(&self, reason: &str) {
         *self.broken.lock().unwrap() = Some(reason.to_owned());
+    }
+
+    /// Of whom it was last asked about.
+    pub(crate) fn last_standing(&self) -> Option<Standing> {
+        *self.last_standing.lock().unwrap()
     }
 
     fn known(&self, name: &str) -> Result<Option<Known>, Unavailable> {
@@ -127,7 +135,13 @@ impl Authenticator for Accounts {
         &self.source
     }
 
-    async fn authenticate(&self, login: &Login, now: SystemTime) -> Result<Outcome, Unavailable> {
+    async fn authenticate(
+        &self,
+        login: &Login,
+        standing: Standing,
+        now: SystemTime,
+    ) -> Result<Outcome, Unavailable> {
+        *self.last_standing.lock().unwrap() = Some(standing);
         let (name, password) = (login.account.as_str(), &login.password);
         match self.known(name)? {
             None => Ok(Outcome::Unknown),
@@ -135,7 +149,7 @@ impl Authenticator for Accounts {
                 Ok(Outcome::Known(self.account(name, &known)))
             }
             Some(_) => {
-                let claim = Claim { source: self.source.as_str(), name, password };
+                let claim = Claim { source: self.source.as_str(), name, password, standing };
                 Ok(Outcome::Rejected(self.check.refuse(claim, now).await?))
             }
         }
@@ -192,6 +206,7 @@ impl Fixture {
             check: check.clone(),
             known: Mutex::new(known()),
             broken: Mutex::default(),
+            last_standing: Mutex::default(),
         });
         let keys = Arc::new(KeyRing::fixed(SigningKey::generate(Algorithm::Es256).unwrap()));
         let (trail, writer) = Trail::new(db.clone());

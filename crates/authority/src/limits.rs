@@ -11,7 +11,8 @@
 //!
 //! The last two would let one caller lock out another: the colleague behind the same address, the
 //! account that a botnet has chosen. So whoever has logged in to an account from an address within
-//! the last day is asked for the first alone.
+//! the last day is asked for the first alone, and does not stand behind all others where passwords
+//! wait to be checked.
 //!
 //! A refresh token cannot be guessed. Unknown ones count apart, per address, for the work that they make;
 //! wrong passwords from behind an address stop nobody there who has logged in before, and nothing stops
@@ -29,6 +30,7 @@ use std::{
 };
 
 use aws_lc_rs::hmac;
+use portpass_password::Standing;
 use portpass_token::Random;
 use quick_cache::sync::Cache;
 use secrecy::ExposeSecret as _;
@@ -98,12 +100,13 @@ impl Limits {
         credential: &Credential,
         now: SystemTime,
     ) -> Result<Admission<'_>, Limited> {
-        let Some(counters) = &self.0 else { return Ok(Admission { pending: None, now }) };
+        let Some(counters) = &self.0 else { return Ok(Admission::free(now)) };
         let Some(attempt) = counters.attempt(address, credential) else {
-            return Ok(Admission { pending: None, now });
+            return Ok(Admission::free(now));
         };
-        counters.ask(&attempt, now)?;
-        Ok(Admission { pending: Some((counters, attempt)), now })
+        let standing = counters.standing(&attempt, now);
+        counters.ask(&attempt, standing, now)?;
+        Ok(Admission { pending: Some((counters, attempt)), standing, now })
     }
 }
 
@@ -115,10 +118,22 @@ impl Limits {
 #[must_use = "an attempt that is dropped counts as a failure"]
 pub struct Admission<'a> {
     pending: Option<(&'a Counters, Attempt)>,
+    standing: Standing,
     now: SystemTime,
 }
 
 impl Admission<'_> {
+    /// Of what nobody counts.
+    fn free(now: SystemTime) -> Self {
+        Self { pending: None, standing: Standing::Unproved, now }
+    }
+
+    /// Whether the same account was right from the same address within the last day. Without limits nobody
+    /// remembers.
+    pub fn standing(&self) -> Standing {
+        self.standing
+    }
+
     /// The credential was right, or there was none to check.
     pub fn accepted(mut self) {
         if let Some((counters, attempt)) = self.pending.take() {
@@ -208,15 +223,17 @@ impl Counters {
         }
     }
 
-    fn ask(&self, attempt: &Attempt, now: SystemTime) -> Result<(), Limited> {
+    fn ask(&self, attempt: &Attempt, standing: Standing, now: SystemTime) -> Result<(), Limited> {
         if self.is_second_half(attempt, now) {
             return Ok(());
         }
         let pair = (&self.pairs, attempt.pair, "for this account from this address");
         let address = (&self.addresses, attempt.address, "from this address");
         let account = (&self.accounts, attempt.account, "for this account");
-        let asked =
-            if self.is_proved(attempt, now) { &[pair][..] } else { &[pair, address, account] };
+        let asked = match standing {
+            Standing::Proved => &[pair][..],
+            Standing::Unproved => &[pair, address, account],
+        };
         let waits = asked.iter().filter_map(|(buckets, key, by)| {
             let retry_after = buckets.wait(&(*key)?, now)?;
             Some(Limited { by, retry_after })
@@ -250,8 +267,9 @@ impl Counters {
         holds(self.halves.get(&attempt.whole), now, SECOND_HALF_WITHIN)
     }
 
-    fn is_proved(&self, attempt: &Attempt, now: SystemTime) -> bool {
-        attempt.proof.is_some_and(|proof| holds(self.proved.get(&proof), now, PROVED_FOR))
+    fn standing(&self, attempt: &Attempt, now: SystemTime) -> Standing {
+        let proved = |proof| holds(self.proved.get(&proof), now, PROVED_FOR);
+        if attempt.proof.is_some_and(proved) { Standing::Proved } else { Standing::Unproved }
     }
 
     fn keyed(&self, kind: &[u8], fields: [&[u8]; 3]) -> Key {

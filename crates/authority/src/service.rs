@@ -6,6 +6,7 @@ use std::{
 };
 
 use base64::prelude::*;
+use portpass_password::Standing;
 use portpass_protocol::{
     access::{Access, AccessSet},
     token_response::TokenResponse,
@@ -203,7 +204,7 @@ impl TokenService {
 
     async fn answer(&self, request: &TokenRequest, now: SystemTime) -> Result<Issued, TokenError> {
         let admission = self.limits.admit(request.client.address, &request.credential, now)?;
-        let who = match self.authenticate(request, now).await {
+        let who = match self.authenticate(request, admission.standing(), now).await {
             Ok(who) => who,
             Err(error) if error.is_wrong_credential() => {
                 admission.rejected(now);
@@ -233,15 +234,18 @@ impl TokenService {
     async fn authenticate(
         &self,
         request: &TokenRequest,
+        standing: Standing,
         now: SystemTime,
     ) -> Result<Authenticated, TokenError> {
         match &request.credential {
             Credential::Anonymous if self.anonymous => Ok(Authenticated::Nobody),
             Credential::Anonymous => Err(TokenError::NoCredentials),
-            Credential::Password(login) => match self.accounts.authenticate(login, now).await? {
-                Ok(account) => Ok(Authenticated::ByPassword(Arc::new(account))),
-                Err(_) => Err(TokenError::WrongPassword { account: login.account.clone() }),
-            },
+            Credential::Password(login) => {
+                match self.accounts.authenticate(login, standing, now).await? {
+                    Ok(account) => Ok(Authenticated::ByPassword(Arc::new(account))),
+                    Err(_) => Err(TokenError::WrongPassword { account: login.account.clone() }),
+                }
+            }
             Credential::Refresh(secret) => {
                 let session = self.look_up(secret, request, now).await?;
                 let account = Arc::new(session.account.clone());

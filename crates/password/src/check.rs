@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use crate::{
     cache::{CredentialCache, Found},
     format::PasswordHash,
-    pool::{Busy, HashPool, Paid},
+    pool::{Busy, HashPool, Paid, Standing},
 };
 
 /// Who somebody says to be, and the password that is to prove it.
@@ -19,6 +19,8 @@ pub struct Claim<'a> {
     pub name: &'a str,
     /// What was presented.
     pub password: &'a SecretString,
+    /// Which queue it waits in, if it has to be hashed.
+    pub standing: Standing,
 }
 
 /// What a check found.
@@ -56,7 +58,8 @@ impl PasswordCheck {
             Found::Proved => return Ok(Verdict::Accept),
             Found::Turn(turn) => turn,
         };
-        match self.pool.compare(claim.password.clone(), Arc::clone(stored)).await? {
+        let password = claim.password.clone();
+        match self.pool.compare(claim.standing, password, Arc::clone(stored)).await? {
             Ok(matched) => {
                 turn.prove(matched, now);
                 Ok(Verdict::Accept)
@@ -70,7 +73,7 @@ impl PasswordCheck {
     pub async fn refuse(&self, claim: Claim<'_>, now: SystemTime) -> Result<Paid, Busy> {
         // Equal claims wait for each other here as they do in `check`, lest the time tell.
         let _turn = self.cache.enter(&claim, None, now).await;
-        self.pool.refuse(claim.password.clone()).await
+        self.pool.refuse(claim.standing, claim.password.clone()).await
     }
 
     /// The pool, for hashing new passwords and registering sources.
@@ -111,7 +114,12 @@ mod tests {
     async fn the_right_password_is_accepted_and_then_known_without_the_pool() {
         let (check, _source) = check(0);
         let password = "opensesame".into();
-        let claim = Claim { source: "local", name: "ann", password: &password };
+        let claim = Claim {
+            source: "local",
+            name: "ann",
+            password: &password,
+            standing: Standing::Unproved,
+        };
         let now = SystemTime::UNIX_EPOCH;
         assert_eq!(check.check(claim, &stored(), now).await, Ok(Verdict::Accept));
 
@@ -131,7 +139,12 @@ mod tests {
         let (check, source) = check(0);
         source.set([Cost::Bcrypt(6)]);
         let password = "opensesam".into();
-        let claim = Claim { source: "local", name: "ann", password: &password };
+        let claim = Claim {
+            source: "local",
+            name: "ann",
+            password: &password,
+            standing: Standing::Unproved,
+        };
         for _ in 0..2 {
             let verdict = check.check(claim, &stored(), SystemTime::UNIX_EPOCH).await.unwrap();
             assert!(matches!(verdict, Verdict::Reject(_)));
@@ -149,7 +162,12 @@ mod tests {
         let stored = stored();
         let one = async || {
             let password = "opensesame".into();
-            let claim = Claim { source: "local", name: "ann", password: &password };
+            let claim = Claim {
+                source: "local",
+                name: "ann",
+                password: &password,
+                standing: Standing::Unproved,
+            };
             check.check(claim, &stored, SystemTime::UNIX_EPOCH).await
         };
         let (a, b, c, d) = tokio::join!(one(), one(), one(), one());
@@ -161,7 +179,12 @@ mod tests {
         let (check, _source) = check(0);
         let stored = stored();
         let password = "opensesam".into();
-        let claim = Claim { source: "local", name: "ann", password: &password };
+        let claim = Claim {
+            source: "local",
+            name: "ann",
+            password: &password,
+            standing: Standing::Unproved,
+        };
         let known = || check.check(claim, &stored, SystemTime::UNIX_EPOCH);
         let (a, b) = tokio::join!(known(), known());
         assert!(a.is_ok() && b.is_ok());

@@ -37,4 +37,4 @@ pub use cache::CredentialCache;
 pub use check::{Claim, PasswordCheck, Verdict};
 pub use format::{Formats, PasswordHash};
 pub use htpasswd::HtpasswdFile;
-pub use pool::{Busy, HashPool, Paid};
+pub use pool::{Busy, HashPool, Paid, Standing};

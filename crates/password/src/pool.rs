@@ -8,15 +8,27 @@ use std::{
 };
 
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::{sync::Semaphore, task};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task,
+};
 
 use crate::{
     cost::{Cost, Highest, Work},
     format::{Comparison, PasswordHash},
 };
 
-/// Hashes on blocking threads, as many at once as it was given, first come first served. Cheap to
-/// clone; one for the whole process.
+/// Hashes on blocking threads, as many at once as it was given. Cheap to clone; one for the whole
+/// process.
+///
+/// First come, first served, in two queues: whoever has proved a password before finds room and has
+/// few to wait for, however many there are who guess.
+///
+/// ```text
+/// Proved   ── place ───────────────────> in line for a thread ──> hashes
+/// Unproved ── place ── its turn ───────> in line for a thread ──> hashes
+///                      as many in line or hashing as there are threads
+/// ```
 ///
 /// Who stops waiting leaves the queue. What has begun is finished, and its thread counts as taken
 /// until then: hanging up does not make room for more.
@@ -25,9 +37,12 @@ pub struct HashPool(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// One for everybody who waits or hashes.
-    places: Arc<Semaphore>,
-    /// One for everybody who hashes. Fair: the semaphore's queue is first in, first out.
+    /// One for everybody who waits or hashes, by standing.
+    places: [Arc<Semaphore>; 2],
+    /// One for each of the unproved who is in line for a thread or has one. Fair, as is the next: a
+    /// semaphore's queue is first in, first out.
+    turns: Arc<Semaphore>,
+    /// One for everybody who hashes.
     threads: Arc<Semaphore>,
     settings: PoolSettings,
     sources: Mutex<Vec<Weak<Mutex<Highest>>>>,
@@ -39,7 +54,7 @@ struct Inner {
 pub struct PoolSettings {
     /// Hashes at once: the number of cores.
     pub threads: NonZeroUsize,
-    /// How many may wait beyond those.
+    /// How many of each [`Standing`] may wait beyond those.
     pub queue: usize,
 }
 
@@ -56,7 +71,8 @@ impl HashPool {
         let threads = settings.threads.get().min(Semaphore::MAX_PERMITS);
         let places = threads.saturating_add(settings.queue).min(Semaphore::MAX_PERMITS);
         Self(Arc::new(Inner {
-            places: Arc::new(Semaphore::new(places)),
+            places: [(); 2].map(|()| Arc::new(Semaphore::new(places))),
+            turns: Arc::new(Semaphore::new(threads)),
             threads: Arc::new(Semaphore::new(threads)),
             settings,
             sources: Mutex::default(),
@@ -88,7 +104,7 @@ impl HashPool {
         password: SecretString,
         salt: [u8; 16],
     ) -> Result<Arc<PasswordHash>, Busy> {
-        self.run(move || {
+        self.run(Standing::Unproved, move || {
             Arc::new(PasswordHash::argon2id(password.expose_secret().as_bytes(), salt))
         })
         .await
@@ -98,7 +114,10 @@ impl HashPool {
     pub fn load(&self) -> Load {
         let PoolSettings { threads, queue } = self.0.settings;
         let hashing = threads.get().saturating_sub(self.0.threads.available_permits());
-        let inside = (threads.get() + queue).saturating_sub(self.0.places.available_permits());
+        let inside = |places: &Arc<Semaphore>| {
+            (threads.get() + queue).saturating_sub(places.available_permits())
+        };
+        let inside: usize = self.0.places.iter().map(inside).sum();
         Load { hashing, waiting: inside.saturating_sub(hashing) }
     }
 
@@ -116,11 +135,12 @@ impl HashPool {
     /// every refusal waits once and works the same.
     pub(crate) async fn compare(
         &self,
+        standing: Standing,
         password: SecretString,
         stored: Arc<PasswordHash>,
     ) -> Result<Result<Matched, Paid>, Busy> {
         let pool = self.clone();
-        self.run(move || {
+        self.run(standing, move || {
             let password = password.expose_secret().as_bytes();
             let compared = stored.verify(password);
             pool.has_worked(stored.cost().into());
@@ -133,9 +153,14 @@ impl HashPool {
     }
 
     /// Does the work of a refusal where there is nothing to compare with.
-    pub(crate) async fn refuse(&self, password: SecretString) -> Result<Paid, Busy> {
+    pub(crate) async fn refuse(
+        &self,
+        standing: Standing,
+        password: SecretString,
+    ) -> Result<Paid, Busy> {
         let pool = self.clone();
-        self.run(move || pool.pay(Cost::Nothing, password.expose_secret().as_bytes())).await
+        let pay = move || pool.pay(Cost::Nothing, password.expose_secret().as_bytes());
+        self.run(standing, pay).await
     }
 
     fn pay(&self, spent: Cost, password: &[u8]) -> Paid {
@@ -145,13 +170,20 @@ impl HashPool {
 
     async fn run<T: Send + 'static>(
         &self,
+        standing: Standing,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Busy> {
-        let place = Arc::clone(&self.0.places).try_acquire_owned().map_err(|_| Busy::NOW)?;
-        let thread = Arc::clone(&self.0.threads).acquire_owned().await.map_err(|_| Busy::NOW)?;
+        let Inner { places, turns, threads, .. } = &*self.0;
+        let place = Arc::clone(&places[standing as usize]);
+        let place = place.try_acquire_owned().map_err(|_| Busy::NOW)?;
+        let turn = match standing {
+            Standing::Proved => None,
+            Standing::Unproved => Some(one_of(turns).await?),
+        };
+        let thread = one_of(threads).await?;
         let done = task::spawn_blocking(move || {
             let result = job();
-            drop((thread, place));
+            drop((thread, turn, place));
             result
         });
         match done.await {
@@ -163,6 +195,20 @@ impl HashPool {
             },
         }
     }
+}
+
+async fn one_of(permits: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Busy> {
+    Arc::clone(permits).acquire_owned().await.map_err(|_| Busy::NOW)
+}
+
+/// What is known of whoever says to be somebody, before the password is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Standing {
+    /// Nothing.
+    #[default]
+    Unproved,
+    /// The same account was proved from the same place, not long ago.
+    Proved,
 }
 
 /// One source's share in what refusals cost.
@@ -238,11 +284,15 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn hold(pool: &HashPool) -> (Held, task::JoinHandle<Result<(), Busy>>) {
+        hold_as(Standing::Unproved, pool)
+    }
+
+    fn hold_as(standing: Standing, pool: &HashPool) -> (Held, task::JoinHandle<Result<(), Busy>>) {
         let (start, started) = mpsc::channel();
         let (end, ended) = mpsc::channel::<()>();
         let pool = pool.clone();
         let running = tokio::spawn(async move {
-            pool.run(move || {
+            pool.run(standing, move || {
                 start.send(()).unwrap();
                 ended.recv().unwrap();
             })
@@ -266,7 +316,7 @@ pub(crate) mod tests {
         let (second, second_running) = hold(&pool);
         until(&pool, 1, 1).await;
 
-        let busy = pool.run(|| ()).await.unwrap_err();
+        let busy = pool.run(Standing::Unproved, || ()).await.unwrap_err();
         assert!(busy.retry_after >= Duration::from_secs(1));
 
         first.end.send(()).unwrap();
@@ -274,7 +324,7 @@ pub(crate) mod tests {
         second.end.send(()).unwrap();
         second_running.await.unwrap().unwrap();
         assert_eq!(pool.load(), Load { hashing: 0, waiting: 0 });
-        pool.run(|| ()).await.unwrap();
+        pool.run(Standing::Unproved, || ()).await.unwrap();
     }
 
     #[tokio::test]
@@ -304,7 +354,9 @@ pub(crate) mod tests {
         let mut running = Vec::new();
         for number in 0..8 {
             let (waiting, tell) = (pool.clone(), tell.clone());
-            let job = async move { waiting.run(move || tell.send(number).unwrap()).await };
+            let job = async move {
+                waiting.run(Standing::Unproved, move || tell.send(number).unwrap()).await
+            };
             running.push(tokio::spawn(job));
             until(&pool, 1, number + 1).await;
         }
@@ -314,6 +366,52 @@ pub(crate) mod tests {
             job.await.unwrap().unwrap();
         }
         assert_eq!(told.try_iter().collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 6, 7]);
+    }
+
+    #[tokio::test]
+    async fn who_was_proved_before_finds_room_and_stands_behind_none_who_waits_to_guess() {
+        let pool = pool(1, 2);
+        let (first, first_running) = hold(&pool);
+        until(&pool, 1, 0).await;
+        let (tell, told) = mpsc::channel();
+        let say = |standing, what: &'static str| {
+            let (pool, tell) = (pool.clone(), tell.clone());
+            tokio::spawn(async move { pool.run(standing, move || tell.send(what).unwrap()).await })
+        };
+        let guesses = [say(Standing::Unproved, "guess"), say(Standing::Unproved, "guess")];
+        until(&pool, 1, 2).await;
+        assert!(pool.run(Standing::Unproved, || ()).await.is_err(), "that queue is full");
+        let proved = say(Standing::Proved, "proved");
+        until(&pool, 1, 3).await;
+        first.end.send(()).unwrap();
+        first_running.await.unwrap().unwrap();
+        for job in [proved].into_iter().chain(guesses) {
+            job.await.unwrap().unwrap();
+        }
+        assert_eq!(told.try_iter().collect::<Vec<_>>(), ["proved", "guess", "guess"]);
+        assert_eq!(pool.load(), Load { hashing: 0, waiting: 0 });
+    }
+
+    #[tokio::test]
+    async fn who_was_never_proved_has_a_turn_however_many_were() {
+        let pool = pool(1, 4);
+        let (first, first_running) = hold_as(Standing::Proved, &pool);
+        until(&pool, 1, 0).await;
+        let (tell, told) = mpsc::channel();
+        let mut running = Vec::new();
+        let order = [Standing::Proved, Standing::Unproved, Standing::Unproved, Standing::Proved];
+        for (place, standing) in order.into_iter().enumerate() {
+            let (waiting, tell) = (pool.clone(), tell.clone());
+            let job = async move { waiting.run(standing, move || tell.send(place).unwrap()).await };
+            running.push(tokio::spawn(job));
+            until(&pool, 1, place + 1).await;
+        }
+        first.end.send(()).unwrap();
+        first_running.await.unwrap().unwrap();
+        for job in running {
+            job.await.unwrap().unwrap();
+        }
+        assert_eq!(told.try_iter().collect::<Vec<_>>(), [0, 1, 3, 2]);
     }
 
     #[tokio::test]
@@ -338,10 +436,10 @@ pub(crate) mod tests {
         let pool = pool(1, 0);
         let caller = tokio::spawn({
             let pool = pool.clone();
-            async move { pool.run(|| panic!("from within")).await }
+            async move { pool.run(Standing::Unproved, || panic!("from within")).await }
         });
         let error = caller.await.unwrap_err();
-        pool.run(|| ()).await.unwrap();
+        pool.run(Standing::Unproved, || ()).await.unwrap();
         panic::resume_unwind(error.into_panic());
     }
 

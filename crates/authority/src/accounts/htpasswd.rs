@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
-use portpass_password::{Claim, HtpasswdFile, PasswordCheck, Verdict, htpasswd::Entry};
+use portpass_password::{Claim, HtpasswdFile, PasswordCheck, Standing, Verdict, htpasswd::Entry};
 
 use super::{Authenticator, Outcome, Unavailable};
 use crate::subject::{Account, AccountId, AccountName, CredentialVersion, Login, SourceName};
@@ -44,10 +44,16 @@ impl Authenticator for HtpasswdAccounts {
         &self.source
     }
 
-    async fn authenticate(&self, login: &Login, now: SystemTime) -> Result<Outcome, Unavailable> {
+    async fn authenticate(
+        &self,
+        login: &Login,
+        standing: Standing,
+        now: SystemTime,
+    ) -> Result<Outcome, Unavailable> {
         let name = login.account.as_str();
         let Some(entry) = self.file.find(name, now).await else { return Ok(Outcome::Unknown) };
-        let claim = Claim { source: self.source.as_str(), name, password: &login.password };
+        let (source, password) = (self.source.as_str(), &login.password);
+        let claim = Claim { source, name, password, standing };
         let verdict = match entry.hash() {
             Ok(stored) => self.passwords.check(claim, stored, now).await?,
             Err(reason) => {
@@ -127,7 +133,7 @@ mod tests {
     impl Bench {
         async fn login(&self, name: &str, password: &str, now: SystemTime) -> Outcome {
             let login = Login { account: name.parse().unwrap(), password: password.into() };
-            self.accounts.authenticate(&login, now).await.unwrap()
+            self.accounts.authenticate(&login, Standing::Unproved, now).await.unwrap()
         }
     }
 

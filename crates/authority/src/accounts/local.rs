@@ -11,7 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use portpass_password::{
-    Claim, Formats, PasswordCheck, PasswordHash, Verdict,
+    Claim, Formats, PasswordCheck, PasswordHash, Standing, Verdict,
     cost::{Argon2Work, Cost},
     pool::SourceCosts,
 };
@@ -152,11 +152,16 @@ impl Authenticator for LocalAccounts {
         &self.source
     }
 
-    async fn authenticate(&self, login: &Login, now: SystemTime) -> Result<Outcome, Unavailable> {
+    async fn authenticate(
+        &self,
+        login: &Login,
+        standing: Standing,
+        now: SystemTime,
+    ) -> Result<Outcome, Unavailable> {
         let accounts = self.accounts(now).await?;
         let Some(local) = accounts.by_name.get(&login.account) else { return Ok(Outcome::Unknown) };
         let (source, name) = (self.source.as_str(), login.account.as_str());
-        let claim = Claim { source, name, password: &login.password };
+        let claim = Claim { source, name, password: &login.password, standing };
         let verdict = match local.stored(login) {
             Some(stored) => self.passwords.check(claim, stored, now).await?,
             None => Verdict::Reject(self.passwords.refuse(claim, now).await?),

@@ -55,7 +55,10 @@ impl Bench {
     async fn refused(&self, name: &str, password: &str) -> Work {
         let before = self.pool.worked();
         let login = Login { account: name.parse().unwrap(), password: password.into() };
-        assert!(self.chain.authenticate(&login, now()).await.unwrap().is_err(), "{name}");
+        assert!(
+            self.chain.authenticate(&login, Standing::Unproved, now()).await.unwrap().is_err(),
+            "{name}"
+        );
         self.pool.worked().since(before)
     }
 }

@@ -1,9 +1,10 @@
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use axum::Router;
 use base64::prelude::*;
 use futures_util::FutureExt;
 use http::{HeaderValue, Request};
+use portpass_password::Standing;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -369,16 +370,23 @@ async fn who_asked_and_why_not_is_handed_to_the_log() {
     assert_eq!(unread.id, "service-unknown");
 }
 
-#[tokio::test]
-async fn too_many_failures_are_429_with_a_time_to_come_back() {
+async fn with_limits() -> Fixture {
     let random = crate::fixture::Counter::default();
     let limits = Limits::new(crate::limits::LimitSettings::default(), &random);
-    let fixture = Fixture::with(Settings { limits, ..Settings::default() }).await;
-    let attempt = |password: String| {
-        let mut request = with_basic(request("GET", ""), &format!("ann:{password}"));
-        request.extensions_mut().insert(ClientAddress([192, 0, 2, 1].into()));
-        send(&fixture, request)
-    };
+    Fixture::with(Settings { limits, ..Settings::default() }).await
+}
+
+/// `ann` from an address.
+async fn attempt(fixture: &Fixture, password: impl fmt::Display) -> Answer {
+    let mut request = with_basic(request("GET", ""), &format!("ann:{password}"));
+    request.extensions_mut().insert(ClientAddress([192, 0, 2, 1].into()));
+    send(fixture, request).await
+}
+
+#[tokio::test]
+async fn too_many_failures_are_429_with_a_time_to_come_back() {
+    let fixture = with_limits().await;
+    let attempt = |password: String| attempt(&fixture, password);
     let mut last = attempt("wrong".into()).await;
     for n in 0..200 {
         if last.status == 429 {
@@ -392,17 +400,25 @@ async fn too_many_failures_are_429_with_a_time_to_come_back() {
     assert_eq!(last.header("cache-control"), "no-store");
 }
 
+/// Else whoever logs in stands behind all who guess.
+#[tokio::test]
+async fn who_has_logged_in_before_is_known_to_the_source_that_is_asked() {
+    let fixture = with_limits().await;
+    let seen = async |password: &str| {
+        let status = attempt(&fixture, password).await.status;
+        (status, fixture.accounts.last_standing().unwrap())
+    };
+    assert_eq!(seen("wrong").await, (401, Standing::Unproved));
+    assert_eq!(seen("secret").await, (200, Standing::Unproved));
+    assert_eq!(seen("wrong again").await, (401, Standing::Proved));
+    assert_eq!(seen("secret").await, (200, Standing::Proved));
+}
+
 /// The pool serves in order: when the last of these is answered, the others have been counted.
 #[tokio::test]
 async fn who_hangs_up_before_the_answer_escapes_no_limit() {
-    let random = crate::fixture::Counter::default();
-    let limits = Limits::new(crate::limits::LimitSettings::default(), &random);
-    let fixture = Fixture::with(Settings { limits, ..Settings::default() }).await;
-    let attempt = |password: String| {
-        let mut request = with_basic(request("GET", ""), &format!("ann:{password}"));
-        request.extensions_mut().insert(ClientAddress([192, 0, 2, 1].into()));
-        send(&fixture, request)
-    };
+    let fixture = with_limits().await;
+    let attempt = |password: String| attempt(&fixture, password);
     for n in 0..30 {
         assert!(attempt(format!("guess-{n}")).now_or_never().is_none());
     }

@@ -343,3 +343,27 @@ proptest! {
         prop_assert!(admitted > seconds / 60);
     }
 }
+
+#[test]
+fn who_was_right_from_here_within_a_day_is_known_and_nobody_else_is() {
+    let limits = limits();
+    let standing = |address: &str, account: &str, password: &str, now: SystemTime| {
+        let (address, credential) = (address.parse().unwrap(), login(account, password));
+        let admission = limits.admit(Some(address), &credential, now).unwrap();
+        let standing = admission.standing();
+        admission.withdraw();
+        standing
+    };
+    assert_eq!(standing(HERE, "ann", "right", at(0)), Standing::Unproved);
+    let (here, right) = (Some(HERE.parse().unwrap()), login("ann", "right"));
+    limits.admit(here, &right, at(0)).unwrap().accepted();
+    assert_eq!(standing(HERE, "ann", "right", at(1)), Standing::Proved);
+    // The password does not matter: it is not known to be right before it was hashed.
+    assert_eq!(standing(HERE, "ann", "other", at(1)), Standing::Proved);
+    assert_eq!(standing(HERE, "bob", "right", at(1)), Standing::Unproved);
+    assert_eq!(standing("192.0.2.2", "ann", "right", at(1)), Standing::Unproved);
+    assert_eq!(standing(HERE, "ann", "right", at(86_400)), Standing::Unproved);
+    let nobody_counts = Limits::off();
+    let admission = nobody_counts.admit(here, &right, at(0)).unwrap();
+    assert_eq!(admission.standing(), Standing::Unproved);
+}

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use portpass_password::{Busy, Claim, HtpasswdFile, PasswordCheck, Verdict};
+use portpass_password::{Busy, Claim, HtpasswdFile, PasswordCheck, Standing, Verdict};
 use portpass_protocol::{
     Access, Challenge, Origin,
     challenge::{Basic, Quotable},
@@ -47,7 +47,8 @@ impl AccessController for HtpasswdController {
             Presented::Bearer(_) => return Err(Denial::Missing(Absence::BearerForBasic)),
             Presented::Other(why) => return Err(Denial::Missing(Absence::Unusable(why))),
         };
-        match self.check(Claim { source: SOURCE, name: &username, password: &password }).await {
+        let (name, standing) = (&*username, Standing::Unproved);
+        match self.check(Claim { source: SOURCE, name, password: &password, standing }).await {
             Ok(Verdict::Accept) => Ok(Grant::everything(username)),
             Ok(Verdict::Reject(_)) => Err(Denial::WrongPassword { username: shortened(&username) }),
             Err(busy) => {

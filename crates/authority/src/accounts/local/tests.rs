@@ -50,7 +50,7 @@ impl Bench {
 
     async fn login(&self, name: &str, password: &str, now: SystemTime) -> Outcome {
         let login = Login { account: name.parse().unwrap(), password: password.into() };
-        self.accounts.authenticate(&login, now).await.unwrap()
+        self.accounts.authenticate(&login, Standing::Unproved, now).await.unwrap()
     }
 
     async fn set_status(&self, name: &str, status: AccountStatus) {
@@ -135,7 +135,11 @@ async fn nobody_is_refused_for_what_has_just_been_set_right() {
     let chain = Chain::new(vec![Arc::new(accounts)], check.clone());
     let log_in = async |password: &str| {
         let login = Login { account: "ann".parse().unwrap(), password: password.into() };
-        chain.authenticate(&login, at(0)).await.unwrap().map(|account| account.version)
+        chain
+            .authenticate(&login, Standing::Unproved, at(0))
+            .await
+            .unwrap()
+            .map(|account| account.version)
     };
     assert!(log_in("opensesame").await.is_err());
 
@@ -178,7 +182,7 @@ async fn a_database_that_is_away_is_no_refusal() {
     assert_eq!(bench.login("bob", "x", at(0)).await, Outcome::Unknown);
 
     let login = Login { account: "ann".parse().unwrap(), password: "opensesame".into() };
-    let error = bench.accounts.authenticate(&login, at(1)).await.unwrap_err();
+    let error = bench.accounts.authenticate(&login, Standing::Unproved, at(1)).await.unwrap_err();
     assert!(matches!(error, Unavailable::Source { .. }), "{error}");
     assert!(bench.accounts.by_id(&AccountId::new("x"), at(1)).await.is_err());
 }
