@@ -13,7 +13,7 @@ pub(super) struct Buffers(Mutex<Vec<Box<[u8]>>>);
 
 impl Buffers {
     /// What is read at once.
-    pub(super) const LENGTH: usize = 256 * 1024;
+    pub(super) const LENGTH: usize = 128 * 1024;
 
     /// One that shows nothing until it is written to.
     pub(super) fn take(self: &Arc<Self>) -> Buffer {
@@ -65,7 +65,7 @@ impl fmt::Debug for Buffers {
 }
 
 /// 4 MiB of them, while nobody reads.
-const KEPT: usize = 16;
+const KEPT: usize = 32;
 
 #[cfg(test)]
 mod tests {

@@ -1,10 +1,14 @@
-//! From a file to whoever asked: while one piece is sent, the next is read.
+//! From a file to whoever asked: what is in memory at once, what is on the disk while the piece before is sent.
 
+#[cfg(target_os = "linux")]
+use std::io::IoSliceMut;
 use std::{fs::File, io, ops::Range, os::unix::fs::FileExt as _, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
-use tokio::task::{JoinHandle, spawn_blocking};
+#[cfg(target_os = "linux")]
+use rustix::io::{ReadWriteFlags, preadv2};
+use tokio::task::{JoinHandle, spawn_blocking, yield_now};
 
 use super::{
     buffers::Buffers,
@@ -33,7 +37,7 @@ pub(super) fn open(
     Ok(Content::Stream { length, stream: Box::pin(pieces(file, range, buffers)) })
 }
 
-/// No thread is held while the receiver is slow: each piece is a task of its own, one ahead.
+/// No thread is held while the receiver is slow, and none is asked for what the system has in memory.
 fn pieces(
     file: File,
     range: Range<u64>,
@@ -42,38 +46,80 @@ fn pieces(
     let buffers = Arc::clone(buffers);
     let reader = Reader { file: Arc::new(file), left: range, ahead: None, buffers };
     stream::try_unfold(reader, |mut reader| async move {
-        let ahead = reader.ahead.take().or_else(|| reader.read_next());
-        let Some(ahead) = ahead else { return Ok(None) };
-        let piece = done(ahead.await)?;
-        reader.ahead = reader.read_next();
-        Ok(Some((piece, reader)))
+        Ok(reader.next().await?.map(|piece| (piece, reader)))
     })
 }
 
 struct Reader {
     file: Arc<File>,
-    /// What no task was started for.
+    /// What was neither read nor is a thread at.
     left: Range<u64>,
+    /// The next piece, once there was one that was not in memory: then the disk is ahead of the receiver.
     ahead: Option<JoinHandle<io::Result<Bytes>>>,
     buffers: Arc<Buffers>,
 }
 
 impl Reader {
-    fn read_next(&mut self) -> Option<JoinHandle<io::Result<Bytes>>> {
-        if self.left.is_empty() {
+    async fn next(&mut self) -> io::Result<Option<Bytes>> {
+        if self.ahead.is_none() {
+            if self.left.is_empty() {
+                return Ok(None);
+            }
+            if let Some(piece) = self.read_cached() {
+                // Copying takes its time, and a fast receiver never makes us wait: others have their turn.
+                yield_now().await;
+                return Ok(Some(piece));
+            }
+            self.ahead = self.read_ahead();
+        }
+        let Some(ahead) = self.ahead.take() else { return Ok(None) };
+        let piece = done(ahead.await)?;
+        self.ahead = self.read_ahead();
+        Ok(Some(piece))
+    }
+
+    /// As much of the next piece as is in memory. Whatever is the matter otherwise, a thread finds it out.
+    fn read_cached(&mut self) -> Option<Bytes> {
+        let mut buffer = self.buffers.take();
+        let read = read_in_memory(&self.file, buffer.first(self.next_length()), self.left.start)?;
+        self.left.start += read as u64;
+        buffer.first(read);
+        Some(buffer.into_bytes())
+    }
+
+    /// Has a thread read the next piece, if there is one.
+    fn read_ahead(&mut self) -> Option<JoinHandle<io::Result<Bytes>>> {
+        let (start, length) = (self.left.start, self.next_length());
+        if length == 0 {
             return None;
         }
-        let start = self.left.start;
-        self.left.start = self.left.end.min(start + PIECE);
-        let length = self.left.start - start;
+        self.left.start += length as u64;
         let (file, buffers) = (Arc::clone(&self.file), Arc::clone(&self.buffers));
         Some(spawn_blocking(move || {
-            let length = usize::try_from(length).map_err(io::Error::other)?;
             let mut buffer = buffers.take();
             file.read_exact_at(buffer.first(length), start)?;
             Ok(buffer.into_bytes())
         }))
     }
+
+    fn next_length(&self) -> usize {
+        let left = self.left.end - self.left.start;
+        usize::try_from(left).map_or(Buffers::LENGTH, |left| left.min(Buffers::LENGTH))
+    }
+}
+
+/// Reads what can be had without waiting for a disk, if there is any; see `RWF_NOWAIT` in preadv2(2).
+#[cfg(target_os = "linux")]
+fn read_in_memory(file: &File, bytes: &mut [u8], start: u64) -> Option<usize> {
+    let mut slices = [IoSliceMut::new(bytes)];
+    let read = preadv2(file, &mut slices, start, ReadWriteFlags::NOWAIT);
+    read.ok().filter(|read| *read > 0)
+}
+
+/// Nobody can tell.
+#[cfg(not(target_os = "linux"))]
+fn read_in_memory(_: &File, _: &mut [u8], _: u64) -> Option<usize> {
+    None
 }
 
 fn read_at(file: &File, range: Range<u64>) -> io::Result<Bytes> {
@@ -83,5 +129,6 @@ fn read_at(file: &File, range: Range<u64>) -> io::Result<Bytes> {
     Ok(bytes.into())
 }
 
-/// What is read at once. Two pieces are held for each receiver: one is sent, one is ahead.
+/// What is read at once. For each receiver one piece is held, which is sent, and one more if it comes from the
+/// disk.
 const PIECE: u64 = Buffers::LENGTH as u64;

@@ -1,6 +1,7 @@
 use std::{
     collections::HashSet,
     io,
+    num::NonZeroU64,
     os::unix::fs::PermissionsExt as _,
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, SystemTime},
@@ -148,12 +149,32 @@ async fn failures_name_no_path() {
 #[tokio::test]
 async fn small_blobs_come_at_once_and_large_ones_in_pieces() {
     let (store, _directory) = store();
-    let small = blob(&store, &content(262_144)).await;
+    let small = blob(&store, &content(131_072)).await;
     assert!(matches!(store.open(&small, None).await.unwrap(), Content::Whole(_)));
-    let large = blob(&store, &content(262_145)).await;
+    let large = blob(&store, &content(131_073)).await;
     assert!(matches!(store.open(&large, None).await.unwrap(), Content::Stream { .. }));
     let part = store.open(&large, Some(100..200)).await.unwrap();
     assert!(matches!(part, Content::Whole(_)));
+}
+
+/// What the system has in memory is read at once, the rest by threads; here they change within a file.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_blob_comes_whole_whatever_of_it_is_in_memory() {
+    use rustix::fs::{Advice, fadvise};
+
+    let (store, directory) = store();
+    let content = content(1_000_000);
+    let large = blob(&store, &content).await;
+    let file = fs::File::open(path(&directory, &large)).unwrap();
+    file.sync_all().unwrap();
+    for (from, length) in [(0, None), (0, NonZeroU64::new(300_000)), (300_000, None)] {
+        fadvise(&file, from, length, Advice::DontNeed).unwrap();
+        assert_eq!(read(store.open(&large, None).await.unwrap()).await, content);
+        fadvise(&file, from, length, Advice::DontNeed).unwrap();
+        let part = store.open(&large, Some(250_001..999_999)).await.unwrap();
+        assert_eq!(read(part).await, content[250_001..999_999]);
+    }
 }
 
 fn keys_from(first: u64) -> Keys {
