@@ -1,4 +1,5 @@
-//! Fuzzes every parser of foreign bytes in turn, and writes into the documentation what was seen.
+//! Fuzzes every parser of foreign bytes, one on each processor at a time, and writes into the documentation
+//! what was seen.
 //!
 //! What the fuzzer finds on its way stays in `target/fuzz`: of it, only what broke something belongs
 //! into `fuzz/corpus`, where each `cargo xtask test` replays it.
@@ -7,11 +8,14 @@ use std::{
     fmt, fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::{Mutex, PoisonError},
+    thread,
 };
 
 use crate::{Failure, cargo, page, run, say};
 
-/// Fuzzes for so many minutes in all, an equal share for each target.
+/// Fuzzes for so many minutes in all, an equal share for each target; with two processors that takes half of
+/// them.
 pub(crate) fn fuzz(minutes: &str) -> Result<(), Failure> {
     let minutes: u64 =
         minutes.parse().map_err(|_| Failure(format!("{minutes:?} is no number of minutes")))?;
@@ -19,10 +23,7 @@ pub(crate) fn fuzz(minutes: &str) -> Result<(), Failure> {
     let targets = targets()?;
     run(&mut cargo_fuzz("build"))?;
     let seconds = (minutes * 60 / targets.len() as u64).max(1);
-    let mut seen = Vec::new();
-    for target in &targets {
-        seen.push(Seen::of(target, seconds)?);
-    }
+    let seen = fuzz_all(&targets, seconds)?;
     page::write("fuzz", &report(&seen)?)?;
     let broken: Vec<&str> =
         seen.iter().filter(|seen| seen.finding.is_some()).map(|seen| &*seen.target).collect();
@@ -30,6 +31,32 @@ pub(crate) fn fuzz(minutes: &str) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure(format!("something was found by {}; see fuzz/artifacts", broken.join(", "))))
+}
+
+/// Each processor takes the next target when it has done with one.
+fn fuzz_all(targets: &[String], seconds: u64) -> Result<Vec<Seen>, Failure> {
+    let left = Mutex::new(targets.iter());
+    let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let some = || -> Result<Vec<Seen>, Failure> {
+        let seen = std::iter::from_fn(next).map(|target| Seen::of(target, seconds)).collect();
+        if seen.is_err() {
+            // What one could not do the others need not begin.
+            std::iter::from_fn(next).for_each(drop);
+        }
+        seen
+    };
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let mut seen = Vec::new();
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..processors).map(|_| scope.spawn(some)).collect();
+        for worker in workers {
+            let some = worker.join().map_err(|_| Failure("a thread has panicked".to_owned()))?;
+            seen.extend(some?);
+        }
+        Ok::<_, Failure>(())
+    })?;
+    seen.sort_by(|a, b| a.target.cmp(&b.target));
+    Ok(seen)
 }
 
 fn install() -> Result<(), Failure> {

@@ -150,7 +150,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   crash   kill the server a hundred times, and write docs/reliability.md (by hand)
   bench   measure beside other servers and clients, and write docs/performance.md (by hand, as root)
   fuzz [MINUTES]
-          fuzz every parser in turn, an hour in all, and write docs/hardening.md (by hand; installs
+          fuzz every parser, an hour in all, and write docs/hardening.md (by hand; installs
           cargo-fuzz on first use)
   timing  measure whether the time of a refusal tells who has an account, and write docs/hardening.md
           (by hand)

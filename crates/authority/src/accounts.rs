@@ -29,6 +29,10 @@ pub trait Authenticator: fmt::Debug + Send + Sync {
     /// name decides, and a wrong or disabled account is never passed on. `standing` says in which queue
     /// it waits, and has no part in the decision.
     ///
+    /// Nobody is refused whose account was added or set right a moment ago: a source that keeps what it has
+    /// read looks again first, and does so too before it says that there is no room for hashing. Whether the
+    /// name is known is not to be seen by the time.
+    ///
     /// A source hashes for the names that it knows alone, and [`Paid`] proves that its rejection
     /// took as long as any other; for a name that no source knows the [`Chain`] pays.
     async fn authenticate(
@@ -37,15 +41,6 @@ pub trait Authenticator: fmt::Debug + Send + Sync {
         standing: Standing,
         now: SystemTime,
     ) -> Result<Outcome, Unavailable>;
-
-    /// Looks whether the account of that name has changed since the last look, however short ago
-    /// that was. Whether others have is no matter: a login is asked a second time where this says so,
-    /// and that takes time.
-    ///
-    /// A source that reads its accounts whenever it is asked has nothing to look at.
-    async fn look_again(&self, _: &AccountName, _now: SystemTime) -> Result<bool, Unavailable> {
-        Ok(false)
-    }
 
     /// The account as it is now, for a refresh token; `None` where it is gone or disabled.
     async fn by_id(&self, id: &AccountId, now: SystemTime) -> Result<Option<Account>, Unavailable>;
@@ -177,20 +172,13 @@ impl Chain {
     }
 
     /// Asks the sources in turn; the first that knows the name decides.
-    ///
-    /// Before a no, the sources are told to look again: nobody is refused who was added, or whose
-    /// password was set, a moment ago.
     pub async fn authenticate(
         &self,
         login: &Login,
         standing: Standing,
         now: SystemTime,
     ) -> Result<Result<Account, Refused>, Unavailable> {
-        let mut outcome = self.ask(login, standing, now).await?;
-        if !matches!(outcome, Outcome::Known(_)) && self.look_again(&login.account, now).await? {
-            outcome = self.ask(login, standing, now).await?;
-        }
-        match outcome {
+        match self.ask(login, standing, now).await? {
             Outcome::Known(account) => Ok(Ok(account)),
             Outcome::Rejected(paid) => Ok(Err(Refused(paid))),
             Outcome::Unknown => {
@@ -214,14 +202,6 @@ impl Chain {
             }
         }
         Ok(Outcome::Unknown)
-    }
-
-    async fn look_again(&self, name: &AccountName, now: SystemTime) -> Result<bool, Unavailable> {
-        let mut changed = false;
-        for source in &self.sources {
-            changed |= source.look_again(name, now).await?;
-        }
-        Ok(changed)
     }
 
     /// The account that a refresh token is bound to, as it is now. A source that is no longer

@@ -71,7 +71,8 @@ impl PasswordCheck {
     /// Pays for a refusal that no stored hash was compared for: a name that no source knows, an
     /// account that is disabled, a stored hash of a form that does not count.
     pub async fn refuse(&self, claim: Claim<'_>, now: SystemTime) -> Result<Paid, Busy> {
-        // Equal claims wait for each other here as they do in `check`, lest the time tell.
+        // Equal claims wait for each other here as they do in `check`, lest the time tell; whatever their
+        // standing, for the right answer of one is that of all.
         let _turn = self.cache.enter(&claim, None, now).await;
         self.pool.refuse(claim.standing, claim.password.clone()).await
     }
@@ -85,6 +86,8 @@ impl PasswordCheck {
 #[cfg(test)]
 mod tests {
     use std::{num::NonZeroUsize, time::Duration};
+
+    use futures_util::FutureExt as _;
 
     use super::*;
     use crate::{
@@ -152,6 +155,31 @@ mod tests {
         check.refuse(claim, SystemTime::UNIX_EPOCH).await.unwrap();
         assert!(check.cache.is_empty());
         assert_eq!(check.pool().highest(), Highest::from(Cost::Bcrypt(6)));
+    }
+
+    #[tokio::test]
+    async fn whoever_was_proved_before_waits_in_the_queue_for_those() {
+        let (check, _source) = check(0);
+        let (held, running) = hold(&check.pool);
+        until(&check.pool, 1, 0).await;
+        let (password, stored, now) = ("opensesame".into(), stored(), SystemTime::UNIX_EPOCH);
+        let unproved = Claim {
+            source: "local",
+            name: "ann",
+            password: &password,
+            standing: Standing::Unproved,
+        };
+        assert!(check.check(unproved, &stored, now).await.is_err(), "no room");
+        assert!(check.refuse(unproved, now).await.is_err(), "no room");
+        let proved = Claim { standing: Standing::Proved, ..unproved };
+        assert!(check.refuse(proved, now).now_or_never().is_none(), "it waits");
+        let waits = check.check(proved, &stored, now);
+        let (answer, ended) = tokio::join!(waits, async {
+            until(&check.pool, 1, 1).await;
+            held.end.send(()).unwrap();
+            running.await.unwrap()
+        });
+        assert_eq!((answer, ended), (Ok(Verdict::Accept), Ok(())));
     }
 
     /// A client that pulls eight layers asks eight times at once.

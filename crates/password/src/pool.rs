@@ -21,8 +21,9 @@ use crate::{
 /// Hashes on blocking threads, as many at once as it was given. Cheap to clone; one for the whole
 /// process.
 ///
-/// First come, first served, in two queues: whoever has proved a password before finds room and has
-/// few to wait for, however many there are who guess.
+/// First come, first served, in two queues: whoever has proved a password before finds room, and waits for no
+/// more of the others than there are threads, however many there are who guess. So those have their turn too,
+/// a slow one while the first queue is full.
 ///
 /// ```text
 /// Proved   ── place ───────────────────> in line for a thread ──> hashes
@@ -59,7 +60,7 @@ pub struct PoolSettings {
 }
 
 impl PoolSettings {
-    /// For a machine of so many cores: on each, a queue that bcrypt 10 works off in 3.5 s.
+    /// For a machine of so many cores: on each, queues that bcrypt 10 works off in 3.5 s each.
     pub fn for_cores(cores: NonZeroUsize) -> Self {
         Self { threads: cores, queue: cores.get().saturating_mul(QUEUE_PER_THREAD) }
     }

@@ -34,14 +34,22 @@ pub struct LocalAccounts {
     db: Db,
     passwords: PasswordCheck,
     costs: SourceCosts,
-    known: watch::Sender<Option<Known>>,
+    looks: watch::Sender<Looks>,
     looking: Mutex<()>,
     /// How many looks have begun.
-    looks: AtomicU64,
+    begun: AtomicU64,
+}
+
+/// What the latest looks at the database have brought.
+#[derive(Debug, Default)]
+struct Looks {
+    known: Option<Known>,
+    /// The number of a look that failed since, and why.
+    failed: Option<(u64, Unavailable)>,
 }
 
 /// What is known at one moment.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Known {
     accounts: Arc<Accounts>,
     looked: SystemTime,
@@ -76,51 +84,84 @@ impl LocalAccounts {
             db,
             passwords,
             costs,
-            known: watch::Sender::new(None),
+            looks: watch::Sender::default(),
             looking: Mutex::new(()),
-            looks: AtomicU64::new(0),
+            begun: AtomicU64::new(0),
         }
     }
 
     async fn accounts(&self, now: SystemTime) -> Result<Arc<Accounts>, Unavailable> {
-        self.until(|known| known.is_fresh(now), now).await
+        self.known(|known| known.is_fresh(now), now).await
     }
 
-    /// What is known, as soon as it is `enough`. One looks for all who wait, and when it is done they go on
-    /// together: were it one by one, whoever logs in would stand in line behind all who guess names.
-    async fn until(
+    /// The accounts as a look finds them that begins from now on.
+    async fn latest(&self, now: SystemTime) -> Result<Arc<Accounts>, Unavailable> {
+        self.known(|_| false, now).await
+    }
+
+    /// What is known already if it is `enough`, and what the next look brings otherwise. One looks for all
+    /// who wait, and when it is done they go on together: were it one by one, whoever logs in would stand in
+    /// line behind all who guess names.
+    async fn known(
         &self,
         enough: impl Fn(&Known) -> bool,
         now: SystemTime,
     ) -> Result<Arc<Accounts>, Unavailable> {
-        let enough = |known: &Option<Known>| known.as_ref().is_some_and(&enough);
-        if let Some(accounts) = self.known(&enough) {
-            return Ok(accounts);
+        let begun = self.begun.load(Ordering::SeqCst);
+        let answer = |looks: &Looks| looks.answer(begun, &enough);
+        if let Some(answer) = answer(&self.looks.borrow()) {
+            return answer;
         }
-        let mut looks = self.known.subscribe();
-        let looked = async { looks.wait_for(&enough).await.ok()?.as_ref().map(Known::accounts) };
+        let mut looks = self.looks.subscribe();
+        let another =
+            async { answer(&*looks.wait_for(|looks| answer(looks).is_some()).await.ok()?) };
         tokio::select! {
             biased;
-            Some(accounts) = looked => Ok(accounts),
-            _turn = self.looking.lock() => match self.known(&enough) {
-                Some(accounts) => Ok(accounts),
-                None => self.renew(now).await,
-            },
+            Some(answer) = another => answer,
+            _turn = self.looking.lock() => {
+                let done = answer(&self.looks.borrow());
+                match done {
+                    Some(answer) => answer,
+                    None => self.renew(now).await,
+                }
+            }
         }
-    }
-
-    fn known(&self, enough: impl Fn(&Option<Known>) -> bool) -> Option<Arc<Accounts>> {
-        let known = self.known.borrow();
-        known.as_ref().filter(|_| enough(&known)).map(Known::accounts)
     }
 
     /// Takes what the database says now. The caller holds the turn.
     async fn renew(&self, now: SystemTime) -> Result<Arc<Accounts>, Unavailable> {
-        let look = self.looks.fetch_add(1, Ordering::Relaxed) + 1;
-        let accounts = self.look().await.map_err(|error| self.unavailable(&error))?;
-        let known = Known { accounts: Arc::clone(&accounts), looked: now, look };
-        self.known.send_replace(Some(known));
-        Ok(accounts)
+        let look = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
+        let looked = self.look().await.map_err(|error| self.unavailable(&error));
+        self.looks.send_modify(|looks| match &looked {
+            Ok(accounts) => {
+                let known = Known { accounts: Arc::clone(accounts), looked: now, look };
+                *looks = Looks { known: Some(known), failed: None };
+            }
+            Err(error) => looks.failed = Some((look, error.clone())),
+        });
+        looked
+    }
+
+    /// Whether a change of others makes a difference is no matter here: a login is decided on a second time
+    /// only where its own account has changed, for that takes time.
+    async fn decide(
+        &self,
+        accounts: &Accounts,
+        login: &Login,
+        standing: Standing,
+        now: SystemTime,
+    ) -> Result<Outcome, Unavailable> {
+        let Some(local) = accounts.by_name.get(&login.account) else { return Ok(Outcome::Unknown) };
+        let (source, name) = (self.source.as_str(), login.account.as_str());
+        let claim = Claim { source, name, password: &login.password, standing };
+        let verdict = match local.stored(login) {
+            Some(stored) => self.passwords.check(claim, stored, now).await?,
+            None => Verdict::Reject(self.passwords.refuse(claim, now).await?),
+        };
+        Ok(match verdict {
+            Verdict::Accept => Outcome::Known(local.account.clone()),
+            Verdict::Reject(paid) => Outcome::Rejected(paid),
+        })
     }
 
     fn unavailable(&self, error: &StateError) -> Unavailable {
@@ -130,11 +171,10 @@ impl LocalAccounts {
     /// The version is read first: what is read after it can only be newer than it says.
     async fn look(&self) -> Result<Arc<Accounts>, StateError> {
         let version = self.db.accounts_version().await?;
-        let same = |known: &Option<Known>| {
-            known.as_ref().is_some_and(|known| known.accounts.version == version)
-        };
-        if let Some(accounts) = self.known(same) {
-            return Ok(accounts);
+        if let Some(Known { accounts, .. }) = &self.looks.borrow().known
+            && accounts.version == version
+        {
+            return Ok(Arc::clone(accounts));
         }
         let mut accounts = Accounts { version, ..Accounts::default() };
         for row in self.db.accounts().await? {
@@ -159,28 +199,17 @@ impl Authenticator for LocalAccounts {
         now: SystemTime,
     ) -> Result<Outcome, Unavailable> {
         let accounts = self.accounts(now).await?;
-        let Some(local) = accounts.by_name.get(&login.account) else { return Ok(Outcome::Unknown) };
-        let (source, name) = (self.source.as_str(), login.account.as_str());
-        let claim = Claim { source, name, password: &login.password, standing };
-        let verdict = match local.stored(login) {
-            Some(stored) => self.passwords.check(claim, stored, now).await?,
-            None => Verdict::Reject(self.passwords.refuse(claim, now).await?),
-        };
-        Ok(match verdict {
-            Verdict::Accept => Outcome::Known(local.account.clone()),
-            Verdict::Reject(paid) => Outcome::Rejected(paid),
-        })
-    }
-
-    async fn look_again(&self, name: &AccountName, now: SystemTime) -> Result<bool, Unavailable> {
-        let state = |accounts: &Accounts| {
-            accounts.by_name.get(name).map(|local| (local.account.clone(), local.status))
-        };
-        let known = || self.known.borrow().as_ref().and_then(|known| state(&known.accounts));
-        let (before, begun) = (known(), self.looks.load(Ordering::Relaxed));
-        // A look that begins from now on sees all that ours would.
-        self.until(|known| known.look > begun, now).await?;
-        Ok(before != known())
+        let decided = self.decide(&accounts, login, standing, now).await;
+        if matches!(decided, Ok(Outcome::Known(_))) {
+            return decided;
+        }
+        // Nobody is refused for what was set right a moment ago. Who finds no room for hashing waits for this
+        // too: that takes as long for a name that nobody has.
+        let latest = self.latest(now).await?;
+        if latest.state(&login.account) == accounts.state(&login.account) {
+            return decided;
+        }
+        self.decide(&latest, login, standing, now).await
     }
 
     async fn by_id(&self, id: &AccountId, now: SystemTime) -> Result<Option<Account>, Unavailable> {
@@ -205,11 +234,24 @@ impl Authenticator for LocalAccounts {
     }
 }
 
-impl Known {
-    fn accounts(&self) -> Arc<Accounts> {
-        Arc::clone(&self.accounts)
+impl Looks {
+    /// For who came when so many looks had begun.
+    fn answer(
+        &self,
+        begun: u64,
+        enough: impl Fn(&Known) -> bool,
+    ) -> Option<Result<Arc<Accounts>, Unavailable>> {
+        let known = self.known.as_ref().filter(|known| known.look > begun || enough(known));
+        let failed = self.failed.as_ref().filter(|(look, _)| *look > begun);
+        match (known, failed) {
+            (Some(known), _) => Some(Ok(Arc::clone(&known.accounts))),
+            (None, Some((_, error))) => Some(Err(error.clone())),
+            (None, None) => None,
+        }
     }
+}
 
+impl Known {
     /// Requests bring their own `now`, so one may be a little earlier than the last look.
     fn is_fresh(&self, now: SystemTime) -> bool {
         let age = match now.duration_since(self.looked) {
@@ -221,6 +263,11 @@ impl Known {
 }
 
 impl Accounts {
+    /// What a change of the account changes here.
+    fn state(&self, name: &AccountName) -> Option<(&Account, AccountStatus)> {
+        self.by_name.get(name).map(|local| (&local.account, local.status))
+    }
+
     fn add(&mut self, source: &SourceName, row: &state::Account) {
         let name: AccountName = match row.name.parse() {
             Ok(name) => name,

@@ -1,4 +1,5 @@
-//! From a file to whoever asked: what is in memory at once, what is on the disk while the piece before is sent.
+//! From a file to whoever asked: what is in memory at once; from the first piece on that is not, each is read by a
+//! thread while the one before is sent.
 
 #[cfg(target_os = "linux")]
 use std::io::IoSliceMut;
@@ -37,7 +38,7 @@ pub(super) fn open(
     Ok(Content::Stream { length, stream: Box::pin(pieces(file, range, buffers)) })
 }
 
-/// No thread is held while the receiver is slow, and none is asked for what the system has in memory.
+/// No thread is held while the receiver is slow, and none is needed for a file that the system has in memory.
 fn pieces(
     file: File,
     range: Range<u64>,
@@ -54,7 +55,8 @@ struct Reader {
     file: Arc<File>,
     /// What was neither read nor is a thread at.
     left: Range<u64>,
-    /// The next piece, once there was one that was not in memory: then the disk is ahead of the receiver.
+    /// The next piece, once there was one that was not in memory. Threads read all that is left then: pieces that
+    /// are in memory by chance would be small ones.
     ahead: Option<JoinHandle<io::Result<Bytes>>>,
     buffers: Arc<Buffers>,
 }

@@ -157,18 +157,34 @@ async fn nobody_is_refused_for_what_has_just_been_set_right() {
 
 /// A refusal that is paid for twice would tell that the name is known, whenever anybody is added.
 #[tokio::test]
-async fn a_login_is_not_asked_again_because_somebody_else_has_changed() {
+async fn a_login_is_not_decided_twice_because_somebody_else_has_changed() {
     let bench = Bench::new().await;
     bench.add("ann", Some(OPENSESAME)).await;
-    assert!(matches!(bench.login("ann", "wrong", at(0)).await, Outcome::Rejected(_)));
-    let (ann, bob) = ("ann".parse().unwrap(), "bob".parse().unwrap());
+    let worked = async |name: &str| {
+        let before = bench.accounts.passwords.pool().worked();
+        assert!(matches!(bench.login(name, "wrong", at(0)).await, Outcome::Rejected(_)));
+        bench.accounts.passwords.pool().worked().since(before)
+    };
+    let once = worked("ann").await;
     bench.add("bob", Some(OPENSESAME)).await;
-    assert_eq!(bench.accounts.look_again(&ann, at(0)).await, Ok(false));
+    assert_eq!(worked("ann").await, once);
     bench.set_status("bob", AccountStatus::Disabled { since: at(0) }).await;
-    assert_eq!(bench.accounts.look_again(&ann, at(0)).await, Ok(false));
-    bench.set_status("bob", AccountStatus::Enabled).await;
-    assert_eq!(bench.accounts.look_again(&bob, at(0)).await, Ok(true));
-    assert_eq!(bench.accounts.look_again(&bob, at(0)).await, Ok(false));
+    assert_eq!(worked("ann").await, once);
+    assert_eq!(worked("bob").await, once, "its change was seen before");
+}
+
+/// Somebody else who was refused meanwhile has looked already, and nothing has changed since that look.
+#[tokio::test]
+async fn a_right_password_is_not_refused_because_another_saw_the_change_first() {
+    let bench = Bench::new().await;
+    bench.add("ann", None).await;
+    assert!(matches!(bench.login("ann", "opensesame", at(0)).await, Outcome::Rejected(_)));
+    let hash = SecretString::from(OPENSESAME);
+    assert_eq!(bench.db.set_password("ann", &hash, &audit()).await.unwrap(), Change::Done);
+    let mut login = pin!(bench.login("ann", "opensesame", at(0)));
+    assert!(login.as_mut().now_or_never().is_none(), "it is being decided on what was known");
+    bench.accounts.renew(at(0)).await.unwrap();
+    assert!(matches!(login.await, Outcome::Known(_)));
 }
 
 /// Within a second nothing is asked; after it, one small question.
@@ -179,11 +195,11 @@ async fn a_database_that_is_away_is_no_refusal() {
     assert!(matches!(bench.login("ann", "opensesame", at(0)).await, Outcome::Known(_)));
     bench.db.close().await;
     assert!(matches!(bench.login("ann", "opensesame", at(0)).await, Outcome::Known(_)));
-    assert_eq!(bench.login("bob", "x", at(0)).await, Outcome::Unknown);
-
-    let login = Login { account: "ann".parse().unwrap(), password: "opensesame".into() };
-    let error = bench.accounts.authenticate(&login, Standing::Unproved, at(1)).await.unwrap_err();
-    assert!(matches!(error, Unavailable::Source { .. }), "{error}");
+    for (name, now) in [("bob", at(0)), ("ann", at(1))] {
+        let login = Login { account: name.parse().unwrap(), password: "opensesame".into() };
+        let error = bench.accounts.authenticate(&login, Standing::Unproved, now).await.unwrap_err();
+        assert!(matches!(error, Unavailable::Source { .. }), "{error}");
+    }
     assert!(bench.accounts.by_id(&AccountId::new("x"), at(1)).await.is_err());
 }
 
@@ -227,33 +243,49 @@ async fn many_refusals_at_once_look_at_the_database_together() {
     let bench = Bench::new().await;
     bench.add("ann", Some(OPENSESAME)).await;
     assert!(matches!(bench.login("ann", "opensesame", at(0)).await, Outcome::Known(_)));
-    let before = bench.accounts.looks.load(Ordering::Relaxed);
-    let nobody: AccountName = "nobody".parse().unwrap();
-    let asked = (0..50).map(|_| bench.accounts.look_again(&nobody, at(0)));
-    for answer in join_all(asked).await {
-        assert_eq!(answer, Ok(false));
+    let before = bench.accounts.begun.load(Ordering::SeqCst);
+    let guesses = (0..50).map(|number| bench.login("nobody", "wrong", at(number % 2)));
+    for outcome in join_all(guesses).await {
+        assert_eq!(outcome, Outcome::Unknown);
     }
-    let looks = bench.accounts.looks.load(Ordering::Relaxed) - before;
+    let looks = bench.accounts.begun.load(Ordering::SeqCst) - before;
     assert!(looks < 10, "{looks} looks for 50 refusals");
     // The next refusal looks for itself.
-    bench.set_status("ann", AccountStatus::Disabled { since: at(0) }).await;
-    assert_eq!(bench.accounts.look_again(&"ann".parse().unwrap(), at(0)).await, Ok(true));
+    bench.add("bob", Some(OPENSESAME)).await;
+    assert!(matches!(bench.login("bob", "opensesame", at(0)).await, Outcome::Known(_)));
 }
 
 #[tokio::test]
 async fn all_who_wait_for_a_look_go_on_when_it_is_done_and_not_one_after_the_other() {
     let bench = Bench::new().await;
     bench.add("ann", Some(OPENSESAME)).await;
+    bench.accounts.accounts(at(0)).await.unwrap();
     let turn = bench.accounts.looking.lock().await;
-    let nobody: AccountName = "nobody".parse().unwrap();
-    let guesses = join_all((0..50).map(|_| bench.accounts.look_again(&nobody, at(0))));
-    let mut guesses = pin!(guesses);
+    let mut guesses = pin!(join_all((0..50).map(|_| bench.login("nobody", "wrong", at(0)))));
     assert!(guesses.as_mut().now_or_never().is_none(), "somebody else looks");
-    let mut login = pin!(bench.accounts.accounts(at(0)));
-    assert!(login.as_mut().now_or_never().is_none(), "nothing is known yet");
+    let mut stale = pin!(bench.accounts.accounts(at(9)));
+    assert!(stale.as_mut().now_or_never().is_none(), "what is known is too old");
     bench.accounts.renew(at(0)).await.unwrap();
     // The turn has not been given to anybody.
-    assert_eq!(guesses.now_or_never(), Some(vec![Ok(false); 50]));
-    assert!(login.now_or_never().is_some_and(|accounts| accounts.is_ok()));
+    assert!(guesses.now_or_never().is_some());
+    assert!(stale.now_or_never().is_some_and(|accounts| accounts.is_ok()));
     drop(turn);
+}
+
+/// A database that is slow to fail would else be waited for by one after the other.
+#[tokio::test]
+async fn a_look_that_fails_fails_for_all_who_wait_and_for_nobody_who_comes_later() {
+    let bench = Bench::new().await;
+    bench.add("ann", Some(OPENSESAME)).await;
+    let turn = bench.accounts.looking.lock().await;
+    let mut waiting = pin!(join_all((0..3).map(|_| bench.accounts.accounts(at(0)))));
+    assert!(waiting.as_mut().now_or_never().is_none());
+    let failed =
+        Unavailable::Source { source_name: SourceName::local(), reason: "away".to_owned() };
+    bench.accounts.looks.send_modify(|looks| looks.failed = Some((1, failed.clone())));
+    bench.accounts.begun.store(1, Ordering::SeqCst);
+    let answers = waiting.now_or_never().unwrap();
+    assert!(answers.iter().all(|answer| answer.as_ref().err() == Some(&failed)), "{answers:?}");
+    drop(turn);
+    assert!(bench.accounts.accounts(at(0)).await.is_ok());
 }
