@@ -37,8 +37,9 @@ pub(crate) fn fuzz(minutes: &str) -> Result<(), Failure> {
 fn fuzz_all(targets: &[String], seconds: u64) -> Result<Vec<Seen>, Failure> {
     let left = Mutex::new(targets.iter());
     let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
-    let some = || -> Result<Vec<Seen>, Failure> {
-        let seen = std::iter::from_fn(next).map(|target| Seen::of(target, seconds)).collect();
+    let some = || {
+        let seen: Result<Vec<Seen>, Failure> =
+            std::iter::from_fn(next).map(|target| Seen::of(target, seconds)).collect();
         if seen.is_err() {
             // What one could not do the others need not begin.
             std::iter::from_fn(next).for_each(drop);
