@@ -142,8 +142,7 @@ impl LocalAccounts {
         looked
     }
 
-    /// Whether a change of others makes a difference is no matter here: a login is decided on a second time
-    /// only where its own account has changed, for that takes time.
+    /// By these accounts alone.
     async fn decide(
         &self,
         accounts: &Accounts,
@@ -204,7 +203,8 @@ impl Authenticator for LocalAccounts {
             return decided;
         }
         // Nobody is refused for what was set right a moment ago. Who finds no room for hashing waits for this
-        // too: that takes as long for a name that nobody has.
+        // too: that takes as long for a name that nobody has. A second decision takes time again, so it is made
+        // only where this account has changed, not where others have.
         let latest = self.latest(now).await?;
         if latest.state(&login.account) == accounts.state(&login.account) {
             return decided;

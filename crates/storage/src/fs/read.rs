@@ -45,7 +45,7 @@ fn pieces(
     buffers: &Arc<Buffers>,
 ) -> impl Stream<Item = Result<Bytes, BodyError>> + Send + use<> {
     let buffers = Arc::clone(buffers);
-    let reader = Reader { file: Arc::new(file), left: range, ahead: None, buffers };
+    let reader = Reader { file: Arc::new(file), left: range, ahead: None, turn: 0, buffers };
     stream::try_unfold(reader, |mut reader| async move {
         Ok(reader.next().await?.map(|piece| (piece, reader)))
     })
@@ -58,6 +58,8 @@ struct Reader {
     /// The next piece, once there was one that was not in memory. Threads read all that is left then: pieces that
     /// are in memory by chance would be small ones.
     ahead: Option<JoinHandle<io::Result<Bytes>>>,
+    /// How many pieces were copied here.
+    turn: u64,
     buffers: Arc<Buffers>,
 }
 
@@ -68,8 +70,10 @@ impl Reader {
                 return Ok(None);
             }
             if let Some(piece) = self.read_cached() {
-                // Copying takes its time, and a fast receiver never makes us wait: others have their turn.
-                yield_now().await;
+                self.turn += 1;
+                if self.turn.is_multiple_of(TURN) {
+                    yield_now().await;
+                }
                 return Ok(Some(piece));
             }
             self.ahead = self.read_ahead();
@@ -134,3 +138,5 @@ fn read_at(file: &File, range: Range<u64>) -> io::Result<Bytes> {
 /// What is read at once. For each receiver one piece is held, which is sent, and one more if it comes from the
 /// disk.
 const PIECE: u64 = Buffers::LENGTH as u64;
+/// How many pieces are copied before others have their turn: a fast receiver never makes us wait.
+const TURN: u64 = 4;
