@@ -3,8 +3,8 @@
 //! Costs of different algorithms cannot be compared without a clock, and a clock's answer depends
 //! on the machine and its load. So nothing is compared: a refusal does, of every algorithm that any
 //! source uses, exactly as much as that algorithm's costliest entry. With entries of bcrypt 5 and
-//! bcrypt 10, whoever was compared with the first also pays for 5, 6, 7, 8 and 9, which together
-//! are what is missing: 2⁵ + (2⁵ + 2⁶ + 2⁷ + 2⁸ + 2⁹) = 2¹⁰.
+//! bcrypt 10, whoever was compared with the first also pays for the 2¹⁰ − 2⁵ rounds that are missing: rounds
+//! alone, for another hash would be begun and ended once more, which a clock sees.
 
 use std::{hint::black_box, ops::AddAssign};
 
@@ -21,6 +21,9 @@ pub enum Cost {
     Argon2id(Argon2Work),
     /// bcrypt with 2ⁿ rounds.
     Bcrypt(u8),
+    /// So many rounds of bcrypt, without what begins and ends a hash: no hash costs that, it is what is missing
+    /// after a cheaper one.
+    BcryptRounds(u32),
     /// Too little to be seen.
     Nothing,
     /// So many rounds of SHA-256.
@@ -40,6 +43,7 @@ impl Cost {
                 black_box(output);
             }
             Self::Bcrypt(cost) => drop(black_box(bcrypt::hash(password, cost, [0; 16]))),
+            Self::BcryptRounds(rounds) => bcrypt::work(rounds),
             Self::Nothing => {}
             Self::Sha256Crypt(rounds) => drop(black_box(sha_crypt::sha256_crypt(
                 legacy::clip(password),
@@ -153,7 +157,10 @@ impl Highest {
         }
         if let Some(highest) = self.bcrypt {
             match spent {
-                Cost::Bcrypt(spent) => missing.extend((spent..highest).map(Cost::Bcrypt)),
+                Cost::Bcrypt(spent) => {
+                    let rounds = (1_u32 << highest).saturating_sub(1 << spent);
+                    missing.extend((rounds > 0).then_some(Cost::BcryptRounds(rounds)));
+                }
                 _ => missing.push(Cost::Bcrypt(highest)),
             }
         }
@@ -185,7 +192,7 @@ impl From<Cost> for Highest {
             Cost::Apr1 => highest.apr1 = true,
             Cost::Argon2id(work) => highest.argon2id = Some(work),
             Cost::Bcrypt(cost) => highest.bcrypt = Some(cost),
-            Cost::Nothing => {}
+            Cost::BcryptRounds(_) | Cost::Nothing => {}
             Cost::Sha256Crypt(rounds) => highest.sha256_crypt = Some(rounds),
             Cost::Sha512Crypt(rounds) => highest.sha512_crypt = Some(rounds),
         }
@@ -246,6 +253,7 @@ impl From<Cost> for Work {
             Cost::Apr1 => work.apr1 = 1,
             Cost::Argon2id(parameters) => work.argon2id = parameters.total(),
             Cost::Bcrypt(cost) => work.bcrypt = 1 << cost,
+            Cost::BcryptRounds(rounds) => work.bcrypt = rounds.into(),
             Cost::Nothing => {}
             Cost::Sha256Crypt(rounds) => work.sha256_crypt = rounds.into(),
             Cost::Sha512Crypt(rounds) => work.sha512_crypt = rounds.into(),
@@ -310,10 +318,10 @@ mod tests {
     }
 
     #[test]
-    fn the_missing_part_of_bcrypt_is_the_costs_between() {
+    fn the_missing_part_of_bcrypt_is_rounds_and_not_another_hash() {
         let highest = Highest::from_iter([Cost::Bcrypt(5), Cost::Bcrypt(10)]);
         assert_eq!(highest.missing(Cost::Bcrypt(10)), []);
-        assert_eq!(highest.missing(Cost::Bcrypt(5)), [5, 6, 7, 8, 9].map(Cost::Bcrypt));
+        assert_eq!(highest.missing(Cost::Bcrypt(5)), [Cost::BcryptRounds(1024 - 32)]);
         assert_eq!(highest.missing(Cost::Nothing), [Cost::Bcrypt(10)]);
     }
 
@@ -329,6 +337,7 @@ mod tests {
             Cost::Apr1,
             Cost::Argon2id(work),
             Cost::Bcrypt(4),
+            Cost::BcryptRounds(3),
             Cost::Nothing,
             Cost::Sha256Crypt(1_000),
             Cost::Sha512Crypt(1_000),
