@@ -142,11 +142,6 @@ impl HtpasswdFile {
         self.len() == 0
     }
 
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.settings.path
-    }
-
     async fn look(&self, now: SystemTime) {
         if self.state.load().is_fresh(now) {
             return;
@@ -249,6 +244,7 @@ impl Content {
 /// One account of a file.
 #[derive(Debug)]
 pub struct Entry {
+    /// Where it stands, counted from 1.
     line: usize,
     hash: Result<Arc<PasswordHash>, FormatError>,
     version: Box<str>,
@@ -258,11 +254,6 @@ impl Entry {
     /// What a password is compared with, or why none ever matches.
     pub fn hash(&self) -> Result<&Arc<PasswordHash>, &FormatError> {
         self.hash.as_ref()
-    }
-
-    /// Where it stands, counted from 1.
-    pub fn line(&self) -> usize {
-        self.line
     }
 
     /// SHA-256 of the line in hex: changes with the password and tells nothing of it.

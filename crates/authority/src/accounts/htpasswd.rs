@@ -56,11 +56,9 @@ impl Authenticator for HtpasswdAccounts {
         let claim = Claim { source, name, password, standing };
         let verdict = match entry.hash() {
             Ok(stored) => self.passwords.check(claim, stored, now).await?,
-            Err(reason) => {
-                let (path, line) = (self.file.path().display(), entry.line());
-                tracing::warn!(account = name, %path, line, "an account cannot log in: {reason}");
-                Verdict::Reject(self.passwords.refuse(claim, now).await?)
-            }
+            // Why it cannot log in was said when the file was read: to say it here takes time that an
+            // unknown name does not take.
+            Err(_) => Verdict::Reject(self.passwords.refuse(claim, now).await?),
         };
         Ok(match verdict {
             Verdict::Accept => Outcome::Known(self.account(login.account.clone(), &entry)),
