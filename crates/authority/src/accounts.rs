@@ -12,7 +12,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use portpass_password::{Busy, Claim, Paid, PasswordCheck, Standing};
+use portpass_password::{Busy, Paid, PasswordCheck, Standing};
 
 use crate::{
     policy::{RuleId, RuleSet},
@@ -182,9 +182,7 @@ impl Chain {
             Outcome::Known(account) => Ok(Ok(account)),
             Outcome::Rejected(paid) => Ok(Err(Refused(paid))),
             Outcome::Unknown => {
-                let (name, password) = (login.account.as_str(), &login.password);
-                let nobody = Claim { source: "", name, password, standing };
-                Ok(Err(Refused(self.check.refuse(nobody, now).await?)))
+                Ok(Err(Refused(self.check.refuse(login.claim("", standing), now).await?)))
             }
         }
     }

@@ -12,9 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 use portpass_jose::{Algorithm, SigningKey};
-use portpass_password::{
-    Claim, CredentialCache, HashPool, PasswordCheck, Standing, pool::PoolSettings,
-};
+use portpass_password::{CredentialCache, HashPool, PasswordCheck, Standing, pool::PoolSettings};
 use portpass_state::{AuditRecord, Db};
 use portpass_token::{
     Claims, Clock, Issuer, KeyIdForm, Random, ServiceName, Verifier, VerifierSettings,
@@ -149,7 +147,7 @@ impl Authenticator for Accounts {
                 Ok(Outcome::Known(self.account(name, &known)))
             }
             Some(_) => {
-                let claim = Claim { source: self.source.as_str(), name, password, standing };
+                let claim = login.claim(self.source.as_str(), standing);
                 Ok(Outcome::Rejected(self.check.refuse(claim, now).await?))
             }
         }

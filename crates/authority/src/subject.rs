@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, fmt, str::FromStr, sync::Arc};
 
+use portpass_password::{Claim, Standing};
 use portpass_protocol::access::AccessSet;
 use secrecy::SecretString;
 
@@ -265,6 +266,13 @@ pub struct Login {
     pub account: AccountName,
     /// What is to prove it.
     pub password: SecretString,
+}
+
+impl Login {
+    /// What a source of accounts checks.
+    pub(crate) fn claim<'a>(&'a self, source: &'a str, standing: Standing) -> Claim<'a> {
+        Claim { source, name: self.account.as_str(), password: &self.password, standing }
+    }
 }
 
 /// What a token request presents.

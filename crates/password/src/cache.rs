@@ -143,7 +143,7 @@ mod tests {
     use secrecy::SecretString;
 
     use super::*;
-    use crate::{format::Formats, pool::Standing};
+    use crate::format::Formats;
 
     const LIFETIME: Duration = Duration::from_mins(5);
 
@@ -185,12 +185,7 @@ mod tests {
     #[tokio::test]
     async fn a_proved_credential_is_known_until_nobody_has_used_it_for_its_lifetime() {
         let (cache, hash, password) = (cache(10), bilbo(), SecretString::from("opensesame"));
-        let claim = Claim {
-            source: "local",
-            name: "bilbo",
-            password: &password,
-            standing: Standing::Unproved,
-        };
+        let claim = Claim::unproved("bilbo", &password);
         assert!(!knows(&cache, &claim, &hash, noon()).await);
         prove(&cache, &claim, &hash, noon()).await;
         assert!(knows(&cache, &claim, &hash, noon()).await);
@@ -204,12 +199,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_not_used_is_forgotten_in_time() {
         let (cache, hash, password) = (cache(10), bilbo(), SecretString::from("opensesame"));
-        let claim = Claim {
-            source: "local",
-            name: "bilbo",
-            password: &password,
-            standing: Standing::Unproved,
-        };
+        let claim = Claim::unproved("bilbo", &password);
         prove(&cache, &claim, &hash, noon()).await;
         assert!(!knows(&cache, &claim, &hash, noon() + LIFETIME).await);
         assert!(cache.is_empty());
@@ -218,12 +208,7 @@ mod tests {
     #[tokio::test]
     async fn an_entry_made_before_the_clock_was_set_back_does_not_count() {
         let (cache, hash, password) = (cache(10), bilbo(), SecretString::from("opensesame"));
-        let claim = Claim {
-            source: "local",
-            name: "bilbo",
-            password: &password,
-            standing: Standing::Unproved,
-        };
+        let claim = Claim::unproved("bilbo", &password);
         prove(&cache, &claim, &hash, noon()).await;
         assert!(!knows(&cache, &claim, &hash, noon() - Duration::from_hours(1)).await);
     }
@@ -232,12 +217,7 @@ mod tests {
     #[tokio::test]
     async fn another_source_name_password_or_stored_hash_is_not_found() {
         let (cache, hash, password) = (cache(10), bilbo(), SecretString::from("opensesame"));
-        let claim = Claim {
-            source: "local",
-            name: "bilbo",
-            password: &password,
-            standing: Standing::Unproved,
-        };
+        let claim = Claim::unproved("bilbo", &password);
         prove(&cache, &claim, &hash, noon()).await;
 
         let changed = stored("$2y$05$Ldt2JY77LMtMeeRB9fe.3etCZ520N8TBAb0FoajNAtK1zbeyCOrMa");
@@ -263,12 +243,7 @@ mod tests {
         let (cache, hash, password) = (cache(64), bilbo(), SecretString::from("opensesame"));
         for number in 0..1_000 {
             let name = format!("user{number}");
-            let claim = Claim {
-                source: "local",
-                name: &name,
-                password: &password,
-                standing: Standing::Unproved,
-            };
+            let claim = Claim::unproved(&name, &password);
             prove(&cache, &claim, &hash, noon()).await;
         }
         assert!((1..=128).contains(&cache.len()), "{}", cache.len());

@@ -23,6 +23,14 @@ pub struct Claim<'a> {
     pub standing: Standing,
 }
 
+#[cfg(test)]
+impl<'a> Claim<'a> {
+    /// Of a local account.
+    pub(crate) fn unproved(name: &'a str, password: &'a SecretString) -> Self {
+        Self { source: "local", name, password, standing: Standing::Unproved }
+    }
+}
+
 /// What a check found.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
@@ -117,12 +125,7 @@ mod tests {
     async fn the_right_password_is_accepted_and_then_known_without_the_pool() {
         let (check, _source) = check(0);
         let password = "opensesame".into();
-        let claim = Claim {
-            source: "local",
-            name: "ann",
-            password: &password,
-            standing: Standing::Unproved,
-        };
+        let claim = Claim::unproved("ann", &password);
         let now = SystemTime::UNIX_EPOCH;
         assert_eq!(check.check(claim, &stored(), now).await, Ok(Verdict::Accept));
 
@@ -142,12 +145,7 @@ mod tests {
         let (check, source) = check(0);
         source.set([Cost::Bcrypt(6)]);
         let password = "opensesam".into();
-        let claim = Claim {
-            source: "local",
-            name: "ann",
-            password: &password,
-            standing: Standing::Unproved,
-        };
+        let claim = Claim::unproved("ann", &password);
         for _ in 0..2 {
             let verdict = check.check(claim, &stored(), SystemTime::UNIX_EPOCH).await.unwrap();
             assert!(matches!(verdict, Verdict::Reject(_)));
@@ -163,12 +161,7 @@ mod tests {
         let (held, running) = hold(&check.pool);
         until(&check.pool, 1, 0).await;
         let (password, stored, now) = ("opensesame".into(), stored(), SystemTime::UNIX_EPOCH);
-        let unproved = Claim {
-            source: "local",
-            name: "ann",
-            password: &password,
-            standing: Standing::Unproved,
-        };
+        let unproved = Claim::unproved("ann", &password);
         assert!(check.check(unproved, &stored, now).await.is_err(), "no room");
         assert!(check.refuse(unproved, now).await.is_err(), "no room");
         let proved = Claim { standing: Standing::Proved, ..unproved };
@@ -190,12 +183,7 @@ mod tests {
         let stored = stored();
         let one = async || {
             let password = "opensesame".into();
-            let claim = Claim {
-                source: "local",
-                name: "ann",
-                password: &password,
-                standing: Standing::Unproved,
-            };
+            let claim = Claim::unproved("ann", &password);
             check.check(claim, &stored, SystemTime::UNIX_EPOCH).await
         };
         let (a, b, c, d) = tokio::join!(one(), one(), one(), one());
@@ -207,12 +195,7 @@ mod tests {
         let (check, _source) = check(0);
         let stored = stored();
         let password = "opensesam".into();
-        let claim = Claim {
-            source: "local",
-            name: "ann",
-            password: &password,
-            standing: Standing::Unproved,
-        };
+        let claim = Claim::unproved("ann", &password);
         let known = || check.check(claim, &stored, SystemTime::UNIX_EPOCH);
         let (a, b) = tokio::join!(known(), known());
         assert!(a.is_ok() && b.is_ok());

@@ -346,18 +346,17 @@ pub(crate) mod tests {
         c_running.await.unwrap().unwrap();
     }
 
-    #[tokio::test]
-    async fn the_first_that_comes_is_the_first_that_is_served() {
+    /// The order in which those are served who come in turn while one hashes.
+    async fn order(first: Standing, others: &[Standing]) -> Vec<usize> {
         let pool = pool(1, 8);
-        let (first, first_running) = hold(&pool);
+        let (first, first_running) = hold_as(first, &pool);
         until(&pool, 1, 0).await;
         let (tell, told) = mpsc::channel();
         let mut running = Vec::new();
-        for number in 0..8 {
+        for (number, standing) in others.iter().copied().enumerate() {
             let (waiting, tell) = (pool.clone(), tell.clone());
-            let job = async move {
-                waiting.run(Standing::Unproved, move || tell.send(number).unwrap()).await
-            };
+            let job =
+                async move { waiting.run(standing, move || tell.send(number).unwrap()).await };
             running.push(tokio::spawn(job));
             until(&pool, 1, number + 1).await;
         }
@@ -366,7 +365,13 @@ pub(crate) mod tests {
         for job in running {
             job.await.unwrap().unwrap();
         }
-        assert_eq!(told.try_iter().collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 6, 7]);
+        told.try_iter().collect()
+    }
+
+    #[tokio::test]
+    async fn the_first_that_comes_is_the_first_that_is_served() {
+        let served = order(Standing::Unproved, &[Standing::Unproved; 8]).await;
+        assert_eq!(served, [0, 1, 2, 3, 4, 5, 6, 7]);
     }
 
     #[tokio::test]
@@ -395,24 +400,8 @@ pub(crate) mod tests {
 
     #[tokio::test]
     async fn who_was_never_proved_has_a_turn_however_many_were() {
-        let pool = pool(1, 4);
-        let (first, first_running) = hold_as(Standing::Proved, &pool);
-        until(&pool, 1, 0).await;
-        let (tell, told) = mpsc::channel();
-        let mut running = Vec::new();
-        let order = [Standing::Proved, Standing::Unproved, Standing::Unproved, Standing::Proved];
-        for (place, standing) in order.into_iter().enumerate() {
-            let (waiting, tell) = (pool.clone(), tell.clone());
-            let job = async move { waiting.run(standing, move || tell.send(place).unwrap()).await };
-            running.push(tokio::spawn(job));
-            until(&pool, 1, place + 1).await;
-        }
-        first.end.send(()).unwrap();
-        first_running.await.unwrap().unwrap();
-        for job in running {
-            job.await.unwrap().unwrap();
-        }
-        assert_eq!(told.try_iter().collect::<Vec<_>>(), [0, 1, 3, 2]);
+        let others = [Standing::Proved, Standing::Unproved, Standing::Unproved, Standing::Proved];
+        assert_eq!(order(Standing::Proved, &others).await, [0, 1, 3, 2]);
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
-use portpass_password::{Claim, HtpasswdFile, PasswordCheck, Standing, Verdict, htpasswd::Entry};
+use portpass_password::{HtpasswdFile, PasswordCheck, Standing, Verdict, htpasswd::Entry};
 
 use super::{Authenticator, Outcome, Unavailable};
 use crate::subject::{Account, AccountId, AccountName, CredentialVersion, Login, SourceName};
@@ -50,10 +50,10 @@ impl Authenticator for HtpasswdAccounts {
         standing: Standing,
         now: SystemTime,
     ) -> Result<Outcome, Unavailable> {
-        let name = login.account.as_str();
-        let Some(entry) = self.file.find(name, now).await else { return Ok(Outcome::Unknown) };
-        let (source, password) = (self.source.as_str(), &login.password);
-        let claim = Claim { source, name, password, standing };
+        let claim = login.claim(self.source.as_str(), standing);
+        let Some(entry) = self.file.find(claim.name, now).await else {
+            return Ok(Outcome::Unknown);
+        };
         let verdict = match entry.hash() {
             Ok(stored) => self.passwords.check(claim, stored, now).await?,
             // Why it cannot log in was said when the file was read: to say it here takes time that an

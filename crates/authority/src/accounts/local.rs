@@ -11,7 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use portpass_password::{
-    Claim, Formats, PasswordCheck, PasswordHash, Standing, Verdict,
+    Formats, PasswordCheck, PasswordHash, Standing, Verdict,
     cost::{Argon2Work, Cost},
     pool::SourceCosts,
 };
@@ -151,8 +151,7 @@ impl LocalAccounts {
         now: SystemTime,
     ) -> Result<Outcome, Unavailable> {
         let Some(local) = accounts.by_name.get(&login.account) else { return Ok(Outcome::Unknown) };
-        let (source, name) = (self.source.as_str(), login.account.as_str());
-        let claim = Claim { source, name, password: &login.password, standing };
+        let claim = login.claim(self.source.as_str(), standing);
         let verdict = match local.stored(login) {
             Some(stored) => self.passwords.check(claim, stored, now).await?,
             None => Verdict::Reject(self.passwords.refuse(claim, now).await?),

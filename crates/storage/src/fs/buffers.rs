@@ -12,7 +12,8 @@ use bytes::Bytes;
 pub(super) struct Buffers(Mutex<Vec<Box<[u8]>>>);
 
 impl Buffers {
-    /// What is read at once.
+    /// What is read at once. For each receiver one piece is held, which is sent, and one more if it comes from
+    /// the disk.
     pub(super) const LENGTH: usize = 128 * 1024;
 
     /// One that shows nothing until it is written to.

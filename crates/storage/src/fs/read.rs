@@ -32,7 +32,7 @@ pub(super) fn open(
         return Err(StoreError::OutOfRange { start: range.start, end: range.end, length });
     }
     let length = range.end - range.start;
-    if length <= PIECE {
+    if length <= Buffers::LENGTH as u64 {
         return read_at(&file, range).map(Content::Whole).map_err(failed_to("read a file"));
     }
     Ok(Content::Stream { length, stream: Box::pin(pieces(file, range, buffers)) })
@@ -135,8 +135,5 @@ fn read_at(file: &File, range: Range<u64>) -> io::Result<Bytes> {
     Ok(bytes.into())
 }
 
-/// What is read at once. For each receiver one piece is held, which is sent, and one more if it comes from the
-/// disk.
-const PIECE: u64 = Buffers::LENGTH as u64;
 /// How many pieces are copied before others have their turn: a fast receiver never makes us wait.
 const TURN: u64 = 4;
