@@ -7,6 +7,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use bytes::Bytes;
+use futures_util::StreamExt as _;
 use tempfile::TempDir;
 
 use super::*;
@@ -175,6 +177,21 @@ async fn a_blob_comes_whole_whatever_of_it_is_in_memory() {
         let part = store.open(&large, Some(250_001..999_999)).await.unwrap();
         assert_eq!(read(part).await, content[250_001..999_999]);
     }
+}
+
+/// Whoever was promised so many bytes must not take fewer for the whole.
+#[tokio::test]
+async fn a_file_that_shrinks_under_its_reader_breaks_the_stream() {
+    let (store, directory) = store();
+    let large = blob(&store, &content(1_000_000)).await;
+    let Content::Stream { stream, .. } = store.open(&large, None).await.unwrap() else {
+        panic!("in one piece")
+    };
+    let file = fs::File::options().write(true).open(path(&directory, &large)).unwrap();
+    file.set_len(300_000).unwrap();
+    let pieces: Vec<_> = stream.collect().await;
+    assert!(pieces.last().unwrap().is_err());
+    assert!(pieces.iter().flatten().map(Bytes::len).sum::<usize>() <= 300_000);
 }
 
 fn keys_from(first: u64) -> Keys {
