@@ -35,9 +35,10 @@ macro_rules! suite {
             the_algorithm_of_the_beginning_is_hashed_along,
             nothing_becomes_the_empty_blob,
             one_segment_is_the_blob_in_place,
-            many_segments_become_one_object,
+            many_bodies_become_one_object,
             discarding_removes_only_what_is_not_kept,
             two_bodies_for_one_upload_do_not_meet,
+            a_body_that_comes_late_changes_nothing,
             ranges_are_what_they_say,
             offsets_beyond_the_end_are_refused,
             a_removed_blob_is_lost_and_can_be_removed_again,
@@ -159,38 +160,62 @@ pub(crate) async fn one_segment_is_the_blob_in_place(store: &dyn BlobStore) {
     assert_eq!(objects(store).await.len(), 1);
 }
 
-pub(crate) async fn many_segments_become_one_object(store: &dyn BlobStore) {
+pub(crate) async fn many_bodies_become_one_object(store: &dyn BlobStore) {
     let upload = append(store, begun(store).await, pieces(b"hello", 5)).await;
     let upload = append(store, upload, pieces(b" world", 6)).await;
     let digest = Digest::sha256(b"hello world");
     let committed = store.commit(&upload, &digest).await.unwrap();
-    assert_eq!(objects(store).await.len(), 3, "the upload is whole until it is let go of");
-    store.commit(&upload, &digest).await.unwrap();
+    let again = store.commit(&upload, &digest).await.expect("it is whole until it is let go of");
     store.discard(committed.rest, None).await.unwrap();
-    assert_eq!(read(store.open(&committed.location, None).await.unwrap()).await, b"hello world");
+    for location in [&committed.location, &again.location] {
+        assert_eq!(read(store.open(location, None).await.unwrap()).await, b"hello world");
+    }
+    let made = HashSet::from([committed.location, again.location]);
+    assert_eq!(names(&objects(store).await), made);
 }
 
 pub(crate) async fn discarding_removes_only_what_is_not_kept(store: &dyn BlobStore) {
     let before = append(store, begun(store).await, pieces(b"kept", 4)).await;
     let after = append(store, before.clone(), pieces(b"dropped", 7)).await;
     store.discard(after, Some(&before)).await.unwrap();
-    assert_eq!(names(&objects(store).await), before.locations().cloned().collect());
-    store.commit(&before, &Digest::sha256(b"kept")).await.unwrap();
+    let left = objects(store).await;
+    assert_eq!(names(&left), before.locations().cloned().collect());
+    assert_eq!(left.iter().map(|object| object.length).sum::<u64>(), before.length());
+    let committed = store.commit(&before, &Digest::sha256(b"kept")).await.unwrap();
+    assert_eq!(read(store.open(&committed.location, None).await.unwrap()).await, b"kept");
     store.discard(before.clone(), None).await.unwrap();
     store.discard(before, None).await.unwrap();
+    store.delete(&committed.location).await.unwrap();
     assert_eq!(objects(store).await, []);
 }
 
 pub(crate) async fn two_bodies_for_one_upload_do_not_meet(store: &dyn BlobStore) {
-    let upload = append(store, begun(store).await, pieces(b"a", 1)).await;
-    let (one, other) = tokio::join!(
-        append(store, upload.clone(), pieces(b"b", 1)),
-        append(store, upload, pieces(b"c", 1)),
-    );
-    store.discard(other.clone(), Some(&one)).await.unwrap();
-    store.commit(&one, &Digest::sha256(b"ab")).await.unwrap();
-    let lost = store.commit(&other, &Digest::sha256(b"ac")).await.unwrap_err();
-    assert!(matches!(lost, CommitError::Store(StoreError::Lost { .. })));
+    for in_turn in [false, true] {
+        let upload = append(store, begun(store).await, pieces(b"a", 1)).await;
+        let first = append(store, upload.clone(), pieces(b"b", 1));
+        let second = append(store, upload, pieces(b"c", 1));
+        let (first, second) =
+            if in_turn { (first.await, second.await) } else { tokio::join!(first, second) };
+        // The one that came first is dropped, or whichever.
+        let (kept, content, dropped, lost) =
+            if in_turn { (second, b"ac", first, b"ab") } else { (first, b"ab", second, b"ac") };
+        store.discard(dropped.clone(), Some(&kept)).await.unwrap();
+        committed(store, &kept, content).await;
+        let lost = store.commit(&dropped, &Digest::sha256(lost)).await.unwrap_err();
+        assert!(matches!(lost, CommitError::Store(StoreError::Lost { .. })));
+    }
+}
+
+pub(crate) async fn a_body_that_comes_late_changes_nothing(store: &dyn BlobStore) {
+    let old = append(store, begun(store).await, pieces(b"a", 1)).await;
+    let new = append(store, old.clone(), pieces(b"b", 1)).await;
+    let late = append(store, old.clone(), pieces(b"c", 1)).await;
+    let blob = committed(store, &new, b"ab").await;
+    let too_late = append(store, new, pieces(b"d", 1)).await;
+    for (upload, content) in [(&late, &b"ac"[..]), (&too_late, b"abd"), (&old, b"a")] {
+        committed(store, upload, content).await;
+    }
+    assert_eq!(read(store.open(&blob, None).await.unwrap()).await, b"ab");
 }
 
 pub(crate) async fn ranges_are_what_they_say(store: &dyn BlobStore) {
@@ -318,7 +343,14 @@ pub(crate) async fn append(store: &dyn BlobStore, upload: Upload, body: BodyStre
 
 pub(crate) async fn blob(store: &dyn BlobStore, content: &[u8]) -> Location {
     let upload = append(store, begun(store).await, pieces(content, 65_536)).await;
-    store.commit(&upload, &Digest::sha256(content)).await.unwrap().location
+    committed(store, &upload, content).await
+}
+
+/// Where the blob of an upload lies, which has this content.
+pub(crate) async fn committed(store: &dyn BlobStore, upload: &Upload, content: &[u8]) -> Location {
+    let location = store.commit(upload, &Digest::sha256(content)).await.unwrap().location;
+    assert!(read(store.open(&location, None).await.unwrap()).await == content);
+    location
 }
 
 pub(crate) async fn read(content: Content) -> Vec<u8> {

@@ -1,16 +1,18 @@
 //! Blobs in a directory.
 //!
 //! ```text
-//! ROOT/ab/ab3f…  (0600, in directories of 0700)   one file for each object, named by its key
+//! ROOT/ab/ab3f…  (0600, or 0400, in directories of 0700)   one file for each object, named by its key
 //! ```
-//! A file is written once, by one body or one commit; when its name is given out, it and its
-//! directory have been synced. A file that no row names is what a crash or a lost race left.
+//! Only one upload writes to a file, and nobody once it is a blob: then it is read-only, or was never named by an
+//! upload. When a name is given out, its file and the directory have been synced. A file that no row names is what a
+//! crash or a lost race left.
 
 mod append;
 mod buffers;
 mod files;
 mod read;
 pub mod replica;
+mod tail;
 
 use std::{
     fmt, fs,
@@ -26,7 +28,7 @@ use tokio::task::spawn_blocking;
 use self::{buffers::Buffers, files::Files};
 use crate::store::{
     Appended, BlobStore, BodyStream, CommitError, Committed, Content, Cursor, Inventory, Keys,
-    Listing, Location, StoreError, Upload, matching, room,
+    Listing, Location, StoreError, Upload, matching,
 };
 
 /// Keeps each object in a file of its own.
@@ -79,7 +81,6 @@ impl BlobStore for FsStore {
     }
 
     async fn append(&self, upload: Upload, body: BodyStream) -> Result<Appended, StoreError> {
-        room(&upload)?;
         append::append(&self.files, upload, body).await
     }
 
@@ -89,12 +90,17 @@ impl BlobStore for FsStore {
     }
 
     async fn discard(&self, upload: Upload, keep: Option<&Upload>) -> Result<(), StoreError> {
-        let unwanted = upload.without(keep);
-        if unwanted.is_empty() {
+        let (unwanted, behind) = (upload.without(keep), keep.and_then(|keep| upload.behind(keep)));
+        if unwanted.is_empty() && behind.is_none() {
             return Ok(());
         }
-        self.blocking(move |files| unwanted.iter().try_for_each(|location| files.remove(location)))
-            .await
+        self.blocking(move |files| {
+            if let Some((written, kept)) = behind {
+                files.take_back(&written, &kept);
+            }
+            unwanted.iter().try_for_each(|location| files.remove(location))
+        })
+        .await
     }
 
     async fn open(
@@ -113,7 +119,7 @@ impl BlobStore for FsStore {
 }
 
 /// Every segment was synced with its directory when it was appended, so one that is alone is the
-/// blob already.
+/// blob already, unless somebody wrote behind it.
 fn commit(files: &Files, upload: Upload, expected: &Digest) -> Result<Committed, CommitError> {
     for segment in upload.segments() {
         files.check_length(segment)?;
@@ -123,9 +129,10 @@ fn commit(files: &Files, upload: Upload, expected: &Digest) -> Result<Committed,
         None => files.hash(upload.segments(), expected.algorithm())?,
     };
     matching(computed, expected)?;
-    if let [only] = upload.segments() {
-        let rest = Upload::empty(upload.algorithm());
-        return Ok(Committed { location: only.location.clone(), rest });
+    if let [only] = upload.segments()
+        && let Some(location) = files.seal(only)?
+    {
+        return Ok(Committed { location, rest: Upload::empty(upload.algorithm()) });
     }
     let location = files.concatenate(upload.segments())?;
     Ok(Committed { location, rest: upload })

@@ -6,7 +6,7 @@
 //! ```text
 //! begin ─> Upload ─ append(body) ─> Upload ─ append(body) ─> Upload      kept in the session's row
 //!                     │                        │               │
-//!                  segment                  segment         commit(digest)
+//!                  segment           more of it, or another  commit(digest)
 //!                                                              │
 //!                                                           Location       kept in the blob's row
 //!                                                              │

@@ -12,7 +12,7 @@ use crate::store::{
     Location, StoreError, Upload,
 };
 
-/// Another store, and what was read from it lately. Objects never change, so what was read once is right
+/// Another store, and what was read from it lately. Blobs never change, so what was read once is right
 /// for as long as the object is there.
 pub struct Remembering {
     inner: Arc<dyn BlobStore>,

@@ -21,9 +21,10 @@ pub type Keys = Arc<dyn Fn() -> u128 + Send + Sync>;
 
 /// Keeps blobs: directories, memory, object stores.
 ///
-/// Objects are written once under a fresh name and never overwritten or renamed. Which of them are
-/// blobs, and of whom, is not known here: whoever calls keeps [`Upload`] and [`Location`] in rows,
-/// and an object that no row names is [swept](crate::gc::sweep).
+/// Objects are written under a fresh name and never renamed; what is in them is never overwritten, and
+/// nothing is written to a blob. Which of them are blobs, and of whom, is not known here: whoever calls
+/// keeps [`Upload`] and [`Location`] in rows, and an object that no row names is
+/// [swept](crate::gc::sweep).
 #[async_trait]
 pub trait BlobStore: Inventory + fmt::Debug + Send + Sync {
     /// Starts an upload that is hashed with `algorithm` as it arrives.
@@ -42,7 +43,8 @@ pub trait BlobStore: Inventory + fmt::Debug + Send + Sync {
     /// [`Committed::rest`] once the blob's row is written.
     async fn commit(&self, upload: &Upload, expected: &Digest) -> Result<Committed, CommitError>;
 
-    /// Removes what `upload` holds and `keep` does not.
+    /// Removes what `upload` holds and `keep` does not. `upload` must be in no row, nor become one: what is written
+    /// behind an object that both name is taken back.
     async fn discard(&self, upload: Upload, keep: Option<&Upload>) -> Result<(), StoreError>;
 
     /// The bytes of a blob, or those at `range` (offsets from, and up to but without).
@@ -171,14 +173,28 @@ impl Upload {
         Hasher::restore(&self.hash).map_err(|_| StoreError::DamagedHash)
     }
 
-    /// This upload, with one more segment behind it.
-    pub(crate) fn grown(mut self, segment: Segment, hasher: &Hasher) -> Self {
-        self.length += segment.length;
+    /// This upload, with what was written to an object behind it: a new one, or its last.
+    pub(crate) fn grown(mut self, written: Segment, hasher: &Hasher) -> Self {
+        self.length += written.length;
         self.hash = hasher.state();
-        match &mut self.place {
-            Place::Segments(segments) => segments.push(segment),
+        let Place::Segments(segments) = &mut self.place;
+        match segments.last_mut() {
+            Some(last) if last.location == written.location => last.length += written.length,
+            _ => segments.push(written),
         }
         self
+    }
+
+    /// What this upload has written behind a segment of `keep`, in the same object: the segment as it is here, and as
+    /// it is there. There is one at most, for an upload goes on in the last.
+    pub(crate) fn behind(&self, keep: &Self) -> Option<(Segment, Segment)> {
+        keep.segments().iter().find_map(|kept| {
+            let is_longer = |written: &&Segment| {
+                written.location == kept.location && written.length > kept.length
+            };
+            let written = self.segments().iter().find(is_longer)?;
+            Some((written.clone(), kept.clone()))
+        })
     }
 
     /// The objects of this upload that `keep` does not name.
@@ -192,11 +208,11 @@ impl Upload {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Place {
-    /// One object for each body that was appended, in order.
+    /// Objects, in order. Of each of them as much counts as its segment says.
     Segments(Vec<Segment>),
 }
 
-/// What one appended body left.
+/// What one appended body left in an object, or several in a row did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Segment {
     pub(crate) location: Location,
@@ -284,8 +300,8 @@ pub enum StoreError {
         /// As the system put it.
         source: io::Error,
     },
-    /// The upload was sent in more pieces than are kept apart.
-    #[error("an upload has at most {limit} chunks; send larger ones")]
+    /// The upload lies in more objects than its row can name.
+    #[error("an upload lies in at most {limit} objects; send larger chunks")]
     TooManySegments {
         /// How many are kept.
         limit: usize,

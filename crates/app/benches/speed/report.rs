@@ -130,8 +130,10 @@ pub(crate) fn machine() -> String {
     let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let kibibytes: u64 =
         memory.split_whitespace().nth(1).and_then(|word| word.parse().ok()).unwrap_or_default();
+    let bound = std::env::var("PORTPASS_BENCH_MEMORY")
+        .map_or_else(|_| String::new(), |gib| format!(" of which {gib} for what is measured"));
     format!(
-        "{cores} cores of {}, {} GiB, {kernel}; {}; {}; {}",
+        "{cores} cores of {}, {} GiB{bound}, {kernel}; {}; {}; {}",
         model.unwrap_or("an unnamed processor"),
         kibibytes.div_ceil(1024 * 1024),
         first_line(Command::new("docker-registry").arg("--version")),

@@ -134,7 +134,7 @@ pub const REGISTRY: &[Advice] = &[
     advice("range", Unlisted,
         "the blob is shorter"),
     advice("too-many-chunks", Unlisted,
-        "10 000 chunks in one upload: send larger ones"),
+        "an upload in 10 000 files, as its chunks could not be written one behind the other: send larger ones"),
     advice("deletes-disabled", Is("F108"),
         "`registry.storage.delete.enabled`"),
     advice("database-unavailable", Unlisted,

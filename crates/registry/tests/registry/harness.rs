@@ -171,6 +171,11 @@ impl Harness {
         self.clock.now()
     }
 
+    /// The bytes of all objects.
+    pub(crate) async fn stored(&self) -> u64 {
+        self.objects().await.iter().map(|object| object.length).sum()
+    }
+
     /// What the store holds.
     pub(crate) async fn objects(&self) -> Vec<Object> {
         let mut objects = Vec::new();

@@ -269,7 +269,7 @@ async fn a_finished_session_is_gone_and_so_are_its_segments(registry: Harness) {
     for piece in ["he", "ll", "o"] {
         registry.patch(&session, piece).await;
     }
-    assert_eq!(registry.objects().await.len(), 3);
+    assert_eq!(registry.stored().await, 5);
     let digest = Digest::sha256(b"hello");
     assert_eq!(registry.put(&session, &digest, "").await.status, StatusCode::CREATED);
     assert_eq!(registry.objects().await.len(), 1);
@@ -315,17 +315,19 @@ proptest! {
         steps in proptest::collection::vec(step(), 0..12),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(follow(steps));
+        runtime.block_on(async {
+            follow(Harness::in_memory().await, &steps).await;
+            follow(Harness::on_files().await, &steps).await;
+        });
     }
 }
 
-async fn follow(steps: Vec<Step>) {
-    let registry = Harness::in_memory().await;
+async fn follow(registry: Harness, steps: &[Step]) {
     let session = registry.session("team/app").await;
     let mut held: Vec<u8> = Vec::new();
-    for (number, step) in steps.into_iter().enumerate() {
+    for (number, step) in steps.iter().enumerate() {
         let bytes = |length: usize| vec![u8::try_from(number).unwrap(); length];
-        match step {
+        match *step {
             Step::Chunk { off_by, length } => {
                 let first = i64::try_from(held.len()).unwrap().saturating_add(off_by).max(0);
                 let first = usize::try_from(first).unwrap();
@@ -351,6 +353,7 @@ async fn follow(steps: Vec<Step>) {
         }
         let last = held.len().saturating_sub(1);
         assert_eq!(registry.progress(&session).await, format!("0-{last}"));
+        assert_eq!(registry.stored().await, held.len() as u64);
     }
     let created = registry.put(&session, &Digest::sha256(&held), "").await;
     assert_eq!(registry.get(&created.location()).await.body, held);

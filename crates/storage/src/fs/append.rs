@@ -14,11 +14,13 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::{
     done,
-    files::{Files, Fresh, failed_to},
+    files::{Files, failed_to},
+    tail::Tail,
 };
-use crate::store::{Appended, BodyStream, End, Segment, StoreError, Upload};
+use crate::store::{Appended, BodyStream, End, Segment, StoreError, Upload, room};
 
-/// Writes `body` into a file of its own and syncs it. No file is made for an empty body.
+/// Writes `body` behind the upload's last segment, or into a file of its own, and syncs it. No file is
+/// made for an empty body.
 pub(super) async fn append(
     files: &Arc<Files>,
     upload: Upload,
@@ -29,25 +31,34 @@ pub(super) async fn append(
     if first.pieces.is_empty() {
         return Ok(Appended { upload, end: first.end.unwrap_or(End::Complete) });
     }
-    let maker = Arc::clone(files);
-    let fresh = done(spawn_blocking(move || maker.create()).await)?;
-    let writer = Writer::new(Arc::clone(files), fresh, hasher);
-    let (writer, end) = fill_or_remove(writer, first, body).await?;
-    let segment = Segment { location: writer.fresh.location, length: writer.length };
+    let (opener, same_upload) = (Arc::clone(files), upload.clone());
+    let tail = done(spawn_blocking(move || tail_of(&opener, &same_upload)).await)?;
+    let writer = Writer::new(Arc::clone(files), tail, hasher);
+    let (writer, end) = fill_or_give_up(writer, first, body).await?;
+    let segment = Segment { location: writer.tail.location, length: writer.length };
     Ok(Appended { upload: upload.grown(segment, &writer.hasher), end })
 }
 
-/// Leaves no file behind that nobody will hear of.
-async fn fill_or_remove(
+/// Where the next body of an upload is written.
+fn tail_of(files: &Files, upload: &Upload) -> Result<Tail, StoreError> {
+    if let Some(tail) = upload.segments().last().and_then(|last| files.resume(last)) {
+        return Ok(tail);
+    }
+    room(upload)?;
+    files.create()
+}
+
+/// Leaves nothing behind that nobody will hear of.
+async fn fill_or_give_up(
     writer: Writer,
     first: Batch,
     body: BodyStream,
 ) -> Result<(Writer, End), StoreError> {
-    let (files, location) = (Arc::clone(&writer.files), writer.fresh.location.clone());
+    let (files, tail) = (Arc::clone(&writer.files), writer.tail.clone());
     match fill(writer, first, body).await {
         Ok(filled) => Ok(filled),
         Err(error) => {
-            done(spawn_blocking(move || files.give_up(&location)).await);
+            done(spawn_blocking(move || files.give_up(&tail)).await);
             Err(error)
         }
     }
@@ -101,11 +112,12 @@ async fn gather(body: &mut BodyStream) -> Batch {
     batch
 }
 
-/// A file that is being written, and the hash up to its end.
+/// A file that is being written, and the hash of the upload up to its end.
 struct Writer {
     files: Arc<Files>,
-    fresh: Fresh,
+    tail: Tail,
     hasher: Hasher,
+    /// What was written of this body.
     length: u64,
     /// Bytes that no sync was begun for.
     unsynced: u64,
@@ -113,8 +125,8 @@ struct Writer {
 }
 
 impl Writer {
-    fn new(files: Arc<Files>, fresh: Fresh, hasher: Hasher) -> Self {
-        Self { files, fresh, hasher, length: 0, unsynced: 0, sync: None }
+    fn new(files: Arc<Files>, tail: Tail, hasher: Hasher) -> Self {
+        Self { files, tail, hasher, length: 0, unsynced: 0, sync: None }
     }
 
     /// Hashes on one thread what is written on another.
@@ -124,7 +136,7 @@ impl Writer {
             update(&mut hasher, &same_pieces);
             hasher
         });
-        let (file, length) = (Arc::clone(&self.fresh.file), total(&pieces));
+        let (file, length) = (Arc::clone(&self.tail.file), total(&pieces));
         let writing = spawn_blocking(move || write_all(&file, &pieces));
         self.hasher = done(hashing.await);
         done(writing.await).map_err(failed_to("write a file"))?;
@@ -144,7 +156,7 @@ impl Writer {
             return Ok(());
         }
         self.synced().await?;
-        let file = Arc::clone(&self.fresh.file);
+        let file = Arc::clone(&self.tail.file);
         self.sync = Some(spawn_blocking(move || file.sync_data()));
         self.unsynced = 0;
         Ok(())
@@ -164,8 +176,8 @@ impl Writer {
         let write = move || {
             update(&mut self.hasher, &pieces);
             self.length += total(&pieces);
-            write_all(&self.fresh.file, &pieces).map_err(failed_to("write a file"))?;
-            self.files.settle(&self.fresh)?;
+            write_all(&self.tail.file, &pieces).map_err(failed_to("write a file"))?;
+            self.files.settle(&self.tail)?;
             Ok(self)
         };
         done(spawn_blocking(write).await)
@@ -233,13 +245,13 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let files = Arc::new(Files::open(directory.path().to_owned(), keys()).unwrap());
         for length in [8, 3 * BATCH] {
-            let mut fresh = files.create().unwrap();
-            fresh.file = Arc::new(File::options().write(true).open("/dev/full").unwrap());
+            let mut tail = files.create().unwrap();
+            tail.file = Arc::new(File::options().write(true).open("/dev/full").unwrap());
             let writer =
-                Writer::new(Arc::clone(&files), fresh, Hasher::new(DigestAlgorithm::Sha256));
+                Writer::new(Arc::clone(&files), tail, Hasher::new(DigestAlgorithm::Sha256));
             let mut body = pieces(&vec![0; length], 65_536);
             let first = gather(&mut body).await;
-            let failed = fill_or_remove(writer, first, body).await.map(drop);
+            let failed = fill_or_give_up(writer, first, body).await.map(drop);
             assert!(matches!(failed, Err(StoreError::Full { .. })), "{length} bytes");
         }
         let mut left = fs::read_dir(directory.path()).unwrap().map(Result::unwrap);

@@ -11,7 +11,10 @@ use std::{
 
 use portpass_protocol::{Digest, DigestAlgorithm, Hasher};
 
-use super::make_directory;
+use super::{
+    make_directory,
+    tail::{self, Origin, Tail},
+};
 use crate::store::{Cursor, Keys, Listing, Location, Object, Segment, StoreError};
 
 /// The directory, and the source of new names in it.
@@ -21,18 +24,15 @@ pub(super) struct Files {
     /// Which directories are known to be on the disk. A file is durable when it, its name in its
     /// directory and that directory's name are; so nobody goes on before the last of these is.
     settled: Mutex<[bool; DIRECTORIES]>,
-}
-
-/// A file that is being written, under the name that it will have.
-pub(super) struct Fresh {
-    pub(super) location: Location,
-    pub(super) file: Arc<File>,
+    /// Whether an upload goes on in the file of its last body.
+    pub(super) resumes: bool,
 }
 
 impl Files {
     pub(super) fn open(root: PathBuf, keys: Keys) -> Result<Self, StoreError> {
         make_directory(&root).map_err(failed_to("make its directory"))?;
-        Ok(Self { root, keys, settled: Mutex::new([false; DIRECTORIES]) })
+        let resumes = tail::resumes(&root, &format!("probe-{:032x}", keys()));
+        Ok(Self { root, keys, settled: Mutex::new([false; DIRECTORIES]), resumes })
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -40,14 +40,16 @@ impl Files {
     }
 
     /// A new file under a name that nothing ever had.
-    pub(super) fn create(&self) -> Result<Fresh, StoreError> {
+    pub(super) fn create(&self) -> Result<Tail, StoreError> {
         for _ in 0..ATTEMPTS {
             let location = Location::from(format!("{:032x}", (self.keys)()));
             let path = self.path(&location)?;
             self.settle_directory(&location).map_err(failed_to("make a directory"))?;
             let mut options = OpenOptions::new();
             match options.write(true).create_new(true).mode(0o600).open(path) {
-                Ok(file) => return Ok(Fresh { location, file: Arc::new(file) }),
+                Ok(file) => {
+                    return Ok(Tail { location, file: Arc::new(file), origin: Origin::New });
+                }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(failed_to("make a file")(error)),
             }
@@ -69,13 +71,6 @@ impl Files {
         Ok(())
     }
 
-    /// Returns when the file and its name are on the disk.
-    pub(super) fn settle(&self, fresh: &Fresh) -> Result<(), StoreError> {
-        let path = self.path(&fresh.location)?;
-        let synced = fresh.file.sync_all().and_then(|()| sync_directory(directory_of(&path)));
-        synced.map_err(failed_to("sync a file"))
-    }
-
     pub(super) fn read(&self, location: &Location) -> Result<File, StoreError> {
         File::open(self.path(location)?).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => StoreError::Lost { location: location.clone() },
@@ -94,8 +89,8 @@ impl Files {
 
     /// A segment that is shorter than its row says was lost in a crash.
     pub(super) fn check_length(&self, segment: &Segment) -> Result<(), StoreError> {
-        let length = self.read(&segment.location)?.metadata().map_err(failed_to("read a file"))?;
-        if length.len() == segment.length {
+        let found = self.read(&segment.location)?.metadata().map_err(failed_to("read a file"))?;
+        if found.len() >= segment.length {
             Ok(())
         } else {
             Err(StoreError::Lost { location: segment.location.clone() })
@@ -111,9 +106,9 @@ impl Files {
         let mut hasher = Hasher::new(algorithm);
         let mut buffer = vec![0; READ_AGAIN];
         for segment in segments {
-            let mut file = self.read(&segment.location)?;
+            let mut bytes = self.read(&segment.location)?.take(segment.length);
             loop {
-                match file.read(&mut buffer) {
+                match bytes.read(&mut buffer) {
                     Ok(0) => break,
                     Ok(read) => hasher.update(&buffer[..read]),
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -126,33 +121,25 @@ impl Files {
 
     /// One new file with the bytes of all segments, in order.
     pub(super) fn concatenate(&self, segments: &[Segment]) -> Result<Location, StoreError> {
-        let fresh = self.create()?;
-        match self.copy_into(&fresh, segments) {
-            Ok(()) => Ok(fresh.location),
+        let new = self.create()?;
+        match self.copy_into(&new, segments) {
+            Ok(()) => Ok(new.location),
             Err(error) => {
-                self.give_up(&fresh.location);
+                self.give_up(&new);
                 Err(error)
             }
         }
     }
 
-    fn copy_into(&self, fresh: &Fresh, segments: &[Segment]) -> Result<(), StoreError> {
+    fn copy_into(&self, new: &Tail, segments: &[Segment]) -> Result<(), StoreError> {
         for segment in segments {
-            let mut from = self.read(&segment.location)?;
-            let copied =
-                io::copy(&mut from, &mut &*fresh.file).map_err(failed_to("copy a file"))?;
+            let mut bytes = self.read(&segment.location)?.take(segment.length);
+            let copied = io::copy(&mut bytes, &mut &*new.file).map_err(failed_to("copy a file"))?;
             if copied != segment.length {
                 return Err(StoreError::Lost { location: segment.location.clone() });
             }
         }
-        self.settle(fresh)
-    }
-
-    /// Removes a file that came to nothing. If that fails too, the next sweep finds it.
-    pub(super) fn give_up(&self, location: &Location) {
-        if let Err(error) = self.remove(location) {
-            tracing::warn!(object = %location, %error, "an unfinished object stays until the next sweep");
-        }
+        self.settle(new)
     }
 
     /// The files of the next directory.
@@ -165,7 +152,7 @@ impl Files {
     }
 
     /// Only names that [`Files::create`] could have given lead to a path.
-    fn path(&self, location: &Location) -> Result<PathBuf, StoreError> {
+    pub(super) fn path(&self, location: &Location) -> Result<PathBuf, StoreError> {
         let foreign = || StoreError::ForeignLocation { location: location.clone() };
         path_in(&self.root, location.as_str()).ok_or_else(foreign)
     }
@@ -222,11 +209,6 @@ fn entries(directory: &Path) -> Result<Vec<DirEntry>, StoreError> {
 
 pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
-}
-
-/// Every path of ours has two components below the root.
-fn directory_of(path: &Path) -> &Path {
-    path.parent().unwrap_or(path)
 }
 
 pub(super) fn is_name(text: &str) -> bool {

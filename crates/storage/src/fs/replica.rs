@@ -1,6 +1,6 @@
 //! A second directory with the same objects, for a backup. Everything here waits for the disk.
 //!
-//! Objects are written once and never changed, so one that is there needs no second look: only what
+//! Blobs are never changed, so one that is there needs no second look: only what
 //! is new is copied. A copy gets its name when all of it is on the disk.
 
 use std::{

@@ -1,5 +1,6 @@
 use std::{
     collections::HashSet,
+    fs::Permissions,
     io,
     num::NonZeroU64,
     os::unix::fs::PermissionsExt as _,
@@ -13,8 +14,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    conformance::{self, append, begun, blob, content, keys, pieces, read},
-    store::StoreError,
+    conformance::{self, append, begun, blob, committed, content, keys, pieces, read},
+    store::{Place, SEGMENTS, StoreError},
 };
 
 fn store() -> (FsStore, TempDir) {
@@ -32,14 +33,15 @@ fn path(directory: &TempDir, location: &Location) -> PathBuf {
 #[tokio::test]
 async fn files_and_directories_are_for_us_alone() {
     let (store, directory) = store();
-    let one = blob(&store, b"one segment").await;
-    let upload = append(&store, begun(&store).await, pieces(b"two ", 4)).await;
-    let upload = append(&store, upload, pieces(b"segments", 8)).await;
-    let two = store.commit(&upload, &Digest::sha256(b"two segments")).await.unwrap().location;
+    let half = append(&store, begun(&store).await, pieces(b"one", 3)).await;
+    let upload = append(&store, half.clone(), pieces(b" body", 8)).await;
+    let copied = committed(&store, &half, b"one").await;
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    for location in [&one, &two] {
+    assert_eq!(mode(&path(&directory, upload.locations().last().unwrap())), 0o600);
+    let in_place = committed(&store, &upload, b"one body").await;
+    for (location, expected) in [(&copied, 0o600), (&in_place, 0o400)] {
         let file = path(&directory, location);
-        assert_eq!(mode(&file), 0o600);
+        assert_eq!(mode(&file), expected);
         assert_eq!(mode(file.parent().unwrap()), 0o700);
     }
     assert_eq!(mode(&directory.path().join("blobs")), 0o700);
@@ -71,6 +73,124 @@ async fn a_name_that_is_taken_is_never_written_to() {
     blob(&stuck, b"seven").await;
     let refused = stuck.append(begun(&stuck).await, pieces(b"eight", 5)).await.unwrap_err();
     assert!(matches!(refused, StoreError::NoFreshName));
+}
+
+#[tokio::test]
+async fn bodies_in_turn_fill_one_file_which_is_the_blob() {
+    let (store, directory) = store();
+    let content = content(3_000_000);
+    let mut upload = begun(&store).await;
+    for body in content.chunks(250_001) {
+        upload = append(&store, upload, pieces(body, 65_536)).await;
+        assert_eq!(upload.locations().count(), 1);
+    }
+    let file = upload.locations().next().unwrap().clone();
+    assert_eq!(committed(&store, &upload, &content).await, file);
+    assert_eq!(committed(&store, &upload, &content).await, file, "and again");
+    assert_eq!(fs::metadata(path(&directory, &file)).unwrap().len(), 3_000_000);
+}
+
+/// While a body is on its way, what another request makes of the same upload lies elsewhere.
+#[tokio::test]
+async fn nobody_writes_behind_what_another_writes_to() {
+    let (store, directory) = store();
+    let upload = append(&store, begun(&store).await, pieces(b"held", 4)).await;
+    let file = upload.locations().next().unwrap().clone();
+    let tail = store.files.resume(&upload.segments()[0]).unwrap();
+
+    let other = append(&store, upload.clone(), pieces(b" up", 3)).await;
+    assert_eq!(other.locations().count(), 2);
+    let blob = committed(&store, &upload, b"held").await;
+    assert_ne!(blob, file);
+    assert_ne!(committed(&store, &other, b"held up").await, file);
+
+    drop(tail);
+    let next = append(&store, upload, pieces(b" back", 5)).await;
+    assert_eq!(committed(&store, &next, b"held back").await, file);
+    assert_eq!(fs::read(path(&directory, &blob)).unwrap(), b"held");
+}
+
+/// As on a file system that knows no locks.
+#[tokio::test]
+async fn where_files_cannot_be_locked_each_body_has_its_own() {
+    let (mut store, directory) = store();
+    Arc::get_mut(&mut store.files).unwrap().resumes = false;
+    let upload = append(&store, begun(&store).await, pieces(b"hello", 5)).await;
+    let more = append(&store, upload.clone(), pieces(b" world", 6)).await;
+    assert_eq!(more.locations().count(), 2);
+    committed(&store, &more, b"hello world").await;
+    let blob = committed(&store, &upload, b"hello").await;
+    assert!(upload.locations().eq([&blob]), "in place");
+    let late = append(&store, upload, pieces(b"!", 1)).await;
+    assert_eq!(fs::read(path(&directory, &blob)).unwrap(), b"hello");
+    committed(&store, &late, b"hello!").await;
+}
+
+#[test]
+fn whether_files_can_be_locked_is_tried_and_nothing_is_left() {
+    let directory = tempfile::tempdir().unwrap();
+    assert!(tail::resumes(directory.path(), "probe"));
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    assert!(!tail::resumes(&directory.path().join("missing"), "probe"));
+}
+
+#[tokio::test]
+async fn an_upload_has_as_many_files_as_its_row_can_name() {
+    let (mut store, _directory) = store();
+    Arc::get_mut(&mut store.files).unwrap().resumes = false;
+    let mut upload = append(&store, begun(&store).await, pieces(b"a", 1)).await;
+    let Place::Segments(segments) = &mut upload.place;
+    *segments = vec![segments[0].clone(); SEGMENTS - 1];
+    let full = append(&store, upload, pieces(b"a", 1)).await;
+    let refused = store.append(full, pieces(b"a", 1)).await.unwrap_err();
+    assert!(matches!(refused, StoreError::TooManySegments { limit: SEGMENTS }));
+}
+
+#[tokio::test]
+async fn nobody_writes_to_a_blob() {
+    let (store, directory) = store();
+    let upload = append(&store, begun(&store).await, pieces(b"blob", 4)).await;
+    let file = committed(&store, &upload, b"blob").await;
+    assert!(upload.locations().eq([&file]), "in place");
+    let late = append(&store, upload, pieces(b"s", 1)).await;
+    assert_eq!(fs::read(path(&directory, &file)).unwrap(), b"blob");
+    committed(&store, &late, b"blobs").await;
+}
+
+/// As a crash leaves it between a body and its row.
+#[tokio::test]
+async fn what_stands_behind_a_segment_is_not_read() {
+    use std::io::Write as _;
+
+    let (store, directory) = store();
+    let upload = append(&store, begun(&store).await, pieces(b"hello", 5)).await;
+    let file = path(&directory, upload.locations().next().unwrap());
+    let mut unnamed = fs::File::options().append(true).open(&file).unwrap();
+    unnamed.write_all(b", nobody").unwrap();
+    for (algorithm, content) in
+        [(DigestAlgorithm::Sha256, &b"hello"[..]), (DigestAlgorithm::Sha512, b"hello")]
+    {
+        let blob = store.commit(&upload, &Digest::of(algorithm, content)).await.unwrap().location;
+        assert_eq!(read(store.open(&blob, None).await.unwrap()).await, content);
+    }
+    let upload = append(&store, upload, pieces(b" world", 6)).await;
+    committed(&store, &upload, b"hello world").await;
+}
+
+#[tokio::test]
+async fn a_body_that_cannot_be_written_leaves_the_file_as_it_was() {
+    use std::io::Write as _;
+
+    let (store, directory) = store();
+    let upload = append(&store, begun(&store).await, pieces(b"hello", 5)).await;
+    let file = path(&directory, upload.locations().next().unwrap());
+    let tail = store.files.resume(&upload.segments()[0]).unwrap();
+    (&*tail.file).write_all(b" wor").unwrap();
+    store.files.give_up(&tail);
+    drop(tail);
+    assert_eq!(fs::read(&file).unwrap(), b"hello");
+    let upload = append(&store, upload, pieces(b" world", 6)).await;
+    assert_eq!(upload.locations().count(), 1);
 }
 
 #[tokio::test]
@@ -187,8 +307,9 @@ async fn a_file_that_shrinks_under_its_reader_breaks_the_stream() {
     let Content::Stream { stream, .. } = store.open(&large, None).await.unwrap() else {
         panic!("in one piece")
     };
-    let file = fs::File::options().write(true).open(path(&directory, &large)).unwrap();
-    file.set_len(300_000).unwrap();
+    let file = path(&directory, &large);
+    fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+    fs::File::options().write(true).open(file).unwrap().set_len(300_000).unwrap();
     let pieces: Vec<_> = stream.collect().await;
     assert!(pieces.last().unwrap().is_err());
     assert!(pieces.iter().flatten().map(Bytes::len).sum::<usize>() <= 300_000);

@@ -39,7 +39,7 @@ pub(super) async fn keep(
     let (kept, cleared) = match registry.db().commit_blob(&commit, registry.now()).await? {
         Row::Stored => (Kept::Stored, Ok(())),
         Row::Superfluous => (Kept::Stored, remove(registry, &location).await),
-        // One of its own segments may be another request's by now; an object made of several is
+        // One of its own segments may be another request's by now; an object that was copied is
         // nobody's.
         Row::SessionLost if upload.locations().any(|segment| *segment == location) => {
             return Ok(Kept::SessionLost);

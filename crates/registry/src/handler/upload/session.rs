@@ -17,8 +17,8 @@ use crate::{error::Error, handler, service::Registry};
 
 /// A session that this request alone writes to, until it lets go of it.
 ///
-/// What is written goes to objects of its own, and counts only once the row names it; the row is
-/// saved by comparing versions. So a request that lost its session, to another or to a
+/// What is written lies behind what the row counts, or elsewhere, and counts only once the row says
+/// so; the row is saved by comparing versions. So a request that lost its session, to another or to a
 /// cancellation, has changed nothing.
 #[derive(Debug)]
 pub(super) struct Session {
