@@ -216,9 +216,9 @@ fn write_all(mut file: &File, pieces: &[Bytes]) -> io::Result<()> {
 /// What is held of a body before it is written: two batches at most.
 const BATCH: usize = 512 * 1024;
 /// What is written before it is synced while more arrives.
-const SYNC_EARLY: u64 = 16 * 1024 * 1024;
+const SYNC_EARLY: u64 = 4 * 1024 * 1024;
 /// What is written at most while an earlier sync lasts: no body comes faster than the disk takes it.
-const UNSYNCED: u64 = 2 * SYNC_EARLY;
+const UNSYNCED: u64 = 8 * SYNC_EARLY;
 /// Bodies may come a byte at a time.
 const BATCH_PIECES: usize = 1024;
 
