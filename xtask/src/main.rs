@@ -2,6 +2,7 @@
 //!
 //! It needs no crate, so that it starts at once on a fresh clone.
 
+mod bounded;
 mod debian13;
 mod fuzz;
 mod helm;
@@ -12,6 +13,8 @@ use std::{
     fmt,
     process::{Command, ExitCode, Stdio},
 };
+
+use self::bounded::Bounded;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -80,7 +83,10 @@ fn bench() -> Result<(), Failure> {
     setup()?;
     packages::install(packages::FOR_BENCH)?;
     let bench = ["bench", "-p", "portpass", "--bench", "speed"];
-    run(Command::new("cargo").args(bench).env("PORTPASS_WRITE_DOCS", "1"))
+    // The compiler needs more memory than what is measured.
+    cargo(&[&bench[..], &["--no-run"]].concat())?;
+    let bounded = Bounded::new();
+    run(bounded.command("cargo").args(bench).env("PORTPASS_WRITE_DOCS", "1"))
 }
 
 /// Measures whether the time of a refusal tells who has an account, and writes what was seen.
