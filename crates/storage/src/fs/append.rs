@@ -4,7 +4,10 @@
 use std::{
     fs::File,
     io::{self, IoSlice, Write as _},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -27,14 +30,15 @@ pub(super) async fn append(
     mut body: BodyStream,
 ) -> Result<Appended, StoreError> {
     let hasher = upload.hasher()?;
-    let first = gather(&mut body).await;
+    let arriving = files.arriving.one_more();
+    let first = gather(&mut body, arriving.share()).await;
     if first.pieces.is_empty() {
         return Ok(Appended { upload, end: first.end.unwrap_or(End::Complete) });
     }
     let (opener, same_upload) = (Arc::clone(files), upload.clone());
     let tail = done(spawn_blocking(move || tail_of(&opener, &same_upload)).await)?;
     let writer = Writer::new(Arc::clone(files), tail, hasher);
-    let (writer, end) = fill_or_give_up(writer, first, body).await?;
+    let (writer, end) = fill_or_give_up(writer, first, body, &arriving).await?;
     let segment = Segment { location: writer.tail.location, length: writer.length };
     Ok(Appended { upload: upload.grown(segment, &writer.hasher), end })
 }
@@ -53,9 +57,10 @@ async fn fill_or_give_up(
     writer: Writer,
     first: Batch,
     body: BodyStream,
+    arriving: &OneOf<'_>,
 ) -> Result<(Writer, End), StoreError> {
     let (files, tail) = (Arc::clone(&writer.files), writer.tail.clone());
-    match fill(writer, first, body).await {
+    match fill(writer, first, body, arriving).await {
         Ok(filled) => Ok(filled),
         Err(error) => {
             done(spawn_blocking(move || files.give_up(&tail)).await);
@@ -69,14 +74,43 @@ async fn fill(
     mut writer: Writer,
     mut batch: Batch,
     mut body: BodyStream,
+    arriving: &OneOf<'_>,
 ) -> Result<(Writer, End), StoreError> {
     loop {
         let Batch { pieces, end } = batch;
         if let Some(end) = end {
             return Ok((writer.write_last(pieces).await?, end));
         }
-        let (written, next) = tokio::join!(writer.write(pieces), gather(&mut body));
+        let next = gather(&mut body, arriving.share());
+        let (written, next) = tokio::join!(writer.write(pieces), next);
         (writer, batch) = (written?, next);
+    }
+}
+
+/// How many bodies arrive at the moment.
+#[derive(Default)]
+pub(super) struct Arriving(AtomicUsize);
+
+impl Arriving {
+    fn one_more(&self) -> OneOf<'_> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        OneOf(self)
+    }
+}
+
+/// One of the bodies that arrive, until it is dropped.
+struct OneOf<'a>(&'a Arriving);
+
+impl OneOf<'_> {
+    /// How many bytes this body may have in a batch: fewer when many arrive, so that all together hold no more.
+    fn share(&self) -> usize {
+        (BATCHES / self.0.0.load(Ordering::Relaxed).max(1)).clamp(SMALLEST_BATCH, BATCH)
+    }
+}
+
+impl Drop for OneOf<'_> {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -89,10 +123,10 @@ struct Batch {
 }
 
 /// The next pieces, enough of them to be worth a write.
-async fn gather(body: &mut BodyStream) -> Batch {
+async fn gather(body: &mut BodyStream, enough: usize) -> Batch {
     let mut batch = Batch::default();
     let mut length = 0;
-    while length < BATCH && batch.pieces.len() < BATCH_PIECES {
+    while length < enough && batch.pieces.len() < BATCH_PIECES {
         match body.next().await {
             Some(Ok(piece)) if piece.is_empty() => {}
             Some(Ok(piece)) => {
@@ -215,6 +249,9 @@ fn write_all(mut file: &File, pieces: &[Bytes]) -> io::Result<()> {
 
 /// What is held of a body before it is written: two batches at most.
 const BATCH: usize = 512 * 1024;
+/// The same of all bodies together, as long as there are no more than 64.
+const BATCHES: usize = 8 * BATCH;
+const SMALLEST_BATCH: usize = BATCH / 8;
 /// What is written before it is synced while more arrives.
 const SYNC_EARLY: u64 = 4 * 1024 * 1024;
 /// What is written at most while an earlier sync lasts: no body comes faster than the disk takes it.
@@ -239,6 +276,20 @@ mod tests {
         assert!(is_time_to_sync(UNSYNCED, true));
     }
 
+    #[test]
+    fn many_bodies_hold_no_more_than_eight() {
+        let arriving = Arriving::default();
+        let shares = |count| {
+            let all: Vec<OneOf<'_>> = (0..count).map(|_| arriving.one_more()).collect();
+            all.iter().map(OneOf::share).sum::<usize>()
+        };
+        for (count, expected) in [(1, BATCH), (8, 8 * BATCH), (64, 8 * BATCH), (128, 16 * BATCH)] {
+            assert_eq!(shares(count), expected, "{count} bodies");
+        }
+        assert!(shares(24) <= 8 * BATCH);
+        assert_eq!(arriving.0.into_inner(), 0);
+    }
+
     /// Every write to `/dev/full` fails as it does on a full disk.
     #[tokio::test]
     async fn a_full_disk_is_named_and_leaves_no_file() {
@@ -250,8 +301,9 @@ mod tests {
             let writer =
                 Writer::new(Arc::clone(&files), tail, Hasher::new(DigestAlgorithm::Sha256));
             let mut body = pieces(&vec![0; length], 65_536);
-            let first = gather(&mut body).await;
-            let failed = fill_or_give_up(writer, first, body).await.map(drop);
+            let arriving = files.arriving.one_more();
+            let first = gather(&mut body, arriving.share()).await;
+            let failed = fill_or_give_up(writer, first, body, &arriving).await.map(drop);
             assert!(matches!(failed, Err(StoreError::Full { .. })), "{length} bytes");
         }
         let mut left = fs::read_dir(directory.path()).unwrap().map(Result::unwrap);

@@ -12,6 +12,7 @@ use std::{
 use portpass_protocol::{Digest, DigestAlgorithm, Hasher};
 
 use super::{
+    append::Arriving,
     make_directory,
     tail::{self, Origin, Tail},
 };
@@ -26,13 +27,20 @@ pub(super) struct Files {
     settled: Mutex<[bool; DIRECTORIES]>,
     /// Whether an upload goes on in the file of its last body.
     pub(super) resumes: bool,
+    pub(super) arriving: Arriving,
 }
 
 impl Files {
     pub(super) fn open(root: PathBuf, keys: Keys) -> Result<Self, StoreError> {
         make_directory(&root).map_err(failed_to("make its directory"))?;
         let resumes = tail::resumes(&root, &format!("probe-{:032x}", keys()));
-        Ok(Self { root, keys, settled: Mutex::new([false; DIRECTORIES]), resumes })
+        Ok(Self {
+            root,
+            keys,
+            settled: Mutex::new([false; DIRECTORIES]),
+            resumes,
+            arriving: Arriving::default(),
+        })
     }
 
     pub(super) fn root(&self) -> &Path {
