@@ -3,8 +3,8 @@
 //! ```text
 //! ROOT/ab/ab3f…  (0600, or 0400, in directories of 0700)   one file for each object, named by its key
 //! ```
-//! Only one upload writes to a file, and nobody once it is a blob: then it is read-only, or was never named by an
-//! upload. When a name is given out, its file and the directory have been synced. A file that no row names is what a
+//! Only one upload writes to a file, and nobody once it is a blob: an upload's file is made read-only then, for requests
+//! that were under way. When a name is given out, its file and the directory have been synced. A file that no row names is what a
 //! crash or a lost race left.
 
 mod append;

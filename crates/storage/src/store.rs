@@ -43,8 +43,9 @@ pub trait BlobStore: Inventory + fmt::Debug + Send + Sync {
     /// [`Committed::rest`] once the blob's row is written.
     async fn commit(&self, upload: &Upload, expected: &Digest) -> Result<Committed, CommitError>;
 
-    /// Removes what `upload` holds and `keep` does not. `upload` must be in no row, nor become one: what is written
-    /// behind an object that both name is taken back.
+    /// Removes what `upload` holds and `keep` does not. `upload` must not stand in a row, now or later: what it has
+    /// written behind an object that both name is taken back, unless somebody else writes there, or has made a blob of
+    /// it.
     async fn discard(&self, upload: Upload, keep: Option<&Upload>) -> Result<(), StoreError>;
 
     /// The bytes of a blob, or those at `range` (offsets from, and up to but without).

@@ -31,7 +31,7 @@ pub(super) async fn append(
 ) -> Result<Appended, StoreError> {
     let hasher = upload.hasher()?;
     let arriving = files.arriving.one_more();
-    let first = gather(&mut body, arriving.share()).await;
+    let first = gather(&mut body, &arriving).await;
     if first.pieces.is_empty() {
         return Ok(Appended { upload, end: first.end.unwrap_or(End::Complete) });
     }
@@ -81,13 +81,12 @@ async fn fill(
         if let Some(end) = end {
             return Ok((writer.write_last(pieces).await?, end));
         }
-        let next = gather(&mut body, arriving.share());
-        let (written, next) = tokio::join!(writer.write(pieces), next);
+        let (written, next) = tokio::join!(writer.write(pieces), gather(&mut body, arriving));
         (writer, batch) = (written?, next);
     }
 }
 
-/// How many bodies arrive at the moment.
+/// How many bodies are under way.
 #[derive(Default)]
 pub(super) struct Arriving(AtomicUsize);
 
@@ -98,13 +97,14 @@ impl Arriving {
     }
 }
 
-/// One of the bodies that arrive, until it is dropped.
+/// One of the bodies that are under way, until it is dropped.
 struct OneOf<'a>(&'a Arriving);
 
 impl OneOf<'_> {
-    /// How many bytes this body may have in a batch: fewer when many arrive, so that all together hold no more.
+    /// How many bytes are enough for a batch of this body: fewer when many are under way.
     fn share(&self) -> usize {
-        (BATCHES / self.0.0.load(Ordering::Relaxed).max(1)).clamp(SMALLEST_BATCH, BATCH)
+        // This is one of them, so there is one at least.
+        (BATCHES / self.0.0.load(Ordering::Relaxed)).clamp(SMALLEST_BATCH, BATCH)
     }
 }
 
@@ -123,10 +123,10 @@ struct Batch {
 }
 
 /// The next pieces, enough of them to be worth a write.
-async fn gather(body: &mut BodyStream, enough: usize) -> Batch {
+async fn gather(body: &mut BodyStream, arriving: &OneOf<'_>) -> Batch {
     let mut batch = Batch::default();
     let mut length = 0;
-    while length < enough && batch.pieces.len() < BATCH_PIECES {
+    while length < arriving.share() && batch.pieces.len() < BATCH_PIECES {
         match body.next().await {
             Some(Ok(piece)) if piece.is_empty() => {}
             Some(Ok(piece)) => {
@@ -247,9 +247,10 @@ fn write_all(mut file: &File, pieces: &[Bytes]) -> io::Result<()> {
     Ok(())
 }
 
-/// What is held of a body before it is written: two batches at most.
+/// Of a body two batches are held at most, one that is written and one that arrives. Each ends with the piece that
+/// makes it this long.
 const BATCH: usize = 512 * 1024;
-/// The same of all bodies together, as long as there are no more than 64.
+/// So long are all together that arrive, as long as there are no more than 64 bodies.
 const BATCHES: usize = 8 * BATCH;
 const SMALLEST_BATCH: usize = BATCH / 8;
 /// What is written before it is synced while more arrives.
@@ -277,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn many_bodies_hold_no_more_than_eight() {
+    fn many_bodies_have_smaller_batches() {
         let arriving = Arriving::default();
         let shares = |count| {
             let all: Vec<OneOf<'_>> = (0..count).map(|_| arriving.one_more()).collect();
@@ -302,7 +303,7 @@ mod tests {
                 Writer::new(Arc::clone(&files), tail, Hasher::new(DigestAlgorithm::Sha256));
             let mut body = pieces(&vec![0; length], 65_536);
             let arriving = files.arriving.one_more();
-            let first = gather(&mut body, arriving.share()).await;
+            let first = gather(&mut body, &arriving).await;
             let failed = fill_or_give_up(writer, first, body, &arriving).await.map(drop);
             assert!(matches!(failed, Err(StoreError::Full { .. })), "{length} bytes");
         }

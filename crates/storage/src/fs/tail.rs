@@ -11,7 +11,7 @@
 //! Whoever finds it otherwise takes a file of its own. So what a row counts on is never written to again, however late
 //! a request comes, and whatever process it is in. Bytes behind those of a row are nobody's: they are not read.
 //!
-//! Where files can be neither locked nor made read-only, each body has a file of its own.
+//! Where files cannot be locked, or not be made read-only, each body has a file of its own.
 
 use std::{
     fs::{self, File, OpenOptions, Permissions},
@@ -90,7 +90,7 @@ impl Files {
     }
 
     /// Takes back what was written behind `kept`, to the end of `written`, by one whose row was not saved. If somebody
-    /// else writes there by now, or has, it stays.
+    /// else writes there by now, or has, or has made it a blob, it stays.
     pub(super) fn take_back(&self, written: &Segment, kept: &Segment) {
         if let Some(file) = self.lock(written) {
             cut(&kept.location, &file, kept.length);
@@ -114,9 +114,11 @@ impl Files {
 /// Cuts a file whose lock we hold, and lets go of the lock, though a sync of the file may not have ended. If it cannot
 /// be cut, what is too much goes when the upload ends.
 fn cut(location: &Location, file: &File, length: u64) {
-    if let Err(error) = file.set_len(length).and_then(|()| file.unlock()) {
-        tracing::warn!(object = %location, %error, "bytes that were refused stay until the upload ends");
+    if let Err(error) = file.set_len(length) {
+        tracing::warn!(object = %location, %error, "what was written behind a segment stays until the upload ends");
     }
+    // Closing the file does the same, only later.
+    let _ = file.unlock();
 }
 
 /// Whether it worked: some file systems accept it and change nothing.
@@ -125,20 +127,28 @@ fn make_read_only(file: &File) -> io::Result<bool> {
     Ok(file.metadata()?.permissions().readonly())
 }
 
-/// Whether files in a directory can be locked and made read-only, as seen with one of this name.
+/// Whether files in a directory can be locked and made read-only, as seen with one of this name. If none can be made at
+/// the moment, they are taken to be as everywhere: what comes of that is copies, nothing worse.
 pub(super) fn resumes(directory: &Path, name: &str) -> bool {
     let path = directory.join(name);
-    let probe = || {
-        let mut options = OpenOptions::new();
-        let file = options.write(true).create_new(true).mode(0o600).open(&path)?;
-        fs::remove_file(&path)?;
-        file.try_lock()?;
-        make_read_only(&file)
+    let mut options = OpenOptions::new();
+    let Ok(file) = options.write(true).create_new(true).mode(0o600).open(&path) else {
+        return true;
     };
-    probe().unwrap_or_else(|error: io::Error| {
-        tracing::warn!(%error, "files for blobs cannot be locked: chunks of an upload are copied when it ends");
-        false
-    })
+    let resumes = can_be_sealed(&file);
+    if !resumes {
+        tracing::warn!(
+            "files for blobs cannot be locked and made read-only here: an upload in chunks is copied when it ends"
+        );
+    }
+    if let Err(error) = fs::remove_file(&path) {
+        tracing::warn!(file = name, %error, "an empty file stays where blobs lie; remove it");
+    }
+    resumes
+}
+
+fn can_be_sealed(file: &File) -> bool {
+    file.try_lock().is_ok() && make_read_only(file).unwrap_or(false)
 }
 
 /// A blob is read by us alone, and written by nobody.
