@@ -4,11 +4,12 @@
 //! ROOT/ab/ab3f…  (0600, or 0400, in directories of 0700)   one file for each object, named by its key
 //! ```
 //! Only one upload writes to a file, and nobody once it is a blob: an upload's file is made read-only then, for requests
-//! that were under way. When a name is given out, its file and the directory have been synced. A file that no row names is what a
-//! crash or a lost race left.
+//! that were under way. When a name is given out, its file and the directory have been synced. A file that no row names
+//! is what a crash or a lost race left.
 
 mod append;
 mod buffers;
+mod commit;
 mod files;
 mod read;
 pub mod replica;
@@ -25,10 +26,10 @@ use async_trait::async_trait;
 use portpass_protocol::{Digest, DigestAlgorithm};
 use tokio::task::spawn_blocking;
 
-use self::{buffers::Buffers, files::Files};
+use self::{append::Arriving, buffers::Buffers, files::Files};
 use crate::store::{
     Appended, BlobStore, BodyStream, CommitError, Committed, Content, Cursor, Inventory, Keys,
-    Listing, Location, StoreError, Upload, matching,
+    Listing, Location, StoreError, Upload,
 };
 
 /// Keeps each object in a file of its own.
@@ -36,6 +37,7 @@ use crate::store::{
 pub struct FsStore {
     files: Arc<Files>,
     buffers: Arc<Buffers>,
+    arriving: Arc<Arriving>,
 }
 
 impl FsStore {
@@ -45,8 +47,8 @@ impl FsStore {
     /// # Errors
     /// When the directory cannot be made.
     pub fn open(root: impl Into<PathBuf>, keys: Keys) -> Result<Self, StoreError> {
-        let files = Arc::new(Files::open(root.into(), keys)?);
-        Ok(Self { files, buffers: Arc::default() })
+        let files = Arc::new(Files::open(root.into(), keys)?.probed());
+        Ok(Self { files, buffers: Arc::default(), arriving: Arc::default() })
     }
 
     /// Runs what waits for the disk where waiting harms nobody.
@@ -81,12 +83,12 @@ impl BlobStore for FsStore {
     }
 
     async fn append(&self, upload: Upload, body: BodyStream) -> Result<Appended, StoreError> {
-        append::append(&self.files, upload, body).await
+        append::append(&self.files, &self.arriving, upload, body).await
     }
 
     async fn commit(&self, upload: &Upload, expected: &Digest) -> Result<Committed, CommitError> {
         let (upload, expected) = (upload.clone(), *expected);
-        self.blocking(move |files| commit(files, upload, &expected)).await
+        self.blocking(move |files| commit::commit(files, upload, &expected)).await
     }
 
     async fn discard(&self, upload: Upload, keep: Option<&Upload>) -> Result<(), StoreError> {
@@ -116,26 +118,6 @@ impl BlobStore for FsStore {
         let blob = blob.clone();
         self.blocking(move |files| files.remove(&blob)).await
     }
-}
-
-/// Every segment was synced with its directory when it was appended, so one that is alone is the
-/// blob already, unless somebody wrote behind it.
-fn commit(files: &Files, upload: Upload, expected: &Digest) -> Result<Committed, CommitError> {
-    for segment in upload.segments() {
-        files.check_length(segment)?;
-    }
-    let computed = match upload.digest(expected.algorithm())? {
-        Some(digest) => digest,
-        None => files.hash(upload.segments(), expected.algorithm())?,
-    };
-    matching(computed, expected)?;
-    if let [only] = upload.segments()
-        && let Some(location) = files.seal(only)?
-    {
-        return Ok(Committed { location, rest: Upload::empty(upload.algorithm()) });
-    }
-    let location = files.concatenate(upload.segments())?;
-    Ok(Committed { location, rest: upload })
 }
 
 impl fmt::Debug for FsStore {

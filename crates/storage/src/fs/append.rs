@@ -17,8 +17,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::{
     done,
-    files::{Files, failed_to},
-    tail::Tail,
+    files::{Files, Tail, failed_to},
 };
 use crate::store::{Appended, BodyStream, End, Segment, StoreError, Upload, room};
 
@@ -26,11 +25,12 @@ use crate::store::{Appended, BodyStream, End, Segment, StoreError, Upload, room}
 /// made for an empty body.
 pub(super) async fn append(
     files: &Arc<Files>,
+    arriving: &Arriving,
     upload: Upload,
     mut body: BodyStream,
 ) -> Result<Appended, StoreError> {
     let hasher = upload.hasher()?;
-    let arriving = files.arriving.one_more();
+    let arriving = arriving.one_more();
     let first = gather(&mut body, &arriving).await;
     if first.pieces.is_empty() {
         return Ok(Appended { upload, end: first.end.unwrap_or(End::Complete) });
@@ -296,13 +296,14 @@ mod tests {
     async fn a_full_disk_is_named_and_leaves_no_file() {
         let directory = tempfile::tempdir().unwrap();
         let files = Arc::new(Files::open(directory.path().to_owned(), keys()).unwrap());
+        let arriving = Arriving::default();
         for length in [8, 3 * BATCH] {
             let mut tail = files.create().unwrap();
             tail.file = Arc::new(File::options().write(true).open("/dev/full").unwrap());
             let writer =
                 Writer::new(Arc::clone(&files), tail, Hasher::new(DigestAlgorithm::Sha256));
             let mut body = pieces(&vec![0; length], 65_536);
-            let arriving = files.arriving.one_more();
+            let arriving = arriving.one_more();
             let first = gather(&mut body, &arriving).await;
             let failed = fill_or_give_up(writer, first, body, &arriving).await.map(drop);
             assert!(matches!(failed, Err(StoreError::Full { .. })), "{length} bytes");

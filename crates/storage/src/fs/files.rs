@@ -3,20 +3,14 @@
 use std::{
     ffi::OsStr,
     fs::{self, DirEntry, File, OpenOptions},
-    io::{self, Read as _},
+    io,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
-use portpass_protocol::{Digest, DigestAlgorithm, Hasher};
-
-use super::{
-    append::Arriving,
-    make_directory,
-    tail::{self, Origin, Tail},
-};
-use crate::store::{Cursor, Keys, Listing, Location, Object, Segment, StoreError};
+use super::make_directory;
+use crate::store::{Cursor, Keys, Listing, Location, Object, StoreError};
 
 /// The directory, and the source of new names in it.
 pub(super) struct Files {
@@ -27,30 +21,44 @@ pub(super) struct Files {
     settled: Mutex<[bool; DIRECTORIES]>,
     /// Whether an upload goes on in the file of its last body.
     pub(super) resumes: bool,
-    pub(super) arriving: Arriving,
+}
+
+/// The end of a file, to be written behind by us alone, as long as the file is open.
+#[derive(Clone)]
+pub(super) struct Tail {
+    pub(super) location: Location,
+    pub(super) file: Arc<File>,
+    pub(super) origin: Origin,
+}
+
+/// What there was before.
+#[derive(Clone, Copy)]
+pub(super) enum Origin {
+    /// No such file.
+    New,
+    /// So many bytes, which stay.
+    Behind(u64),
 }
 
 impl Files {
     pub(super) fn open(root: PathBuf, keys: Keys) -> Result<Self, StoreError> {
         make_directory(&root).map_err(failed_to("make its directory"))?;
-        let resumes = tail::resumes(&root, &format!("probe-{:032x}", keys()));
-        Ok(Self {
-            root,
-            keys,
-            settled: Mutex::new([false; DIRECTORIES]),
-            resumes,
-            arriving: Arriving::default(),
-        })
+        Ok(Self { root, keys, settled: Mutex::new([false; DIRECTORIES]), resumes: true })
     }
 
     pub(super) fn root(&self) -> &Path {
         &self.root
     }
 
-    /// A new file under a name that nothing ever had.
+    /// A name that nothing ever had.
+    pub(super) fn draw_name(&self) -> String {
+        format!("{:032x}", (self.keys)())
+    }
+
+    /// A new file under such a name.
     pub(super) fn create(&self) -> Result<Tail, StoreError> {
         for _ in 0..ATTEMPTS {
-            let location = Location::from(format!("{:032x}", (self.keys)()));
+            let location = Location::from(self.draw_name());
             let path = self.path(&location)?;
             self.settle_directory(&location).map_err(failed_to("make a directory"))?;
             let mut options = OpenOptions::new();
@@ -93,61 +101,6 @@ impl Files {
             }
             _ => Ok(()),
         }
-    }
-
-    /// A segment that is shorter than its row says was lost in a crash.
-    pub(super) fn check_length(&self, segment: &Segment) -> Result<(), StoreError> {
-        let found = self.read(&segment.location)?.metadata().map_err(failed_to("read a file"))?;
-        if found.len() >= segment.length {
-            Ok(())
-        } else {
-            Err(StoreError::Lost { location: segment.location.clone() })
-        }
-    }
-
-    /// Reads it all again, for a digest that nobody asked for until now.
-    pub(super) fn hash(
-        &self,
-        segments: &[Segment],
-        algorithm: DigestAlgorithm,
-    ) -> Result<Digest, StoreError> {
-        let mut hasher = Hasher::new(algorithm);
-        let mut buffer = vec![0; READ_AGAIN];
-        for segment in segments {
-            let mut bytes = self.read(&segment.location)?.take(segment.length);
-            loop {
-                match bytes.read(&mut buffer) {
-                    Ok(0) => break,
-                    Ok(read) => hasher.update(&buffer[..read]),
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(failed_to("read a file")(error)),
-                }
-            }
-        }
-        Ok(hasher.finish())
-    }
-
-    /// One new file with the bytes of all segments, in order.
-    pub(super) fn concatenate(&self, segments: &[Segment]) -> Result<Location, StoreError> {
-        let new = self.create()?;
-        match self.copy_into(&new, segments) {
-            Ok(()) => Ok(new.location),
-            Err(error) => {
-                self.give_up(&new);
-                Err(error)
-            }
-        }
-    }
-
-    fn copy_into(&self, new: &Tail, segments: &[Segment]) -> Result<(), StoreError> {
-        for segment in segments {
-            let mut bytes = self.read(&segment.location)?.take(segment.length);
-            let copied = io::copy(&mut bytes, &mut &*new.file).map_err(failed_to("copy a file"))?;
-            if copied != segment.length {
-                return Err(StoreError::Lost { location: segment.location.clone() });
-            }
-        }
-        self.settle(new)
     }
 
     /// The files of the next directory.
@@ -228,7 +181,6 @@ const NAME_DIGITS: usize = 32;
 const DIRECTORY_DIGITS: usize = 2;
 /// How often a name may be taken already: 128 random bits are not taken once.
 const ATTEMPTS: usize = 4;
-const READ_AGAIN: usize = 1024 * 1024;
 
 #[cfg(test)]
 mod tests {

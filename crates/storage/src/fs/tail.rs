@@ -21,27 +21,16 @@ use std::{
     sync::Arc,
 };
 
-use super::files::{Files, failed_to, sync_directory};
+use super::files::{Files, Origin, Tail, failed_to, sync_directory};
 use crate::store::{Location, Segment, StoreError};
 
-/// The end of a file, to be written behind by us alone, as long as the file is open.
-#[derive(Clone)]
-pub(super) struct Tail {
-    pub(super) location: Location,
-    pub(super) file: Arc<File>,
-    pub(super) origin: Origin,
-}
-
-/// What there was before.
-#[derive(Clone, Copy)]
-pub(super) enum Origin {
-    /// No such file.
-    New,
-    /// So many bytes, which stay.
-    Behind(u64),
-}
-
 impl Files {
+    /// Tries out whether uploads can go on in their files.
+    pub(super) fn probed(mut self) -> Self {
+        self.resumes = resumes(self.root(), &format!("probe-{}", self.draw_name()));
+        self
+    }
+
     /// The end of a segment, for a body that follows it; `None` if it is not for us to write there.
     pub(super) fn resume(&self, segment: &Segment) -> Option<Tail> {
         let file = Arc::new(self.lock(segment)?);
