@@ -131,7 +131,8 @@ pub(crate) fn machine() -> String {
     let kibibytes: u64 =
         memory.split_whitespace().nth(1).and_then(|word| word.parse().ok()).unwrap_or_default();
     let bound = std::env::var("PORTPASS_BENCH_MEMORY")
-        .map_or_else(|_| String::new(), |gib| format!(" of which {gib} for what is measured"));
+        .map(|gib| format!(" of which {gib} for what is measured"))
+        .unwrap_or_default();
     format!(
         "{cores} cores of {}, {} GiB{bound}, {kernel}; {}; {}; {}",
         model.unwrap_or("an unnamed processor"),

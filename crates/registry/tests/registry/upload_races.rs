@@ -296,6 +296,7 @@ async fn lose_in_the_last_moment(
     for piece in sent {
         registry.patch(&session, *piece).await;
     }
+    let objects = registry.objects().await.len();
     let (all, digest) = (pieces.concat(), Digest::sha256(pieces.concat().as_bytes()));
     let path = format!("{session}?digest={digest}");
     let held = store.hold(Point::AfterCommit);
@@ -317,6 +318,7 @@ async fn lose_in_the_last_moment(
         return;
     }
     assert_eq!(status, StatusCode::RANGE_NOT_SATISFIABLE);
+    assert_eq!(registry.objects().await.len(), objects + 1);
     let other = if with_the_last { before.concat() } else { all } + "!";
     let created = registry.put(&session, &Digest::sha256(other.as_bytes()), "").await;
     assert_eq!(registry.get(&created.location()).await.body, other);

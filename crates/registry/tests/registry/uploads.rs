@@ -183,6 +183,7 @@ async fn a_wrong_digest_leaves_the_session_as_it_was(registry: Harness) {
         assert_eq!(refused.refusal(), (400, "DIGEST_INVALID".into()));
         assert_eq!(registry.progress(&session).await, "0-5");
         assert_eq!(registry.objects().await.len(), 1, "what the refused request wrote is gone");
+        assert_eq!(registry.stored().await, 6, "behind what is kept too");
     }
     let created = registry.put(&session, &digest, "world").await;
     assert_eq!(registry.get(&created.location()).await.body, "hello world");

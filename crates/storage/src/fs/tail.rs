@@ -40,13 +40,19 @@ impl Files {
 
     /// Where the blob lies, if a segment can become one in place; if not, it has to be copied.
     pub(super) fn seal(&self, segment: &Segment) -> Result<Option<Location>, StoreError> {
+        let sealed = match self.lock(segment) {
+            Some(file) => make_read_only(&file).unwrap_or(false),
+            None => self.is_final(segment)?,
+        };
+        Ok(sealed.then(|| segment.location.clone()))
+    }
+
+    /// Whether a file holds its segment and nobody will write to it: it was sealed before, or none here is gone on
+    /// with.
+    fn is_final(&self, segment: &Segment) -> Result<bool, StoreError> {
         let found = self.read(&segment.location)?.metadata().map_err(failed_to("read a file"))?;
-        let done = || segment.location.clone();
-        if found.permissions().readonly() || !self.resumes {
-            return Ok((found.len() == segment.length).then(done));
-        }
-        let sealed = self.lock(segment).is_some_and(|file| make_read_only(&file).unwrap_or(false));
-        Ok(sealed.then(done))
+        let closed = found.permissions().readonly() || !self.resumes;
+        Ok(closed && found.len() == segment.length)
     }
 
     /// The file of a segment if nobody else writes to it, it ends where the segment does, and it is no blob. Whatever

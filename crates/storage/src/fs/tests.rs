@@ -23,6 +23,13 @@ fn store() -> (FsStore, TempDir) {
     (FsStore::open(directory.path().join("blobs"), keys()).unwrap(), directory)
 }
 
+/// As on a file system that knows no locks.
+fn without_locks() -> (FsStore, TempDir) {
+    let (mut store, directory) = store();
+    Arc::get_mut(&mut store.files).unwrap().resumes = false;
+    (store, directory)
+}
+
 conformance::suite!(store);
 
 fn path(directory: &TempDir, location: &Location) -> PathBuf {
@@ -110,11 +117,9 @@ async fn nobody_writes_behind_what_another_writes_to() {
     assert_eq!(fs::read(path(&directory, &blob)).unwrap(), b"held");
 }
 
-/// As on a file system that knows no locks.
 #[tokio::test]
 async fn where_files_cannot_be_locked_each_body_has_its_own() {
-    let (mut store, directory) = store();
-    Arc::get_mut(&mut store.files).unwrap().resumes = false;
+    let (store, directory) = without_locks();
     let upload = append(&store, begun(&store).await, pieces(b"hello", 5)).await;
     let more = append(&store, upload.clone(), pieces(b" world", 6)).await;
     assert_eq!(more.locations().count(), 2);
@@ -136,8 +141,7 @@ fn whether_files_can_be_locked_is_tried_and_nothing_is_left() {
 
 #[tokio::test]
 async fn an_upload_has_as_many_files_as_its_row_can_name() {
-    let (mut store, _directory) = store();
-    Arc::get_mut(&mut store.files).unwrap().resumes = false;
+    let (store, _directory) = without_locks();
     let mut upload = append(&store, begun(&store).await, pieces(b"a", 1)).await;
     let Place::Segments(segments) = &mut upload.place;
     *segments = vec![segments[0].clone(); SEGMENTS - 1];
