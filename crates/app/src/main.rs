@@ -10,7 +10,6 @@ mod prompt;
 
 use std::{io, process::ExitCode};
 
-use clap::Parser;
 use portpass_server::config::Environment;
 use tokio::runtime::{Builder, Runtime};
 
@@ -23,7 +22,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     // clap itself prints help (status 0) and wrong usage (status 2).
-    let command_line = CommandLine::parse();
+    let command_line = command::parse();
     let context =
         command::Context { printer: Printer::new(), environment: Environment::of_process() };
     let runtime = match runtime(&command_line) {

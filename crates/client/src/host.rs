@@ -11,6 +11,8 @@ use portpass_protocol::Authority;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Host {
     typed: Authority,
+    /// Whether `https://` was typed before it.
+    https: bool,
 }
 
 impl Host {
@@ -39,6 +41,11 @@ impl Host {
         is_loopback(self.typed.host())
     }
 
+    /// Whether whoever typed it wants TLS and nothing else, on loopback too: `https://` stood before it.
+    pub fn demands_tls(&self) -> bool {
+        self.https
+    }
+
     pub(crate) fn is_docker_hub(&self) -> bool {
         is_docker_hub(self.typed.as_str())
     }
@@ -47,14 +54,21 @@ impl Host {
 impl FromStr for Host {
     type Err = HostError;
 
-    /// Takes what docker takes: a scheme before it and a slash after it count for nothing.
+    /// Takes what docker takes: `http://` before it and a slash after it count for nothing.
     fn from_str(text: &str) -> Result<Self, HostError> {
-        let bare =
-            text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or(text);
+        let https = text.strip_prefix("https://");
+        let bare = https.or_else(|| text.strip_prefix("http://")).unwrap_or(text);
         let bare = bare.strip_suffix("/v2/").unwrap_or(bare);
-        match bare.strip_suffix('/').unwrap_or(bare).parse() {
-            Ok(typed) => Ok(Self { typed }),
-            Err(_) => Err(HostError { text: text.chars().take(64).collect() }),
+        let bare = bare.strip_suffix('/').unwrap_or(bare);
+        if let Ok(typed) = bare.parse() {
+            return Ok(Self { typed, https: https.is_some() });
+        }
+        let text = text.chars().take(64).collect();
+        match bare.split_once('/') {
+            Some((host, _)) if host.parse::<Authority>().is_ok() => {
+                Err(HostError::Path { text, host: host.to_owned() })
+            }
+            _ => Err(HostError::Malformed { text }),
         }
     }
 }
@@ -67,9 +81,22 @@ impl fmt::Display for Host {
 
 /// A text that names no registry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is no registry; write its host and port, as in `registry.example.com:5000`")]
-pub struct HostError {
-    text: String,
+#[non_exhaustive]
+pub enum HostError {
+    /// It is no host with a port.
+    #[error("{text:?} is no registry; write its host and port, as in `registry.example.com:5000`")]
+    Malformed {
+        /// As typed.
+        text: String,
+    },
+    /// A repository stands behind the host.
+    #[error("{text:?} is no registry: it has a path; write the registry alone, `{host}`")]
+    Path {
+        /// As typed.
+        text: String,
+        /// What stands before the path.
+        host: String,
+    },
 }
 
 /// Whether a URL's host, without brackets, is this machine by its very name.

@@ -73,6 +73,14 @@ impl FromStr for ImageReference {
     type Err = ImageReferenceError;
 
     fn from_str(text: &str) -> Result<Self, ImageReferenceError> {
+        // As skopeo and regctl write it.
+        let text = ["docker://", "reg://"]
+            .iter()
+            .find_map(|transport| text.strip_prefix(transport))
+            .unwrap_or(text);
+        if let Some(transport) = transport(text) {
+            return Err(ImageReferenceError::Transport { transport });
+        }
         if let Some((scheme, _)) = text.split_once("://") {
             return Err(ImageReferenceError::Scheme { scheme: on_one_line(scheme, 32) });
         }
@@ -82,8 +90,22 @@ impl FromStr for ImageReference {
         };
         // A colon behind the last slash begins a tag; one before it, a port.
         let (name, tag) = match name.rsplit_once(':') {
-            Some((name, tag)) if !tag.contains('/') => (name, Some(tag.parse()?)),
+            Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
             _ => (name, None),
+        };
+        // Docker Hub has no image with a dot in its name: what stands alone is a registry then.
+        if !name.contains('/') && (name.contains('.') || name == "localhost") {
+            let host = match tag {
+                Some(port) if port.bytes().all(|b| b.is_ascii_digit()) => format!("{name}:{port}"),
+                _ => name.to_owned(),
+            };
+            return Err(ImageReferenceError::NoRepository { host: on_one_line(&host, 64) });
+        }
+        let tag = match tag {
+            Some("") if !name.is_empty() => {
+                return Err(ImageReferenceError::NoTag { image: on_one_line(name, 128) });
+            }
+            tag => tag.map(str::parse).transpose()?,
         };
         let (host, path) = match name.split_once('/') {
             Some((host, path)) if is_host(host) => (host.parse()?, path.to_owned()),
@@ -135,6 +157,18 @@ pub enum ImageReferenceError {
         /// As typed.
         host: String,
     },
+    /// A colon without a tag behind it.
+    #[error("a tag is missing behind the colon of `{image}:`")]
+    NoTag {
+        /// What stands before the colon.
+        image: String,
+    },
+    /// A place that is not in a registry, by the word that skopeo and regctl have for it.
+    #[error("`{}:` names no image in a registry{}", transport.0, transport.1)]
+    Transport {
+        /// The word, and what to do about it.
+        transport: (&'static str, &'static str),
+    },
     /// A URL.
     #[error("an image is named without {scheme}://, as in `registry.example.com/team/app:1.0`")]
     Scheme {
@@ -150,6 +184,29 @@ fn is_host(first: &str) -> bool {
         || first.contains(['.', ':', '['])
         || first.contains(|c: char| c.is_ascii_uppercase())
 }
+
+/// A word before the first colon that means no registry, and what to do about it.
+fn transport(text: &str) -> Option<(&'static str, &'static str)> {
+    let (word, _) = text.split_once(':')?;
+    TRANSPORTS.iter().find(|(transport, _)| *transport == word).copied()
+}
+
+/// The transports of skopeo and regctl that lead to no registry.
+const TRANSPORTS: &[(&str, &str)] = &[
+    (
+        "containers-storage",
+        "; `podman save --format docker-archive -o FILE IMAGE` writes an archive for `docker-archive:FILE`",
+    ),
+    ("dir", "; `skopeo copy dir:PATH oci:FOLDER` makes a folder for `oci:FOLDER`"),
+    ("docker-archive", ", but a file on this machine"),
+    ("docker-daemon", "; `docker save -o FILE IMAGE` writes an archive for `docker-archive:FILE`"),
+    ("oci", ", but a folder on this machine"),
+    ("oci-archive", "; unpack it with `tar -x` and name the folder, `oci:FOLDER`"),
+    ("ocidir", ", but a folder on this machine, `oci:FOLDER`"),
+    ("ostree", "; `skopeo copy` can make a folder for `oci:FOLDER` of it"),
+    ("sif", "; `skopeo copy` can make a folder for `oci:FOLDER` of it"),
+    ("tarball", "; `skopeo copy` can make a folder for `oci:FOLDER` of it"),
+];
 
 fn docker_hub() -> Result<Host, HostError> {
     "docker.io".parse()
@@ -248,7 +305,7 @@ mod tests {
         an image is named without https://, as in `registry.example.com/team/app:1.0`
         repository name component "Team" must be lower-case letters and digits, joined by `.`, `_`, `__` or dashes
         tag "-1" must be 1 to 128 letters, digits, `_`, `.` and `-`, and begin with none of the last two
-        tag "" must be 1 to 128 letters, digits, `_`, `.` and `-`, and begin with none of the last two
+        a tag is missing behind the colon of `registry.example.com/team/app:`
         "sha256:abc" is not a digest; a digest is `sha256:` and 64 lower-case hex digits, or `sha512:` and 128
         digest algorithm "md5" is not supported; `sha256` and `sha512` are
         repository name component ".." must be lower-case letters and digits, joined by `.`, `_`, `__` or dashes

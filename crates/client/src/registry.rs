@@ -312,9 +312,10 @@ struct Schemes {
     then: Option<&'static str>,
 }
 
-/// HTTPS; on loopback HTTP as well, as for docker; nothing but HTTP for those who asked for it.
+/// HTTPS; on loopback HTTP as well, as for docker, unless `https://` was typed; nothing but HTTP for those who
+/// asked for it.
 fn schemes(plain_http: bool, host: &Host) -> Schemes {
-    match (plain_http, host.is_loopback()) {
+    match (plain_http, host.is_loopback() && !host.demands_tls()) {
         (true, _) => Schemes { first: "http", then: None },
         (false, true) => Schemes { first: "https", then: Some("http") },
         (false, false) => Schemes { first: "https", then: None },

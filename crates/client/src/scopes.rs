@@ -1,8 +1,11 @@
 //! What a token is asked for.
 
-use std::{collections::BTreeSet, fmt};
+use std::{collections::BTreeSet, fmt, str::FromStr};
 
-use portpass_protocol::{Access, AccessSet, Action, Scope};
+use portpass_protocol::{
+    Access, AccessSet, Action, Scope,
+    scope::{self, ScopeError},
+};
 
 /// A set of scopes: actions on one resource merged, in the order first named.
 ///
@@ -81,6 +84,16 @@ impl FromIterator<Access> for Scopes {
         let mut scopes = Self::none();
         scopes.known.extend(accesses);
         scopes
+    }
+}
+
+/// Reads what a person typed. What is no scope is refused: nobody meant it for a token service.
+impl FromStr for Scopes {
+    type Err = ScopeError;
+
+    fn from_str(text: &str) -> Result<Self, ScopeError> {
+        let (_, errors) = scope::parse_list(text);
+        errors.into_iter().next().map_or_else(|| Ok(Self::parse(text)), Err)
     }
 }
 

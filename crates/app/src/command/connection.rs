@@ -42,6 +42,11 @@ impl Connection {
         host: Host,
         context: &Context,
     ) -> Result<(Registry, Arc<Files>), Failure> {
+        if self.plain_http && host.demands_tls() {
+            return Err(Failure::usage(format!(
+                "https://{host} means TLS and --plain-http means none; leave one of them out"
+            )));
+        }
         let environment = |name: &str| context.environment.get(name).map(str::to_owned);
         let settings = self.settings(&host, environment)?;
         if settings.verification == Verification::None {

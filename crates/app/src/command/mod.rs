@@ -10,6 +10,7 @@ pub(crate) mod copy;
 pub(crate) mod delete;
 pub(crate) mod diagnose;
 pub(crate) mod explain;
+mod habits;
 pub(crate) mod login;
 pub(crate) mod logout;
 mod moving;
@@ -22,8 +23,11 @@ pub(crate) mod signing_key;
 pub(crate) mod tags;
 pub(crate) mod token;
 pub(crate) mod user;
+pub(crate) mod version;
 
 use std::path::PathBuf;
+
+pub(crate) use habits::parse;
 
 use clap::{Args, Parser, Subcommand};
 use portpass_server::{
@@ -79,6 +83,8 @@ enum Command {
     Delete(delete::Arguments),
     /// Find out why logins, pulls or pushes fail at a registry, and how to mend it
     Diagnose(diagnose::Arguments),
+    /// Say which version this is
+    Version,
 }
 
 impl CommandLine {
@@ -128,6 +134,10 @@ pub(crate) async fn run(command_line: CommandLine, context: &Context) -> Result<
         Command::Tags(arguments) => tags::run(arguments, context).await,
         Command::Catalog(arguments) => catalog::run(arguments, context).await,
         Command::Delete(arguments) => delete::run(arguments, context).await,
+        Command::Version => {
+            version::run(context);
+            Ok(())
+        }
         Command::Diagnose(arguments) => return diagnose::run(arguments, context).await,
     };
     done.map(|()| Ended::Done)

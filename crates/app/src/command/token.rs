@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
     host: Option<Host>,
     /// What it shall grant, as in repository:team/app:pull,push; may be given several times
     #[arg(long, value_name = "SCOPE")]
-    scope: Vec<String>,
+    scope: Vec<Scopes>,
     /// Ask without credentials, even if some are kept
     #[arg(long)]
     anonymous: bool,
@@ -49,7 +49,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
         (None, Some(host)) => host,
         (None, None) => return Err(Failure::usage("a registry has to be named")),
     };
-    let scopes = Scopes::parse(&scope.join(" "));
+    let scopes = scope.iter().fold(Scopes::none(), Scopes::union);
     let (registry, _) = connection.registry(host, context)?;
     let granted = if anonymous {
         registry.token_with(&scopes, None).await

@@ -74,6 +74,8 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
     let note = |what: &str, name: &str| context.printer.note(format_args!("{what} {name}"));
     match arguments.action {
         Action::Add { name, groups, password } => {
+            // Nobody is to type a password twice for a name that cannot be.
+            management.may_add(&name, &groups).await.map_err(refused)?;
             let password = password.read(&name)?;
             let user = NewUser { name: name.clone(), password, groups };
             let doubt = management.add_user(user).await.map_err(refused)?;

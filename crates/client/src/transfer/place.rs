@@ -2,6 +2,8 @@
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
+use portpass_protocol::handled::on_one_line;
+
 use crate::{
     ImageReference,
     layout::{RefName, RefNameError},
@@ -34,6 +36,12 @@ impl FromStr for Place {
     type Err = PlaceError;
 
     fn from_str(text: &str) -> Result<Self, PlaceError> {
+        if let Some(path) = text.strip_prefix(REGCTL_FOLDER) {
+            return format!("{FOLDER}:{path}").parse();
+        }
+        if is_path(text) {
+            return Err(PlaceError::Path { path: on_one_line(text, 128) });
+        }
         let (word, rest) = text.split_once(':').unwrap_or((text, ""));
         if !matches!(word, FOLDER | ARCHIVE) {
             return Ok(Self::Registry(text.parse()?));
@@ -77,6 +85,14 @@ pub enum PlaceError {
     /// What stands behind the second colon.
     #[error(transparent)]
     Name(#[from] RefNameError),
+    /// A path without the word that says what is there.
+    #[error(
+        "{path} is a path; write oci:{path} for a folder or docker-archive:{path} for an archive"
+    )]
+    Path {
+        /// As typed.
+        path: String,
+    },
     /// Nothing behind the colon.
     #[error("{word}: needs a path, as in {word}:PATH")]
     NoPath {
@@ -85,7 +101,16 @@ pub enum PlaceError {
     },
 }
 
+/// What nobody would call an image.
+fn is_path(text: &str) -> bool {
+    let begins = ["./", "../", "/", "~"].iter().any(|start| text.starts_with(start));
+    let ends = [".tar", ".tar.gz", ".tgz"].iter().any(|end| text.ends_with(end));
+    begins || matches!(text, "." | "..") || (!text.contains(':') && (ends || text.ends_with('/')))
+}
+
 const FOLDER: &str = "oci";
+/// How regctl writes a folder.
+const REGCTL_FOLDER: &str = "ocidir://";
 const ARCHIVE: &str = "docker-archive";
 
 #[cfg(test)]
@@ -106,6 +131,14 @@ mod tests {
         }
         assert!(matches!("oci:folder:v1".parse(), Ok(Place::Folder { name: Some(_), .. })));
         assert!(matches!("alpine".parse(), Ok(Place::Registry(_))));
+        // What others write for the same.
+        for (typed, meant) in [
+            ("docker://registry.example.com/app:v1", "registry.example.com/app:v1"),
+            ("reg://registry.example.com/app:v1", "registry.example.com/app:v1"),
+            ("ocidir://folder:v1", "oci:folder:v1"),
+        ] {
+            assert_eq!(typed.parse::<Place>().unwrap().to_string(), meant);
+        }
     }
 
     #[test]
@@ -115,6 +148,7 @@ mod tests {
         insta::assert_snapshot!(said("oci"), @"oci: needs a path, as in oci:PATH");
         insta::assert_snapshot!(said("docker-archive::a:b"), @"docker-archive: needs a path, as in docker-archive:PATH");
         insta::assert_snapshot!(said("oci:folder:../v1"), @r#""../v1" can name no image in a layout; a name has letters, digits and `-._:@+/`"#);
-        insta::assert_snapshot!(said("docker://alpine"), @"an image is named without docker://, as in `registry.example.com/team/app:1.0`");
+        insta::assert_snapshot!(said("oci-archive:x.tar"), @"`oci-archive:` names no image in a registry; unpack it with `tar -x` and name the folder, `oci:FOLDER`");
+        insta::assert_snapshot!(said("./folder"), @"./folder is a path; write oci:./folder for a folder or docker-archive:./folder for an archive");
     }
 }

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use serde_saphyr::Error as YamlError;
 
+use super::shape::{self, Key};
+
 /// What is wrong, where, and what may help.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -35,13 +37,16 @@ impl ConfigError {
         &self.hints
     }
 
-    /// What the YAML reader found in `file`. The text of the file is not repeated: it may hold passwords.
-    pub(crate) fn from_yaml(file: &str, error: &YamlError) -> Self {
+    /// What the YAML reader found in `file`, at `key`. The text of the file is not repeated: it may hold passwords.
+    pub(super) fn from_yaml(file: &str, key: &Key, error: &YamlError) -> Self {
         let error = error.without_snippet();
         let mut place = file.to_owned();
         if let Some(location) = error.location().filter(|location| location.line() > 0) {
             // Writing to a String cannot fail.
             let _ = write!(place, ":{}:{}", location.line(), location.column());
+        }
+        if let Some(sentence) = shape::sentence(error, key) {
+            return Self::at(place, sentence);
         }
         match error {
             YamlError::SerdeUnknownField { field, expected, .. } => {
@@ -61,7 +66,7 @@ impl ConfigError {
             }
             YamlError::SerdeInvalidType { unexpected, expected, .. }
             | YamlError::SerdeInvalidValue { unexpected, expected, .. } => {
-                Self::at(place, format!("found {unexpected}, expected {expected}"))
+                Self::at(place, format!("found {}, expected {expected}", in_words(unexpected)))
             }
             YamlError::Message { msg, .. } => Self::at(place, msg),
             YamlError::InvalidScalar { ty, .. } => {
@@ -84,6 +89,8 @@ fn in_words(scalar: &str) -> &str {
     match scalar {
         "u64" => "a whole number",
         "bool" => "`true` or `false`",
+        "sequence" => "a list",
+        "map" => "keys",
         other => other,
     }
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::{
     Address, Admin, Config, ConfigError, Environment, Files, Http, Place, Placed, Registry,
     RegistryAuth, Sources, TokenListen, TokenService, admin::AdminSection, files::read_limited,
-    http::HttpSection, log::LogSection, registry::RegistrySection,
+    http::HttpSection, log::LogSection, registry::RegistrySection, shape::Key,
     token_service::TokenServiceSection,
 };
 
@@ -55,9 +55,16 @@ impl ConfigFile {
 
     /// Parses a file's text; `name` is what errors call it.
     pub fn parse(name: &str, text: &str) -> Result<Self, ConfigError> {
+        let mut key = Key::whole("the file");
+        let typed = serde_saphyr::with_deserializer_from_str(text, |yaml| {
+            serde_path_to_error::deserialize(yaml).map_err(|error| {
+                key = Key::at(error.path());
+                error.into_inner()
+            })
+        });
         // A file of comments alone is a null.
         let typed: Option<Self> =
-            serde_saphyr::from_str(text).map_err(|error| ConfigError::from_yaml(name, &error))?;
+            typed.map_err(|error| ConfigError::from_yaml(name, &key, &error))?;
         Ok(typed.unwrap_or_default())
     }
 

@@ -20,6 +20,7 @@ mod log;
 mod place;
 mod policy;
 mod registry;
+mod shape;
 mod signing;
 mod tls;
 mod token_service;

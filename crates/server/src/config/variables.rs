@@ -13,6 +13,7 @@ use super::{
     http::HttpSection,
     policy::RuleSection,
     registry::{RegistrySection, StorageSection},
+    shape::Key,
     signing::SigningSection,
     tls::TlsSection,
     token_service::{ServiceSection, TokenServiceSection},
@@ -97,8 +98,9 @@ impl Given<'_> {
 }
 
 fn read_yaml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
-    serde_saphyr::from_str(text)
-        .map_err(|error| ConfigError::from_yaml("value", &error).to_string())
+    serde_saphyr::from_str(text).map_err(|error| {
+        ConfigError::from_yaml("value", &Key::whole("the variable"), &error).to_string()
+    })
 }
 
 /// The sections that a variable creates if nothing else has.

@@ -78,13 +78,24 @@ impl fmt::Display for Doubt {
 }
 
 impl Management {
+    /// Fails for a name or group that can be no account's, before anybody is asked for a password.
+    pub async fn may_add(&self, name: &str, groups: &[String]) -> Result<(), ManageError> {
+        let parsed = account_name(name)?;
+        if let Some(rule) = self.local()?.rules.reserves(&parsed) {
+            return Err(ManageError::Reserved { name: name.to_owned(), rule: rule.to_string() });
+        }
+        self::groups(groups.to_vec())?;
+        match self.db.account(name).await? {
+            None => Ok(()),
+            Some(_) => Err(ManageError::Exists { name: name.to_owned() }),
+        }
+    }
+
     /// Makes an account. What may not be as it was meant is told.
     pub async fn add_user(&self, user: NewUser) -> Result<Option<Doubt>, ManageError> {
+        self.may_add(&user.name, &user.groups).await?;
         let service = self.local()?;
         let name = account_name(&user.name)?;
-        if let Some(rule) = service.rules.reserves(&name) {
-            return Err(ManageError::Reserved { name: user.name, rule: rule.to_string() });
-        }
         let account = NewAccount {
             id: AccountId::from_random(self.fresh()),
             name: name.as_str().to_owned(),

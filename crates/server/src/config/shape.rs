@@ -1,0 +1,238 @@
+//! A value of the wrong shape: what its key takes, and an example.
+
+use serde_path_to_error::{Path, Segment};
+use serde_saphyr::Error as YamlError;
+
+/// A key of the file, from the top: `token_service.policy[].allow`. Entries of a list have no number here; the
+/// error has their line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    path: String,
+    /// What is read as a whole, for a mistake that is in no key.
+    whole: &'static str,
+}
+
+impl Key {
+    /// The whole of `what`.
+    pub(super) const fn whole(what: &'static str) -> Self {
+        Self { path: String::new(), whole: what }
+    }
+
+    /// The key that the reader stood at.
+    pub(super) fn at(path: &Path) -> Self {
+        let mut at = String::new();
+        for segment in path {
+            match segment {
+                Segment::Seq { .. } => at.push_str("[]"),
+                // The value of a `Placed`, which nobody types.
+                Segment::Map { key: name } if name == "value" => {}
+                Segment::Map { key: name } | Segment::Enum { variant: name } => {
+                    if !at.is_empty() {
+                        at.push('.');
+                    }
+                    at.push_str(name);
+                }
+                Segment::Unknown => {}
+            }
+        }
+        Self { path: at, ..Self::whole("the file") }
+    }
+
+    /// The example of the table, as it would be typed.
+    fn example(&self) -> Option<&'static str> {
+        // What people name themselves stands as `*` in the table.
+        let named = self.path.rsplit_once('.').map(|(above, _)| format!("{above}.*"));
+        let of = |path: &str| EXAMPLES.iter().find(|(key, _)| *key == path);
+        of(&self.path).or_else(|| of(&named?)).map(|(_, example)| *example)
+    }
+
+    /// How a sentence calls it.
+    fn named(&self) -> String {
+        match self.path.strip_suffix("[]") {
+            _ if self.path.is_empty() => self.whole.to_owned(),
+            Some(list) => format!("an entry of `{list}`"),
+            None => format!("`{}`", self.path),
+        }
+    }
+}
+
+/// What a key takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    Keys,
+    List,
+    Value,
+}
+
+/// The sentence for a value of the wrong shape; `None` for other mistakes.
+pub(super) fn sentence(error: &YamlError, key: &Key) -> Option<String> {
+    let shape = match error {
+        YamlError::Unexpected { expected: "mapping start", .. } => Shape::Keys,
+        YamlError::Unexpected { expected: "sequence start", .. } => Shape::List,
+        YamlError::Unexpected { .. }
+        | YamlError::ExternallyTaggedEnumExpectedScalarOrMapping { .. }
+        | YamlError::UnexpectedValueForUnitEnumVariant { .. }
+        | YamlError::NullIntoString { .. } => Shape::Value,
+        _ => return None,
+    };
+    let takes = match shape {
+        Shape::Keys => "takes keys of its own",
+        Shape::List => "takes a list",
+        Shape::Value => "takes a single value",
+    };
+    let named = key.named();
+    Some(match key.example() {
+        Some(example) => format!("{named} {takes}, as in `{example}`"),
+        None => format!("{named} {takes}"),
+    })
+}
+
+/// For each key that takes keys or a list, one that works. A test holds it against the schema.
+const EXAMPLES: &[(&str, &str)] = &[
+    ("", "registry: { auth: none }"),
+    ("admin", "admin: { addr: 127.0.0.1:5001 }"),
+    ("data", "data: /var/lib/portpass"),
+    ("database", "database: sqlite"),
+    ("http", "http: { addr: 127.0.0.1:5000 }"),
+    ("http.addr", "addr: 127.0.0.1:5000"),
+    ("http.headers", "headers: { Access-Control-Allow-Origin: [\"*\"] }"),
+    ("http.headers.*", "Access-Control-Allow-Origin: [\"*\"]"),
+    ("http.tls", "tls: { certificate: server.crt, key: server.key }"),
+    ("http.trusted_proxies", "trusted_proxies: [10.0.0.0/8]"),
+    ("log", "log: { level: info }"),
+    ("log.format", "format: json"),
+    ("log.level", "level: info"),
+    ("registry", "registry: { auth: none }"),
+    ("registry.auth", "auth: { htpasswd: { realm: registry, path: users.htpasswd } }"),
+    ("registry.auth.htpasswd", "htpasswd: { realm: registry, path: users.htpasswd }"),
+    ("registry.auth.none", "none: {}"),
+    ("registry.auth.silly", "silly: { realm: registry, service: registry }"),
+    (
+        "registry.auth.token",
+        "token: { realm: \"https://auth.example.com/token\", service: registry, issuer: portpass, rootcertbundle: root.crt }",
+    ),
+    ("registry.auth.token.signingalgorithms", "signingalgorithms: [ES256]"),
+    ("registry.storage", "storage: { filesystem: { rootdirectory: /var/lib/portpass/blobs } }"),
+    ("registry.storage.delete", "delete: { enabled: true }"),
+    ("registry.storage.filesystem", "filesystem: { rootdirectory: /var/lib/portpass/blobs }"),
+    ("token_service", "token_service: { issuer: portpass }"),
+    ("token_service.accounts", "accounts: [{ local: {} }]"),
+    ("token_service.accounts[]", "- local: {}"),
+    ("token_service.accounts[].htpasswd", "htpasswd: { path: users.htpasswd }"),
+    ("token_service.accounts[].local", "local: {}"),
+    ("token_service.limits", "limits: { enabled: true }"),
+    ("token_service.policy", "policy: [{ allow: [pull], repository: \"public/**\", to: anyone }]"),
+    ("token_service.policy[]", "- { allow: [pull], repository: \"public/**\", to: anyone }"),
+    ("token_service.policy[].allow", "allow: [pull, push]"),
+    ("token_service.policy[].deny", "deny: [push, delete]"),
+    ("token_service.policy[].except", "except: \"group:release\""),
+    ("token_service.policy[].repository", "repository: \"team/**\""),
+    ("token_service.policy[].to", "to: anyone"),
+    ("token_service.services", "services: [{ name: registry }]"),
+    ("token_service.services[]", "- { name: registry }"),
+    ("token_service.signing", "signing: { certificate: token.crt, key: token.key }"),
+    ("token_service.tls", "tls: { certificate: server.crt, key: server.key }"),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::config::{ConfigFile, schema};
+
+    /// Whoever gives a key the wrong shape is shown the right one: no key may be without.
+    #[test]
+    fn every_key_that_takes_keys_or_a_list_has_an_example_that_works() {
+        let schema = schema();
+        let mut keys = BTreeSet::new();
+        walk(&schema, &schema, String::new(), &mut keys);
+        assert!(keys.len() > 20, "{keys:?}");
+        for key in &keys {
+            let known = Key { path: key.clone(), whole: "" };
+            assert!(known.example().is_some(), "{key:?} has no example");
+        }
+        for (key, example) in EXAMPLES.iter().filter(|(key, _)| !key.is_empty()) {
+            let text = typed(key, example);
+            ConfigFile::parse("x", &text).unwrap_or_else(|error| panic!("{key}: {error}\n{text}"));
+        }
+    }
+
+    /// The words of the YAML reader are nobody's business.
+    #[test]
+    fn no_word_of_the_parser_reaches_a_person() {
+        let keys = EXAMPLES.iter().filter(|(key, _)| !key.is_empty());
+        for ((key, _), wrong) in keys.flat_map(|key| {
+            ["word", "7", "true", "[word]", "[[]]", "{ word: x }", "~"].map(|wrong| (key, wrong))
+        }) {
+            let name = key.rsplit('.').next().unwrap_or(key);
+            let line = match name.strip_suffix("[]") {
+                Some(_) => format!("- {wrong}"),
+                None => format!("{}: {wrong}", name.replace('*', "X-Header")),
+            };
+            let text = typed(key, &line);
+            let Err(error) = ConfigFile::parse("x", &text) else { continue };
+            let said = error.to_string();
+            for word in
+                ["scalar", "sequence", " start", "mapping", "externally", "variant", "struct"]
+            {
+                assert!(!said.contains(word), "{text}: {said}");
+            }
+        }
+    }
+
+    /// The whole file, with this line where its key stands.
+    fn typed(key: &str, line: &str) -> String {
+        let entry = key.ends_with("[]");
+        let mut above: Vec<&str> = key.trim_end_matches("[]").split('.').collect();
+        if !entry {
+            above.pop();
+        }
+        let mut text = String::new();
+        let mut depth = 0;
+        for name in above {
+            let (name, list) = match name.strip_suffix("[]") {
+                Some(name) => (name, true),
+                None => (name, false),
+            };
+            text.push_str(&format!("{}{name}:\n", "  ".repeat(depth)));
+            depth += 1;
+            if list {
+                text.push_str(&format!("{}-\n", "  ".repeat(depth)));
+                depth += 1;
+            }
+        }
+        text.push_str(&format!("{}{line}\n", "  ".repeat(depth)));
+        text
+    }
+
+    /// All keys below this part of the schema that take keys or a list.
+    fn walk(root: &Value, part: &Value, key: String, keys: &mut BTreeSet<String>) {
+        if let Some(name) = part.get("$ref").and_then(Value::as_str) {
+            let name = name.rsplit('/').next().unwrap_or(name);
+            return walk(root, &root["$defs"][name], key, keys);
+        }
+        let alternatives = ["anyOf", "oneOf"].into_iter().filter_map(|word| part.get(word));
+        for alternative in alternatives.filter_map(Value::as_array).flatten() {
+            walk(root, alternative, key.clone(), keys);
+        }
+        let below =
+            |name: &str| if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") };
+        if let Some(properties) = part.get("properties").and_then(Value::as_object) {
+            keys.insert(key.clone());
+            for (name, part) in properties {
+                walk(root, part, below(name), keys);
+            }
+        }
+        if let Some(part) = part.get("additionalProperties").filter(|part| part.is_object()) {
+            keys.insert(key.clone());
+            walk(root, part, below("*"), keys);
+        }
+        if let Some(items) = part.get("items") {
+            keys.insert(key.clone());
+            walk(root, items, format!("{key}[]"), keys);
+        }
+    }
+}
