@@ -20,7 +20,7 @@ use portpass_token::{
 use secrecy::ExposeSecret;
 
 use crate::{
-    accounts::{Authenticator, Chain, Outcome, Unavailable},
+    accounts::{Authenticator, Chain, Outcome, Unavailable, local::LocalAccounts},
     audit::{Trail, Writer},
     keyring::KeyRing,
     limits::Limits,
@@ -75,7 +75,10 @@ impl Random for Counter {
     }
 }
 
-/// Accounts with plain passwords.
+/// What becomes of an account of that name.
+type Blow = (String, fn(&mut Known));
+
+/// Accounts with plain passwords, in no database.
 #[derive(Debug)]
 pub(crate) struct Accounts {
     source: SourceName,
@@ -83,6 +86,7 @@ pub(crate) struct Accounts {
     known: Mutex<BTreeMap<String, Known>>,
     broken: Mutex<Option<String>>,
     last_standing: Mutex<Option<Standing>>,
+    after_next_login: Mutex<Option<Blow>>,
 }
 
 #[derive(Debug, Clone)]
@@ -97,6 +101,11 @@ pub(crate) struct Known {
 impl Accounts {
     pub(crate) fn change(&self, name: &str, change: impl FnOnce(&mut Known)) {
         change(self.known.lock().unwrap().get_mut(name).unwrap());
+    }
+
+    /// Changes an account when the next login has been decided.
+    pub(crate) fn after_next_login(&self, name: &str, change: fn(&mut Known)) {
+        *self.after_next_login.lock().unwrap() = Some((name.to_owned(), change));
     }
 
     pub(crate) fn break_down(&self, reason: &str) {
@@ -141,7 +150,11 @@ impl Authenticator for Accounts {
     ) -> Result<Outcome, Unavailable> {
         *self.last_standing.lock().unwrap() = Some(standing);
         let (name, password) = (login.account.as_str(), &login.password);
-        match self.known(name)? {
+        let known = self.known(name)?;
+        if let Some((name, change)) = self.after_next_login.lock().unwrap().take() {
+            self.change(&name, change);
+        }
+        match known {
             None => Ok(Outcome::Unknown),
             Some(known) if known.enabled && known.password == password.expose_secret() => {
                 Ok(Outcome::Known(self.account(name, &known)))
@@ -200,12 +213,14 @@ impl Fixture {
         let db = Db::in_memory().await.unwrap();
         let check = password_check();
         let accounts = Arc::new(Accounts {
-            source: SourceName::local(),
+            source: source(),
             check: check.clone(),
             known: Mutex::new(known()),
             broken: Mutex::default(),
             last_standing: Mutex::default(),
+            after_next_login: Mutex::default(),
         });
+        let local = LocalAccounts::new(db.clone(), check.clone());
         let keys = Arc::new(KeyRing::fixed(SigningKey::generate(Algorithm::Es256).unwrap()));
         let (trail, writer) = Trail::new(db.clone());
         let service =
@@ -214,7 +229,7 @@ impl Fixture {
             issuer: Issuer::new("dtest"),
             lifetime: Lifetime::from_seconds(300).unwrap(),
             services: Services::new(service("registry"), vec![service("other")]),
-            accounts: Chain::new(vec![accounts.clone()], check),
+            accounts: Chain::new(vec![accounts.clone(), Arc::new(local)], check),
             anonymous: settings.anonymous,
             policy: Arc::new(policy()),
             keys: keys.clone(),
@@ -266,6 +281,11 @@ fn password_check() -> PasswordCheck {
     PasswordCheck::new(pool, Arc::new(cache))
 }
 
+/// Of the accounts that tests change.
+pub(crate) fn source() -> SourceName {
+    "staff".parse().unwrap()
+}
+
 pub(crate) fn policy_and_service() -> (RuleSet, ServiceName) {
     (policy(), ServiceName::new("registry"))
 }
@@ -280,15 +300,15 @@ fn policy() -> RuleSet {
     let catalog = RuleText {
         repository: None,
         registry: Some("catalog".to_owned()),
-        ..rule(&["*"], "", "user:admin")
+        ..rule(&["*"], "", "user:staff/admin")
     };
     let rules = [
         rule(&["pull"], "public/**", "anyone"),
         rule(&["pull", "push"], "${account}/**", "signed-in"),
         rule(&["pull", "push", "delete"], "team/**", "group:developers"),
-        rule(&["*"], "**", "user:admin"),
+        rule(&["*"], "**", "user:staff/admin"),
         catalog,
     ];
-    let around = Surroundings { sources: vec![SourceName::local()], anonymous: true };
+    let around = Surroundings { sources: vec![source(), SourceName::local()], anonymous: true };
     RuleSet::parse(&rules, &around).unwrap()
 }

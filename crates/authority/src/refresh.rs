@@ -11,8 +11,8 @@ use std::{
 
 use portpass_protocol::access::AccessSet;
 use portpass_state::{
-    AccountKey, AuditRecord, Change, Db, NewRefreshToken, RefreshId, RefreshState, RefreshToken,
-    Revocation, StateError, Touch,
+    AccountKey, AuditRecord, Change, Db, Kept, NewRefreshToken, RefreshId, RefreshState,
+    RefreshToken, Revocation, StateError, Touch,
 };
 use portpass_token::{Random, ServiceName};
 
@@ -113,7 +113,8 @@ impl RefreshTokens {
         Draft { secret: RefreshSecret::draw(&*self.random), id: RefreshId::from_random(bits) }
     }
 
-    /// Keeps a new refresh token together with the record of its issue.
+    /// Keeps a new refresh token together with the record of its issue, unless the account has changed
+    /// since it was looked at.
     pub async fn keep(
         &self,
         draft: &Draft,
@@ -122,7 +123,7 @@ impl RefreshTokens {
         client: Option<&str>,
         now: SystemTime,
         audit: &AuditRecord,
-    ) -> Result<(), StateError> {
+    ) -> Result<Kept, StateError> {
         let row = NewRefreshToken {
             id: draft.id,
             hash: draft.secret.hash(),

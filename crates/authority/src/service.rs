@@ -11,7 +11,7 @@ use portpass_protocol::{
     access::{Access, AccessSet},
     token_response::TokenResponse,
 };
-use portpass_state::{Db, RefreshToken};
+use portpass_state::{Db, Kept, RefreshToken};
 use portpass_token::{Audience, Claims, Clock, Issuer, NumericDate, Random, ServiceName};
 
 mod error;
@@ -338,10 +338,13 @@ impl TokenService {
                     Happened::IssuedWithRefresh { decisions, refresh: draft.id.to_string() };
                 let record = event(request, name(account), happened, now).into_record();
                 let client = request.client.id.as_deref();
-                self.refresh
-                    .keep(&draft, account, &request.service.name, client, now, &record)
-                    .await?;
-                Ok(Some(draft.secret.expose().to_owned()))
+                self.is_as_it_was(account).await?;
+                let kept =
+                    self.refresh.keep(&draft, account, &request.service.name, client, now, &record);
+                match kept.await? {
+                    Kept::Kept => Ok(Some(draft.secret.expose().to_owned())),
+                    Kept::AccountChanged => Err(changed(account)),
+                }
             }
             // An anonymous caller gets none, whatever it asks for (TG7).
             Authenticated::Nobody | Authenticated::ByPassword(_) => {
@@ -349,6 +352,17 @@ impl TokenService {
                 self.trail.record(event(request, account, Happened::Issued { decisions }, now));
                 Ok(None)
             }
+        }
+    }
+
+    /// Asks the source again before a refresh token is kept: since it was asked, the password may have
+    /// waited for its hash. Local accounts are looked at once more by the transaction that keeps it.
+    async fn is_as_it_was(&self, account: &Account) -> Result<(), TokenError> {
+        let source = account.source.as_str();
+        let latest = self.accounts.by_id(source, &account.id, self.now()).await?;
+        match latest {
+            Some(latest) if latest.version == account.version => Ok(()),
+            Some(_) | None => Err(changed(account)),
         }
     }
 
@@ -374,6 +388,10 @@ impl Authenticated {
 
 fn granted(decisions: &[Decision]) -> AccessSet {
     decisions.iter().map(Decision::to_access).filter(|access| !access.actions.is_empty()).collect()
+}
+
+fn changed(account: &Account) -> TokenError {
+    TokenError::AccountChanged { account: account.name.clone() }
 }
 
 fn event(

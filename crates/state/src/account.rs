@@ -21,7 +21,8 @@ pub struct Account {
     pub name: String,
     /// The password's hash in its own notation (`$argon2id$…`); without one nobody logs in.
     pub password_hash: Option<SecretString>,
-    /// Grows with each new password; what was issued for an older one is void.
+    /// Grows with each new password and each time it is disabled; what was issued for an older one is
+    /// void.
     pub credential_version: u64,
     /// The groups that rules may name.
     pub groups: BTreeSet<String>,
@@ -149,7 +150,8 @@ impl Db {
         Ok(Change::Done)
     }
 
-    /// Enables or disables an account; disabling revokes its refresh tokens in the same transaction.
+    /// Enables or disables an account; disabling raises the credential version and revokes the account's
+    /// refresh tokens in the same transaction.
     pub async fn set_account_status(
         &self,
         name: &str,
@@ -162,7 +164,8 @@ impl Db {
                 sql("UPDATE account SET disabled_at = NULL WHERE name = $1 RETURNING id").bind(name)
             }
             AccountStatus::Disabled { since } => {
-                sql("UPDATE account SET disabled_at = COALESCE(disabled_at, $2)
+                sql("UPDATE account SET disabled_at = COALESCE(disabled_at, $2),
+                     credential_version = credential_version + 1
                  WHERE name = $1 RETURNING id")
                 .bind(name)
                 .bind(since)
@@ -235,6 +238,26 @@ async fn insert_groups(
         write.run(statement.bind(id).bind(group.as_str())).await?;
     }
     Ok(())
+}
+
+/// Whether an account may be used, and its credential is of this version still. Of accounts of other
+/// sources there are no rows: those are what their source says at each use.
+pub(crate) async fn is_as_it_was(
+    account: &AccountKey,
+    credential_version: &str,
+    write: &mut Write,
+) -> Result<bool, StateError> {
+    if account.source != AccountKey::LOCAL {
+        return Ok(true);
+    }
+    let (Ok(id), Ok(version)) =
+        (account.id.parse::<AccountId>(), credential_version.parse::<u64>())
+    else {
+        return Ok(false);
+    };
+    let statement = sql("SELECT id FROM account
+         WHERE id = $1 AND credential_version = $2 AND disabled_at IS NULL");
+    Ok(write.first(statement.bind(id).bind(version)).await?.is_some())
 }
 
 /// Revokes the refresh tokens of the local account whose row was changed.

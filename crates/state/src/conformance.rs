@@ -59,6 +59,8 @@ on_every_database! {
     accounts::a_name_is_given_once,
     accounts::a_new_password_raises_the_version_and_ends_the_sessions,
     accounts::disabling_ends_the_sessions_and_enabling_does_not_bring_them_back,
+    accounts::a_token_of_an_account_that_is_not_what_it_was_is_not_kept,
+    accounts::a_token_of_an_account_that_is_not_what_it_was_is_not_used,
     accounts::groups_are_replaced_as_a_whole,
     accounts::removal_frees_the_name_but_not_the_identity,
     accounts::every_change_moves_the_version_and_leaves_a_record,

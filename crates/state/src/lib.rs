@@ -86,7 +86,7 @@ pub use manifest::{Deletion, Manifest, Missing, NewManifest, PutManifest};
 pub use page::{MAX_PAGE, Page};
 pub use referrer::Referrer;
 pub use refresh::{
-    AccountKey, NewRefreshToken, RefreshState, RefreshToken, Revocation, TokenHash, Touch,
+    AccountKey, Kept, NewRefreshToken, RefreshState, RefreshToken, Revocation, TokenHash, Touch,
 };
 pub use snapshot::{CopyError, HeldBlob};
 pub use upload::{Lease, Leased, NewUpload, Saved, Upload, UploadClaim};

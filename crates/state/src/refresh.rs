@@ -6,6 +6,7 @@ use portpass_protocol::AccessSet;
 
 use crate::{
     AccountId, AuditRecord, Change, Db, RefreshId, StateError,
+    account::is_as_it_was,
     sql::{Row, Statement, Value, sql},
     writer::Write,
 };
@@ -37,6 +38,10 @@ impl AccountKey {
     pub fn local(id: AccountId) -> Self {
         Self { source: Self::LOCAL.to_owned(), id: id.to_string() }
     }
+
+    fn read(row: &Row) -> Result<Self, StateError> {
+        Ok(Self { source: row.text("source")?, id: row.text("account")? })
+    }
 }
 
 /// A refresh token to be kept.
@@ -50,7 +55,7 @@ pub struct NewRefreshToken {
     pub account: AccountKey,
     /// The account's name at this time, for lists.
     pub account_name: String,
-    /// The version of the credential it was issued for; compared by the caller at each use.
+    /// The version of the credential it was issued for.
     pub credential_version: String,
     /// The one service it may ask tokens for.
     pub service: String,
@@ -128,13 +133,24 @@ pub enum Revocation {
     SessionRevoked,
 }
 
+/// Whether a refresh token was kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "there may be no such token"]
+pub enum Kept {
+    /// It was.
+    Kept,
+    /// The account was disabled, removed or given another password since it was looked at; nothing was
+    /// written.
+    AccountChanged,
+}
+
 /// Whether a use was recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "the token may have been revoked meanwhile"]
 pub enum Touch {
     /// It was valid, and is until its new idle end.
     Used,
-    /// It is not valid (any more); nothing was written.
+    /// It is not valid (any more), or its account is not what it was; nothing was written.
     Void,
 }
 
@@ -143,18 +159,25 @@ impl Db {
     pub const LIVE_REFRESH_TOKENS: usize = 50;
 
     /// Keeps a refresh token together with the record of its issue, and revokes the least recently
-    /// used ones of the same account and client above [`Db::LIVE_REFRESH_TOKENS`].
+    /// used ones of the same account and client above [`Db::LIVE_REFRESH_TOKENS`]. Whether the account
+    /// still is what it was is decided in the same transaction: what ends the account's tokens ends this
+    /// one, or there is none.
     pub async fn add_refresh_token(
         &self,
         token: &NewRefreshToken,
         now: SystemTime,
         audit: &AuditRecord,
-    ) -> Result<(), StateError> {
+    ) -> Result<Kept, StateError> {
         let mut write = self.write().await?;
+        if !is_as_it_was(&token.account, &token.credential_version, &mut write).await? {
+            write.leave().await?;
+            return Ok(Kept::AccountChanged);
+        }
         write.run(insert(token, now)).await?;
         write.run(crowd_out(token, now)).await?;
         audit.append(&mut write).await?;
-        write.commit().await
+        write.commit().await?;
+        Ok(Kept::Kept)
     }
 
     /// The token of this secret, in its state at `now`.
@@ -178,8 +201,16 @@ impl Db {
     ) -> Result<Touch, StateError> {
         let mut write = self.write().await?;
         let statement = sql("UPDATE refresh_token SET used_at = $2, idle_until = $3
-             WHERE id = $1 AND revoked_at IS NULL AND expires_at > $2 AND idle_until > $2");
-        if write.run(statement.bind(id).bind(now).bind(idle_until)).await? == 0 {
+             WHERE id = $1 AND revoked_at IS NULL AND expires_at > $2 AND idle_until > $2
+             RETURNING source, account, credential_version");
+        let used = match write.first(statement.bind(id).bind(now).bind(idle_until)).await? {
+            Some(row) => {
+                let version = row.text("credential_version")?;
+                is_as_it_was(&AccountKey::read(&row)?, &version, &mut write).await?
+            }
+            None => false,
+        };
+        if !used {
             write.leave().await?;
             return Ok(Touch::Void);
         }
@@ -318,7 +349,7 @@ impl RefreshToken {
     fn read(row: &Row, now: SystemTime) -> Result<Self, StateError> {
         Ok(Self {
             id: RefreshId::read("id", &row.bytes("id")?)?,
-            account: AccountKey { source: row.text("source")?, id: row.text("account")? },
+            account: AccountKey::read(row)?,
             account_name: row.text("account_name")?,
             credential_version: row.text("credential_version")?,
             service: row.text("service")?,

@@ -114,7 +114,9 @@ impl Background {
             (refusals::INSUFFICIENT_SCOPE, Some(subject)) => {
                 Self::decided(subject, &refused.needed, sources, context).await
             }
-            ("wrong-password", Some(name)) if refused.by == refusals::By::TokenService => {
+            ("account-changed" | "wrong-password", Some(name))
+                if refused.by == refusals::By::TokenService =>
+            {
                 Self::account(name, sources, context).await
             }
             _ => Ok(Self::Nothing),

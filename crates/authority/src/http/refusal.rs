@@ -103,7 +103,10 @@ fn refusal(error: &TokenError) -> Refusal {
         TokenError::Unavailable(source @ Unavailable::Source { .. }) => {
             unavailable("the accounts cannot be checked at the moment", source.retry_after())
         }
-        TokenError::WrongPassword { .. } => unauthorized("wrong user name or password"),
+        // Nobody learns by the answer which of them it was.
+        TokenError::AccountChanged { .. } | TokenError::WrongPassword { .. } => {
+            unauthorized("wrong user name or password")
+        }
     }
 }
 

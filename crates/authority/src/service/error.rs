@@ -14,6 +14,14 @@ use crate::{
 /// Why there is no token. What of it the client learns is decided in [`crate::http`] alone.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
+    /// The account is no longer what it was when its password was looked at.
+    #[error(
+        "the account {account} was disabled, removed or given another password while it logged in"
+    )]
+    AccountChanged {
+        /// Which.
+        account: AccountName,
+    },
     /// Too many attempts.
     #[error(transparent)]
     Limited(#[from] Limited),
@@ -53,6 +61,7 @@ impl TokenError {
     /// A stable word for logs and metrics.
     pub fn id(&self) -> &'static str {
         match self {
+            Self::AccountChanged { .. } => "account-changed",
             Self::Limited(_) => "too-many-attempts",
             Self::NoCredentials => "credentials-missing",
             Self::RefreshToken(problem) => problem.id(),
@@ -71,7 +80,8 @@ impl TokenError {
     pub fn is_wrong_credential(&self) -> bool {
         match self {
             Self::RefreshToken(RefreshProblem::Unknown) | Self::WrongPassword { .. } => true,
-            Self::Limited(_)
+            Self::AccountChanged { .. }
+            | Self::Limited(_)
             | Self::NoCredentials
             | Self::RefreshToken(_)
             | Self::Request(_)

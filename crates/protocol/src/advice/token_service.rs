@@ -9,6 +9,8 @@ use super::{
 /// What the token service refuses, as `docs/token-service.md` has it.
 #[rustfmt::skip]
 pub const TOKEN_SERVICE: &[Advice] = &[
+    advice("account-changed", Unlisted,
+        "the account was disabled, removed or given another password while it logged in; log in again, `portpass explain` tells more"),
     advice("account-mismatch", Is("F53"),
         "the client's `account` and its credentials differ: log out and in again"),
     advice("accounts-unavailable", Unlisted,

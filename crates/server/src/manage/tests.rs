@@ -10,7 +10,7 @@ use std::{
 use portpass_authority::keyring::{KeyRing, KeyRingParts, Schedule, SealKey};
 use portpass_jose::Algorithm;
 use portpass_password::{Formats, PasswordHash, format::Comparison};
-use portpass_state::{AccountKey, NewRefreshToken, RefreshId, TokenHash};
+use portpass_state::{AccountKey, Kept, NewRefreshToken, RefreshId, TokenHash};
 use portpass_token::Clock;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
@@ -163,7 +163,7 @@ async fn sessions_are_listed_and_revoked_one_by_one_and_by_account() {
     }
     let sessions = management.sessions(Some("bob")).await.unwrap();
     let expected = json!([{
-        "id": RefreshId::from_random([3; 16]).to_string(), "account": "bob", "source": "local",
+        "id": RefreshId::from_random([3; 16]).to_string(), "account": "bob", "source": "htpasswd",
         "service": "registry", "client": "docker", "ceiling": "repository:a/b:pull",
         "created_at": "2027-01-15T08:00:00Z", "used_at": "2027-01-15T08:00:00Z",
         "state": "valid", "until": "2027-01-15T09:00:00Z",
@@ -429,7 +429,7 @@ async fn keep(management: &Management, number: u8, account: &str) {
     let token = NewRefreshToken {
         id: RefreshId::from_random([number; 16]),
         hash: TokenHash([number; 32]),
-        account: AccountKey { source: "local".to_owned(), id: account.to_owned() },
+        account: AccountKey { source: "htpasswd".to_owned(), id: account.to_owned() },
         account_name: account.to_owned(),
         credential_version: "1".to_owned(),
         service: "registry".to_owned(),
@@ -439,7 +439,8 @@ async fn keep(management: &Management, number: u8, account: &str) {
         idle_until: management.now() + Duration::from_hours(1),
     };
     let record = management.record("token-issued", account);
-    management.db.add_refresh_token(&token, management.now(), &record).await.unwrap();
+    let kept = management.db.add_refresh_token(&token, management.now(), &record).await.unwrap();
+    assert_eq!(kept, Kept::Kept);
 }
 
 async fn explain(

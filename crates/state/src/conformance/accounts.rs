@@ -2,10 +2,13 @@ use std::collections::BTreeSet;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{at, record, refresh::keep};
+use super::{
+    at, record,
+    refresh::{keep, touch, try_to_keep},
+};
 use crate::{
-    Account, AccountId, AccountKey, AccountStatus, Addition, Change, Db, NewAccount, RefreshState,
-    Revocation,
+    Account, AccountId, AccountKey, AccountStatus, Addition, Change, Db, Kept, NewAccount,
+    RefreshState, Revocation, Touch, sql::sql,
 };
 
 pub(super) async fn a_name_is_given_once(db: Db) {
@@ -60,9 +63,54 @@ pub(super) async fn disabling_ends_the_sessions_and_enabling_does_not_bring_them
 
     let change = db.set_account_status("ann", AccountStatus::Enabled, &record("enable", 10)).await;
     assert_eq!(change.unwrap(), Change::Done);
-    assert_eq!(find(&db, "ann").await.status, AccountStatus::Enabled);
+    let ann = find(&db, "ann").await;
+    assert_eq!((ann.status, ann.credential_version), (AccountStatus::Enabled, 3));
     let revoked = RefreshState::Revoked { at: at(3), why: Revocation::AccountDisabled };
     assert_eq!(state(&db, 1).await, revoked);
+}
+
+/// Who looked at the account before it ended comes too late.
+pub(super) async fn a_token_of_an_account_that_is_not_what_it_was_is_not_kept(db: Db) {
+    let ann = AccountKey::local(id(1));
+    add(&db, 1, "ann", &[]).await.taken();
+    assert_eq!(try_to_keep(&db, 1, &ann, 1).await, Kept::Kept);
+    let disabled = AccountStatus::Disabled { since: at(2) };
+    let change = db.set_account_status("ann", disabled, &record("disable", 2)).await;
+    assert_eq!(change.unwrap(), Change::Done);
+    assert_eq!(try_to_keep(&db, 2, &ann, 3).await, Kept::AccountChanged);
+    let change = db.set_account_status("ann", AccountStatus::Enabled, &record("enable", 4)).await;
+    assert_eq!(change.unwrap(), Change::Done);
+    assert_eq!(try_to_keep(&db, 2, &ann, 5).await, Kept::AccountChanged, "of before the end");
+
+    add(&db, 2, "bob", &[]).await.taken();
+    let bob = AccountKey::local(id(2));
+    let change = db.set_password("bob", &hash("$argon2id$new"), &record("password", 5)).await;
+    assert_eq!(change.unwrap(), Change::Done);
+    assert_eq!(try_to_keep(&db, 2, &bob, 6).await, Kept::AccountChanged);
+    assert_eq!(db.remove_account("bob", &record("remove", 7)).await.unwrap(), Change::Done);
+    assert_eq!(try_to_keep(&db, 2, &bob, 8).await, Kept::AccountChanged);
+
+    assert_eq!(db.refresh_tokens(None, at(9)).await.unwrap().len(), 1);
+    let trail = db.audit_after(0, 20).await.unwrap();
+    assert_eq!(trail.iter().filter(|entry| entry.record.action == "issued").count(), 1);
+}
+
+/// Whatever lets a token outlive its account's end, the next use finds out.
+pub(super) async fn a_token_of_an_account_that_is_not_what_it_was_is_not_used(db: Db) {
+    for change in [
+        "UPDATE account SET disabled_at = 1 WHERE name = 'ann'",
+        "UPDATE account SET disabled_at = NULL, credential_version = 7 WHERE name = 'ann'",
+        "DELETE FROM account WHERE name = 'ann'",
+    ] {
+        add(&db, 1, "ann", &[]).await.taken();
+        keep(&db, 1, &AccountKey::local(id(1)), "docker", 0).await;
+        assert_eq!(touch(&db, 1, 1).await, Touch::Used);
+        db.change(sql(change)).await.unwrap();
+        assert_eq!(touch(&db, 1, 2).await, Touch::Void, "{change}");
+        for clear in ["DELETE FROM account", "DELETE FROM refresh_token"] {
+            db.change(sql(clear)).await.unwrap();
+        }
+    }
 }
 
 pub(super) async fn groups_are_replaced_as_a_whole(db: Db) {

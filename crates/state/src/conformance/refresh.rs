@@ -1,7 +1,7 @@
 use super::{at, record};
 use crate::{
-    AccountKey, Change, Db, NewRefreshToken, RefreshId, RefreshState, RefreshToken, Revocation,
-    StateError, TokenHash, Touch, sql::sql,
+    AccountKey, Change, Db, Kept, NewRefreshToken, RefreshId, RefreshState, RefreshToken,
+    Revocation, StateError, TokenHash, Touch, sql::sql,
 };
 
 const IDLE: u64 = 90;
@@ -12,15 +12,15 @@ pub(super) async fn a_token_is_found_by_its_hash_with_all_that_was_kept(db: Db) 
         ceiling: Some("repository:a/b:pull repository:c/d:".parse().unwrap()),
         ..new(1, &ann(), "docker", 7)
     };
-    db.add_refresh_token(&token, at(7), &record("issued", 7)).await.unwrap();
-    let unbounded = new(2, &ann(), "docker", 7);
-    db.add_refresh_token(&unbounded, at(7), &record("issued", 7)).await.unwrap();
+    let kept = db.add_refresh_token(&token, at(7), &record("issued", 7)).await.unwrap();
+    assert_eq!(kept, Kept::Kept);
+    keep(&db, 2, &ann(), "docker", 7).await;
 
     let expected = RefreshToken {
         id: token.id,
         account: ann(),
         account_name: "ann".to_owned(),
-        credential_version: "v1".to_owned(),
+        credential_version: "1".to_owned(),
         service: "registry".to_owned(),
         client: "docker".to_owned(),
         ceiling: token.ceiling.clone(),
@@ -160,11 +160,18 @@ pub(super) async fn a_token_revoked_without_a_reason_is_inconsistent(db: Db) {
 /// Keeps a token numbered `number`, issued at a time.
 pub(super) async fn keep(db: &Db, number: u8, account: &AccountKey, client: &str, seconds: u64) {
     let token = new(number, account, client, seconds);
-    db.add_refresh_token(&token, at(seconds), &record("issued", seconds)).await.unwrap();
+    let kept = db.add_refresh_token(&token, at(seconds), &record("issued", seconds)).await;
+    assert_eq!(kept.unwrap(), Kept::Kept);
 }
 
 pub(super) async fn find(db: &Db, number: u8, seconds: u64) -> RefreshToken {
     db.refresh_token(&hash(number), at(seconds)).await.unwrap().unwrap()
+}
+
+/// As [`keep`], where it may come to nothing.
+pub(super) async fn try_to_keep(db: &Db, number: u8, account: &AccountKey, seconds: u64) -> Kept {
+    let token = new(number, account, "docker", seconds);
+    db.add_refresh_token(&token, at(seconds), &record("issued", seconds)).await.unwrap()
 }
 
 fn new(number: u8, account: &AccountKey, client: &str, seconds: u64) -> NewRefreshToken {
@@ -173,7 +180,7 @@ fn new(number: u8, account: &AccountKey, client: &str, seconds: u64) -> NewRefre
         hash: hash(number),
         account: account.clone(),
         account_name: "ann".to_owned(),
-        credential_version: "v1".to_owned(),
+        credential_version: "1".to_owned(),
         service: "registry".to_owned(),
         client: client.to_owned(),
         ceiling: None,
@@ -182,7 +189,7 @@ fn new(number: u8, account: &AccountKey, client: &str, seconds: u64) -> NewRefre
     }
 }
 
-async fn touch(db: &Db, number: u8, seconds: u64) -> Touch {
+pub(super) async fn touch(db: &Db, number: u8, seconds: u64) -> Touch {
     let audit = record("used", seconds);
     let idle_until = at(seconds + IDLE);
     db.touch_refresh_token(id(number), at(seconds), idle_until, &audit).await.unwrap()

@@ -1,6 +1,13 @@
 //! What a refresh token opens, and what ends it.
 
+use std::time::UNIX_EPOCH;
+
+use portpass_state::{
+    AccountId, AccountStatus, Addition, Change, Db, NewAccount, RefreshState, RefreshToken,
+};
+
 use super::*;
+use crate::fixture::record;
 
 /// T9, TG7, TP4: docker stores one refresh token and uses it for ever.
 /// TG7; zot's CVE-2025-23208: who has left a group has lost its rights at the next use.
@@ -72,6 +79,71 @@ async fn an_old_password_that_comes_back_revives_no_refresh_token() {
     let answer = post_refresh(&fixture, &secret, "").await;
     assert_eq!(answer.handled.unwrap().refusal.unwrap().id, "refresh-token-revoked");
 }
+
+/// What ends all that was issued for an account of our own.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Disabled,
+    Removed,
+    OtherPassword,
+}
+
+/// Who looks at an account does so once a second, so a login may be let in that was void a moment before; it
+/// leaves nothing that lives on when the account is enabled again.
+#[tokio::test]
+async fn a_login_beside_the_end_of_its_account_leaves_no_refresh_token() {
+    for end in [End::Disabled, End::Removed, End::OtherPassword] {
+        let fixture = Fixture::new().await;
+        add_eve(&fixture.db).await;
+        let log_in = async || {
+            get_as(&fixture, "eve:opensesame", "client_id=docker&offline_token=true").await
+        };
+        assert!(log_in().await.refresh_token().is_some());
+        end.of_eve(&fixture.db).await;
+        let answer = log_in().await;
+        assert_eq!((answer.status, answer.refresh_token()), (401, None), "{end:?}");
+        assert!(answer.body.contains("wrong user name or password"), "{}", answer.body);
+        assert_eq!(answer.handled.unwrap().refusal.unwrap().id, "account-changed");
+        let tokens = fixture.db.refresh_tokens(None, fixture.service.now()).await.unwrap();
+        assert!(matches!(tokens[..], [RefreshToken { state: RefreshState::Revoked { .. }, .. }]));
+    }
+}
+
+/// A source with no rows of ours is asked again when the password has been hashed, which takes time.
+#[tokio::test]
+async fn a_login_that_waited_while_its_account_ended_leaves_no_refresh_token() {
+    let fixture = Fixture::new().await;
+    fixture.accounts.after_next_login("ann", |ann| ann.enabled = false);
+    let answer = get_as(&fixture, "ann:secret", "offline_token=true").await;
+    assert_eq!(answer.status, 401);
+    assert!(fixture.db.refresh_tokens(None, fixture.service.now()).await.unwrap().is_empty());
+}
+
+async fn add_eve(db: &Db) {
+    let eve = NewAccount {
+        id: AccountId::from_random([7; 16]),
+        name: "eve".to_owned(),
+        password_hash: Some(OPENSESAME.into()),
+        groups: [].into(),
+    };
+    assert_eq!(db.add_account(&eve, &record(UNIX_EPOCH)).await.unwrap(), Addition::Added);
+}
+
+impl End {
+    async fn of_eve(self, db: &Db) {
+        let audit = record(UNIX_EPOCH);
+        let disabled = AccountStatus::Disabled { since: UNIX_EPOCH };
+        let change = match self {
+            Self::Disabled => db.set_account_status("eve", disabled, &audit).await,
+            Self::Removed => db.remove_account("eve", &audit).await,
+            Self::OtherPassword => db.set_password("eve", &"$2y$05$".into(), &audit).await,
+        };
+        assert_eq!(change.unwrap(), Change::Done);
+    }
+}
+
+/// bcrypt at its cheapest, of `opensesame`.
+const OPENSESAME: &str = "$2y$05$Ldt2JY77LMtMeeRB9fe.3etCZ520N8TBAb0FoajNAtK1zbeyCOrMu";
 
 /// TG7, TP5
 #[tokio::test]
