@@ -5,18 +5,20 @@
 //! upload session, idle for a day      ─> gone, and its segments with it
 //! repository of nothing, an hour old  ─> gone, from the catalog too
 //! blob of no repository, for an hour  ─> garbage ─ an hour later ─> object gone
-//! object of no row, a day old         ─> gone
+//! object of no row, a day old         ─> trash ─ a week later ─> gone
 //! ```
 //! A blob that a repository holds stays, whether or not a manifest points at it.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     convert::Infallible,
     time::{Duration, SystemTime},
 };
 
-use portpass_state::{Db, StateError, Upload};
-use portpass_storage::{Location, StoreError, Swept, Upload as Progress, sweep};
+use portpass_state::{Db, HeldBlob, StateError, Upload};
+use portpass_storage::{
+    BlobStore, Location, StoreError, Surveyed, Swept, Upload as Progress, survey, sweep,
+};
 use tokio::time::{self, MissedTickBehavior};
 
 use crate::service::Registry;
@@ -58,22 +60,25 @@ impl Registry {
         })
     }
 
-    /// Walks through the whole store and removes the objects that no row names: what crashes and
-    /// lost races left.
-    pub async fn sweep(&self, now: SystemTime) -> Result<Swept, UpkeepError> {
+    /// Walks through the whole store and sets aside the objects that no row names: what crashes and
+    /// lost races left. What was set aside a week ago goes for good.
+    ///
+    /// Nothing is touched in the first day of a database, nor where so much is unknown that the store is more
+    /// likely somebody else's.
+    pub async fn sweep(&self, now: SystemTime) -> Result<Sweep, UpkeepError> {
+        let since = self.db().serving_since(now).await?;
+        if now.duration_since(since).unwrap_or_default() < FIRST_DAY {
+            return Ok(Sweep::TooEarly);
+        }
         let sessions = in_sessions(self.db()).await?;
-        let live = |names: Vec<Location>| {
-            let (db, sessions) = (self.db(), &sessions);
-            async move {
-                let names: Vec<String> = names.iter().map(Location::to_string).collect();
-                let known = db.known_locations(&names).await?;
-                let live = names.into_iter().map(Location::from).filter(|location| {
-                    known.contains(location.as_str()) || sessions.contains(location)
-                });
-                Ok::<_, UpkeepError>(live.collect())
-            }
-        };
-        sweep(&**self.store(), live, ABANDONED, now).await
+        let live = |names| live(self.db(), &sessions, names);
+        let store = &**self.store();
+        let seen = survey(store, live, ABANDONED, now).await?;
+        if seen.unknown > FEW && seen.unknown > seen.objects() / 10 {
+            return Ok(Sweep::TooManyUnknown(seen));
+        }
+        store.empty_trash(now.checked_sub(TRASH).unwrap_or(SystemTime::UNIX_EPOCH)).await?;
+        Ok(Sweep::Done(sweep(store, live, ABANDONED, now).await?))
     }
 
     /// Does both, now and on a timer, for as long as it is polled. Whatever fails is logged and
@@ -93,8 +98,16 @@ impl Registry {
                     continue;
                 }
                 match self.sweep(self.now()).await {
-                    Ok(Swept { removed: 0, .. }) => {}
-                    Ok(swept) => tracing::info!(?swept, "removed objects that no row named"),
+                    Ok(Sweep::TooEarly | Sweep::Done(Swept { removed: 0, .. })) => {}
+                    Ok(Sweep::Done(swept)) => {
+                        tracing::info!(?swept, "moved objects that no row named to the trash");
+                    }
+                    Ok(Sweep::TooManyUnknown(seen)) => tracing::warn!(
+                        unknown = seen.unknown,
+                        objects = seen.objects(),
+                        "nothing is swept: more than a tenth of the objects in the store are in no row of this \
+                         database; they may be another installation's"
+                    ),
                     Err(error) => tracing::warn!(%error, "a sweep stopped; it is tried again"),
                 }
             }
@@ -167,6 +180,84 @@ impl Registry {
     }
 }
 
+/// What became of a sweep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sweep {
+    /// The database is at work for less than a day.
+    TooEarly,
+    /// More than a tenth of the objects are in no row. All are left where they are.
+    TooManyUnknown(Surveyed),
+    /// It went through.
+    Done(Swept),
+}
+
+/// Which of these rows name: of a blob, of garbage, or of a session.
+async fn live(
+    db: &Db,
+    sessions: &HashSet<Location>,
+    names: Vec<Location>,
+) -> Result<HashSet<Location>, UpkeepError> {
+    let names: Vec<String> = names.iter().map(Location::to_string).collect();
+    let known = db.known_locations(&names).await?;
+    let live = names.into_iter().map(Location::from);
+    Ok(live.filter(|name| known.contains(name.as_str()) || sessions.contains(name)).collect())
+}
+
+/// How the rows of a database and the objects of a store go together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Fit {
+    /// Blobs that repositories hold.
+    pub blobs: u64,
+    /// Those of them whose object is not there, or has another length.
+    pub missing: u64,
+    /// Objects.
+    pub objects: u64,
+    /// Objects that no row names.
+    pub unknown: u64,
+}
+
+impl Fit {
+    /// Compares all of them. This walks through the whole store.
+    ///
+    /// # Errors
+    /// When the database or the store fails.
+    pub async fn of(db: &Db, store: &dyn BlobStore) -> Result<Self, UpkeepError> {
+        let sessions = in_sessions(db).await?;
+        let (mut fit, mut lengths) = (Self::default(), HashMap::new());
+        let mut cursor = None;
+        loop {
+            let listing = store.list(cursor).await?;
+            let names = listing.objects.iter().map(|object| object.location.clone()).collect();
+            let live = live(db, &sessions, names).await?;
+            fit.objects += listing.objects.len() as u64;
+            fit.unknown += (listing.objects.len() - live.len()) as u64;
+            let known = listing.objects.into_iter().filter(|it| live.contains(&it.location));
+            lengths.extend(known.map(|object| (object.location, object.length)));
+            match listing.next {
+                Some(next) => cursor = Some(next),
+                None => break,
+            }
+        }
+        let mut after = None;
+        loop {
+            let page = db.held_blobs(after.as_ref(), BATCH).await?;
+            let Some(last) = page.last() else { return Ok(fit) };
+            after = Some(last.digest);
+            fit.blobs += page.len() as u64;
+            let there = |blob: &&HeldBlob| {
+                lengths.get(&Location::from(blob.location.clone())) == Some(&blob.size)
+            };
+            fit.missing += page.iter().filter(|blob| !there(blob)).count() as u64;
+        }
+    }
+
+    /// Whether the objects are those of the rows: at most a tenth of the blobs is missing. Where no blob is in a row,
+    /// no object may be unknown either.
+    pub fn belongs(&self) -> bool {
+        if self.blobs == 0 { self.unknown == 0 } else { self.missing <= self.blobs / 10 }
+    }
+}
+
 /// The objects of all sessions. One that cannot be read may hold any object, so nothing is swept
 /// before it is purged.
 async fn in_sessions(db: &Db) -> Result<HashSet<Location>, UpkeepError> {
@@ -185,6 +276,15 @@ async fn in_sessions(db: &Db) -> Result<HashSet<Location>, UpkeepError> {
 /// An upload that nothing has happened to for so long is not gone on with, and what was written so
 /// long ago has its row or gets none.
 const ABANDONED: Duration = Duration::from_hours(24);
+
+/// Who has just started on a database may have named the wrong store, or a volume that is not mounted yet.
+const FIRST_DAY: Duration = Duration::from_hours(24);
+
+/// So few objects a crash under many clients may well have left in a small store: each had one under way.
+const FEW: u64 = 100;
+
+/// How long what was swept can be got back.
+const TRASH: Duration = Duration::from_hours(7 * 24);
 
 /// Longer than any request needs from a blob's row to its object.
 const GRACE: Duration = Duration::from_hours(1);

@@ -55,15 +55,20 @@ impl DataDirectory {
         Ok(Self { path: path.to_path_buf(), _lock: lock })
     }
 
-    /// A server runs on it from now on: if it was a backup, it is one no longer, and no later backup
-    /// writes over what happens here. Whether it was one.
-    pub(crate) fn put_into_service(&self) -> Result<bool, DataError> {
+    /// Whether it is a backup, on which no server has run yet.
+    pub(crate) fn is_backup(&self) -> Result<bool, DataError> {
         let path = self.path.join(BACKUP_MARKER);
-        match fs::remove_file(&path) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(source) => Err(DataError::Unusable { path, what: "remove", source }),
-        }
+        path.try_exists().map_err(|source| DataError::Unusable { path, what: "look at", source })
+    }
+
+    /// It is a backup no longer: no later backup writes over what happens here.
+    pub(crate) fn put_into_service(&self) -> Result<(), DataError> {
+        let path = self.path.join(BACKUP_MARKER);
+        fs::remove_file(&path).map_err(|source| DataError::Unusable {
+            path,
+            what: "remove",
+            source,
+        })
     }
 
     /// Where it is.
@@ -234,8 +239,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(BACKUP_MARKER), "").unwrap();
         let directory = DataDirectory::open(folder.path()).unwrap();
-        assert!(directory.put_into_service().unwrap());
-        assert!(!directory.put_into_service().unwrap());
+        assert!(directory.is_backup().unwrap());
+        directory.put_into_service().unwrap();
+        assert!(!directory.is_backup().unwrap());
         assert!(!folder.path().join(BACKUP_MARKER).exists());
     }
 

@@ -47,7 +47,7 @@ mod testing;
 
 pub use data_directory::{DataDirectory, DataError};
 pub use install::{Administrator, InstallError};
-pub use parts::{Parts, StartError};
+pub use parts::{Parts, StartError, StorageRefused};
 pub use run::{Addresses, Handle, Server, ServerSettings};
 pub use shutdown::{Shutdown, Stop};
 pub use system::{System, raise_open_files};

@@ -1,5 +1,7 @@
 //! Facts about the installation, by name; and the versions that other processes watch.
 
+use std::time::{Duration, SystemTime};
+
 use crate::{
     Db, StateError,
     sql::{Connections, sql},
@@ -34,6 +36,35 @@ impl Db {
         rows.first().map_or_else(|| Err(missing()), |row| row.text("value"))
     }
 }
+
+impl Db {
+    /// Since when an installation has been at work on this database; from `now` on if nobody said so before.
+    pub async fn serving_since(&self, now: SystemTime) -> Result<SystemTime, StateError> {
+        let text = self.meta_or_set(SERVING_SINCE, &millis(now)).await?;
+        let since = text.parse().map(Duration::from_millis);
+        let since = since.map_err(|_| StateError::inconsistent("value", "it is no number"))?;
+        Ok(SystemTime::UNIX_EPOCH + since)
+    }
+
+    /// A copy becomes an installation of its own: it gets this id, and begins at `now`.
+    pub async fn become_installation(&self, id: &str, now: SystemTime) -> Result<(), StateError> {
+        self.set_meta(INSTALLATION, id).await?;
+        self.set_meta(SERVING_SINCE, &millis(now)).await
+    }
+
+    /// What the database knows itself by: `fresh` if nothing was said before.
+    pub async fn installation(&self, fresh: &str) -> Result<String, StateError> {
+        self.meta_or_set(INSTALLATION, fresh).await
+    }
+}
+
+fn millis(time: SystemTime) -> String {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    since.as_millis().to_string()
+}
+
+const INSTALLATION: &str = "installation";
+const SERVING_SINCE: &str = "serving_since";
 
 /// The counters that the first migration made.
 #[derive(Debug, Clone, Copy)]

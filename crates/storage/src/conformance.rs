@@ -14,7 +14,7 @@ use futures_util::{StreamExt as _, stream};
 use portpass_protocol::{Digest, DigestAlgorithm, DigestAlgorithm::Sha256};
 
 use crate::{
-    gc::{Swept, sweep},
+    gc::{Surveyed, Swept, survey, sweep},
     store::{
         BlobStore, BodyStream, CommitError, Content, End, Keys, Location, Object, StoreError,
         Upload,
@@ -292,8 +292,18 @@ pub(crate) async fn a_sweep_removes_what_is_old_and_unnamed(store: &dyn BlobStor
         let swept = sweep_but(store, &live, now).await;
         assert_eq!(swept, Swept { young: 3, ..Swept::default() });
     }
+    let among = async |names: Vec<Location>| {
+        Ok::<_, StoreError>(names.into_iter().filter(|name| live.contains(name)).collect())
+    };
+    let surveyed = survey(store, among, GRACE, written + GRACE).await.unwrap();
+    assert_eq!(surveyed, Surveyed { unknown: 1, live: 2, ..Surveyed::default() });
+    assert_eq!(objects(store).await.len(), 3, "looking changes nothing");
     let swept = sweep_but(store, &live, written + GRACE).await;
     assert_eq!(swept, Swept { removed: 1, bytes: 7, live: 2, ..Swept::default() });
+    let days = |days: u64| written + GRACE + Duration::from_hours(24 * days);
+    assert_eq!(store.empty_trash(written + GRACE).await.unwrap(), 0);
+    assert_eq!(store.empty_trash(days(2)).await.unwrap(), 1);
+    assert_eq!(store.empty_trash(days(2)).await.unwrap(), 0);
     assert!(matches!(store.open(&unnamed, None).await, Err(StoreError::Lost { .. })));
     assert_eq!(names(&objects(store).await), live);
 }

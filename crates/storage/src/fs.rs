@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! ROOT/ab/ab3f…  (0600, or 0400, in directories of 0700)   one file for each object, named by its key
+//! ROOT/trash/    what a sweep set aside
+//! ROOT/portpass.store                                      whose store it is
 //! ```
 //! Only one upload writes to a file, and nobody once it is a blob: an upload's file is made read-only then, for requests
 //! that were under way. When a name is given out, its file and the directory have been synced. A file that no row names
@@ -11,22 +13,25 @@ mod append;
 mod buffers;
 mod commit;
 mod files;
+pub mod owner;
 mod read;
 pub mod replica;
 mod tail;
+mod trash;
 
 use std::{
     fmt, fs,
     ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
+    time::SystemTime,
 };
 
 use async_trait::async_trait;
 use portpass_protocol::{Digest, DigestAlgorithm};
 use tokio::task::spawn_blocking;
 
-use self::{append::Arriving, buffers::Buffers, files::Files};
+use self::{append::Arriving, buffers::Buffers, files::Files, owner::Claim};
 use crate::store::{
     Appended, BlobStore, BodyStream, CommitError, Committed, Content, Cursor, Inventory, Keys,
     Listing, Location, StoreError, Upload,
@@ -38,6 +43,8 @@ pub struct FsStore {
     files: Arc<Files>,
     buffers: Arc<Buffers>,
     arriving: Arc<Arriving>,
+    /// Held for as long as anybody may write.
+    claim: Option<Arc<Claim>>,
 }
 
 impl FsStore {
@@ -48,7 +55,13 @@ impl FsStore {
     /// When the directory cannot be made.
     pub fn open(root: impl Into<PathBuf>, keys: Keys) -> Result<Self, StoreError> {
         let files = Arc::new(Files::open(root.into(), keys)?.probed());
-        Ok(Self { files, buffers: Arc::default(), arriving: Arc::default() })
+        Ok(Self { files, buffers: Arc::default(), arriving: Arc::default(), claim: None })
+    }
+
+    /// The same, which nobody else can claim as long as it is there.
+    #[must_use]
+    pub fn claimed(self, claim: Arc<Claim>) -> Self {
+        Self { claim: Some(claim), ..self }
     }
 
     /// Runs what waits for the disk where waiting harms nobody.
@@ -118,11 +131,21 @@ impl BlobStore for FsStore {
         let blob = blob.clone();
         self.blocking(move |files| files.remove(&blob)).await
     }
+
+    async fn set_aside(&self, object: &Location, now: SystemTime) -> Result<(), StoreError> {
+        let object = object.clone();
+        self.blocking(move |files| files.set_aside(&object, now)).await
+    }
+
+    async fn empty_trash(&self, before: SystemTime) -> Result<u64, StoreError> {
+        self.blocking(move |files| files.empty_trash(before)).await
+    }
 }
 
 impl fmt::Debug for FsStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "FsStore({})", self.files.root().display())
+        let claimed = if self.claim.is_some() { ", claimed" } else { "" };
+        write!(f, "FsStore({}{claimed})", self.files.root().display())
     }
 }
 

@@ -36,10 +36,10 @@ pub mod remembering;
 pub mod store;
 
 pub use fs::{
-    FsStore,
+    FsStore, owner,
     replica::{Replica, ReplicaError, Taken},
 };
-pub use gc::{Swept, sweep};
+pub use gc::{Surveyed, Swept, survey, sweep};
 pub use memory::MemoryStore;
 pub use remembering::Remembering;
 pub use store::{

@@ -23,6 +23,7 @@ pub struct MemoryStore {
     keys: Keys,
     clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
     objects: Mutex<BTreeMap<Location, Held>>,
+    trash: Mutex<BTreeMap<Location, SystemTime>>,
 }
 
 #[derive(Clone)]
@@ -34,7 +35,7 @@ struct Held {
 impl MemoryStore {
     /// An empty store, whose objects are dated by `clock`.
     pub fn new(keys: Keys, clock: Arc<dyn Fn() -> SystemTime + Send + Sync>) -> Self {
-        Self { keys, clock, objects: Mutex::default() }
+        Self { keys, clock, objects: Mutex::default(), trash: Mutex::default() }
     }
 
     fn objects(&self) -> MutexGuard<'_, BTreeMap<Location, Held>> {
@@ -164,6 +165,20 @@ impl BlobStore for MemoryStore {
     async fn delete(&self, blob: &Location) -> Result<(), StoreError> {
         self.objects().remove(blob);
         Ok(())
+    }
+
+    /// Nobody can get bytes back from memory by hand: only the name is kept.
+    async fn set_aside(&self, object: &Location, now: SystemTime) -> Result<(), StoreError> {
+        self.objects().remove(object);
+        self.trash.lock().unwrap_or_else(PoisonError::into_inner).insert(object.clone(), now);
+        Ok(())
+    }
+
+    async fn empty_trash(&self, before: SystemTime) -> Result<u64, StoreError> {
+        let mut trash = self.trash.lock().unwrap_or_else(PoisonError::into_inner);
+        let there = trash.len();
+        trash.retain(|_, since| *since >= before);
+        Ok((there - trash.len()) as u64)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A store that keeps in memory what it has read of small blobs: configs, attestations, signatures.
 
-use std::{fmt, ops::Range, sync::Arc};
+use std::{fmt, ops::Range, sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -76,6 +76,16 @@ impl BlobStore for Remembering {
         let deleted = self.inner.delete(blob).await;
         self.recent.remove(blob);
         deleted
+    }
+
+    async fn set_aside(&self, object: &Location, now: SystemTime) -> Result<(), StoreError> {
+        let set_aside = self.inner.set_aside(object, now).await;
+        self.recent.remove(object);
+        set_aside
+    }
+
+    async fn empty_trash(&self, before: SystemTime) -> Result<u64, StoreError> {
+        self.inner.empty_trash(before).await
     }
 }
 

@@ -54,6 +54,13 @@ pub trait BlobStore: Inventory + fmt::Debug + Send + Sync {
 
     /// Removes a blob. One that is not there counts as removed. Those who read it may finish.
     async fn delete(&self, blob: &Location) -> Result<(), StoreError>;
+
+    /// Takes an object out of sight, as [`BlobStore::delete`] does, but keeps its bytes where a person can get them
+    /// back, until [`BlobStore::empty_trash`] removes them.
+    async fn set_aside(&self, object: &Location, now: SystemTime) -> Result<(), StoreError>;
+
+    /// Removes what was set aside before `before`, give or take a day; says how many objects.
+    async fn empty_trash(&self, before: SystemTime) -> Result<u64, StoreError>;
 }
 
 /// What a store holds, whether or not a row names it.

@@ -9,7 +9,7 @@ use std::{
 use clap::Args;
 use portpass_server::{
     Administrator, Parts, Server, ServerSettings, Shutdown, System,
-    config::{Config, Environment, Sources},
+    config::{Adoption, Config, Environment, Sources},
     log::{self, LogGuard},
     raise_open_files,
     run::{Handle, Login},
@@ -33,12 +33,16 @@ pub(crate) struct Arguments {
     /// Address and port to listen on
     #[arg(long, value_name = "ADDRESS:PORT")]
     addr: Option<SocketAddr>,
+    /// Take over blobs of another installation, if they are those that the database names: after a restore
+    #[arg(long)]
+    adopt_storage: bool,
 }
 
 /// Runs until SIGINT or SIGTERM, then drains. SIGHUP reads the configuration again.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
-    let Arguments { config, data, addr } = arguments;
-    let sources = Sources { config, data, addr };
+    let Arguments { config, data, addr, adopt_storage } = arguments;
+    let adoption = if adopt_storage { Adoption::IfItFits } else { Adoption::Never };
+    let mut sources = Sources { config, data, addr, adoption };
     let config = load(&sources, &context.environment).await?;
     let log = log::init(&config.log, stderr().is_terminal())?;
     for warning in &config.warnings {
@@ -47,11 +51,13 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
     // Watched from here on: a signal during the start ends it as one later would.
     let shutdown = Shutdown::on_signals()?;
     let parts = Parts::build(config, &context.environment, System::real()).await;
-    let parts = parts.map_err(|error| hinted(error.hints().to_vec(), error))?;
+    let parts = parts.map_err(|error| hinted(error.hints(), error))?;
     let server = Server::bind(parts, settings()).await;
     let server = server.map_err(|error| hinted(error.hints(), error))?;
     log.flush();
     announce(&server, &context.printer);
+    // It was meant for this start: what a changed configuration names is not taken over.
+    sources.adoption = Adoption::Never;
     let reload =
         tokio::spawn(reload_on_hangup(server.handle(), sources, context.environment.clone(), log));
     server.run(shutdown).await;

@@ -13,6 +13,7 @@
 mod broken_off;
 mod refused;
 mod restored;
+mod store;
 mod world;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_portpass");

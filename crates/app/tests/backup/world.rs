@@ -73,9 +73,15 @@ fn mode(path: &Path) -> u32 {
 pub(crate) fn objects(folder: &Path) -> Vec<PathBuf> {
     let all = modes(&folder.join("blobs"));
     let mut files: Vec<PathBuf> =
-        all.into_iter().map(|(path, _)| path).filter(|path| path.is_file()).collect();
+        all.into_iter().map(|(path, _)| path).filter(|path| is_object(path)).collect();
     files.sort();
     files
+}
+
+/// Objects have 32 digits for a name; other files of a store have words.
+pub(crate) fn is_object(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    path.is_file() && name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// An image that was pushed, and acknowledged.

@@ -46,8 +46,10 @@ fn plant(blobs: &Path) -> PathBuf {
     last
 }
 
+/// The objects; what was swept lies in the trash, and some files are the store's own.
 fn files(blobs: &Path) -> Vec<PathBuf> {
     let folders = fs::read_dir(blobs).unwrap().map(|folder| folder.unwrap().path());
+    let folders = folders.filter(|folder| folder.file_name().is_some_and(|name| name.len() == 2));
     let files = folders.flat_map(|folder| fs::read_dir(folder).unwrap());
     files.map(|file| file.unwrap().path()).collect()
 }

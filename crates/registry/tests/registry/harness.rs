@@ -76,7 +76,9 @@ impl Harness {
     }
 
     pub(crate) async fn new(store: Arc<dyn BlobStore>, guard: Guard, deletes: Deletes) -> Self {
-        Self::over(store, Db::in_memory().await.unwrap(), guard, deletes)
+        let harness = Self::over(store, Db::in_memory().await.unwrap(), guard, deletes);
+        harness.db.serving_since(harness.now()).await.unwrap();
+        harness
     }
 
     fn over(store: Arc<dyn BlobStore>, db: Db, guard: Guard, deletes: Deletes) -> Self {

@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::SystemTime,
 };
 
 use async_trait::async_trait;
@@ -146,5 +147,13 @@ impl BlobStore for Staged {
 
     async fn delete(&self, blob: &Location) -> Result<(), StoreError> {
         self.store.delete(blob).await
+    }
+
+    async fn set_aside(&self, object: &Location, now: SystemTime) -> Result<(), StoreError> {
+        self.store.set_aside(object, now).await
+    }
+
+    async fn empty_trash(&self, before: SystemTime) -> Result<u64, StoreError> {
+        self.store.empty_trash(before).await
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use portpass_protocol::Digest;
-use portpass_registry::upkeep::Upkeep;
+use portpass_registry::upkeep::{Fit, Sweep, Upkeep};
 use portpass_storage::{BodyStream, Swept};
 
 use crate::harness::{Halted, Harness, Wire, on_both_stores, request};
@@ -17,6 +17,8 @@ on_both_stores![
     a_blob_that_is_pushed_again_in_time_stays,
     what_rows_name_survives_a_sweep,
     what_no_row_names_does_not,
+    a_store_of_somebody_else_is_left_alone,
+    a_store_belongs_to_the_rows_that_name_its_objects,
     many_abandoned_sessions_are_purged_in_one_round,
 ];
 
@@ -29,7 +31,10 @@ async fn upkeep(registry: &Harness) -> Upkeep {
 }
 
 async fn sweep(registry: &Harness) -> Swept {
-    registry.registry.sweep(registry.now()).await.unwrap()
+    match registry.registry.sweep(registry.now()).await.unwrap() {
+        Sweep::Done(swept) => swept,
+        other => panic!("{other:?}"),
+    }
 }
 
 async fn a_session_that_nobody_went_on_with_for_a_day_is_purged(registry: Harness) {
@@ -130,18 +135,55 @@ async fn what_rows_name_survives_a_sweep(registry: Harness) {
     assert_eq!(created.status, StatusCode::CREATED);
 }
 
-/// What a process leaves that died between writing an object and writing its row.
 async fn what_no_row_names_does_not(registry: Harness) {
     let blob = registry.blob("team/app", b"blob").await;
-    let upload = registry.store.begin(Digest::sha256(b"").algorithm()).await.unwrap();
-    let body: BodyStream = Box::pin(futures_util::stream::iter([Ok("orphan".into())]));
-    registry.store.append(upload, body).await.unwrap();
+    orphan(&registry, "orphan").await;
     registry.clock.advance(23 * HOUR);
-    assert_eq!(sweep(&registry).await, Swept { young: 2, ..Swept::default() });
+    assert_eq!(registry.registry.sweep(registry.now()).await.unwrap(), Sweep::TooEarly);
     registry.clock.advance(2 * HOUR);
     let swept = sweep(&registry).await;
     assert_eq!(swept, Swept { removed: 1, bytes: 6, live: 1, ..Swept::default() });
     assert_eq!(registry.get(&blob).await.body, "blob");
+}
+
+/// A database that names none of the objects has no business with them.
+async fn a_store_of_somebody_else_is_left_alone(registry: Harness) {
+    registry.registry.sweep(registry.now()).await.unwrap();
+    registry.blob("team/app", b"ours").await;
+    for number in 0..120 {
+        orphan(&registry, &format!("theirs {number}")).await;
+    }
+    registry.clock.advance(25 * HOUR);
+    let swept = registry.registry.sweep(registry.now()).await.unwrap();
+    let Sweep::TooManyUnknown(seen) = swept else { panic!("{swept:?}") };
+    assert_eq!((seen.unknown, seen.objects()), (120, 121));
+    assert_eq!(registry.objects().await.len(), 121, "all of them stay");
+}
+
+async fn a_store_belongs_to_the_rows_that_name_its_objects(registry: Harness) {
+    let fit = async || Fit::of(&registry.db, &*registry.store).await.unwrap();
+    assert!(fit().await.belongs(), "nothing and nothing");
+    orphan(&registry, "theirs").await;
+    assert!(!fit().await.belongs(), "objects and no rows");
+    registry.blob("team/app", b"ours").await;
+    let session = registry.session("team/app").await;
+    registry.patch(&session, "session").await;
+    let fits = fit().await;
+    assert_eq!(fits, Fit { blobs: 1, missing: 0, objects: 3, unknown: 1 });
+    assert!(fits.belongs(), "rows of a backup know less than the store has");
+    for object in registry.objects().await {
+        registry.store.delete(&object.location).await.unwrap();
+    }
+    let lost = fit().await;
+    assert_eq!(lost, Fit { blobs: 1, missing: 1, ..Fit::default() });
+    assert!(!lost.belongs(), "a volume that is not mounted");
+}
+
+/// What a process leaves that died between writing an object and writing its row.
+async fn orphan(registry: &Harness, bytes: &str) {
+    let upload = registry.store.begin(Digest::sha256(b"").algorithm()).await.unwrap();
+    let body: BodyStream = Box::pin(futures_util::stream::iter([Ok(bytes.to_owned().into())]));
+    registry.store.append(upload, body).await.unwrap();
 }
 
 async fn many_abandoned_sessions_are_purged_in_one_round(registry: Harness) {

@@ -7,9 +7,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::{
-    Address, Admin, Config, ConfigError, Environment, Files, Http, Place, Placed, Registry,
-    RegistryAuth, Sources, TokenListen, TokenService, admin::AdminSection, files::read_limited,
-    http::HttpSection, log::LogSection, registry::RegistrySection, shape::Key,
+    Address, Admin, Adoption, Config, ConfigError, Environment, Files, Http, Place, Placed,
+    Registry, RegistryAuth, Sources, TokenListen, TokenService, admin::AdminSection,
+    files::read_limited, http::HttpSection, log::LogSection, registry::RegistrySection, shape::Key,
     token_service::TokenServiceSection,
 };
 
@@ -135,7 +135,8 @@ impl ConfigFile {
         }
         let log = self.log.unwrap_or_default().build();
         let warnings = exposed(&http, registry.is_some(), token_service.as_ref());
-        Ok(Config { data, http, admin, log, registry, token_service, warnings })
+        let adoption = Adoption::Never;
+        Ok(Config { data, http, admin, log, registry, token_service, adoption, warnings })
     }
 }
 

@@ -52,6 +52,16 @@ pub use self::{
     variables::{VariableHelp, variables},
 };
 
+/// What to do with blobs that are not known to be those of the database.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Adoption {
+    /// Refuse them.
+    #[default]
+    Never,
+    /// Take them over, if they are those that its rows name, or if there are none.
+    IfItFits,
+}
+
 /// What the command line says about where the configuration comes from.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
@@ -61,6 +71,8 @@ pub struct Sources {
     pub data: Option<PathBuf>,
     /// `--addr`: `http.addr`; wins over file and environment.
     pub addr: Option<SocketAddr>,
+    /// `--adopt-storage`: what to do with blobs that are not known to be ours.
+    pub adoption: Adoption,
 }
 
 /// What the configuration means: files read, keys parsed, rules compiled.
@@ -78,6 +90,8 @@ pub struct Config {
     pub registry: Option<Registry>,
     /// The token service of this process.
     pub token_service: Option<TokenService>,
+    /// What to do with blobs that are not known to be ours.
+    pub adoption: Adoption,
     /// What does not stop the start but should be seen.
     pub warnings: Vec<String>,
 }
@@ -96,6 +110,7 @@ impl Config {
             typed.fill_in_pair();
         }
         let mut config = typed.build(&files, environment)?;
+        config.adoption = sources.adoption;
         warnings.append(&mut files.into_warnings());
         warnings.append(&mut config.warnings);
         config.warnings = warnings;

@@ -136,7 +136,7 @@ const EXAMPLES: &[(&str, &str)] = &[
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::{collections::BTreeSet, fmt::Write as _};
 
     use serde_json::Value;
 
@@ -197,14 +197,14 @@ mod tests {
                 Some(name) => (name, true),
                 None => (name, false),
             };
-            text.push_str(&format!("{}{name}:\n", "  ".repeat(depth)));
+            writeln!(text, "{}{name}:", "  ".repeat(depth)).unwrap();
             depth += 1;
             if list {
-                text.push_str(&format!("{}-\n", "  ".repeat(depth)));
+                writeln!(text, "{}-", "  ".repeat(depth)).unwrap();
                 depth += 1;
             }
         }
-        text.push_str(&format!("{}{line}\n", "  ".repeat(depth)));
+        writeln!(text, "{}{line}", "  ".repeat(depth)).unwrap();
         text
     }
 

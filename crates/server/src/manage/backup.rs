@@ -90,7 +90,7 @@ impl Management {
     /// The folder, ours until it is dropped.
     async fn backup_folder(&self, folder: &Path) -> Result<Folder, ManageError> {
         let fresh = format!("{:032x}", u128::from_be_bytes(self.fresh()));
-        let installation = self.db.meta_or_set(INSTALLATION, &fresh).await?;
+        let installation = self.db.installation(&fresh).await?;
         let (folder, places) = (folder.to_path_buf(), [self.config.data.clone(), self.blobs()]);
         Ok(blocking(move || Folder::open(&folder, &places, &installation)).await?)
     }
@@ -288,8 +288,5 @@ fn list(lost: &[Lost]) -> String {
     };
     lost.iter().map(line).collect()
 }
-
-/// What the database knows itself by, from its first backup on.
-const INSTALLATION: &str = "installation";
 
 const PAGE: usize = 500;

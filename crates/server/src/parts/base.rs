@@ -10,16 +10,19 @@ use std::{
 use portpass_authority::audit::{Trail, Writer};
 use portpass_password::{CredentialCache, HashPool, PasswordCheck, pool::PoolSettings};
 use portpass_state::Db;
-use portpass_storage::{BlobStore, FsStore, Remembering};
+use portpass_storage::BlobStore;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric},
     metrics::gauge::ConstGauge,
 };
 
-use super::{StartError, blocking};
+use super::{
+    StartError,
+    store::{Claims, Opening},
+};
 use crate::{
-    config::{AccountSource, Config},
+    config::{AccountSource, Adoption, Config},
     data_directory::DataDirectory,
     install::{Administrator, Installer},
     metrics::Metrics,
@@ -35,6 +38,7 @@ pub(crate) struct Base {
     pub(crate) trail: Trail,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) system: System,
+    claims: Claims,
     /// Taken by whoever runs it.
     writer: Mutex<Option<Writer>>,
 }
@@ -62,6 +66,7 @@ impl Base {
             trail,
             metrics: Arc::new(metrics),
             system,
+            claims: Claims::default(),
             writer: Mutex::new(Some(writer)),
         })
     }
@@ -90,17 +95,46 @@ impl Base {
         Ok(Some(installer.administrator().await?))
     }
 
+    /// A server runs on the data directory from now on. One that was a backup becomes an installation of its own: the
+    /// blobs of the one that it is a copy of are not its own, and no later backup writes over what happens here.
+    pub(crate) async fn put_into_service(&self) -> Result<(), StartError> {
+        if self.directory.is_backup()? {
+            self.db.become_installation(&self.fresh_id(), self.system.clock.now()).await?;
+            self.directory.put_into_service()?;
+            tracing::info!(
+                "{} was a backup, and is an installation from now on",
+                self.directory.path().display()
+            );
+        }
+        self.db.serving_since(self.system.clock.now()).await?;
+        Ok(())
+    }
+
+    fn fresh_id(&self) -> String {
+        let mut bits = [0; 16];
+        self.system.random.fill(&mut bits);
+        format!("{:032x}", u128::from_be_bytes(bits))
+    }
+
     /// The blobs in a directory, which is made if it is not there.
-    pub(crate) async fn store(&self, directory: &Path) -> Result<Arc<dyn BlobStore>, StartError> {
-        let directory = directory.to_path_buf();
+    pub(crate) async fn store(
+        &self,
+        directory: &Path,
+        adoption: Adoption,
+    ) -> Result<Arc<dyn BlobStore>, StartError> {
         let random = self.system.random.clone();
         let keys = Arc::new(move || {
             let mut key = [0; 16];
             random.fill(&mut key);
             u128::from_be_bytes(key)
         });
-        let files = blocking(move || FsStore::open(directory, keys)).await?;
-        Ok(Arc::new(Remembering::new(Arc::new(files))))
+        let opening = Opening {
+            db: &self.db,
+            keys,
+            installation: self.db.installation(&self.fresh_id()).await?,
+            adoption,
+        };
+        opening.open(directory, &self.claims).await
     }
 
     /// What writes the trail; there is one.

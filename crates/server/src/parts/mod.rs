@@ -9,6 +9,7 @@ mod accounts;
 mod base;
 mod keys;
 mod registry;
+mod store;
 mod tokens;
 
 use std::{io, path::Path, sync::Arc};
@@ -32,6 +33,7 @@ use crate::{
     system::System,
 };
 
+pub use self::store::StorageRefused;
 pub(crate) use self::{accounts::accounts, base::Base, keys::open_ring};
 
 /// A configuration, built.
@@ -83,13 +85,8 @@ impl Parts {
     ) -> Result<Self, StartError> {
         let data = config.data.clone();
         let directory = blocking(move || DataDirectory::open(&data)).await?;
-        if directory.put_into_service()? {
-            tracing::info!(
-                "{} was a backup, and is an installation from now on",
-                directory.path().display()
-            );
-        }
         let base = Arc::new(Base::open(directory, &config, system).await?);
+        base.put_into_service().await?;
         let given = environment.get("PORTPASS_ADMIN_PASSWORD_FILE").map(Path::new);
         let administrator = base.install(&config, given).await?;
         let parts = Self::on(base, config, administrator).await?;
@@ -108,13 +105,15 @@ impl Parts {
         administrator: Option<Administrator>,
     ) -> Result<Self, StartError> {
         let places = places(&config);
-        let Config { http, registry, token_service, .. } = config;
+        let Config { http, registry, token_service, adoption, .. } = config;
         let tokens = match token_service {
             Some(service) => Some(tokens::build(service, &base).await?),
             None => None,
         };
         let registry = match registry {
-            Some(registry) => Some(registry::build(registry, tokens.as_ref(), &base).await?),
+            Some(registry) => {
+                Some(registry::build(registry, adoption, tokens.as_ref(), &base).await?)
+            }
             None => None,
         };
         Ok(Self { base, http, places, registry, tokens, administrator })
@@ -188,6 +187,9 @@ pub enum StartError {
     /// The blobs' directory.
     #[error("blobs cannot be kept: {0}")]
     Store(#[from] StoreError),
+    /// The blobs are not ours to use.
+    #[error(transparent)]
+    Storage(#[from] StorageRefused),
     /// A password file.
     #[error(transparent)]
     Htpasswd(#[from] HtpasswdError),
@@ -212,10 +214,11 @@ pub enum StartError {
 
 impl StartError {
     /// What may help.
-    pub fn hints(&self) -> &[String] {
+    pub fn hints(&self) -> Vec<String> {
         match self {
-            Self::Config(error) => error.hints(),
-            _ => &[],
+            Self::Config(error) => error.hints().to_vec(),
+            Self::Storage(error) => error.hints().iter().map(|hint| (*hint).to_owned()).collect(),
+            _ => Vec::new(),
         }
     }
 }

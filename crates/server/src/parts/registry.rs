@@ -12,13 +12,14 @@ use portpass_token::{Verifier, VerifierSettings};
 
 use super::{Base, RegistryPart, StartError, TokenPart, accounts::htpasswd_file};
 use crate::{
-    config::{self, Auth, ConfigError, RegistryAuth, TokenListen},
+    config::{self, Adoption, Auth, ConfigError, RegistryAuth, TokenListen},
     http::proxies::Challenges,
 };
 
 /// Opens the store and puts the controller in front.
 pub(super) async fn build(
     registry: config::Registry,
+    adoption: Adoption,
     tokens: Option<&TokenPart>,
     base: &Base,
 ) -> Result<RegistryPart, StartError> {
@@ -46,7 +47,7 @@ pub(super) async fn build(
     let registry = Registry::new(RegistryParts {
         guard,
         db: base.db.clone(),
-        store: base.store(&registry.blobs).await?,
+        store: base.store(&registry.blobs, adoption).await?,
         clock: base.system.clock.clone(),
         random: base.system.random.clone(),
         deletes: if registry.deletes { Deletes::Enabled } else { Deletes::Disabled },
