@@ -24,7 +24,7 @@ pub(crate) fn fuzz(minutes: &str) -> Result<(), Failure> {
     run(&mut cargo_fuzz("build"))?;
     let seconds = (minutes * 60 / targets.len() as u64).max(1);
     let seen = fuzz_all(&targets, seconds)?;
-    page::write("fuzz", &report(&seen)?)?;
+    page::write(page::HARDENING, "fuzz", &report(&seen)?)?;
     let broken: Vec<&str> =
         seen.iter().filter(|seen| seen.finding.is_some()).map(|seen| &*seen.target).collect();
     if broken.is_empty() {

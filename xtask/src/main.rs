@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         ["interop"] => interop(),
         ["crash"] => crash(),
         ["bench"] => bench(),
+        ["history"] => history(),
         ["fuzz"] => fuzz::fuzz("60"),
         ["fuzz", minutes] => fuzz::fuzz(minutes),
         ["timing"] => timing(),
@@ -89,17 +90,27 @@ fn bench() -> Result<(), Failure> {
     run(bounded.command("cargo").args(bench).env("PORTPASS_WRITE_DOCS", "1"))
 }
 
+/// Measures whether what happened before makes a database slower, and writes what was seen.
+fn history() -> Result<(), Failure> {
+    let report = printed_by(&["bench", "-p", "portpass-state", "--bench", "history"])?;
+    page::write(page::PERFORMANCE, "history", &report)
+}
+
 /// Measures whether the time of a refusal tells who has an account, and writes what was seen.
 fn timing() -> Result<(), Failure> {
-    let line = ["bench", "-p", "portpass", "--bench", "timing"];
-    say(&format!("$ cargo {}", line.join(" ")));
-    let output = Command::new("cargo").args(line).stderr(Stdio::inherit()).output();
+    let table = printed_by(&["bench", "-p", "portpass", "--bench", "timing"])?;
+    page::write(page::HARDENING, "timing", &format!("Run on {}.\n\n{table}", page::today()?))
+}
+
+/// What a benchmark prints, if it succeeds.
+fn printed_by(bench: &[&str]) -> Result<String, Failure> {
+    say(&format!("$ cargo {}", bench.join(" ")));
+    let output = Command::new("cargo").args(bench).stderr(Stdio::inherit()).output();
     let output = output.map_err(|error| Failure(format!("cargo: {error}")))?;
     if !output.status.success() {
         return Err(Failure("the measurement failed".to_owned()));
     }
-    let table = String::from_utf8_lossy(&output.stdout);
-    page::write("timing", &format!("Run on {}.\n\n{table}", page::today()?))
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// A busy registry for minutes, and what it needs; writes the table of the documentation.
@@ -155,6 +166,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   interop try the clients of Debian 13, and write docs/interoperability.md (by hand, as root)
   crash   kill the server a hundred times, and write docs/reliability.md (by hand)
   bench   measure beside other servers and clients, and write docs/performance.md (by hand, as root)
+  history measure whether what happened before makes the database slower, and write docs/performance.md
+          (by hand)
   fuzz [MINUTES]
           fuzz every parser, an hour in all, and write docs/hardening.md (by hand; installs
           cargo-fuzz on first use)

@@ -11,8 +11,8 @@ use std::{
 
 use portpass_protocol::access::AccessSet;
 use portpass_state::{
-    AccountKey, AuditRecord, Change, Db, Kept, NewRefreshToken, RefreshId, RefreshState,
-    RefreshToken, Revocation, StateError, Touch,
+    AccountKey, AuditRecord, Change, CrowdedOut, Db, Kept, NewRefreshToken, RefreshId,
+    RefreshState, RefreshToken, Revocation, StateError, Touch,
 };
 use portpass_token::{Random, ServiceName};
 
@@ -28,7 +28,7 @@ pub use secret::{MalformedSecret, PREFIX, RefreshSecret};
 /// How long refresh tokens live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lives {
-    /// Since the last use.
+    /// Since the last use; until the first one, a week at most.
     pub idle: Duration,
     /// Since the issue, however much it is used.
     pub absolute: Duration,
@@ -137,9 +137,19 @@ impl RefreshTokens {
             client: client.unwrap_or_default().to_owned(),
             ceiling: account.ceiling.clone(),
             expires_at: now + self.lives.absolute,
-            idle_until: now + self.lives.idle,
+            idle_until: now + self.lives.idle.min(UNUSED),
         };
-        self.db.add_refresh_token(&row, now, audit).await
+        let kept = self.db.add_refresh_token(&row, now, audit).await?;
+        if let Kept::Kept(crowded) = &kept {
+            for session in crowded.iter().filter(|session| is_in_use(session, now)) {
+                tracing::warn!(
+                    account = %account.name, client = session.client, session = %session.id,
+                    "a session that was used within a week was ended, since its account has too many: \
+                     whatever uses it has to log in again; give machines accounts of their own"
+                );
+            }
+        }
+        Ok(kept)
     }
 
     /// Records a use, and that the token lives on; fails if it was revoked since it was looked up.
@@ -248,11 +258,16 @@ impl RefreshProblem {
     }
 }
 
+/// Whoever holds it will miss it.
+fn is_in_use(session: &CrowdedOut, now: SystemTime) -> bool {
+    now.duration_since(session.used_at).is_ok_and(|since| since < IN_USE)
+}
+
 fn cause(why: Revocation) -> &'static str {
     match why {
         Revocation::AccountDisabled => "the account was disabled",
         Revocation::AccountRemoved => "the account was removed",
-        Revocation::Crowded => "newer ones of the same account and client took its place",
+        Revocation::Crowded => "newer ones of the same account took its place",
         Revocation::LoggedOut => "its holder logged out",
         Revocation::PasswordChanged => "the password was changed",
         Revocation::SessionRevoked => "an administrator ended the session",
@@ -260,3 +275,20 @@ fn cause(why: Revocation) -> &'static str {
 }
 
 const DAY: Duration = Duration::from_hours(24);
+/// What nobody has used for so long after a login, nobody will.
+const UNUSED: Duration = Duration::from_hours(7 * 24);
+const IN_USE: Duration = Duration::from_hours(7 * 24);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_used_a_session_within_a_week_will_miss_it() {
+        let used_at = SystemTime::UNIX_EPOCH + 365 * DAY;
+        let session =
+            CrowdedOut { id: RefreshId::from_random([1; 16]), client: "docker".into(), used_at };
+        assert!(is_in_use(&session, used_at) && is_in_use(&session, used_at + 6 * DAY));
+        assert!(!is_in_use(&session, used_at + 7 * DAY));
+    }
+}

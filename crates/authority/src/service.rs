@@ -342,7 +342,7 @@ impl TokenService {
                 let kept =
                     self.refresh.keep(&draft, account, &request.service.name, client, now, &record);
                 match kept.await? {
-                    Kept::Kept => Ok(Some(draft.secret.expose().to_owned())),
+                    Kept::Kept(_) => Ok(Some(draft.secret.expose().to_owned())),
                     Kept::AccountChanged => Err(changed(account)),
                 }
             }

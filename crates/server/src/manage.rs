@@ -141,6 +141,14 @@ fn serialize_time<S: serde::Serializer>(
     serializer.serialize_str(&rfc3339(*time))
 }
 
+#[expect(clippy::ref_option, reason = "what serde hands over")]
+fn serialize_optional_time<S: serde::Serializer>(
+    time: &Option<SystemTime>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serde::Serialize::serialize(&time.map(rfc3339), serializer)
+}
+
 /// Why an installation could not be opened, or has not what was asked of it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

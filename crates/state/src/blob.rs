@@ -193,8 +193,10 @@ impl Db {
             write.leave().await?;
             return Ok(Change::Unknown);
         }
+        let statement = sql("UPDATE repository SET suspect = 1 WHERE name = $1");
+        write.run(statement.bind(repository.as_str())).await?;
         // Its age as garbage begins here, if no other repository holds it.
-        let statement = sql("UPDATE blob SET touched_at = $2 WHERE digest = $1");
+        let statement = sql("UPDATE blob SET touched_at = $2, suspect = 1 WHERE digest = $1");
         write.run(statement.bind(digest).bind(now)).await?;
         write.commit().await?;
         Ok(Change::Done)
@@ -205,15 +207,16 @@ impl BlobCommit<'_> {
     /// Makes the blob's row, or raises the generation of the one that is there; says where the blob
     /// lies.
     async fn insert(&self, now: SystemTime, write: &mut Write) -> Result<String, StateError> {
-        let statement = sql("INSERT INTO blob (digest, location, size, generation, touched_at)
-             VALUES ($1, $2, $3, 1, $4)
+        let statement =
+            sql("INSERT INTO blob (digest, location, size, generation, touched_at, suspect)
+             VALUES ($1, $2, $3, 1, $4, 0)
              ON CONFLICT (digest) DO UPDATE SET
                  generation = blob.generation + 1, touched_at = excluded.touched_at
              RETURNING location")
-        .bind(self.digest)
-        .bind(self.location)
-        .bind(self.size)
-        .bind(now);
+            .bind(self.digest)
+            .bind(self.location)
+            .bind(self.size)
+            .bind(now);
         match write.first(statement).await? {
             Some(row) => row.text("location"),
             None => Err(StateError::inconsistent("location", "a blob was made without a row")),
@@ -237,8 +240,8 @@ fn join(
     now: SystemTime,
 ) -> Statement {
     sql(
-        "INSERT INTO repository_blob (repository, digest, media_type, touched_at)
-         VALUES ($1, $2, $3, $4)
+        "INSERT INTO repository_blob (repository, digest, media_type, touched_at, suspect)
+         VALUES ($1, $2, $3, $4, 1)
          ON CONFLICT (repository, digest) DO UPDATE SET
              media_type = excluded.media_type, touched_at = excluded.touched_at, unlinked_at = NULL",
     )

@@ -5,9 +5,11 @@
 
 mod accounts;
 mod blobs;
+mod copies;
 mod garbage;
 mod keys;
 mod manifests;
+mod plans;
 mod refresh;
 mod repositories;
 mod uploads;
@@ -21,6 +23,9 @@ use crate::{AuditRecord, BlobCommit, Committed, Db, NewManifest, PutManifest};
 /// Runs each test on each kind of database.
 macro_rules! on_every_database {
     ($($module:ident :: $test:ident),* $(,)?) => {
+        /// All of them, for who looks at what they have run.
+        const TESTS: &[fn(Db) -> BoxFuture] = &[$(|db| Box::pin($module::$test(db))),*];
+
         mod in_memory {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -70,7 +75,12 @@ on_every_database! {
     refresh::a_token_ends_at_the_earlier_of_idle_and_absolute_end,
     refresh::a_use_moves_the_idle_end_and_is_recorded,
     refresh::a_revoked_or_expired_token_cannot_be_used,
-    refresh::the_least_recently_used_token_above_fifty_goes,
+    refresh::a_token_in_use_outlives_logins_that_never_were_used,
+    refresh::of_used_tokens_the_least_recently_used_one_goes,
+    refresh::a_token_just_made_is_not_pushed_out_before_its_first_use,
+    refresh::an_account_has_no_more_tokens_for_calling_its_clients_differently,
+    refresh::of_the_dead_a_bounded_number_is_remembered_the_used_ones_first,
+    refresh::an_expired_token_that_has_to_go_stays_an_expired_one,
     refresh::tokens_of_other_clients_and_accounts_are_not_crowded_out,
     refresh::tokens_are_revoked_by_id_and_by_account,
     refresh::dead_tokens_are_forgotten_after_a_while,
@@ -132,7 +142,11 @@ on_every_database! {
     garbage::a_blob_that_lost_its_manifest_is_marked_anew,
     garbage::known_locations_are_those_of_blobs_and_garbage,
     garbage::only_manifests_that_nothing_keeps_are_unreferenced,
+    copies::a_copy_names_no_object_that_it_does_not_need,
+    copies::held_blobs_come_page_by_page,
 }
+
+type BoxFuture = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// How to get an empty database of each kind.
 mod databases {

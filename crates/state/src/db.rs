@@ -65,7 +65,7 @@ impl Db {
 
     /// Answers if the database does.
     pub async fn ping(&self) -> Result<(), StateError> {
-        self.readers.first(sql("SELECT COUNT(*) AS versions FROM schema_version")).await?;
+        self.readers.first(sql("SELECT version FROM schema_version WHERE version = 1")).await?;
         Ok(())
     }
 

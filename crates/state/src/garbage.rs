@@ -14,7 +14,9 @@ use portpass_protocol::{Digest, RepositoryName};
 
 use crate::{
     Change, Db, StateError,
+    manifest::let_go,
     page::capped,
+    repository::RepositoryRow,
     sql::{Row, chunk, chunks, sql},
 };
 
@@ -58,11 +60,18 @@ impl Db {
         before: SystemTime,
         now: SystemTime,
     ) -> Result<u64, StateError> {
+        let mut write = self.write_to_any().await?;
         let statement = sql("UPDATE repository_blob SET unlinked_at = $2
-             WHERE unlinked_at IS NULL AND touched_at < $1 AND NOT EXISTS
+             WHERE suspect = 1 AND unlinked_at IS NULL AND touched_at < $1 AND NOT EXISTS
                  (SELECT 1 FROM manifest_link l WHERE l.repository = repository_blob.repository
                   AND l.kind = 'blob' AND l.target = repository_blob.digest)");
-        self.sweep(statement.bind(before).bind(now)).await
+        let marked = write.run(statement.bind(before).bind(now)).await?;
+        // A manifest links to the others.
+        let statement = sql("UPDATE repository_blob SET suspect = 0
+             WHERE suspect = 1 AND unlinked_at IS NULL AND touched_at < $1");
+        write.run(statement.bind(before)).await?;
+        write.commit().await?;
+        Ok(marked)
     }
 
     /// Removes memberships that have been marked since before `before` and are not linked to yet;
@@ -73,8 +82,11 @@ impl Db {
         now: SystemTime,
     ) -> Result<u64, StateError> {
         let mut write = self.write_to_any().await?;
+        let statement = sql("UPDATE repository SET suspect = 1
+             WHERE id IN (SELECT repository FROM repository_blob WHERE unlinked_at < $1)");
+        write.run(statement.bind(before)).await?;
         // Their age as blobs that no repository holds begins here.
-        let statement = sql("UPDATE blob SET touched_at = $2
+        let statement = sql("UPDATE blob SET touched_at = $2, suspect = 1
              WHERE digest IN (SELECT digest FROM repository_blob WHERE unlinked_at < $1)");
         write.run(statement.bind(before).bind(now)).await?;
         let statement = sql("DELETE FROM repository_blob WHERE unlinked_at < $1 AND NOT EXISTS
@@ -85,16 +97,19 @@ impl Db {
         Ok(removed)
     }
 
-    /// Blobs that no repository has held since before `before`.
+    /// Blobs that no repository has held since before `before`, those first that were let go of first.
     pub async fn unreferenced_blobs(
         &self,
         before: SystemTime,
         limit: usize,
     ) -> Result<Vec<UnreferencedBlob>, StateError> {
-        let statement =
-            sql("SELECT digest, generation, size FROM blob WHERE touched_at < $1 AND NOT EXISTS
+        let statement = sql("UPDATE blob SET suspect = 0 WHERE suspect = 1 AND touched_at < $1
+             AND EXISTS (SELECT 1 FROM repository_blob m WHERE m.digest = blob.digest)");
+        self.sweep(statement.bind(before)).await?;
+        let statement = sql("SELECT digest, generation, size FROM blob
+             WHERE suspect = 1 AND touched_at < $1 AND NOT EXISTS
                  (SELECT 1 FROM repository_blob m WHERE m.digest = blob.digest)
-             ORDER BY digest LIMIT $2");
+             ORDER BY touched_at LIMIT $2");
         let rows = self.read().all(statement.bind(before).bind(capped(limit))).await?;
         let read = |row: &Row| {
             Ok(UnreferencedBlob {
@@ -136,7 +151,7 @@ impl Db {
         limit: usize,
     ) -> Result<Vec<Garbage>, StateError> {
         let statement = sql("SELECT location, marked_at FROM garbage WHERE marked_at < $1
-             ORDER BY marked_at, location LIMIT $2");
+             ORDER BY marked_at LIMIT $2");
         let rows = self.read().all(statement.bind(before).bind(capped(limit))).await?;
         let read = |row: &Row| {
             Ok(Garbage { location: row.text("location")?, marked_at: row.time("marked_at")? })
@@ -163,7 +178,7 @@ impl Db {
             let statement = sql(concat!(
                 "SELECT location FROM blob WHERE location IN (",
                 chunk!(),
-                ") UNION SELECT location FROM garbage WHERE location IN (",
+                ") UNION ALL SELECT location FROM garbage WHERE location IN (",
                 chunk!(),
                 ")"
             ));
@@ -207,6 +222,9 @@ impl Db {
         ));
         let statement = statement.bind(repository.as_str()).bind(digest).bind(before);
         let mut write = self.write_to(repository).await?;
+        if let Some(row) = RepositoryRow::find(repository, &mut write).await? {
+            let_go(row, digest, &mut write).await?;
+        }
         let removed = write.run(statement).await?;
         write.commit().await?;
         Ok(if removed == 0 { Change::Unknown } else { Change::Done })

@@ -86,7 +86,8 @@ pub use manifest::{Deletion, Manifest, Missing, NewManifest, PutManifest};
 pub use page::{MAX_PAGE, Page};
 pub use referrer::Referrer;
 pub use refresh::{
-    AccountKey, Kept, NewRefreshToken, RefreshState, RefreshToken, Revocation, TokenHash, Touch,
+    AccountKey, CrowdedOut, Kept, NewRefreshToken, RefreshState, RefreshToken, Revocation,
+    TokenHash, Touch,
 };
 pub use snapshot::{CopyError, HeldBlob};
 pub use upload::{Lease, Leased, NewUpload, Saved, Upload, UploadClaim};

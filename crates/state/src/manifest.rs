@@ -153,6 +153,7 @@ impl Db {
         let rows = write.all(statement.bind(repository).bind(digest)).await?;
         let mut tags: Vec<Tag> =
             rows.iter().map(|row| row.parsed("name")).collect::<Result<_, _>>()?;
+        let_go(repository, digest, &mut write).await?;
         let statement = sql("DELETE FROM manifest WHERE repository = $1 AND digest = $2");
         if write.run(statement.bind(repository).bind(digest)).await? == 0 {
             write.leave().await?;
@@ -207,7 +208,7 @@ impl NewManifest<'_> {
         .bind(self.bytes)
     }
 
-    /// Replaces the manifest's links. What it links to is no longer marked as unlinked.
+    /// Replaces the manifest's links. What it links to is no longer suspected of being unlinked.
     async fn link(&self, repository: RepositoryRow, write: &mut Write) -> Result<(), StateError> {
         let statement = sql("DELETE FROM manifest_link WHERE repository = $1 AND manifest = $2");
         write.run(statement.bind(repository).bind(self.digest)).await?;
@@ -217,13 +218,29 @@ impl NewManifest<'_> {
                 write.run(statement.bind(repository).bind(self.digest).bind(kind)).await?;
             }
         }
-        let statement = sql("UPDATE repository_blob SET unlinked_at = NULL
-             WHERE repository = $1 AND unlinked_at IS NOT NULL AND digest IN
+        let statement = sql("UPDATE repository_blob SET unlinked_at = NULL, suspect = 0
+             WHERE repository = $1 AND suspect = 1 AND digest IN
                  (SELECT target FROM manifest_link
                   WHERE repository = $1 AND manifest = $2 AND kind = 'blob')");
         write.run(statement.bind(repository).bind(self.digest)).await?;
         Ok(())
     }
+}
+
+/// Before a manifest goes: its blobs may be linked to no more then, and the repository may be empty.
+pub(crate) async fn let_go(
+    repository: RepositoryRow,
+    manifest: &Digest,
+    write: &mut Write,
+) -> Result<(), StateError> {
+    let statement =
+        sql("UPDATE repository_blob SET suspect = 1 WHERE repository = $1 AND digest IN
+             (SELECT target FROM manifest_link
+              WHERE repository = $1 AND manifest = $2 AND kind = 'blob')");
+    write.run(statement.bind(repository).bind(manifest)).await?;
+    let statement = sql("UPDATE repository SET suspect = 1 WHERE id = $1");
+    write.run(statement.bind(repository)).await?;
+    Ok(())
 }
 
 /// Those of `wanted` that a statement does not find, each once, in their order. The statement takes

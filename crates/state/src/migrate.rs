@@ -12,8 +12,10 @@ struct Migration {
     text: &'static str,
 }
 
-const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, text: include_str!("sql/0001_initial.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, text: include_str!("sql/0001_initial.sql") },
+    Migration { version: 3, text: include_str!("sql/0003_live_rows.sql") },
+];
 
 /// Brings the tables up to date, or says why this program must not touch them.
 pub(crate) async fn migrate(connection: &mut SqliteConnection) -> Result<(), StateError> {

@@ -23,6 +23,25 @@ pub struct Referrer {
     pub annotations: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
+/// How long the descriptors of the referrers of a digest are. With a type or without, each has an index.
+macro_rules! sizes {
+    () => {
+        "SELECT m.digest, COALESCE(OCTET_LENGTH(m.annotations), 0)
+             + COALESCE(OCTET_LENGTH(m.artifact_type), 0) AS bytes
+         FROM repository r JOIN manifest m ON m.repository = r.id
+         WHERE r.name = $1 AND m.subject = $2 AND m.digest > $3"
+    };
+}
+
+/// What the descriptors of the referrers of a digest say.
+macro_rules! descriptors {
+    () => {
+        "SELECT m.digest, m.media_type, m.size, m.artifact_type, m.annotations
+         FROM repository r JOIN manifest m ON m.repository = r.id
+         WHERE r.name = $1 AND m.subject = $2 AND m.digest > $3 AND m.digest <= $4"
+    };
+}
+
 impl Db {
     /// The referrers of a digest in a repository, by digest, after `last`, at most `limit` and
     /// [`crate::MAX_PAGE`], and of those no more than come to 4 MiB, but always one. Empty for
@@ -37,31 +56,30 @@ impl Db {
     ) -> Result<Page<Referrer>, StateError> {
         // Every digest comes after no bytes at all.
         let after = || last.map_or_else(|| Value::from(&[][..]), Value::from);
-        let sizes = sql("SELECT m.digest, COALESCE(OCTET_LENGTH(m.annotations), 0)
-                 + COALESCE(OCTET_LENGTH(m.artifact_type), 0) AS bytes
-             FROM repository r JOIN manifest m ON m.repository = r.id
-             WHERE r.name = $1 AND m.subject = $2 AND m.digest > $3
-               AND ($4 IS NULL OR m.artifact_type = $4)
-             ORDER BY m.digest LIMIT $5")
+        let sizes = match artifact_type {
+            None => sql(concat!(sizes!(), " ORDER BY m.digest LIMIT $4")),
+            Some(_) => {
+                sql(concat!(sizes!(), " AND m.artifact_type = $5 ORDER BY m.digest LIMIT $4"))
+            }
+        }
         .bind(repository.as_str())
         .bind(subject)
         .bind(after())
-        .bind(artifact_type)
-        .bind(one_further(limit));
+        .bind(one_further(limit))
+        .bind_all(artifact_type);
         let sizes = self.read().all(sizes).await?;
         let sizes = sizes.iter().map(Size::read).collect::<Result<_, _>>()?;
         let Page { items, more } = fitting(Page::cut(sizes, limit));
         let Some(end) = items.last() else { return Ok(Page { items: Vec::new(), more }) };
-        let statement = sql("SELECT m.digest, m.media_type, m.size, m.artifact_type, m.annotations
-             FROM repository r JOIN manifest m ON m.repository = r.id
-             WHERE r.name = $1 AND m.subject = $2 AND m.digest > $3 AND m.digest <= $5
-               AND ($4 IS NULL OR m.artifact_type = $4)
-             ORDER BY m.digest")
+        let statement = match artifact_type {
+            None => sql(concat!(descriptors!(), " ORDER BY m.digest")),
+            Some(_) => sql(concat!(descriptors!(), " AND m.artifact_type = $5 ORDER BY m.digest")),
+        }
         .bind(repository.as_str())
         .bind(subject)
         .bind(after())
-        .bind(artifact_type)
-        .bind(&end.digest);
+        .bind(&end.digest)
+        .bind_all(artifact_type);
         let rows = self.read().all(statement).await?;
         Ok(Page { items: rows.iter().map(Referrer::read).collect::<Result<_, _>>()?, more })
     }

@@ -1,5 +1,7 @@
 //! Refresh tokens: reusable, never rotated on use, each revocable by itself.
 
+mod crowd;
+
 use std::{fmt, time::SystemTime};
 
 use portpass_protocol::AccessSet;
@@ -10,6 +12,8 @@ use crate::{
     sql::{Row, Statement, Value, sql},
     writer::Write,
 };
+
+pub use self::crowd::CrowdedOut;
 
 /// SHA-256 of a refresh token's secret: all that we keep of it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -88,8 +92,8 @@ pub struct RefreshToken {
     pub ceiling: Option<AccessSet>,
     /// When it was issued.
     pub created_at: SystemTime,
-    /// When it was used last, or issued.
-    pub used_at: SystemTime,
+    /// When it was used last, if it ever was.
+    pub used_at: Option<SystemTime>,
     /// What it is good for.
     pub state: RefreshState,
 }
@@ -123,7 +127,7 @@ pub enum Revocation {
     AccountDisabled,
     /// The account was removed.
     AccountRemoved,
-    /// Newer ones of the same account and client took its place.
+    /// Newer ones of the same account took its place.
     Crowded,
     /// Its holder logged out.
     LoggedOut,
@@ -134,11 +138,11 @@ pub enum Revocation {
 }
 
 /// Whether a refresh token was kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "there may be no such token"]
 pub enum Kept {
-    /// It was.
-    Kept,
+    /// It was, and these had to go for it.
+    Kept(Vec<CrowdedOut>),
     /// The account was disabled, removed or given another password since it was looked at; nothing was
     /// written.
     AccountChanged,
@@ -155,11 +159,10 @@ pub enum Touch {
 }
 
 impl Db {
-    /// Live refresh tokens that one account may have for one client.
-    pub const LIVE_REFRESH_TOKENS: usize = 50;
-
-    /// Keeps a refresh token together with the record of its issue, and revokes the least recently
-    /// used ones of the same account and client above [`Db::LIVE_REFRESH_TOKENS`]. Whether the account
+    /// Keeps a refresh token together with the record of its issue. Above
+    /// [`Db::LIVE_REFRESH_TOKENS`] of the same account and client, and above
+    /// [`Db::LIVE_REFRESH_TOKENS_OF_ACCOUNT`], those go that were never used, then the least recently
+    /// used. Whether the account
     /// still is what it was is decided in the same transaction: what ends the account's tokens ends this
     /// one, or there is none.
     pub async fn add_refresh_token(
@@ -173,11 +176,11 @@ impl Db {
             write.leave().await?;
             return Ok(Kept::AccountChanged);
         }
+        let crowded = crowd::make_room(token, now, &mut write).await?;
         write.run(insert(token, now)).await?;
-        write.run(crowd_out(token, now)).await?;
         audit.append(&mut write).await?;
         write.commit().await?;
-        Ok(Kept::Kept)
+        Ok(Kept::Kept(crowded))
     }
 
     /// The token of this secret, in its state at `now`.
@@ -200,8 +203,9 @@ impl Db {
         audit: &AuditRecord,
     ) -> Result<Touch, StateError> {
         let mut write = self.write().await?;
-        let statement = sql("UPDATE refresh_token SET used_at = $2, idle_until = $3
-             WHERE id = $1 AND revoked_at IS NULL AND expires_at > $2 AND idle_until > $2
+        let statement = sql("UPDATE refresh_token SET last_used_at = $2,
+                 idle_until = CASE WHEN $3 < expires_at THEN $3 ELSE expires_at END
+             WHERE id = $1 AND revoked_at IS NULL AND idle_until > $2
              RETURNING source, account, credential_version");
         let used = match write.first(statement.bind(id).bind(now).bind(idle_until)).await? {
             Some(row) => {
@@ -265,11 +269,21 @@ impl Db {
         self.revoke(statement.bind(account_name), why, audit).await
     }
 
-    /// Forgets tokens that have been expired or revoked since before `before`; says how many.
-    pub async fn forget_refresh_tokens(&self, before: SystemTime) -> Result<u64, StateError> {
-        let statement = sql("DELETE FROM refresh_token
-             WHERE revoked_at < $1 OR expires_at < $1 OR idle_until < $1");
-        self.sweep(statement.bind(before)).await
+    /// Puts tokens that have expired among the dead, and forgets those that have been dead since before
+    /// `before`; says how many it forgot.
+    pub async fn forget_refresh_tokens(
+        &self,
+        before: SystemTime,
+        now: SystemTime,
+    ) -> Result<u64, StateError> {
+        let mut write = self.write_to_any().await?;
+        let statement = sql("UPDATE refresh_token SET revoked_at = idle_until, revoked_why = $2
+             WHERE revoked_at IS NULL AND idle_until <= $1");
+        write.run(statement.bind(now).bind(EXPIRED)).await?;
+        let statement = sql("DELETE FROM refresh_token WHERE revoked_at < $1");
+        let forgotten = write.run(statement.bind(before)).await?;
+        write.commit().await?;
+        Ok(forgotten)
     }
 
     /// Runs a statement that lacks the time (`$2`) and the reason (`$3`) yet; the record is kept if
@@ -313,8 +327,8 @@ fn insert(token: &NewRefreshToken, now: SystemTime) -> Statement {
     // An access set without entries is a ceiling too: nothing at all.
     let ceiling = token.ceiling.as_ref().map(|ceiling| serde_json::json!(ceiling).to_string());
     sql("INSERT INTO refresh_token (id, hash, source, account, account_name, credential_version,
-             service, client, ceiling, created_at, used_at, idle_until, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $12)")
+             service, client, ceiling, created_at, idle_until, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)")
     .bind(token.id)
     .bind(&token.hash)
     .bind(token.account.source.as_str())
@@ -325,24 +339,8 @@ fn insert(token: &NewRefreshToken, now: SystemTime) -> Statement {
     .bind(token.client.as_str())
     .bind(ceiling)
     .bind(now)
-    .bind(token.idle_until)
+    .bind(token.idle_until.min(token.expires_at))
     .bind(token.expires_at)
-}
-
-/// Revokes what is above the limit beside the new token, which is never among them.
-fn crowd_out(token: &NewRefreshToken, now: SystemTime) -> Statement {
-    sql("UPDATE refresh_token SET revoked_at = $5, revoked_why = $6 WHERE id IN
-             (SELECT id FROM refresh_token
-              WHERE source = $1 AND account = $2 AND client = $3 AND id <> $4
-                AND revoked_at IS NULL AND expires_at > $5 AND idle_until > $5
-              ORDER BY used_at DESC, created_at DESC, id LIMIT 1000000 OFFSET $7)")
-    .bind(token.account.source.as_str())
-    .bind(token.account.id.as_str())
-    .bind(token.client.as_str())
-    .bind(token.id)
-    .bind(now)
-    .bind(Revocation::Crowded.as_str())
-    .bind(Db::LIVE_REFRESH_TOKENS - 1)
 }
 
 impl RefreshToken {
@@ -356,7 +354,7 @@ impl RefreshToken {
             client: row.text("client")?,
             ceiling: row.optional_json("ceiling")?,
             created_at: row.time("created_at")?,
-            used_at: row.time("used_at")?,
+            used_at: row.optional_time("last_used_at")?,
             state: RefreshState::read(row, now)?,
         })
     }
@@ -364,11 +362,12 @@ impl RefreshToken {
 
 impl RefreshState {
     fn read(row: &Row, now: SystemTime) -> Result<Self, StateError> {
-        let until = row.time("expires_at")?.min(row.time("idle_until")?);
+        let until = row.time("idle_until")?;
         let why = row.optional_text("revoked_why")?;
         match (row.optional_time("revoked_at")?, why.as_deref()) {
             (None, None) if now < until => Ok(Self::Valid { until }),
             (None, None) => Ok(Self::Expired { at: until }),
+            (Some(at), Some(EXPIRED)) => Ok(Self::Expired { at }),
             (Some(at), Some(why)) => Ok(Self::Revoked { at, why: Revocation::read(why)? }),
             (Some(_), None) | (None, Some(_)) => {
                 Err(StateError::inconsistent("revoked_at, revoked_why", "one without the other"))
@@ -406,6 +405,9 @@ impl Revocation {
         })
     }
 }
+
+/// In the place of a reason: nobody took it back.
+const EXPIRED: &str = "expired";
 
 impl From<&TokenHash> for Value {
     fn from(hash: &TokenHash) -> Self {

@@ -35,10 +35,17 @@ impl Db {
 
     /// Removes repositories made before `before` that hold nothing any more; says how many.
     pub async fn remove_empty_repositories(&self, before: SystemTime) -> Result<u64, StateError> {
-        let statement = sql("DELETE FROM repository WHERE created_at < $1
+        let mut write = self.write_to_any().await?;
+        let statement = sql("DELETE FROM repository WHERE suspect = 1 AND created_at < $1
              AND NOT EXISTS (SELECT 1 FROM manifest m WHERE m.repository = repository.id)
              AND NOT EXISTS (SELECT 1 FROM repository_blob b WHERE b.repository = repository.id)");
-        self.sweep(statement.bind(before)).await
+        let removed = write.run(statement.bind(before)).await?;
+        // The others hold something.
+        let statement =
+            sql("UPDATE repository SET suspect = 0 WHERE suspect = 1 AND created_at < $1");
+        write.run(statement.bind(before)).await?;
+        write.commit().await?;
+        Ok(removed)
     }
 }
 
@@ -65,7 +72,7 @@ impl RepositoryRow {
         if let Some(row) = Self::find(name, write).await? {
             return Ok(row);
         }
-        let statement = sql("INSERT INTO repository (name, created_at) VALUES ($1, $2)
+        let statement = sql("INSERT INTO repository (name, created_at, suspect) VALUES ($1, $2, 0)
              ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id");
         match write.first(statement.bind(name.as_str()).bind(now)).await? {
             Some(row) => row.integer("id").map(Self),

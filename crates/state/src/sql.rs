@@ -17,11 +17,20 @@ use crate::StateError;
 pub(crate) struct Statement {
     text: &'static str,
     values: Vec<Value>,
+    #[cfg(test)]
+    written_at: &'static std::panic::Location<'static>,
 }
 
-/// A statement without values as yet.
+/// A statement without values as yet. Statements are made here and nowhere else, so that a test can look at
+/// all of them: see `conformance::plans`.
+#[cfg_attr(test, track_caller)]
 pub(crate) fn sql(text: &'static str) -> Statement {
-    Statement { text, values: Vec::new() }
+    Statement {
+        text,
+        values: Vec::new(),
+        #[cfg(test)]
+        written_at: std::panic::Location::caller(),
+    }
 }
 
 impl Statement {
@@ -39,12 +48,14 @@ impl Statement {
 
     /// The same text, without values.
     pub(crate) fn again(&self) -> Self {
-        sql(self.text)
+        Self { values: Vec::new(), ..*self }
     }
 
     pub(crate) fn into_query<'q>(self) -> Query<'q, Sqlite, SqliteArguments> {
         // A parameter without a value would silently be NULL.
         debug_assert_eq!(parameters(self.text), self.values.len(), "parameters of {}", self.text);
+        #[cfg(test)]
+        run::note(self.written_at, self.text);
         self.values.into_iter().fold(sqlx::query(self.text), |query, value| match value {
             Value::Integer(value) => query.bind(value),
             Value::Text(value) => query.bind(value),
@@ -305,6 +316,29 @@ impl Connections {
     /// How many rows were changed.
     pub(crate) async fn run(&self, statement: Statement) -> Result<u64, StateError> {
         Ok(statement.into_query().execute(&self.0).await?.rows_affected())
+    }
+}
+
+/// The statements that were run by the tests of this process.
+#[cfg(test)]
+pub(crate) mod run {
+    use std::{
+        collections::BTreeSet,
+        panic::Location,
+        sync::{LazyLock, Mutex},
+    };
+
+    /// Where a statement is written, and its text.
+    type Written = (&'static str, u32, &'static str);
+
+    static STATEMENTS: LazyLock<Mutex<BTreeSet<Written>>> = LazyLock::new(Mutex::default);
+
+    pub(super) fn note(at: &'static Location<'static>, text: &'static str) {
+        STATEMENTS.lock().unwrap().insert((at.file(), at.line(), text));
+    }
+
+    pub(crate) fn statements() -> BTreeSet<Written> {
+        STATEMENTS.lock().unwrap().clone()
     }
 }
 

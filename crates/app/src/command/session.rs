@@ -90,7 +90,7 @@ fn row(session: &Session) -> [String; 7] {
         session.service.clone(),
         session.client.clone(),
         rfc3339(session.created_at),
-        rfc3339(session.used_at),
+        session.used_at.map_or_else(|| "never".to_owned(), rfc3339),
         state,
     ]
 }

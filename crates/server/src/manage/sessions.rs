@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use portpass_state::{Change, RefreshState, RefreshToken, Revocation};
 use serde::Serialize;
 
-use super::{ManageError, Management, serialize_time};
+use super::{ManageError, Management, serialize_optional_time, serialize_time};
 
 /// One refresh token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -26,9 +26,9 @@ pub struct Session {
     /// When it was issued.
     #[serde(serialize_with = "serialize_time")]
     pub created_at: SystemTime,
-    /// When it was used last.
-    #[serde(serialize_with = "serialize_time")]
-    pub used_at: SystemTime,
+    /// When it was used last, if it ever was.
+    #[serde(serialize_with = "serialize_optional_time")]
+    pub used_at: Option<SystemTime>,
     /// What it is good for.
     #[serde(flatten)]
     pub state: SessionState,

@@ -107,8 +107,9 @@ async fn forget_sessions(db: Db, clock: Arc<dyn Clock>) -> Infallible {
     let mut timer = every(FORGET_SESSIONS);
     loop {
         timer.tick().await;
-        let Some(before) = clock.now().checked_sub(REMEMBER_SESSIONS) else { continue };
-        match db.forget_refresh_tokens(before).await {
+        let now = clock.now();
+        let Some(before) = now.checked_sub(REMEMBER_SESSIONS) else { continue };
+        match db.forget_refresh_tokens(before, now).await {
             Ok(0) => {}
             Ok(forgotten) => tracing::info!(forgotten, "forgot dead refresh tokens"),
             Err(error) => tracing::warn!("dead refresh tokens cannot be forgotten: {error}"),
@@ -150,6 +151,6 @@ const LOOK_AT_KEYS: Duration = Duration::from_secs(5);
 
 const LOOK_AT_CERTIFICATES: Duration = Duration::from_secs(5);
 
-const FORGET_SESSIONS: Duration = Duration::from_hours(24);
+const FORGET_SESSIONS: Duration = Duration::from_hours(1);
 
 const REMEMBER_SESSIONS: Duration = Duration::from_hours(30 * 24);

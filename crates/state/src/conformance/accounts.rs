@@ -73,7 +73,7 @@ pub(super) async fn disabling_ends_the_sessions_and_enabling_does_not_bring_them
 pub(super) async fn a_token_of_an_account_that_is_not_what_it_was_is_not_kept(db: Db) {
     let ann = AccountKey::local(id(1));
     add(&db, 1, "ann", &[]).await.taken();
-    assert_eq!(try_to_keep(&db, 1, &ann, 1).await, Kept::Kept);
+    assert_eq!(try_to_keep(&db, 1, &ann, 1).await, Kept::Kept(Vec::new()));
     let disabled = AccountStatus::Disabled { since: at(2) };
     let change = db.set_account_status("ann", disabled, &record("disable", 2)).await;
     assert_eq!(change.unwrap(), Change::Done);
@@ -200,7 +200,7 @@ async fn find(db: &Db, name: &str) -> Account {
     db.account(name).await.unwrap().unwrap()
 }
 
-async fn state(db: &Db, number: u8) -> RefreshState {
+async fn state(db: &Db, number: u16) -> RefreshState {
     super::refresh::find(db, number, 20).await.state
 }
 

@@ -1,11 +1,12 @@
 use super::{at, record};
 use crate::{
-    AccountKey, Change, Db, Kept, NewRefreshToken, RefreshId, RefreshState, RefreshToken,
-    Revocation, StateError, TokenHash, Touch, sql::sql,
+    AccountKey, Change, CrowdedOut, Db, Kept, NewRefreshToken, RefreshId, RefreshState,
+    RefreshToken, Revocation, StateError, TokenHash, Touch, sql::sql,
 };
 
 const IDLE: u64 = 90;
 const ABSOLUTE: u64 = 365;
+const HOUR: u64 = 60 * 60;
 
 pub(super) async fn a_token_is_found_by_its_hash_with_all_that_was_kept(db: Db) {
     let token = NewRefreshToken {
@@ -13,7 +14,7 @@ pub(super) async fn a_token_is_found_by_its_hash_with_all_that_was_kept(db: Db) 
         ..new(1, &ann(), "docker", 7)
     };
     let kept = db.add_refresh_token(&token, at(7), &record("issued", 7)).await.unwrap();
-    assert_eq!(kept, Kept::Kept);
+    assert_eq!(kept, Kept::Kept(Vec::new()));
     keep(&db, 2, &ann(), "docker", 7).await;
 
     let expected = RefreshToken {
@@ -25,7 +26,7 @@ pub(super) async fn a_token_is_found_by_its_hash_with_all_that_was_kept(db: Db) 
         client: "docker".to_owned(),
         ceiling: token.ceiling.clone(),
         created_at: at(7),
-        used_at: at(7),
+        used_at: None,
         state: RefreshState::Valid { until: at(7 + IDLE) },
     };
     assert_eq!(find(&db, 1, 8).await, expected);
@@ -52,7 +53,7 @@ pub(super) async fn a_use_moves_the_idle_end_and_is_recorded(db: Db) {
     keep(&db, 1, &ann(), "docker", 0).await;
     assert_eq!(touch(&db, 1, 50).await, Touch::Used);
     let token = find(&db, 1, 60).await;
-    assert_eq!((token.created_at, token.used_at), (at(0), at(50)));
+    assert_eq!((token.created_at, token.used_at), (at(0), Some(at(50))));
     assert_eq!(token.state, RefreshState::Valid { until: at(50 + IDLE) });
     let trail = db.latest_audit(1).await.unwrap();
     assert_eq!((trail[0].record.action.as_str(), trail[0].record.at), ("used", at(50)));
@@ -69,28 +70,88 @@ pub(super) async fn a_revoked_or_expired_token_cannot_be_used(db: Db) {
     assert!(trail.iter().all(|entry| entry.record.action != "used"));
 }
 
-/// Design §5: at most fifty live ones per account and client.
-pub(super) async fn the_least_recently_used_token_above_fifty_goes(db: Db) {
-    for number in 0..50 {
-        keep(&db, number, &ann(), "ci", u64::from(number)).await;
+/// docker-py's `login()` and Ansible's `docker_login` make one each time and never use it.
+pub(super) async fn a_token_in_use_outlives_logins_that_never_were_used(db: Db) {
+    keep_for_ever(&db, 1, "docker", 0).await;
+    assert_eq!(use_for_ever(&db, 1, 1).await, Touch::Used);
+    // More than one account may have at all, and two weeks between the first and the last.
+    for number in 0..400 {
+        let seconds = 2 + u64::from(number) * HOUR;
+        keep_for_ever(&db, 1000 + number, "docker", seconds).await;
     }
-    assert_eq!(touch(&db, 0, 60).await, Touch::Used);
-    keep(&db, 50, &ann(), "ci", 61).await;
-    keep(&db, 51, &ann(), "ci", 61).await;
+    assert!(is_live(&db, 1, 2 + 400 * HOUR).await);
+    assert_eq!(live(&db, 2 + 400 * HOUR).await, Db::LIVE_REFRESH_TOKENS);
+}
 
-    for (number, why) in [(1, 61), (2, 61)] {
-        let state = find(&db, number, 62).await.state;
-        assert_eq!(state, RefreshState::Revoked { at: at(why), why: Revocation::Crowded });
+pub(super) async fn of_used_tokens_the_least_recently_used_one_goes(db: Db) {
+    for number in 0..50 {
+        keep_for_ever(&db, number, "ci", u64::from(number)).await;
+        assert_eq!(use_for_ever(&db, number, 100 + u64::from(number)).await, Touch::Used);
     }
-    let live = db.refresh_tokens(Some("ann"), at(62)).await.unwrap();
-    let live = live.iter().filter(|token| matches!(token.state, RefreshState::Valid { .. }));
-    assert_eq!(live.count(), Db::LIVE_REFRESH_TOKENS);
-    for number in [0, 3, 50, 51] {
-        assert!(
-            matches!(find(&db, number, 62).await.state, RefreshState::Valid { .. }),
-            "{number}"
-        );
+    assert_eq!(use_for_ever(&db, 0, 200).await, Touch::Used);
+    let kept = try_to_keep_for_ever(&db, 50, "ci", 201).await;
+    let crowded = CrowdedOut { id: id(1), client: "ci".to_owned(), used_at: at(101) };
+    assert_eq!(kept, Kept::Kept(vec![crowded]), "one that was used is named");
+    let state = find(&db, 1, 202).await.state;
+    assert_eq!(state, RefreshState::Revoked { at: at(201), why: Revocation::Crowded });
+    assert!(is_live(&db, 0, 202).await && is_live(&db, 2, 202).await);
+}
+
+/// Many jobs log in at once, each to use it a moment later: none takes the place of another.
+pub(super) async fn a_token_just_made_is_not_pushed_out_before_its_first_use(db: Db) {
+    for number in 0..50 {
+        keep_for_ever(&db, number, "ci", 0).await;
+        assert_eq!(use_for_ever(&db, number, 1).await, Touch::Used);
     }
+    for number in 100..150 {
+        keep_for_ever(&db, number, "ci", 2).await;
+    }
+    for number in 100..150 {
+        assert_eq!(use_for_ever(&db, number, 3).await, Touch::Used, "{number}");
+    }
+    keep_for_ever(&db, 200, "ci", 4).await;
+    assert_eq!(live(&db, 5).await, Db::LIVE_REFRESH_TOKENS);
+    // Who takes longer for the first use has no such right.
+    keep_for_ever(&db, 201, "ci", 4 + HOUR).await;
+    keep_for_ever(&db, 202, "ci", 4 + HOUR).await;
+    assert!(!is_live(&db, 200, 5 + HOUR).await);
+}
+
+pub(super) async fn an_account_has_no_more_tokens_for_calling_its_clients_differently(db: Db) {
+    keep_for_ever(&db, 1, "docker", 0).await;
+    assert_eq!(use_for_ever(&db, 1, 1).await, Touch::Used);
+    for number in 0..300 {
+        keep_for_ever(&db, 1000 + number, &format!("client {number}"), 2).await;
+    }
+    assert_eq!(live(&db, 3).await, Db::LIVE_REFRESH_TOKENS_OF_ACCOUNT);
+    assert!(is_live(&db, 1, 3).await);
+}
+
+/// `explain` says why one is dead; a robot that logs in all day must not make everybody slower for it.
+pub(super) async fn of_the_dead_a_bounded_number_is_remembered_the_used_ones_first(db: Db) {
+    keep_for_ever(&db, 1, "docker", 0).await;
+    assert_eq!(use_for_ever(&db, 1, 1).await, Touch::Used);
+    revoke(&db, 1, Revocation::LoggedOut, 2).await;
+    for number in 0..400 {
+        keep_for_ever(&db, 1000 + number, "docker", 3 + u64::from(number) * HOUR).await;
+    }
+    let all = db.refresh_tokens(Some("ann"), at(4)).await.unwrap();
+    assert_eq!(all.len(), Db::LIVE_REFRESH_TOKENS + Db::DEAD_REFRESH_TOKENS);
+    let state = find(&db, 1, 4).await.state;
+    assert_eq!(state, RefreshState::Revoked { at: at(2), why: Revocation::LoggedOut });
+}
+
+/// It was not taken back for another: nobody is to be told so.
+pub(super) async fn an_expired_token_that_has_to_go_stays_an_expired_one(db: Db) {
+    keep(&db, 1, &ann(), "docker", 0).await;
+    assert_eq!(touch(&db, 1, 1).await, Touch::Used);
+    for number in 0..60 {
+        let kept = try_to_keep_for_ever(&db, 1000 + number, "docker", HOUR).await;
+        let newer = Kept::Kept(Vec::new());
+        assert!(number >= 50 || kept == newer, "{kept:?}");
+        assert_eq!(use_for_ever(&db, 1000 + number, HOUR).await, Touch::Used);
+    }
+    assert_eq!(find(&db, 1, HOUR).await.state, RefreshState::Expired { at: at(1 + IDLE) });
 }
 
 pub(super) async fn tokens_of_other_clients_and_accounts_are_not_crowded_out(db: Db) {
@@ -101,7 +162,7 @@ pub(super) async fn tokens_of_other_clients_and_accounts_are_not_crowded_out(db:
         keep(&db, number, &ann(), "ci", 1).await;
     }
     for number in [200, 201] {
-        assert!(matches!(find(&db, number, 2).await.state, RefreshState::Valid { .. }), "{number}");
+        assert!(is_live(&db, number, 2).await, "{number}");
     }
 }
 
@@ -137,8 +198,9 @@ pub(super) async fn dead_tokens_are_forgotten_after_a_while(db: Db) {
     keep(&db, 2, &ann(), "docker", 50).await;
     keep(&db, 3, &ann(), "docker", 50).await;
     revoke(&db, 3, Revocation::LoggedOut, 60).await;
-    assert_eq!(db.forget_refresh_tokens(at(60)).await.unwrap(), 0);
-    assert_eq!(db.forget_refresh_tokens(at(IDLE + 1)).await.unwrap(), 2);
+    assert_eq!(db.forget_refresh_tokens(at(60), at(IDLE)).await.unwrap(), 0);
+    assert_eq!(find(&db, 1, IDLE + 9).await.state, RefreshState::Expired { at: at(IDLE) });
+    assert_eq!(db.forget_refresh_tokens(at(IDLE + 1), at(IDLE + 1)).await.unwrap(), 2);
     let left = db.refresh_tokens(None, at(100)).await.unwrap();
     assert_eq!(left.iter().map(|token| token.id).collect::<Vec<_>>(), [id(2)]);
 }
@@ -158,23 +220,51 @@ pub(super) async fn a_token_revoked_without_a_reason_is_inconsistent(db: Db) {
 }
 
 /// Keeps a token numbered `number`, issued at a time.
-pub(super) async fn keep(db: &Db, number: u8, account: &AccountKey, client: &str, seconds: u64) {
+pub(super) async fn keep(db: &Db, number: u16, account: &AccountKey, client: &str, seconds: u64) {
     let token = new(number, account, client, seconds);
     let kept = db.add_refresh_token(&token, at(seconds), &record("issued", seconds)).await;
-    assert_eq!(kept.unwrap(), Kept::Kept);
+    assert!(matches!(kept.unwrap(), Kept::Kept(_)), "{number}");
 }
 
-pub(super) async fn find(db: &Db, number: u8, seconds: u64) -> RefreshToken {
+pub(super) async fn find(db: &Db, number: u16, seconds: u64) -> RefreshToken {
     db.refresh_token(&hash(number), at(seconds)).await.unwrap().unwrap()
 }
 
+/// Keeps a token of `ann` that does not expire within a test.
+async fn keep_for_ever(db: &Db, number: u16, client: &str, seconds: u64) {
+    let kept = try_to_keep_for_ever(db, number, client, seconds).await;
+    assert!(matches!(kept, Kept::Kept(_)), "{number}");
+}
+
+async fn try_to_keep_for_ever(db: &Db, number: u16, client: &str, seconds: u64) -> Kept {
+    let ends = at(seconds + 1_000_000_000);
+    let token = new(number, &ann(), client, seconds);
+    let token = NewRefreshToken { expires_at: ends, idle_until: ends, ..token };
+    db.add_refresh_token(&token, at(seconds), &record("issued", seconds)).await.unwrap()
+}
+
+async fn use_for_ever(db: &Db, number: u16, seconds: u64) -> Touch {
+    let (audit, ends) = (record("used", seconds), at(seconds + 1_000_000_000));
+    db.touch_refresh_token(id(number), at(seconds), ends, &audit).await.unwrap()
+}
+
+async fn is_live(db: &Db, number: u16, seconds: u64) -> bool {
+    matches!(find(db, number, seconds).await.state, RefreshState::Valid { .. })
+}
+
+/// Live tokens of all accounts.
+async fn live(db: &Db, seconds: u64) -> usize {
+    let tokens = db.refresh_tokens(None, at(seconds)).await.unwrap();
+    tokens.iter().filter(|token| matches!(token.state, RefreshState::Valid { .. })).count()
+}
+
 /// As [`keep`], where it may come to nothing.
-pub(super) async fn try_to_keep(db: &Db, number: u8, account: &AccountKey, seconds: u64) -> Kept {
+pub(super) async fn try_to_keep(db: &Db, number: u16, account: &AccountKey, seconds: u64) -> Kept {
     let token = new(number, account, "docker", seconds);
     db.add_refresh_token(&token, at(seconds), &record("issued", seconds)).await.unwrap()
 }
 
-fn new(number: u8, account: &AccountKey, client: &str, seconds: u64) -> NewRefreshToken {
+fn new(number: u16, account: &AccountKey, client: &str, seconds: u64) -> NewRefreshToken {
     NewRefreshToken {
         id: id(number),
         hash: hash(number),
@@ -189,13 +279,13 @@ fn new(number: u8, account: &AccountKey, client: &str, seconds: u64) -> NewRefre
     }
 }
 
-pub(super) async fn touch(db: &Db, number: u8, seconds: u64) -> Touch {
+pub(super) async fn touch(db: &Db, number: u16, seconds: u64) -> Touch {
     let audit = record("used", seconds);
     let idle_until = at(seconds + IDLE);
     db.touch_refresh_token(id(number), at(seconds), idle_until, &audit).await.unwrap()
 }
 
-async fn revoke(db: &Db, number: u8, why: Revocation, seconds: u64) {
+async fn revoke(db: &Db, number: u16, why: Revocation, seconds: u64) {
     let change = db.revoke_refresh_token(id(number), why, &record("revoked", seconds)).await;
     assert_eq!(change.unwrap(), Change::Done);
 }
@@ -204,10 +294,14 @@ fn ann() -> AccountKey {
     AccountKey { source: "htpasswd".to_owned(), id: "ann".to_owned() }
 }
 
-fn id(number: u8) -> RefreshId {
-    RefreshId::from_random([number; 16])
+fn id(number: u16) -> RefreshId {
+    let mut bits = [0; 16];
+    bits[..2].copy_from_slice(&number.to_be_bytes());
+    RefreshId::from_random(bits)
 }
 
-fn hash(number: u8) -> TokenHash {
-    TokenHash([number; 32])
+fn hash(number: u16) -> TokenHash {
+    let mut bytes = [0; 32];
+    bytes[..2].copy_from_slice(&number.to_be_bytes());
+    TokenHash(bytes)
 }

@@ -56,11 +56,27 @@ async fn a_refresh_token_dies_with_what_it_is_bound_to() {
     }
 }
 
+/// docker-py's `login()` makes one each time, and never uses it.
+#[tokio::test]
+async fn a_refresh_token_that_is_not_used_within_a_week_ends() {
+    const DAY: u64 = 24 * 60 * 60;
+    let fixture = Fixture::new().await;
+    let (used, unused) = (log_in(&fixture).await, log_in(&fixture).await);
+    fixture.clock.advance(7 * DAY - 1);
+    assert_eq!(post_refresh(&fixture, &used, "").await.status, 200);
+    fixture.clock.advance(1);
+    let answer = post_refresh(&fixture, &unused, "").await;
+    assert_eq!(answer.handled.unwrap().refusal.unwrap().id, "refresh-token-expired");
+    fixture.clock.advance(80 * DAY);
+    assert_eq!(post_refresh(&fixture, &used, "").await.status, 200);
+}
+
 #[tokio::test]
 async fn used_or_not_a_refresh_token_ends_after_a_year() {
     const DAY: u64 = 24 * 60 * 60;
     let fixture = Fixture::new().await;
     let secret = log_in(&fixture).await;
+    assert_eq!(post_refresh(&fixture, &secret, "").await.status, 200);
     for _ in 0..7 {
         fixture.clock.advance(52 * DAY);
         assert_eq!(post_refresh(&fixture, &secret, "").await.status, 200);
