@@ -16,6 +16,17 @@ pub(crate) enum Error {
         /// The blob.
         digest: Digest,
     },
+    /// The repository holds the blob, and its bytes are lost. To be told like one that it does not hold, so that it is
+    /// pushed again.
+    #[error(
+        "the bytes of blob {digest} are lost; repository {name} has it again when it is pushed again"
+    )]
+    BlobLost {
+        /// The repository.
+        name: RepositoryName,
+        /// The blob.
+        digest: Digest,
+    },
     /// The client went away, or its connection did, before its body had arrived.
     #[error("the request's body broke off: {reason}")]
     BodyBroken {

@@ -128,6 +128,9 @@ fn refusal(error: &Error) -> Refusal {
         Error::BlobUnknown { name: _, digest } => {
             because(StatusCode::NOT_FOUND, ErrorCode::BlobUnknown, "blob-unknown").about(digest)
         }
+        Error::BlobLost { name: _, digest } => {
+            because(StatusCode::NOT_FOUND, ErrorCode::BlobUnknown, "blob-lost").about(digest)
+        }
         Error::BodyBroken { .. } => {
             because(StatusCode::BAD_REQUEST, ErrorCode::SizeInvalid, "body-broken")
         }

@@ -47,8 +47,12 @@ pub enum Committed {
     /// The object is the blob now.
     Stored,
     /// The blob was there already and is a member of the repository now. The new object is noted
-    /// as garbage: delete it and call [`Db::forget_garbage`], or leave it to the collector.
-    Superfluous,
+    /// as garbage: delete it and call [`Db::forget_garbage`], or leave it to the collector. Where the
+    /// object that the row names is not whole, [`Db::replace_lost`] puts the new one in its place.
+    Superfluous {
+        /// The object that the row names.
+        kept: String,
+    },
     /// The session was finished, cancelled or taken over by another request; nothing was changed.
     /// Leave the object alone: it may be the very segment that the other request commits. If it is
     /// not, a sweep of the store finds that no row names it.
@@ -127,10 +131,39 @@ impl Db {
             let statement = sql("INSERT INTO garbage (location, marked_at) VALUES ($1, $2)
                  ON CONFLICT (location) DO NOTHING");
             write.run(statement.bind(commit.location).bind(now)).await?;
-            Committed::Superfluous
+            Committed::Superfluous { kept: place }
         };
         write.commit().await?;
         Ok(committed)
+    }
+
+    /// Has the row of a blob name `found`, a whole object, in place of `lost`, which is gone or cut short: every
+    /// repository that holds the blob has its bytes again. `found` is no garbage any more, `lost` is.
+    ///
+    /// Nothing is changed where the row names another object by now.
+    pub async fn replace_lost(
+        &self,
+        digest: &Digest,
+        lost: &str,
+        found: &str,
+        size: u64,
+        now: SystemTime,
+    ) -> Result<Change, StateError> {
+        let mut write = self.write_to_any().await?;
+        let statement =
+            sql("UPDATE blob SET location = $3, size = $4, generation = generation + 1,
+                 touched_at = $5 WHERE digest = $1 AND location = $2");
+        let statement = statement.bind(digest).bind(lost).bind(found).bind(size).bind(now);
+        if write.run(statement).await? == 0 {
+            write.leave().await?;
+            return Ok(Change::Unknown);
+        }
+        write.run(sql("DELETE FROM garbage WHERE location = $1").bind(found)).await?;
+        let statement = sql("INSERT INTO garbage (location, marked_at) VALUES ($1, $2)
+             ON CONFLICT (location) DO NOTHING");
+        write.run(statement.bind(lost).bind(now)).await?;
+        write.commit().await?;
+        Ok(Change::Done)
     }
 
     /// Lets `to` hold a blob that `from` holds at this moment.

@@ -67,6 +67,7 @@ pub(crate) async fn what_was_appended_comes_back_byte_for_byte(store: &dyn BlobS
         let got = store.open(&location, None).await.unwrap();
         assert_eq!(got.length(), length as u64);
         assert!(read(got).await == content, "{length} bytes must come back as they were");
+        assert_eq!(store.length(&location).await.unwrap(), length as u64);
     }
 }
 
@@ -246,6 +247,7 @@ pub(crate) async fn a_removed_blob_is_lost_and_can_be_removed_again(store: &dyn 
     store.delete(&location).await.unwrap();
     let lost = store.open(&location, None).await.unwrap_err();
     assert!(matches!(lost, StoreError::Lost { location: l } if l == location));
+    assert!(matches!(store.length(&location).await, Err(StoreError::Lost { .. })));
 }
 
 pub(crate) async fn a_reader_outlives_the_blob(store: &dyn BlobStore) {

@@ -118,6 +118,11 @@ impl BlobStore for FsStore {
         .await
     }
 
+    async fn length(&self, blob: &Location) -> Result<u64, StoreError> {
+        let blob = blob.clone();
+        self.blocking(move |files| files.length(&blob)).await
+    }
+
     async fn open(
         &self,
         blob: &Location,

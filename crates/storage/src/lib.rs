@@ -44,5 +44,5 @@ pub use memory::MemoryStore;
 pub use remembering::Remembering;
 pub use store::{
     Appended, BlobStore, BodyError, BodyStream, CommitError, Committed, Content, Cursor, End,
-    Inventory, Keys, Listing, Location, Object, StoreError, Upload,
+    Inventory, Keys, Listing, Location, Object, StoreError, Upload, is_whole,
 };

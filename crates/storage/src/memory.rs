@@ -140,6 +140,10 @@ impl BlobStore for MemoryStore {
         Ok(())
     }
 
+    async fn length(&self, blob: &Location) -> Result<u64, StoreError> {
+        Ok(self.get(blob)?.len() as u64)
+    }
+
     async fn open(
         &self,
         blob: &Location,

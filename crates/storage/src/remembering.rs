@@ -52,6 +52,11 @@ impl BlobStore for Remembering {
         self.inner.discard(upload, keep).await
     }
 
+    /// The store itself is asked: what is remembered may be gone.
+    async fn length(&self, blob: &Location) -> Result<u64, StoreError> {
+        self.inner.length(blob).await
+    }
+
     async fn open(
         &self,
         blob: &Location,

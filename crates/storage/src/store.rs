@@ -48,6 +48,12 @@ pub trait BlobStore: Inventory + fmt::Debug + Send + Sync {
     /// it.
     async fn discard(&self, upload: Upload, keep: Option<&Upload>) -> Result<(), StoreError>;
 
+    /// How many bytes an object has, as the store finds it now.
+    ///
+    /// # Errors
+    /// [`StoreError::Lost`] when it is not there.
+    async fn length(&self, blob: &Location) -> Result<u64, StoreError>;
+
     /// The bytes of a blob, or those at `range` (offsets from, and up to but without).
     async fn open(&self, blob: &Location, range: Option<Range<u64>>)
     -> Result<Content, StoreError>;
@@ -61,6 +67,22 @@ pub trait BlobStore: Inventory + fmt::Debug + Send + Sync {
 
     /// Removes what was set aside before `before`, give or take a day; says how many objects.
     async fn empty_trash(&self, before: SystemTime) -> Result<u64, StoreError>;
+}
+
+/// Whether an object is there with all its bytes, and no more.
+///
+/// # Errors
+/// When the store cannot tell.
+pub async fn is_whole(
+    store: &dyn BlobStore,
+    blob: &Location,
+    size: u64,
+) -> Result<bool, StoreError> {
+    match store.length(blob).await {
+        Ok(length) => Ok(length == size),
+        Err(StoreError::Lost { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// What a store holds, whether or not a row names it.

@@ -18,7 +18,8 @@ use crate::{
     service::{Deletes, Registry},
 };
 
-/// `GET` and `HEAD /v2/NAME/blobs/DIGEST` (OC2, OC3). A `HEAD` opens nothing.
+/// `GET` and `HEAD /v2/NAME/blobs/DIGEST` (OC2, OC3). A `HEAD` opens nothing, but looks whether the bytes are there:
+/// its 200 keeps clients from pushing them.
 pub(crate) async fn read(
     call: Call,
     name: RepositoryName,
@@ -32,6 +33,9 @@ pub(crate) async fn read(
         return Ok((StatusCode::NOT_MODIFIED, validators(&digest)).into_response());
     }
     if head.method == Method::HEAD {
+        if !is_whole(&registry, &blob, &digest).await? {
+            return Err(Error::BlobLost { name, digest });
+        }
         return Ok(described(StatusCode::OK, &digest, &blob, blob.size, Body::empty()));
     }
     match requested(&head.headers, &digest, blob.size) {
@@ -76,6 +80,20 @@ fn requested(headers: &HeaderMap, digest: &Digest, size: u64) -> Requested {
     // A value that is no text is no range either.
     let header = headers.get(header::RANGE).map(|value| value.to_str().unwrap_or(""));
     Requested::parse(header, size)
+}
+
+/// Whether the bytes of a blob are there. If not, it is told to whoever reads the log.
+pub(super) async fn is_whole(
+    registry: &Registry,
+    blob: &Blob,
+    digest: &Digest,
+) -> Result<bool, Error> {
+    let location = Location::from(blob.location.clone());
+    let whole = portpass_storage::is_whole(&**registry.store(), &location, blob.size).await?;
+    if !whole {
+        tracing::error!(%digest, object = %location, "the object of a blob is gone or of another length; whoever pushes it again heals it");
+    }
+    Ok(whole)
 }
 
 /// The bytes, as they are read.

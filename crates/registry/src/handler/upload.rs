@@ -23,7 +23,7 @@ use portpass_storage::{Appended, CommitError, End, Upload as Progress};
 use tracing::Instrument as _;
 
 use self::{announced::Announced, keep::keep, session::Session};
-use super::{Call, location};
+use super::{Call, blob::is_whole as blob_is_whole, location};
 use crate::{
     access::{Grant, Readable},
     error::Error,
@@ -168,8 +168,8 @@ async fn is_mounted(
     Mount { digest, from }: Mount,
 ) -> Result<bool, Error> {
     let db = registry.db();
-    if db.blob(name, &digest).await?.is_some() {
-        return Ok(true);
+    if let Some(blob) = db.blob(name, &digest).await? {
+        return blob_is_whole(registry, &blob, &digest).await;
     }
     let from = match (from, grant.readable()) {
         (Some(from), _) => Some(from),
@@ -178,7 +178,7 @@ async fn is_mounted(
     };
     let Some(from) = from else { return Ok(false) };
     match db.mount_blob(&from, name, &digest, registry.now()).await? {
-        Mounted::Mounted(_) => Ok(true),
+        Mounted::Mounted(blob) => blob_is_whole(registry, &blob, &digest).await,
         Mounted::NotAMember => Ok(false),
     }
 }

@@ -145,6 +145,10 @@ impl BlobStore for Staged {
         self.store.open(blob, range).await
     }
 
+    async fn length(&self, blob: &Location) -> Result<u64, StoreError> {
+        self.store.length(blob).await
+    }
+
     async fn delete(&self, blob: &Location) -> Result<(), StoreError> {
         self.store.delete(blob).await
     }

@@ -17,7 +17,8 @@ pub(super) async fn a_blob_is_seen_only_where_it_was_committed(db: Db) {
 pub(super) async fn a_second_object_of_a_digest_is_superfluous_and_noted_as_garbage(db: Db) {
     assert_eq!(commit(&db, "a", "x", "o/1", 0).await, Committed::Stored);
     for (name, location) in [("a", "o/2"), ("b", "o/3")] {
-        assert_eq!(commit(&db, name, "x", location, 1).await, Committed::Superfluous);
+        let kept = "o/1".to_owned();
+        assert_eq!(commit(&db, name, "x", location, 1).await, Committed::Superfluous { kept });
         assert_eq!(find(&db, name, "x").await.unwrap().location, "o/1");
     }
     let garbage = db.garbage(at(2), 10).await.unwrap();
@@ -25,6 +26,25 @@ pub(super) async fn a_second_object_of_a_digest_is_superfluous_and_noted_as_garb
     assert_eq!(garbage, ["o/2", "o/3"]);
     db.forget_garbage("o/2").await.unwrap();
     assert_eq!(db.garbage(at(2), 10).await.unwrap().len(), 1);
+}
+
+/// The row of a blob whose object is lost names a whole one, once, for all who hold it.
+pub(super) async fn a_lost_object_is_replaced_for_every_repository(db: Db) {
+    assert_eq!(commit(&db, "a", "x", "o/1", 0).await, Committed::Stored);
+    for (name, location) in [("b", "o/2"), ("b", "o/3")] {
+        assert!(matches!(commit(&db, name, "x", location, 1).await, Committed::Superfluous { .. }));
+    }
+    let replace =
+        async |found| db.replace_lost(&digest("x"), "o/1", found, 7, at(2)).await.unwrap();
+    assert_eq!(replace("o/2").await, Change::Done);
+    assert_eq!(replace("o/3").await, Change::Unknown, "somebody else was first");
+    for name in ["a", "b"] {
+        let blob = find(&db, name, "x").await.unwrap();
+        assert_eq!((blob.location.as_str(), blob.size), ("o/2", 7));
+    }
+    let garbage = db.garbage(at(9), 10).await.unwrap();
+    let garbage: Vec<&str> = garbage.iter().map(|garbage| garbage.location.as_str()).collect();
+    assert_eq!(garbage, ["o/3", "o/1"]);
 }
 
 /// A commit whose answer was lost may be made again.

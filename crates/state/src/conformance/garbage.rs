@@ -26,7 +26,7 @@ pub(super) async fn a_blob_pushed_again_is_not_marked(db: Db) {
     store(&db, "a", "x", "o/1", 0).await;
     delete(&db, "a", "x", 1).await;
     let found = db.unreferenced_blobs(at(9), 10).await.unwrap();
-    assert_eq!(commit(&db, "b", "x", "o/2", 10).await, Committed::Superfluous);
+    assert!(matches!(commit(&db, "b", "x", "o/2", 10).await, Committed::Superfluous { .. }));
     assert_eq!(db.mark_blob(&found[0], at(11)).await.unwrap(), None);
     // Even when nobody holds it again by then: its grace begins anew.
     delete(&db, "b", "x", 12).await;
@@ -78,7 +78,7 @@ pub(super) async fn asking_for_a_marked_blob_saves_it(db: Db) {
     store(&db, "a", "y", "o/2", 0).await;
     assert_eq!(db.mark_unlinked_blobs(at(10), at(20)).await.unwrap(), 2);
     assert!(db.blob(&repository("a"), &digest("x")).await.unwrap().is_some());
-    assert_eq!(commit(&db, "a", "y", "o/3", 25).await, Committed::Superfluous);
+    assert!(matches!(commit(&db, "a", "y", "o/3", 25).await, Committed::Superfluous { .. }));
     assert_eq!(db.remove_unlinked_blobs(at(30), at(30)).await.unwrap(), 0);
     assert_eq!(db.mark_unlinked_blobs(at(10), at(40)).await.unwrap(), 1, "marked anew, later");
 }
@@ -108,7 +108,7 @@ pub(super) async fn known_locations_are_those_of_blobs_and_garbage(db: Db) {
     for number in 0..40 {
         store(&db, "a", &format!("blob {number}"), &format!("o/{number}"), 0).await;
     }
-    assert_eq!(commit(&db, "a", "blob 0", "twice", 0).await, Committed::Superfluous);
+    assert!(matches!(commit(&db, "a", "blob 0", "twice", 0).await, Committed::Superfluous { .. }));
     let mut asked: Vec<String> = (0..50).map(|number| format!("o/{number}")).collect();
     asked.push("twice".to_owned());
     let expected: HashSet<String> =

@@ -94,6 +94,16 @@ impl Files {
         })
     }
 
+    pub(super) fn length(&self, location: &Location) -> Result<u64, StoreError> {
+        match fs::metadata(self.path(location)?) {
+            Ok(metadata) => Ok(metadata.len()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(StoreError::Lost { location: location.clone() })
+            }
+            Err(error) => Err(failed_to("look at a file")(error)),
+        }
+    }
+
     pub(super) fn remove(&self, location: &Location) -> Result<(), StoreError> {
         match fs::remove_file(self.path(location)?) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -1,8 +1,8 @@
 //! From bytes in the store to a blob of a repository.
 
 use portpass_protocol::{Digest, RepositoryName};
-use portpass_state::{BlobCommit, Committed as Row, UploadClaim};
-use portpass_storage::{Committed, Location, Upload as Progress};
+use portpass_state::{BlobCommit, Change, Committed as Row, UploadClaim};
+use portpass_storage::{Committed, Location, Upload as Progress, is_whole};
 
 use crate::{error::Error, service::Registry};
 
@@ -38,7 +38,15 @@ pub(super) async fn keep(
     };
     let (kept, cleared) = match registry.db().commit_blob(&commit, registry.now()).await? {
         Row::Stored => (Kept::Stored, Ok(())),
-        Row::Superfluous => (Kept::Stored, remove(registry, &location).await),
+        Row::Superfluous { kept } => {
+            let replaced =
+                replace_lost(registry, digest, &kept, &location, upload.length()).await?;
+            let cleared = match replaced {
+                Change::Done => Ok(()),
+                Change::Unknown => remove(registry, &location).await,
+            };
+            (Kept::Stored, cleared)
+        }
         // One of its own segments may be another request's by now; an object that was copied is
         // nobody's.
         Row::SessionLost if upload.locations().any(|segment| *segment == location) => {
@@ -54,6 +62,26 @@ pub(super) async fn keep(
         tracing::warn!(repository = %name, %digest, %error, "objects stay until the next sweep");
     }
     Ok(kept)
+}
+
+/// Puts the new object in the place of the one that the blob's row names, if that is not whole: whoever is told that
+/// the blob is there has to find it.
+async fn replace_lost(
+    registry: &Registry,
+    digest: &Digest,
+    kept: &str,
+    new: &Location,
+    size: u64,
+) -> Result<Change, Error> {
+    if is_whole(&**registry.store(), &Location::from(kept.to_owned()), size).await? {
+        return Ok(Change::Unknown);
+    }
+    let (db, now) = (registry.db(), registry.now());
+    let replaced = db.replace_lost(digest, kept, new.as_str(), size, now).await?;
+    if replaced == Change::Done {
+        tracing::warn!(%digest, object = kept, "the object of a blob was lost; what was pushed takes its place");
+    }
+    Ok(replaced)
 }
 
 /// Removes an object that no row names, and the note of it.
