@@ -62,6 +62,39 @@ fn a_running_server_follows_what_is_managed() {
     assert_eq!(serde_json::from_str::<Value>(&exported).unwrap(), served);
 }
 
+/// A machine whose clock was eleven years ahead for a while: its keys and its root were made anew then,
+/// and are nobody's to use for years.
+#[test]
+fn a_clock_that_was_ahead_and_is_set_right_leaves_tokens_that_count() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["--data", "{folder}/data", "--addr", "127.0.0.1:0"];
+    let mut portpass = Portpass::serve_with_clock(Path::new(PROGRAM), &arguments, folder, "+4000d");
+    manage(&portpass, &["user", "password", "admin", "--password-stdin"], "first\n");
+    let signed = || {
+        let query = [("service", "registry"), ("scope", "repository:admin/app:pull")];
+        let (status, answer) = get(&portpass, "first", &query);
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        answer["token"].as_str().unwrap().to_owned()
+    };
+    let ahead = signed();
+    assert_eq!(ask_registry(&portpass, &ahead), StatusCode::OK);
+
+    portpass.set_clock("+0");
+    assert_eq!(ask_registry(&portpass, &ahead), StatusCode::UNAUTHORIZED);
+    let right = signed();
+    assert_eq!(ask_registry(&portpass, &right), StatusCode::OK);
+    portpass.restart();
+    assert_eq!(ask_registry(&portpass, &right), StatusCode::OK, "the key is still there");
+    let query = [("service", "registry")];
+    let token = get(&portpass, "first", &query).1["token"].as_str().unwrap().to_owned();
+    assert_eq!(ask_registry(&portpass, &token), StatusCode::OK);
+}
+
+fn ask_registry(portpass: &Portpass, token: &str) -> StatusCode {
+    let asked = client().get(format!("{}/v2/", portpass.url())).bearer_auth(token).send();
+    Runtime::new().unwrap().block_on(asked).unwrap().status()
+}
+
 #[test]
 fn failures_end_with_one_and_wrong_usage_with_two() {
     let portpass =

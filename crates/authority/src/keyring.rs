@@ -23,7 +23,7 @@ use std::{
     time::SystemTime,
 };
 
-use portpass_jose::{KeyError, SigningKey};
+use portpass_jose::{KeyError, KeyIdForm, OutOfDate, SigningKey};
 use portpass_state::{Db, StateError};
 use portpass_token::{Random, Verifier};
 use tokio::sync::{Mutex, watch};
@@ -87,6 +87,19 @@ impl KeyRing {
     /// The keys at this moment.
     pub fn current(&self) -> Arc<Ring> {
         self.published.borrow().clone()
+    }
+
+    /// The keys, when a token that names its key in this form can be signed with them now. Where the
+    /// clock was set since somebody last looked, what became due is carried out first.
+    pub async fn ready(&self, form: KeyIdForm, now: SystemTime) -> Result<Arc<Ring>, KeyRingError> {
+        let ring = self.current();
+        if ring.signs_at(form, now).is_ok() {
+            return Ok(ring);
+        }
+        self.tick(now).await?;
+        let ring = self.current();
+        ring.signs_at(form, now)?;
+        Ok(ring)
     }
 
     /// The keys at this moment, and a wake-up at every change.
@@ -172,6 +185,11 @@ pub enum KeyRingError {
         /// What is not there.
         missing: &'static str,
     },
+    /// The certificate does not hold, and no other can be made.
+    #[error(
+        "nothing is signed with a certificate that does not hold: {0}; replace it, or set the clock"
+    )]
+    OutOfDate(#[from] OutOfDate),
     /// A private key cannot be sealed or unsealed.
     #[error("the key {id:?} of the ring: {why}")]
     Seal {

@@ -219,7 +219,7 @@ impl TokenService {
         let subject = who.subject();
         let decisions = self.decide(&who, &subject, request);
         // Signed before anything is written: a refresh token is not kept for an answer that fails.
-        let token = self.sign(request, &subject, &decisions, now)?;
+        let token = self.sign(request, &subject, &decisions, now).await?;
         let refresh_token = self.settle(&who, request, &decisions, now).await?;
         let response = TokenResponse {
             token,
@@ -287,7 +287,7 @@ impl TokenService {
         request.requested.iter().map(decide).collect()
     }
 
-    fn sign(
+    async fn sign(
         &self,
         request: &TokenRequest,
         subject: &Subject,
@@ -307,7 +307,8 @@ impl TokenService {
             // what was never asked for.
             access: decisions.iter().map(Decision::to_access).collect(),
         };
-        let token = self.keys.current().mint(request.service.key_id, &claims)?;
+        let form = request.service.key_id;
+        let token = self.keys.ready(form, now).await?.mint(form, &claims)?;
         if token.len() > MAX_TOKEN {
             return Err(TokenError::TooLong { length: token.len() });
         }

@@ -82,6 +82,7 @@ pub(super) fn internal(reason: &str) -> Response {
 /// Without a wildcard: a new error does not compile until it says what the client sees.
 fn refusal(error: &TokenError) -> Refusal {
     match error {
+        TokenError::Keys(_) => unavailable("no key can sign tokens at the moment", None),
         TokenError::Limited(limited) => Refusal {
             status: StatusCode::TOO_MANY_REQUESTS,
             oauth: "temporarily_unavailable",

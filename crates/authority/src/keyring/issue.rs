@@ -13,16 +13,19 @@ use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 /// distribution 2.8 crash at start.
 pub(super) fn root(now: SystemTime) -> Result<(SigningKey, Certificate), IssueError> {
     let key = SigningKey::generate(Algorithm::Es256)?;
-    let certificate = root_certificate(&key, now)?;
+    let certificate = root_certificate(&key, now, now)?;
     Ok((key, certificate))
 }
 
-/// A certificate of ten years for the root's key; of one key, always with the same name.
+/// A certificate for the root's key that begins a day ago or at `from`, whichever is earlier, and ends
+/// in ten years; of one key, always with the same name.
 pub(super) fn root_certificate(
     key: &SigningKey,
+    from: SystemTime,
     now: SystemTime,
 ) -> Result<Certificate, IssueError> {
-    let mut params = named(&format!("portpass root {}", short(key)), now - DAY, now + TEN_YEARS);
+    let name = format!("portpass root {}", short(key));
+    let mut params = named(&name, from.min(now - DAY), now + TEN_YEARS);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     let made = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

@@ -1,8 +1,13 @@
 //! The keys at one moment: what everybody may see, and the one that signs.
 
+use std::time::SystemTime;
+
 use base64::prelude::*;
 use bytes::Bytes;
-use portpass_jose::{Algorithm, Certificate, KeyId, KeyIdForm, KeySet, SigningKey, TrustRoots};
+use portpass_jose::{
+    Algorithm, Certificate, CertificateChain, KeyId, KeyIdForm, KeySet, OutOfDate, SigningKey,
+    TrustRoots,
+};
 use portpass_state::{Db, KeyRole};
 use portpass_token::{Claims, MintError, Minter, Trust};
 use sha2::{Digest, Sha256};
@@ -52,6 +57,18 @@ impl Ring {
     /// The key that signs, with its certificate.
     pub fn signing(&self) -> &SigningKey {
         &self.signing
+    }
+
+    /// Whether a token that is signed at `now`, and names its key in this form, is one that registries
+    /// take: a certificate that has not begun or has ended vouches for nothing. A key from files may be
+    /// named by its id all the same, since nobody looks at its certificate then.
+    pub(super) fn signs_at(&self, form: KeyIdForm, now: SystemTime) -> Result<(), OutOfDate> {
+        if form != KeyIdForm::X5c && self.published.root.is_none() {
+            return Ok(());
+        }
+        let chain = self.signing.chain().map_or(&[][..], CertificateChain::certificates);
+        let mut vouching = chain.iter().chain(&self.published.root);
+        vouching.try_for_each(|certificate| certificate.validity(now))
     }
 
     /// Signs claims.

@@ -29,6 +29,8 @@ pub struct Key {
     pub algorithm: Algorithm,
     /// Where in its life it is.
     pub phase: Phase,
+    /// When its certificate begins: no registry takes a token that carries it before.
+    pub certified_from: SystemTime,
     /// When its certificate ends, and with it every token that carries that certificate.
     pub certified_until: SystemTime,
 }
@@ -46,8 +48,13 @@ pub enum Due {
         /// Which one.
         id: KeyId,
     },
-    /// Take this key out of the ring: every token that it signed has ended.
+    /// Take this key out of the ring: every token that it signed has ended, or it never signed.
     Forget {
+        /// Which one.
+        id: KeyId,
+    },
+    /// Keep this retired key no longer than one that is retired now: the clock was ahead when it was.
+    Shorten {
         /// Which one.
         id: KeyId,
     },
@@ -68,25 +75,36 @@ impl Schedule {
 
     /// What is due, in the order in which it is to be done. Doing it makes nothing else due, except
     /// that a key announced for `now` is to be promoted.
+    ///
+    /// Clocks are set, forwards and back, and the ring outlives that: whatever it went through, the key
+    /// that signs is one whose certificate holds.
     pub fn due(&self, keys: &[Key], now: SystemTime) -> Vec<Due> {
-        let mut due = Vec::new();
-        match (signing(keys), announced(keys)) {
-            (None, None) => due.push(Due::Announce { signs_from: now }),
+        let mut due = match (signing(keys), announced(keys)) {
+            (signing, Some(announced)) if self.takes_over(signing, announced, now) => {
+                self.replacement(keys, now)
+            }
+            (None, None) => vec![Due::Announce { signs_from: now }],
             (Some(signing), None) => {
-                due.extend(
-                    self.successor(signing, now).map(|signs_from| Due::Announce { signs_from }),
-                );
+                let signs_from = self.successor(signing, now);
+                signs_from.map(|signs_from| Due::Announce { signs_from }).into_iter().collect()
             }
-            (signing, Some(announced)) => {
-                if self.takes_over(signing, announced, now) {
-                    due.push(Due::Promote { id: announced.id.clone() });
-                }
-            }
-        }
-        let forgotten =
-            keys.iter().filter(|key| matches!(key.phase, Phase::Retired { until } if until < now));
-        due.extend(forgotten.map(|key| Due::Forget { id: key.id.clone() }));
+            (_, Some(_)) => Vec::new(),
+        };
+        due.extend(keys.iter().filter_map(|key| self.after_retirement(key, now)));
         due
+    }
+
+    /// What brings another key at once: the one that is announced, or, where there is none whose
+    /// certificate holds, a new one.
+    pub fn replacement(&self, keys: &[Key], now: SystemTime) -> Vec<Due> {
+        let anew = Due::Announce { signs_from: now };
+        match announced(keys) {
+            Some(announced) if self.can_sign(announced, now) => {
+                vec![Due::Promote { id: announced.id.clone() }]
+            }
+            Some(announced) => vec![Due::Forget { id: announced.id.clone() }, anew],
+            None => vec![anew],
+        }
     }
 
     /// Until when a key that is retired now may still be needed. The leeway counts twice: another
@@ -105,7 +123,7 @@ impl Schedule {
     fn successor(&self, signing: &Key, now: SystemTime) -> Option<SystemTime> {
         let Phase::Signing { since } = signing.phase else { return None };
         let end = since + self.sign_for;
-        if self.runs_out(signing, now) {
+        if !self.can_sign(signing, now) {
             Some(now)
         } else if now + self.announce_for >= end || signing.algorithm != self.algorithm {
             Some(now + self.announce_for)
@@ -116,12 +134,25 @@ impl Schedule {
 
     fn takes_over(&self, signing: Option<&Key>, announced: &Key, now: SystemTime) -> bool {
         let Phase::Announced { signs_from } = announced.phase else { return false };
-        signs_from <= now || signing.is_none_or(|signing| self.runs_out(signing, now))
+        signs_from <= now || signing.is_none_or(|signing| !self.can_sign(signing, now))
     }
 
-    /// Whether a token signed now would outlive the certificate.
-    fn runs_out(&self, signing: &Key, now: SystemTime) -> bool {
-        signing.certified_until < now + self.token_lifetime + self.leeway
+    /// Whether the certificate holds now, and for as long as a token that is signed now.
+    fn can_sign(&self, key: &Key, now: SystemTime) -> bool {
+        let last = now + self.token_lifetime + self.leeway;
+        key.certified_from <= now && last <= key.certified_until
+    }
+
+    fn after_retirement(&self, key: &Key, now: SystemTime) -> Option<Due> {
+        let Phase::Retired { until } = key.phase else { return None };
+        let id = || key.id.clone();
+        if until < now {
+            Some(Due::Forget { id: id() })
+        } else if until > self.needed_until(now) + CLOCKS_APART {
+            Some(Due::Shorten { id: id() })
+        } else {
+            None
+        }
     }
 }
 
@@ -129,23 +160,29 @@ fn signing(keys: &[Key]) -> Option<&Key> {
     keys.iter().find(|key| matches!(key.phase, Phase::Signing { .. }))
 }
 
-pub(super) fn announced(keys: &[Key]) -> Option<&Key> {
+fn announced(keys: &[Key]) -> Option<&Key> {
     keys.iter().find(|key| matches!(key.phase, Phase::Announced { .. }))
 }
 
 const DAY: Duration = Duration::from_hours(24);
+/// By how much the clocks of two processes on one database may differ before they correct each other.
+const CLOCKS_APART: Duration = DAY;
 /// How long nobody may look at the ring without a token being refused.
 const SLACK: Duration = Duration::from_hours(30 * 24);
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection::vec, prelude::*};
+
     use super::*;
 
     const START: u64 = 1_800_000_000;
 
     /// Days since the start.
     fn day(days: f64) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_secs(START) + DAY.mul_f64(days)
+        let start = SystemTime::UNIX_EPOCH + Duration::from_secs(START);
+        let away = DAY.mul_f64(days.abs());
+        if days < 0.0 { start - away } else { start + away }
     }
 
     fn schedule() -> Schedule {
@@ -159,7 +196,13 @@ mod tests {
     }
 
     fn key(id: &str, phase: Phase) -> Key {
-        Key { id: id.into(), algorithm: Algorithm::Es256, phase, certified_until: day(200.0) }
+        Key {
+            id: id.into(),
+            algorithm: Algorithm::Es256,
+            phase,
+            certified_from: day(-1.0),
+            certified_until: day(200.0),
+        }
     }
 
     fn signing(days: f64) -> Key {
@@ -186,6 +229,14 @@ mod tests {
         Due::Forget { id: "retired".into() }
     }
 
+    fn forget_announced() -> Due {
+        Due::Forget { id: "announced".into() }
+    }
+
+    fn shorten() -> Due {
+        Due::Shorten { id: "retired".into() }
+    }
+
     #[test]
     fn what_is_due_when() {
         let other = |mut key: Key| {
@@ -194,6 +245,10 @@ mod tests {
         };
         let certified = |days: f64, mut key: Key| {
             key.certified_until = day(days);
+            key
+        };
+        let from = |days: f64, mut key: Key| {
+            key.certified_from = day(days);
             key
         };
         let table: Vec<(&str, Vec<Key>, f64, Vec<Due>)> = vec![
@@ -225,6 +280,22 @@ mod tests {
                 10.0,
                 vec![promote()],
             ),
+            ("a clock that was ahead", vec![from(9.0, signing(10.0))], 8.9, vec![announce(8.9)]),
+            (
+                "and announced what holds",
+                vec![from(9.0, signing(10.0)), announced(15.0)],
+                8.9,
+                vec![promote()],
+            ),
+            (
+                "and announced what does not",
+                vec![from(9.0, signing(10.0)), from(9.0, announced(15.0))],
+                8.9,
+                vec![forget_announced(), announce(8.9)],
+            ),
+            ("not used yet", vec![signing(0.0), from(9.0, announced(15.0))], 8.9, vec![]),
+            ("a day behind", vec![signing(0.0), retired(1.0)], 0.0, vec![]),
+            ("years behind", vec![signing(0.0), retired(3000.0)], 0.0, vec![shorten()]),
         ];
         for (what, keys, now, due) in table {
             assert_eq!(schedule().due(&keys, day(now)), due, "{what}");
@@ -235,30 +306,80 @@ mod tests {
     /// however the ring was looked at.
     #[test]
     fn over_years_no_token_outlives_its_key() {
-        let schedule = schedule();
         for step in [0.01, 0.5, 3.0, 25.0] {
-            let mut keys: Vec<Key> = Vec::new();
-            let mut made = 0;
+            let mut ring = Simulated::default();
             let mut time = 0.0;
             while time < 1000.0 {
-                let now = day(time);
-                loop {
-                    let due = schedule.due(&keys, now);
-                    if due.is_empty() {
-                        break;
-                    }
-                    for due in due {
-                        carry_out(&schedule, &mut keys, due, now, &mut made);
-                    }
-                }
-                let signing: Vec<_> =
-                    keys.iter().filter(|key| matches!(key.phase, Phase::Signing { .. })).collect();
-                assert_eq!(signing.len(), 1, "day {time}, step {step}");
-                let ends = now + schedule.token_lifetime + schedule.leeway;
-                assert!(signing[0].certified_until >= ends, "day {time}, step {step}");
+                ring.look(day(time), &format!("day {time}, step {step}"));
                 time += step;
             }
+            let made = ring.made;
             assert!((9..=14).contains(&made), "{made} keys at step {step}");
+        }
+    }
+
+    proptest! {
+        /// A virtual machine that wakes up, a first start before the time was fetched, a slip: the clock
+        /// is set forwards and back, by minutes and by years, and the key that signs always holds.
+        #[test]
+        fn whatever_the_clock_was_set_to_the_key_that_signs_holds(steps in vec(step(), 1..40)) {
+            let mut ring = Simulated::default();
+            let mut clock = 0.0;
+            for (number, step) in steps.into_iter().enumerate() {
+                clock = match step {
+                    Step::By(days) => clock + days,
+                    Step::To(days) => days,
+                };
+                ring.look(day(clock), &format!("step {number}, day {clock}"));
+            }
+            // The time is right again, and stays so: nothing of what was is left for years.
+            ring.look(day(0.0), "right");
+            ring.look(day(1.1), "and a day later");
+            prop_assert!(ring.keys.len() <= 2, "{:?}", ring.keys);
+        }
+    }
+
+    /// What a clock does, in days.
+    #[derive(Debug, Clone, Copy)]
+    enum Step {
+        By(f64),
+        To(f64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            (0.001..2.0).prop_map(Step::By),
+            (-100.0..100.0).prop_map(Step::By),
+            (-5000.0..5000.0).prop_map(Step::To),
+        ]
+    }
+
+    #[derive(Default)]
+    struct Simulated {
+        keys: Vec<Key>,
+        made: i32,
+    }
+
+    impl Simulated {
+        /// Does what is due; then one key signs, and its certificate holds as long as its tokens.
+        fn look(&mut self, now: SystemTime, when: &str) {
+            let schedule = schedule();
+            for round in 0.. {
+                assert!(round < 4, "{when}: always something else is due");
+                let due = schedule.due(&self.keys, now);
+                if due.is_empty() {
+                    break;
+                }
+                for due in due {
+                    carry_out(&schedule, &mut self.keys, due, now, &mut self.made);
+                }
+            }
+            let signing: Vec<_> =
+                self.keys.iter().filter(|key| matches!(key.phase, Phase::Signing { .. })).collect();
+            assert_eq!(signing.len(), 1, "{when}");
+            let ends = now + schedule.token_lifetime + schedule.leeway;
+            assert!(signing[0].certified_until >= ends, "{when}");
+            assert!(signing[0].certified_from <= now, "{when}");
         }
     }
 
@@ -276,6 +397,7 @@ mod tests {
                     id: format!("key {made}").into(),
                     algorithm: schedule.algorithm,
                     phase: Phase::Announced { signs_from },
+                    certified_from: now - DAY,
                     certified_until: schedule.certify_until(signs_from),
                 });
             }
@@ -289,6 +411,10 @@ mod tests {
                 }
             }
             Due::Forget { id } => keys.retain(|key| key.id != id),
+            Due::Shorten { id } => {
+                let key = keys.iter_mut().find(|key| key.id == id).unwrap();
+                key.phase = Phase::Retired { until: schedule.needed_until(now) };
+            }
         }
     }
 }

@@ -5,14 +5,14 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use portpass_jose::{Certificate, CertificateChain, KeyError, SigningKey};
+use portpass_jose::{Certificate, CertificateChain, KeyError, OutOfDate, SigningKey};
 use portpass_state::{AuditRecord, Db, KeyRing as Rows, KeyRole, KeyRow, Swap};
 use portpass_token::Random;
 use serde_json::json;
 
 use super::{
     Ask, Due, Key, KeyRingError, KeyRingParts, Phase, Published, PublishedKey, Ring, Schedule,
-    SealKey, issue, schedule::announced,
+    SealKey, issue,
 };
 
 /// The rows as this process last saw them, and the ring that they make.
@@ -68,7 +68,7 @@ impl Stored {
         let keys = self.keys();
         let due = match ask {
             Ask::Schedule => self.schedule.due(&keys, now),
-            Ask::Rotation => vec![replacement(&keys, now)],
+            Ask::Rotation => self.schedule.replacement(&keys, now),
         };
         let mut change = Change { rows: self.rows.keys.clone(), audit: Vec::new() };
         self.renew_root(&mut change, now)?;
@@ -108,6 +108,12 @@ impl Stored {
                 change.rows.retain(|row| row.id != id.as_str());
                 change.note("signing-key-forgotten", id.as_str(), now);
             }
+            Due::Shorten { id } => {
+                let until = self.schedule.needed_until(now);
+                let retired = change.rows.iter_mut().filter(|row| row.id == id.as_str());
+                retired.for_each(|row| row.role = KeyRole::Leaf(Phase::Retired { until }));
+                change.note("signing-key-retirement-shortened", id.as_str(), now);
+            }
         }
         Ok(())
     }
@@ -132,20 +138,26 @@ impl Stored {
         Ok((certificate, key))
     }
 
-    /// Certifies the root's key for another ten years, a year before they are over. Registries that
-    /// hold the old certificate have that year to take the new bundle: both are of one key and name.
+    /// Certifies the root's key for another ten years, a year before they are over, or where they have
+    /// not begun, since the clock was ahead when it was made. Registries that hold the old certificate
+    /// have that year to take the new bundle: both are of one key and name, and the new one begins when
+    /// the old one did, so that a clock which was ahead takes it from nobody.
     fn renew_root(&self, change: &mut Change, now: SystemTime) -> Result<(), KeyRingError> {
         let Some(old) = &self.published.root else { return Ok(()) };
-        if old.validity(now + RENEW_BEFORE).is_ok() {
-            return Ok(());
-        }
+        let held = old.validity(now).and_then(|()| old.validity(now + RENEW_BEFORE));
+        let Err(why) = held else { return Ok(()) };
         let Some(row) = change.rows.iter_mut().find(|row| row.role == KeyRole::Root) else {
             return Ok(());
         };
-        let renewed = issue::root_certificate(&self.private_key(row)?, now)?;
+        let renewed = issue::root_certificate(&self.private_key(row)?, old.not_before(), now)?;
+        let why = match why {
+            OutOfDate::Expired { .. } => "it ends within a year",
+            OutOfDate::NotYetValid { .. } => "it was made while the clock was ahead",
+        };
         tracing::warn!(
             subject = old.subject(),
-            "the root certificate was renewed; registries need the new bundle within a year"
+            why,
+            "the root certificate was renewed; registries need the new bundle before the old one ends"
         );
         row.certificate = renewed.der().to_vec();
         let id = row.id.clone();
@@ -194,9 +206,11 @@ impl Stored {
     /// The keys as the schedule sees them.
     fn keys(&self) -> Vec<Key> {
         let key = |key: &PublishedKey| {
-            let certified_until = key.certificate.as_ref()?.not_after();
+            let certificate = key.certificate.as_ref()?;
+            let (certified_from, certified_until) =
+                (certificate.not_before(), certificate.not_after());
             let (id, algorithm, phase) = (key.id.clone(), key.algorithm, key.phase?);
-            Some(Key { id, algorithm, phase, certified_until })
+            Some(Key { id, algorithm, phase, certified_from, certified_until })
         };
         self.published.keys.iter().filter_map(key).collect()
     }
@@ -238,12 +252,6 @@ impl Change {
             detail: json!({}),
         });
     }
-}
-
-/// What brings another key at once: the one that is announced, or a new one.
-fn replacement(keys: &[Key], now: SystemTime) -> Due {
-    announced(keys)
-        .map_or(Due::Announce { signs_from: now }, |key| Due::Promote { id: key.id.clone() })
 }
 
 const RENEW_BEFORE: Duration = Duration::from_hours(24 * 365);

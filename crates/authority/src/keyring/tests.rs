@@ -186,6 +186,71 @@ async fn a_service_that_slept_for_years_signs_what_holds() {
     assert!(registry.verify(&token, day(2000)).is_ok());
 }
 
+/// A machine that wakes up with its clock years ahead, serves, and is then told the right time: whatever
+/// was made meanwhile has certificates that nobody takes yet.
+#[tokio::test]
+async fn a_clock_that_was_ahead_and_is_set_right_leaves_no_token_that_is_refused() {
+    for ahead in [3, 85, 95, 200, 4000, 9000] {
+        let db = Db::in_memory().await.unwrap();
+        let keys = open(&db).await;
+        let registry =
+            registry_of_bundle(&keys.current().published().root.as_ref().unwrap().to_pem());
+        keys.tick(day(ahead)).await.unwrap();
+        keys.rotate(day(ahead)).await.unwrap();
+        keys.tick(day(ahead + 84)).await.unwrap();
+
+        // Set right while it runs; asked before anything looked at the ring, and afterwards.
+        let ring = keys.ready(KeyIdForm::X5c, day(1)).await.unwrap();
+        let token = ring.mint(KeyIdForm::X5c, &claims(day(1))).unwrap();
+        assert_eq!(registry.verify(&token, day(1)).map(|_| ()), Ok(()), "{ahead} days ahead");
+        keys.tick(day(1)).await.unwrap();
+        assert!(Arc::ptr_eq(&ring, &keys.current()), "{ahead}: nothing else was due");
+
+        // And after a restart, with the bundle that is exported then.
+        let restarted =
+            KeyRing::open(parts(&db, Algorithm::Es256), day(2)).await.unwrap().current();
+        assert_eq!(restarted.signing().id(), ring.signing().id(), "{ahead}");
+        let token = restarted.mint(KeyIdForm::X5c, &claims(day(2))).unwrap();
+        for registry in [registry, registry_of_bundle(&restarted.bundle())] {
+            assert!(registry.verify(&token, day(2)).is_ok(), "{ahead} days ahead");
+        }
+        let retired = phases(&restarted).iter().filter(|phase| **phase == "retired").count();
+        let forgotten =
+            KeyRing::open(parts(&db, Algorithm::Es256), day(3)).await.unwrap().current();
+        assert!(phases(&forgotten).len() <= phases(&restarted).len() - retired, "{ahead}");
+    }
+}
+
+/// The first start before the time was fetched, with a clock that is ahead or behind.
+#[tokio::test]
+async fn a_ring_that_was_made_at_a_wrong_time_signs_what_holds() {
+    for made in [0, 5000, 20_000] {
+        let db = Db::in_memory().await.unwrap();
+        let keys = KeyRing::open(parts(&db, Algorithm::Es256), day(made)).await.unwrap();
+        let root = keys.current().published().root.clone().unwrap();
+        let now = day(10_000);
+        let ring = keys.ready(KeyIdForm::X5c, now).await.unwrap();
+        let renewed = ring.published().root.clone().unwrap();
+        assert_eq!((renewed.subject(), renewed.key()), (root.subject(), root.key()));
+        let token = ring.mint(KeyIdForm::X5c, &claims(now)).unwrap();
+        for registry in [registry_of_bundle(&renewed.to_pem()), registry(ring.trust())] {
+            assert!(registry.verify(&token, now).is_ok(), "made on day {made}");
+        }
+    }
+}
+
+/// A bundle that was exported while the clock was ahead is good afterwards.
+#[tokio::test]
+async fn a_root_that_is_renewed_by_a_clock_that_is_ahead_holds_today() {
+    let db = Db::in_memory().await.unwrap();
+    let keys = open(&db).await;
+    keys.tick(day(4000)).await.unwrap();
+    let registry = registry_of_bundle(&keys.current().published().root.as_ref().unwrap().to_pem());
+    let ring = keys.ready(KeyIdForm::X5c, day(1)).await.unwrap();
+    let token = ring.mint(KeyIdForm::X5c, &claims(day(1))).unwrap();
+    assert!(registry.verify(&token, day(1)).is_ok());
+}
+
 /// Its key and name stay, so registries with the old certificate notice nothing until it ends.
 #[tokio::test]
 async fn the_root_certificate_is_renewed_a_year_before_it_ends() {
@@ -393,6 +458,16 @@ async fn a_key_from_files_never_changes() {
     db_keys.rotate(day(0)).await.unwrap();
     let sibling = db_keys.current().mint(KeyIdForm::X5c, &claims(day(0))).unwrap();
     assert!(outside.verify(&sibling, day(0)).is_err());
+
+    // Nothing is signed with it before it holds or when it has ended, unless nobody looks at it.
+    for (form, now, signs) in [
+        (KeyIdForm::X5c, day(0), true),
+        (KeyIdForm::X5c, day(0) - 2 * DAY, false),
+        (KeyIdForm::X5c, day(1000), false),
+        (KeyIdForm::Libtrust, day(1000), true),
+    ] {
+        assert_eq!(keys.ready(form, now).await.is_ok(), signs, "{form:?}");
+    }
 
     let bare = KeyRing::fixed(SigningKey::generate(Algorithm::EdDsa).unwrap()).current();
     assert_eq!(bare.bundle(), "");

@@ -5,6 +5,7 @@ use portpass_token::MintError;
 
 use crate::{
     accounts::Unavailable,
+    keyring::KeyRingError,
     limits::Limited,
     refresh::{LookUpError, RefreshProblem},
     request::RequestError,
@@ -22,6 +23,9 @@ pub enum TokenError {
         /// Which.
         account: AccountName,
     },
+    /// There is no key that can sign at the moment.
+    #[error(transparent)]
+    Keys(#[from] KeyRingError),
     /// Too many attempts.
     #[error(transparent)]
     Limited(#[from] Limited),
@@ -34,7 +38,7 @@ pub enum TokenError {
     /// The request itself is wrong.
     #[error(transparent)]
     Request(#[from] RequestError),
-    /// There is no key, or it does not sign.
+    /// The key does not sign.
     #[error("the token cannot be signed: {0}")]
     Sign(#[from] MintError),
     /// The rows cannot be read or written.
@@ -62,6 +66,7 @@ impl TokenError {
     pub fn id(&self) -> &'static str {
         match self {
             Self::AccountChanged { .. } => "account-changed",
+            Self::Keys(_) => "signing-key-unavailable",
             Self::Limited(_) => "too-many-attempts",
             Self::NoCredentials => "credentials-missing",
             Self::RefreshToken(problem) => problem.id(),
@@ -81,6 +86,7 @@ impl TokenError {
         match self {
             Self::RefreshToken(RefreshProblem::Unknown) | Self::WrongPassword { .. } => true,
             Self::AccountChanged { .. }
+            | Self::Keys(_)
             | Self::Limited(_)
             | Self::NoCredentials
             | Self::RefreshToken(_)

@@ -61,6 +61,8 @@ pub const TOKEN_SERVICE: &[Advice] = &[
         "the registry's `service` is not among `token_service.services`; add it, or correct the registry"),
     advice("signing-failed", Unlisted,
         "a fault of ours: report it with the log line"),
+    advice("signing-key-unavailable", Unlisted,
+        "the certificate of `token_service.signing` has not begun or has ended, or the key ring cannot be read: the log line says which"),
     advice("token-too-long", Is("F79"),
         "ask for fewer resources at once"),
     advice("too-many-attempts", Is("F55"),
