@@ -1,11 +1,29 @@
-//! The audit trail: rows that are only ever added.
+//! The audit trail: rows that are only ever added, each bound to the one before it, and the oldest of which
+//! go after a while.
+
+mod chain;
+mod retention;
+#[cfg(test)]
+mod tests;
+mod verify;
 
 use std::time::SystemTime;
 
+use serde_json::{Value, json};
+
+use self::{
+    chain::Fields,
+    retention::{Anchor, missing},
+};
+pub use self::{
+    chain::{NotAHash, RowHash},
+    retention::{AuditRoom, Retention},
+    verify::{AuditHead, Fault, Verified},
+};
 use crate::{
     Db, StateError,
     page::capped,
-    sql::{Row, sql},
+    sql::{Row, milliseconds, sql},
     writer::Write,
 };
 
@@ -25,28 +43,28 @@ pub struct AuditRecord {
     /// The request's id.
     pub request: Option<String>,
     /// The rest, as a JSON object; never a secret.
-    pub detail: serde_json::Value,
+    pub detail: Value,
 }
 
 /// A record as it was kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEntry {
-    /// Its place in the trail; grows.
+    /// Its place in the trail; grows by one with each.
     pub sequence: i64,
+    /// Of it and of the one before it; absent for what is older than the chain.
+    pub hash: Option<RowHash>,
     /// What was recorded.
     pub record: AuditRecord,
 }
 
 impl Db {
-    /// Adds records in one transaction, in their order.
+    /// Adds records in their order, in one transaction.
     pub async fn append_audit(&self, records: &[AuditRecord]) -> Result<(), StateError> {
         if records.is_empty() {
             return Ok(());
         }
         let mut write = self.write().await?;
-        for record in records {
-            record.append(&mut write).await?;
-        }
+        append(records, &mut write).await?;
         write.commit().await
     }
 
@@ -61,35 +79,102 @@ impl Db {
         rows.iter().map(AuditEntry::read).collect()
     }
 
+    /// The entries before a place in the trail, newest first.
+    pub async fn audit_before(
+        &self,
+        sequence: i64,
+        limit: usize,
+    ) -> Result<Vec<AuditEntry>, StateError> {
+        let statement =
+            sql("SELECT * FROM audit WHERE sequence < $1 ORDER BY sequence DESC LIMIT $2");
+        let rows = self.read().all(statement.bind(sequence).bind(capped(limit))).await?;
+        rows.iter().map(AuditEntry::read).collect()
+    }
+
     /// The latest entries, newest first.
     pub async fn latest_audit(&self, limit: usize) -> Result<Vec<AuditEntry>, StateError> {
-        let statement = sql("SELECT * FROM audit ORDER BY sequence DESC LIMIT $1");
-        let rows = self.read().all(statement.bind(capped(limit))).await?;
-        rows.iter().map(AuditEntry::read).collect()
+        self.audit_before(i64::MAX, limit).await
+    }
+
+    /// The first place in the trail at which something of this time or later stands. What is older may stand
+    /// behind it: records are written a moment after what they speak of, and clocks are set.
+    pub async fn audit_since(&self, at: SystemTime) -> Result<Option<i64>, StateError> {
+        let statement = sql("SELECT MIN(sequence) AS first FROM audit WHERE at >= $1").bind(at);
+        match self.read().first(statement).await? {
+            Some(row) => row.optional_integer("first"),
+            None => Ok(None),
+        }
     }
 }
 
 impl AuditRecord {
     /// Adds the record to a transaction: it is kept if and only if what it speaks of is.
     pub(crate) async fn append(&self, write: &mut Write) -> Result<(), StateError> {
-        let statement =
-            sql("INSERT INTO audit (at, action, actor, object, address, request, detail)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)");
-        let statement = statement
-            .bind(self.at)
-            .bind(self.action.as_str())
-            .bind(self.actor.as_deref())
-            .bind(self.object.as_deref())
-            .bind(self.address.as_deref())
-            .bind(self.request.as_deref())
-            .bind(self.detail.to_string());
-        write.run(statement).await?;
-        Ok(())
+        append(std::slice::from_ref(self), write).await
     }
+
+    /// As it is kept behind another row. No caller's words make a row longer than a page or two.
+    fn fields(&self, sequence: i64) -> Fields {
+        let cut = |text: &Option<String>| text.as_deref().map(|text| cut(text, MAX_TEXT));
+        let mut detail = self.detail.to_string();
+        if detail.len() > MAX_DETAIL {
+            let length = detail.len();
+            detail = json!({ "cut": self::cut(&detail, MAX_CUT), "length": length }).to_string();
+        }
+        Fields {
+            sequence,
+            at: milliseconds(self.at),
+            action: self.action.clone(),
+            actor: cut(&self.actor),
+            object: cut(&self.object),
+            address: cut(&self.address),
+            request: cut(&self.request),
+            detail,
+        }
+    }
+}
+
+/// Adds records behind the last row that this transaction sees, which no other can move meanwhile.
+pub(crate) async fn append(records: &[AuditRecord], write: &mut Write) -> Result<(), StateError> {
+    let statement = sql("SELECT sequence, written, hash FROM audit
+         WHERE sequence > 0 ORDER BY sequence DESC LIMIT 1");
+    let last = match write.first(statement).await? {
+        Some(last) => last,
+        // The first of all.
+        None => write.first(sql(Anchor::STATEMENT)).await?.ok_or_else(missing)?,
+    };
+    let mut last = Anchor::read(&last)?;
+    for record in records {
+        let fields = record.fields(last.sequence + 1);
+        let hash = fields.hash(last.hash);
+        last = Anchor {
+            sequence: fields.sequence,
+            written: last.written.saturating_add(fields.room()),
+            hash: Some(hash),
+        };
+        let statement = sql(
+            "INSERT INTO audit (sequence, at, action, actor, object, address, request, detail, written, hash)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        );
+        let statement = statement
+            .bind(fields.sequence)
+            .bind(fields.at)
+            .bind(fields.action)
+            .bind(fields.actor)
+            .bind(fields.object)
+            .bind(fields.address)
+            .bind(fields.request)
+            .bind(fields.detail)
+            .bind(last.written)
+            .bind(last.hash);
+        write.run(statement).await?;
+    }
+    Ok(())
 }
 
 impl AuditEntry {
     fn read(row: &Row) -> Result<Self, StateError> {
+        let detail = row.text("detail")?;
         let record = AuditRecord {
             at: row.time("at")?,
             action: row.text("action")?,
@@ -97,8 +182,26 @@ impl AuditEntry {
             object: row.optional_text("object")?,
             address: row.optional_text("address")?,
             request: row.optional_text("request")?,
-            detail: row.optional_json("detail")?.unwrap_or_default(),
+            // What somebody made no JSON is shown all the same; that it was changed is seen by its hash.
+            detail: serde_json::from_str(&detail).unwrap_or(Value::String(detail)),
         };
-        Ok(Self { sequence: row.integer("sequence")?, record })
+        let hash = row.optional_bytes("hash")?.map(|bytes| RowHash::read(&bytes)).transpose()?;
+        Ok(Self { sequence: row.integer("sequence")?, hash, record })
     }
 }
+
+/// At most so many bytes of a text, and a mark where some are left out.
+fn cut(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    let mark = '…';
+    format!("{}{mark}", &text[..text.floor_char_boundary(most - mark.len_utf8())])
+}
+
+/// Longer than the name of any account, repository or request.
+const MAX_TEXT: usize = 256;
+/// In bytes; whoever makes a record keeps below it.
+pub const MAX_DETAIL: usize = 4096;
+/// What is kept of a detail that is longer; escaped, it may be twice as long.
+const MAX_CUT: usize = 1024;

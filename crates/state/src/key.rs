@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use crate::{
     AuditRecord, Db, StateError,
+    audit::append,
     meta::{Counter, Raised},
     sql::{Row, Statement, sql},
 };
@@ -123,9 +124,7 @@ impl Db {
         for (place, key) in keys.iter().enumerate() {
             write.run(key.insert(place)).await?;
         }
-        for record in audit {
-            record.append(&mut write).await?;
-        }
+        append(audit, &mut write).await?;
         write.commit().await?;
         Ok(Swap::Done { version })
     }

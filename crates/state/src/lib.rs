@@ -14,7 +14,7 @@
 //!   account --< account_group        repository --< manifest --< manifest_link
 //!   refresh_token                         |   |         +-----< tag
 //!   signing_key (ring version)            |   +--< repository_blob >-- blob
-//!   audit    meta                      upload            garbage (objects to remove)
+//!   audit (chained)    meta            upload            garbage (objects to remove)
 //! ```
 //!
 //! **When a repository exists.** A repository is made by the transaction that commits the first
@@ -75,7 +75,9 @@ pub mod upload;
 mod writer;
 
 pub use account::{Account, AccountStatus, Addition, Change, NewAccount};
-pub use audit::{AuditEntry, AuditRecord};
+pub use audit::{
+    AuditEntry, AuditHead, AuditRecord, AuditRoom, Fault, NotAHash, Retention, RowHash, Verified,
+};
 pub use blob::{Blob, BlobCommit, Candidates, Committed, Mounted};
 pub use db::Db;
 pub use error::StateError;

@@ -193,7 +193,7 @@ fn digest_from_bytes(bytes: &[u8]) -> Option<Digest> {
 }
 
 /// Whole milliseconds since 1970, rounded down.
-fn milliseconds(time: SystemTime) -> i64 {
+pub(crate) fn milliseconds(time: SystemTime) -> i64 {
     let clamp = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
     match time.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(after) => clamp(after),
@@ -226,6 +226,10 @@ impl Row {
         number
             .try_into()
             .map_err(|_| StateError::inconsistent(column, format!("{number} is negative")))
+    }
+
+    pub(crate) fn optional_integer(&self, column: &'static str) -> Result<Option<i64>, StateError> {
+        self.get(column)
     }
 
     pub(crate) fn text(&self, column: &'static str) -> Result<String, StateError> {

@@ -9,7 +9,7 @@ use std::{
 
 use portpass_protocol::{Digest, Reference, RepositoryName, Tag};
 use portpass_state::{
-    AccountStatus, Db, KeyPhase, KeyRole, Lease, RefreshState, Revocation, TokenHash,
+    AccountStatus, Db, KeyPhase, KeyRole, Lease, RefreshState, Retention, Revocation, TokenHash,
 };
 use secrecy::ExposeSecret as _;
 use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
@@ -29,6 +29,7 @@ async fn databases_of_all_versions_open_with_all_that_is_in_them() {
         keys_are_there(&db).await;
         images_are_there(&db).await;
         uploads_and_garbage_are_there(&db).await;
+        the_trail_goes_on(&db).await;
         db.close().await;
         // The second start has nothing to do and changes nothing.
         let db = Db::open(&path).await.unwrap();
@@ -48,8 +49,22 @@ async fn accounts_are_there(db: &Db) {
     assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
     assert!(matches!(bob.status, AccountStatus::Disabled { .. }));
     assert_eq!(db.meta("administrator").await.unwrap().as_deref(), Some("admin"));
+}
+
+/// What is older than the chain has no hash and stays; what comes is chained behind it.
+async fn the_trail_goes_on(db: &Db) {
     let trail = db.audit_after(0, 100).await.unwrap();
     assert_eq!((trail.len(), trail[0].record.action.as_str()), (12, "account-added"));
+    let last = db.latest_audit(1).await.unwrap().remove(0);
+    db.append_audit(&[last.record.clone(), last.record.clone()]).await.unwrap();
+    let verified = db.verify_audit(None).await.unwrap();
+    assert_eq!((verified.unchained, verified.chained, &*verified.faults), (12, 2, &[][..]));
+    assert_eq!(verified.head.map(|head| head.sequence), Some(14));
+    let room = db.audit_room().await.unwrap().bytes;
+    assert!((14 * 150..14 * 1500).contains(&room), "{room}");
+    let retention = Retention { since: None, room: room / 2 };
+    assert!(db.prune_audit(&retention, at(), 100).await.unwrap() > 3);
+    assert_eq!(db.verify_audit(None).await.unwrap().faults, []);
 }
 
 /// A secret is found by its hash alone.
