@@ -1,6 +1,11 @@
 //! The name of a registry, as people type it.
 
-use std::{fmt, net::IpAddr, str::FromStr};
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    net::IpAddr,
+    str::FromStr,
+};
 
 use portpass_protocol::Authority;
 
@@ -8,7 +13,7 @@ use portpass_protocol::Authority;
 ///
 /// Docker Hub has four names; they are one registry here, with one key for its credentials and one
 /// address for its API, as docker has it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone)]
 pub struct Host {
     typed: Authority,
     /// Whether `https://` was typed before it.
@@ -48,6 +53,21 @@ impl Host {
 
     pub(crate) fn is_docker_hub(&self) -> bool {
         is_docker_hub(self.typed.as_str())
+    }
+}
+
+/// Two are one that name the same registry, however they were typed.
+impl PartialEq for Host {
+    fn eq(&self, other: &Self) -> bool {
+        self.typed == other.typed
+    }
+}
+
+impl Eq for Host {}
+
+impl Hash for Host {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.typed.hash(state);
     }
 }
 

@@ -1,5 +1,7 @@
 //! The one decision about a request: who asks, how far they reach, and whether that is enough.
 
+use std::time::{Duration, SystemTime};
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, header::AUTHORIZATION};
 use portpass_protocol::{Access, AccessSet, Action, Challenge, Origin, RepositoryName, Resource};
@@ -102,6 +104,7 @@ impl Unusable {
 pub struct Grant {
     subject: String,
     reach: Reach,
+    until: Option<SystemTime>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,12 +116,23 @@ enum Reach {
 impl Grant {
     /// Everything there is, to a caller of this name.
     pub fn everything(subject: impl Into<String>) -> Self {
-        Self { subject: subject.into(), reach: Reach::Everything }
+        Self { subject: subject.into(), reach: Reach::Everything, until: None }
     }
 
     /// What is listed, and nothing else.
     pub fn listed(subject: impl Into<String>, access: AccessSet) -> Self {
-        Self { subject: subject.into(), reach: Reach::Listed(access) }
+        Self { subject: subject.into(), reach: Reach::Listed(access), until: None }
+    }
+
+    /// The same, which ends at this time: what takes longer is cut off.
+    #[must_use]
+    pub fn until(self, end: SystemTime) -> Self {
+        Self { until: Some(end), ..self }
+    }
+
+    /// How long it is good for from `now` on; `None` where it does not end.
+    pub(crate) fn left(&self, now: SystemTime) -> Option<Duration> {
+        self.until.map(|end| end.duration_since(now).unwrap_or_default())
     }
 
     /// Who asks; empty for an anonymous caller.

@@ -88,6 +88,9 @@ pub(crate) enum Error {
         /// What was asked for.
         reference: Reference,
     },
+    /// The bodies of other manifests take all the room that there is.
+    #[error("too many large manifests are on their way; this one found no room in time")]
+    ManifestsBusy,
     /// There is no such repository.
     #[error("there is no repository {name}")]
     NameUnknown {

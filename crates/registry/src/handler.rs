@@ -8,6 +8,7 @@ use http::{HeaderName, request::Parts};
 use portpass_storage::BodyStream;
 use tokio::time;
 
+pub(crate) use self::manifest::BodyBudget;
 use crate::{
     access::{Authorized, Grant},
     error::Error,

@@ -164,6 +164,7 @@ fn refusal(error: &Error) -> Refusal {
             because(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown, "manifest-unknown")
                 .about(reference)
         }
+        Error::ManifestsBusy => Refusal::away("manifests-busy"),
         Error::NameUnknown { name } => {
             let detail = Detail::Object(vec![("name", name.to_string())]);
             because(StatusCode::NOT_FOUND, ErrorCode::NameUnknown, "name-unknown").detail(&detail)

@@ -20,7 +20,8 @@ use crate::{
     access::{self, Authorized, Presented},
     controller::Guard,
     error::Error,
-    handler, respond,
+    handler::{self, BodyBudget},
+    respond,
     route::Route,
 };
 
@@ -52,12 +53,12 @@ pub enum Deletes {
 
 /// The registry. Cheap to clone; all clones are one.
 #[derive(Debug, Clone)]
-pub struct Registry(Arc<RegistryParts>);
+pub struct Registry(Arc<RegistryParts>, Arc<BodyBudget>);
 
 impl Registry {
     /// A registry of these parts.
     pub fn new(parts: RegistryParts) -> Self {
-        Self(Arc::new(parts))
+        Self(Arc::new(parts), Arc::default())
     }
 
     /// The whole way of a request. There is no other door to a handler.
@@ -110,6 +111,11 @@ impl Registry {
     /// The bytes of blobs.
     pub(crate) fn store(&self) -> &Arc<dyn BlobStore> {
         &self.0.store
+    }
+
+    /// The room for the bodies of manifests that are on their way.
+    pub(crate) fn bodies(&self) -> &BodyBudget {
+        &self.1
     }
 
     /// What time it is.

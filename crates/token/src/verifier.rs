@@ -126,6 +126,12 @@ impl Verifier {
         Ok(claims)
     }
 
+    /// How long claims that hold at `now` go on to hold.
+    pub fn holds_for(&self, claims: &Claims, now: SystemTime) -> Duration {
+        let left = claims.expires.until(now).unwrap_or_default();
+        left.saturating_add(self.settings.leeway)
+    }
+
     fn check_parties(&self, claims: &Claims) -> Result<(), Invalid> {
         let VerifierSettings { issuer, audience, .. } = &self.settings;
         if claims.issuer != *issuer {

@@ -139,6 +139,8 @@ pub const REGISTRY: &[Advice] = &[
         "an upload in 10 000 files, as its chunks could not be written one behind the other: send larger ones"),
     advice("deletes-disabled", Is("F108"),
         "`registry.storage.delete.enabled`"),
+    advice("manifests-busy", Unlisted,
+        "large manifests that are on their way take 64 MiB, or 16 MiB of one account: send fewer at once, or come back"),
     advice("database-unavailable", Unlisted,
         "disk full, file gone, or locked by another program"),
     advice("database-fault", Unlisted,

@@ -55,8 +55,16 @@ impl AccessController for TokenController {
             Presented::Basic { .. } => return Err(Denial::Missing(Absence::BasicForBearer)),
             Presented::Other(why) => return Err(Denial::Missing(Absence::Unusable(why))),
         };
-        match self.verifier.verify(token, self.clock.now()) {
-            Ok(claims) => Ok(Grant::listed(&claims.subject, claims.access.clone())),
+        let now = self.clock.now();
+        match self.verifier.verify(token, now) {
+            Ok(claims) => {
+                let left = self.verifier.holds_for(&claims, now);
+                let grant = Grant::listed(&claims.subject, claims.access.clone());
+                Ok(match now.checked_add(left) {
+                    Some(end) => grant.until(end),
+                    None => grant,
+                })
+            }
             Err(invalid) => Err(Denial::InvalidToken(Reason {
                 id: invalid.id(),
                 text: invalid.to_string(),

@@ -1,19 +1,22 @@
 //! Manifests: bytes that are given back as they were pushed.
 
+mod body;
+
 use axum::{
     body::Body,
     response::{AppendHeaders, IntoResponse as _, Response},
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode, header};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use portpass_protocol::{
     Digest, DigestAlgorithm, Reference, RepositoryName, Tag,
-    manifest::{Descriptor, Links, MAX_LENGTH, MediaType},
+    manifest::{Descriptor, Links, MediaType},
 };
 use portpass_state::{Deletion, Manifest, NewManifest, PutManifest};
 use serde_json::{Map, Value};
 
+use self::body::Arrived;
+pub(crate) use self::body::BodyBudget;
 use super::{CONTENT_DIGEST, Call, conditional, location};
 use crate::{error::Error, service::Deletes};
 
@@ -42,7 +45,12 @@ pub(crate) async fn write(
     also: Vec<Tag>,
 ) -> Result<Response, Error> {
     let media_type = pushed_media_type(&call.head.headers)?;
-    let bytes = collect(&call.head.headers, call.body).await?;
+    let (registry, grant) = (&call.registry, &call.grant);
+    let left = grant.left(registry.now());
+    let arriving =
+        body::collect(registry.bodies(), grant.subject(), left, &call.head.headers, call.body);
+    // The room is held as long as the bytes are.
+    let Arrived { bytes, room: _room } = arriving.await?;
     let (expected, tags) = match reference {
         Reference::Digest(digest) => (Some(digest), also),
         Reference::Tag(tag) => (None, vec![tag]),
@@ -94,21 +102,6 @@ fn pushed_media_type(headers: &HeaderMap) -> Result<MediaType, Error> {
     let header = headers.get(header::CONTENT_TYPE).ok_or(Error::ManifestUntyped)?;
     let text = String::from_utf8_lossy(header.as_bytes());
     Ok(MediaType::from_content_type(&text)?)
-}
-
-/// The body, of which never more than a manifest may have is held (OC16, CVE-2017-11468).
-async fn collect(headers: &HeaderMap, body: Body) -> Result<Bytes, Error> {
-    let announced =
-        headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|length: u64| length > MAX_LENGTH as u64) {
-        return Err(Error::ManifestTooLong);
-    }
-    let body = Body::from_stream(super::stream(body));
-    match Limited::new(body, MAX_LENGTH).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Error::ManifestTooLong),
-        Err(error) => Err(Error::BodyBroken { reason: error.to_string() }),
-    }
 }
 
 /// A manifest that came, with what was read in it.

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod blobs;
+mod bodies;
 mod harness;
 mod lists;
 mod manifests;
