@@ -1,7 +1,7 @@
 //! Why an authorized request was not served.
 
 use portpass_protocol::{Digest, Reference, RepositoryName, manifest::ManifestError};
-use portpass_state::{StateError, UploadId};
+use portpass_state::{Db, StateError, UploadId};
 
 /// What handlers answer with when they do not serve. Which status and code each one is, stands in
 /// [`respond`](crate::respond) and nowhere else.
@@ -103,6 +103,13 @@ pub(crate) enum Error {
         /// How many bytes the blob has.
         length: u64,
     },
+    /// Whoever pushes has begun too much that it has not finished.
+    #[error(
+        "there are {} unfinished uploads of this account: finish or cancel some; what is left alone for \
+         a day goes by itself",
+        Db::UNFINISHED_UPLOADS
+    )]
+    TooManyUploads,
     /// Bytes that do not follow what has arrived, or somebody else is sending right now. The answer
     /// tells how far the upload is (OC11).
     #[error("upload {id} holds {length} bytes: {reason}")]

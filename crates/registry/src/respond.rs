@@ -173,6 +173,9 @@ fn refusal(error: &Error) -> Refusal {
             because(StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::RangeInvalid, "range")
                 .with(CONTENT_RANGE, range::unsatisfiable(*length))
         }
+        Error::TooManyUploads => {
+            because(StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyRequests, "too-many-uploads")
+        }
         Error::UploadOffset { name, id, length, reason: _ } => {
             because(StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::RangeInvalid, "upload-offset")
                 .with(LOCATION, location::upload(name, *id))

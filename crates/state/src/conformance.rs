@@ -134,6 +134,7 @@ on_every_database! {
     uploads::a_cancelled_session_is_lost_to_its_writer,
     uploads::only_idle_sessions_without_a_lease_are_abandoned,
     uploads::a_sweep_sees_every_session,
+    uploads::an_account_has_a_bounded_number_of_open_sessions,
     garbage::a_blob_that_no_repository_holds_becomes_garbage_after_its_grace,
     garbage::a_blob_pushed_again_is_not_marked,
     garbage::a_blob_pushed_after_its_mark_lies_elsewhere,

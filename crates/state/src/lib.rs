@@ -92,4 +92,4 @@ pub use refresh::{
     TokenHash, Touch,
 };
 pub use snapshot::{CopyError, HeldBlob};
-pub use upload::{Lease, Leased, NewUpload, Saved, Upload, UploadClaim};
+pub use upload::{Begun, Lease, Leased, NewUpload, Saved, Upload, UploadClaim};

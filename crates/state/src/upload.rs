@@ -18,8 +18,20 @@ pub struct NewUpload<'a> {
     pub id: UploadId,
     /// Where to; need not exist.
     pub repository: &'a RepositoryName,
+    /// Whose it is: the name that the request was let in under, empty where nobody is known.
+    pub account: &'a str,
     /// Opaque here: what the store needs to go on.
     pub progress: &'a [u8],
+}
+
+/// Whether a session was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "there may be no such session"]
+pub enum Begun {
+    /// It was.
+    Begun,
+    /// The account has [`Db::UNFINISHED_UPLOADS`] already; nothing was changed.
+    TooMany,
 }
 
 /// A session's row.
@@ -94,21 +106,33 @@ pub enum Saved {
 }
 
 impl Db {
+    /// Sessions that one account may have open at a time.
+    pub const UNFINISHED_UPLOADS: usize = 1_000;
+
     /// Opens a session, not leased.
     pub async fn begin_upload(
         &self,
         upload: &NewUpload<'_>,
         now: SystemTime,
-    ) -> Result<(), StateError> {
-        let statement =
-            sql("INSERT INTO upload (id, repository, progress, version, started_at, updated_at)
-             VALUES ($1, $2, $3, 1, $4, $4)")
-            .bind(upload.id)
-            .bind(upload.repository.as_str())
-            .bind(upload.progress)
-            .bind(now);
-        self.change(statement).await?;
-        Ok(())
+    ) -> Result<Begun, StateError> {
+        let mut write = self.write().await?;
+        let last = sql("SELECT id FROM upload WHERE account = $1 LIMIT 1 OFFSET $2");
+        let last = last.bind(upload.account).bind(Self::UNFINISHED_UPLOADS - 1);
+        if write.first(last).await?.is_some() {
+            write.leave().await?;
+            return Ok(Begun::TooMany);
+        }
+        let statement = sql("INSERT INTO upload
+                 (id, repository, account, progress, version, started_at, updated_at)
+             VALUES ($1, $2, $3, $4, 1, $5, $5)")
+        .bind(upload.id)
+        .bind(upload.repository.as_str())
+        .bind(upload.account)
+        .bind(upload.progress)
+        .bind(now);
+        write.run(statement).await?;
+        write.commit().await?;
+        Ok(Begun::Begun)
     }
 
     /// The session, if it belongs to the repository.

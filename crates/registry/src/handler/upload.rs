@@ -18,7 +18,7 @@ use axum::{
 };
 use http::{HeaderName, StatusCode, header};
 use portpass_protocol::{Digest, DigestAlgorithm, RepositoryName, range};
-use portpass_state::{Candidates, Mounted, NewUpload, UploadId};
+use portpass_state::{Begun, Candidates, Mounted, NewUpload, UploadId};
 use portpass_storage::{Appended, CommitError, End, Upload as Progress};
 use tracing::Instrument as _;
 
@@ -41,7 +41,7 @@ pub(crate) async fn start(
 ) -> Result<Response, Error> {
     let Call { registry, grant, body, .. } = call;
     match start {
-        Start::Session(algorithm) => begin(&registry, &name, algorithm).await,
+        Start::Session(algorithm) => begin(&registry, &grant, &name, algorithm).await,
         Start::Whole(digest) => {
             let pushing = whole(registry, name.clone(), digest, body);
             detached("storing a blob", pushing).await?;
@@ -52,7 +52,7 @@ pub(crate) async fn start(
             if is_mounted(&registry, &grant, &name, mount).await? {
                 return Ok(created(&name, &digest));
             }
-            begin(&registry, &name, digest.algorithm()).await
+            begin(&registry, &grant, &name, digest.algorithm()).await
         }
     }
 }
@@ -124,14 +124,18 @@ pub(crate) async fn cancel(
 /// Opens a session.
 async fn begin(
     registry: &Registry,
+    grant: &Grant,
     name: &RepositoryName,
     algorithm: DigestAlgorithm,
 ) -> Result<Response, Error> {
     let id = UploadId::from_random(registry.draw());
     let progress = registry.store().begin(algorithm).await?.to_bytes();
-    let upload = NewUpload { id, repository: name, progress: &progress };
-    registry.db().begin_upload(&upload, registry.now()).await?;
-    Ok(session_at(StatusCode::ACCEPTED, name, id, 0))
+    let account = grant.subject();
+    let upload = NewUpload { id, repository: name, account, progress: &progress };
+    match registry.db().begin_upload(&upload, registry.now()).await? {
+        Begun::Begun => Ok(session_at(StatusCode::ACCEPTED, name, id, 0)),
+        Begun::TooMany => Err(Error::TooManyUploads),
+    }
 }
 
 /// Takes a blob that comes with one request. There is no session to go on with: what broke off or

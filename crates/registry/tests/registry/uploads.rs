@@ -3,6 +3,7 @@
 use axum::body::Body;
 use http::{Method, StatusCode, header};
 use portpass_protocol::Digest;
+use portpass_state::Db;
 use proptest::prelude::*;
 
 use crate::harness::{Harness, content, on_both_stores, request, sha512};
@@ -23,9 +24,31 @@ on_both_stores![
     a_session_belongs_to_its_repository,
     a_session_that_never_was_is_unknown,
     a_finished_session_is_gone_and_so_are_its_segments,
+    who_begins_too_much_is_told_so,
 ];
 
 const UPLOADS: &str = "/v2/team/app/blobs/uploads/";
+
+/// Each costs a row for a day.
+async fn who_begins_too_much_is_told_so(registry: Harness) {
+    for _ in 0..Db::UNFINISHED_UPLOADS - 1 {
+        assert_eq!(registry.post(UPLOADS).await.status, StatusCode::ACCEPTED);
+    }
+    let session = registry.session("team/app").await;
+    let refused = registry.post(UPLOADS).await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(refused.code(), "TOOMANYREQUESTS");
+    let message = String::from_utf8_lossy(&refused.body).into_owned();
+    assert!(message.contains("1000 unfinished uploads"), "{message}");
+    // What needs no session is served, and who finishes may begin again.
+    let (whole, digest) = ("whole", Digest::sha256(b"whole"));
+    let path = format!("{UPLOADS}?digest={digest}");
+    let headers: [(header::HeaderName, &str); 0] = [];
+    let pushed = registry.send(request(Method::POST, &path, headers, Body::from(whole))).await;
+    assert_eq!(pushed.status, StatusCode::CREATED);
+    assert_eq!(registry.put(&session, &digest, whole).await.status, StatusCode::CREATED);
+    assert_eq!(registry.post(UPLOADS).await.status, StatusCode::ACCEPTED);
+}
 
 /// OC7, OC13
 async fn a_session_says_where_it_is_and_how_far(registry: Harness) {

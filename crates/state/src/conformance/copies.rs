@@ -1,5 +1,5 @@
 use super::{at, commit, databases, digest, repository};
-use crate::{Change, Committed, Db, NewUpload, UploadId};
+use crate::{Begun, Change, Committed, Db, NewUpload, UploadId};
 
 /// A database in memory has copies in memory.
 #[tokio::test]
@@ -31,9 +31,10 @@ pub(super) async fn a_copy_names_no_object_that_it_does_not_need(db: Db) {
     let upload = NewUpload {
         id: UploadId::from_random([1; 16]),
         repository: &repository("a"),
+        account: "",
         progress: b"{}",
     };
-    db.begin_upload(&upload, at(0)).await.unwrap();
+    assert_eq!(db.begin_upload(&upload, at(0)).await.unwrap(), Begun::Begun);
 
     db.forget_what_no_copy_has().await.unwrap();
     assert!(db.uploads(None, 10).await.unwrap().is_empty());

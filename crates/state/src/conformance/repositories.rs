@@ -2,14 +2,15 @@ use std::sync::Arc;
 
 use super::{at, commit, digest, manifest, put, repository};
 use crate::{
-    Committed, Db, Deletion, LeaseOwner, MAX_PAGE, Mounted, NewManifest, NewUpload, Page,
+    Begun, Committed, Db, Deletion, LeaseOwner, MAX_PAGE, Mounted, NewManifest, NewUpload, Page,
     PutManifest, UploadId,
 };
 
 pub(super) async fn an_upload_session_makes_no_repository(db: Db) {
     let name = repository("a/b");
     let id = UploadId::from_random([1; 16]);
-    db.begin_upload(&NewUpload { id, repository: &name, progress: b"" }, at(0)).await.unwrap();
+    let upload = NewUpload { id, repository: &name, account: "", progress: b"" };
+    assert_eq!(db.begin_upload(&upload, at(0)).await.unwrap(), Begun::Begun);
     let owner = LeaseOwner::from_random([2; 16]);
     let leased = db.lease_upload(&name, id, owner, at(9), at(1)).await.unwrap();
     assert!(matches!(leased, crate::Leased::Taken { .. }));

@@ -1,7 +1,7 @@
 use super::{at, digest, repository};
 use crate::{
-    BlobCommit, Committed, Db, Lease, LeaseOwner, Leased, NewUpload, Saved, Upload, UploadClaim,
-    UploadId,
+    Begun, BlobCommit, Committed, Db, Lease, LeaseOwner, Leased, NewUpload, Saved, Upload,
+    UploadClaim, UploadId,
 };
 
 pub(super) async fn a_session_belongs_to_its_repository(db: Db) {
@@ -170,10 +170,31 @@ pub(super) async fn a_sweep_sees_every_session(db: Db) {
     assert_eq!(seen, [id(1), id(2), id(3), id(4), id(5)]);
 }
 
+pub(super) async fn an_account_has_a_bounded_number_of_open_sessions(db: Db) {
+    let name = repository("a");
+    let begin = async |number: usize, account: &str| {
+        let mut bits = [0; 16];
+        bits[..8].copy_from_slice(&number.to_be_bytes());
+        let id = UploadId::from_random(bits);
+        let upload = NewUpload { id, repository: &name, account, progress: b"begun" };
+        db.begin_upload(&upload, at(0)).await.unwrap()
+    };
+    for number in 0..Db::UNFINISHED_UPLOADS {
+        assert_eq!(begin(number, "ann").await, Begun::Begun);
+    }
+    assert_eq!(begin(2_000, "ann").await, Begun::TooMany);
+    assert_eq!(begin(2_001, "bob").await, Begun::Begun);
+    assert_eq!(begin(2_002, "").await, Begun::Begun);
+    let first = db.uploads(None, 1).await.unwrap()[0].id;
+    assert!(db.cancel_upload(&name, first).await.unwrap().is_some());
+    assert_eq!(begin(2_003, "ann").await, Begun::Begun);
+    assert_eq!(begin(2_004, "ann").await, Begun::TooMany);
+}
+
 async fn begin(db: &Db, number: u8, seconds: u64) {
     let name = repository("a");
-    let upload = NewUpload { id: id(number), repository: &name, progress: b"begun" };
-    db.begin_upload(&upload, at(seconds)).await.unwrap();
+    let upload = NewUpload { id: id(number), repository: &name, account: "", progress: b"begun" };
+    assert_eq!(db.begin_upload(&upload, at(seconds)).await.unwrap(), Begun::Begun);
 }
 
 async fn lease(db: &Db, number: u8, by: u8, now: u64, until: u64) -> UploadClaim {
