@@ -209,7 +209,7 @@ pub enum DataError {
 pub(crate) const BACKUP_MARKER: &str = "portpass.backup";
 
 const LOCK: &str = "portpass.lock";
-const ROOT: u32 = 0;
+pub(crate) const ROOT: u32 = 0;
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,10 @@
 //! Folders that are no place for a backup stay as they are.
 
-use std::{fs, path::Path};
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+};
 
 use portpass_testkit::Portpass;
 
@@ -37,6 +41,26 @@ fn what_is_no_backup_of_ours_is_refused_and_left_alone() {
     let nowhere = portpass.command(&["backup", BACKUP, "--data", "{folder}/none"], "");
     assert_eq!(nowhere.status, Some(1), "{nowhere}");
     assert!(!backup_of(&portpass).exists(), "nothing is made for an installation that is none");
+}
+
+/// Who can write there could lay a link in the way, or put an account of his own into what is restored.
+#[test]
+fn a_folder_that_others_can_write_to_is_refused_and_left_alone() {
+    let portpass = installation();
+    let to = backup_of(&portpass);
+    fs::create_dir(&to).unwrap();
+    for (mode, said) in [(0o777, "mode 777"), (0o770, "mode 770"), (0o1703, "mode 1703")] {
+        fs::set_permissions(&to, Permissions::from_mode(mode)).unwrap();
+        let ran = back_up(&portpass, BACKUP);
+        assert_eq!(ran.status, Some(1), "{ran}");
+        assert!(ran.stderr.contains("others can write to") && ran.stderr.contains(said), "{ran}");
+        assert_eq!(fs::read_dir(&to).unwrap().count(), 0);
+    }
+    fs::set_permissions(&to, Permissions::from_mode(0o755)).unwrap();
+    backed_up(&portpass);
+    // Also one that was a backup before.
+    fs::set_permissions(&to, Permissions::from_mode(0o757)).unwrap();
+    back_up(&portpass, BACKUP).expect_failure();
 }
 
 #[test]

@@ -206,6 +206,20 @@ pub enum BackupError {
         /// What lies there.
         found: String,
     },
+    /// Somebody else could change what is written there.
+    #[error(
+        "others can write to {} (mode {mode:o}, user {owner}): `chmod go-w` it and `chown` it to the user who \
+         makes the backup, or name a new folder in it",
+        folder.display()
+    )]
+    Writable {
+        /// Where the backup should be.
+        folder: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Its mode.
+        mode: u32,
+    },
     /// The backup of another installation, or of a program that writes others.
     #[error("{} is not a backup of this installation ({why}): name another folder", folder.display())]
     Other {

@@ -4,13 +4,13 @@ use std::{
     ffi::OsString,
     fs::{self, File, OpenOptions},
     io,
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
 use super::BackupError;
 use crate::data_directory::{
-    BACKUP_MARKER, DataDirectory, DataError, Visible, make, with_suffix, write_file,
+    BACKUP_MARKER, DataDirectory, DataError, ROOT, Visible, make, with_suffix, write_file,
 };
 
 /// A folder that is ours to write a backup to.
@@ -35,6 +35,7 @@ impl Folder {
                 return Err(BackupError::Within { folder: path, place });
             }
         }
+        demand_ours(&path, places)?;
         if !is_marked(&path, installation)? {
             demand_empty(&path)?;
             make(&path).map_err(failed("make", &path))?;
@@ -160,6 +161,25 @@ fn is_marked(path: &Path, installation: &str) -> Result<bool, BackupError> {
         [FORMAT, ..] => other("it is another's"),
         _ => other("its portpass.backup is of another kind"),
     }
+}
+
+/// Whoever can write to the folder could lay a link where a file is to be written, or put other accounts and
+/// keys into what is restored later. A folder may also be that of the user whose data are backed up.
+fn demand_ours(path: &Path, places: &[PathBuf]) -> Result<(), BackupError> {
+    let about = match fs::metadata(path) {
+        Ok(about) => about,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed("look at", path)(error)),
+    };
+    let theirs =
+        places.iter().filter_map(|place| fs::metadata(place).ok()).map(|place| place.uid());
+    let trusted: Vec<u32> = theirs.chain([ROOT, rustix::process::geteuid().as_raw()]).collect();
+    let mode = about.mode() & 0o7777;
+    if mode & 0o022 != 0 || !trusted.contains(&about.uid()) {
+        let folder = path.to_path_buf();
+        return Err(BackupError::Writable { folder, owner: about.uid(), mode });
+    }
+    Ok(())
 }
 
 fn demand_empty(path: &Path) -> Result<(), BackupError> {
