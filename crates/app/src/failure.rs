@@ -2,6 +2,8 @@
 
 use std::{error::Error, fmt::Write as _};
 
+use portpass_client::is_obeyed;
+
 /// What went wrong, and what may help. Any error turns into one by `?`, with its causes.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -59,9 +61,9 @@ impl Failure {
     }
 }
 
-/// The same text with its control characters written out; lines stay lines.
+/// The same text with the characters written out that a terminal obeys; lines stay lines.
 pub(crate) fn harmless(text: String) -> String {
-    let obeyed = |c: char| c.is_control() && c != '\n';
+    let obeyed = |c: char| is_obeyed(c) && c != '\n';
     if !text.contains(obeyed) {
         return text;
     }
@@ -102,5 +104,6 @@ mod tests {
         let failure = Failure::new("no image \u{1b}[2J\u{9b}31m\rx\nline").hint("a\u{7}b");
         assert_eq!(failure.message(), "no image \\u{1b}[2J\\u{9b}31m\\rx\nline");
         assert_eq!(failure.hints(), ["a\\u{7}b"]);
+        assert_eq!(harmless("gpj\u{202e}exe\u{2028}".to_owned()), "gpj\\u{202e}exe\\u{2028}");
     }
 }

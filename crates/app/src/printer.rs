@@ -1,4 +1,7 @@
 //! The one module that prints: data to stdout, everything said to a person to stderr.
+//!
+//! Much of it was written by others. What a terminal would obey is written out here, whoever prints it; only
+//! [`Printer::text`] takes texts as they are, for reports with colours of their own.
 
 use std::{
     fmt::Display,
@@ -11,12 +14,13 @@ use std::{
 };
 
 use owo_colors::OwoColorize;
+use portpass_client::is_obeyed;
 use portpass_client::transfer::{Progress, Unwatched};
 use serde_json::Value;
 
 use crate::{
     command::Ended,
-    failure::{Failure, Status},
+    failure::{Failure, Status, harmless},
 };
 
 mod progress;
@@ -41,9 +45,9 @@ impl Printer {
         self.terminal
     }
 
-    /// One line of data.
+    /// One line of data, or several.
     pub(crate) fn line(&self, text: impl Display) {
-        self.written(writeln!(anstream::stdout(), "{text}"));
+        self.written(writeln!(anstream::stdout(), "{}", harmless(text.to_string())));
     }
 
     /// Text of several lines, which ends its last one itself.
@@ -53,7 +57,7 @@ impl Printer {
 
     /// A JSON document, indented.
     pub(crate) fn json(&self, value: &Value) {
-        self.line(format_args!("{value:#}"));
+        self.line(in_ascii_where_obeyed(&format!("{value:#}")));
     }
 
     /// How a command ended that has said all, if all that was printed arrived.
@@ -68,6 +72,8 @@ impl Printer {
 
     /// Rows under a heading, columns aligned by their widest cell.
     pub(crate) fn table<const N: usize>(&self, heading: [&str; N], rows: &[[String; N]]) {
+        let rows: Vec<[String; N]> =
+            rows.iter().map(|row| row.each_ref().map(|cell| harmless(cell.clone()))).collect();
         let widths: [usize; N] = std::array::from_fn(|column| {
             rows.iter()
                 .map(|row| row[column].chars().count())
@@ -80,14 +86,18 @@ impl Printer {
                 cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
             padded.join("  ").trim_end().to_owned()
         };
-        self.line(line(heading).bold());
-        for row in rows {
+        self.written(writeln!(anstream::stdout(), "{}", line(heading).bold()));
+        for row in &rows {
             self.line(line(std::array::from_fn(|column| row[column].as_str())));
         }
     }
 
     /// Something a person should know that is not the data asked for.
     pub(crate) fn note(&self, text: impl Display) {
+        self.say(harmless(text.to_string()));
+    }
+
+    fn say(&self, text: impl Display) {
         self.written(writeln!(anstream::stderr(), "{text}"));
     }
 
@@ -110,18 +120,53 @@ impl Printer {
 
     /// `warning: …`
     pub(crate) fn warning(&self, text: impl Display) {
-        self.note(format_args!("{} {text}", "warning:".yellow().bold()));
+        let text = harmless(text.to_string());
+        self.say(format_args!("{} {text}", "warning:".yellow().bold()));
     }
 
     /// Says what failed and what may help, and gives the exit status.
     pub(crate) fn failure(&self, failure: &Failure) -> ExitCode {
-        self.note(format_args!("{} {}", "error:".red().bold(), failure.message()));
+        self.say(format_args!("{} {}", "error:".red().bold(), failure.message()));
         for hint in failure.hints() {
-            self.note(format_args!("{} {hint}", "hint:".cyan().bold()));
+            self.say(format_args!("{} {hint}", "hint:".cyan().bold()));
         }
         match failure.status() {
             Status::Failed => ExitCode::from(1),
             Status::Usage => ExitCode::from(2),
         }
+    }
+}
+
+/// A JSON text that says the same, with what a terminal obeys as JSON writes it (RFC 8259 section 7): such a
+/// character stands in strings alone.
+fn in_ascii_where_obeyed(json: &str) -> String {
+    let mut written = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_obeyed(c) && c != '\n' {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                written.extend(format!("\\u{unit:04x}").chars());
+            }
+        } else {
+            written.push(c);
+        }
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use portpass_client::is_obeyed;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn json_says_the_same_without_what_a_terminal_obeys() {
+        let value = json!({ "client": "a\u{202e}b\u{2028}\u{e0041}\u{1b}", "name": "é" });
+        let text = in_ascii_where_obeyed(&format!("{value:#}"));
+        assert!(!text.contains(|c| is_obeyed(c) && c != '\n'), "{text:?}");
+        assert!(text.contains(r"a\u202eb\u2028\udb40\udc41\u001b") && text.contains('é'), "{text}");
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
     }
 }

@@ -13,7 +13,7 @@ use portpass_jose::{
 };
 use portpass_protocol::{
     Access, AccessSet,
-    handled::on_one_line,
+    foreign::on_one_line,
     token_response::{self, NoToken},
 };
 use portpass_token::Claims;

@@ -50,6 +50,7 @@ pub mod transfer;
 pub mod transport;
 
 pub use host::Host;
+pub use portpass_protocol::foreign::is_obeyed;
 pub use portpass_token::{Clock, SystemClock};
 pub use reference::ImageReference;
 pub use registry::Registry;

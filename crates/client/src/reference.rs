@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use portpass_protocol::{
-    Digest, Reference, RepositoryName, Tag, digest::DigestError, handled::on_one_line,
+    Digest, Reference, RepositoryName, Tag, digest::DigestError, foreign::on_one_line,
     name::NameError,
 };
 

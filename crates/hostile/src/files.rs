@@ -5,6 +5,7 @@ use std::{num::NonZeroUsize, time::SystemTime};
 use portpass_password::{
     Formats, HashPool, HtpasswdFile, PasswordHash, htpasswd::HtpasswdSettings, pool::PoolSettings,
 };
+use portpass_protocol::foreign::is_obeyed;
 use portpass_server::config::{Config, ConfigError, ConfigFile, Environment, Sources};
 
 use crate::{assert_one_line, scratch};
@@ -72,5 +73,5 @@ pub fn configuration(bytes: &[u8]) {
 fn readable(error: &ConfigError) {
     let text = error.to_string();
     assert!(!text.is_empty() && text.len() < 64 * 1024);
-    assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
+    assert!(!text.contains(|c: char| is_obeyed(c) && c != '\n'), "{text:?}");
 }

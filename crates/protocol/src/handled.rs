@@ -93,30 +93,12 @@ pub struct TokenWords {
     pub key: String,
 }
 
-/// Somebody else's text, fit for a line of a terminal and no longer than so many characters.
-pub fn on_one_line(text: &str, length: usize) -> String {
-    let visible = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
-    let mut rest = text.chars().map(visible);
-    let mut line: String = rest.by_ref().take(length).collect();
-    if rest.next().is_some() {
-        line.push('…');
-    }
-    line
-}
-
 /// The refusal of a caller who is known and may not.
 pub const INSUFFICIENT_SCOPE: &str = "insufficient-scope";
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_text_of_others_is_cut_and_moves_no_cursor() {
-        assert_eq!(on_one_line("abc", 3), "abc");
-        assert_eq!(on_one_line("abcd", 3), "abc…");
-        assert_eq!(on_one_line("a\u{1b}[2J\n", 9), "a\u{fffd}[2J\u{fffd}");
-    }
 
     #[test]
     fn a_refusal_knows_its_failure_by_its_id_or_by_what_it_rests_on() {

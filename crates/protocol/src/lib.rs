@@ -27,6 +27,7 @@ pub mod advice;
 pub mod challenge;
 pub mod digest;
 pub mod error;
+pub mod foreign;
 pub mod handled;
 pub mod manifest;
 pub mod name;

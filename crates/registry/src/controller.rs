@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use portpass_protocol::{Access, AccessSet, Challenge, Origin, TokenWords, handled::on_one_line};
+use portpass_protocol::{Access, AccessSet, Challenge, Origin, TokenWords, foreign::on_one_line};
 
 use crate::access::{Grant, Presented, Unusable};
 

@@ -4,7 +4,7 @@ use portpass_jose::{
     danger::Unverified,
     json::{Map, Value},
 };
-use portpass_protocol::{TokenWords, handled::on_one_line};
+use portpass_protocol::{TokenWords, foreign::on_one_line};
 
 /// Reads a token's words without believing them; `None` for what is no JWT at all.
 ///

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use portpass_protocol::foreign::on_one_line;
+
 use super::Place;
 
 /// Why a credential cannot be read or kept.
@@ -19,7 +21,7 @@ pub enum CredentialsError {
         why: &'static str,
     },
     /// A helper failed, and this is what it said.
-    #[error("docker-credential-{helper} {action} failed: {said}")]
+    #[error("docker-credential-{} {action} failed: {said}", on_one_line(helper, 128))]
     Helper {
         /// Its name.
         helper: String,
@@ -29,7 +31,7 @@ pub enum CredentialsError {
         said: String,
     },
     /// A helper is named, and is not there.
-    #[error("{} names the credential helper {helper:?}, but there is no docker-credential-{helper} in PATH", path.display())]
+    #[error("{} names the credential helper {helper:?}, but there is no docker-credential-{} in PATH", path.display(), on_one_line(helper, 128))]
     HelperMissing {
         /// Its name.
         helper: String,

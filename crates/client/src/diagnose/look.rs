@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use portpass_protocol::foreign::is_obeyed;
 use reqwest::Url;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::{
@@ -135,7 +136,7 @@ pub(super) async fn tunnel(proxy: &Proxy, url: &Url) -> Result<TcpStream, Closed
     match line.split(' ').nth(1).and_then(|status| status.parse::<u16>().ok()) {
         Some(200..=299) => Ok(stream),
         status => {
-            let said: String = line.chars().filter(|c| !c.is_control()).take(80).collect();
+            let said: String = line.chars().filter(|c| !is_obeyed(*c)).take(80).collect();
             let reason = format!("the proxy {} answers CONNECT with {said:?}", proxy.shown());
             Err(Closed::Proxy(status, reason))
         }

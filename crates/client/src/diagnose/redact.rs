@@ -1,5 +1,6 @@
 //! What of an exchange may be shown: everything but passwords and tokens.
 
+use portpass_protocol::foreign::is_obeyed;
 use reqwest::Url;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
@@ -131,11 +132,7 @@ pub(super) fn cut(text: &str, most: usize) -> String {
 /// Control characters would let a server write on the terminal, and those of direction would let it
 /// write something else than is read.
 fn printable(text: &str) -> String {
-    let invisible = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
-    text.chars().map(|c| if invisible(c) { ' ' } else { c }).collect()
+    text.chars().map(|c| if is_obeyed(c) { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! What a diagnosis came to, and the three forms in which it is told: to a person, to a program, and
 //! to whoever gets a file. None of them changes what was found.
 
+use portpass_protocol::foreign::is_obeyed;
+
 use super::{Check, Finding, Needs, Target, Verdict, cause, probe::Exchange, rows};
 
 mod html;
@@ -119,8 +121,7 @@ impl Report {
 /// A server's words may stand in any line: what would move a terminal's cursor, or turn the direction of
 /// reading, becomes a space.
 fn clean(text: &str) -> String {
-    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}');
-    text.chars().map(|c| if c.is_control() || turns(c) { ' ' } else { c }).collect()
+    text.chars().map(|c| if is_obeyed(c) { ' ' } else { c }).collect()
 }
 
 /// What it may be where several faults look alike, each with its row.

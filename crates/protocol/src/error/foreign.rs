@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::foreign::is_obeyed;
+
 /// What an error body says. Every text in it is one printable line, so that it can be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reported {
@@ -89,11 +91,7 @@ const MAX_SHOWN: usize = 200;
 /// Foreign text as one line that a terminal can show: no control characters, none that turn the
 /// direction of writing, shortened.
 pub(crate) fn line(text: &str) -> String {
-    let hidden = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
-    let text: String = text.chars().map(|c| if hidden(c) { ' ' } else { c }).collect();
+    let text: String = text.chars().map(|c| if is_obeyed(c) { ' ' } else { c }).collect();
     let mut line = String::new();
     for word in text.split_whitespace() {
         if !line.is_empty() {

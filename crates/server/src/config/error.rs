@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use portpass_protocol::foreign::is_obeyed;
 use serde_saphyr::Error as YamlError;
 
 use super::shape::{self, Key};
@@ -80,7 +81,7 @@ impl ConfigError {
 
 /// What a file says may be repeated, but moves no cursor.
 fn visible(text: &str) -> String {
-    let shown = |c: char| if c.is_control() && c != '\n' { char::REPLACEMENT_CHARACTER } else { c };
+    let shown = |c: char| if is_obeyed(c) && c != '\n' { char::REPLACEMENT_CHARACTER } else { c };
     text.chars().map(shown).collect()
 }
 

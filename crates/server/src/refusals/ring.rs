@@ -6,7 +6,7 @@ use std::{
 };
 
 use http::StatusCode;
-use portpass_protocol::{AccessSet, Handled, Refusal, handled::on_one_line};
+use portpass_protocol::{AccessSet, Handled, Refusal, foreign::on_one_line};
 use portpass_token::Clock;
 
 use super::{Question, Refused, Told};

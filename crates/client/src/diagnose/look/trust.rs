@@ -5,6 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use portpass_protocol::foreign::is_obeyed;
 use rustls::{
     CertificateError, Error, RootCertStore,
     client::{WebPkiServerVerifier, danger::ServerCertVerifier as _},
@@ -202,7 +203,7 @@ fn alternative_name(name: &GeneralName<'_>) -> Option<String> {
 }
 
 fn short(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(128).collect()
+    text.chars().filter(|c| !is_obeyed(*c)).take(128).collect()
 }
 
 fn time(seconds: i64) -> SystemTime {

@@ -13,7 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use portpass_protocol::{Digest, DigestAlgorithm};
+use portpass_protocol::{Digest, DigestAlgorithm, foreign::on_one_line};
 use tar::{EntryType, Header, PaxExtensions};
 
 use super::super::{LayoutError, MemberFault, folder::MAX_DOCUMENT, read::Extent};
@@ -323,7 +323,7 @@ fn refused(path: &Path, member: &str, fault: MemberFault) -> LayoutError {
 }
 
 fn excerpt(name: &[u8]) -> String {
-    String::from_utf8_lossy(name).chars().take(128).collect()
+    on_one_line(&String::from_utf8_lossy(name), 128)
 }
 
 const BLOCK: u64 = 512;
