@@ -222,6 +222,7 @@ fn store(error: &StoreError) -> Refusal {
     match error {
         StoreError::Full { .. } => Refusal::away("storage-full"),
         StoreError::Io { .. } => Refusal::away("storage-unavailable"),
+        StoreError::Busy { .. } => Refusal::away("too-many-transfers"),
         StoreError::TooManySegments { .. } => {
             Refusal::new(StatusCode::BAD_REQUEST, ErrorCode::BlobUploadInvalid, "too-many-chunks")
                 .saying(error)

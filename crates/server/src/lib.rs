@@ -50,4 +50,4 @@ pub use install::{Administrator, InstallError};
 pub use parts::{Parts, StartError, StorageRefused};
 pub use run::{Addresses, Handle, Server, ServerSettings};
 pub use shutdown::{Shutdown, Stop};
-pub use system::{System, raise_open_files};
+pub use system::{FileShares, System, raise_open_files};

@@ -13,6 +13,7 @@ mod append;
 mod buffers;
 mod commit;
 mod files;
+mod open_files;
 pub mod owner;
 mod read;
 pub mod replica;
@@ -31,6 +32,7 @@ use async_trait::async_trait;
 use portpass_protocol::{Digest, DigestAlgorithm};
 use tokio::task::spawn_blocking;
 
+pub use self::open_files::OpenFiles;
 use self::{append::Arriving, buffers::Buffers, files::Files, owner::Claim};
 use crate::store::{
     Appended, BlobStore, BodyStream, CommitError, Committed, Content, Cursor, Inventory, Keys,
@@ -43,6 +45,7 @@ pub struct FsStore {
     files: Arc<Files>,
     buffers: Arc<Buffers>,
     arriving: Arc<Arriving>,
+    open_files: OpenFiles,
     /// Held for as long as anybody may write.
     claim: Option<Arc<Claim>>,
 }
@@ -55,7 +58,13 @@ impl FsStore {
     /// When the directory cannot be made.
     pub fn open(root: impl Into<PathBuf>, keys: Keys) -> Result<Self, StoreError> {
         let files = Arc::new(Files::open(root.into(), keys)?.probed());
-        Ok(Self { files, buffers: Arc::default(), arriving: Arc::default(), claim: None })
+        Ok(Self {
+            files,
+            buffers: Arc::default(),
+            arriving: Arc::default(),
+            open_files: OpenFiles::unlimited(),
+            claim: None,
+        })
     }
 
     /// The same, which nobody else can claim as long as it is there.
@@ -64,13 +73,24 @@ impl FsStore {
         Self { claim: Some(claim), ..self }
     }
 
-    /// Runs what waits for the disk where waiting harms nobody.
+    /// The same, which has no more files open than these.
+    #[must_use]
+    pub fn with_open_files(self, open_files: OpenFiles) -> Self {
+        Self { open_files, ..self }
+    }
+
+    /// Runs what waits for the disk where waiting harms nobody, and is over in a moment.
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Files) -> T + Send + 'static,
     ) -> T {
         let files = Arc::clone(&self.files);
-        done(spawn_blocking(move || work(&files)).await)
+        let brief = self.open_files.briefly().await;
+        let work = move || {
+            let _open = brief;
+            work(&files)
+        };
+        done(spawn_blocking(work).await)
     }
 }
 
@@ -96,7 +116,7 @@ impl BlobStore for FsStore {
     }
 
     async fn append(&self, upload: Upload, body: BodyStream) -> Result<Appended, StoreError> {
-        append::append(&self.files, &self.arriving, upload, body).await
+        append::append(&self.files, &self.arriving, &self.open_files, upload, body).await
     }
 
     async fn commit(&self, upload: &Upload, expected: &Digest) -> Result<Committed, CommitError> {
@@ -128,8 +148,12 @@ impl BlobStore for FsStore {
         blob: &Location,
         range: Option<Range<u64>>,
     ) -> Result<Content, StoreError> {
-        let (blob, buffers) = (blob.clone(), Arc::clone(&self.buffers));
-        self.blocking(move |files| read::open(files, &buffers, &blob, range)).await
+        let in_one_piece = range.as_ref().is_some_and(read::is_one_piece);
+        let admission = self.open_files.read(in_one_piece).await?;
+        let (files, buffers) = (Arc::clone(&self.files), Arc::clone(&self.buffers));
+        let blob = blob.clone();
+        let open = move || read::open(&files, &buffers, &blob, range, admission);
+        done(spawn_blocking(open).await)
     }
 
     async fn delete(&self, blob: &Location) -> Result<(), StoreError> {

@@ -36,7 +36,7 @@ pub mod remembering;
 pub mod store;
 
 pub use fs::{
-    FsStore, owner,
+    FsStore, OpenFiles, owner,
     replica::{Replica, ReplicaError, Taken},
 };
 pub use gc::{Surveyed, Swept, survey, sweep};

@@ -316,6 +316,12 @@ pub enum StoreError {
         /// As the system put it.
         source: io::Error,
     },
+    /// Bodies hold all the files that they may.
+    #[error("{limit} files are held by blobs that are under way; no more are opened for now")]
+    Busy {
+        /// How many they may hold.
+        limit: usize,
+    },
     /// A row names an object that is not there, or that is shorter than the row says.
     #[error("object {location} is missing or cut short")]
     Lost {

@@ -50,9 +50,13 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
     }
     // Watched from here on: a signal during the start ends it as one later would.
     let shutdown = Shutdown::on_signals()?;
-    let parts = Parts::build(config, &context.environment, System::real()).await;
+    raise_open_files();
+    let system = System::real();
+    let settings =
+        ServerSettings { connections: system.files.connections, ..ServerSettings::default() };
+    let parts = Parts::build(config, &context.environment, system).await;
     let parts = parts.map_err(|error| hinted(error.hints(), error))?;
-    let server = Server::bind(parts, settings()).await;
+    let server = Server::bind(parts, settings).await;
     let server = server.map_err(|error| hinted(error.hints(), error))?;
     log.flush();
     announce(&server, &context.printer);
@@ -76,13 +80,6 @@ async fn load(sources: &Sources, environment: &Environment) -> Result<Config, Fa
 
 fn hinted(hints: Vec<String>, error: impl std::error::Error) -> Failure {
     hints.into_iter().fold(Failure::from(error), Failure::hint)
-}
-
-/// Half of the open files are for blobs and the database.
-fn settings() -> ServerSettings {
-    let files = usize::try_from(raise_open_files() / 2).unwrap_or(usize::MAX);
-    let settings = ServerSettings::default();
-    ServerSettings { connections: settings.connections.min(files), ..settings }
 }
 
 /// Says where everything is. The last line on a terminal is the one to type; elsewhere stdout is a log,

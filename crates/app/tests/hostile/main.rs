@@ -5,6 +5,7 @@
 //! wire         requests byte by byte, as no client library would send them
 //! storm        anything at every route: no panic, no 5xx, no path and no secret anywhere
 //! elsewhere    attempts at somebody else's repositories
+//! files        few files to open, and clients who hold them
 //! names        accounts whose names are patterns
 //! limits       what is too long, too much, or never ends
 //! advisories   every known vulnerability of our kind, and the test that stands for it
@@ -14,6 +15,7 @@
 
 mod advisories;
 mod elsewhere;
+mod files;
 mod limits;
 mod names;
 mod storm;

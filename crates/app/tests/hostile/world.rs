@@ -1,10 +1,14 @@
 //! A registry with its token service, and two accounts that must not reach each other.
 
-use std::{fs, net::SocketAddr, path::Path};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use base64::prelude::*;
 use portpass_protocol::Digest;
-use portpass_testkit::Portpass;
+use portpass_testkit::{Certificates, Portpass};
 use serde_json::Value;
 
 use crate::wire::{Answer, request, send};
@@ -48,20 +52,43 @@ impl World {
     }
 
     pub(crate) fn with_accounts(names: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let here = folder.path().to_str().unwrap();
-        fs::write(folder.path().join("portpass.yml"), CONFIGURATION.replace("{folder}", here))
-            .unwrap();
-        let lines: Vec<String> = names.iter().map(|name| format!("{name}:{HASH}\n")).collect();
-        fs::write(folder.path().join("users"), lines.concat()).unwrap();
-        let portpass =
-            Portpass::serve_in(Path::new(PROGRAM), &["--config", "{folder}/portpass.yml"], folder);
-        let quiet = portpass.log().len();
-        let world = Self { portpass, quiet };
+        let world = Self::start(names, CONFIGURATION, &[]);
         if names.contains(&"bob") {
             world.push("bob", "bob/secret", SECRET);
         }
         world
+    }
+
+    /// With ann alone, and no more open files than these; over TLS with such a certificate.
+    pub(crate) fn with_files(files: u32, tls: Option<&Certificates>) -> Self {
+        let limit = format!("--nofile={files}");
+        let file = |path: PathBuf| path.to_str().unwrap().to_owned();
+        let encrypted = tls.map(|tls| {
+            let (certificate, key) = (file(tls.certificate()), file(tls.key()));
+            format!("addr: 127.0.0.1:0, tls: {{ certificate: {certificate}, key: {key} }}")
+        });
+        let configuration = match encrypted {
+            Some(http) => CONFIGURATION.replacen("addr: 127.0.0.1:0", &http, 1),
+            None => CONFIGURATION.to_owned(),
+        };
+        Self::start(&["ann"], &configuration, &["prlimit".to_owned(), limit])
+    }
+
+    fn start(names: &[&str], configuration: &str, starter: &[String]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let here = folder.path().to_str().unwrap();
+        fs::write(folder.path().join("portpass.yml"), configuration.replace("{folder}", here))
+            .unwrap();
+        let lines: Vec<String> = names.iter().map(|name| format!("{name}:{HASH}\n")).collect();
+        fs::write(folder.path().join("users"), lines.concat()).unwrap();
+        let portpass = Portpass::serve_by(
+            starter,
+            Path::new(PROGRAM),
+            &["--config", "{folder}/portpass.yml"],
+            folder,
+        );
+        let quiet = portpass.log().len();
+        Self { portpass, quiet }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

@@ -8,7 +8,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioIo, TokioTimer},
     server::graceful::GracefulConnection,
 };
 use tokio::{
@@ -22,6 +22,7 @@ use super::{
     door::Door,
     origin::Peer,
     patience::PatientStream,
+    streams::{self, Streams},
     tls::{HTTP_2, Tls},
 };
 
@@ -73,9 +74,13 @@ where
 {
     let answer = service_fn(move |request: http::Request<Incoming>| {
         let door = door.clone();
-        async move { Ok::<_, Infallible>(door.handle(request, peer).await) }
+        async move {
+            let response = door.handle(request, peer).await;
+            streams::answered();
+            Ok::<_, Infallible>(response)
+        }
     });
-    let connection = http2::Builder::new(TokioExecutor::new())
+    let connection = http2::Builder::new(Streams)
         .timer(TokioTimer::new())
         .keep_alive_interval(PING)
         .keep_alive_timeout(PING)
@@ -122,8 +127,9 @@ const PING: Duration = Duration::from_secs(30);
 /// Headers of a request, all together. T12: tokens are far smaller.
 const MAX_HEADERS: u32 = 32 * 1024;
 
-/// Requests at once on one HTTP/2 connection.
-const STREAMS: u32 = 128;
+/// Requests at once on one HTTP/2 connection: more than a client has blobs to pull at a time, and few enough that
+/// the files of blobs are not used up by a handful of connections.
+const STREAMS: u32 = 64;
 
 /// What may be on its way to us per request: the default of 64 KiB makes an upload wait for each round trip.
 const STREAM_WINDOW: u32 = 1024 * 1024;

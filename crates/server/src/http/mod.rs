@@ -18,6 +18,7 @@ pub(crate) mod origin;
 mod patience;
 pub(crate) mod proxies;
 pub(crate) mod request_id;
+mod streams;
 pub(crate) mod surface;
 pub(crate) mod tls;
 

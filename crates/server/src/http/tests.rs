@@ -1,7 +1,9 @@
 //! The rim over real sockets, with handlers of the tests' own behind it.
 
+mod frames;
 mod rapid_reset;
 mod refused;
+mod stalled;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 

@@ -10,7 +10,7 @@ use std::{
 use portpass_authority::audit::{Trail, Writer};
 use portpass_password::{CredentialCache, HashPool, PasswordCheck, pool::PoolSettings};
 use portpass_state::Db;
-use portpass_storage::BlobStore;
+use portpass_storage::{BlobStore, OpenFiles};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric},
@@ -38,6 +38,8 @@ pub(crate) struct Base {
     pub(crate) trail: Trail,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) system: System,
+    /// Of all stores, whichever configuration they are of.
+    open_files: OpenFiles,
     claims: Claims,
     /// Taken by whoever runs it.
     writer: Mutex<Option<Writer>>,
@@ -58,7 +60,8 @@ impl Base {
         let cache = CredentialCache::new(key, REMEMBERED, REMEMBER_FOR);
         let (trail, writer) = Trail::new(db.clone());
         let mut metrics = Metrics::new();
-        metrics.add_collector(PoolLoad(pool.clone()));
+        let open_files = OpenFiles::new(system.files.blobs, system.files.brief);
+        metrics.add_collector(Load { pool: pool.clone(), open_files: open_files.clone() });
         Ok(Self {
             directory,
             db,
@@ -66,6 +69,7 @@ impl Base {
             trail,
             metrics: Arc::new(metrics),
             system,
+            open_files,
             claims: Claims::default(),
             writer: Mutex::new(Some(writer)),
         })
@@ -131,6 +135,7 @@ impl Base {
         let opening = Opening {
             db: &self.db,
             keys,
+            open_files: self.open_files.clone(),
             installation: self.db.installation(&self.fresh_id()).await?,
             adoption,
         };
@@ -143,16 +148,21 @@ impl Base {
     }
 }
 
-/// The hashing pool, as it is at the moment of a scrape.
+/// What is under way at the moment of a scrape.
 #[derive(Debug)]
-struct PoolLoad(HashPool);
+struct Load {
+    pool: HashPool,
+    open_files: OpenFiles,
+}
 
-impl Collector for PoolLoad {
+impl Collector for Load {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let load = self.0.load();
+        let load = self.pool.load();
+        let files = self.open_files.held();
         for (name, help, value) in [
             ("password_hashing", "Passwords being hashed", load.hashing),
             ("password_waiting", "Passwords waiting to be hashed", load.waiting),
+            ("blob_files", "Files held by blobs that are under way", files),
         ] {
             let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;

@@ -17,7 +17,7 @@ use std::{
 use portpass_registry::upkeep::{Fit, UpkeepError};
 use portpass_state::{Db, StateError};
 use portpass_storage::{
-    BlobStore, FsStore, Keys, Remembering, StoreError,
+    BlobStore, FsStore, Keys, OpenFiles, Remembering, StoreError,
     owner::{self, Claim, Found, OwnerError},
 };
 
@@ -32,6 +32,7 @@ pub(super) struct Claims(Mutex<HashMap<PathBuf, Weak<Claim>>>);
 pub(super) struct Opening<'a> {
     pub(super) db: &'a Db,
     pub(super) keys: Keys,
+    pub(super) open_files: OpenFiles,
     pub(super) installation: String,
     pub(super) adoption: Adoption,
 }
@@ -47,7 +48,7 @@ impl Opening<'_> {
             Some(claim) => claim,
             None => self.claim(root, claims).await?,
         };
-        let store = self.store(root).await?.claimed(claim);
+        let store = self.store(root).await?.claimed(claim).with_open_files(self.open_files.clone());
         Ok(Arc::new(Remembering::new(Arc::new(store))))
     }
 

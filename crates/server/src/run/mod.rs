@@ -40,6 +40,7 @@ use crate::{
     parts::Parts,
     refusals::{desk::Desk, ring::Refusals},
     shutdown::Shutdown,
+    system::MOST_CONNECTIONS,
 };
 
 /// Parts with their sockets bound: clients wait in the kernel's queue until [`Server::run`].
@@ -65,7 +66,7 @@ pub struct ServerSettings {
 
 impl Default for ServerSettings {
     fn default() -> Self {
-        Self { connections: 10_000, patience: Duration::from_secs(30) }
+        Self { connections: MOST_CONNECTIONS, patience: Duration::from_secs(30) }
     }
 }
 

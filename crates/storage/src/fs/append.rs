@@ -18,6 +18,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use super::{
     done,
     files::{Files, Tail, failed_to},
+    open_files::OpenFiles,
 };
 use crate::store::{Appended, BodyStream, End, Segment, StoreError, Upload, room};
 
@@ -26,6 +27,7 @@ use crate::store::{Appended, BodyStream, End, Segment, StoreError, Upload, room}
 pub(super) async fn append(
     files: &Arc<Files>,
     arriving: &Arriving,
+    open_files: &OpenFiles,
     upload: Upload,
     mut body: BodyStream,
 ) -> Result<Appended, StoreError> {
@@ -35,6 +37,7 @@ pub(super) async fn append(
     if first.pieces.is_empty() {
         return Ok(Appended { upload, end: first.end.unwrap_or(End::Complete) });
     }
+    let _open = open_files.hold(FILES)?;
     let (opener, same_upload) = (Arc::clone(files), upload.clone());
     let tail = done(spawn_blocking(move || tail_of(&opener, &same_upload)).await)?;
     let writer = Writer::new(Arc::clone(files), tail, hasher);
@@ -257,6 +260,8 @@ const SMALLEST_BATCH: usize = BATCH / 8;
 const SYNC_EARLY: u64 = 4 * 1024 * 1024;
 /// What is written at most while an earlier sync lasts: no body comes faster than the disk takes it.
 const UNSYNCED: u64 = 8 * SYNC_EARLY;
+/// What a body that arrives has open: its file, and the directory of a new one while its name is synced.
+const FILES: usize = 2;
 /// Bodies may come a byte at a time.
 const BATCH_PIECES: usize = 1024;
 

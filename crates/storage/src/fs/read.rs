@@ -15,6 +15,7 @@ use super::{
     buffers::Buffers,
     done,
     files::{Files, failed_to},
+    open_files::Admission,
 };
 use crate::store::{BodyError, Content, Location, StoreError};
 
@@ -24,6 +25,7 @@ pub(super) fn open(
     buffers: &Arc<Buffers>,
     location: &Location,
     range: Option<Range<u64>>,
+    admission: Admission,
 ) -> Result<Content, StoreError> {
     let file = files.read(location)?;
     let length = file.metadata().map_err(failed_to("read a file"))?.len();
@@ -31,28 +33,40 @@ pub(super) fn open(
     if range.start > range.end || range.end > length {
         return Err(StoreError::OutOfRange { start: range.start, end: range.end, length });
     }
-    let length = range.end - range.start;
-    if length <= Buffers::LENGTH as u64 {
+    if is_one_piece(&range) {
         return read_at(&file, range).map(Content::Whole).map_err(failed_to("read a file"));
     }
-    Ok(Content::Stream { length, stream: Box::pin(pieces(file, range, buffers)) })
+    let length = range.end - range.start;
+    let open = Open { file, _admission: admission };
+    Ok(Content::Stream { length, stream: Box::pin(pieces(open, range, buffers)) })
+}
+
+/// Whether it is read at once, and the file closed.
+pub(super) fn is_one_piece(range: &Range<u64>) -> bool {
+    range.end.saturating_sub(range.start) <= Buffers::LENGTH as u64
+}
+
+/// A file, and the leave to have it open.
+struct Open {
+    file: File,
+    _admission: Admission,
 }
 
 /// No thread is held while the receiver is slow, and none is needed for a file that the system has in memory.
 fn pieces(
-    file: File,
+    open: Open,
     range: Range<u64>,
     buffers: &Arc<Buffers>,
 ) -> impl Stream<Item = Result<Bytes, BodyError>> + Send + use<> {
     let buffers = Arc::clone(buffers);
-    let reader = Reader { file: Arc::new(file), left: range, ahead: None, turn: 0, buffers };
+    let reader = Reader { open: Arc::new(open), left: range, ahead: None, turn: 0, buffers };
     stream::try_unfold(reader, |mut reader| async move {
         Ok(reader.next().await?.map(|piece| (piece, reader)))
     })
 }
 
 struct Reader {
-    file: Arc<File>,
+    open: Arc<Open>,
     /// What was neither read nor is a thread at.
     left: Range<u64>,
     /// The next piece, once there was one that was not in memory. Threads read all that is left then: pieces that
@@ -87,7 +101,8 @@ impl Reader {
     /// As much of the next piece as is in memory. Whatever is the matter otherwise, a thread finds it out.
     fn read_cached(&mut self) -> Option<Bytes> {
         let mut buffer = self.buffers.take();
-        let read = read_in_memory(&self.file, buffer.first(self.next_length()), self.left.start)?;
+        let read =
+            read_in_memory(&self.open.file, buffer.first(self.next_length()), self.left.start)?;
         self.left.start += read as u64;
         buffer.first(read);
         Some(buffer.into_bytes())
@@ -100,10 +115,10 @@ impl Reader {
             return None;
         }
         self.left.start += length as u64;
-        let (file, buffers) = (Arc::clone(&self.file), Arc::clone(&self.buffers));
+        let (open, buffers) = (Arc::clone(&self.open), Arc::clone(&self.buffers));
         Some(spawn_blocking(move || {
             let mut buffer = buffers.take();
-            file.read_exact_at(buffer.first(length), start)?;
+            open.file.read_exact_at(buffer.first(length), start)?;
             Ok(buffer.into_bytes())
         }))
     }

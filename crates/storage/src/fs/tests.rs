@@ -323,3 +323,33 @@ fn keys_from(first: u64) -> Keys {
     let next = AtomicU64::new(first);
     Arc::new(move || u128::from(next.fetch_add(1, Ordering::Relaxed)))
 }
+
+/// Descriptors are the whole process's: bodies that stand still hold no more of them than they may, and every one comes
+/// back.
+#[tokio::test]
+async fn bodies_under_way_hold_no_more_files_than_they_may() {
+    const FILES: usize = 3;
+    let (store, _directory) = store();
+    let store = store.with_open_files(OpenFiles::new(FILES, 1));
+    let large = vec![7; Buffers::LENGTH + 1];
+    let (large, small) = (blob(&store, &large).await, blob(&store, b"config").await);
+    let pull = || store.open(&large, None);
+
+    let mut pulls = Vec::new();
+    for _ in 0..FILES {
+        pulls.push(pull().await.unwrap());
+    }
+    assert!(matches!(pull().await, Err(StoreError::Busy { limit: FILES })));
+    let body = pieces(b"more", 1);
+    let refused = store.append(begun(&store).await, body).await;
+    assert!(matches!(refused, Err(StoreError::Busy { .. })), "an upload holds files too");
+    assert!(store.append(begun(&store).await, pieces(b"", 1)).await.is_ok(), "it opens nothing");
+    let whole = store.open(&small, Some(0..6)).await.unwrap();
+    assert!(matches!(whole, Content::Whole(_)), "what is read at once is read");
+
+    pulls.truncate(1);
+    let upload = append(&store, begun(&store).await, pieces(b"more", 1)).await;
+    committed(&store, &upload, b"more").await;
+    drop(pulls);
+    assert_eq!(store.open_files.held(), 0);
+}

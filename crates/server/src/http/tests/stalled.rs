@@ -1,0 +1,70 @@
+//! HTTP/2 answers that nobody takes.
+
+use axum::{Router, routing::get};
+use http::HeaderMap;
+use tokio::time::{Instant, pause};
+
+use super::{super::patience::PATIENCE, frames::*, *};
+
+/// RFC 9113 §5.2.2: a stream's window may stay closed for ever, on a connection that is well. What the answer holds comes
+/// back all the same.
+#[tokio::test]
+async fn a_stream_whose_answer_nobody_takes_is_reset() {
+    let held = Arc::new(());
+    let endless = {
+        let held = held.clone();
+        move || async move {
+            Body::from_stream(futures_util::stream::repeat_with(move || {
+                let _file = &held;
+                Ok::<_, std::io::Error>(vec![0; 64 * 1024])
+            }))
+        }
+    };
+    let certified = Certified::new();
+    let router = Router::new().route("/token", get(endless));
+    let rim = Rim::with(surface(router, &[], HeaderMap::new()), Some(tls(&certified)), 100).await;
+    let mut stream = http2(&rim, &certified.certificate()).await;
+    let closed = [0, INITIAL_WINDOW_SIZE, 0, 0, 0, 0];
+    let request = frame(HEADERS, END_STREAM | END_HEADERS, 1, REQUEST);
+    let begin = [PREFACE, &frame(SETTINGS, 0, 0, &closed), &request].concat();
+    stream.write_all(&begin).await.unwrap();
+
+    let (mut pings, mut begun) = (0, None);
+    loop {
+        let (kind, payload) = next(&mut stream).await;
+        match kind {
+            HEADERS => {
+                // From here on time goes by itself whenever nothing else happens.
+                pause();
+                begun = Some(Instant::now());
+            }
+            PING => {
+                pings += 1;
+                assert!(begun.unwrap().elapsed() < 2 * PATIENCE, "it stands still for ever");
+                stream.write_all(&frame(PING, ACK, 0, &payload)).await.unwrap();
+            }
+            RESET => {
+                assert_eq!(payload, CANCEL.to_be_bytes());
+                break;
+            }
+            GO_AWAY => panic!("the connection was well"),
+            _ => {}
+        }
+    }
+    assert!(begun.unwrap().elapsed() >= PATIENCE);
+    assert!(pings >= 2, "{pings}");
+    let handler = 2;
+    assert!(Arc::strong_count(&held) <= handler, "the answer is gone");
+}
+
+/// A frame's kind and what is in it.
+async fn next(stream: &mut (impl AsyncReadExt + Unpin)) -> (u8, Vec<u8>) {
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).await.unwrap();
+    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+    let mut payload = vec![0; length as usize];
+    stream.read_exact(&mut payload).await.unwrap();
+    (head[3], payload)
+}
+
+const INITIAL_WINDOW_SIZE: u8 = 4;
