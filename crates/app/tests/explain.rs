@@ -108,6 +108,14 @@ impl World {
         (text.stdout, document.clone())
     }
 
+    /// The same of what is in no list.
+    fn explained_alone(&self, request: &str) -> (String, Value) {
+        let words = ["explain", request, "--config", FILE];
+        let text = self.portpass.command(&words, "").expect_success().stdout.clone();
+        let json = self.portpass.command(&[&words[..], &["--json"]].concat(), "");
+        (text, serde_json::from_str(&json.stdout).unwrap())
+    }
+
     /// What it says when there is nothing to explain.
     fn unexplained(&self, words: &[&str]) -> String {
         let ran = self.portpass.command(&[&["explain"], words].concat(), "");
@@ -237,6 +245,61 @@ async fn a_grant_that_is_too_small_names_the_rule_that_decided() {
         &text,
         &["subject     anonymous", "nothing on repository:ann/app, though it was asked", near],
     );
+}
+
+/// The rules grant it: the client did not ask. It is promised to come back only until it has shown the same token again.
+#[tokio::test]
+async fn what_the_rules_grant_is_no_lack_of_a_rule_and_a_client_that_keeps_its_token_is_told_of() {
+    let pair = World::pair();
+    let token = pair.token(Some("ann"), "registry", "repository:ann/app:pull").await;
+    let uploads = "/v2/ann/app/blobs/uploads/";
+    let first = pair.refused(Method::POST, uploads, &token, 401).await;
+    let (text, json) = pair.explained(&first, &[&token, PASSWORD]);
+    has(&text, &["the client did not ask for it yet", "come back with a larger token, and that"]);
+    assert!(!text.contains("F104") && !text.contains("known as"), "{text}");
+    assert_eq!((&json["failures"], &json["repeated"]), (&json!([]), &json!(0)));
+    let line = pair.portpass.wait_for_log(&["access:", &first]);
+    assert!(!line.contains("failure="), "a token does not tell what was asked for: {line}");
+
+    let second = pair.refused(Method::POST, uploads, &token, 401).await;
+    for request in [first, second] {
+        let (text, json) = pair.explained(&request, &[&token, PASSWORD]);
+        has(
+            &text,
+            &[
+                "the rules grant it, and the client did not ask for it",
+                "this client keeps its token: it showed the same one for the same 2 times",
+                "portpass token REGISTRY --scope repository:ann/app:pull,push",
+            ],
+        );
+        assert!(!text.contains("comes back") && !text.contains("F104"), "{text}");
+        assert_eq!(json["repeated"], 1);
+    }
+}
+
+/// A push looks for its blobs first: what it does not find is no refusal.
+#[tokio::test]
+async fn the_list_has_refusals_and_what_is_not_there_apart() {
+    let pair = World::pair();
+    let token = pair.token(Some("ann"), "registry", "repository:ann/app:pull,push").await;
+    let blob = format!("/v2/ann/app/blobs/sha256:{}", "0".repeat(64));
+    let absent = pair.refused(Method::HEAD, &blob, &token, 404).await;
+    let refused = pair.refused(Method::GET, "/v2/prod/shop/tags/list", &token, 401).await;
+    let list = |words: &[&str]| {
+        let words = [&["explain", "--config", FILE], words].concat();
+        let ran = pair.portpass.command(&words, "");
+        ran.expect_success();
+        ran
+    };
+    let (some, all) = (list(&[]), list(&["--all"]));
+    assert!(some.stdout.contains(&refused) && !some.stdout.contains(&absent), "{some}");
+    has(&some.stderr, &["1 more found nothing there (404)", "--all"]);
+    assert!(all.stdout.contains(&refused) && all.stdout.contains(&absent), "{all}");
+    for line in some.stdout.lines().chain(all.stdout.lines()) {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    let (text, _) = pair.explained_alone(&absent);
+    has(&text, &["refusal     blob-unknown"]);
 }
 
 /// Away from the registry, the same verifier gives the same verdict.

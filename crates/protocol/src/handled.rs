@@ -69,6 +69,8 @@ pub struct Grounds {
     pub granted: AccessSet,
     /// What the token that was refused says.
     pub token: Option<TokenWords>,
+    /// A number that is the same whenever the same token is shown, and tells nothing of it.
+    pub mark: Option<u64>,
 }
 
 /// What a token said of itself, which nobody has vouched for: enough to see why it was refused, and

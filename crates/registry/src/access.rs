@@ -1,6 +1,9 @@
 //! The one decision about a request: who asks, how far they reach, and whether that is enough.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    time::{Duration, SystemTime},
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, header::AUTHORIZATION};
@@ -219,6 +222,8 @@ pub struct Denied {
     pub subject: Option<String>,
     /// Why.
     pub denial: Denial,
+    /// Tells the token that was shown from others, and nothing else.
+    pub mark: Option<u64>,
     /// How to come back.
     pub challenge: Challenge,
 }
@@ -235,6 +240,10 @@ pub async fn authorize(
         Guard::By(controller) => controller,
     };
     let needed = route.access();
+    let token = match &presented {
+        Presented::Bearer(token) => Some(*token),
+        Presented::Basic { .. } | Presented::Nothing | Presented::Other(_) => None,
+    };
     let (subject, denial) = match controller.authorize(presented).await {
         Ok(grant) => match admit(route, grant, &needed) {
             Ok(authorized) => return Ok(authorized),
@@ -243,7 +252,15 @@ pub async fn authorize(
         Err(denial) => (None, denial),
     };
     let challenge = controller.challenge(origin, &needed, &denial);
-    Err(Box::new(Denied { needed, subject, denial, challenge }))
+    let mark = token.map(mark_of);
+    Err(Box::new(Denied { needed, subject, denial, mark, challenge }))
+}
+
+/// The same for the same token. 64 bits of a hash are no token, and lead to none.
+fn mark_of(token: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    token.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Compares what is granted with what is needed.

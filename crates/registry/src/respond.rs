@@ -75,7 +75,7 @@ pub(crate) fn route_error(error: &RouteError) -> Response {
 /// A caller who is not known, or may not. Always 401, with the one challenge (CH8, R2); only where
 /// nobody could say is it 503, for then nothing is wrong with the caller.
 pub(crate) fn denied(denied: &Denied) -> Response {
-    let Denied { needed, subject, denial, challenge } = denied;
+    let Denied { needed, subject, denial, mark, challenge } = denied;
     let id = denial.id();
     let refused = match denial {
         Denial::InsufficientScope { .. }
@@ -96,7 +96,9 @@ pub(crate) fn denied(denied: &Denied) -> Response {
     // Every conversation begins without credentials; nobody asks why.
     if !matches!(denial, Denial::Missing(Absence::Nothing)) {
         let handled = response.extensions_mut().remove::<Handled>().unwrap_or_default();
-        response.extensions_mut().insert(handled.because(grounds(needed, denial)));
+        response
+            .extensions_mut()
+            .insert(handled.because(Grounds { mark: *mark, ..grounds(needed, denial) }));
     }
     response
 }
@@ -106,7 +108,7 @@ fn grounds(needed: &[Access], denial: &Denial) -> Grounds {
     let needed = needed.iter().cloned().collect();
     match denial {
         Denial::InsufficientScope { granted, lacking: _ } => {
-            Grounds { needed, granted: granted.clone(), token: None }
+            Grounds { needed, granted: granted.clone(), ..Grounds::default() }
         }
         Denial::InvalidToken(reason) => {
             Grounds { needed, token: reason.token.as_deref().cloned(), ..Grounds::default() }

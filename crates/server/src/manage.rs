@@ -32,7 +32,7 @@ use portpass_state::{AuditRecord, Db, StateError};
 
 pub use self::{
     backup::{BackedUp, BackupError, Lost},
-    decided::{Decided, Elsewhere},
+    decided::{Decided, Elsewhere, quoted},
     rules::{Asked, Explained},
     sessions::{Session, SessionState},
     signing_keys::{Export, ExportFormat, Key, KeyPhase},

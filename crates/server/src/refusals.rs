@@ -1,8 +1,8 @@
 //! The latest refusals of this process, for whoever asks why.
 //!
 //! ```text
-//! Door ── keep ──► Ring      in memory, bounded in entries and bytes
-//!                   │
+//! Door ── keep ──► Ring      in memory, bounded in entries and bytes; what is
+//!                   │        only not there has a ring of its own
 //!                  Desk      a socket in the data directory, for its owner alone
 //!                   │
 //! portpass explain ─┴ ask ──► Told
@@ -20,7 +20,11 @@ use std::time::SystemTime;
 use portpass_protocol::advice::{Advice, Failure};
 use serde::{Deserialize, Serialize};
 
-pub use portpass_protocol::{TokenWords, advice::By, handled::INSUFFICIENT_SCOPE};
+pub use portpass_protocol::{
+    TokenWords,
+    advice::{By, Failure as KnownFailure},
+    handled::INSUFFICIENT_SCOPE,
+};
 
 pub use self::{
     desk::{AskError, ask},
@@ -62,6 +66,9 @@ pub struct Refused {
     pub granted: Vec<String>,
     /// What a token that was refused says of itself.
     pub token: Option<TokenWords>,
+    /// How often else the same token was refused for the same, in requests one after the other.
+    #[serde(default)]
+    pub repeated: usize,
 }
 
 impl Refused {

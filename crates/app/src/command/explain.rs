@@ -5,13 +5,14 @@ use portpass_client::{Clock as _, SystemClock, inspect::distance};
 use portpass_server::{
     config::Sources,
     manage::{self, Decided, ManageError, Management, rfc3339},
-    refusals::{self, Absence, Question, Refused, Told},
+    refusals::{self, Absence, KnownFailure, Question, Refused, Told},
 };
 use serde_json::{Value, json};
 
 use super::{Context, Installation, refused};
 use crate::failure::Failure;
 
+mod list;
 mod shown;
 
 use self::shown::show;
@@ -25,6 +26,9 @@ pub(crate) struct Arguments {
     /// How many are listed at most
     #[arg(short, long, value_name = "NUMBER", default_value_t = 20, conflicts_with = "request")]
     number: usize,
+    /// List also what was only not there (404), as every push and pull asks for it
+    #[arg(long, conflicts_with = "request")]
+    all: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -34,10 +38,14 @@ pub(crate) struct Arguments {
 
 /// Runs it.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
-    let Arguments { request, number, json, installation } = arguments;
+    let Arguments { request, number, all, json, installation } = arguments;
     let sources = installation.sources();
     let data = manage::data_directory(&sources, &context.environment).await.map_err(refused)?;
-    let question = request.clone().map_or(Question::Latest(number), Question::Request);
+    let question = match &request {
+        Some(request) => Question::Request(request.clone()),
+        None if all => Question::All(number),
+        None => Question::Latest(number),
+    };
     let told = refusals::ask(&data, &question).await?;
     match &request {
         Some(request) if told.found.is_empty() => Err(absent(&told, request)),
@@ -47,31 +55,10 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
             Ok(())
         }
         None => {
-            list(&told, context);
+            list::show(&context.printer, &told, all);
             Ok(())
         }
     }
-}
-
-fn list(told: &Told, context: &Context) {
-    if told.found.is_empty() {
-        context.printer.note("nothing was refused since the server started");
-        return;
-    }
-    let row = |refused: &Refused| {
-        [
-            refused.request.clone(),
-            rfc3339(refused.at),
-            refused.client.clone(),
-            shown::subject(refused),
-            format!("{} {}", refused.method, refused.path),
-            refused.status.to_string(),
-            refused.refusal.clone(),
-        ]
-    };
-    let heading = ["REQUEST ID", "WHEN", "CLIENT", "SUBJECT", "REQUEST", "STATUS", "REFUSAL"];
-    let rows: Vec<[String; 7]> = told.found.iter().map(row).collect();
-    context.printer.table(heading, &rows);
 }
 
 /// A trusted proxy may have given one id to several requests.
@@ -108,6 +95,18 @@ enum Background {
     Nothing,
 }
 
+/// The failures that a refusal may be.
+struct Known {
+    known: Vec<&'static KnownFailure>,
+    /// Whether it is the only one, and no other way to it can be thought of.
+    is_certain: bool,
+}
+
+/// No rule grants it.
+const NO_RULE: &str = "F104";
+/// What the rules of a token service, or how it reads scopes, would explain.
+const OF_RULES: &[&str] = &["F47", NO_RULE];
+
 impl Background {
     async fn of(refused: &Refused, sources: &Sources, context: &Context) -> Self {
         let known = match (refused.refusal.as_str(), refused.subject.as_deref()) {
@@ -122,6 +121,28 @@ impl Background {
             _ => Ok(Self::Nothing),
         };
         known.unwrap_or_else(|error| Self::Hidden(error.to_string()))
+    }
+
+    /// What it is known as. Rules that grant it do not refuse it; rules that do not are the reason for certain, where
+    /// it is a token service of this installation that they decide for.
+    fn failures(&self, refused: &Refused) -> Known {
+        let mut known = refused.known_failures();
+        let rules = match self {
+            Self::Decided(decided) => match **decided {
+                Decided::Here { suffices, .. } => Some(suffices),
+                Decided::Elsewhere(_) | Decided::Nowhere => None,
+            },
+            Self::Account(_) | Self::Hidden(_) | Self::Nothing => None,
+        };
+        let of_rules = |failure: &&KnownFailure| failure.row == NO_RULE;
+        match rules {
+            // Here every scope of a request is read.
+            Some(true) => known.retain(|failure| !OF_RULES.contains(&failure.row)),
+            Some(false) if known.iter().any(of_rules) => known.retain(|failure| of_rules(failure)),
+            Some(false) | None => {}
+        }
+        let is_certain = known.len() == 1 && (rules.is_some() || known[0].row != NO_RULE);
+        Known { known, is_certain }
     }
 
     async fn decided(
@@ -149,7 +170,7 @@ async fn open(sources: &Sources, context: &Context) -> Result<Management, Manage
 
 fn described(refused: &Refused, background: &Background) -> Result<Value, Failure> {
     let mut document = serde_json::to_value(refused)?;
-    document["failures"] = serde_json::to_value(refused.known_failures())?;
+    document["failures"] = serde_json::to_value(background.failures(refused).known)?;
     document["what_to_do"] = refused.what_to_do().into();
     match background {
         Background::Decided(decided) => match &**decided {

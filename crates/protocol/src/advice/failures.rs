@@ -82,7 +82,9 @@ impl Failures {
         match (lacking.next(), lacking.next()) {
             (Some(Action::Delete), None) => Self::Is("F108"),
             (Some(Action::Pull), None) if actions.grants(&Action::Push) => Self::Is("F103"),
-            _ => Self::Is("F104"),
+            _ if actions.is_empty() => Self::Is("F104"),
+            // The token does not tell whether the rest was asked for.
+            _ => Self::Among(&["F104"]),
         }
     }
 }
@@ -178,6 +180,8 @@ mod tests {
         let denied: AccessSet = [Access::repository("a/b", [])].into_iter().collect();
         let failures = Failures::of_scope(&set("repository:a/b:pull"), &denied);
         assert_eq!(failures.certain(), Some("F104"));
+        let failures = Failures::of_scope(&set("repository:a/b:push"), &set("repository:a/b:pull"));
+        assert_eq!((failures.rows(), failures.certain()), (&["F104"][..], None));
     }
 
     /// Also what no scope may say, as tokens do.

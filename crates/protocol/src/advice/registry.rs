@@ -28,7 +28,7 @@ pub const REGISTRY: &[Advice] = &[
     advice("wrong-password", Is("F40"),
         "log in again"),
     advice("insufficient-scope", Unlisted,
-        "the reason names what is granted and what is lacking: `portpass explain` names the rule that decided. Clients come back with a larger token, so one of these during a push is usual"),
+        "the reason names what is granted and what is lacking: `portpass explain` names the rule that decided. Most clients come back with a larger token, so one of these during a push is usual; of one that keeps its token `explain` says so"),
     advice("unavailable", Unlisted,
         "passwords cannot be checked at the moment: too many at once"),
     advice("token-not-a-jwt", Is("F70"),

@@ -130,7 +130,7 @@ fn grants_all(explained: &Explained, needed: &[String]) -> bool {
 }
 
 /// A word as a shell takes it.
-fn quoted(word: &str) -> String {
+pub fn quoted(word: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~+@:,".contains(&byte);
     if !word.is_empty() && word.bytes().all(plain) {
         word.to_owned()

@@ -2,14 +2,16 @@
 
 use std::{
     collections::VecDeque,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 use portpass_protocol::{AccessSet, Handled, Refusal, foreign::on_one_line};
 use portpass_token::Clock;
+use tokio::time::Instant;
 
-use super::{Question, Refused, Told};
+use super::{INSUFFICIENT_SCOPE, Question, Refused, Told};
 use crate::http::{access_log::Asked, by, request_id::RequestIds};
 use crate::metrics::RouteKind;
 
@@ -19,7 +21,16 @@ pub(crate) struct Refusals {
     ids: Arc<RequestIds>,
     clock: Arc<dyn Clock>,
     bounds: Bounds,
-    ring: Mutex<Ring>,
+    rings: Mutex<Rings>,
+}
+
+/// Healthy pushes and pulls ask for a lot that is not there: that must neither hide refusals nor push them out.
+#[derive(Debug, Default)]
+struct Rings {
+    refused: Ring,
+    absent: Ring,
+    /// How many were ever kept.
+    count: u64,
 }
 
 /// How much is kept.
@@ -39,14 +50,20 @@ struct Ring {
 /// An entry as it is sent, so that its bytes are all that it takes.
 #[derive(Debug)]
 struct Kept {
+    /// Counts all that are kept.
+    number: u64,
     request: Box<str>,
     json: Box<str>,
+    /// The same token and the same need, where that is why.
+    same: Option<u64>,
+    /// When it came, and when it was answered.
+    time: (Instant, Instant),
 }
 
 impl Refusals {
     /// Keeps a few thousand. `ids` are those of this process.
     pub(crate) fn new(ids: Arc<RequestIds>, clock: Arc<dyn Clock>) -> Self {
-        Self { ids, clock, bounds: BOUNDS, ring: Mutex::default() }
+        Self { ids, clock, bounds: BOUNDS, rings: Mutex::default() }
     }
 
     /// Keeps what was refused, and lets go of everything else. A request without credentials is how
@@ -65,27 +82,41 @@ impl Refusals {
         let refused = self.refused(asked, kind, status, handled, refusal);
         // Texts, numbers and lists of texts cannot fail to become JSON.
         let Ok(json) = serde_json::to_string(&refused) else { return };
-        self.lock().push(Kept { request: refused.request.into(), json: json.into() }, self.bounds);
+        let time = (asked.at, Instant::now());
+        let mut rings = self.lock();
+        let number = rings.count;
+        rings.count += 1;
+        let (request, json) = (refused.request.into(), json.into());
+        let kept = Kept { number, request, json, same: same(refusal), time };
+        if is_absence(&asked.method, status, refusal) {
+            rings.absent.push(kept, self.bounds.of_absences());
+        } else {
+            rings.refused.push(kept, self.bounds);
+        }
     }
 
     /// What somebody who asks is told, as JSON.
     pub(crate) fn answer(&self, question: &Question) -> String {
-        let ring = self.lock();
-        let wanted = |kept: &&Kept| match question {
-            Question::Latest(_) => true,
-            Question::Request(id) => *kept.request == **id,
+        let rings = self.lock();
+        let (refused, absent) = (rings.refused.latest(), rings.absent.latest());
+        let mut found: Vec<&Kept> = match question {
+            Question::Latest(number) => refused.take(*number).collect(),
+            Question::All(number) => refused.take(*number).chain(absent.take(*number)).collect(),
+            Question::Request(id) => {
+                refused.chain(absent).filter(|kept| *kept.request == **id).collect()
+            }
         };
-        let number = match question {
-            Question::Latest(number) => *number,
-            Question::Request(_) => usize::MAX,
-        };
-        let found: Vec<&str> =
-            ring.kept.iter().rev().filter(wanted).take(number).map(|kept| &*kept.json).collect();
+        found.sort_unstable_by_key(|kept| std::cmp::Reverse(kept.number));
+        if let Question::All(number) = question {
+            found.truncate(*number);
+        }
+        let found: Vec<String> = found.into_iter().map(|kept| rings.refused.told(kept)).collect();
         let head = Told {
             process: self.ids.process(),
             issued: self.ids.issued(),
-            kept: ring.kept.len(),
-            forgotten: ring.forgotten,
+            kept: rings.refused.kept.len(),
+            absent: rings.absent.kept.len(),
+            forgotten: rings.refused.forgotten + rings.absent.forgotten,
             found: Vec::new(),
         };
         head.with_found(&found)
@@ -118,15 +149,34 @@ impl Refusals {
             needed: grounds.map_or_else(Vec::new, |grounds| scopes(&grounds.needed)),
             granted: grounds.map_or_else(Vec::new, |grounds| scopes(&grounds.granted)),
             token: grounds.and_then(|grounds| grounds.token.clone()),
+            repeated: 0,
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Ring> {
-        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Rings> {
+        self.rings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Bounds {
+    /// A quarter is enough for what is seldom asked for.
+    fn of_absences(self) -> Self {
+        Self { entries: self.entries.div_ceil(4), bytes: self.bytes.div_ceil(4) }
     }
 }
 
 impl Ring {
+    fn latest(&self) -> impl Iterator<Item = &Kept> {
+        self.kept.iter().rev()
+    }
+
+    /// The entry as JSON, with how often else it came.
+    fn told(&self, kept: &Kept) -> String {
+        let again = self.kept.iter().filter(|other| kept.is_repeated_by(other)).count();
+        let fields = kept.json.strip_suffix(NOT_REPEATED).filter(|_| again > 0);
+        fields.map_or_else(|| kept.json.to_string(), |fields| format!("{fields}{again}}}"))
+    }
+
     fn push(&mut self, kept: Kept, bounds: Bounds) {
         self.bytes += kept.bytes();
         self.kept.push_back(kept);
@@ -139,9 +189,34 @@ impl Ring {
 }
 
 impl Kept {
+    /// Whether the other is of the same token for the same, and one of the two came after the other was answered: what
+    /// a client asks side by side is no repetition.
+    fn is_repeated_by(&self, other: &Self) -> bool {
+        let one_after_the_other = self.time.1 <= other.time.0 || other.time.1 <= self.time.0;
+        self.number != other.number
+            && self.same.is_some()
+            && self.same == other.same
+            && one_after_the_other
+    }
+
     fn bytes(&self) -> usize {
         size_of::<Self>() + self.request.len() + self.json.len()
     }
+}
+
+/// Whether something is only not there, for whoever looks before a push or a pull.
+fn is_absence(method: &Method, status: StatusCode, refusal: &Refusal) -> bool {
+    let looks = matches!(*method, Method::GET | Method::HEAD);
+    looks && status == StatusCode::NOT_FOUND && NOT_THERE.contains(&refusal.id)
+}
+
+/// What tells the same token, refused for the same, from all others.
+fn same(refusal: &Refusal) -> Option<u64> {
+    let grounds = refusal.grounds.as_deref().filter(|_| refusal.id == INSUFFICIENT_SCOPE)?;
+    let mut hasher = DefaultHasher::new();
+    grounds.mark?.hash(&mut hasher);
+    grounds.needed.to_string().hash(&mut hasher);
+    Some(hasher.finish())
 }
 
 /// The first few, and how many there are more.
@@ -157,8 +232,14 @@ fn scopes(access: &AccessSet) -> Vec<String> {
     scopes
 }
 
+/// Every push and every pull of a tag that is new asks for these.
+const NOT_THERE: &[&str] = &["blob-unknown", "manifest-unknown", "name-unknown"];
+
+/// How an entry ends.
+const NOT_REPEATED: &str = "0}";
+
 /// A day of a small server, or minutes of one that is attacked; a token's words are some hundred bytes.
-const BOUNDS: Bounds = Bounds { entries: 4096, bytes: 4 * 1024 * 1024 };
+const BOUNDS: Bounds = Bounds { entries: 4096, bytes: 3 * 1024 * 1024 };
 
 const MAX_NAME: usize = 300;
 const MAX_REASON: usize = 1000;

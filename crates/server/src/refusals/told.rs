@@ -11,6 +11,8 @@ use crate::http::request_id::parts_of;
 pub enum Question {
     /// The latest refusals, so many at most.
     Latest(usize),
+    /// The same with what was not there.
+    All(usize),
     /// Those of this request id.
     Request(String),
 }
@@ -24,6 +26,9 @@ pub struct Told {
     pub issued: u64,
     /// How many refusals are kept at the moment.
     pub kept: usize,
+    /// How many requests are kept beside them that found nothing there.
+    #[serde(default)]
+    pub absent: usize,
     /// How many were kept and had to go.
     pub forgotten: u64,
     /// What was asked for, newest first.
@@ -58,7 +63,7 @@ impl Told {
     }
 
     /// As JSON, with entries that are JSON already.
-    pub(super) fn with_found(&self, found: &[&str]) -> String {
+    pub(super) fn with_found(&self, found: &[String]) -> String {
         let mut text = serde_json::to_string(self).unwrap_or_default();
         // `found` is the last member, and empty.
         text.truncate(text.len().saturating_sub("]}".len()));
@@ -79,6 +84,7 @@ mod tests {
             process: process.clone(),
             issued: 9,
             kept: 3,
+            absent: 0,
             forgotten,
             found: Vec::new(),
         };

@@ -4,11 +4,11 @@ use std::time::{Duration, SystemTime};
 
 use portpass_client::inspect::{date, span};
 use portpass_server::{
-    manage::Decided,
+    manage::{Decided, quoted},
     refusals::{INSUFFICIENT_SCOPE, Refused, TokenWords},
 };
 
-use super::{Background, when};
+use super::{Background, Known, when};
 use crate::printer::Printer;
 
 /// Prints all that is known of it.
@@ -17,8 +17,8 @@ pub(super) fn show(printer: &Printer, refused: &Refused, background: &Background
     if let Background::Account(state) = background {
         rows.push(row("account", state));
     }
-    let known = refused.known_failures();
-    let name = if known.len() == 1 { "known as" } else { "may be" };
+    let Known { known, is_certain } = background.failures(refused);
+    let name = if is_certain { "known as" } else { "may be" };
     rows.extend(known.iter().map(|known| row(name, format!("{}: {}", known.row, known.what))));
     rows.extend(refused.what_to_do().map(|advice| row("what to do", advice)));
     printer.table(["request", &refused.request], &rows);
@@ -29,6 +29,24 @@ pub(super) fn show(printer: &Printer, refused: &Refused, background: &Background
         }
         Background::Account(_) | Background::Nothing => {}
     }
+    if refused.repeated > 0 {
+        keeps_its_token(printer, refused);
+    }
+}
+
+/// What a client does not do by itself, somebody has to do for it.
+fn keeps_its_token(printer: &Printer, refused: &Refused) {
+    let scopes: Vec<String> =
+        refused.needed.iter().map(|scope| format!("--scope {}", quoted(scope))).collect();
+    printer.line(format_args!(
+        "this client keeps its token: it showed the same one for the same {} times, and asked for no larger one",
+        refused.repeated + 1
+    ));
+    printer.line(
+        "(oras-py 0.2.43 does so). Fetch one for it, where the rules grant it, and hand it over:",
+    );
+    printer.line(format_args!("    portpass token REGISTRY {}", scopes.join(" ")));
+    printer.line("oras-py takes it by client.auth.set_token_auth(TOKEN), others in their login as a registry token");
 }
 
 fn row(name: &str, value: impl Into<String>) -> [String; 2] {
@@ -147,7 +165,9 @@ fn why_it_lacks(refused: &Refused) -> &'static str {
     let was_denied = |scope: &String| scope.ends_with(':');
     if refused.granted.iter().any(was_denied) {
         "the rules grant it now: they were changed after the token was made, or it came from a narrower grant"
+    } else if refused.repeated > 0 {
+        "the rules grant it, and the client did not ask for it"
     } else {
-        "the rules grant it: the client did not ask for it, and comes back with a larger token"
+        "the rules grant it: the client did not ask for it yet. Most clients come back with a larger token, and that is all"
     }
 }
