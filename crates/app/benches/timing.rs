@@ -90,7 +90,9 @@ impl Service {
 
     fn configuration(self) -> &'static str {
         match self {
-            Self::Controller => "registry: { auth: { htpasswd: { realm: r, path: users } } }\n",
+            Self::Controller => {
+                "registry: { auth: { htpasswd: { realm: r, path: users, limits: { enabled: false } } } }\n"
+            }
             Self::Tokens => {
                 "token_service:\n  accounts: [ htpasswd: { path: users, legacy_hashes: true } ]\n  \
                  limits: { enabled: false }\n"

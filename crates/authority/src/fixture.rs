@@ -12,7 +12,9 @@ use std::{
 
 use async_trait::async_trait;
 use portpass_jose::{Algorithm, SigningKey};
-use portpass_password::{CredentialCache, HashPool, PasswordCheck, Standing, pool::PoolSettings};
+use portpass_password::{
+    CredentialCache, HashPool, Limits, PasswordCheck, Standing, pool::PoolSettings,
+};
 use portpass_state::{AuditRecord, Db};
 use portpass_token::{
     Claims, Clock, Issuer, KeyIdForm, Random, ServiceName, Verifier, VerifierSettings,
@@ -23,7 +25,6 @@ use crate::{
     accounts::{Authenticator, Chain, Outcome, Unavailable, local::LocalAccounts},
     audit::{Trail, Writer},
     keyring::KeyRing,
-    limits::Limits,
     policy::{RuleSet, RuleText, Surroundings},
     refresh::Lives,
     request::{Service, Services},
@@ -235,7 +236,7 @@ impl Fixture {
             keys: keys.clone(),
             db: db.clone(),
             refresh: Lives::default(),
-            limits: settings.limits,
+            limits: Arc::new(settings.limits),
             trail,
             clock: clock.clone(),
             random: Arc::new(Counter::default()),

@@ -4,7 +4,7 @@
 //! GET /token?service=&scope=   POST /token  grant_type=&service=&scope=
 //!        └────────────┬────────────┘
 //!        request::TokenRequest            the same value from both
-//!        limits::Limits::admit            429
+//!        password: Limits::admit          429
 //!        accounts::Chain::authenticate    401, 503: who is it?     (or refresh::RefreshTokens)
 //!        policy::Policy::decide           granted = asked ∩ rules ∩ ceiling, never an error
 //!        keyring::Ring::mint              signed
@@ -48,7 +48,6 @@ pub mod accounts;
 pub mod audit;
 pub mod http;
 pub mod keyring;
-pub mod limits;
 pub mod policy;
 pub mod refresh;
 pub mod request;

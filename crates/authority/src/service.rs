@@ -6,7 +6,7 @@ use std::{
 };
 
 use base64::prelude::*;
-use portpass_password::Standing;
+use portpass_password::{Admission, Attempt, Limited, Limits, Standing};
 use portpass_protocol::{
     access::{Access, AccessSet},
     token_response::TokenResponse,
@@ -22,11 +22,10 @@ use crate::{
     accounts::Chain,
     audit::{Event, Happened, Trail},
     keyring::KeyRing,
-    limits::Limits,
     policy::{Decision, Policy},
     refresh::{Lives, LookUpError, RefreshProblem, RefreshSecret, RefreshTokens, Session},
     request::{ClientInfo, Leg, Services, TokenRequest},
-    subject::{Account, Credential, Subject},
+    subject::{Account, Credential, Login, Subject},
 };
 
 /// What a token service is made of.
@@ -51,7 +50,7 @@ pub struct TokenServiceParts {
     /// How long those live.
     pub refresh: Lives,
     /// How often one may try.
-    pub limits: Limits,
+    pub limits: Arc<Limits>,
     /// Where it is written down.
     pub trail: Trail,
     /// What time it is.
@@ -97,7 +96,7 @@ pub struct TokenService {
     policy: Arc<dyn Policy>,
     keys: Arc<KeyRing>,
     refresh: RefreshTokens,
-    limits: Limits,
+    limits: Arc<Limits>,
     trail: Trail,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
@@ -203,7 +202,7 @@ impl TokenService {
     }
 
     async fn answer(&self, request: &TokenRequest, now: SystemTime) -> Result<Issued, TokenError> {
-        let admission = self.limits.admit(request.client.address, &request.credential, now)?;
+        let admission = self.admit(request, now).await?;
         let who = match self.authenticate(request, admission.standing(), now).await {
             Ok(who) => who,
             Err(error) if error.is_wrong_credential() => {
@@ -229,6 +228,21 @@ impl TokenService {
             refresh_token,
         };
         Ok(Issued { response, subject, decisions })
+    }
+
+    async fn admit(
+        &self,
+        request: &TokenRequest,
+        now: SystemTime,
+    ) -> Result<Admission<'_>, Limited> {
+        let attempt = match &request.credential {
+            Credential::Anonymous => return Ok(Admission::uncounted()),
+            Credential::Refresh(secret) => Attempt::Secret(secret.expose()),
+            Credential::Password(Login { account, password }) => {
+                Attempt::Password { realm: LIMITED_AS, account: account.as_str(), password }
+            }
+        };
+        self.limits.admit(request.client.address, attempt, now).await
     }
 
     async fn authenticate(
@@ -411,6 +425,8 @@ fn event(
     }
 }
 
+/// Tells these accounts from others of the same name.
+const LIMITED_AS: &str = "token-service";
 /// A registry's clock may be behind ours by so much, with the leeway that it has itself by twice
 /// (T11).
 const CLOCKS_APART: Duration = Duration::from_mins(1);

@@ -7,10 +7,15 @@ use std::{
 };
 
 use aws_lc_rs::hmac;
-use quick_cache::{DefaultHashBuilder, UnitWeighter, sync};
+use quick_cache::sync::Cache;
 use secrecy::ExposeSecret as _;
 
-use crate::{check::Claim, format::PasswordHash, pool::Matched};
+use crate::{
+    check::Claim,
+    flight::{Finding, Fingerprint, Flights, Lead, Seat},
+    format::PasswordHash,
+    pool::{Matched, Paid},
+};
 
 /// Remembers proved credentials, never refused ones, and of them only a keyed hash.
 ///
@@ -20,7 +25,8 @@ use crate::{check::Claim, format::PasswordHash, pool::Matched};
 pub struct CredentialCache {
     key: hmac::Key,
     lifetime: Duration,
-    proved: Proved,
+    proved: Cache<Fingerprint, SystemTime>,
+    flights: Flights,
 }
 
 impl CredentialCache {
@@ -31,7 +37,8 @@ impl CredentialCache {
         Self {
             key: hmac::Key::new(hmac::HMAC_SHA256, &key),
             lifetime,
-            proved: Proved::new(entries.get()),
+            proved: Cache::new(entries.get()),
+            flights: Flights::default(),
         }
     }
 
@@ -51,7 +58,7 @@ impl CredentialCache {
     }
 
     /// Finds the claim proved, or waits until nobody else is checking the same one: of many equal
-    /// requests at once, as clients send them, one hashes.
+    /// requests at once, as clients send them and people who guess, one hashes for all.
     pub(crate) async fn enter(
         &self,
         claim: &Claim<'_>,
@@ -59,16 +66,26 @@ impl CredentialCache {
         now: SystemTime,
     ) -> Found<'_> {
         let key = self.fingerprint(claim, stored);
-        loop {
-            self.proved.remove_if(&key, |until| !self.valid(*until, now));
-            match self.proved.get_value_or_guard_async(&key).await {
-                Ok(until) if self.valid(until, now) => {
-                    self.prolong(key, until, now);
-                    return Found::Proved;
-                }
-                Ok(_) => {}
-                Err(guard) => return Found::Turn(Turn { guard, lifetime: self.lifetime }),
+        if self.knows(key, now) {
+            return Found::Proved;
+        }
+        match self.flights.join(key).await {
+            // Somebody may have been told between the look and the turn.
+            Seat::Lead(_) if self.knows(key, now) => Found::Proved,
+            Seat::Lead(lead) => Found::Turn(Turn { cache: self, key, lead }),
+            Seat::Heard(Finding::Proved) => Found::Proved,
+            Seat::Heard(Finding::Refused(paid)) => Found::Refused(paid),
+        }
+    }
+
+    fn knows(&self, key: Fingerprint, now: SystemTime) -> bool {
+        self.proved.remove_if(&key, |until| !self.valid(*until, now));
+        match self.proved.get(&key) {
+            Some(until) if self.valid(until, now) => {
+                self.prolong(key, until, now);
+                true
             }
+            Some(_) | None => false,
         }
     }
 
@@ -109,34 +126,31 @@ impl fmt::Debug for CredentialCache {
 pub(crate) enum Found<'a> {
     /// It was proved a moment ago.
     Proved,
+    /// It was refused while the caller waited, to somebody who made the same.
+    Refused(Paid),
     /// It is the caller's to check.
     Turn(Turn<'a>),
 }
 
-/// The right to check a claim. Dropped without a proof, it goes to the next who waits.
+/// The right to check a claim. Dropped without a verdict, it goes to the next who waits.
 pub(crate) struct Turn<'a> {
-    guard: Guard<'a>,
-    lifetime: Duration,
+    cache: &'a CredentialCache,
+    key: Fingerprint,
+    lead: Lead<'a>,
 }
 
 impl Turn<'_> {
     /// Lets everybody who waits for this claim in, and who comes before it is forgotten.
     pub(crate) fn prove(self, _proof: Matched, now: SystemTime) {
-        // An error means that somebody cleared the cache meanwhile: then this one is not kept.
-        let _ = self.guard.insert(now + self.lifetime);
+        self.cache.proved.insert(self.key, now + self.cache.lifetime);
+        self.lead.tell(Finding::Proved);
+    }
+
+    /// Refuses everybody who waits for this claim, and is not remembered.
+    pub(crate) fn refuse(self, paid: Paid) {
+        self.lead.tell(Finding::Refused(paid));
     }
 }
-
-type Fingerprint = [u8; 32];
-type Proved = sync::Cache<Fingerprint, SystemTime>;
-type Guard<'a> = sync::PlaceholderGuard<
-    'a,
-    Fingerprint,
-    SystemTime,
-    UnitWeighter,
-    DefaultHashBuilder,
-    sync::DefaultLifecycle<Fingerprint, SystemTime>,
->;
 
 #[cfg(test)]
 mod tests {

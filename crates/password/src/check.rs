@@ -64,6 +64,7 @@ impl PasswordCheck {
     ) -> Result<Verdict, Busy> {
         let turn = match self.cache.enter(&claim, Some(stored), now).await {
             Found::Proved => return Ok(Verdict::Accept),
+            Found::Refused(paid) => return Ok(Verdict::Reject(paid)),
             Found::Turn(turn) => turn,
         };
         let password = claim.password.clone();
@@ -72,17 +73,28 @@ impl PasswordCheck {
                 turn.prove(matched, now);
                 Ok(Verdict::Accept)
             }
-            Err(paid) => Ok(Verdict::Reject(paid)),
+            Err(paid) => {
+                turn.refuse(paid);
+                Ok(Verdict::Reject(paid))
+            }
         }
     }
 
     /// Pays for a refusal that no stored hash was compared for: a name that no source knows, an
     /// account that is disabled, a stored hash of a form that does not count.
     pub async fn refuse(&self, claim: Claim<'_>, now: SystemTime) -> Result<Paid, Busy> {
-        // Equal claims wait for each other here as they do in `check`, lest the time tell; whatever their
+        // Equal claims share a refusal here as they do in `check`, lest the time tell; whatever their
         // standing, for the right answer of one is that of all.
-        let _turn = self.cache.enter(&claim, None, now).await;
-        self.pool.refuse(claim.standing, claim.password.clone()).await
+        match self.cache.enter(&claim, None, now).await {
+            Found::Refused(paid) => Ok(paid),
+            Found::Turn(turn) => {
+                let paid = self.pool.refuse(claim.standing, claim.password.clone()).await?;
+                turn.refuse(paid);
+                Ok(paid)
+            }
+            // Nothing is stored that could have been proved; whoever says so pays.
+            Found::Proved => self.pool.refuse(claim.standing, claim.password.clone()).await,
+        }
     }
 
     /// The pool, for hashing new passwords and registering sources.
@@ -99,7 +111,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        cost::{Cost, Highest},
+        cost::{Cost, Highest, Work},
         format::Formats,
         pool::{
             PoolSettings, SourceCosts,
@@ -190,17 +202,31 @@ mod tests {
         assert_eq!([a, b, c, d], [const { Ok(Verdict::Accept) }; 4]);
     }
 
+    /// The work is counted, and the answers: what a clock could see is the same for both.
     #[tokio::test]
-    async fn equal_refusals_wait_for_each_other_whether_the_name_is_known_or_not() {
-        let (check, _source) = check(0);
+    async fn equal_refusals_share_one_hash_whether_the_name_is_known_or_not() {
+        // The pool has no queue: a second one that hashed would be told that it is busy.
+        let (check, source) = check(0);
+        source.set([Cost::Bcrypt(5)]);
         let stored = stored();
         let password = "opensesam".into();
         let claim = Claim::unproved("ann", &password);
+        let worked = |before: Work| check.pool().worked().since(before).bcrypt;
         let known = || check.check(claim, &stored, SystemTime::UNIX_EPOCH);
-        let (a, b) = tokio::join!(known(), known());
-        assert!(a.is_ok() && b.is_ok());
+        let before = check.pool().worked();
+        let (a, b, c) = tokio::join!(known(), known(), known());
+        for verdict in [a, b, c] {
+            assert!(matches!(verdict, Ok(Verdict::Reject(_))));
+        }
+        assert_eq!(worked(before), 1 << 5);
         let unknown = || check.refuse(claim, SystemTime::UNIX_EPOCH);
-        let (a, b) = tokio::join!(unknown(), unknown());
-        assert!(a.is_ok() && b.is_ok());
+        let before = check.pool().worked();
+        let (a, b, c) = tokio::join!(unknown(), unknown(), unknown());
+        assert!(a.is_ok() && b.is_ok() && c.is_ok());
+        assert_eq!(worked(before), 1 << 5);
+        // One after the other each has its own.
+        let before = check.pool().worked();
+        assert!(known().await.is_ok() && unknown().await.is_ok());
+        assert_eq!(worked(before), 2 << 5);
     }
 }

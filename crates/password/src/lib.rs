@@ -5,7 +5,7 @@
 //!                        │ PasswordHash, or nobody of that name
 //!                        v
 //!                  PasswordCheck::check ── CredentialCache: proved a moment ago ──> Accept
-//!                        │ no
+//!                        │ no           └─ somebody checks the same: their verdict
 //!                        v
 //!                    HashPool, one job: verify ── equal ──────────────────────────> Accept
 //!                        │ not equal, or nobody of that name
@@ -16,6 +16,8 @@
 //! and does the same work there. Only a top-up makes a [`pool::Paid`], so a refusal that carries one
 //! cannot have been cheaper than the others. A source that does not know a name pays nothing; who
 //! asked all sources in vain calls [`check::PasswordCheck::refuse`].
+//!
+//! How often somebody may try at all is asked before: [`limits::Limits::admit`].
 //!
 //! ```
 //! use portpass_password::format::{Comparison, Formats, PasswordHash};
@@ -29,12 +31,15 @@
 pub mod cache;
 pub mod check;
 pub mod cost;
+mod flight;
 pub mod format;
 pub mod htpasswd;
+pub mod limits;
 pub mod pool;
 
 pub use cache::CredentialCache;
 pub use check::{Claim, PasswordCheck, Verdict};
 pub use format::{Formats, PasswordHash};
 pub use htpasswd::HtpasswdFile;
+pub use limits::{Admission, Attempt, LimitSettings, Limited, Limits};
 pub use pool::{Busy, HashPool, Paid, Standing};

@@ -2,12 +2,15 @@
 
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
+    net::IpAddr,
     time::{Duration, SystemTime},
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use http::{HeaderMap, header::AUTHORIZATION};
-use portpass_protocol::{Access, AccessSet, Action, Challenge, Origin, RepositoryName, Resource};
+use http::{HeaderMap, header::AUTHORIZATION, request::Parts};
+use portpass_protocol::{
+    Access, AccessSet, Action, Challenge, Origin, RepositoryName, Resource, origin::ClientAddress,
+};
 use secrecy::SecretString;
 
 use crate::{
@@ -17,6 +20,25 @@ use crate::{
 
 #[cfg(test)]
 mod tests;
+
+/// Who calls, before anybody has said who it is.
+#[derive(Debug)]
+pub struct Caller<'a> {
+    /// From where, as the listener says.
+    pub address: Option<IpAddr>,
+    /// With what in hand.
+    pub presented: Presented<'a>,
+}
+
+impl<'a> Caller<'a> {
+    /// Who sent a request, from what the listener has put into its extensions and from its headers.
+    pub fn of(head: &'a Parts) -> Self {
+        Self {
+            address: head.extensions.get::<ClientAddress>().map(|address| address.0),
+            presented: Presented::from_headers(&head.headers),
+        }
+    }
+}
 
 /// What a request's `Authorization` header holds.
 #[derive(Debug)]
@@ -231,7 +253,7 @@ pub struct Denied {
 /// Decides about a request. There is no other way to an [`Authorized`].
 pub async fn authorize(
     guard: &Guard,
-    presented: Presented<'_>,
+    caller: Caller<'_>,
     route: Route,
     origin: &Origin,
 ) -> Result<Authorized, Box<Denied>> {
@@ -240,11 +262,11 @@ pub async fn authorize(
         Guard::By(controller) => controller,
     };
     let needed = route.access();
-    let token = match &presented {
+    let token = match &caller.presented {
         Presented::Bearer(token) => Some(*token),
         Presented::Basic { .. } | Presented::Nothing | Presented::Other(_) => None,
     };
-    let (subject, denial) = match controller.authorize(presented).await {
+    let (subject, denial) = match controller.authorize(caller).await {
         Ok(grant) => match admit(route, grant, &needed) {
             Ok(authorized) => return Ok(authorized),
             Err((grant, denial)) => (Some(grant.subject), denial),

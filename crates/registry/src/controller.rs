@@ -3,9 +3,10 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use portpass_password::Limited;
 use portpass_protocol::{Access, AccessSet, Challenge, Origin, TokenWords, foreign::on_one_line};
 
-use crate::access::{Grant, Presented, Unusable};
+use crate::access::{Caller, Grant, Unusable};
 
 mod htpasswd;
 mod silly;
@@ -30,8 +31,8 @@ pub enum Guard {
 /// The caller compares the reach with what the route needs; no controller can forget to.
 #[async_trait]
 pub trait AccessController: fmt::Debug + Send + Sync {
-    /// Reads what was presented and says who it is.
-    async fn authorize(&self, presented: Presented<'_>) -> Result<Grant, Denial>;
+    /// Reads what the caller presents and says who it is.
+    async fn authorize(&self, caller: Caller<'_>) -> Result<Grant, Denial>;
 
     /// Says how to come back with what is missing. `origin` is the address that the client used.
     fn challenge(&self, origin: &Origin, needed: &[Access], denial: &Denial) -> Challenge;
@@ -63,6 +64,9 @@ pub enum Denial {
         /// When it may be worth coming back.
         retry_after: Duration,
     },
+    /// Too many wrong passwords came before.
+    #[error(transparent)]
+    Limited(#[from] Limited),
     /// A name and a password came that do not belong together, or to nobody.
     #[error("the password for {username:?} is wrong, or there is no such user")]
     WrongPassword {
@@ -79,6 +83,7 @@ impl Denial {
             Self::InvalidToken(reason) => reason.id,
             Self::Missing(absence) => absence.id(),
             Self::Unavailable { .. } => "unavailable",
+            Self::Limited(_) => "too-many-attempts",
             Self::WrongPassword { .. } => "wrong-password",
         }
     }

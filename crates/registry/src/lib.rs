@@ -4,11 +4,11 @@
 //! ```text
 //! request ─> Route::parse ─────────────────────────────────────> 400, 404, 405
 //!               │ Route::access: what it needs
-//!            Presented::from_headers
+//!            Caller::of: from where, and what it presents
 //!               │
 //!            access::authorize ── AccessController::authorize ─> Grant | Denial
 //!               │                   grant ⊇ needs?
-//!               │                 └ no: AccessController::challenge ──> 401, 503
+//!               │                 └ no: AccessController::challenge ──> 401, 429, 503
 //!            Authorized ── one handler per Route ──> Response | Error
 //!                                                      └ respond: the one table ──> 4xx, 5xx
 //! ```
@@ -34,7 +34,7 @@ pub mod route;
 mod service;
 pub mod upkeep;
 
-pub use access::{Grant, Presented};
+pub use access::{Caller, Grant, Presented};
 pub use controller::{AccessController, Guard};
 pub use route::{Route, RouteError};
 pub use service::{Deletes, Registry, RegistryParts};

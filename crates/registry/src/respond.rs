@@ -73,7 +73,8 @@ pub(crate) fn route_error(error: &RouteError) -> Response {
 }
 
 /// A caller who is not known, or may not. Always 401, with the one challenge (CH8, R2); only where
-/// nobody could say is it 503, for then nothing is wrong with the caller.
+/// nobody could say is it 503, for then nothing is wrong with the caller, and 429 where too many wrong
+/// passwords came before.
 pub(crate) fn denied(denied: &Denied) -> Response {
     let Denied { needed, subject, denial, mark, challenge } = denied;
     let id = denial.id();
@@ -87,6 +88,11 @@ pub(crate) fn denied(denied: &Denied) -> Response {
             id,
             headers: vec![(WWW_AUTHENTICATE, challenge.to_string())],
         },
+        Denial::Limited(limited) => {
+            Refusal::new(StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyRequests, id)
+                .saying(limited)
+                .later(limited.retry_after)
+        }
         Denial::Unavailable { what: _, retry_after } => {
             Refusal::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, id)
                 .later(*retry_after)
@@ -113,9 +119,10 @@ fn grounds(needed: &[Access], denial: &Denial) -> Grounds {
         Denial::InvalidToken(reason) => {
             Grounds { needed, token: reason.token.as_deref().cloned(), ..Grounds::default() }
         }
-        Denial::Missing(_) | Denial::Unavailable { .. } | Denial::WrongPassword { .. } => {
-            Grounds { needed, ..Grounds::default() }
-        }
+        Denial::Limited(_)
+        | Denial::Missing(_)
+        | Denial::Unavailable { .. }
+        | Denial::WrongPassword { .. } => Grounds { needed, ..Grounds::default() },
     }
 }
 

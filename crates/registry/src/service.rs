@@ -17,7 +17,7 @@ use portpass_storage::BlobStore;
 use portpass_token::{Clock, Random};
 
 use crate::{
-    access::{self, Authorized, Presented},
+    access::{self, Authorized, Caller},
     controller::Guard,
     error::Error,
     handler::{self, BodyBudget},
@@ -85,8 +85,7 @@ impl Registry {
         let Some(origin) = head.extensions.get::<Origin>() else {
             return respond::error(&Error::Origin, "");
         };
-        let presented = Presented::from_headers(&head.headers);
-        match access::authorize(&self.0.guard, presented, route, origin).await {
+        match access::authorize(&self.0.guard, Caller::of(&head), route, origin).await {
             Ok(authorized) => self.serve(authorized, head, body).await,
             Err(denied) => respond::denied(&denied),
         }

@@ -4,14 +4,13 @@ use axum::Router;
 use base64::prelude::*;
 use futures_util::FutureExt;
 use http::{HeaderValue, Request};
-use portpass_password::Standing;
+use portpass_password::{LimitSettings, Limits, Standing};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::*;
 use crate::{
     fixture::{Fixture, NOW, Settings},
-    limits::Limits,
     policy::{Policy, explain},
 };
 
@@ -371,8 +370,7 @@ async fn who_asked_and_why_not_is_handed_to_the_log() {
 }
 
 async fn with_limits() -> Fixture {
-    let random = crate::fixture::Counter::default();
-    let limits = Limits::new(crate::limits::LimitSettings::default(), &random);
+    let limits = Limits::new(LimitSettings::default(), [1; 32]);
     Fixture::with(Settings { limits, ..Settings::default() }).await
 }
 

@@ -1,12 +1,12 @@
 //! Why there is no token.
 
+use portpass_password::Limited;
 use portpass_state::StateError;
 use portpass_token::MintError;
 
 use crate::{
     accounts::Unavailable,
     keyring::KeyRingError,
-    limits::Limited,
     refresh::{LookUpError, RefreshProblem},
     request::RequestError,
     subject::AccountName,

@@ -27,6 +27,8 @@ pub const REGISTRY: &[Advice] = &[
         "what follows `Basic` is no base64 of `NAME:PASSWORD`"),
     advice("wrong-password", Is("F40"),
         "log in again"),
+    advice("too-many-attempts", Is("F55"),
+        "too many wrong passwords for one account or from one address, at a registry with `htpasswd`: wait as `Retry-After` says; look who is guessing"),
     advice("insufficient-scope", Unlisted,
         "the reason names what is granted and what is lacking: `portpass explain` names the rule that decided. Most clients come back with a larger token, so one of these during a push is usual; of one that keeps its token `explain` says so"),
     advice("unavailable", Unlisted,

@@ -72,8 +72,8 @@ struct Trusting;
 
 #[async_trait]
 impl AccessController for Trusting {
-    async fn authorize(&self, presented: Presented<'_>) -> Result<Grant, Denial> {
-        match presented {
+    async fn authorize(&self, caller: Caller<'_>) -> Result<Grant, Denial> {
+        match caller.presented {
             Presented::Bearer("*") => Ok(Grant::everything("root")),
             // The scope grammar has no entry without actions, and this test needs one.
             Presented::Bearer(access) => Ok(Grant::listed("ann", listed(access))),
@@ -104,7 +104,8 @@ async fn decide(token: &str, method: &str, path: &str) -> Result<Route, Box<Deni
     let route = Route::parse(&method.parse().unwrap(), &path.parse().unwrap()).unwrap();
     let guard = Guard::By(Arc::new(Trusting));
     let presented = if token == "-" { Presented::Nothing } else { Presented::Bearer(token) };
-    authorize(&guard, presented, route, &origin).await.map(|authorized| authorized.into_parts().0)
+    let caller = Caller { address: None, presented };
+    authorize(&guard, caller, route, &origin).await.map(|authorized| authorized.into_parts().0)
 }
 
 const SHA512: &str = "sha512:cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36ce9ce47d0d13c5d85f2b0ff8318d2877eec2f63b931bd47417a81a538327af927da3e";
@@ -197,7 +198,8 @@ async fn nobody_guards_an_open_registry() {
         Origin { scheme: "http".parse().unwrap(), authority: "localhost".parse().unwrap() };
     let route =
         Route::parse(&http::Method::DELETE, &"/v2/a/manifests/v1".parse().unwrap()).unwrap();
-    let authorized = authorize(&Guard::Open, Presented::Other(Unusable::Several), route, &origin);
+    let caller = Caller { address: None, presented: Presented::Other(Unusable::Several) };
+    let authorized = authorize(&Guard::Open, caller, route, &origin);
     assert_eq!(authorized.await.unwrap().grant().subject(), ""); // NO1
 }
 

@@ -1,9 +1,9 @@
 //! Names and passwords from an htpasswd file (HT1 to HT8).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
-use portpass_password::{Busy, Claim, HtpasswdFile, PasswordCheck, Standing, Verdict};
+use portpass_password::{Attempt, Busy, Claim, HtpasswdFile, Limits, PasswordCheck, Verdict};
 use portpass_protocol::{
     Access, Challenge, Origin,
     challenge::{Basic, Quotable},
@@ -11,7 +11,7 @@ use portpass_protocol::{
 use portpass_token::Clock;
 
 use super::{Absence, AccessController, Denial, shortened};
-use crate::access::{Grant, Presented};
+use crate::access::{Caller, Grant, Presented};
 
 /// Grants everything to whoever the file knows (HT1).
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub struct HtpasswdController {
     pub file: Arc<HtpasswdFile>,
     /// Compares passwords, in a pool that is shared with whoever else does.
     pub check: PasswordCheck,
+    /// How often one may try, shared with whoever else checks passwords.
+    pub limits: Arc<Limits>,
     /// What a client's user is asked for a password for.
     pub realm: Quotable,
     /// What time it is.
@@ -28,8 +30,7 @@ pub struct HtpasswdController {
 
 impl HtpasswdController {
     /// An unknown name costs what a wrong password costs (HT7).
-    async fn check(&self, claim: Claim<'_>) -> Result<Verdict, Busy> {
-        let now = self.clock.now();
+    async fn check(&self, claim: Claim<'_>, now: SystemTime) -> Result<Verdict, Busy> {
         let entry = self.file.find(claim.name, now).await;
         match entry.as_ref().map(|entry| entry.hash()) {
             Some(Ok(stored)) => self.check.check(claim, stored, now).await,
@@ -40,18 +41,28 @@ impl HtpasswdController {
 
 #[async_trait]
 impl AccessController for HtpasswdController {
-    async fn authorize(&self, presented: Presented<'_>) -> Result<Grant, Denial> {
-        let (username, password) = match presented {
+    async fn authorize(&self, caller: Caller<'_>) -> Result<Grant, Denial> {
+        let (username, password) = match caller.presented {
             Presented::Basic { username, password } => (username, password),
             Presented::Nothing => return Err(Denial::Missing(Absence::Nothing)),
             Presented::Bearer(_) => return Err(Denial::Missing(Absence::BearerForBasic)),
             Presented::Other(why) => return Err(Denial::Missing(Absence::Unusable(why))),
         };
-        let (name, standing) = (&*username, Standing::Unproved);
-        match self.check(Claim { source: SOURCE, name, password: &password, standing }).await {
-            Ok(Verdict::Accept) => Ok(Grant::everything(username)),
-            Ok(Verdict::Reject(_)) => Err(Denial::WrongPassword { username: shortened(&username) }),
+        let (name, now) = (&*username, self.clock.now());
+        let attempt = Attempt::Password { realm: SOURCE, account: name, password: &password };
+        let admission = self.limits.admit(caller.address, attempt, now).await?;
+        let standing = admission.standing();
+        match self.check(Claim { source: SOURCE, name, password: &password, standing }, now).await {
+            Ok(Verdict::Accept) => {
+                admission.accepted();
+                Ok(Grant::everything(username))
+            }
+            Ok(Verdict::Reject(_)) => {
+                admission.rejected(now);
+                Err(Denial::WrongPassword { username: shortened(&username) })
+            }
             Err(busy) => {
+                admission.withdraw();
                 Err(Denial::Unavailable { what: busy.to_string(), retry_after: busy.retry_after })
             }
         }

@@ -7,7 +7,7 @@ use portpass_protocol::{
 };
 
 use super::{Absence, AccessController, Denial};
-use crate::access::{Grant, Presented};
+use crate::access::{Caller, Grant, Presented};
 
 /// Grants everything for any `Authorization` header at all, unread. Never for a registry that
 /// matters.
@@ -26,8 +26,8 @@ impl SillyController {
 
 #[async_trait]
 impl AccessController for SillyController {
-    async fn authorize(&self, presented: Presented<'_>) -> Result<Grant, Denial> {
-        match presented {
+    async fn authorize(&self, caller: Caller<'_>) -> Result<Grant, Denial> {
+        match caller.presented {
             Presented::Nothing => Err(Denial::Missing(Absence::Nothing)),
             Presented::Basic { .. } | Presented::Bearer(_) | Presented::Other(_) => {
                 Ok(Grant::everything("silly"))

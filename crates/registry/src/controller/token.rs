@@ -10,7 +10,7 @@ use portpass_protocol::{
 use portpass_token::{Clock, Verifier, glance};
 
 use super::{Absence, AccessController, Denial, Reason};
-use crate::access::{Grant, Presented};
+use crate::access::{Caller, Grant, Presented};
 
 /// Grants what a token's `access` claim says.
 #[derive(Debug)]
@@ -48,8 +48,8 @@ impl Realm {
 
 #[async_trait]
 impl AccessController for TokenController {
-    async fn authorize(&self, presented: Presented<'_>) -> Result<Grant, Denial> {
-        let token = match presented {
+    async fn authorize(&self, caller: Caller<'_>) -> Result<Grant, Denial> {
+        let token = match caller.presented {
             Presented::Bearer(token) => token,
             Presented::Nothing => return Err(Denial::Missing(Absence::Nothing)),
             Presented::Basic { .. } => return Err(Denial::Missing(Absence::BasicForBearer)),
@@ -79,9 +79,10 @@ impl AccessController for TokenController {
         match denial {
             Denial::InsufficientScope { .. } => bearer.error(BearerError::InsufficientScope),
             Denial::InvalidToken(_) => bearer.error(BearerError::InvalidToken),
-            Denial::Missing(_) | Denial::Unavailable { .. } | Denial::WrongPassword { .. } => {
-                bearer
-            }
+            Denial::Limited(_)
+            | Denial::Missing(_)
+            | Denial::Unavailable { .. }
+            | Denial::WrongPassword { .. } => bearer,
         }
         .into()
     }

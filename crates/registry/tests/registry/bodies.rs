@@ -11,7 +11,7 @@ use portpass_protocol::{
 };
 use portpass_registry::{
     Deletes, Guard,
-    access::{Grant, Presented},
+    access::{Caller, Grant, Presented},
     controller::{AccessController, Denial},
 };
 use tokio::task::JoinHandle;
@@ -134,7 +134,7 @@ struct AsNamed;
 #[async_trait]
 impl AccessController for AsNamed {
     async fn authorize(&self, presented: Presented<'_>) -> Result<Grant, Denial> {
-        let Presented::Bearer(name) = presented else { panic!("{presented:?}") };
+        let Presented::Bearer(name) = caller.presented else { panic!("no name was said") };
         let scope = Scope::parse("repository:team/app:pull,push").unwrap();
         let access: AccessSet = [scope.into_access()].into_iter().collect();
         let grant = Grant::listed(name, access);

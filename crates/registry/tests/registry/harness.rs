@@ -19,7 +19,8 @@ use portpass_protocol::{
     challenge::{Bearer, Quotable},
 };
 use portpass_registry::{
-    AccessController, Deletes, Grant, Guard, Presented, Registry, RegistryParts, controller::Denial,
+    AccessController, Caller, Deletes, Grant, Guard, Presented, Registry, RegistryParts,
+    controller::Denial,
 };
 use portpass_state::Db;
 use portpass_storage::{BlobStore, FsStore, Keys, MemoryStore, Object};
@@ -369,8 +370,8 @@ pub(crate) struct AsTheTokenSays;
 
 #[async_trait]
 impl AccessController for AsTheTokenSays {
-    async fn authorize(&self, presented: Presented<'_>) -> Result<Grant, Denial> {
-        match presented {
+    async fn authorize(&self, caller: Caller<'_>) -> Result<Grant, Denial> {
+        match caller.presented {
             Presented::Bearer(token) => Ok(Grant::listed("tester", token.parse().unwrap())),
             _ => Ok(Grant::listed("", portpass_protocol::AccessSet::default())),
         }

@@ -3,6 +3,7 @@
 
 mod blobs;
 mod bodies;
+mod guesses;
 mod harness;
 mod lists;
 mod manifests;

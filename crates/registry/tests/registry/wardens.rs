@@ -11,15 +11,15 @@ use std::{
 use async_trait::async_trait;
 use portpass_jose::{Algorithm, KeySet, SigningKey, TrustRoots};
 use portpass_password::{
-    CredentialCache, Formats, HashPool, HtpasswdFile, PasswordCheck, PasswordHash,
-    htpasswd::HtpasswdSettings, pool::PoolSettings,
+    CredentialCache, Formats, HashPool, HtpasswdFile, LimitSettings, Limits, PasswordCheck,
+    PasswordHash, htpasswd::HtpasswdSettings, pool::PoolSettings,
 };
 use portpass_protocol::{
     Access, Challenge, Origin,
     challenge::{Bearer, Quotable},
 };
 use portpass_registry::{
-    AccessController, Grant, Guard, Presented,
+    AccessController, Caller, Grant, Guard,
     controller::{Denial, HtpasswdController, Realm, SillyController, TokenController},
 };
 use portpass_token::{
@@ -97,13 +97,14 @@ pub(crate) fn htpasswd(name: &str, password: &str) -> (Guard, NamedTempFile) {
     let file = NamedTempFile::new().unwrap();
     let hash = PasswordHash::argon2id(password.as_bytes(), [7; 16]);
     fs::write(file.path(), format!("{name}:{}\n", hash.expose())).unwrap();
-    let pool = HashPool::new(PoolSettings { threads: NonZeroUsize::MIN, queue: 8 });
+    let pool = HashPool::new(PoolSettings { threads: NonZeroUsize::MIN, queue: 64 });
     let settings = HtpasswdSettings { path: file.path().to_owned(), formats: Formats::Current };
     let known = HtpasswdFile::open(settings, pool.source(), now()).unwrap();
     let cache = CredentialCache::new([1; 32], NonZeroUsize::MIN, Duration::from_mins(1));
     let controller = HtpasswdController {
         file: Arc::new(known),
         check: PasswordCheck::new(pool, Arc::new(cache)),
+        limits: Arc::new(Limits::new(LimitSettings::default(), [2; 32])),
         realm: quotable("the registry"),
         clock: Arc::new(StoppedClock),
     };
@@ -122,7 +123,7 @@ impl Away {
 
 #[async_trait]
 impl AccessController for Away {
-    async fn authorize(&self, _: Presented<'_>) -> Result<Grant, Denial> {
+    async fn authorize(&self, _: Caller<'_>) -> Result<Grant, Denial> {
         let what = "the directory does not answer".to_owned();
         Err(Denial::Unavailable { what, retry_after: self.0 })
     }

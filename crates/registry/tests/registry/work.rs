@@ -4,11 +4,11 @@
 use std::{fs, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use portpass_password::{
-    CredentialCache, Formats, HashPool, HtpasswdFile, PasswordCheck, cost::Work,
+    CredentialCache, Formats, HashPool, HtpasswdFile, Limits, PasswordCheck, cost::Work,
     htpasswd::HtpasswdSettings, pool::PoolSettings,
 };
 use portpass_registry::{
-    AccessController as _, Presented,
+    AccessController as _, Caller, Presented,
     controller::{Denial, HtpasswdController},
 };
 
@@ -39,13 +39,16 @@ async fn every_refusal_works_the_same_for_every_kind_of_hash() {
     let controller = HtpasswdController {
         file: Arc::new(known),
         check: PasswordCheck::new(pool.clone(), Arc::new(cache)),
+        // More is tried than anybody may.
+        limits: Arc::new(Limits::off()),
         realm: quotable("the registry"),
         clock: Arc::new(StoppedClock),
     };
     let refused = async |name: &str, password: &str| {
         let before = pool.worked();
         let presented = Presented::Basic { username: name.to_owned(), password: password.into() };
-        let denial = controller.authorize(presented).await.unwrap_err();
+        let caller = Caller { address: None, presented };
+        let denial = controller.authorize(caller).await.unwrap_err();
         assert!(matches!(denial, Denial::WrongPassword { .. }), "{name}: {denial:?}");
         pool.worked().since(before)
     };

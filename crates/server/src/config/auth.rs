@@ -1,4 +1,4 @@
-//! `registry.auth`: distribution's own block, word for word.
+//! `registry.auth`: distribution's own block, word for word, and `limits` for htpasswd.
 
 use std::{fmt, path::PathBuf};
 
@@ -15,7 +15,10 @@ use serde::{
 
 use serde_json::Value;
 
-use super::{ConfigError, Files, Place, Placed};
+use super::{
+    ConfigError, Files, Place, Placed,
+    limits::{Attempts, LimitsSection},
+};
 
 /// What was typed: exactly one controller.
 #[derive(Clone, Debug, JsonSchema)]
@@ -67,6 +70,8 @@ pub struct HtpasswdSection {
     /// The file, as `htpasswd -B` writes it. A change counts within two seconds.
     #[schemars(required)]
     pub path: Option<Placed<PathBuf>>,
+    /// Attempts per address and per account.
+    pub limits: Option<LimitsSection>,
 }
 
 /// What was typed under `registry.auth.silly`.
@@ -119,6 +124,8 @@ pub struct Htpasswd {
     pub realm: Quotable,
     /// The file; it is there and can be read.
     pub path: PathBuf,
+    /// Whether attempts are limited.
+    pub attempts: Attempts,
 }
 
 /// What `registry.auth.silly` means.
@@ -209,7 +216,12 @@ impl HtpasswdSection {
         let path = self.path.ok_or_else(|| section.missing("path"))?;
         // HT3: distribution makes a file that is not there, and with it an account for everything.
         let path = section.files.htpasswd(&section.key_of("path"), &path, Formats::Current)?;
-        Ok(Htpasswd { realm, path })
+        let attempts = LimitsSection::meaning(self.limits.as_ref());
+        if attempts == Attempts::Unlimited {
+            let key = section.key_of("limits");
+            section.files.warn(section.place, &key, "passwords may be tried without limit");
+        }
+        Ok(Htpasswd { realm, path, attempts })
     }
 }
 

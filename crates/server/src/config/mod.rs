@@ -16,6 +16,7 @@ mod error;
 mod file;
 mod files;
 mod http;
+mod limits;
 mod log;
 mod place;
 mod policy;
@@ -43,6 +44,7 @@ pub use self::{
     file::{ConfigFile, schema},
     files::Files,
     http::{Http, TrustedProxies},
+    limits::Attempts,
     log::{Log, LogFormat},
     place::{Place, Placed},
     registry::{Registry, RegistryAuth},

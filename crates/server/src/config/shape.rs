@@ -111,6 +111,7 @@ const EXAMPLES: &[(&str, &str)] = &[
         "registry.auth.token",
         "token: { realm: \"https://auth.example.com/token\", service: registry, issuer: portpass, rootcertbundle: root.crt }",
     ),
+    ("registry.auth.htpasswd.limits", "limits: { enabled: true }"),
     ("registry.auth.token.signingalgorithms", "signingalgorithms: [ES256]"),
     ("registry.storage", "storage: { filesystem: { rootdirectory: /var/lib/portpass/blobs } }"),
     ("registry.storage.delete", "delete: { enabled: true }"),

@@ -17,6 +17,7 @@ use super::{
     Address, ConfigError, Files, Place, Placed,
     accounts::{self, AccountSource, Source},
     http::{Http, origin},
+    limits::{Attempts, LimitsSection},
     policy::{self, RuleSection},
     signing::{Signing, SigningSection},
     tls::{TlsFiles, TlsSection},
@@ -78,14 +79,6 @@ pub enum KeyIdWord {
     Rfc7638,
 }
 
-/// What was typed under `token_service.limits`.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct LimitsSection {
-    /// Whether attempts are limited at all. Default: yes
-    pub enabled: Option<bool>,
-}
-
 /// What `token_service` means.
 #[derive(Debug)]
 pub struct TokenService {
@@ -108,7 +101,7 @@ pub struct TokenService {
     /// Whether anybody may ask without credentials.
     pub anonymous: bool,
     /// Whether attempts are limited.
-    pub limited: bool,
+    pub attempts: Attempts,
     /// Who may do what.
     pub rules: Arc<RuleSet>,
 }
@@ -148,7 +141,7 @@ impl TokenServiceSection {
             rules: Arc::new(policy::build(self.policy, &accounts, anonymous, files)?),
             accounts,
             anonymous,
-            limited: self.limits.and_then(|limits| limits.enabled).unwrap_or(true),
+            attempts: LimitsSection::meaning(self.limits.as_ref()),
         })
         .inspect(|service| warn(service, place, files))
     }
@@ -254,7 +247,7 @@ impl From<KeyIdWord> for KeyIdForm {
 }
 
 fn warn(service: &TokenService, place: &Place, files: &Files) {
-    if !service.limited {
+    if service.attempts == Attempts::Unlimited {
         files.warn(place, "token_service.limits", "passwords may be tried without limit");
     }
 }

@@ -347,6 +347,15 @@ pub(crate) const VARIABLES: &[Variable] = &[
         }
     ),
     variable!(
+        "PORTPASS_REGISTRY_AUTH_HTPASSWD_LIMITS_ENABLED",
+        "registry.auth.htpasswd.limits.enabled",
+        |file, given| {
+            let enabled = Some(given.yaml()?);
+            file.auth_htpasswd(given)?.limits.get_or_insert_default().enabled = enabled;
+            Ok(())
+        }
+    ),
+    variable!(
         "PORTPASS_REGISTRY_AUTH_SILLY_REALM",
         "REGISTRY_AUTH_SILLY_REALM",
         "registry.auth.silly.realm",

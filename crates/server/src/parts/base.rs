@@ -8,7 +8,9 @@ use std::{
 };
 
 use portpass_authority::audit::{Trail, Writer};
-use portpass_password::{CredentialCache, HashPool, PasswordCheck, pool::PoolSettings};
+use portpass_password::{
+    CredentialCache, HashPool, LimitSettings, Limits, PasswordCheck, pool::PoolSettings,
+};
 use portpass_state::Db;
 use portpass_storage::{BlobStore, OpenFiles};
 use prometheus_client::{
@@ -22,7 +24,7 @@ use super::{
     store::{Claims, Opening},
 };
 use crate::{
-    config::{AccountSource, Adoption, Config},
+    config::{AccountSource, Adoption, Attempts, Config},
     data_directory::DataDirectory,
     install::{Administrator, Installer},
     metrics::Metrics,
@@ -35,6 +37,7 @@ pub(crate) struct Base {
     pub(crate) directory: DataDirectory,
     pub(crate) db: Db,
     pub(crate) check: PasswordCheck,
+    limits: Arc<Limits>,
     pub(crate) trail: Trail,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) system: System,
@@ -55,9 +58,13 @@ impl Base {
         // The directory is locked: no other server changes what repositories hold.
         let db = Db::open(&config.database()).await?.remembering();
         let pool = HashPool::new(PoolSettings::for_cores(system.cores));
-        let mut key = [0; 32];
-        system.random.fill(&mut key);
-        let cache = CredentialCache::new(key, REMEMBERED, REMEMBER_FOR);
+        let draw = || {
+            let mut key = [0; 32];
+            system.random.fill(&mut key);
+            key
+        };
+        let cache = CredentialCache::new(draw(), REMEMBERED, REMEMBER_FOR);
+        let limits = Limits::new(LimitSettings::default(), draw());
         let (trail, writer) = Trail::new(db.clone());
         let mut metrics = Metrics::new();
         let open_files = OpenFiles::new(system.files.blobs, system.files.brief);
@@ -66,6 +73,7 @@ impl Base {
             directory,
             db,
             check: PasswordCheck::new(pool, Arc::new(cache)),
+            limits: Arc::new(limits),
             trail,
             metrics: Arc::new(metrics),
             system,
@@ -140,6 +148,15 @@ impl Base {
             adoption,
         };
         opening.open(directory, &self.claims).await
+    }
+
+    /// How often passwords may be tried: counted once for all who check them, since an address that guesses at one
+    /// door guesses at the other.
+    pub(crate) fn limits(&self, attempts: Attempts) -> Arc<Limits> {
+        match attempts {
+            Attempts::Limited => self.limits.clone(),
+            Attempts::Unlimited => Arc::new(Limits::off()),
+        }
     }
 
     /// What writes the trail; there is one.

@@ -63,7 +63,8 @@ async fn named(auth: Auth, base: &Base) -> Result<Guard, StartError> {
         Auth::Htpasswd(htpasswd) => {
             let check = base.check.clone();
             let file = htpasswd_file(&htpasswd.path, Formats::Current, &check, &*clock).await?;
-            Guard::By(Arc::new(HtpasswdController { file, check, realm: htpasswd.realm, clock }))
+            let (limits, realm) = (base.limits(htpasswd.attempts), htpasswd.realm);
+            Guard::By(Arc::new(HtpasswdController { file, check, limits, realm, clock }))
         }
         Auth::Token(token) => {
             let config::Token { realm, service, settings, trust } = *token;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use portpass_authority::{
     http,
     keyring::KeyRing,
-    limits::{LimitSettings, Limits},
     refresh::Lives,
     service::{self, Lifetime, TokenServiceParts},
 };
@@ -33,7 +32,7 @@ pub(super) async fn build(config: TokenService, base: &Base) -> Result<TokenPart
         keys: keys.clone(),
         db: base.db.clone(),
         refresh: Lives::default(),
-        limits: limits(config.limited, base),
+        limits: base.limits(config.attempts),
         trail: base.trail.clone(),
         clock: base.system.clock.clone(),
         random: base.system.random.clone(),
@@ -59,13 +58,5 @@ async fn key_ring(
         Signing::Ring(algorithm) => {
             open_ring(algorithm, lifetime, &base.db, base.directory.path(), &base.system).await
         }
-    }
-}
-
-fn limits(limited: bool, base: &Base) -> Limits {
-    if limited {
-        Limits::new(LimitSettings::default(), &*base.system.random)
-    } else {
-        Limits::off()
     }
 }

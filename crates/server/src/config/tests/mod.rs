@@ -180,7 +180,7 @@ fn without_a_file_both_services_run_on_loopback() {
     assert_eq!(service.services.iter().next().unwrap().name.as_str(), "registry");
     assert_eq!(service.accounts, [AccountSource::Local]);
     assert_eq!(service.rules.rules().len(), 4);
-    assert!(service.anonymous && service.limited);
+    assert!(service.anonymous && service.attempts == Attempts::Limited);
     assert_eq!(config.warnings, [""; 0]);
 }
 
@@ -213,6 +213,7 @@ fn relative_paths_start_at_the_files_folder() {
         panic!()
     };
     assert_eq!(htpasswd.path, folder.path().join("users"));
+    assert_eq!(htpasswd.attempts, Attempts::Limited);
 }
 
 /// CF6

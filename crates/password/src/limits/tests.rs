@@ -1,16 +1,7 @@
+use futures_util::FutureExt as _;
 use proptest::prelude::*;
 
 use super::*;
-use crate::refresh::RefreshSecret;
-
-#[derive(Debug)]
-struct Fixed;
-
-impl Random for Fixed {
-    fn fill(&self, bytes: &mut [u8]) {
-        bytes.fill(7);
-    }
-}
 
 const SETTINGS: LimitSettings = LimitSettings {
     pair: Quota { burst: 3, refill: Duration::from_secs(20) },
@@ -22,16 +13,49 @@ const SETTINGS: LimitSettings = LimitSettings {
 const HERE: &str = "192.0.2.1";
 
 fn limits() -> Limits {
-    Limits::new(SETTINGS, &Fixed)
+    Limits::new(SETTINGS, [7; 32])
 }
 
 fn at(seconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_hours(500_000) + Duration::from_secs(seconds)
 }
 
+/// What is tried, kept.
+enum Credential {
+    Password { account: String, password: SecretString },
+    Secret(String),
+}
+
 fn login(account: &str, password: &str) -> Credential {
-    let password = password.into();
-    Credential::Password(Login { account: account.parse().unwrap(), password })
+    Credential::Password { account: account.to_owned(), password: password.into() }
+}
+
+fn secret(secret: &str) -> Credential {
+    Credential::Secret(secret.to_owned())
+}
+
+impl Credential {
+    fn attempt(&self) -> Attempt<'_> {
+        match self {
+            Self::Password { account, password } => {
+                Attempt::Password { realm: "accounts", account, password }
+            }
+            Self::Secret(secret) => Attempt::Secret(secret),
+        }
+    }
+}
+
+impl Limits {
+    /// An attempt that waits for nobody.
+    #[track_caller]
+    fn admits(
+        &self,
+        address: Option<IpAddr>,
+        credential: &Credential,
+        now: SystemTime,
+    ) -> Result<Admission<'_>, Limited> {
+        self.admit(address, credential.attempt(), now).now_or_never().expect("it waits")
+    }
 }
 
 /// A failed attempt with a password that was never tried before, or why it was not admitted.
@@ -44,7 +68,7 @@ fn fail(
 ) -> Result<(), Limited> {
     *password += 1;
     let credential = login(account, &password.to_string());
-    limits.admit(Some(address.parse().unwrap()), &credential, now)?.rejected(now);
+    limits.admits(Some(address.parse().unwrap()), &credential, now)?.rejected(now);
     Ok(())
 }
 
@@ -100,9 +124,9 @@ fn being_right_costs_nothing_however_often_and_at_once() {
     let (limits, address) = (limits(), Some(HERE.parse().unwrap()));
     let credential = login("ann", "right");
     let flight: Vec<_> =
-        (0..100).map(|_| limits.admit(address, &credential, at(0)).unwrap()).collect();
+        (0..100).map(|_| limits.admits(address, &credential, at(0)).unwrap()).collect();
     flight.into_iter().for_each(Admission::accepted);
-    assert!(limits.admit(address, &credential, at(0)).is_ok());
+    assert!(limits.admits(address, &credential, at(0)).is_ok());
 }
 
 /// TP7, T8: containerd sends a bad password by POST and then by GET.
@@ -111,12 +135,12 @@ fn a_bad_password_that_arrives_twice_counts_once() {
     let (limits, address) = (limits(), Some(HERE.parse().unwrap()));
     for round in 0..3 {
         let credential = login("ann", &format!("wrong {round}"));
-        limits.admit(address, &credential, at(round)).unwrap().rejected(at(round));
+        limits.admits(address, &credential, at(round)).unwrap().rejected(at(round));
         // The last round's second half is admitted although its first half was the last one.
-        limits.admit(address, &credential, at(round)).unwrap().rejected(at(round));
+        limits.admits(address, &credential, at(round)).unwrap().rejected(at(round));
     }
     for password in ["wrong 2", "wrong 0", "other"] {
-        assert!(limits.admit(address, &login("ann", password), at(3)).is_err(), "{password}");
+        assert!(limits.admits(address, &login("ann", password), at(3)).is_err(), "{password}");
     }
 }
 
@@ -126,18 +150,11 @@ fn a_second_half_comes_soon_from_the_same_place_and_once() {
     let (here, elsewhere) = (Some(HERE.parse().unwrap()), Some("192.0.2.9".parse().unwrap()));
     let charged = |second: Option<IpAddr>, after: u64| {
         let limits = limits();
-        limits.admit(here, &credential, at(0)).unwrap().rejected(at(0));
-        limits.admit(second, &credential, at(after)).unwrap().rejected(at(after));
-        let counters = limits.0.as_ref().unwrap();
-        let key = counters.attempt(here, &credential).unwrap().account.unwrap();
+        limits.admits(here, &credential, at(0)).unwrap().rejected(at(0));
+        limits.admits(second, &credential, at(after)).unwrap().rejected(at(after));
         // Eight fit; so many are left.
-        (0..20)
-            .take_while(|_| {
-                let room = counters.accounts.wait(&key, at(after)).is_none();
-                counters.accounts.charge(key, at(after));
-                room
-            })
-            .count()
+        let counters = limits.0.as_ref().unwrap();
+        counters.ledger.left_of_account(&counters.keys(here, credential.attempt()), at(after))
     };
     assert_eq!(charged(here, 0), 7);
     assert_eq!(charged(here, 3), 7);
@@ -150,13 +167,13 @@ fn hanging_up_counts_and_an_unavailable_source_does_not() {
     let (limits, address) = (limits(), Some(HERE.parse().unwrap()));
     for number in 0..50 {
         let credential = login("ann", &number.to_string());
-        limits.admit(address, &credential, at(0)).unwrap().withdraw();
+        limits.admits(address, &credential, at(0)).unwrap().withdraw();
     }
     for number in 0..3 {
         let credential = login("ann", &number.to_string());
-        drop(limits.admit(address, &credential, at(0)).unwrap());
+        drop(limits.admits(address, &credential, at(0)).unwrap());
     }
-    assert!(limits.admit(address, &login("ann", "next"), at(0)).is_err());
+    assert!(limits.admits(address, &login("ann", "next"), at(0)).is_err());
 }
 
 /// Somebody else's failures must not lock an account's owner out.
@@ -164,7 +181,7 @@ fn hanging_up_counts_and_an_unavailable_source_does_not() {
 fn whoever_has_logged_in_from_an_address_is_asked_for_that_pair_alone() {
     let (limits, mut password) = (limits(), 0);
     let address = Some(HERE.parse().unwrap());
-    limits.admit(address, &login("ann", "right"), at(0)).unwrap().accepted();
+    limits.admits(address, &login("ann", "right"), at(0)).unwrap().accepted();
     let others_here = |count| (HERE.to_owned(), format!("bob{count}"));
     tries(&limits, others_here, at(0));
     let botnet = |count| (format!("198.51.100.{count}"), "ann".to_owned());
@@ -172,13 +189,13 @@ fn whoever_has_logged_in_from_an_address_is_asked_for_that_pair_alone() {
 
     assert!(fail(&limits, HERE, "carol", &mut password, at(0)).is_err());
     assert!(fail(&limits, "203.0.113.1", "ann", &mut password, at(0)).is_err());
-    limits.admit(address, &login("ann", "right"), at(0)).unwrap().accepted();
+    limits.admits(address, &login("ann", "right"), at(0)).unwrap().accepted();
     let guesses = tries(&limits, |_| (HERE.to_owned(), "ann".to_owned()), at(0));
     assert_eq!(guesses, 3);
 
     let day = 24 * 60 * 60;
     tries(&limits, |count| (format!("198.51.100.{count}"), "ann".to_owned()), at(day));
-    assert!(limits.admit(address, &login("ann", "right"), at(day)).is_err());
+    assert!(limits.admits(address, &login("ann", "right"), at(day)).is_err());
 }
 
 #[test]
@@ -204,7 +221,7 @@ fn a_caller_without_an_address_counts_by_account() {
     let limits = limits();
     let admitted = (0..20).take_while(|number| {
         let credential = login("ann", &number.to_string());
-        limits.admit(None, &credential, at(0)).is_ok()
+        limits.admits(None, &credential, at(0)).is_ok()
     });
     assert_eq!(admitted.count(), 8);
 }
@@ -213,43 +230,30 @@ fn a_caller_without_an_address_counts_by_account() {
 /// end everybody's pulls.
 #[test]
 fn wrong_passwords_stop_no_refresh_token_and_unknown_ones_none_that_was_good() {
-    let (limits, random) = (limits(), portpass_token::SystemRandom);
+    let limits = limits();
     let address = Some(HERE.parse().unwrap());
-    let draw = || Credential::Refresh(RefreshSecret::draw(&random));
-    let good = draw();
+    let good = secret("good");
     assert_eq!(tries(&limits, |count| (HERE.to_owned(), format!("ann{count}")), at(0)), 5);
-    limits.admit(address, &good, at(0)).unwrap().accepted();
-    let unknown = || limits.admit(address, &draw(), at(0));
-    for _ in 0..5 {
-        unknown().unwrap().rejected(at(0));
+    limits.admits(address, &good, at(0)).unwrap().accepted();
+    let unknown = |number: u32| limits.admits(address, &secret(&number.to_string()), at(0));
+    for number in 0..5 {
+        unknown(number).unwrap().rejected(at(0));
     }
-    assert!(unknown().is_err());
-    limits.admit(address, &good, at(0)).unwrap().accepted();
+    assert!(unknown(5).is_err());
+    limits.admits(address, &good, at(0)).unwrap().accepted();
     // Elsewhere nobody has seen it to be good.
-    assert!(limits.admit(Some("192.0.2.2".parse().unwrap()), &draw(), at(0)).is_ok());
+    assert!(limits.admits(Some("192.0.2.2".parse().unwrap()), &secret("x"), at(0)).is_ok());
 }
 
 #[test]
-fn bad_refresh_tokens_count_by_address_and_callers_without_credentials_never() {
-    #[derive(Debug)]
-    struct Next(std::sync::atomic::AtomicU8);
-    impl Random for Next {
-        fn fill(&self, bytes: &mut [u8]) {
-            bytes.fill(self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
-        }
-    }
+fn unknown_secrets_count_by_address() {
     let (limits, address) = (limits(), Some(HERE.parse().unwrap()));
-    let random = Next(0.into());
-    for _ in 0..5 {
-        let credential = Credential::Refresh(RefreshSecret::draw(&random));
-        limits.admit(address, &credential, at(0)).unwrap().rejected(at(0));
+    for number in 0..5 {
+        limits.admits(address, &secret(&number.to_string()), at(0)).unwrap().rejected(at(0));
     }
-    let credential = Credential::Refresh(RefreshSecret::draw(&random));
-    let limited = limits.admit(address, &credential, at(0)).unwrap_err();
+    let limited = limits.admits(address, &secret("x"), at(0)).unwrap_err();
     assert_eq!(limited.by, "from this address");
-    for _ in 0..100 {
-        drop(limits.admit(address, &Credential::Anonymous, at(0)).unwrap());
-    }
+    drop(Admission::uncounted());
 }
 
 #[test]
@@ -258,31 +262,125 @@ fn limits_that_are_off_admit_everything() {
     assert_eq!(tries(&limits, |_| (HERE.to_owned(), "ann".to_owned()), at(0)), 1_000);
 }
 
-/// Requests in flight overdraw the bucket; what they took is paid back first.
-#[test]
-fn requests_at_once_are_paid_back_but_not_for_ever() {
-    let (limits, address) = (limits(), Some(HERE.parse().unwrap()));
-    let flight = |count: u32| {
-        let admitted: Vec<_> = (0..count)
-            .map(|number| limits.admit(address, &login("ann", &number.to_string()), at(0)).unwrap())
-            .collect();
-        for admission in admitted {
-            admission.rejected(at(0));
-        }
-    };
-    flight(10);
-    let limited = limits.admit(address, &login("ann", "x"), at(0)).unwrap_err();
-    assert_eq!(limited.retry_after, Duration::from_secs(8 * 20));
+/// From where, and for whom, somebody guesses how often.
+type Guesser<'a> = &'a dyn Fn(u32) -> (String, String);
 
-    let other = self::limits();
-    let admitted: Vec<_> = (0..1_000)
-        .map(|number| other.admit(address, &login("ann", &number.to_string()), at(0)).unwrap())
-        .collect();
-    for admission in admitted {
+/// Passwords that are tried at once are as many as fit, whoever they are for and wherever from.
+#[tokio::test]
+async fn guesses_at_once_are_no_more_than_there_is_room_for() {
+    let here = |_: u32| (HERE.to_owned(), "ann".to_owned());
+    let many_accounts = |count: u32| (HERE.to_owned(), format!("ann{count}"));
+    let many_addresses = |count: u32| (format!("192.0.2.{count}"), "ann".to_owned());
+    let table: [(Guesser<'_>, usize); 3] = [(&here, 3), (&many_accounts, 5), (&many_addresses, 8)];
+    for (who, room) in table {
+        let limits = limits();
+        let tried = std::cell::Cell::new(0);
+        let guesses = (0..200).map(|count| {
+            let (limits, tried, (address, account)) = (&limits, &tried, who(count));
+            async move {
+                let credential = login(&account, &count.to_string());
+                let address = Some(address.parse().unwrap());
+                let admission = limits.admit(address, credential.attempt(), at(0)).await?;
+                tried.set(tried.get() + 1);
+                // All others come before this one is decided.
+                tokio::task::yield_now().await;
+                admission.rejected(at(0));
+                Ok::<(), Limited>(())
+            }
+        });
+        let answers = futures_util::future::join_all(guesses).await;
+        assert_eq!(tried.get(), room);
+        assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), room);
+    }
+}
+
+/// Sixty colleagues behind one address, after a restart: nobody is refused, and a few wait a moment.
+#[tokio::test]
+async fn whoever_is_right_beside_many_others_waits_and_is_not_refused() {
+    let limits = limits();
+    let logins = (0..200).map(|count| {
+        let limits = &limits;
+        async move {
+            let credential = login(&format!("ann{count}"), "right");
+            let address = Some(HERE.parse().unwrap());
+            let admission = limits.admit(address, credential.attempt(), at(0)).await.unwrap();
+            tokio::task::yield_now().await;
+            admission.accepted();
+        }
+    });
+    futures_util::future::join_all(logins).await;
+    assert_eq!(limits.0.as_ref().unwrap().ledger.remembered(), [0, 0, 0]);
+}
+
+#[test]
+fn no_more_than_so_many_wait() {
+    let (limits, address) = (limits(), Some(HERE.parse().unwrap()));
+    let logins: Vec<_> =
+        (0..MAX_WAITING + 10).map(|count| login("ann", &count.to_string())).collect();
+    let mut admitted = Vec::new();
+    let mut waiting = Vec::new();
+    for login in &logins {
+        let mut attempt = Box::pin(limits.admit(address, login.attempt(), at(0)));
+        match attempt.as_mut().now_or_never() {
+            Some(Ok(admission)) => admitted.push(admission),
+            Some(Err(limited)) => assert_eq!(limited.retry_after, Duration::from_secs(1)),
+            None => waiting.push(attempt),
+        }
+    }
+    assert_eq!((admitted.len(), waiting.len()), (3, MAX_WAITING));
+}
+
+/// What is sent at once is one guess, and counts as often as it was sent: against the caller alone, who
+/// cannot lock the owner of the account out elsewhere, nor the neighbours.
+#[test]
+fn equal_passwords_at_once_are_one_guess_and_count_each_for_that_pair_alone() {
+    let (limits, address) = (limits(), Some(HERE.parse().unwrap()));
+    let wrong = login("ann", "wrong");
+    let flight: Vec<_> =
+        (0..1_000).map(|_| limits.admits(address, &wrong, at(0)).unwrap()).collect();
+    for admission in flight {
         admission.rejected(at(0));
     }
-    let limited = other.admit(address, &login("ann", "x"), at(0)).unwrap_err();
-    assert!(limited.retry_after <= Duration::from_secs(600 + 20), "{limited}");
+    // Once more for free, as the second half of one of them.
+    limits.admits(address, &wrong, at(0)).unwrap().rejected(at(0));
+    let limited = limits.admits(address, &wrong, at(0)).unwrap_err();
+    assert_eq!(limited.by, "for this account from this address");
+    assert_eq!(limited.retry_after, Duration::from_secs(600 + 20), "and no longer");
+
+    assert!(limits.admits(Some("192.0.2.2".parse().unwrap()), &wrong, at(0)).is_ok());
+    let neighbours = tries(&limits, |count| (HERE.to_owned(), format!("bob{count}")), at(0));
+    assert_eq!(neighbours, 5 - 3);
+    let counters = limits.0.as_ref().unwrap();
+    let left = counters.ledger.left_of_account(&counters.keys(address, wrong.attempt()), at(0));
+    assert_eq!(left, 8 - 3 - 1, "one that was dropped above");
+}
+
+/// However long somebody guesses from one address, the owner logs in from another.
+#[test]
+fn one_address_cannot_lock_an_account_for_others() {
+    let (limits, mut password) = (limits(), 0);
+    for second in 0..3_600 {
+        let _ = fail(&limits, HERE, "ann", &mut password, at(second));
+    }
+    let elsewhere = Some("192.0.2.2".parse().unwrap());
+    limits.admits(elsewhere, &login("ann", "right"), at(3_600)).unwrap().accepted();
+}
+
+/// Who is asked matters: two lists of accounts may know the same name.
+#[test]
+fn an_account_of_the_same_name_elsewhere_is_another() {
+    let (limits, address) = (limits(), Some(HERE.parse().unwrap()));
+    let password = "right".into();
+    let of = |realm| Attempt::Password { realm, account: "ann", password: &password };
+    let admit = |realm| limits.admit(address, of(realm), at(0)).now_or_never().unwrap().unwrap();
+    admit("one").accepted();
+    let standings = ["one", "other"].map(|realm| {
+        let admission = admit(realm);
+        let standing = admission.standing();
+        admission.withdraw();
+        standing
+    });
+    assert_eq!(standings, [Standing::Proved, Standing::Unproved]);
 }
 
 #[test]
@@ -310,8 +408,8 @@ fn memory_is_bounded_and_who_failed_most_is_forgotten_last() {
         let _ = fail(&limits, &address, &account, &mut password, at(0));
     }
     let counters = limits.0.as_ref().unwrap();
-    for buckets in [&counters.pairs, &counters.addresses, &counters.accounts] {
-        assert!(buckets.len() <= SETTINGS.entries, "{}", buckets.len());
+    for remembered in counters.ledger.remembered() {
+        assert!(remembered <= SETTINGS.entries, "{remembered}");
     }
     assert!(counters.halves.len() <= 2 * SETTINGS.entries, "{}", counters.halves.len());
     assert!(fail(&limits, HERE, "ann", &mut password, at(0)).is_err());
@@ -320,7 +418,7 @@ fn memory_is_bounded_and_who_failed_most_is_forgotten_last() {
 #[test]
 fn neither_names_nor_passwords_show_in_debug() {
     let limits = limits();
-    let admission = limits.admit(Some(HERE.parse().unwrap()), &login("ann", "hunter2"), at(0));
+    let admission = limits.admits(Some(HERE.parse().unwrap()), &login("ann", "hunter2"), at(0));
     let shown = format!("{limits:?} {admission:?}");
     assert!(!shown.contains("ann") && !shown.contains("hunter2"), "{shown}");
 }
@@ -349,14 +447,14 @@ fn who_was_right_from_here_within_a_day_is_known_and_nobody_else_is() {
     let limits = limits();
     let standing = |address: &str, account: &str, password: &str, now: SystemTime| {
         let (address, credential) = (address.parse().unwrap(), login(account, password));
-        let admission = limits.admit(Some(address), &credential, now).unwrap();
+        let admission = limits.admits(Some(address), &credential, now).unwrap();
         let standing = admission.standing();
         admission.withdraw();
         standing
     };
     assert_eq!(standing(HERE, "ann", "right", at(0)), Standing::Unproved);
     let (here, right) = (Some(HERE.parse().unwrap()), login("ann", "right"));
-    limits.admit(here, &right, at(0)).unwrap().accepted();
+    limits.admits(here, &right, at(0)).unwrap().accepted();
     assert_eq!(standing(HERE, "ann", "right", at(1)), Standing::Proved);
     // The password does not matter: it is not known to be right before it was hashed.
     assert_eq!(standing(HERE, "ann", "other", at(1)), Standing::Proved);
@@ -364,6 +462,6 @@ fn who_was_right_from_here_within_a_day_is_known_and_nobody_else_is() {
     assert_eq!(standing("192.0.2.2", "ann", "right", at(1)), Standing::Unproved);
     assert_eq!(standing(HERE, "ann", "right", at(86_400)), Standing::Unproved);
     let nobody_counts = Limits::off();
-    let admission = nobody_counts.admit(here, &right, at(0)).unwrap();
+    let admission = nobody_counts.admits(here, &right, at(0)).unwrap();
     assert_eq!(admission.standing(), Standing::Unproved);
 }
