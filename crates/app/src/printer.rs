@@ -32,12 +32,17 @@ pub(crate) use progress::human_bytes;
 pub(crate) struct Printer {
     terminal: bool,
     lost: AtomicBool,
+    closed: AtomicBool,
 }
 
 impl Printer {
     /// Looks at stdout once.
     pub(crate) fn new() -> Self {
-        Self { terminal: stdout().is_terminal(), lost: AtomicBool::new(false) }
+        Self {
+            terminal: stdout().is_terminal(),
+            lost: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+        }
     }
 
     /// A person is watching stdout: a secret may be shown, it goes into no log.
@@ -113,9 +118,18 @@ impl Printer {
 
     /// Whoever closes the pipe has read enough; a full disk must not look like success.
     fn written(&self, result: io::Result<()>) {
-        if result.is_err_and(|error| error.kind() != io::ErrorKind::BrokenPipe) {
-            self.lost.store(true, Ordering::Relaxed);
+        match result {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.closed.store(true, Ordering::Relaxed);
+            }
+            Err(_) => self.lost.store(true, Ordering::Relaxed),
         }
+    }
+
+    /// Nobody reads any more: what goes on without end may end.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
     }
 
     /// `warning: …`

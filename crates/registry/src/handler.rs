@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::{body::Body, response::Response};
 use futures_util::{TryStreamExt as _, stream};
 use http::{HeaderName, request::Parts};
+use portpass_protocol::{ClientAddress, RepositoryName, RequestId};
 use portpass_storage::BodyStream;
 use tokio::time;
 
@@ -12,6 +13,7 @@ pub(crate) use self::manifest::BodyBudget;
 use crate::{
     access::{Authorized, Grant},
     error::Error,
+    event::{Change, Event},
     route::{BlobOp, ManifestOp, Route, UploadOp},
     service::Registry,
 };
@@ -39,6 +41,34 @@ pub(crate) struct Call {
     pub(crate) head: Parts,
     /// Not read yet.
     pub(crate) body: Body,
+}
+
+impl Call {
+    /// Who asks and from where, for what has changed by it.
+    pub(crate) fn caller(&self) -> Caller {
+        Caller {
+            subject: self.grant.subject().to_owned(),
+            address: self.head.extensions.get().copied(),
+            request: self.head.extensions.get().cloned(),
+        }
+    }
+}
+
+/// Whose request it is.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    subject: String,
+    address: Option<ClientAddress>,
+    request: Option<RequestId>,
+}
+
+impl Caller {
+    /// Tells of what this caller has changed.
+    pub(crate) fn changed(self, registry: &Registry, repository: &RepositoryName, change: Change) {
+        let Self { subject, address, request } = self;
+        let (at, repository) = (registry.now(), repository.clone());
+        registry.witness().saw(Event { at, subject, address, request, repository, change });
+    }
 }
 
 /// A request's body as the store wants it.

@@ -28,6 +28,7 @@
 pub mod access;
 pub mod controller;
 mod error;
+pub mod event;
 mod handler;
 mod respond;
 pub mod route;
@@ -36,5 +37,6 @@ pub mod upkeep;
 
 pub use access::{Caller, Grant, Presented};
 pub use controller::{AccessController, Guard};
+pub use event::Witness;
 pub use route::{Route, RouteError};
 pub use service::{Deletes, Registry, RegistryParts};

@@ -20,6 +20,7 @@ use crate::{
     access::{self, Authorized, Caller},
     controller::Guard,
     error::Error,
+    event::Witness,
     handler::{self, BodyBudget},
     respond,
     route::Route,
@@ -40,6 +41,8 @@ pub struct RegistryParts {
     pub random: Arc<dyn Random>,
     /// Whether anything may be deleted.
     pub deletes: Deletes,
+    /// Who is told of what changes.
+    pub witness: Arc<dyn Witness>,
 }
 
 /// One switch for tags, manifests and blobs (CVE-2026-41888).
@@ -127,6 +130,11 @@ impl Registry {
         let mut bits = [0; 16];
         self.0.random.fill(&mut bits);
         bits
+    }
+
+    /// Who is told of what changes.
+    pub(crate) fn witness(&self) -> &dyn Witness {
+        &*self.0.witness
     }
 
     /// Whether anything may be deleted.

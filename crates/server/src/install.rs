@@ -8,6 +8,7 @@ use std::{
     time::SystemTime,
 };
 
+use portpass_authority::audit::Action;
 use portpass_password::{HashPool, pool::Busy};
 use portpass_state::{AccountId, Addition, AuditRecord, Db, NewAccount, StateError};
 use portpass_token::Random;
@@ -79,7 +80,7 @@ impl Installer<'_> {
         };
         let audit = AuditRecord {
             at: self.now,
-            action: "account-added".to_owned(),
+            action: Action::AccountAdded.as_str().to_owned(),
             actor: None,
             object: Some(ADMIN.to_owned()),
             address: None,

@@ -4,6 +4,7 @@
 //! Management ── users.rs         accounts of the database
 //!            ├─ sessions.rs      refresh tokens
 //!            ├─ signing_keys.rs  the ring: list, rotate, export
+//!            ├─ audit.rs         the trail: read, follow, verify
 //!            ├─ backup.rs        a backup that a server can start from
 //!            ├─ rules.rs         who may do what, and which rule says so
 //!            └─ decided.rs       which of them a registry's token came by
@@ -12,6 +13,7 @@
 //! A running server notices every change within seconds: it watches versions in the database. Each
 //! change leaves its record in the audit trail, in the same transaction.
 
+mod audit;
 mod backup;
 mod decided;
 mod rules;
@@ -24,13 +26,16 @@ use std::{path::PathBuf, time::SystemTime};
 use jiff::{Timestamp, tz::TimeZone};
 use portpass_authority::{
     accounts::Unavailable,
+    audit::{Action, UnknownAction},
     keyring::{KeyRing, KeyRingError},
+    policy::PatternError,
     subject::{GroupError, NameError},
 };
 use portpass_protocol::scope::ScopeError;
 use portpass_state::{AuditRecord, Db, StateError};
 
 pub use self::{
+    audit::{AuditEntry, AuditFilter, AuditQuestion, AuditVerdict},
     backup::{BackedUp, BackupError, Lost},
     decided::{Decided, Elsewhere, quoted},
     rules::{Asked, Explained},
@@ -112,10 +117,10 @@ impl Management {
     }
 
     /// A record of something done from the command line.
-    fn record(&self, action: &str, object: &str) -> AuditRecord {
+    fn record(&self, action: Action, object: &str) -> AuditRecord {
         AuditRecord {
             at: self.now(),
-            action: action.to_owned(),
+            action: action.as_str().to_owned(),
             actor: None,
             object: Some(object.to_owned()),
             address: None,
@@ -153,6 +158,17 @@ fn serialize_optional_time<S: serde::Serializer>(
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ManageError {
+    /// No entry of the trail has that word.
+    #[error(transparent)]
+    Action(#[from] UnknownAction),
+    /// What was noted of the trail cannot be read.
+    #[error(
+        "{text:?} is no place of the audit trail: expected NUMBER:HASH, as `portpass audit verify` prints it"
+    )]
+    AuditHead {
+        /// What was given.
+        text: String,
+    },
     /// There is no new backup.
     #[error(transparent)]
     Backup(#[from] BackupError),
@@ -207,6 +223,22 @@ pub enum ManageError {
         /// Which rule.
         rule: String,
     },
+    /// What should be a pattern of repositories is none.
+    #[error("{text:?} is no pattern of repositories: {why}")]
+    Pattern {
+        /// What was given.
+        text: String,
+        /// Why not.
+        why: PatternError,
+    },
+    /// A pattern that means another repository for each account.
+    #[error(
+        "{text:?} leaves open whose repositories are meant: write the name in place of `${{…}}`, or `*`"
+    )]
+    OpenPattern {
+        /// What was given.
+        text: String,
+    },
     /// The password is set, and the file with the first one is still there.
     #[error(
         "the password is set, but the file `admin-password` with the old one cannot be removed from {}: {source}; \
@@ -218,6 +250,12 @@ pub enum ManageError {
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// What should be a time is none.
+    #[error("{text:?} is no time: expected how long ago, as in 2h or 3d, or 2026-11-30T05:00:00Z")]
+    Since {
+        /// What was given.
+        text: String,
     },
     /// A scope cannot be read.
     #[error(transparent)]
@@ -293,6 +331,10 @@ impl ManageError {
             Self::UnknownSession { .. } => {
                 vec!["`portpass session list` shows the sessions".into()]
             }
+            Self::Action(_) => {
+                let words: Vec<&str> = Action::ALL.into_iter().map(Action::as_str).collect();
+                vec![format!("there are {}", words.join(", "))]
+            }
             _ => Vec::new(),
         }
     }
@@ -301,7 +343,15 @@ impl ManageError {
     pub fn is_usage(&self) -> bool {
         matches!(
             self,
-            Self::Group { .. } | Self::Name { .. } | Self::Scope(_) | Self::UnknownService { .. }
+            Self::Action(_)
+                | Self::AuditHead { .. }
+                | Self::Group { .. }
+                | Self::Name { .. }
+                | Self::OpenPattern { .. }
+                | Self::Pattern { .. }
+                | Self::Scope(_)
+                | Self::Since { .. }
+                | Self::UnknownService { .. }
         )
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! A file holds `Arguments` (what was typed, by clap) and `run(arguments, &Context)`.
 
+pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod catalog;
 pub(crate) mod config;
@@ -59,6 +60,8 @@ enum Command {
     SigningKey(signing_key::Arguments),
     /// Say who may do what, and which rule says so
     Policy(policy::Arguments),
+    /// Read who did what, or verify that the trail of it is as it was written
+    Audit(audit::Arguments),
     /// Copy an installation into a folder that a server can start from, while one runs
     Backup(backup::Arguments),
     /// Say why a request was refused, and what to do about it
@@ -123,6 +126,7 @@ pub(crate) async fn run(command_line: CommandLine, context: &Context) -> Result<
         Command::Session(arguments) => session::run(arguments, context).await,
         Command::SigningKey(arguments) => signing_key::run(arguments, context).await,
         Command::Policy(arguments) => policy::run(arguments, context).await,
+        Command::Audit(arguments) => audit::run(arguments, context).await,
         Command::Backup(arguments) => backup::run(arguments, context).await,
         Command::Explain(arguments) => explain::run(arguments, context).await,
         Command::Login(arguments) => login::run(arguments, context).await,

@@ -10,6 +10,8 @@ use portpass_state::{AuditRecord, Db, KeyRing as Rows, KeyRole, KeyRow, Swap};
 use portpass_token::Random;
 use serde_json::json;
 
+use crate::audit::Action;
+
 use super::{
     Ask, Due, Key, KeyRingError, KeyRingParts, Phase, Published, PublishedKey, Ring, Schedule,
     SealKey, issue,
@@ -91,7 +93,7 @@ impl Stored {
                 let certificate = issue::leaf(&key, &root, &root_key, now, until)?;
                 let phase = Phase::Announced { signs_from };
                 change.rows.push(self.row(&key, &certificate, KeyRole::Leaf(phase), now)?);
-                change.note("signing-key-announced", key.id().as_str(), now);
+                change.note(Action::SigningKeyAnnounced, key.id().as_str(), now);
             }
             Due::Promote { id } => {
                 for row in &mut change.rows {
@@ -102,17 +104,17 @@ impl Stored {
                         row.role = KeyRole::Leaf(Phase::Signing { since: now });
                     }
                 }
-                change.note("signing-key-promoted", id.as_str(), now);
+                change.note(Action::SigningKeyPromoted, id.as_str(), now);
             }
             Due::Forget { id } => {
                 change.rows.retain(|row| row.id != id.as_str());
-                change.note("signing-key-forgotten", id.as_str(), now);
+                change.note(Action::SigningKeyForgotten, id.as_str(), now);
             }
             Due::Shorten { id } => {
                 let until = self.schedule.needed_until(now);
                 let retired = change.rows.iter_mut().filter(|row| row.id == id.as_str());
                 retired.for_each(|row| row.role = KeyRole::Leaf(Phase::Retired { until }));
-                change.note("signing-key-retirement-shortened", id.as_str(), now);
+                change.note(Action::SigningKeyRetirementShortened, id.as_str(), now);
             }
         }
         Ok(())
@@ -134,7 +136,7 @@ impl Stored {
         }
         let (key, certificate) = issue::root(now)?;
         change.rows.push(self.row(&key, &certificate, KeyRole::Root, now)?);
-        change.note("root-key-made", key.id().as_str(), now);
+        change.note(Action::RootKeyMade, key.id().as_str(), now);
         Ok((certificate, key))
     }
 
@@ -161,7 +163,7 @@ impl Stored {
         );
         row.certificate = renewed.der().to_vec();
         let id = row.id.clone();
-        change.note("root-certificate-renewed", &id, now);
+        change.note(Action::RootCertificateRenewed, &id, now);
         Ok(())
     }
 
@@ -241,10 +243,10 @@ struct Change {
 }
 
 impl Change {
-    fn note(&mut self, action: &str, id: &str, now: SystemTime) {
+    fn note(&mut self, action: Action, id: &str, now: SystemTime) {
         self.audit.push(AuditRecord {
             at: now,
-            action: action.to_owned(),
+            action: action.as_str().to_owned(),
             actor: None,
             object: Some(id.to_owned()),
             address: None,

@@ -93,6 +93,17 @@ impl PathPattern {
         })
     }
 
+    /// Whether it means the repository of this name, whoever asks.
+    pub fn means(&self, repository: &str) -> bool {
+        let path: Vec<&str> = repository.split('/').collect();
+        self.matches(&path, Names { account: Stand::Nothing, group: Stand::Nothing })
+    }
+
+    /// Whether it means other repositories for each caller.
+    pub fn has_placeholders(&self) -> bool {
+        !self.placeholders.is_empty()
+    }
+
     /// How many segments from the left fit before the first that does not.
     pub fn common_prefix(&self, path: &[&str], names: Names<'_>) -> usize {
         self.segments

@@ -9,12 +9,13 @@ use portpass_protocol::{
     Digest, RepositoryName,
     range::{ByteRange, Requested},
 };
-use portpass_state::{Blob, Change};
+use portpass_state::{Blob, Change as Done};
 use portpass_storage::{Content, Location};
 
 use super::{Call, conditional};
 use crate::{
     error::Error,
+    event::Change,
     service::{Deletes, Registry},
 };
 
@@ -60,14 +61,17 @@ pub(crate) async fn delete(
     name: RepositoryName,
     digest: Digest,
 ) -> Result<Response, Error> {
-    let registry = call.registry;
+    let registry = &call.registry;
     match registry.deletes() {
         Deletes::Disabled => return Err(Error::DeletesDisabled { allow: "GET, HEAD" }),
         Deletes::Enabled => {}
     }
     match registry.db().delete_blob(&name, &digest, registry.now()).await? {
-        Change::Done => Ok(StatusCode::ACCEPTED.into_response()),
-        Change::Unknown => Err(Error::BlobUnknown { name, digest }),
+        Done::Done => {
+            call.caller().changed(registry, &name, Change::BlobDeleted { digest });
+            Ok(StatusCode::ACCEPTED.into_response())
+        }
+        Done::Unknown => Err(Error::BlobUnknown { name, digest }),
     }
 }
 

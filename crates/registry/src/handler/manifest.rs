@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 use self::body::Arrived;
 pub(crate) use self::body::BodyBudget;
 use super::{CONTENT_DIGEST, Call, conditional, location};
-use crate::{error::Error, service::Deletes};
+use crate::{error::Error, event::Change, service::Deletes};
 
 /// `GET` and `HEAD /v2/NAME/manifests/REFERENCE`: what was pushed, whatever the client says that it
 /// accepts (OC4, OC5). 304 where the client has it already.
@@ -44,6 +44,7 @@ pub(crate) async fn write(
     reference: Reference,
     also: Vec<Tag>,
 ) -> Result<Response, Error> {
+    let caller = call.caller();
     let media_type = pushed_media_type(&call.head.headers)?;
     let (registry, grant) = (&call.registry, &call.grant);
     let left = grant.left(registry.now());
@@ -69,7 +70,12 @@ pub(crate) async fn write(
         tags: &tags,
     };
     match call.registry.db().put_manifest(&put, call.registry.now()).await? {
-        PutManifest::Stored => Ok(created(&name, &pushed, &tags)),
+        PutManifest::Stored => {
+            let response = created(&name, &pushed, &tags);
+            let change = Change::ManifestPushed { digest: pushed.digest, tags };
+            caller.changed(&call.registry, &name, change);
+            Ok(response)
+        }
         PutManifest::Missing(missing) => {
             let digests = missing.blobs.into_iter().chain(missing.children).collect();
             Err(Error::ManifestBlobUnknown { name, digests })
@@ -91,10 +97,15 @@ pub(crate) async fn delete(
         Reference::Digest(digest) => db.delete_manifest(&name, digest).await?,
         Reference::Tag(tag) => db.delete_tag(&name, tag).await?,
     };
-    match deletion {
-        Deletion::Unknown => Err(Error::ManifestUnknown { name, reference }),
-        Deletion::Deleted { tags: _ } => Ok(StatusCode::ACCEPTED.into_response()),
-    }
+    let change = match (deletion, reference) {
+        (Deletion::Unknown, reference) => return Err(Error::ManifestUnknown { name, reference }),
+        (Deletion::Deleted { tags }, Reference::Digest(digest)) => {
+            Change::ManifestDeleted { digest, tags }
+        }
+        (Deletion::Deleted { .. }, Reference::Tag(tag)) => Change::TagDeleted { tag },
+    };
+    call.caller().changed(&call.registry, &name, change);
+    Ok(StatusCode::ACCEPTED.into_response())
 }
 
 /// The `Content-Type`, which a manifest must have (OC16).

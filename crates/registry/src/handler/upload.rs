@@ -27,6 +27,7 @@ use super::{Call, blob::is_whole as blob_is_whole, location};
 use crate::{
     access::{Grant, Readable},
     error::Error,
+    event::Change,
     route::{Mount, Start},
     service::Registry,
 };
@@ -39,20 +40,26 @@ pub(crate) async fn start(
     name: RepositoryName,
     start: Start,
 ) -> Result<Response, Error> {
-    let Call { registry, grant, body, .. } = call;
     match start {
-        Start::Session(algorithm) => begin(&registry, &grant, &name, algorithm).await,
+        Start::Session(algorithm) => begin(&call.registry, &call.grant, &name, algorithm).await,
         Start::Whole(digest) => {
-            let pushing = whole(registry, name.clone(), digest, body);
+            let pushing = whole(call.registry, name.clone(), digest, call.body);
             detached("storing a blob", pushing).await?;
             Ok(created(&name, &digest))
         }
         Start::Mount(mount) => {
             let digest = mount.digest;
-            if is_mounted(&registry, &grant, &name, mount).await? {
-                return Ok(created(&name, &digest));
+            let registry = &call.registry;
+            match mounted(registry, &call.grant, &name, mount).await? {
+                Outcome::Anew { from } => {
+                    let change = Change::BlobMounted { digest, from };
+                    call.caller().changed(registry, &name, change);
+                    return Ok(created(&name, &digest));
+                }
+                Outcome::There => return Ok(created(&name, &digest)),
+                Outcome::Nowhere => {}
             }
-            begin(&registry, &grant, &name, digest.algorithm()).await
+            begin(registry, &call.grant, &name, digest.algorithm()).await
         }
     }
 }
@@ -165,26 +172,40 @@ async fn whole(
 
 /// Lets the repository hold a blob that another one holds, if there is one that the caller may pull
 /// from (OC15). It may be this one.
-async fn is_mounted(
+async fn mounted(
     registry: &Registry,
     grant: &Grant,
     name: &RepositoryName,
     Mount { digest, from }: Mount,
-) -> Result<bool, Error> {
+) -> Result<Outcome, Error> {
     let db = registry.db();
     if let Some(blob) = db.blob(name, &digest).await? {
-        return blob_is_whole(registry, &blob, &digest).await;
+        let whole = blob_is_whole(registry, &blob, &digest).await?;
+        return Ok(if whole { Outcome::There } else { Outcome::Nowhere });
     }
     let from = match (from, grant.readable()) {
         (Some(from), _) => Some(from),
         (None, Readable::All) => db.find_blob(&digest, Candidates::All).await?,
         (None, Readable::Among(names)) => db.find_blob(&digest, Candidates::Among(&names)).await?,
     };
-    let Some(from) = from else { return Ok(false) };
+    let Some(from) = from else { return Ok(Outcome::Nowhere) };
     match db.mount_blob(&from, name, &digest, registry.now()).await? {
-        Mounted::Mounted(blob) => blob_is_whole(registry, &blob, &digest).await,
-        Mounted::NotAMember => Ok(false),
+        Mounted::Mounted(blob) => {
+            let whole = blob_is_whole(registry, &blob, &digest).await?;
+            Ok(if whole { Outcome::Anew { from } } else { Outcome::Nowhere })
+        }
+        Mounted::NotAMember => Ok(Outcome::Nowhere),
     }
+}
+
+/// Where a blob is that somebody wants to mount.
+enum Outcome {
+    /// The repository holds it from now on, as this one does.
+    Anew { from: RepositoryName },
+    /// It held it already.
+    There,
+    /// Nobody holds the whole of it who may be asked.
+    Nowhere,
 }
 
 /// All that has arrived, this body included. Where the body broke off, what came of it is saved

@@ -133,7 +133,7 @@ struct AsNamed;
 
 #[async_trait]
 impl AccessController for AsNamed {
-    async fn authorize(&self, presented: Presented<'_>) -> Result<Grant, Denial> {
+    async fn authorize(&self, caller: Caller<'_>) -> Result<Grant, Denial> {
         let Presented::Bearer(name) = caller.presented else { panic!("no name was said") };
         let scope = Scope::parse("repository:team/app:pull,push").unwrap();
         let access: AccessSet = [scope.into_access()].into_iter().collect();

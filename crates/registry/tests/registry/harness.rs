@@ -19,8 +19,8 @@ use portpass_protocol::{
     challenge::{Bearer, Quotable},
 };
 use portpass_registry::{
-    AccessController, Caller, Deletes, Grant, Guard, Presented, Registry, RegistryParts,
-    controller::Denial,
+    AccessController, Caller, Deletes, Grant, Guard, Presented, Registry, RegistryParts, Witness,
+    controller::Denial, event::Event,
 };
 use portpass_state::Db;
 use portpass_storage::{BlobStore, FsStore, Keys, MemoryStore, Object};
@@ -47,7 +47,25 @@ pub(crate) struct Harness {
     pub(crate) db: Db,
     pub(crate) store: Arc<dyn BlobStore>,
     pub(crate) clock: Arc<TestClock>,
+    pub(crate) seen: Arc<Seen>,
     _directory: Option<TempDir>,
+}
+
+/// All that the registry has told.
+#[derive(Debug, Default)]
+pub(crate) struct Seen(Mutex<Vec<Event>>);
+
+impl Seen {
+    /// What was told since this was asked last.
+    pub(crate) fn take(&self) -> Vec<Event> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+}
+
+impl Witness for Seen {
+    fn saw(&self, event: Event) {
+        self.0.lock().unwrap().push(event);
+    }
 }
 
 impl Harness {
@@ -84,6 +102,7 @@ impl Harness {
 
     fn over(store: Arc<dyn BlobStore>, db: Db, guard: Guard, deletes: Deletes) -> Self {
         let clock = Arc::new(TestClock(Mutex::new(machine_time())));
+        let seen = Arc::new(Seen::default());
         let registry = Registry::new(RegistryParts {
             guard,
             db: db.clone(),
@@ -91,8 +110,9 @@ impl Harness {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             random: Arc::new(Counter::default()),
             deletes,
+            witness: Arc::clone(&seen) as Arc<dyn Witness>,
         });
-        Self { registry, db, store, clock, _directory: None }
+        Self { registry, db, store, clock, seen, _directory: None }
     }
 
     /// Sends a request and reads the whole answer.

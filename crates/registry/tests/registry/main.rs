@@ -3,6 +3,7 @@
 
 mod blobs;
 mod bodies;
+mod events;
 mod guesses;
 mod harness;
 mod lists;

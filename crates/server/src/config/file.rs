@@ -9,8 +9,8 @@ use serde::Deserialize;
 use super::{
     Address, Admin, Adoption, Config, ConfigError, Environment, Files, Http, Place, Placed,
     Registry, RegistryAuth, Sources, TokenListen, TokenService, admin::AdminSection,
-    files::read_limited, http::HttpSection, log::LogSection, registry::RegistrySection, shape::Key,
-    token_service::TokenServiceSection,
+    audit::AuditSection, files::read_limited, http::HttpSection, log::LogSection,
+    registry::RegistrySection, shape::Key, token_service::TokenServiceSection,
 };
 
 /// The configuration file of portpass. Every value has a default; without a file, `portpass serve` is a
@@ -30,6 +30,8 @@ pub struct ConfigFile {
     pub admin: Option<Placed<AdminSection>>,
     /// How much is logged, and how.
     pub log: Option<LogSection>,
+    /// How much of the audit trail is kept.
+    pub audit: Option<AuditSection>,
     /// The registry. Absent: this process is none.
     pub registry: Option<Placed<RegistrySection>>,
     /// The token service. Absent: this process issues no tokens.
@@ -134,9 +136,10 @@ impl ConfigFile {
             check_admin(admin, &http, token_service.as_ref(), &place, files)?;
         }
         let log = self.log.unwrap_or_default().build();
+        let audit = self.audit.unwrap_or_default().build(files)?;
         let warnings = exposed(&http, registry.is_some(), token_service.as_ref());
         let adoption = Adoption::Never;
-        Ok(Config { data, http, admin, log, registry, token_service, adoption, warnings })
+        Ok(Config { data, http, admin, log, audit, registry, token_service, adoption, warnings })
     }
 }
 

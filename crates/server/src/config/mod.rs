@@ -10,6 +10,7 @@
 mod accounts;
 mod address;
 mod admin;
+mod audit;
 mod auth;
 mod environment;
 mod error;
@@ -18,6 +19,7 @@ mod files;
 mod http;
 mod limits;
 mod log;
+mod measure;
 mod place;
 mod policy;
 mod registry;
@@ -38,6 +40,7 @@ pub use self::{
     accounts::AccountSource,
     address::{Address, AddressError},
     admin::Admin,
+    audit::Audit,
     auth::{Auth, Htpasswd, Silly, Token},
     environment::Environment,
     error::ConfigError,
@@ -46,6 +49,7 @@ pub use self::{
     http::{Http, TrustedProxies},
     limits::Attempts,
     log::{Log, LogFormat},
+    measure::{MeasureError, Size, Span},
     place::{Place, Placed},
     registry::{Registry, RegistryAuth},
     signing::Signing,
@@ -88,6 +92,8 @@ pub struct Config {
     pub admin: Option<Admin>,
     /// How much is logged, and how.
     pub log: Log,
+    /// How much of the audit trail is kept.
+    pub audit: Audit,
     /// The registry of this process.
     pub registry: Option<Registry>,
     /// The token service of this process.

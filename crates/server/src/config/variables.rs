@@ -253,6 +253,14 @@ pub(crate) const VARIABLES: &[Variable] = &[
         file.log.get_or_insert_default().format = Some(given.yaml()?);
         Ok(())
     }),
+    variable!("PORTPASS_AUDIT_KEEP", "audit.keep", |file, given| {
+        file.audit.get_or_insert_default().keep = Some(given.text());
+        Ok(())
+    }),
+    variable!("PORTPASS_AUDIT_MAX_SIZE", "audit.max_size", |file, given| {
+        file.audit.get_or_insert_default().max_size = Some(given.text());
+        Ok(())
+    }),
     variable!("PORTPASS_REGISTRY_AUTH", "REGISTRY_AUTH", "registry.auth", |file, given| {
         file.auth(given.text, given).map(|_| ())
     }),

@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use portpass_authority::audit::Action;
 use portpass_state::{Change, RefreshState, RefreshToken, Revocation};
 use serde::Serialize;
 
@@ -74,7 +75,7 @@ impl Management {
         self.token_service()?;
         let unknown = || ManageError::UnknownSession { id: id.to_owned() };
         let row = id.parse().map_err(|_| unknown())?;
-        let record = self.record("session-revoked", id);
+        let record = self.record(Action::SessionRevoked, id);
         match self.db.revoke_refresh_token(row, Revocation::SessionRevoked, &record).await? {
             Change::Done => Ok(()),
             Change::Unknown => Err(unknown()),
@@ -84,7 +85,7 @@ impl Management {
     /// Ends all sessions of the accounts of this name; says how many there were.
     pub async fn revoke_sessions_of(&self, account: &str) -> Result<u64, ManageError> {
         self.token_service()?;
-        let record = self.record("sessions-revoked", account);
+        let record = self.record(Action::SessionsRevoked, account);
         let why = Revocation::SessionRevoked;
         Ok(self.db.revoke_refresh_tokens(account, why, &record).await?)
     }

@@ -438,7 +438,7 @@ async fn keep(management: &Management, number: u8, account: &str) {
         expires_at: management.now() + Duration::from_hours(2),
         idle_until: management.now() + Duration::from_hours(1),
     };
-    let record = management.record("token-issued", account);
+    let record = management.record(Action::RefreshTokenIssued, account);
     let kept = management.db.add_refresh_token(&token, management.now(), &record).await.unwrap();
     assert_eq!(kept, Kept::Kept(Vec::new()));
 }

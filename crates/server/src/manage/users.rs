@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, fmt, path::PathBuf, time::SystemTime};
 
 use portpass_authority::{
+    audit::Action,
     policy::RuleSet,
     subject::{AccountName, Group},
 };
@@ -102,7 +103,11 @@ impl Management {
             password_hash: Some(self.hash(user.password).await?),
             groups: groups(user.groups)?,
         };
-        match self.db.add_account(&account, &self.record("account-added", name.as_str())).await? {
+        match self
+            .db
+            .add_account(&account, &self.record(Action::AccountAdded, name.as_str()))
+            .await?
+        {
             Addition::Added => Ok(doubt(&service.rules, name)),
             Addition::Exists => Err(ManageError::Exists { name: user.name }),
         }
@@ -132,7 +137,7 @@ impl Management {
     ) -> Result<Option<PathBuf>, ManageError> {
         self.must_exist(name).await?;
         let hash = self.hash(password).await?;
-        let record = self.record("password-changed", name);
+        let record = self.record(Action::PasswordChanged, name);
         known(name, self.db.set_password(name, &hash, &record).await?)?;
         if name != ADMIN {
             return Ok(None);
@@ -147,7 +152,7 @@ impl Management {
     /// Lets an account log in again. What was revoked stays revoked.
     pub async fn enable_user(&self, name: &str) -> Result<(), ManageError> {
         self.local()?;
-        let record = self.record("account-enabled", name);
+        let record = self.record(Action::AccountEnabled, name);
         let change = self.db.set_account_status(name, AccountStatus::Enabled, &record).await?;
         known(name, change)
     }
@@ -156,14 +161,14 @@ impl Management {
     pub async fn disable_user(&self, name: &str) -> Result<(), ManageError> {
         self.local()?;
         let status = AccountStatus::Disabled { since: self.now() };
-        let record = self.record("account-disabled", name);
+        let record = self.record(Action::AccountDisabled, name);
         known(name, self.db.set_account_status(name, status, &record).await?)
     }
 
     /// Removes an account, and revokes its refresh tokens.
     pub async fn remove_user(&self, name: &str) -> Result<(), ManageError> {
         self.local()?;
-        known(name, self.db.remove_account(name, &self.record("account-removed", name)).await?)
+        known(name, self.db.remove_account(name, &self.record(Action::AccountRemoved, name)).await?)
     }
 
     /// Fails for an account that does not exist, before anybody is asked for its password.

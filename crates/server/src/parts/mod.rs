@@ -11,6 +11,7 @@ mod keys;
 mod registry;
 mod store;
 mod tokens;
+mod witness;
 
 use std::{io, path::Path, sync::Arc};
 
@@ -23,7 +24,7 @@ use portpass_storage::StoreError;
 use portpass_token::{Issuer, ServiceName};
 
 use crate::{
-    config::{Config, ConfigError, Environment, Http, TokenListen},
+    config::{Audit, Config, ConfigError, Environment, Http, TokenListen},
     data_directory::{DataDirectory, DataError},
     http::{proxies::Challenges, surface::TokenRoutes},
     install::{Administrator, InstallError},
@@ -41,6 +42,7 @@ pub(crate) use self::{accounts::accounts, base::Base, keys::open_ring};
 pub struct Parts {
     pub(crate) base: Arc<Base>,
     pub(crate) http: Http,
+    pub(crate) audit: Audit,
     /// Where to listen.
     pub(crate) places: Vec<Place>,
     pub(crate) registry: Option<RegistryPart>,
@@ -105,7 +107,7 @@ impl Parts {
         administrator: Option<Administrator>,
     ) -> Result<Self, StartError> {
         let places = places(&config);
-        let Config { http, registry, token_service, adoption, .. } = config;
+        let Config { http, audit, registry, token_service, adoption, .. } = config;
         let tokens = match token_service {
             Some(service) => Some(tokens::build(service, &base).await?),
             None => None,
@@ -116,7 +118,7 @@ impl Parts {
             }
             None => None,
         };
-        Ok(Self { base, http, places, registry, tokens, administrator })
+        Ok(Self { base, http, audit, places, registry, tokens, administrator })
     }
 
     /// Writes what other registries trust.

@@ -10,7 +10,7 @@ use portpass_registry::{
 };
 use portpass_token::{Verifier, VerifierSettings};
 
-use super::{Base, RegistryPart, StartError, TokenPart, accounts::htpasswd_file};
+use super::{Base, RegistryPart, StartError, TokenPart, accounts::htpasswd_file, witness::ToTrail};
 use crate::{
     config::{self, Adoption, Auth, ConfigError, RegistryAuth, TokenListen},
     http::proxies::Challenges,
@@ -51,6 +51,7 @@ pub(super) async fn build(
         clock: base.system.clock.clone(),
         random: base.system.random.clone(),
         deletes: if registry.deletes { Deletes::Enabled } else { Deletes::Disabled },
+        witness: Arc::new(ToTrail(base.trail.clone())),
     });
     Ok(RegistryPart { registry, guarded, challenges })
 }

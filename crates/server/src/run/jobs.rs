@@ -11,6 +11,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use super::trail::bound_trail;
 use crate::{
     http::tls::{Reading, Tls},
     parts::{Base, Parts},
@@ -29,6 +30,8 @@ impl Jobs {
     pub(super) fn start(parts: &Arc<Parts>) -> Self {
         let jobs = Self { tracker: TaskTracker::new(), stop: CancellationToken::new() };
         let clock = parts.base.system.clock.clone();
+        let (db, data) = (parts.base.db.clone(), parts.data().to_path_buf());
+        jobs.spawn(bound_trail(db, parts.audit, data, clock.clone()));
         if let Some(part) = &parts.registry {
             jobs.spawn(part.registry.clone().keep_up());
         }
@@ -140,7 +143,7 @@ pub(super) async fn watch_certificates(listeners: Vec<Arc<Tls>>) {
     }
 }
 
-fn every(period: Duration) -> tokio::time::Interval {
+pub(super) fn every(period: Duration) -> tokio::time::Interval {
     let mut timer = interval(period);
     timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
     timer

@@ -9,6 +9,7 @@
 mod jobs;
 mod reload;
 pub(crate) mod sites;
+mod trail;
 
 #[cfg(test)]
 mod tests;

@@ -123,6 +123,8 @@ fn the_file_of_the_documentation_means_what_it_says() {
     assert_eq!(config.http.host.as_ref().unwrap().to_string(), "https://registry.example.com");
     assert!(config.http.trusted_proxies.contain("10.1.2.3".parse().unwrap()));
     assert_eq!(config.http.headers["x-content-type-options"], "nosniff");
+    let days = std::time::Duration::from_hours(90 * 24);
+    assert_eq!(config.audit, Audit { keep: days, max_size: 1 << 30 });
     assert_eq!(config.admin.unwrap().addr.to_string(), "127.0.0.1:5001");
 
     let registry = config.registry.as_ref().unwrap();
@@ -171,6 +173,7 @@ fn without_a_file_both_services_run_on_loopback() {
     assert_eq!(config.data, Path::new("/home/ann/.local/share/portpass"));
     assert_eq!(config.http.addr.to_string(), "127.0.0.1:5000");
     assert!(config.admin.is_none());
+    assert_eq!((config.audit.keep.as_secs(), config.audit.max_size), (90 * 86_400, 1 << 30));
     let registry = config.registry.unwrap();
     assert!(matches!(registry.auth, RegistryAuth::Beside));
     assert!(registry.deletes);

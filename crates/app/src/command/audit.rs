@@ -1,0 +1,156 @@
+//! `audit`: who did what, and whether the trail of it is as it was written.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use portpass_server::manage::{AuditEntry, AuditFilter, AuditQuestion, AuditVerdict, Management};
+
+use super::{Context, Installation, refused};
+use crate::failure::Failure;
+
+mod shown;
+
+/// What was typed.
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    action: Option<Action>,
+    #[command(flatten)]
+    asked: Asked,
+    #[command(flatten)]
+    installation: Installation,
+}
+
+#[derive(Args, Debug)]
+struct Asked {
+    /// Only what this account did, and what was done to it
+    #[arg(long, value_name = "ACCOUNT")]
+    account: Option<String>,
+    /// Only what is about repositories like this: `team/app`, `team/*`, `team/**`
+    #[arg(long, value_name = "PATTERN")]
+    repository: Option<String>,
+    /// Only what happened since then: `2h` or `3d` ago, or a time such as 2026-11-30T05:00:00Z
+    #[arg(long, value_name = "WHEN")]
+    since: Option<String>,
+    /// Only this, as the list shows it; may be given several times, or as a list with commas
+    #[arg(long, value_name = "ACTION", value_delimiter = ',')]
+    action: Vec<String>,
+    /// The latest so many; without it and without --since, 50
+    #[arg(short, long, value_name = "NUMBER")]
+    number: Option<usize>,
+    /// Go on with what happens from now on, until Ctrl-C
+    #[arg(short, long)]
+    follow: bool,
+    /// Print JSON, an object on each line
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Say whether the trail is as it was written
+    Verify {
+        /// A place that was noted earlier: the trail must still lead through it
+        #[arg(long, value_name = "NUMBER:HASH")]
+        expect: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Runs it.
+pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
+    let Arguments { action, asked, installation } = arguments;
+    let management = installation.open(context).await?;
+    match action {
+        Some(Action::Verify { expect, json }) => {
+            let verdict = management.verify_audit(expect.as_deref()).await.map_err(refused)?;
+            verified(&verdict, json, context)
+        }
+        None => read(&management, asked, context).await,
+    }
+}
+
+async fn read(management: &Management, asked: Asked, context: &Context) -> Result<(), Failure> {
+    let Asked { account, repository, since, action: actions, number, follow, json } = asked;
+    let question = AuditQuestion { account, repository, since, actions };
+    let filter = management.audit_filter(&question).map_err(refused)?;
+    let mut place = management.audit_end().await.map_err(refused)?;
+    let printed = |entries: &[AuditEntry]| print(entries, json, context);
+    match (number, &question.since) {
+        (None, Some(_)) => {
+            let first = management.audit_begin(&filter).await.map_err(refused)?;
+            place = all(management, &filter, first.saturating_sub(1), &printed).await?.max(place);
+        }
+        (number, _) => {
+            let number = number.unwrap_or(LATEST);
+            let entries = management.latest_audit(&filter, number).await.map_err(refused)?;
+            printed(&entries)?;
+            place = entries.last().map_or(place, |last| place.max(last.sequence));
+        }
+    }
+    if !follow {
+        return Ok(());
+    }
+    let following = async {
+        while !context.printer.is_closed() {
+            tokio::time::sleep(LOOK_EVERY).await;
+            place = all(management, &filter, place, &printed).await?;
+        }
+        Ok(())
+    };
+    tokio::select! {
+        ended = following => ended,
+        interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
+    }
+}
+
+/// Prints all that is meant behind a place, and gives the place where the trail ends.
+async fn all(
+    management: &Management,
+    filter: &AuditFilter,
+    mut place: i64,
+    printed: impl Fn(&[AuditEntry]) -> Result<(), Failure>,
+) -> Result<i64, Failure> {
+    while let Some((entries, last)) =
+        management.audit_after(filter, place).await.map_err(refused)?
+    {
+        printed(&entries)?;
+        place = last;
+    }
+    Ok(place)
+}
+
+fn print(entries: &[AuditEntry], json: bool, context: &Context) -> Result<(), Failure> {
+    for entry in entries {
+        if context.printer.is_closed() {
+            break;
+        }
+        if json {
+            context.printer.line(shown::json(entry)?);
+        } else {
+            context.printer.text(&shown::text(entry));
+        }
+    }
+    Ok(())
+}
+
+fn verified(verdict: &AuditVerdict, json: bool, context: &Context) -> Result<(), Failure> {
+    if json {
+        context.printer.json(&serde_json::to_value(verdict)?);
+    } else {
+        context.printer.text(&shown::verdict(verdict));
+    }
+    if verdict.holds {
+        return Ok(());
+    }
+    let failure = Failure::new("the audit trail is not as it was written");
+    Err(failure.hint("whoever can write to the database can have done this; the log of the server names an earlier end of the trail each hour"))
+}
+
+/// Entries that are listed where nobody says how many.
+const LATEST: usize = 50;
+/// Two look-ups each time.
+const LOOK_EVERY: Duration = Duration::from_millis(500);

@@ -1,0 +1,108 @@
+//! What whoever keeps a record is told: what was changed, once, and nothing that was not.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use http::{Method, header};
+use portpass_protocol::{ClientAddress, Digest, RequestId};
+use portpass_registry::{
+    Deletes, Guard,
+    event::{Change, Event},
+};
+use serde_json::json;
+
+use crate::harness::{AsTheTokenSays, Harness, request};
+
+const OCI: &str = "application/vnd.oci.image.manifest.v1+json";
+const ALL: &str = "repository:team/app:pull,push,delete repository:team/base:pull,push";
+
+/// A caller who may do everything there, behind a listener.
+async fn asks(registry: &Harness, method: Method, path: &str, body: impl Into<Body>) -> u16 {
+    let headers = [(header::AUTHORIZATION, &*format!("Bearer {ALL}")), (header::CONTENT_TYPE, OCI)];
+    let mut request = request(method, path, headers, body);
+    request.extensions_mut().insert(ClientAddress([192, 0, 2, 7].into()));
+    request.extensions_mut().insert(RequestId("request-1".to_owned()));
+    registry.send(request).await.status.as_u16()
+}
+
+async fn pushed(registry: &Harness, repository: &str, content: &[u8]) -> Digest {
+    let digest = Digest::sha256(content);
+    let path = format!("/v2/{repository}/blobs/uploads/?digest={digest}");
+    assert_eq!(asks(registry, Method::POST, &path, content.to_vec()).await, 201);
+    digest
+}
+
+fn manifest(config: &Digest) -> Vec<u8> {
+    let config = json!({
+        "mediaType": "application/vnd.oci.image.config.v1+json", "digest": config, "size": 2
+    });
+    let manifest =
+        json!({"schemaVersion": 2, "mediaType": OCI, "config": config, "layers": [config]});
+    manifest.to_string().into_bytes()
+}
+
+/// The one thing that was told, by and from whom it must be.
+fn change(seen: Vec<Event>, registry: &Harness) -> Change {
+    let [event] = <[Event; 1]>::try_from(seen).unwrap();
+    assert_eq!(event.at, registry.now());
+    assert_eq!(event.address, Some(ClientAddress([192, 0, 2, 7].into())));
+    assert_eq!(event.request, Some(RequestId("request-1".to_owned())));
+    assert_eq!((event.subject.as_str(), event.repository.as_str()), ("tester", "team/app"));
+    event.change
+}
+
+#[tokio::test]
+async fn pushes_mounts_and_deletes_are_told_with_whose_they_are() {
+    let guard = Guard::By(Arc::new(AsTheTokenSays));
+    let registry = Harness::guarded(guard, Deletes::Enabled).await;
+    let base = pushed(&registry, "team/base", b"{}").await;
+    assert_eq!(registry.seen.take(), [], "a blob alone is nothing that anybody can pull by a name");
+
+    let mount = format!("/v2/team/app/blobs/uploads/?mount={base}&from=team/base");
+    assert_eq!(asks(&registry, Method::POST, &mount, "").await, 201);
+    let from = "team/base".parse().unwrap();
+    assert_eq!(change(registry.seen.take(), &registry), Change::BlobMounted { digest: base, from });
+    assert_eq!(asks(&registry, Method::POST, &mount, "").await, 201);
+    assert_eq!(registry.seen.take(), [], "it was there already");
+
+    let image = manifest(&base);
+    let (digest, tag) = (Digest::sha256(&image), "v1".parse::<portpass_protocol::Tag>().unwrap());
+    let path = |reference: &str| format!("/v2/team/app/manifests/{reference}");
+    assert_eq!(asks(&registry, Method::PUT, &path("v1"), image.clone()).await, 201);
+    let told = change(registry.seen.take(), &registry);
+    assert_eq!(told, Change::ManifestPushed { digest, tags: vec![tag.clone()] });
+    assert_eq!(asks(&registry, Method::PUT, &path(&digest.to_string()), image.clone()).await, 201);
+    let told = change(registry.seen.take(), &registry);
+    assert_eq!(told, Change::ManifestPushed { digest, tags: vec![] });
+
+    assert_eq!(asks(&registry, Method::DELETE, &path("v1"), "").await, 202);
+    assert_eq!(change(registry.seen.take(), &registry), Change::TagDeleted { tag: tag.clone() });
+    assert_eq!(asks(&registry, Method::PUT, &path("v1"), image).await, 201);
+    registry.seen.take();
+    assert_eq!(asks(&registry, Method::DELETE, &path(&digest.to_string()), "").await, 202);
+    let told = change(registry.seen.take(), &registry);
+    assert_eq!(told, Change::ManifestDeleted { digest, tags: vec![tag] });
+
+    let blob = format!("/v2/team/app/blobs/{base}");
+    assert_eq!(asks(&registry, Method::DELETE, &blob, "").await, 202);
+    assert_eq!(change(registry.seen.take(), &registry), Change::BlobDeleted { digest: base });
+}
+
+#[tokio::test]
+async fn what_is_refused_or_only_read_is_not_told() {
+    let guard = Guard::By(Arc::new(AsTheTokenSays));
+    let registry = Harness::guarded(guard, Deletes::Enabled).await;
+    let missing = Digest::sha256(b"nowhere");
+    for (method, path, status) in [
+        (Method::PUT, "/v2/team/app/manifests/v1".to_owned(), 400),
+        (Method::DELETE, "/v2/team/app/manifests/v1".to_owned(), 404),
+        (Method::DELETE, format!("/v2/team/app/blobs/{missing}"), 404),
+        (Method::POST, format!("/v2/team/app/blobs/uploads/?mount={missing}&from=team/base"), 202),
+        (Method::PUT, "/v2/other/app/manifests/v1".to_owned(), 401),
+        (Method::GET, "/v2/team/app/manifests/v1".to_owned(), 404),
+    ] {
+        let answer = asks(&registry, method.clone(), &path, manifest(&missing)).await;
+        assert_eq!(answer, status, "{method} {path}");
+    }
+    assert_eq!(registry.seen.take(), []);
+}

@@ -1,0 +1,66 @@
+//! `audit`: how much of the trail is kept.
+
+use std::{fmt::Display, str::FromStr, time::Duration};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{
+    ConfigError, Files, Placed,
+    measure::{MeasureError, Size, Span},
+};
+
+/// What was typed under `audit`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AuditSection {
+    /// What happened longer ago is forgotten. Default: 90d.
+    #[schemars(with = "Option<Span>")]
+    pub keep: Option<Placed<String>>,
+    /// The trail never takes more of the database; the oldest is forgotten first. Default: 1GiB.
+    #[schemars(with = "Option<Size>")]
+    pub max_size: Option<Placed<String>>,
+}
+
+/// What `audit` means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Audit {
+    /// How long an entry is kept.
+    pub keep: Duration,
+    /// How much room all of them take, in bytes.
+    pub max_size: u64,
+}
+
+impl AuditSection {
+    /// Reads and checks the values.
+    pub(crate) fn build(self, files: &Files) -> Result<Audit, ConfigError> {
+        let keep = measure("audit.keep", self.keep, KEEP, &LEAST_KEPT, files)?;
+        let max_size = measure("audit.max_size", self.max_size, MAX_SIZE, &LEAST_SIZE, files)?;
+        Ok(Audit { keep: keep.0, max_size: max_size.0 })
+    }
+}
+
+/// A value of at least `least`.
+fn measure<T: FromStr<Err = MeasureError> + PartialOrd + Display>(
+    key: &str,
+    typed: Option<Placed<String>>,
+    default: T,
+    least: &T,
+    files: &Files,
+) -> Result<T, ConfigError> {
+    let Some(Placed { value, place }) = typed else { return Ok(default) };
+    let read: T =
+        value.parse().map_err(|error| files.error(&place, key, format!("{value:?}: {error}")))?;
+    if read < *least {
+        let message = format!("{read} is too little: it is {least} at least");
+        return Err(files.error(&place, key, message));
+    }
+    Ok(read)
+}
+
+const KEEP: Span = Span(Duration::from_hours(90 * 24));
+const MAX_SIZE: Size = Size(1 << 30);
+/// A mistyped unit must not empty the trail.
+const LEAST_KEPT: Span = Span(Duration::from_hours(1));
+/// Some thousand entries.
+const LEAST_SIZE: Size = Size(1 << 20);
