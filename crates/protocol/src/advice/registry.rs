@@ -154,7 +154,7 @@ pub const REGISTRY: &[Advice] = &[
     advice("storage-unavailable", Unlisted,
         "the reason has the system's words"),
     advice("too-many-transfers", Unlisted,
-        "blobs under way hold all the files that they may ([configuration.md](configuration.md#limits)): clients that stand still, or more of them than the limit of open files bears. Raise that limit (systemd: `LimitNOFILE`), or look in the log who pulls and pushes"),
+        "blobs under way hold all the files that they may (limits in docs/configuration.md): clients that stand still, or more of them than the limit of open files bears. Raise that limit (systemd: `LimitNOFILE`), or look in the log who pulls and pushes"),
     advice("storage-fault", Unlisted,
         "the blob's file is gone or damaged: restore it, or push the image again, which heals it in every repository"),
     advice("fault", Unlisted,

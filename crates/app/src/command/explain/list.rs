@@ -84,14 +84,14 @@ mod tests {
         let short = refused("603a46aef587e297-000002", "ann", path, "token-embedded-key-malformed");
         insta::assert_snapshot!(entry(&short).join("\n"), @"
         603a46aef587e297-000002  2026-11-30T00:53:20Z  401 token-embedded-key-malformed
-            POST /v2/prod/shop/blobs/uploads/  ann, 2001:db8:1234:5678:9abc:def0:1234:56…
+            POST /v2/prod/shop/blobs/uploads/  ann, 2001:db8:1234:5678:9abc:def0:1234:5…
         ");
         let proxied = "3f2b8c1e-7f0a-4a9e-9d59-5a4f0d6f2f11";
         let long = refused(proxied, &"é".repeat(90), path, "insufficient-scope");
         insta::assert_snapshot!(entry(&long).join("\n"), @"
         3f2b8c1e-7f0a-4a9e-9d59-5a4f0d6f2f11
             2026-11-30T00:53:20Z  401 insufficient-scope
-            POST /v2/prod/shop/blobs/uploads/  ééééééééééééééééééééééééééééééééééééééééé…
+            POST /v2/prod/shop/blobs/uploads/  éééééééééééééééééééééééééééééééééééééééé…
         ");
         for line in [entry(&short), entry(&long)].concat() {
             assert!(line.chars().count() <= WIDTH, "{line}");

@@ -15,7 +15,7 @@ async fn a_stream_whose_answer_nobody_takes_is_reset() {
         let held = held.clone();
         move || async move {
             Body::from_stream(futures_util::stream::repeat_with(move || {
-                let _file = &held;
+                assert!(Arc::strong_count(&held) > 1, "the file is held as long as the answer is");
                 Ok::<_, std::io::Error>(vec![0; 64 * 1024])
             }))
         }
@@ -26,8 +26,8 @@ async fn a_stream_whose_answer_nobody_takes_is_reset() {
     let mut stream = http2(&rim, &certified.certificate()).await;
     let closed = [0, INITIAL_WINDOW_SIZE, 0, 0, 0, 0];
     let request = frame(HEADERS, END_STREAM | END_HEADERS, 1, REQUEST);
-    let begin = [PREFACE, &frame(SETTINGS, 0, 0, &closed), &request].concat();
-    stream.write_all(&begin).await.unwrap();
+    let opening = [PREFACE, &frame(SETTINGS, 0, 0, &closed), &request].concat();
+    stream.write_all(&opening).await.unwrap();
 
     let (mut pings, mut begun) = (0, None);
     loop {
