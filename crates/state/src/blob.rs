@@ -7,7 +7,7 @@ use portpass_protocol::{Digest, RepositoryName};
 use crate::{
     Change, Db, StateError, UploadClaim,
     repository::RepositoryRow,
-    sql::{Row, Statement, sql},
+    sql::{Row, Statement, chunk, chunks, sql},
     upload::end,
     writer::Write,
 };
@@ -90,6 +90,29 @@ impl Db {
         self.remembered(repository, |recent| &recent.blobs, key, read).await
     }
 
+    /// Those of these blobs that the repository holds, each with its digest, in no particular order.
+    pub async fn held_among(
+        &self,
+        repository: &RepositoryName,
+        digests: &[Digest],
+    ) -> Result<Vec<(Digest, Blob)>, StateError> {
+        let digests: Vec<&Digest> = digests.iter().collect();
+        let mut held = Vec::with_capacity(digests.len());
+        for digests in chunks(&digests) {
+            let statement = sql(concat!(
+                "SELECT m.digest, b.location, b.size, m.media_type FROM repository r
+                 JOIN repository_blob m ON m.repository = r.id AND m.digest IN (",
+                chunk!(),
+                ") JOIN blob b ON b.digest = m.digest WHERE r.name = $33"
+            ));
+            let statement = statement.bind_all(digests).bind(repository.as_str());
+            for row in self.read().all(statement).await? {
+                held.push((row.digest("digest")?, Blob::read(&row)?));
+            }
+        }
+        Ok(held)
+    }
+
     async fn read_blob(
         &self,
         repository: &RepositoryName,
@@ -140,7 +163,8 @@ impl Db {
     /// Has the row of a blob name `found`, a whole object, in place of `lost`, which is gone or cut short: every
     /// repository that holds the blob has its bytes again. `found` is no garbage any more, `lost` is.
     ///
-    /// Nothing is changed where the row names another object by now.
+    /// Nothing is changed where the row names another object by now, or where `found` is no garbage any more: then it
+    /// was cleared away.
     pub async fn replace_lost(
         &self,
         digest: &Digest,
@@ -158,7 +182,11 @@ impl Db {
             write.leave().await?;
             return Ok(Change::Unknown);
         }
-        write.run(sql("DELETE FROM garbage WHERE location = $1").bind(found)).await?;
+        let statement = sql("DELETE FROM garbage WHERE location = $1");
+        if write.run(statement.bind(found)).await? == 0 {
+            write.leave().await?;
+            return Ok(Change::Unknown);
+        }
         let statement = sql("INSERT INTO garbage (location, marked_at) VALUES ($1, $2)
              ON CONFLICT (location) DO NOTHING");
         write.run(statement.bind(lost).bind(now)).await?;

@@ -117,6 +117,7 @@ on_every_database! {
     blobs::a_second_object_of_a_digest_is_superfluous_and_noted_as_garbage,
     blobs::the_same_commit_twice_is_not_garbage,
     blobs::a_lost_object_is_replaced_for_every_repository,
+    blobs::of_many_blobs_those_that_the_repository_holds_are_told,
     blobs::a_mount_needs_the_source_to_hold_the_blob_now,
     blobs::a_mounted_blob_outlives_its_source,
     blobs::a_source_is_found_among_the_candidates_only,

@@ -41,6 +41,7 @@ macro_rules! suite {
             a_body_that_comes_late_changes_nothing,
             ranges_are_what_they_say,
             offsets_beyond_the_end_are_refused,
+            a_blob_of_another_length_is_lost,
             a_removed_blob_is_lost_and_can_be_removed_again,
             a_reader_outlives_the_blob,
             an_upload_whose_segment_is_gone_is_no_blob,
@@ -64,10 +65,10 @@ pub(crate) async fn what_was_appended_comes_back_byte_for_byte(store: &dyn BlobS
     for length in [1, 100, 65_535, 65_536, 262_144, 262_145, 524_288, 3_000_001] {
         let content = content(length);
         let location = blob(store, &content).await;
-        let got = store.open(&location, None).await.unwrap();
+        let got = whole(store, &location).await.unwrap();
         assert_eq!(got.length(), length as u64);
         assert!(read(got).await == content, "{length} bytes must come back as they were");
-        assert_eq!(store.length(&location).await.unwrap(), length as u64);
+        assert_eq!(store.lengths(vec![location]).await.unwrap(), [Some(length as u64)]);
     }
 }
 
@@ -78,13 +79,13 @@ pub(crate) async fn any_cutting_of_a_body_gives_the_same_blob(store: &dyn BlobSt
         let upload = append(store, upload, pieces(&content, size)).await;
         assert_eq!(upload.length(), content.len() as u64);
         let committed = store.commit(&upload, &Digest::sha256(&content)).await.unwrap();
-        let got = store.open(&committed.location, None).await.unwrap();
+        let got = whole(store, &committed.location).await.unwrap();
         assert!(read(got).await == content, "cut into pieces of {size}");
     }
     let few = &content[..3000];
     let upload = append(store, begun(store).await, pieces(few, 1)).await;
     let committed = store.commit(&upload, &Digest::sha256(few)).await.unwrap();
-    assert_eq!(read(store.open(&committed.location, None).await.unwrap()).await, few);
+    assert_eq!(read(whole(store, &committed.location).await.unwrap()).await, few);
 }
 
 pub(crate) async fn an_upload_goes_on_from_its_saved_state(store: &dyn BlobStore) {
@@ -97,7 +98,7 @@ pub(crate) async fn an_upload_goes_on_from_its_saved_state(store: &dyn BlobStore
     let upload = Upload::from_bytes(&row).unwrap();
     assert_eq!(upload.length(), 100_000);
     let committed = store.commit(&upload, &Digest::sha256(&content)).await.unwrap();
-    assert_eq!(read(store.open(&committed.location, None).await.unwrap()).await, content);
+    assert_eq!(read(whole(store, &committed.location).await.unwrap()).await, content);
 }
 
 pub(crate) async fn a_body_that_breaks_off_leaves_what_had_arrived(store: &dyn BlobStore) {
@@ -132,7 +133,7 @@ pub(crate) async fn a_digest_of_another_algorithm_is_computed_at_commit(store: &
     let upload = append(store, begun(store).await, pieces(first, 100_000)).await;
     let upload = append(store, upload, pieces(second, 100_000)).await;
     let committed = store.commit(&upload, &sha512(&content)).await.unwrap();
-    assert!(read(store.open(&committed.location, None).await.unwrap()).await == content);
+    assert!(read(whole(store, &committed.location).await.unwrap()).await == content);
 }
 
 pub(crate) async fn the_algorithm_of_the_beginning_is_hashed_along(store: &dyn BlobStore) {
@@ -147,9 +148,7 @@ pub(crate) async fn nothing_becomes_the_empty_blob(store: &dyn BlobStore) {
     let upload = append(store, begun(store).await, pieces(b"", 1)).await;
     assert_eq!(upload, begun(store).await, "an empty body leaves nothing behind");
     let committed = store.commit(&upload, &Digest::sha256(b"")).await.unwrap();
-    assert_eq!(store.open(&committed.location, None).await.unwrap().length(), 0);
-    let all = store.open(&committed.location, Some(0..0)).await.unwrap();
-    assert_eq!(all.length(), 0);
+    assert_eq!(whole(store, &committed.location).await.unwrap().length(), 0);
 }
 
 pub(crate) async fn one_segment_is_the_blob_in_place(store: &dyn BlobStore) {
@@ -157,7 +156,7 @@ pub(crate) async fn one_segment_is_the_blob_in_place(store: &dyn BlobStore) {
     let committed = store.commit(&upload, &Digest::sha256(b"hello")).await.unwrap();
     assert_eq!(upload.locations().collect::<Vec<_>>(), [&committed.location]);
     store.discard(committed.rest, None).await.unwrap();
-    assert_eq!(read(store.open(&committed.location, None).await.unwrap()).await, b"hello");
+    assert_eq!(read(whole(store, &committed.location).await.unwrap()).await, b"hello");
     assert_eq!(objects(store).await.len(), 1);
 }
 
@@ -169,7 +168,7 @@ pub(crate) async fn many_bodies_become_one_object(store: &dyn BlobStore) {
     let again = store.commit(&upload, &digest).await.expect("it is whole until it is let go of");
     store.discard(committed.rest, None).await.unwrap();
     for location in [&committed.location, &again.location] {
-        assert_eq!(read(store.open(location, None).await.unwrap()).await, b"hello world");
+        assert_eq!(read(whole(store, location).await.unwrap()).await, b"hello world");
     }
     let made = HashSet::from([committed.location, again.location]);
     assert_eq!(names(&objects(store).await), made);
@@ -183,7 +182,7 @@ pub(crate) async fn discarding_removes_only_what_is_not_kept(store: &dyn BlobSto
     assert_eq!(names(&left), before.locations().cloned().collect());
     assert_eq!(left.iter().map(|object| object.length).sum::<u64>(), before.length());
     let committed = store.commit(&before, &Digest::sha256(b"kept")).await.unwrap();
-    assert_eq!(read(store.open(&committed.location, None).await.unwrap()).await, b"kept");
+    assert_eq!(read(whole(store, &committed.location).await.unwrap()).await, b"kept");
     store.discard(before.clone(), None).await.unwrap();
     store.discard(before, None).await.unwrap();
     store.delete(&committed.location).await.unwrap();
@@ -216,14 +215,14 @@ pub(crate) async fn a_body_that_comes_late_changes_nothing(store: &dyn BlobStore
     for (upload, content) in [(&late, &b"ac"[..]), (&too_late, b"abd"), (&old, b"a")] {
         committed(store, upload, content).await;
     }
-    assert_eq!(read(store.open(&blob, None).await.unwrap()).await, b"ab");
+    assert_eq!(read(whole(store, &blob).await.unwrap()).await, b"ab");
 }
 
 pub(crate) async fn ranges_are_what_they_say(store: &dyn BlobStore) {
     let content = content(1_000_000);
     let location = blob(store, &content).await;
     for range in [0..1, 0..0, 999_999..1_000_000, 5..70_000, 1..999_999, 300_000..900_001] {
-        let got = store.open(&location, Some(range.start..range.end)).await.unwrap();
+        let got = store.open(&location, 1_000_000, range.clone()).await.unwrap();
         assert_eq!(got.length(), range.end - range.start);
         let wanted = &content[usize::try_from(range.start).unwrap()..][..];
         let length = usize::try_from(range.end - range.start).unwrap();
@@ -235,25 +234,35 @@ pub(crate) async fn offsets_beyond_the_end_are_refused(store: &dyn BlobStore) {
     let location = blob(store, b"hello").await;
     let backwards = std::ops::Range { start: 3, end: 2 };
     for range in [0..6, 6..6, 5..6, 0..u64::MAX, backwards] {
-        let refused = store.open(&location, Some(range.start..range.end)).await.unwrap_err();
+        let refused = store.open(&location, 5, range.clone()).await.unwrap_err();
         assert!(matches!(refused, StoreError::OutOfRange { length: 5, .. }), "{range:?}");
     }
-    assert_eq!(store.open(&location, Some(5..5)).await.unwrap().length(), 0);
+    assert_eq!(store.open(&location, 5, 5..5).await.unwrap().length(), 0);
+}
+
+/// Whoever counts on so many bytes is given none of others.
+pub(crate) async fn a_blob_of_another_length_is_lost(store: &dyn BlobStore) {
+    let content = content(300_000);
+    let location = blob(store, &content).await;
+    for (length, range) in [(299_999, 0..299_999), (300_001, 0..300_001), (5, 0..1)] {
+        let lost = store.open(&location, length, range).await.unwrap_err();
+        assert!(matches!(lost, StoreError::Lost { location: l } if l == location), "{length}");
+    }
 }
 
 pub(crate) async fn a_removed_blob_is_lost_and_can_be_removed_again(store: &dyn BlobStore) {
     let location = blob(store, b"hello").await;
     store.delete(&location).await.unwrap();
     store.delete(&location).await.unwrap();
-    let lost = store.open(&location, None).await.unwrap_err();
+    let lost = whole(store, &location).await.unwrap_err();
     assert!(matches!(lost, StoreError::Lost { location: l } if l == location));
-    assert!(matches!(store.length(&location).await, Err(StoreError::Lost { .. })));
+    assert_eq!(store.lengths(vec![location]).await.unwrap(), [None]);
 }
 
 pub(crate) async fn a_reader_outlives_the_blob(store: &dyn BlobStore) {
     let content = content(2_000_000);
     let location = blob(store, &content).await;
-    let reading = store.open(&location, None).await.unwrap();
+    let reading = whole(store, &location).await.unwrap();
     store.delete(&location).await.unwrap();
     assert!(read(reading).await == content);
 }
@@ -306,7 +315,7 @@ pub(crate) async fn a_sweep_removes_what_is_old_and_unnamed(store: &dyn BlobStor
     assert_eq!(store.empty_trash(written + GRACE).await.unwrap(), 0);
     assert_eq!(store.empty_trash(days(2)).await.unwrap(), 1);
     assert_eq!(store.empty_trash(days(2)).await.unwrap(), 0);
-    assert!(matches!(store.open(&unnamed, None).await, Err(StoreError::Lost { .. })));
+    assert!(matches!(whole(store, &unnamed).await, Err(StoreError::Lost { .. })));
     assert_eq!(names(&objects(store).await), live);
 }
 
@@ -361,8 +370,15 @@ pub(crate) async fn blob(store: &dyn BlobStore, content: &[u8]) -> Location {
 /// Where the blob of an upload lies, which has this content.
 pub(crate) async fn committed(store: &dyn BlobStore, upload: &Upload, content: &[u8]) -> Location {
     let location = store.commit(upload, &Digest::sha256(content)).await.unwrap().location;
-    assert!(read(store.open(&location, None).await.unwrap()).await == content);
+    assert!(read(whole(store, &location).await.unwrap()).await == content);
     location
+}
+
+/// A blob from its first byte to its last.
+pub(crate) async fn whole(store: &dyn BlobStore, blob: &Location) -> Result<Content, StoreError> {
+    let lengths = store.lengths(vec![blob.clone()]).await?;
+    let length = lengths[0].unwrap_or_default();
+    store.open(blob, length, 0..length).await
 }
 
 pub(crate) async fn read(content: Content) -> Vec<u8> {

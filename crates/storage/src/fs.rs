@@ -138,21 +138,22 @@ impl BlobStore for FsStore {
         .await
     }
 
-    async fn length(&self, blob: &Location) -> Result<u64, StoreError> {
-        let blob = blob.clone();
-        self.blocking(move |files| files.length(&blob)).await
+    async fn lengths(&self, objects: Vec<Location>) -> Result<Vec<Option<u64>>, StoreError> {
+        self.blocking(move |files| objects.iter().map(|object| files.length(object)).collect())
+            .await
     }
 
     async fn open(
         &self,
         blob: &Location,
-        range: Option<Range<u64>>,
+        length: u64,
+        range: Range<u64>,
     ) -> Result<Content, StoreError> {
-        let in_one_piece = range.as_ref().is_some_and(read::is_one_piece);
+        let in_one_piece = read::is_one_piece(&range);
         let admission = self.open_files.read(in_one_piece).await?;
         let (files, buffers) = (Arc::clone(&self.files), Arc::clone(&self.buffers));
         let blob = blob.clone();
-        let open = move || read::open(&files, &buffers, &blob, range, admission);
+        let open = move || read::open(&files, &buffers, &blob, length, range, admission);
         done(spawn_blocking(open).await)
     }
 

@@ -23,7 +23,7 @@
 //! let body = Box::pin(futures_util::stream::iter([Ok("hello".into())]));
 //! let upload = store.append(upload, body).await?.upload;
 //! let blob = store.commit(&upload, &Digest::sha256(b"hello")).await?;
-//! assert_eq!(store.open(&blob.location, None).await?.length(), 5);
+//! assert_eq!(store.open(&blob.location, 5, 0..5).await?.length(), 5);
 //! # Ok(()) }
 //! ```
 

@@ -140,18 +140,22 @@ impl BlobStore for MemoryStore {
         Ok(())
     }
 
-    async fn length(&self, blob: &Location) -> Result<u64, StoreError> {
-        Ok(self.get(blob)?.len() as u64)
+    async fn lengths(&self, objects: Vec<Location>) -> Result<Vec<Option<u64>>, StoreError> {
+        let there = self.objects();
+        let length = |object| there.get(&object).map(|held| held.bytes.len() as u64);
+        Ok(objects.into_iter().map(length).collect())
     }
 
     async fn open(
         &self,
         blob: &Location,
-        range: Option<Range<u64>>,
+        length: u64,
+        range: Range<u64>,
     ) -> Result<Content, StoreError> {
         let bytes = self.get(blob)?;
-        let length = bytes.len() as u64;
-        let range = range.unwrap_or(0..length);
+        if bytes.len() as u64 != length {
+            return Err(StoreError::Lost { location: blob.clone() });
+        }
         let out_of_range = || StoreError::OutOfRange { start: range.start, end: range.end, length };
         let at = |offset: u64| usize::try_from(offset).map_err(|_| out_of_range());
         let (start, end) = (at(range.start)?, at(range.end)?);

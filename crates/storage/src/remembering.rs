@@ -53,22 +53,22 @@ impl BlobStore for Remembering {
     }
 
     /// The store itself is asked: what is remembered may be gone.
-    async fn length(&self, blob: &Location) -> Result<u64, StoreError> {
-        self.inner.length(blob).await
+    async fn lengths(&self, objects: Vec<Location>) -> Result<Vec<Option<u64>>, StoreError> {
+        self.inner.lengths(objects).await
     }
 
     async fn open(
         &self,
         blob: &Location,
-        range: Option<Range<u64>>,
+        length: u64,
+        range: Range<u64>,
     ) -> Result<Content, StoreError> {
-        let Some(range) = range else { return self.inner.open(blob, None).await };
         if let Some((kept, bytes)) = self.recent.get(blob)
             && kept == range
         {
             return Ok(Content::Whole(bytes));
         }
-        let content = self.inner.open(blob, Some(range.clone())).await?;
+        let content = self.inner.open(blob, length, range.clone()).await?;
         if let Content::Whole(bytes) = &content
             && bytes.len() <= SMALL
         {
@@ -139,7 +139,7 @@ mod tests {
         let upload = store.begin(DigestAlgorithm::Sha256).await.unwrap();
         let upload = store.append(upload, pieces(b"config", 3)).await.unwrap().upload;
         let blob = store.commit(&upload, &Digest::sha256(b"config")).await.unwrap().location;
-        let read = async |range| match store.open(&blob, Some(range)).await {
+        let read = async |range| match store.open(&blob, 6, range).await {
             Ok(Content::Whole(bytes)) => Some(bytes),
             _ => None,
         };

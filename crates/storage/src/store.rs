@@ -48,15 +48,19 @@ pub trait BlobStore: Inventory + fmt::Debug + Send + Sync {
     /// it.
     async fn discard(&self, upload: Upload, keep: Option<&Upload>) -> Result<(), StoreError>;
 
-    /// How many bytes an object has, as the store finds it now.
+    /// How many bytes each of these objects has, as the store finds it now; `None` for one that is not there.
+    async fn lengths(&self, objects: Vec<Location>) -> Result<Vec<Option<u64>>, StoreError>;
+
+    /// The bytes at `range` (offsets from, and up to but without) of a blob that has `length` bytes.
     ///
     /// # Errors
-    /// [`StoreError::Lost`] when it is not there.
-    async fn length(&self, blob: &Location) -> Result<u64, StoreError>;
-
-    /// The bytes of a blob, or those at `range` (offsets from, and up to but without).
-    async fn open(&self, blob: &Location, range: Option<Range<u64>>)
-    -> Result<Content, StoreError>;
+    /// [`StoreError::Lost`] when it is not there, or has another length: then none of its bytes can be trusted.
+    async fn open(
+        &self,
+        blob: &Location,
+        length: u64,
+        range: Range<u64>,
+    ) -> Result<Content, StoreError>;
 
     /// Removes a blob. One that is not there counts as removed. Those who read it may finish.
     async fn delete(&self, blob: &Location) -> Result<(), StoreError>;
@@ -75,14 +79,10 @@ pub trait BlobStore: Inventory + fmt::Debug + Send + Sync {
 /// When the store cannot tell.
 pub async fn is_whole(
     store: &dyn BlobStore,
-    blob: &Location,
+    blob: Location,
     size: u64,
 ) -> Result<bool, StoreError> {
-    match store.length(blob).await {
-        Ok(length) => Ok(length == size),
-        Err(StoreError::Lost { .. }) => Ok(false),
-        Err(error) => Err(error),
-    }
+    Ok(store.lengths(vec![blob]).await? == [Some(size)])
 }
 
 /// What a store holds, whether or not a row names it.
@@ -322,8 +322,8 @@ pub enum StoreError {
         /// How many they may hold.
         limit: usize,
     },
-    /// A row names an object that is not there, or that is shorter than the row says.
-    #[error("object {location} is missing or cut short")]
+    /// A row names an object that is not there, or that has another length than the row says.
+    #[error("object {location} is missing, or has another length than its row says")]
     Lost {
         /// The object.
         location: Location,

@@ -10,7 +10,7 @@ use portpass_protocol::{
     range::{ByteRange, Requested},
 };
 use portpass_state::{Blob, Change as Done};
-use portpass_storage::{Content, Location};
+use portpass_storage::{Content, Location, StoreError};
 
 use super::{Call, conditional};
 use crate::{
@@ -30,22 +30,22 @@ pub(crate) async fn read(
     let Some(blob) = registry.db().blob(&name, &digest).await? else {
         return Err(Error::BlobUnknown { name, digest });
     };
+    if head.method == Method::HEAD && !is_whole(&registry, &blob, &digest).await? {
+        return Err(Error::BlobLost { name, digest });
+    }
     if conditional::is_known(&head.headers, &digest) {
         return Ok((StatusCode::NOT_MODIFIED, validators(&digest)).into_response());
     }
     if head.method == Method::HEAD {
-        if !is_whole(&registry, &blob, &digest).await? {
-            return Err(Error::BlobLost { name, digest });
-        }
         return Ok(described(StatusCode::OK, &digest, &blob, blob.size, Body::empty()));
     }
     match requested(&head.headers, &digest, blob.size) {
         Requested::Whole => {
-            let body = open(&registry, &blob, None).await?;
+            let body = open(&registry, &blob, &digest, None).await?;
             Ok(described(StatusCode::OK, &digest, &blob, blob.size, body))
         }
         Requested::Part(part) => {
-            let body = open(&registry, &blob, Some(part)).await?;
+            let body = open(&registry, &blob, &digest, Some(part)).await?;
             let response =
                 described(StatusCode::PARTIAL_CONTENT, &digest, &blob, part.length(), body);
             Ok(([(header::CONTENT_RANGE, part.content_range(blob.size))], response).into_response())
@@ -93,20 +93,57 @@ pub(super) async fn is_whole(
     digest: &Digest,
 ) -> Result<bool, Error> {
     let location = Location::from(blob.location.clone());
-    let whole = portpass_storage::is_whole(&**registry.store(), &location, blob.size).await?;
+    let whole = portpass_storage::is_whole(&**registry.store(), location, blob.size).await?;
     if !whole {
-        tracing::error!(%digest, object = %location, "the object of a blob is gone or of another length; whoever pushes it again heals it");
+        tell_of_loss(blob, digest);
     }
     Ok(whole)
 }
 
+/// Those of these blobs that the repository holds, but whose bytes are not there.
+pub(super) async fn lost_among(
+    registry: &Registry,
+    name: &RepositoryName,
+    digests: &[Digest],
+) -> Result<Vec<Digest>, Error> {
+    let held = registry.db().held_among(name, digests).await?;
+    let objects = held.iter().map(|(_, blob)| Location::from(blob.location.clone())).collect();
+    let lengths = registry.store().lengths(objects).await?;
+    let is_lost = |((_, blob), length): &(&(Digest, Blob), _)| *length != Some(blob.size);
+    let lost = held.iter().zip(lengths).filter(is_lost);
+    Ok(lost
+        .map(|((digest, blob), _)| {
+            tell_of_loss(blob, digest);
+            *digest
+        })
+        .collect())
+}
+
+fn tell_of_loss(Blob { location, size, .. }: &Blob, digest: &Digest) {
+    tracing::error!(
+        %digest, object = location, size,
+        "the object of a blob is gone or has another length; whoever pushes the blob again heals it"
+    );
+}
+
 /// The bytes, as they are read.
-async fn open(registry: &Registry, blob: &Blob, part: Option<ByteRange>) -> Result<Body, Error> {
+async fn open(
+    registry: &Registry,
+    blob: &Blob,
+    digest: &Digest,
+    part: Option<ByteRange>,
+) -> Result<Body, Error> {
     let location = Location::from(blob.location.clone());
     let offsets = part.map_or(0..blob.size, |part| part.first()..part.last() + 1);
-    match registry.store().open(&location, Some(offsets)).await? {
-        Content::Whole(bytes) => Ok(bytes.into()),
-        Content::Stream { stream, .. } => Ok(Body::from_stream(stream)),
+    match registry.store().open(&location, blob.size, offsets).await {
+        Ok(Content::Whole(bytes)) => Ok(bytes.into()),
+        Ok(Content::Stream { stream, .. }) => Ok(Body::from_stream(stream)),
+        Err(error) => {
+            if matches!(error, StoreError::Lost { .. }) {
+                tell_of_loss(blob, digest);
+            }
+            Err(error.into())
+        }
     }
 }
 

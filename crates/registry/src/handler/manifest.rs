@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 
 use self::body::Arrived;
 pub(crate) use self::body::BodyBudget;
-use super::{CONTENT_DIGEST, Call, conditional, location};
+use super::{CONTENT_DIGEST, Call, blob, conditional, location};
 use crate::{error::Error, event::Change, service::Deletes};
 
 /// `GET` and `HEAD /v2/NAME/manifests/REFERENCE`: what was pushed, whatever the client says that it
@@ -57,6 +57,11 @@ pub(crate) async fn write(
         Reference::Tag(tag) => (None, vec![tag]),
     };
     let pushed = Pushed::examine(bytes, media_type, expected).await?;
+    // What is acknowledged can be pulled: a client that is told pushes the bytes again.
+    let lost = blob::lost_among(registry, &name, &pushed.blobs).await?;
+    if !lost.is_empty() {
+        return Err(Error::ManifestBlobUnknown { name, digests: lost });
+    }
     let put = NewManifest {
         repository: &name,
         digest: &pushed.digest,
@@ -69,7 +74,7 @@ pub(crate) async fn write(
         annotations: pushed.annotations.as_ref(),
         tags: &tags,
     };
-    match call.registry.db().put_manifest(&put, call.registry.now()).await? {
+    match registry.db().put_manifest(&put, registry.now()).await? {
         PutManifest::Stored => {
             let response = created(&name, &pushed, &tags);
             let change = Change::ManifestPushed { digest: pushed.digest, tags };

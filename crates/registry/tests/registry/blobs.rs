@@ -1,6 +1,6 @@
 //! Blobs as clients see them: protocol.md OC2, OC3, OC8, OC15, OC20, OC23.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::body::Body;
 use http::{Method, StatusCode, header};
@@ -22,9 +22,6 @@ on_both_stores![
     what_is_not_what_its_digest_says_leaves_nothing,
     what_breaks_off_without_a_session_leaves_nothing,
     a_blob_that_is_there_already_is_kept_once,
-    a_lost_blob_is_healed_for_everybody_by_a_push,
-    a_lost_blob_is_healed_by_several_at_once,
-    a_lost_blob_is_not_mounted,
     a_mounted_blob_is_there_at_once,
     a_mount_of_what_is_not_there_is_an_ordinary_upload,
 ];
@@ -312,68 +309,4 @@ async fn nothing_is_deleted_where_deleting_is_switched_off() {
     assert_eq!(refused.refusal(), (405, "UNSUPPORTED".into()));
     assert_eq!(refused.header("allow"), "GET, HEAD");
     assert_eq!(registry.get(&path).await.body, "hello");
-}
-
-/// A blob of two repositories whose object is gone.
-async fn lost(registry: &Harness) -> [String; 2] {
-    let paths = [registry.blob("team/a", b"hello").await, registry.blob("team/b", b"hello").await];
-    let [object] = registry.objects().await.try_into().unwrap();
-    registry.store.delete(&object.location).await.unwrap();
-    paths
-}
-
-/// 201 is for bytes that are there, and so is the 200 that keeps a client from pushing.
-async fn a_lost_blob_is_healed_for_everybody_by_a_push(registry: Harness) {
-    let paths = lost(&registry).await;
-    for path in &paths {
-        assert_eq!(registry.head(path).await.status, StatusCode::NOT_FOUND);
-        assert_eq!(registry.get(path).await.status, StatusCode::INTERNAL_SERVER_ERROR);
-    }
-    registry.blob("team/c", b"hello").await;
-    for path in &paths {
-        assert_eq!(registry.head(path).await.status, StatusCode::OK);
-        assert_eq!(registry.get(path).await.body, "hello");
-    }
-    assert_eq!(registry.objects().await.len(), 1);
-    // What was the lost object's name is cleared away, the new object is not.
-    registry.clock.advance(Duration::from_hours(3));
-    registry.registry.upkeep(registry.now()).await.unwrap();
-    assert_eq!(registry.get(&paths[0]).await.body, "hello");
-}
-
-async fn a_lost_blob_is_healed_by_several_at_once(registry: Harness) {
-    let paths = lost(&registry).await;
-    let digest = Digest::sha256(b"hello");
-    let push = |name: usize| {
-        let path = format!("/v2/team/{name}/blobs/uploads/?digest={digest}");
-        tokio::spawn(registry.answer(request(Method::POST, &path, [], "hello")))
-    };
-    let pushes: Vec<_> = (0..8).map(push).collect();
-    for push in pushes {
-        assert_eq!(push.await.unwrap().status(), StatusCode::CREATED);
-    }
-    for path in paths {
-        assert_eq!(registry.get(&path).await.body, "hello");
-    }
-    assert_eq!(registry.objects().await.len(), 1, "what was superfluous is gone");
-}
-
-async fn a_lost_blob_is_not_mounted(registry: Harness) {
-    lost(&registry).await;
-    let digest = Digest::sha256(b"hello");
-    for (target, from) in [("team/c", "team/a"), ("team/a", "team/b")] {
-        let path = format!("/v2/{target}/blobs/uploads/?mount={digest}&from={from}");
-        let answer = registry.send(request(Method::POST, &path, [], Body::empty())).await;
-        assert_eq!(answer.status, StatusCode::ACCEPTED, "the bytes are asked for");
-        let finished = registry.send(request(
-            Method::PUT,
-            &format!("{}?digest={digest}", answer.location()),
-            [],
-            "hello",
-        ));
-        assert_eq!(finished.await.status, StatusCode::CREATED);
-        assert_eq!(registry.get(&format!("/v2/{target}/blobs/{digest}")).await.body, "hello");
-        let [object] = registry.objects().await.try_into().unwrap();
-        registry.store.delete(&object.location).await.unwrap();
-    }
 }

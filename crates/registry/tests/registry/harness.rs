@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    path::Path,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -48,7 +49,7 @@ pub(crate) struct Harness {
     pub(crate) store: Arc<dyn BlobStore>,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) seen: Arc<Seen>,
-    _directory: Option<TempDir>,
+    directory: Option<TempDir>,
 }
 
 /// All that the registry has told.
@@ -73,7 +74,7 @@ impl Harness {
         let directory = tempfile::tempdir().unwrap();
         let store = Arc::new(FsStore::open(directory.path(), keys()).unwrap());
         let harness = Self::new(store, Guard::Open, Deletes::Enabled).await;
-        Self { _directory: Some(directory), ..harness }
+        Self { directory: Some(directory), ..harness }
     }
 
     pub(crate) async fn in_memory() -> Self {
@@ -91,7 +92,7 @@ impl Harness {
         let store = FsStore::open(directory.path().join("blobs"), keys()).unwrap();
         let db = Db::open(&directory.path().join("portpass.db")).await.unwrap();
         let harness = Self::over(Arc::new(store), db, Guard::Open, Deletes::Enabled);
-        Self { _directory: Some(directory), ..harness }
+        Self { directory: Some(directory), ..harness }
     }
 
     pub(crate) async fn new(store: Arc<dyn BlobStore>, guard: Guard, deletes: Deletes) -> Self {
@@ -112,7 +113,12 @@ impl Harness {
             deletes,
             witness: Arc::clone(&seen) as Arc<dyn Witness>,
         });
-        Self { registry, db, store, clock, seen, _directory: None }
+        Self { registry, db, store, clock, seen, directory: None }
+    }
+
+    /// Where a store of files lies.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.as_ref().expect("files").path()
     }
 
     /// Sends a request and reads the whole answer.

@@ -7,6 +7,7 @@ mod events;
 mod guesses;
 mod harness;
 mod lists;
+mod lost;
 mod manifests;
 mod races;
 mod refusals;

@@ -30,6 +30,8 @@ pub(crate) enum Point {
     AfterCommit,
     /// When the row of a blob has been read, and the blob is about to be.
     BeforeOpen,
+    /// Before it is looked whether objects are there.
+    BeforeLengths,
 }
 
 /// Any store, with points to wait at.
@@ -96,6 +98,11 @@ impl Staged {
         Held(barrier)
     }
 
+    /// From now on nobody waits any more, but for those who do already.
+    pub(crate) fn let_pass(&self) {
+        *self.barrier.lock().unwrap() = None;
+    }
+
     async fn pass(&self, point: Point) {
         let barrier = self.barrier.lock().unwrap().clone();
         let Some(barrier) = barrier.filter(|barrier| barrier.point == point) else { return };
@@ -139,14 +146,16 @@ impl BlobStore for Staged {
     async fn open(
         &self,
         blob: &Location,
-        range: Option<Range<u64>>,
+        length: u64,
+        range: Range<u64>,
     ) -> Result<Content, StoreError> {
         self.pass(Point::BeforeOpen).await;
-        self.store.open(blob, range).await
+        self.store.open(blob, length, range).await
     }
 
-    async fn length(&self, blob: &Location) -> Result<u64, StoreError> {
-        self.store.length(blob).await
+    async fn lengths(&self, objects: Vec<Location>) -> Result<Vec<Option<u64>>, StoreError> {
+        self.pass(Point::BeforeLengths).await;
+        self.store.lengths(objects).await
     }
 
     async fn delete(&self, blob: &Location) -> Result<(), StoreError> {

@@ -1,3 +1,5 @@
+use portpass_protocol::Digest;
+
 use super::{at, commit, digest, repository};
 use crate::{Blob, Candidates, Change, Committed, Db, Mounted};
 
@@ -36,6 +38,8 @@ pub(super) async fn a_lost_object_is_replaced_for_every_repository(db: Db) {
     }
     let replace =
         async |found| db.replace_lost(&digest("x"), "o/1", found, 7, at(2)).await.unwrap();
+    assert_eq!(replace("o/4").await, Change::Unknown, "it was cleared away");
+    assert_eq!(find(&db, "a", "x").await.unwrap().location, "o/1");
     assert_eq!(replace("o/2").await, Change::Done);
     assert_eq!(replace("o/3").await, Change::Unknown, "somebody else was first");
     for name in ["a", "b"] {
@@ -45,6 +49,27 @@ pub(super) async fn a_lost_object_is_replaced_for_every_repository(db: Db) {
     let garbage = db.garbage(at(9), 10).await.unwrap();
     let garbage: Vec<&str> = garbage.iter().map(|garbage| garbage.location.as_str()).collect();
     assert_eq!(garbage, ["o/3", "o/1"]);
+}
+
+pub(super) async fn of_many_blobs_those_that_the_repository_holds_are_told(db: Db) {
+    for number in 0..40 {
+        let name = if number == 7 { "b" } else { "a" };
+        let location = format!("o/{number}");
+        assert_eq!(
+            commit(&db, name, &format!("blob {number}"), &location, 0).await,
+            Committed::Stored
+        );
+    }
+    let asked: Vec<Digest> = (0..50).map(|number| digest(&format!("blob {number}"))).collect();
+    let mut held = db.held_among(&repository("a"), &asked).await.unwrap();
+    held.sort_by(|(_, one), (_, other)| one.location.cmp(&other.location));
+    assert_eq!(held.len(), 39);
+    for (digest, blob) in held {
+        let found = db.blob(&repository("a"), &digest).await.unwrap();
+        assert_eq!(found, Some(blob));
+    }
+    assert!(db.held_among(&repository("none"), &asked).await.unwrap().is_empty());
+    assert!(db.held_among(&repository("a"), &[]).await.unwrap().is_empty());
 }
 
 /// A commit whose answer was lost may be made again.

@@ -94,12 +94,10 @@ impl Files {
         })
     }
 
-    pub(super) fn length(&self, location: &Location) -> Result<u64, StoreError> {
+    pub(super) fn length(&self, location: &Location) -> Result<Option<u64>, StoreError> {
         match fs::metadata(self.path(location)?) {
-            Ok(metadata) => Ok(metadata.len()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Err(StoreError::Lost { location: location.clone() })
-            }
+            Ok(metadata) => Ok(Some(metadata.len())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(failed_to("look at a file")(error)),
         }
     }

@@ -24,12 +24,14 @@ pub(super) fn open(
     files: &Files,
     buffers: &Arc<Buffers>,
     location: &Location,
-    range: Option<Range<u64>>,
+    length: u64,
+    range: Range<u64>,
     admission: Admission,
 ) -> Result<Content, StoreError> {
     let file = files.read(location)?;
-    let length = file.metadata().map_err(failed_to("read a file"))?.len();
-    let range = range.unwrap_or(0..length);
+    if file.metadata().map_err(failed_to("read a file"))?.len() != length {
+        return Err(StoreError::Lost { location: location.clone() });
+    }
     if range.start > range.end || range.end > length {
         return Err(StoreError::OutOfRange { start: range.start, end: range.end, length });
     }

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    conformance::{self, append, begun, blob, committed, content, keys, pieces, read},
+    conformance::{self, append, begun, blob, committed, content, keys, pieces, read, whole},
     store::{Place, SEGMENTS, StoreError},
 };
 
@@ -61,7 +61,7 @@ async fn blobs_are_there_after_the_store_was_opened_again() {
     let upload = append(&store, begun(&store).await, pieces(b"half", 4)).await.to_bytes();
     drop(store);
     let again = FsStore::open(directory.path().join("blobs"), keys_from(1 << 40)).unwrap();
-    assert_eq!(read(again.open(&location, None).await.unwrap()).await, b"hello");
+    assert_eq!(read(whole(&again, &location).await.unwrap()).await, b"hello");
     let upload = Upload::from_bytes(&upload).unwrap();
     let upload = append(&again, upload, pieces(b" done", 5)).await;
     again.commit(&upload, &Digest::sha256(b"half done")).await.unwrap();
@@ -74,7 +74,7 @@ async fn a_name_that_is_taken_is_never_written_to() {
     let again = FsStore::open(directory.path().join("blobs"), keys()).unwrap();
     let second = blob(&again, b"second").await;
     assert_ne!(first, second);
-    assert_eq!(read(again.open(&first, None).await.unwrap()).await, b"first");
+    assert_eq!(read(whole(&again, &first).await.unwrap()).await, b"first");
 
     let stuck = FsStore::open(directory.path().join("blobs"), Arc::new(|| 7)).unwrap();
     blob(&stuck, b"seven").await;
@@ -175,7 +175,7 @@ async fn what_stands_behind_a_segment_is_not_read() {
         [(DigestAlgorithm::Sha256, &b"hello"[..]), (DigestAlgorithm::Sha512, b"hello")]
     {
         let blob = store.commit(&upload, &Digest::of(algorithm, content)).await.unwrap().location;
-        assert_eq!(read(store.open(&blob, None).await.unwrap()).await, content);
+        assert_eq!(read(whole(&store, &blob).await.unwrap()).await, content);
     }
     let upload = append(&store, upload, pieces(b" world", 6)).await;
     committed(&store, &upload, b"hello world").await;
@@ -226,7 +226,7 @@ async fn names_that_no_store_gave_lead_nowhere() {
         "é3f0000000000000000000000000000ab",
     ] {
         let location = Location::from(name.to_owned());
-        let opened = store.open(&location, None).await;
+        let opened = whole(&store, &location).await;
         assert!(matches!(opened, Err(StoreError::ForeignLocation { .. })), "{name:?}");
         let deleted = store.delete(&location).await;
         assert!(matches!(deleted, Err(StoreError::ForeignLocation { .. })), "{name:?}");
@@ -258,7 +258,7 @@ async fn failures_name_no_path() {
     fs::remove_file(&file).unwrap();
     fs::remove_dir(file.parent().unwrap()).unwrap();
     fs::write(file.parent().unwrap(), "in the way").unwrap();
-    let failed = store.open(&location, None).await.unwrap_err();
+    let failed = whole(&store, &location).await.unwrap_err();
     assert!(
         matches!(&failed, StoreError::Io { source, .. } if source.kind() == io::ErrorKind::NotADirectory)
     );
@@ -276,10 +276,10 @@ async fn failures_name_no_path() {
 async fn small_blobs_come_at_once_and_large_ones_in_pieces() {
     let (store, _directory) = store();
     let small = blob(&store, &content(131_072)).await;
-    assert!(matches!(store.open(&small, None).await.unwrap(), Content::Whole(_)));
+    assert!(matches!(whole(&store, &small).await.unwrap(), Content::Whole(_)));
     let large = blob(&store, &content(131_073)).await;
-    assert!(matches!(store.open(&large, None).await.unwrap(), Content::Stream { .. }));
-    let part = store.open(&large, Some(100..200)).await.unwrap();
+    assert!(matches!(whole(&store, &large).await.unwrap(), Content::Stream { .. }));
+    let part = store.open(&large, 131_073, 100..200).await.unwrap();
     assert!(matches!(part, Content::Whole(_)));
 }
 
@@ -296,9 +296,9 @@ async fn a_blob_comes_whole_whatever_of_it_is_in_memory() {
     file.sync_all().unwrap();
     for (from, length) in [(0, None), (0, NonZeroU64::new(300_000)), (300_000, None)] {
         fadvise(&file, from, length, Advice::DontNeed).unwrap();
-        assert_eq!(read(store.open(&large, None).await.unwrap()).await, content);
+        assert_eq!(read(whole(&store, &large).await.unwrap()).await, content);
         fadvise(&file, from, length, Advice::DontNeed).unwrap();
-        let part = store.open(&large, Some(250_001..999_999)).await.unwrap();
+        let part = store.open(&large, 1_000_000, 250_001..999_999).await.unwrap();
         assert_eq!(read(part).await, content[250_001..999_999]);
     }
 }
@@ -308,7 +308,7 @@ async fn a_blob_comes_whole_whatever_of_it_is_in_memory() {
 async fn a_file_that_shrinks_under_its_reader_breaks_the_stream() {
     let (store, directory) = store();
     let large = blob(&store, &content(1_000_000)).await;
-    let Content::Stream { stream, .. } = store.open(&large, None).await.unwrap() else {
+    let Content::Stream { stream, .. } = whole(&store, &large).await.unwrap() else {
         panic!("in one piece")
     };
     let file = path(&directory, &large);
@@ -333,7 +333,8 @@ async fn bodies_under_way_hold_no_more_files_than_they_may() {
     let store = store.with_open_files(OpenFiles::new(FILES, 1));
     let large = vec![7; Buffers::LENGTH + 1];
     let (large, small) = (blob(&store, &large).await, blob(&store, b"config").await);
-    let pull = || store.open(&large, None);
+    let length = Buffers::LENGTH as u64 + 1;
+    let pull = || store.open(&large, length, 0..length);
 
     let mut pulls = Vec::new();
     for _ in 0..FILES {
@@ -344,7 +345,7 @@ async fn bodies_under_way_hold_no_more_files_than_they_may() {
     let refused = store.append(begun(&store).await, body).await;
     assert!(matches!(refused, Err(StoreError::Busy { .. })), "an upload holds files too");
     assert!(store.append(begun(&store).await, pieces(b"", 1)).await.is_ok(), "it opens nothing");
-    let whole = store.open(&small, Some(0..6)).await.unwrap();
+    let whole = store.open(&small, 6, 0..6).await.unwrap();
     assert!(matches!(whole, Content::Whole(_)), "what is read at once is read");
 
     pulls.truncate(1);

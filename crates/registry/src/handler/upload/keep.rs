@@ -2,7 +2,7 @@
 
 use portpass_protocol::{Digest, RepositoryName};
 use portpass_state::{BlobCommit, Change, Committed as Row, UploadClaim};
-use portpass_storage::{Committed, Location, Upload as Progress, is_whole};
+use portpass_storage::{Committed, Location, StoreError, Upload as Progress, is_whole};
 
 use crate::{error::Error, service::Registry};
 
@@ -39,9 +39,7 @@ pub(super) async fn keep(
     let (kept, cleared) = match registry.db().commit_blob(&commit, registry.now()).await? {
         Row::Stored => (Kept::Stored, Ok(())),
         Row::Superfluous { kept } => {
-            let replaced =
-                replace_lost(registry, digest, &kept, &location, upload.length()).await?;
-            let cleared = match replaced {
+            let cleared = match replace_lost(registry, &commit, kept).await? {
                 Change::Done => Ok(()),
                 Change::Unknown => remove(registry, &location).await,
             };
@@ -68,20 +66,27 @@ pub(super) async fn keep(
 /// the blob is there has to find it.
 async fn replace_lost(
     registry: &Registry,
-    digest: &Digest,
-    kept: &str,
-    new: &Location,
-    size: u64,
+    commit: &BlobCommit<'_>,
+    kept: String,
 ) -> Result<Change, Error> {
-    if is_whole(&**registry.store(), &Location::from(kept.to_owned()), size).await? {
+    let (digest, new, size) = (commit.digest, commit.location, commit.size);
+    let (store, db) = (&**registry.store(), registry.db());
+    if is_whole(store, Location::from(kept.clone()), size).await? {
         return Ok(Change::Unknown);
     }
-    let (db, now) = (registry.db(), registry.now());
-    let replaced = db.replace_lost(digest, kept, new.as_str(), size, now).await?;
+    let replaced = db.replace_lost(digest, &kept, new, size, registry.now()).await?;
     if replaced == Change::Done {
         tracing::warn!(%digest, object = kept, "the object of a blob was lost; what was pushed takes its place");
+        return Ok(Change::Done);
     }
-    Ok(replaced)
+    // Somebody else was first, and it is theirs that has to be there.
+    match db.blob(commit.repository, digest).await? {
+        Some(blob) if !is_whole(store, Location::from(blob.location.clone()), size).await? => {
+            Err(StoreError::Lost { location: Location::from(blob.location) }.into())
+        }
+        // Deleted since: a blob that was there for a moment.
+        Some(_) | None => Ok(Change::Unknown),
+    }
 }
 
 /// Removes an object that no row names, and the note of it.
