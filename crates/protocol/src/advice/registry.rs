@@ -126,7 +126,7 @@ pub const REGISTRY: &[Advice] = &[
     advice("manifest-too-long", Unlisted,
         "4 MiB"),
     advice("manifest-blob-unknown", Unlisted,
-        "push the blobs and child manifests it names first"),
+        "push the blobs and child manifests it names first; also those whose file is gone or of another length (the log names them at `ERROR`)"),
     advice("digest-mismatch", Unlisted,
         "what arrived is something else: the line is bad, or the client"),
     advice("content-range", Unlisted,
