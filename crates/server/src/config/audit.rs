@@ -62,5 +62,5 @@ const KEEP: Span = Span(Duration::from_hours(90 * 24));
 const MAX_SIZE: Size = Size(1 << 30);
 /// A mistyped unit must not empty the trail.
 const LEAST_KEPT: Span = Span(Duration::from_hours(1));
-/// Some thousand entries.
-const LEAST_SIZE: Size = Size(1 << 20);
+/// Less would be filled between two looks at it.
+const LEAST_SIZE: Size = Size(64 << 20);

@@ -1,6 +1,11 @@
 //! The trail within its bounds: by age, by size, and by what the disk has left.
 
-use std::{convert::Infallible, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use portpass_state::{AuditHead, Db, Retention, StateError};
 use portpass_token::Clock;
@@ -18,33 +23,53 @@ pub(super) async fn bound_trail(
     let mut timer = every(LOOK);
     let mut bounds = Bounds::new(audit);
     let mut noted = Noted::default();
+    let (mut look, mut failing) = (0_u64, false);
     loop {
         timer.tick().await;
+        let by_age = if look.is_multiple_of(LOOKS_BY_AGE) { TURNS_BY_AGE } else { 0 };
         let disk = Disk::at(&data).await;
         let looked = async {
             let taken = db.audit_room().await?.bytes;
-            prune(&db, bounds.room(taken, disk), audit.keep, &*clock).await?;
+            let room = bounds.room(taken, disk);
+            prune_by_age(&db, by_age, audit.keep, clock.now()).await?;
+            prune_to(&db, room, clock.now()).await?;
             noted.note(&db).await
         };
-        if let Err(error) = looked.await {
-            tracing::warn!("the audit trail cannot be kept within its bounds: {error}");
+        match looked.await {
+            Ok(()) => failing = false,
+            Err(error) if failing => {
+                tracing::debug!("the audit trail still cannot be kept within its bounds: {error}");
+            }
+            Err(error) => {
+                failing = true;
+                tracing::warn!("the audit trail cannot be kept within its bounds: {error}");
+            }
         }
+        look += 1;
     }
 }
 
-/// In turns that are short. By age a few at a time: if it is only a clock that has jumped, somebody may
-/// notice before the trail is gone.
-async fn prune(db: &Db, room: u64, keep: Duration, clock: &dyn Clock) -> Result<(), StateError> {
-    let now = clock.now();
-    let by_age = Retention { since: now.checked_sub(keep), room: u64::MAX };
-    let by_size = Retention { since: None, room };
-    for _ in 0..TURNS_BY_AGE {
-        if db.prune_audit(&by_age, now, TURN).await? < TURN as u64 {
+/// A few turns at a time: if it is only a clock that has jumped, somebody may notice before the trail is gone.
+async fn prune_by_age(
+    db: &Db,
+    turns: u32,
+    keep: Duration,
+    now: SystemTime,
+) -> Result<(), StateError> {
+    let retention = Retention { since: now.checked_sub(keep), room: u64::MAX };
+    for _ in 0..turns {
+        if db.prune_audit(&retention, now, TURN).await? < TURN as u64 {
             break;
         }
     }
-    while db.audit_room().await?.bytes > by_size.room {
-        if db.prune_audit(&by_size, now, TURN).await? == 0 {
+    Ok(())
+}
+
+/// In turns that are short, until no more is left.
+async fn prune_to(db: &Db, room: u64, now: SystemTime) -> Result<(), StateError> {
+    let retention = Retention { since: None, room };
+    while db.audit_room().await?.bytes > room {
+        if db.prune_audit(&retention, now, TURN).await? == 0 {
             break;
         }
     }
@@ -135,9 +160,10 @@ impl Noted {
     }
 }
 
-const LOOK: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_secs(1);
+const LOOKS_BY_AGE: u64 = 5;
 /// Looks in an hour.
-const NOTE_EVERY: u32 = 720;
+const NOTE_EVERY: u32 = 3600;
 /// Entries that are removed in one turn of the database.
 const TURN: usize = 256;
 const TURNS_BY_AGE: u32 = 4;
@@ -147,8 +173,6 @@ const RESERVE: u64 = 1 << 30;
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
-
     use portpass_state::AuditRecord;
 
     use super::*;
@@ -169,20 +193,15 @@ mod tests {
         assert!(!small.is_short() && Disk { free: 50 << 20, ..small }.is_short());
     }
 
-    #[derive(Debug)]
-    struct At(u64);
-
-    impl Clock for At {
-        fn now(&self) -> SystemTime {
-            SystemTime::UNIX_EPOCH + Duration::from_secs(self.0)
-        }
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
     }
 
     #[tokio::test]
     async fn what_is_too_old_and_what_is_too_much_goes() {
         let db = Db::in_memory().await.unwrap();
         let record = |n: u64| AuditRecord {
-            at: At(n).now(),
+            at: at(n),
             action: "token-issued".to_owned(),
             actor: Some("ann".to_owned()),
             object: None,
@@ -195,10 +214,10 @@ mod tests {
         let all = db.audit_room().await.unwrap().bytes;
         // Some at each look, and not all at once.
         for left in [1976, 952, 500, 500] {
-            prune(&db, u64::MAX, Duration::from_secs(500), &At(3000)).await.unwrap();
+            prune_by_age(&db, TURNS_BY_AGE, Duration::from_secs(500), at(3000)).await.unwrap();
             assert_eq!(db.audit_after(0, 9999).await.unwrap().len(), left);
         }
-        prune(&db, all / 30, Duration::from_secs(500), &At(3000)).await.unwrap();
+        prune_to(&db, all / 30, at(3000)).await.unwrap();
         assert_eq!(db.audit_after(0, 9999).await.unwrap().len(), 100);
         let disk = Disk::at(&std::env::temp_dir()).await.unwrap();
         assert!(disk.size > disk.free && disk.free > 0);
