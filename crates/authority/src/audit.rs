@@ -32,7 +32,7 @@ mod tests;
 
 pub use self::{
     action::{Action, Object, UnknownAction},
-    event::{Change, Event, Happened},
+    event::{Event, Happened},
 };
 use self::{batch::Batch, strangers::Strangers};
 

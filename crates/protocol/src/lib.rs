@@ -25,6 +25,7 @@
 pub mod access;
 pub mod advice;
 pub mod challenge;
+pub mod change;
 pub mod digest;
 pub mod error;
 pub mod foreign;
@@ -38,6 +39,7 @@ pub mod token_response;
 
 pub use access::{Access, AccessSet, Action, Actions, Resource};
 pub use challenge::Challenge;
+pub use change::RepositoryChange;
 pub use digest::{Digest, DigestAlgorithm, HashState, Hasher};
 pub use error::{ErrorBody, ErrorCode, ErrorEntry};
 pub use handled::{Grounds, Handled, Refusal, TokenWords};

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::SystemTime};
 
-use portpass_protocol::{ClientAddress, Digest, RepositoryName, RequestId, Tag};
+use portpass_protocol::{ClientAddress, RepositoryChange, RepositoryName, RequestId};
 
 /// A repository is another one now: it is in the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,43 +18,7 @@ pub struct Event {
     /// Which.
     pub repository: RepositoryName,
     /// What became of it.
-    pub change: Change,
-}
-
-/// What became of a repository.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
-    /// A manifest is in it.
-    ManifestPushed {
-        /// Which.
-        digest: Digest,
-        /// What names it from now on.
-        tags: Vec<Tag>,
-    },
-    /// A manifest is not in it any more.
-    ManifestDeleted {
-        /// Which.
-        digest: Digest,
-        /// What named it.
-        tags: Vec<Tag>,
-    },
-    /// A tag is gone.
-    TagDeleted {
-        /// Which.
-        tag: Tag,
-    },
-    /// It does not hold a blob any more.
-    BlobDeleted {
-        /// Which.
-        digest: Digest,
-    },
-    /// It holds a blob that another one holds.
-    BlobMounted {
-        /// Which.
-        digest: Digest,
-        /// By whom it was held.
-        from: RepositoryName,
-    },
+    pub change: RepositoryChange,
 }
 
 /// Is told of what has changed, before the client is.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::{body::Body, response::Response};
 use futures_util::{TryStreamExt as _, stream};
 use http::{HeaderName, request::Parts};
-use portpass_protocol::{ClientAddress, RepositoryName, RequestId};
+use portpass_protocol::{ClientAddress, RepositoryChange, RepositoryName, RequestId};
 use portpass_storage::BodyStream;
 use tokio::time;
 
@@ -13,7 +13,7 @@ pub(crate) use self::manifest::BodyBudget;
 use crate::{
     access::{Authorized, Grant},
     error::Error,
-    event::{Change, Event},
+    event::Event,
     route::{BlobOp, ManifestOp, Route, UploadOp},
     service::Registry,
 };
@@ -64,7 +64,12 @@ pub(crate) struct Caller {
 
 impl Caller {
     /// Tells of what this caller has changed.
-    pub(crate) fn changed(self, registry: &Registry, repository: &RepositoryName, change: Change) {
+    pub(crate) fn changed(
+        self,
+        registry: &Registry,
+        repository: &RepositoryName,
+        change: RepositoryChange,
+    ) {
         let Self { subject, address, request } = self;
         let (at, repository) = (registry.now(), repository.clone());
         registry.witness().saw(Event { at, subject, address, request, repository, change });

@@ -56,12 +56,19 @@ pub enum Deletes {
 
 /// The registry. Cheap to clone; all clones are one.
 #[derive(Debug, Clone)]
-pub struct Registry(Arc<RegistryParts>, Arc<BodyBudget>);
+pub struct Registry(Arc<Shared>);
+
+/// What all clones have in common.
+#[derive(Debug)]
+struct Shared {
+    parts: RegistryParts,
+    bodies: BodyBudget,
+}
 
 impl Registry {
     /// A registry of these parts.
     pub fn new(parts: RegistryParts) -> Self {
-        Self(Arc::new(parts), Arc::default())
+        Self(Arc::new(Shared { parts, bodies: BodyBudget::default() }))
     }
 
     /// The whole way of a request. There is no other door to a handler.
@@ -88,7 +95,7 @@ impl Registry {
         let Some(origin) = head.extensions.get::<Origin>() else {
             return respond::error(&Error::Origin, "");
         };
-        match access::authorize(&self.0.guard, Caller::of(&head), route, origin).await {
+        match access::authorize(&self.0.parts.guard, Caller::of(&head), route, origin).await {
             Ok(authorized) => self.serve(authorized, head, body).await,
             Err(denied) => respond::denied(&denied),
         }
@@ -107,39 +114,39 @@ impl Registry {
 
     /// Manifests, tags, and which blobs belong to which repository.
     pub(crate) fn db(&self) -> &Db {
-        &self.0.db
+        &self.0.parts.db
     }
 
     /// The bytes of blobs.
     pub(crate) fn store(&self) -> &Arc<dyn BlobStore> {
-        &self.0.store
+        &self.0.parts.store
     }
 
     /// The room for the bodies of manifests that are on their way.
     pub(crate) fn bodies(&self) -> &BodyBudget {
-        &self.1
+        &self.0.bodies
     }
 
     /// What time it is.
     pub(crate) fn now(&self) -> SystemTime {
-        self.0.clock.now()
+        self.0.parts.clock.now()
     }
 
     /// 128 random bits.
     pub(crate) fn draw(&self) -> [u8; 16] {
         let mut bits = [0; 16];
-        self.0.random.fill(&mut bits);
+        self.0.parts.random.fill(&mut bits);
         bits
     }
 
     /// Who is told of what changes.
     pub(crate) fn witness(&self) -> &dyn Witness {
-        &*self.0.witness
+        &*self.0.parts.witness
     }
 
     /// Whether anything may be deleted.
     pub(crate) fn deletes(&self) -> Deletes {
-        self.0.deletes
+        self.0.parts.deletes
     }
 }
 

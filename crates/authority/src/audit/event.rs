@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use portpass_protocol::{Access, Actions, Digest, RepositoryName, Tag};
+use portpass_protocol::{Access, Actions, RepositoryChange, RepositoryName, Tag};
 use portpass_state::AuditRecord;
 use portpass_token::ServiceName;
 use serde_json::{Map, Value, json};
@@ -71,43 +71,7 @@ pub enum Happened {
         /// Which.
         repository: RepositoryName,
         /// How.
-        change: Change,
-    },
-}
-
-/// What became of a repository.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
-    /// A manifest is in it.
-    ManifestPushed {
-        /// Which.
-        digest: Digest,
-        /// What names it from now on.
-        tags: Vec<Tag>,
-    },
-    /// A manifest is not in it any more.
-    ManifestDeleted {
-        /// Which.
-        digest: Digest,
-        /// What named it.
-        tags: Vec<Tag>,
-    },
-    /// A tag is gone.
-    TagDeleted {
-        /// Which.
-        tag: Tag,
-    },
-    /// It does not hold a blob any more.
-    BlobDeleted {
-        /// Which.
-        digest: Digest,
-    },
-    /// It holds a blob of another one.
-    BlobMounted {
-        /// Which.
-        digest: Digest,
-        /// Of which.
-        from: RepositoryName,
+        change: RepositoryChange,
     },
 }
 
@@ -150,12 +114,13 @@ impl Event {
             | Happened::Refreshed { decisions, .. } => decisions.iter().map(decision).sum(),
             Happened::Refused { .. } | Happened::Revoked { .. } => 0,
             Happened::Changed { change, .. } => match change {
-                Change::ManifestPushed { tags, .. } | Change::ManifestDeleted { tags, .. } => {
+                RepositoryChange::ManifestPushed { tags, .. }
+                | RepositoryChange::ManifestDeleted { tags, .. } => {
                     tags.iter().map(|tag| tag.as_str().len() + size_of::<Tag>()).sum()
                 }
-                Change::TagDeleted { .. }
-                | Change::BlobDeleted { .. }
-                | Change::BlobMounted { .. } => 0,
+                RepositoryChange::TagDeleted { .. }
+                | RepositoryChange::BlobDeleted { .. }
+                | RepositoryChange::BlobMounted { .. } => 0,
             },
         };
         // Its own words are short: names, an address, an id.
@@ -189,40 +154,39 @@ impl Happened {
                 (Action::RefreshTokenRevoked, Some(refresh.clone()))
             }
             Self::Changed { repository, change } => {
-                (change.describe(detail), Some(repository.to_string()))
+                (changed(change, detail), Some(repository.to_string()))
             }
         }
     }
 }
 
-impl Change {
-    fn describe(&self, detail: &mut Map<String, Value>) -> Action {
-        let mut set = |name: &str, value: String| detail.insert(name.to_owned(), value.into());
-        let named = |tags: &[Tag]| tags.iter().map(|tag| json!(tag.as_str())).collect();
-        match self {
-            Self::ManifestPushed { digest, tags } => {
-                set("digest", digest.to_string());
-                list("tags", named(tags), detail);
-                Action::ManifestPushed
-            }
-            Self::ManifestDeleted { digest, tags } => {
-                set("digest", digest.to_string());
-                list("tags", named(tags), detail);
-                Action::ManifestDeleted
-            }
-            Self::TagDeleted { tag } => {
-                list("tags", named(std::slice::from_ref(tag)), detail);
-                Action::TagDeleted
-            }
-            Self::BlobDeleted { digest } => {
-                set("digest", digest.to_string());
-                Action::BlobDeleted
-            }
-            Self::BlobMounted { digest, from } => {
-                set("digest", digest.to_string());
-                set("from", from.to_string());
-                Action::BlobMounted
-            }
+/// The word for it; which, goes into the detail.
+fn changed(change: &RepositoryChange, detail: &mut Map<String, Value>) -> Action {
+    let mut set = |name: &str, value: String| detail.insert(name.to_owned(), value.into());
+    let named = |tags: &[Tag]| tags.iter().map(|tag| json!(tag.as_str())).collect();
+    match change {
+        RepositoryChange::ManifestPushed { digest, tags } => {
+            set("digest", digest.to_string());
+            list("tags", named(tags), detail);
+            Action::ManifestPushed
+        }
+        RepositoryChange::ManifestDeleted { digest, tags } => {
+            set("digest", digest.to_string());
+            list("tags", named(tags), detail);
+            Action::ManifestDeleted
+        }
+        RepositoryChange::TagDeleted { tag } => {
+            list("tags", named(std::slice::from_ref(tag)), detail);
+            Action::TagDeleted
+        }
+        RepositoryChange::BlobDeleted { digest } => {
+            set("digest", digest.to_string());
+            Action::BlobDeleted
+        }
+        RepositoryChange::BlobMounted { digest, from } => {
+            set("digest", digest.to_string());
+            set("from", from.to_string());
+            Action::BlobMounted
         }
     }
 }

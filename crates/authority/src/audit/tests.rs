@@ -1,4 +1,4 @@
-use portpass_protocol::AccessSet;
+use portpass_protocol::{AccessSet, RepositoryChange};
 use portpass_state::AuditEntry;
 use portpass_token::{KeyIdForm, ServiceName};
 use secrecy::SecretString;
@@ -249,15 +249,15 @@ async fn what_became_of_a_repository_is_told_by_its_name() {
     let many: Vec<String> = (0..500).map(|number| format!("v{number}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     for change in [
-        Change::ManifestPushed { digest, tags: tags(&["v1", "latest"]) },
-        Change::BlobMounted { digest, from: "team/base".parse().unwrap() },
-        Change::TagDeleted { tag: "v1".parse().unwrap() },
-        Change::BlobDeleted { digest },
+        RepositoryChange::ManifestPushed { digest, tags: tags(&["v1", "latest"]) },
+        RepositoryChange::BlobMounted { digest, from: "team/base".parse().unwrap() },
+        RepositoryChange::TagDeleted { tag: "v1".parse().unwrap() },
+        RepositoryChange::BlobDeleted { digest },
     ] {
         let happened = Happened::Changed { repository: "team/app".parse().unwrap(), change };
         trail.record(Event { happened, ..refused(Some("ann"), "") });
     }
-    let change = Change::ManifestDeleted { digest, tags: tags(&many) };
+    let change = RepositoryChange::ManifestDeleted { digest, tags: tags(&many) };
     let happened = Happened::Changed { repository: "team/app".parse().unwrap(), change };
     trail.record(Event { happened, ..refused(None, "") });
     drop(trail);

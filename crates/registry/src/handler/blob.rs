@@ -6,16 +6,15 @@ use axum::{
 };
 use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use portpass_protocol::{
-    Digest, RepositoryName,
+    Digest, RepositoryChange, RepositoryName,
     range::{ByteRange, Requested},
 };
-use portpass_state::{Blob, Change as Done};
+use portpass_state::{Blob, Change};
 use portpass_storage::{Content, Location, StoreError};
 
 use super::{Call, conditional};
 use crate::{
     error::Error,
-    event::Change,
     service::{Deletes, Registry},
 };
 
@@ -67,11 +66,11 @@ pub(crate) async fn delete(
         Deletes::Enabled => {}
     }
     match registry.db().delete_blob(&name, &digest, registry.now()).await? {
-        Done::Done => {
-            call.caller().changed(registry, &name, Change::BlobDeleted { digest });
+        Change::Done => {
+            call.caller().changed(registry, &name, RepositoryChange::BlobDeleted { digest });
             Ok(StatusCode::ACCEPTED.into_response())
         }
-        Done::Unknown => Err(Error::BlobUnknown { name, digest }),
+        Change::Unknown => Err(Error::BlobUnknown { name, digest }),
     }
 }
 

@@ -9,7 +9,7 @@ use axum::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use portpass_protocol::{
-    Digest, DigestAlgorithm, Reference, RepositoryName, Tag,
+    Digest, DigestAlgorithm, Reference, RepositoryChange, RepositoryName, Tag,
     manifest::{Descriptor, Links, MediaType},
 };
 use portpass_state::{Deletion, Manifest, NewManifest, PutManifest};
@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 use self::body::Arrived;
 pub(crate) use self::body::BodyBudget;
 use super::{CONTENT_DIGEST, Call, blob, conditional, location};
-use crate::{error::Error, event::Change, service::Deletes};
+use crate::{error::Error, service::Deletes};
 
 /// `GET` and `HEAD /v2/NAME/manifests/REFERENCE`: what was pushed, whatever the client says that it
 /// accepts (OC4, OC5). 304 where the client has it already.
@@ -77,7 +77,7 @@ pub(crate) async fn write(
     match registry.db().put_manifest(&put, registry.now()).await? {
         PutManifest::Stored => {
             let response = created(&name, &pushed, &tags);
-            let change = Change::ManifestPushed { digest: pushed.digest, tags };
+            let change = RepositoryChange::ManifestPushed { digest: pushed.digest, tags };
             caller.changed(&call.registry, &name, change);
             Ok(response)
         }
@@ -105,9 +105,9 @@ pub(crate) async fn delete(
     let change = match (deletion, reference) {
         (Deletion::Unknown, reference) => return Err(Error::ManifestUnknown { name, reference }),
         (Deletion::Deleted { tags }, Reference::Digest(digest)) => {
-            Change::ManifestDeleted { digest, tags }
+            RepositoryChange::ManifestDeleted { digest, tags }
         }
-        (Deletion::Deleted { .. }, Reference::Tag(tag)) => Change::TagDeleted { tag },
+        (Deletion::Deleted { .. }, Reference::Tag(tag)) => RepositoryChange::TagDeleted { tag },
     };
     call.caller().changed(&call.registry, &name, change);
     Ok(StatusCode::ACCEPTED.into_response())

@@ -17,7 +17,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use http::{HeaderName, StatusCode, header};
-use portpass_protocol::{Digest, DigestAlgorithm, RepositoryName, range};
+use portpass_protocol::{Digest, DigestAlgorithm, RepositoryChange, RepositoryName, range};
 use portpass_state::{Begun, Candidates, Mounted, NewUpload, UploadId};
 use portpass_storage::{Appended, CommitError, End, Upload as Progress};
 use tracing::Instrument as _;
@@ -27,7 +27,6 @@ use super::{Call, blob::is_whole as blob_is_whole, location};
 use crate::{
     access::{Grant, Readable},
     error::Error,
-    event::Change,
     route::{Mount, Start},
     service::Registry,
 };
@@ -52,7 +51,7 @@ pub(crate) async fn start(
             let registry = &call.registry;
             match mounted(registry, &call.grant, &name, mount).await? {
                 Outcome::Anew { from } => {
-                    let change = Change::BlobMounted { digest, from };
+                    let change = RepositoryChange::BlobMounted { digest, from };
                     call.caller().changed(registry, &name, change);
                     return Ok(created(&name, &digest));
                 }

@@ -4,11 +4,8 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use http::{Method, header};
-use portpass_protocol::{ClientAddress, Digest, RequestId};
-use portpass_registry::{
-    Deletes, Guard,
-    event::{Change, Event},
-};
+use portpass_protocol::{ClientAddress, Digest, RepositoryChange, RequestId};
+use portpass_registry::{Deletes, Guard, event::Event};
 use serde_json::json;
 
 use crate::harness::{AsTheTokenSays, Harness, request};
@@ -42,7 +39,7 @@ fn manifest(config: &Digest) -> Vec<u8> {
 }
 
 /// The one thing that was told, by and from whom it must be.
-fn change(seen: Vec<Event>, registry: &Harness) -> Change {
+fn change(seen: Vec<Event>, registry: &Harness) -> RepositoryChange {
     let [event] = <[Event; 1]>::try_from(seen).unwrap();
     assert_eq!(event.at, registry.now());
     assert_eq!(event.address, Some(ClientAddress([192, 0, 2, 7].into())));
@@ -61,7 +58,10 @@ async fn pushes_mounts_and_deletes_are_told_with_whose_they_are() {
     let mount = format!("/v2/team/app/blobs/uploads/?mount={base}&from=team/base");
     assert_eq!(asks(&registry, Method::POST, &mount, "").await, 201);
     let from = "team/base".parse().unwrap();
-    assert_eq!(change(registry.seen.take(), &registry), Change::BlobMounted { digest: base, from });
+    assert_eq!(
+        change(registry.seen.take(), &registry),
+        RepositoryChange::BlobMounted { digest: base, from }
+    );
     assert_eq!(asks(&registry, Method::POST, &mount, "").await, 201);
     assert_eq!(registry.seen.take(), [], "it was there already");
 
@@ -70,22 +70,28 @@ async fn pushes_mounts_and_deletes_are_told_with_whose_they_are() {
     let path = |reference: &str| format!("/v2/team/app/manifests/{reference}");
     assert_eq!(asks(&registry, Method::PUT, &path("v1"), image.clone()).await, 201);
     let told = change(registry.seen.take(), &registry);
-    assert_eq!(told, Change::ManifestPushed { digest, tags: vec![tag.clone()] });
+    assert_eq!(told, RepositoryChange::ManifestPushed { digest, tags: vec![tag.clone()] });
     assert_eq!(asks(&registry, Method::PUT, &path(&digest.to_string()), image.clone()).await, 201);
     let told = change(registry.seen.take(), &registry);
-    assert_eq!(told, Change::ManifestPushed { digest, tags: vec![] });
+    assert_eq!(told, RepositoryChange::ManifestPushed { digest, tags: vec![] });
 
     assert_eq!(asks(&registry, Method::DELETE, &path("v1"), "").await, 202);
-    assert_eq!(change(registry.seen.take(), &registry), Change::TagDeleted { tag: tag.clone() });
+    assert_eq!(
+        change(registry.seen.take(), &registry),
+        RepositoryChange::TagDeleted { tag: tag.clone() }
+    );
     assert_eq!(asks(&registry, Method::PUT, &path("v1"), image).await, 201);
     registry.seen.take();
     assert_eq!(asks(&registry, Method::DELETE, &path(&digest.to_string()), "").await, 202);
     let told = change(registry.seen.take(), &registry);
-    assert_eq!(told, Change::ManifestDeleted { digest, tags: vec![tag] });
+    assert_eq!(told, RepositoryChange::ManifestDeleted { digest, tags: vec![tag] });
 
     let blob = format!("/v2/team/app/blobs/{base}");
     assert_eq!(asks(&registry, Method::DELETE, &blob, "").await, 202);
-    assert_eq!(change(registry.seen.take(), &registry), Change::BlobDeleted { digest: base });
+    assert_eq!(
+        change(registry.seen.take(), &registry),
+        RepositoryChange::BlobDeleted { digest: base }
+    );
 }
 
 #[tokio::test]

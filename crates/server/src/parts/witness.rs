@@ -1,13 +1,10 @@
 //! What the registry changes, written into the trail.
 
 use portpass_authority::{
-    audit::{Change as Kept, Event as Entry, Happened, Trail},
+    audit::{Event as Entry, Happened, Trail},
     request::ClientInfo,
 };
-use portpass_registry::{
-    Witness,
-    event::{Change, Event},
-};
+use portpass_registry::{Witness, event::Event};
 
 /// Hands the registry's events to the trail.
 #[derive(Debug)]
@@ -16,13 +13,6 @@ pub(super) struct ToTrail(pub(super) Trail);
 impl Witness for ToTrail {
     fn saw(&self, event: Event) {
         let Event { at, subject, address, request, repository, change } = event;
-        let change = match change {
-            Change::ManifestPushed { digest, tags } => Kept::ManifestPushed { digest, tags },
-            Change::ManifestDeleted { digest, tags } => Kept::ManifestDeleted { digest, tags },
-            Change::TagDeleted { tag } => Kept::TagDeleted { tag },
-            Change::BlobDeleted { digest } => Kept::BlobDeleted { digest },
-            Change::BlobMounted { digest, from } => Kept::BlobMounted { digest, from },
-        };
         self.0.record(Entry {
             at,
             happened: Happened::Changed { repository, change },
