@@ -15,6 +15,7 @@ use std::sync::Arc;
 mod case;
 mod cause;
 mod check;
+mod complaint;
 mod desk;
 mod facts;
 mod finding;

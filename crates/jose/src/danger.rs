@@ -5,7 +5,7 @@ use std::fmt;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use crate::{
-    Certificate, IdForm, VerifyingKey,
+    Certificate, IdForm, VerifyingKey, curve_of_base_point,
     json::{self, Map, Value},
     jws::{self, Malformed, Part},
 };
@@ -131,11 +131,14 @@ impl fmt::Display for NamedKey {
 
 fn form(id: &str) -> &'static str {
     match IdForm::of(id) {
+        _ if curve_of_base_point(id).is_some() => OF_BASE_POINT,
         IdForm::Libtrust => "a libtrust fingerprint",
         IdForm::Rfc7638 => "an RFC 7638 thumbprint",
         IdForm::Other => "a name of the issuer's own",
     }
 }
+
+const OF_BASE_POINT: &str = "the thumbprint of the curve's base point and of no key: docker_auth 1.14 and distribution 3.0.0 compute it for every key of that curve";
 
 #[cfg(test)]
 mod tests {
@@ -166,6 +169,11 @@ mod tests {
             ),
             ("{}".to_owned(), "none".to_owned(), false),
             (r#"{"x5c":[]}"#.to_owned(), "none".to_owned(), false),
+            (
+                r#"{"kid":"xx0BcA-wMohw8atYDJOe6peGModklG2wRHBlXHMvl0M"}"#.to_owned(),
+                format!("xx0BcA-wMohw8atYDJOe6peGModklG2wRHBlXHMvl0M, {OF_BASE_POINT}"),
+                false,
+            ),
         ] {
             let named = key(&header);
             assert_eq!((named.to_string(), named.key().is_some()), (said, knows), "{header}");

@@ -29,6 +29,7 @@
 
 pub mod algorithm;
 mod base64url;
+mod base_point;
 pub mod certificate;
 pub mod danger;
 mod error;
@@ -45,6 +46,7 @@ pub mod verifying;
 pub mod x5c;
 
 pub use algorithm::{Algorithm, Algorithms, Shape};
+pub use base_point::curve_of_base_point;
 pub use certificate::{Certificate, OutOfDate};
 pub use error::KeyError;
 pub use excerpt::Excerpt;

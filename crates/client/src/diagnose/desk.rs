@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::{
     Check, Finding, Needs,
     case::Case,
+    complaint::Complaint,
     facts::{Demand, Opened},
     probe::{Ask, Authorization, Seen, Sent, SilenceKind},
     redact,
@@ -57,6 +58,11 @@ impl Desk {
     /// The same token service, asked for tokens of another registry.
     pub(super) fn for_service(&self, service: &str) -> Self {
         Self { realm: self.realm.clone(), service: Some(service.to_owned()) }
+    }
+
+    /// The same token service, asked for no registry's token.
+    pub(super) fn without_service(&self) -> Self {
+        Self { realm: self.realm.clone(), service: None }
     }
 
     pub(super) fn service(&self) -> Option<&str> {
@@ -185,10 +191,13 @@ pub(super) async fn put(case: &mut Case, check: Check, ask: Ask) -> Option<Seen>
             let answers = &mut case.facts.answers;
             answers.slowest = answers.slowest.max(seen.took);
             answers.served |= seen.status.is_success();
-            if seen.status != StatusCode::TOO_MANY_REQUESTS {
-                return Some(seen);
+            let limited = seen.status == StatusCode::TOO_MANY_REQUESTS;
+            match Complaint::of(&seen) {
+                Some(Complaint::Maintenance) => closed(case, &seen),
+                Some(Complaint::RateLimit) => had_enough(case, &seen),
+                _ if limited => had_enough(case, &seen),
+                _ => return Some(seen),
             }
-            had_enough(case, &seen);
             case.skip(&[check], &Needs::Check(Check::Tok11));
         }
         Err(silence) => match silence.kind {
@@ -215,7 +224,7 @@ pub(super) async fn put(case: &mut Case, check: Check, ask: Ask) -> Option<Seen>
 }
 
 fn had_enough(case: &mut Case, seen: &Seen) {
-    let summary = "the token service answers 429: too many requests";
+    let summary = format!("the token service answers {}: too many requests", seen.status.as_u16());
     // A limit that only a diagnosis reaches is no fault.
     let finding = if case.facts.answers.served {
         Finding::warn(Check::Tok11, summary)
@@ -235,6 +244,22 @@ fn had_enough(case: &mut Case, seen: &Seen) {
             .fix("wait as long as Retry-After says, then diagnose again; at the token service, raise the limit for this address or account (every pull asks for a token, and all users behind one NAT or proxy count as one address), and let it send Retry-After")
             .rows(&["F55"]),
     );
+}
+
+/// A maintenance page stands in the place of whatever would have been answered.
+fn closed(case: &mut Case, seen: &Seen) {
+    case.facts.answers.stopped = true;
+    let wait = seen.header("retry-after").map(|time| format!("Retry-After: {}", cut(time)));
+    let finding = Finding::fail(
+        Check::Tok11,
+        format!("the token service is switched off for maintenance, it answers {}", seen.status),
+    )
+    .seen(told("the token service", seen))
+    .seen("nothing more was asked of it")
+    .breaks(&portpass_protocol::challenge::Peer::ALL)
+    .fix("wait until it is back, then diagnose again; whoever runs it can leave the realm's path out of the maintenance page, or let that answer 503 with Retry-After and JSON: clients wait for it, and a page for browsers they take for a broken answer")
+    .rows(&["F59"]);
+    case.found(wait.into_iter().fold(finding, Finding::seen));
 }
 
 fn too_slow(ask: &Ask) -> Finding {

@@ -71,6 +71,15 @@ impl Report {
         html::of(self)
     }
 
+    /// What a registry is that has no token service: it asks for the password itself.
+    fn by_password(&self) -> Option<&str> {
+        let no_tokens =
+            |finding: &&Finding| matches!(finding.verdict, Verdict::Skip(Needs::Nothing(_)));
+        self.finding(Check::Tok01).filter(no_tokens)?;
+        let like = self.finding(Check::Use04).filter(|finding| finding.verdict == Verdict::Pass);
+        like.map(|finding| finding.summary.as_str())
+    }
+
     /// Failures beside the cause.
     fn consequences(&self) -> impl Iterator<Item = &Finding> {
         let cause = self.cause().map(|cause| cause.check);

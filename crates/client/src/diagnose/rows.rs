@@ -52,6 +52,9 @@ pub(super) const ROWS: &[(&str, &str)] = &[
     ("F54", "a wrong password gets an anonymous token"),
     ("F55", "the token service limits the rate"),
     ("F56", "`offline_token=true` makes the token service fail"),
+    ("F57", "the token service does not know the `service`"),
+    ("F58", "the token service does not take the `client_id`, or wants one"),
+    ("F59", "the token service is switched off for maintenance"),
     ("F60", "the answer has its token under another key"),
     ("F61", "`expires_in` is a text or has a fraction"),
     ("F62", "`issued_at` is no date of RFC 3339"),
@@ -80,7 +83,10 @@ pub(super) const ROWS: &[(&str, &str)] = &[
     ("F88", "the token's certificate has expired"),
     ("F89", "the registry does not take the token's algorithm"),
     ("F90", "the registry's `signingalgorithms` stops it"),
-    ("F91", "an early distribution 3 computes the `kid` of EC keys wrongly"),
+    (
+        "F91",
+        "the `kid` of EC keys is computed wrongly: by docker_auth 1.14, or by an early distribution 3",
+    ),
     ("F92", "nodes of the token service sign with different keys"),
     ("F100", "`access` is missing or empty"),
     ("F101", "the grant stands in `scope`, not in `access`"),
@@ -116,7 +122,7 @@ mod tests {
     #[test]
     fn the_rows_are_in_order_and_each_there_once() {
         let numbers: Vec<u32> = ROWS.iter().map(|(row, _)| row[1..].parse().unwrap()).collect();
-        assert_eq!(numbers.len(), 99);
+        assert_eq!(numbers.len(), 102);
         assert!(numbers.is_sorted_by(|one, other| one < other));
         assert_eq!(what("F60"), Some("the answer has its token under another key"));
     }

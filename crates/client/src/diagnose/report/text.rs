@@ -26,6 +26,10 @@ pub(super) fn of(report: &Report, paint: Paint<'_>) -> String {
     page.blank();
     flow(&mut page, report);
     page.blank();
+    if let Some(what) = report.by_password() {
+        page.wrapped(0, "", &format!("This registry: {what}."));
+        page.blank();
+    }
     match report.cause() {
         Some(cause) => {
             the_cause(&mut page, cause);

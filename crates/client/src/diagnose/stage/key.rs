@@ -1,15 +1,30 @@
 //! KEY: which key signed the token, and whether it is one that the registry trusts: by its files where they
 //! were given, and otherwise by what its answers give away.
 
+mod base_point;
 mod form;
 mod remaining;
 mod signer;
 mod trusted;
 
-use crate::diagnose::case::Case;
+use crate::diagnose::{Check, Needs, case::Case, facts::Demand};
+
+const ALL: &[Check] = &[
+    Check::Key01,
+    Check::Key02,
+    Check::Key03,
+    Check::Key04,
+    Check::Key05,
+    Check::Key06,
+    Check::Key07,
+];
 
 /// Answers JWT-05, which needs the registry's answers, and KEY-01 to KEY-07.
 pub(in crate::diagnose) fn run(case: &mut Case) {
+    if case.facts.demand == Some(Demand::Basic) {
+        let why = Needs::Nothing("this registry wants the password itself, and trusts no key");
+        return case.skip(ALL, &why);
+    }
     let trusted = trusted::run(case);
     form::run(case, &trusted);
     signer::run(case, &trusted);

@@ -10,11 +10,13 @@ use crate::diagnose::{
 };
 
 mod get;
+pub(in crate::diagnose::stage) mod named;
 mod post;
 mod scopes;
 mod stranger;
 #[cfg(test)]
 pub(in crate::diagnose) mod tests;
+mod unexpected;
 
 const ALL: &[Check] = &[
     Check::Tok01,

@@ -4,7 +4,7 @@ use super::{
     Case, Check, Desk, Finding, Needs, Peer, SecretString, Seen, StatusCode, Who, is_page, put,
     tok, token_in, told,
 };
-use crate::diagnose::desk::granted;
+use crate::diagnose::{complaint::Complaint, desk::granted};
 
 /// Who keeps a refresh token in place of the password.
 const KEEPERS: &[Peer] =
@@ -48,7 +48,7 @@ async fn given(case: &mut Case, desk: &Desk, token: &SecretString) {
             return case.skip(&all, &Needs::Check(earlier));
         }
         case.skip(&[Check::Exp03, Check::Resp07], &Needs::Check(Check::Exp02));
-        case.found(missing(&first));
+        case.found(named(desk, &first).unwrap_or_else(|| missing(&first)));
         return;
     }
     again(case, desk, token, &first).await;
@@ -61,7 +61,7 @@ async fn kept(case: &mut Case, desk: &Desk, token: &SecretString) {
         if case.failed(Check::Tok04) || first.status.is_success() {
             return;
         }
-        case.found(stale(case, &first));
+        case.found(named(desk, &first).unwrap_or_else(|| stale(case, &first)));
         return;
     }
     if rotated(&first, token) {
@@ -146,6 +146,14 @@ fn rotated(seen: &Seen, token: &SecretString) -> bool {
     other.is_some_and(|other| other != crate::diagnose::desk::exposed(token))
 }
 
+/// What is not the refresh token's fault. That its grant is unknown is what F65 is about.
+fn named(desk: &Desk, first: &Seen) -> Option<Finding> {
+    let grant = Complaint::of(first) == Some(Complaint::GrantType);
+    let what = "POST with the refresh token, as docker";
+    let finding = tok::named::finding(Check::Exp02, desk, what, first).filter(|_| !grant)?;
+    Some(finding.breaks(KEEPERS))
+}
+
 /// F65
 fn missing(first: &Seen) -> Finding {
     let status = first.status;
@@ -166,7 +174,8 @@ fn missing(first: &Seen) -> Finding {
 fn stale(case: &Case, first: &Seen) -> Finding {
     let status = first.status;
     let place = case.facts.credential.as_ref().map(|found| found.place.to_string());
-    let absent = matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED);
+    let absent = matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)
+        || Complaint::of(first) == Some(Complaint::GrantType);
     let summary = if absent {
         format!("the token service takes no identity token: {status} to POST")
     } else {

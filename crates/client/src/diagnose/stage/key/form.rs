@@ -1,9 +1,9 @@
 //! JWT-05: whether the key id has the form that this registry looks for.
 
-use portpass_jose::{Excerpt, IdForm, json::Value};
+use portpass_jose::{Excerpt, IdForm, curve_of_base_point, json::Value};
 use portpass_protocol::challenge::Peer;
 
-use super::{request_id, trusted::Trusted};
+use super::{base_point, request_id, trusted::Trusted};
 use crate::diagnose::{
     Check, Finding, Needs,
     case::Case,
@@ -39,6 +39,9 @@ pub(super) fn run(case: &mut Case, trusted: &Trusted) {
     };
     let form = IdForm::of(id);
     let shown = format!("its key id is {}, {}", Excerpt::of(id), shape(form));
+    if let Some(curve) = curve_of_base_point(id) {
+        return of_base_point(case, trusted, id, curve);
+    }
     let in_jwks = trusted.keys.iter().any(|key| key.name.as_deref() == Some(id));
     let finding = match (wrong(case, form), case.facts.style) {
         _ if in_jwks => Finding::pass(Check::Jwt05, "its key id is one of the JWK set"),
@@ -53,6 +56,26 @@ pub(super) fn run(case: &mut Case, trusted: &Trusted) {
         (Some(wrong), _) => judge(case, &wrong),
     };
     case.found(finding.seen(shown));
+}
+
+/// An id that is of no key. Only a JWK set can hold a key under it, and a registry with the same fault.
+fn of_base_point(case: &mut Case, trusted: &Trusted, id: &str, curve: &str) {
+    let summary = base_point::summary(curve);
+    let in_jwks = trusted.keys.iter().any(|key| key.name.as_deref() == Some(id));
+    let finding = if in_jwks {
+        Finding::pass(Check::Jwt05, "its key id is one of the JWK set")
+    } else if case.facts.standing() == Standing::Taken {
+        let summary = format!(
+            "{summary}; this registry knows the key by it as distribution 3.0.0 does, and later ones do not"
+        );
+        Finding::warn(Check::Jwt05, summary)
+            .seen("every certificate with a key of that curve has the same id there: two of them in one bundle hide each other")
+            .fix(base_point::FIX)
+            .rows(&["F91"])
+    } else {
+        case.fault(Check::Jwt05, summary).breaks(&Peer::ALL).fix(base_point::FIX).rows(&["F91"])
+    };
+    case.found(finding.seen(format!("its key id is {}", Excerpt::of(id))));
 }
 
 /// A form that a registry does not look for.

@@ -2,13 +2,16 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use portpass_jose::{
-    Algorithm, Certificate, ChainError, Excerpt, TrustRoots, VerifyingKey,
+    Algorithm, Certificate, ChainError, Excerpt, TrustRoots, VerifyingKey, curve_of_base_point,
     json::{Map, Value},
 };
 use portpass_protocol::challenge::Peer;
 use secrecy::ExposeSecret as _;
 
-use super::trusted::{Key, Trusted};
+use super::{
+    base_point,
+    trusted::{Key, Trusted},
+};
 use crate::diagnose::{Check, Finding, Needs, case::Case, stage::jwt};
 
 /// A token taken apart for checking.
@@ -146,6 +149,9 @@ fn not_found(case: &mut Case, trusted: &Trusted, signed: &Signed, id: &str) {
         return case.skip(&[Check::Key02, Check::Key03], &Needs::Check(Check::Key04));
     }
     let shown = Excerpt::of(id);
+    if curve_of_base_point(id).is_some() && maker.is_some() {
+        return names_no_key(case, id);
+    }
     let finding = match maker {
         Some(key) if key.is_jwk() => {
             let known = key.name.as_deref().unwrap_or("nothing");
@@ -180,6 +186,17 @@ fn not_found(case: &mut Case, trusted: &Trusted, signed: &Signed, id: &str) {
         }
     };
     case.found(finding.breaks(&Peer::ALL));
+    case.skip(&[Check::Key03], &Needs::Check(Check::Key02));
+}
+
+/// The right key under the id that is of no key: JWT-05 has said so, if the registry gave an answer.
+fn names_no_key(case: &mut Case, id: &str) {
+    if case.failed(Check::Jwt05) {
+        return case.skip(&[Check::Key02, Check::Key03], &Needs::Check(Check::Jwt05));
+    }
+    let curve = curve_of_base_point(id).unwrap_or_default();
+    let finding = case.fault(Check::Key02, base_point::summary(curve)).breaks(&Peer::ALL);
+    case.found(finding.fix(base_point::FIX).rows(&["F91"]));
     case.skip(&[Check::Key03], &Needs::Check(Check::Key02));
 }
 

@@ -3,18 +3,24 @@
 use portpass_protocol::challenge::Peer;
 use reqwest::StatusCode;
 
-use super::{LOGIN, REPOSITORY, wanted};
+use super::{LOGIN, REPOSITORY, named, unexpected, wanted};
 use crate::{
     credentials::{Credential, Place},
     diagnose::{
         Check, Finding, Needs,
         case::Case,
+        complaint::Complaint,
         desk::{Desk, Who, exposed, is_html, is_json, is_page, put, told},
         probe::Seen,
     },
 };
 
 const BY_GET: [Check; 3] = [Check::Tok01, Check::Tok02, Check::Tok03];
+
+/// How those are called who ask.
+const ANONYMOUS: &str = "GET without credentials";
+const LOGIN_SHAPE: &str = "GET as docker login";
+const SCOPED: &str = "GET with Basic and the scope";
 
 /// TOK-01 to TOK-03, TOK-09
 pub(super) async fn run(case: &mut Case, desk: &Desk, who: &Who) {
@@ -26,7 +32,7 @@ pub(super) async fn run(case: &mut Case, desk: &Desk, who: &Who) {
     }
     // Nothing secret is sent to what is no token service.
     if anonymous(case).is_some_and(|seen| no_such_path(seen) && !is_json(seen)) {
-        judge_anonymous(case, desk);
+        judge_anonymous(case, desk).await;
         return;
     }
     if let Who::Password { .. } = who {
@@ -35,7 +41,7 @@ pub(super) async fn run(case: &mut Case, desk: &Desk, who: &Who) {
     } else {
         case.skip(&[Check::Tok02, Check::Tok03], &no_password(case));
     }
-    judge_anonymous(case, desk);
+    judge_anonymous(case, desk).await;
     judge_pages(case);
 }
 
@@ -67,39 +73,53 @@ fn others_are_served(case: &Case) -> bool {
     seen.any(|seen| seen.status.is_success() && !is_page(seen))
 }
 
-fn judge_anonymous(case: &mut Case, desk: &Desk) {
+async fn judge_anonymous(case: &mut Case, desk: &Desk) {
     let Some(seen) = anonymous(case).cloned() else { return };
-    let line = told("GET without credentials", &seen);
-    let status = seen.status;
-    let finding = match status {
-        _ if is_page(&seen) => {
-            case.skip(&[Check::Tok01], &Needs::Check(Check::Tok09));
-            return;
-        }
-        _ if status.is_success() => {
-            Finding::pass(Check::Tok01, "those without credentials get an answer")
-        }
-        StatusCode::UNAUTHORIZED if is_json(&seen) => {
-            Finding::pass(Check::Tok01, "those without credentials are refused in JSON")
-        }
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            Finding::warn(Check::Tok01, format!("those without credentials get {status} {}", form(&seen)))
-                .fix("answer 401 with Content-Type: application/json and {\"errors\":[{\"code\":\"UNAUTHORIZED\",\"message\":\"…\"}]}: clients show nothing else to their users")
-        }
-        _ if others_are_served(case) => Finding::warn(
-            Check::Tok01,
-            format!("those without credentials get {status}, not a token or a 401"),
-        )
-        .fix("answer 200 with a token that grants less, or 401: any other status ends a pull of a public image"),
-        _ if no_such_path(&seen) => no_path(case, desk, &seen),
-        _ => unexpected(case, &seen),
+    if is_page(&seen) {
+        case.skip(&[Check::Tok01], &Needs::Check(Check::Tok09));
+        return;
+    }
+    let finding = if seen.status.is_success() {
+        Finding::pass(Check::Tok01, "those without credentials get an answer")
+    } else if others_are_served(case) {
+        only_anonymous(&seen)
+    } else if let Some(named) = named::finding(Check::Tok01, desk, ANONYMOUS, &seen) {
+        named
+    } else if is_refusal(&seen) {
+        only_anonymous(&seen)
+    } else if no_such_path(&seen) {
+        no_path(case, desk, &seen)
+    } else {
+        unexpected::finding(case, desk, &seen).await
     };
-    let finding = if finding.evidence.is_empty() { finding.seen(line) } else { finding };
-    case.found(finding);
+    let line = told(ANONYMOUS, &seen);
+    case.found(if finding.evidence.is_empty() { finding.seen(line) } else { finding });
     if case.failed(Check::Tok01) {
         // What was asked before this was known comes from the same fault.
         case.skip(&[Check::Tok02, Check::Tok03], &Needs::Check(Check::Tok01));
     }
+}
+
+/// A refusal of those without credentials, where others are served or would be.
+fn only_anonymous(seen: &Seen) -> Finding {
+    let status = seen.status;
+    if status == StatusCode::UNAUTHORIZED && is_json(seen) {
+        Finding::pass(Check::Tok01, "those without credentials are refused in JSON")
+    } else if is_refusal(seen) {
+        Finding::warn(Check::Tok01, format!("those without credentials get {status} {}", form(seen)))
+            .fix("answer 401 with Content-Type: application/json and {\"errors\":[{\"code\":\"UNAUTHORIZED\",\"message\":\"…\"}]}: clients show nothing else to their users")
+    } else {
+        Finding::warn(
+            Check::Tok01,
+            format!("those without credentials get {status}, not a token or a 401"),
+        )
+        .fix("answer 200 with a token that grants less, or 401: any other status ends a pull of a public image")
+    }
+}
+
+/// Whether it says that somebody may not, and not that the request is wrong.
+fn is_refusal(seen: &Seen) -> bool {
+    matches!(seen.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
 }
 
 fn form(seen: &Seen) -> &'static str {
@@ -127,33 +147,10 @@ fn no_path(case: &Case, desk: &Desk, seen: &Seen) -> Finding {
         Check::Tok01,
         format!("the token service answers {status}: nothing is served at the realm's path"),
     );
-    let finding = finding
-        .seen(told("GET without credentials", seen))
-        .breaks(&Peer::ALL)
-        .fix(fix)
-        .rows(&["F46"]);
+    let finding = finding.seen(told(ANONYMOUS, seen)).breaks(&Peer::ALL).fix(fix).rows(&["F46"]);
     match &case.facts.answers.login {
-        Some(login) => finding.seen(told("GET as docker login", login)),
+        Some(login) => finding.seen(told(LOGIN_SHAPE, login)),
         None => finding.seen("no password was sent there"),
-    }
-}
-
-fn unexpected(case: &Case, seen: &Seen) -> Finding {
-    let status = seen.status;
-    let finding =
-        Finding::fail(Check::Tok01, format!("the token service answers {status} to a plain GET"))
-            .seen(told("GET without credentials", seen))
-            .breaks(&Peer::ALL);
-    if status.is_server_error() {
-        finding.fix("look into the token service's log, and that of the proxy before it: this status is a fault of theirs, not of the client")
-    } else if case.target.repository.is_some() {
-        finding
-            .fix("the token service does not read this repository's scope: the type ends at the first `:`, the actions begin after the last one, and names have `/`, `.`, `-` and perhaps a host with a port; what it cannot read it has to ignore")
-            .rows(&["F51", "F50"])
-    } else {
-        finding
-            .fix("a GET with `service` alone has to be answered with a token that grants nothing, or with 401: `docker login` asks without a scope")
-            .rows(&["F49"])
     }
 }
 
@@ -171,7 +168,13 @@ async fn judge_login(case: &mut Case, desk: &Desk, who: &Who) {
                 .seen(format!("GET as docker login: {status}")),
         );
         pull(case, desk, who).await;
-    } else if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+    } else if matches!(Complaint::of(&seen), Some(Complaint::Service | Complaint::GrantType)) {
+        case.facts.answers.refused = true;
+        case.skip(&[Check::Tok03], &Needs::Check(Check::Tok02));
+        if let Some(finding) = named::finding(Check::Tok02, desk, LOGIN_SHAPE, &seen) {
+            case.found(finding);
+        }
+    } else if is_refusal(&seen) && !is_of_docker(&seen) {
         case.facts.answers.refused = true;
         case.skip(&[Check::Tok03], &Needs::Check(Check::Tok02));
         let finding = refused(case, who, &seen);
@@ -181,22 +184,28 @@ async fn judge_login(case: &mut Case, desk: &Desk, who: &Who) {
     }
 }
 
+/// Whether it complains of what docker alone sends: the same without it says more.
+fn is_of_docker(seen: &Seen) -> bool {
+    matches!(Complaint::of(seen), Some(Complaint::ClientId | Complaint::Account))
+}
+
 /// F40, F41: and F56, which only a second attempt could tell apart, and accounts lock.
 fn refused(case: &Case, who: &Who, seen: &Seen) -> Finding {
     let place = case.facts.credential.as_ref().map(|found| &found.place);
     let kept = place.filter(|place| !matches!(place, Place::Given(_)));
     let anonymous = anonymous(case).is_some_and(|seen| seen.status.is_success());
-    let mut finding = Finding::fail(
-        Check::Tok02,
-        format!("the token service refuses the name or the password: {}", seen.status),
-    )
-    .seen(told("GET as docker login", seen))
-    .seen(format!(
-        "asked once, as {:?}: a refused password is not sent again, accounts lock",
-        who.username()
-    ))
-    .breaks(&Peer::ALL)
-    .rows(&["F40"]);
+    let locked = Complaint::of(seen) == Some(Complaint::Locked);
+    let why =
+        if locked { "says that the account is locked" } else { "refuses the name or the password" };
+    let summary = format!("the token service {why}: {}", seen.status);
+    let mut finding = Finding::fail(Check::Tok02, summary)
+        .seen(told(LOGIN_SHAPE, seen))
+        .seen(format!(
+            "asked once, as {:?}: a refused password is not sent again, accounts lock",
+            who.username()
+        ))
+        .breaks(&Peer::ALL)
+        .rows(&["F40"]);
     if let Some(place) = kept {
         finding = finding.seen(format!("the password is kept in {place}")).rows(&["F142"]);
     }
@@ -248,19 +257,20 @@ async fn odd_login(case: &mut Case, desk: &Desk, who: &Who, seen: &Seen) {
         Check::Tok02,
         format!("the token service answers {} to `docker login`", seen.status),
     )
-    .seen(told("GET as docker login", seen));
+    .seen(told(LOGIN_SHAPE, seen));
     if let Some(plain) = &plain {
         finding = finding.seen(told("GET as podman login, without offline_token", plain));
     }
     if good(&plain) {
         pull(case, desk, who).await;
-        case.found(finding.breaks(&[Peer::Docker]).rows(&["F56"]).fix(
+        let client = Complaint::of(seen) == Some(Complaint::ClientId);
+        let rows: &[&str] = if client { &["F58"] } else { &["F56"] };
+        case.found(finding.breaks(&[Peer::Docker]).rows(rows).fix(
             "let the token service ignore offline_token=true and client_id, or give a refresh token for them: docker sends them with every login, others do not",
         ));
         return;
     }
-    let refused =
-        |seen: &Seen| matches!(seen.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+    let refused = |seen: &Seen| is_refusal(seen) && !is_of_docker(seen);
     if plain.as_ref().is_none_or(refused) {
         case.facts.answers.refused = true;
         case.skip(&[Check::Tok03], &Needs::Check(Check::Tok02));
@@ -292,14 +302,16 @@ async fn pull(case: &mut Case, desk: &Desk, who: &Who) {
     }
     let Some(seen) = put(case, Check::Tok03, desk.get(who, &[], &wanted)).await else { return };
     let status = seen.status;
-    let line = told("GET with Basic and the scope", &seen);
+    let line = told(SCOPED, &seen);
     if is_page(&seen) {
         case.skip(&[Check::Tok03], &Needs::Check(Check::Tok09));
     } else if status.is_success() {
         case.found(
             Finding::pass(Check::Tok03, "a pull gets an answer")
-                .seen(super::outcome("GET with Basic and the scope", &seen)),
+                .seen(super::outcome(SCOPED, &seen)),
         );
+    } else if let Some(named) = named::finding(Check::Tok03, desk, SCOPED, &seen) {
+        case.found(named);
     } else {
         let finding = Finding::fail(
             Check::Tok03,
@@ -332,11 +344,8 @@ fn scope_refused(finding: Finding, status: StatusCode, login_works: bool) -> Fin
 /// TOK-09 (F45)
 fn judge_pages(case: &mut Case) {
     let answers = &case.facts.answers;
-    let asked = [
-        ("GET without credentials", &answers.anonymous),
-        ("GET as docker login", &answers.login),
-        ("GET with Basic and the scope", &answers.scoped),
-    ];
+    let asked =
+        [(ANONYMOUS, &answers.anonymous), (LOGIN_SHAPE, &answers.login), (SCOPED, &answers.scoped)];
     let seen = || asked.iter().filter_map(|(what, seen)| Some((*what, seen.as_ref()?)));
     let pages: Vec<(&str, &Seen)> = seen().filter(|(_, seen)| is_page(seen)).collect();
     let Some((_, first)) = pages.first() else {

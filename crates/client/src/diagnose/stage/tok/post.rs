@@ -3,10 +3,11 @@
 use portpass_protocol::challenge::Peer;
 use reqwest::StatusCode;
 
-use super::wanted;
+use super::{named, wanted};
 use crate::diagnose::{
     Check, Finding, Needs,
     case::Case,
+    complaint::Complaint,
     desk::{Desk, Who, is_html, is_json, is_page, put, told},
     probe::Seen,
 };
@@ -40,9 +41,32 @@ async fn password(case: &mut Case, desk: &Desk, who: &Who) {
     }
     let ask = desk.post_password(username, password, &wanted(case));
     let Some(seen) = put(case, Check::Tok04, ask).await else { return };
-    let finding = by_post(&seen, "POST with a password, as containerd", &[Peer::Containerd]);
+    let finding =
+        named_by_post(desk, &seen).or_else(|| by_post(&seen, BY_POST, &[Peer::Containerd]));
     case.found(finding.unwrap_or_else(|| falls_back(&seen)));
     case.facts.answers.posted = Some(seen);
+}
+
+const BY_POST: &str = "POST with a password, as containerd";
+
+/// After these clients come back by GET.
+fn falls_back_from(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::NOT_FOUND
+            | StatusCode::METHOD_NOT_ALLOWED
+            | StatusCode::BAD_REQUEST
+            | StatusCode::UNAUTHORIZED
+    )
+}
+
+/// A POST that nobody comes back from, and that says itself what was wrong with it.
+fn named_by_post(desk: &Desk, seen: &Seen) -> Option<Finding> {
+    let of_grant = Complaint::of(seen) == Some(Complaint::GrantType);
+    if of_grant || falls_back_from(seen.status) {
+        return None;
+    }
+    named::finding(Check::Tok04, desk, BY_POST, seen)
 }
 
 /// What containerd cannot come back from (T2).
@@ -58,14 +82,7 @@ fn by_post(seen: &Seen, what: &str, breaks: &[Peer]) -> Option<Finding> {
             .fix("send POST on the realm's path to the token service, as GET is; if it has no POST, answer 404 or 405: containerd then asks by GET");
         return Some(finding);
     }
-    let falls_back = matches!(
-        status,
-        StatusCode::NOT_FOUND
-            | StatusCode::METHOD_NOT_ALLOWED
-            | StatusCode::BAD_REQUEST
-            | StatusCode::UNAUTHORIZED
-    );
-    if status.is_success() || falls_back {
+    if status.is_success() || falls_back_from(status) {
         return None;
     }
     let finding = Finding::fail(Check::Tok04, format!("POST is answered with {status}, after which nobody asks by GET"))
@@ -81,7 +98,7 @@ fn falls_back(seen: &Seen) -> Finding {
     if seen.status.is_success() {
         return Finding::pass(Check::Tok04, "a password by POST is taken");
     }
-    let line = format!("POST with a password, as containerd: {}", seen.status);
+    let line = format!("{BY_POST}: {}", seen.status);
     let summary =
         format!("there is no password by POST ({}): clients fall back to GET", seen.status);
     let finding = Finding::pass(Check::Tok04, summary).seen(line);

@@ -8,12 +8,16 @@ use crate::{
     diagnose::{Check, Finding, Needs, case::Case, reply::Reply},
 };
 
-const OF_TOKENS: &[Check] = &[Check::Use01, Check::Use04, Check::Use05, Check::Use06];
+const OF_TOKENS: &[Check] = &[Check::Use01, Check::Use05, Check::Use06];
 const NO_TOKENS: Needs = Needs::Nothing("this registry wants the password itself, and no token");
 
 /// USE-02 and USE-03 with the password.
 pub(super) fn run(case: &mut Case) {
     case.skip(OF_TOKENS, &NO_TOKENS);
+    case.found(Finding::pass(
+        Check::Use04,
+        "it asks for the name and the password themselves, as `auth: htpasswd` of a registry and `auth_basic` of a proxy do: there is no token service, and no token",
+    ));
     let Some(seen) = &case.facts.replies.real else {
         let needs = match &case.facts.credential {
             Some(found) if !matches!(found.credential, Credential::Password { .. }) => {

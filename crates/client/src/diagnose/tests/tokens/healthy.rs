@@ -204,6 +204,11 @@ async fn a_password_is_shown_where_the_registry_wants_it() {
     nothing_fails(&report);
     verdicts(&report, "pass", &[Check::Use02, Check::Use03]);
     verdicts(&report, "skip", &[Check::Use01, Check::Jwt01, Check::Acc01, Check::Key06]);
+    assert_eq!(report.finding(Check::Tok01).unwrap().verdict.as_str(), "skip");
+    // It is called what it is, and asked for nobody's keys.
+    let text = report.text(|_, text| text.to_owned());
+    assert!(text.contains("asks for the name and the password themselves"), "{text}");
+    assert!(text.contains("`auth: htpasswd`") && !text.contains("--bundle"), "{text}");
 }
 
 #[tokio::test]

@@ -48,6 +48,7 @@ pub(in crate::diagnose) const ROWS: &[(&str, Check, &str)] = &[
     ("F89", Check::Jwt03, "fail"),
     ("F89", Check::Jwt06, "fail"),
     ("F90", Check::Key01, "fail"),
+    ("F91", Check::Jwt05, "fail"),
     ("F91", Check::Key06, "fail"),
     ("F92", Check::Use02, "fail"),
     ("F100", Check::Acc01, "fail"),
@@ -258,6 +259,15 @@ const SETUPS: &[(&str, Check, &str, Run)] = &[
             world.given(|inputs| inputs.registry_config = Some(given("c.yml", yaml))).diagnose(),
         )
     }),
+    ("F91", Check::Jwt05, "the base point's id, distribution 3", || {
+        Box::pin(named(Like::Three, BASE_POINT).diagnose())
+    }),
+    ("F91", Check::Jwt05, "the same, with its files", || {
+        Box::pin(named(Like::Three, BASE_POINT).with_its_files().diagnose())
+    }),
+    ("F91", Check::Jwt05, "the same, distribution 2", || {
+        Box::pin(named(Like::Two, BASE_POINT).with_its_files().diagnose())
+    }),
     ("F91", Check::Key06, "a wrong thumbprint at the registry", || {
         let world = World::of(Like::Three).with_its_files();
         Box::pin(World { bundle: Pair::new("x").pem, ..world }.diagnose())
@@ -355,6 +365,28 @@ async fn a_certificate_about_to_end_is_warned_of() {
     assert_eq!((finding.verdict.as_str(), &*finding.rows), ("warn", &["F88"][..]));
     assert!(report.cause().is_none());
 }
+
+/// As distribution 3.0.0 takes it, and as later ones do with a JWK set.
+#[tokio::test]
+async fn an_id_that_is_of_no_key_is_warned_of_where_the_registry_knows_it() {
+    let known = || {
+        let mut world = named(Like::Three, BASE_POINT);
+        world.jwks = Some(world.signer.jwks(BASE_POINT));
+        world
+    };
+    let bundle = given("bundle.pem", &known().bundle);
+    let report = known().given(|inputs| inputs.bundle = Some(bundle)).diagnose().await;
+    let finding = report.finding(Check::Jwt05).unwrap();
+    assert_eq!((finding.verdict.as_str(), &*finding.rows), ("warn", &["F91"][..]));
+    assert!(finding.summary.contains("P-256"), "{finding:?}");
+    assert!(finding.fix.as_ref().unwrap().contains("JWK set under this very id"), "{finding:?}");
+    assert!(report.cause().is_none(), "{report:#?}");
+    let report = known().with_its_files().diagnose().await;
+    assert_eq!(report.finding(Check::Jwt05).unwrap().verdict.as_str(), "pass");
+}
+
+/// The id of every P-256 key of `docker_auth` 1.14 with `disable_legacy_key_id`.
+const BASE_POINT: &str = "xx0BcA-wMohw8atYDJOe6peGModklG2wRHBlXHMvl0M";
 
 fn without_signature(token: &str) -> String {
     token.rsplit_once('.').map(|(head, _)| head.to_owned()).unwrap_or_default()

@@ -22,6 +22,9 @@ pub(in crate::diagnose) const ROWS: &[(&str, Check, &str)] = &[
     ("F54", Check::Tok10, "fail"),
     ("F55", Check::Tok11, "fail"),
     ("F56", Check::Tok02, "fail"),
+    ("F57", Check::Tok01, "fail"),
+    ("F58", Check::Tok02, "fail"),
+    ("F59", Check::Tok11, "fail"),
     ("F60", Check::Resp03, "fail"),
     ("F61", Check::Resp05, "fail"),
     ("F62", Check::Resp06, "fail"),
@@ -49,6 +52,10 @@ fn faults(row: &str) -> Vec<Answer> {
             but(any, |_| reply(404, "404 page not found")),
             but(any, |_| page(404)),
             but(any, |_| json_reply(404, &json!({"message": "not found"}))),
+            but(any, |_| {
+                let why = "Missing form parameter: grant_type";
+                json_reply(400, &json!({"error": "invalid_request", "error_description": why}))
+            }),
         ],
         "F47" => {
             vec![
@@ -77,10 +84,13 @@ fn faults(row: &str) -> Vec<Answer> {
             but(foreign, |_| json_reply(401, &json!({"errors": [{"code": "DENIED"}]}))),
             but(foreign, |_| json_reply(403, &json!({}))),
         ],
-        "F53" => vec![but(
-            |seen| seen.one("account").is_some(),
-            |_| reply(500, "user and account are not the same"),
-        )],
+        "F53" => [400, 401, 500]
+            .into_iter()
+            .map(|status| {
+                let words = "Bad request: user and account are not the same";
+                but(|seen| seen.one("account").is_some(), move |_| reply(status, words))
+            })
+            .collect(),
         "F54" => vec![but(wrong, |seen| {
             let token = crate::diagnose::desk::fixture::jwt(300, "registry", None, &asked(seen));
             json_reply(200, &json!({"token": token, "access_token": token, "expires_in": 300}))
@@ -88,10 +98,37 @@ fn faults(row: &str) -> Vec<Answer> {
         "F55" => vec![
             but(any, |_| reply(429, "slow down").with(header::RETRY_AFTER, "60")),
             but(any, |_| reply(429, "")),
+            but(any, |_| json_reply(403, &json!({"message": "API rate limit exceeded"}))),
         ],
         "F56" => vec![
             but(|seen| seen.one("offline_token").is_some(), |_| json_reply(500, &json!({}))),
             but(|seen| seen.one("offline_token").is_some(), |_| refused()),
+        ],
+        "F57" => vec![
+            but(any, |_| reply(400, "Unable to handle service: registry")),
+            but(any, |_| {
+                let why = "service 'registry' is not one that this server issues tokens for";
+                json_reply(400, &json!({"error": "invalid_request", "error_description": why}))
+            }),
+            but(any, |_| {
+                let why = "Client specified by 'service' parameter does not exist";
+                json_reply(400, &json!({"error": "invalid_client", "error_description": why}))
+            }),
+            but(any, |_| {
+                json_reply(403, &json!({"errors": [{"message": "unknown service: registry"}]}))
+            }),
+            but(any, |_| json_reply(404, &json!({"message": "no such service"}))),
+            // Without a word: it is what makes the difference.
+            but(|seen| seen.one("service").is_some(), |_| reply(400, "")),
+        ],
+        "F58" => vec![
+            but(of_docker, |_| json_reply(400, &json!({"error": "invalid_client"}))),
+            but(of_docker, |_| json_reply(401, &json!({"message": "unknown client_id"}))),
+        ],
+        "F59" => vec![
+            but(any, |_| page_of(503, "Scheduled maintenance")),
+            but(any, |_| page_of(200, "We will be back soon!")),
+            but(any, |_| json_reply(403, &json!({"message": "down for maintenance"}))),
         ],
         _ => later_faults(row),
     }
@@ -211,6 +248,33 @@ async fn what_can_be_told_apart_is() {
     assert_eq!(first("F65").await, ["F65"]);
     assert_eq!(first("F66").await, ["F66"]);
     assert_eq!(first("F40").await, ["F40", "F41", "F56"]);
+    assert_eq!(first("F57").await, ["F57"]);
+    assert_eq!(first("F58").await, ["F58"]);
+}
+
+/// An answer is read for what it names before a scope, a password or a refresh token is blamed.
+#[tokio::test]
+async fn a_named_fault_is_the_fault_wherever_it_is_answered() {
+    let says = |status: u16, why: &'static str| {
+        move |_: &Seen| json_reply(status, &json!({ "error_description": why }))
+    };
+    let scoped =
+        |seen: &Seen| by_get(seen) && seen.basic().is_some() && seen.one("scope").is_some();
+    let table: Vec<(Answer, Check, &str)> = vec![
+        (but(scoped, says(403, "client_id is missing")), Check::Tok03, "F58"),
+        (but(scoped, says(403, "not your repository")), Check::Tok03, "F104"),
+        (but(by_post, says(403, "the client_id is not allowed")), Check::Tok04, "F58"),
+        (but(by_post, says(403, "forbidden")), Check::Tok04, "F42"),
+        (but(logging_in, says(403, "the account is locked")), Check::Tok02, "F40"),
+        (but(refreshes, says(400, "the client_id is unknown")), Check::Exp02, "F58"),
+        (but(refreshes, says(400, "no such grant_type")), Check::Exp02, "F65"),
+        (but(any, says(418, "what?")), Check::Tok01, "F49"),
+    ];
+    for (answer, check, row) in table {
+        let walked = walk(answer).await;
+        let cause = walked.report.cause().unwrap();
+        assert_eq!((cause.check, cause.rows[0]), (check, row), "{cause:#?}");
+    }
 }
 
 fn repeats(seen: &Seen) -> bool {
@@ -223,6 +287,15 @@ fn joins(seen: &Seen) -> bool {
 
 fn foreign(seen: &Seen) -> bool {
     seen.all("scope").iter().any(|scope| scope.contains("portpass-diagnose/"))
+}
+
+fn of_docker(seen: &Seen) -> bool {
+    by_get(seen) && seen.one("client_id").is_some()
+}
+
+fn page_of(status: u16, words: &str) -> Reply {
+    let page = format!("<html><body><h1>{words}</h1></body></html>");
+    reply(status, page).with(header::CONTENT_TYPE, "text/html")
 }
 
 fn wrong(seen: &Seen) -> bool {

@@ -1,0 +1,131 @@
+//! What a refusal of a token service complains of: its own words, read before anything is guessed.
+
+use serde_json::Value;
+
+use super::probe::Seen;
+
+mod words;
+
+use self::words::Clause;
+
+/// What is said to be wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Complaint {
+    /// `account` is another than the Basic user.
+    Account,
+    /// `client_id` is unknown, or missing.
+    ClientId,
+    /// `grant_type` is unknown, or missing.
+    GrantType,
+    /// The account is locked, often after wrong passwords.
+    Locked,
+    /// It is switched off for a while.
+    Maintenance,
+    /// Too much was asked.
+    RateLimit,
+    /// The scope cannot be read.
+    Scope,
+    /// `service` is unknown, or missing.
+    Service,
+}
+
+impl Complaint {
+    /// Reads an answer that is no success. A page that comes with 200 may say that there is maintenance, and is no
+    /// success either.
+    pub(super) fn of(seen: &Seen) -> Option<Self> {
+        let page = seen.is_html();
+        if (seen.status.is_success() && !page) || seen.status.is_redirection() {
+            return None;
+        }
+        let said = Said::of(seen);
+        if seen.status.is_success() {
+            return said.clauses().find_map(|clause| clause.of_the_house());
+        }
+        let of_words = said.clauses().find_map(|clause| clause.complaint());
+        of_words.or_else(|| said.codes.iter().find_map(|code| by_code(code)))
+    }
+}
+
+/// RFC 6749 section 5.2, RFC 8707 section 2, and the codes of the OCI distribution specification.
+fn by_code(code: &str) -> Option<Complaint> {
+    Some(match code {
+        "invalid_client" | "unauthorized_client" => Complaint::ClientId,
+        "invalid_scope" => Complaint::Scope,
+        "invalid_target" => Complaint::Service,
+        "slow_down" | "toomanyrequests" | "too_many_requests" => Complaint::RateLimit,
+        "unsupported_grant_type" => Complaint::GrantType,
+        _ => return None,
+    })
+}
+
+/// The words of a body: sentences for people, and codes for programs.
+#[derive(Default)]
+struct Said {
+    sentences: Vec<String>,
+    codes: Vec<String>,
+}
+
+impl Said {
+    fn of(seen: &Seen) -> Self {
+        let mut said = Self::default();
+        if let Ok(value) = serde_json::from_slice(&seen.body) {
+            said.json(&value, 0);
+        } else {
+            let text = String::from_utf8_lossy(&seen.body[..seen.body.len().min(READ)]);
+            let text = if seen.is_html() { without_tags(&text) } else { text.into_owned() };
+            said.sentences.push(text);
+        }
+        said
+    }
+
+    /// Every text in it, three levels deep: `error`, `message`, `details`, under whatever name they stand.
+    fn json(&mut self, value: &Value, depth: usize) {
+        match value {
+            Value::String(text) if self.sentences.len() < SENTENCES => {
+                let is_code = !text.contains(' ');
+                let list = if is_code { &mut self.codes } else { &mut self.sentences };
+                list.push(if is_code { text.to_ascii_lowercase() } else { text.clone() });
+            }
+            Value::Array(all) if depth < 4 => {
+                for one in all {
+                    self.json(one, depth + 1);
+                }
+            }
+            Value::Object(all) if depth < 4 => {
+                for one in all.values() {
+                    self.json(one, depth + 1);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn clauses(&self) -> impl Iterator<Item = Clause> {
+        let all = self.sentences.iter().flat_map(|text| text.split(['\n', ';']));
+        all.flat_map(|line| line.split(". ")).map(Clause::of)
+    }
+}
+
+/// How much of a body is read.
+const READ: usize = 16 * 1024;
+const SENTENCES: usize = 32;
+
+/// The text of a page; what stands in `<style>` and `<script>` is none.
+fn without_tags(page: &str) -> String {
+    let mut text = String::new();
+    let mut rest = page;
+    while let Some((before, tag)) = rest.split_once('<') {
+        text.push_str(before);
+        text.push('\n');
+        let hidden = ["style", "script"].into_iter().find(|name| {
+            tag.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
+        });
+        let end = hidden.map_or(0, |name| tag.find(&format!("</{name}")).unwrap_or(tag.len()));
+        rest = tag[end..].split_once('>').map_or("", |(_, after)| after);
+    }
+    text.push_str(rest);
+    text
+}
+
+#[cfg(test)]
+mod tests;
