@@ -40,6 +40,7 @@ mod jwk;
 pub mod jws;
 #[cfg(test)]
 mod made;
+pub mod pem;
 pub mod set;
 pub mod signing;
 pub mod verifying;

@@ -11,16 +11,14 @@ use aws_lc_rs::{
     },
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use rustls_pki_types::{
-    PrivateKeyDer,
-    pem::{self, PemObject},
-};
+use rustls_pki_types::PrivateKeyDer;
 use zeroize::Zeroizing;
 
 use crate::{
     Algorithm, CertificateChain, KeyError, KeyId, KeyIdForm, Shape, VerifyingKey, base64url,
     json::{self, Value},
     jwk::Members,
+    pem,
     verifying::Curve,
 };
 
@@ -68,17 +66,14 @@ impl SigningKey {
     /// Reads the first private key of PEM text: PKCS#8, SEC1 or PKCS#1.
     ///
     /// Without an `algorithm`, the usual one of its kind: ES256 for P-256, RS256 for RSA.
-    pub fn from_pem(pem: &str, algorithm: Option<Algorithm>) -> Result<Self, KeyError> {
-        if pem.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----")
-            || pem.contains("Proc-Type: 4,ENCRYPTED")
-        {
+    pub fn from_pem(pem: impl AsRef<[u8]>, algorithm: Option<Algorithm>) -> Result<Self, KeyError> {
+        let text = pem.as_ref();
+        let has = |mark: &str| text.windows(mark.len()).any(|part| part == mark.as_bytes());
+        if has("-----BEGIN ENCRYPTED PRIVATE KEY-----") || has("Proc-Type: 4,ENCRYPTED") {
             return Err(KeyError::Encrypted);
         }
-        match PrivateKeyDer::from_pem_slice(pem.as_bytes()) {
-            Ok(key) => Self::from_der(key.secret_der(), algorithm),
-            Err(pem::Error::NoItemsFound) => Err(KeyError::NoPrivateKey),
-            Err(error) => Err(KeyError::Pem(error.to_string())),
-        }
+        let key = pem::blocks::<PrivateKeyDer<'_>>(text).next();
+        Self::from_der(key.ok_or(KeyError::NoPrivateKey)??.secret_der(), algorithm)
     }
 
     /// Reads an unencrypted PKCS#8, SEC1 or PKCS#1 key in DER.

@@ -19,15 +19,12 @@ use std::{
 
 use aws_lc_rs::digest::{Context, SHA256};
 use quick_cache::sync::Cache;
-use rustls_pki_types::{
-    CertificateDer, TrustAnchor, UnixTime,
-    pem::{self, PemObject},
-};
+use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, VerifiedPath};
 
 pub use self::error::ChainError;
 use self::error::explain;
-use crate::{Certificate, KeyError, KeySet, VerifyingKey, certificate::Authority};
+use crate::{Certificate, KeyError, KeySet, VerifyingKey, certificate::Authority, pem};
 
 /// How many certificates an `x5c` header may carry.
 pub const MAX_CERTIFICATES: usize = 5;
@@ -47,8 +44,8 @@ impl CertificateChain {
     }
 
     /// Reads all CERTIFICATE blocks of PEM text, leaf first.
-    pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
-        Self::new(certificates_of(pem)?)
+    pub fn from_pem<P: AsRef<[u8]> + ?Sized>(pem: &P) -> Result<Self, KeyError> {
+        Self::new(certificates_of(pem.as_ref())?)
     }
 
     /// The signer's own certificate.
@@ -96,8 +93,8 @@ impl TrustRoots {
     ///
     /// # Errors
     /// If there is none, or one cannot be read or holds a key that cannot verify tokens.
-    pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
-        certificates_of(pem).map(Self::new)
+    pub fn from_pem<P: AsRef<[u8]> + ?Sized>(pem: &P) -> Result<Self, KeyError> {
+        certificates_of(pem.as_ref()).map(Self::new)
     }
 
     /// All of them, in the order of the bundle.
@@ -248,11 +245,13 @@ fn read_chain(chain: &[Vec<u8>]) -> Result<Vec<Certificate>, ChainError> {
     chain.iter().enumerate().map(read).collect()
 }
 
-fn certificates_of(pem: &str) -> Result<Vec<Certificate>, KeyError> {
+/// Whatever stands around the blocks is nobody's business, and need not be UTF-8: `openssl pkcs12` writes friendly names
+/// as they are.
+fn certificates_of(text: &[u8]) -> Result<Vec<Certificate>, KeyError> {
     let mut certificates = Vec::new();
-    for der in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+    for der in pem::blocks::<CertificateDer<'_>>(text) {
         let position = certificates.len() + 1;
-        let der = der.map_err(|error: pem::Error| KeyError::Pem(error.to_string()))?;
+        let der = der?;
         let certificate = Certificate::from_der(&der);
         let at = |why| KeyError::CertificateAt { position, why: Box::new(why) };
         certificates.push(certificate.map_err(at)?);

@@ -2,14 +2,13 @@
 
 use std::{
     io::{IsTerminal, stderr},
-    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
 use clap::Args;
 use portpass_server::{
     Administrator, Parts, Server, ServerSettings, Shutdown, System,
-    config::{Adoption, Config, Environment, Sources},
+    config::{Address, Adoption, Config, Environment, Sources},
     log::{self, LogGuard},
     raise_open_files,
     run::{Handle, Login},
@@ -30,9 +29,9 @@ pub(crate) struct Arguments {
     /// The data directory; by default /var/lib/portpass for root, else in the XDG data home
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Address and port to listen on
+    /// Address and port to listen on, as the key `http.addr` takes them: `:5000` is every address
     #[arg(long, value_name = "ADDRESS:PORT")]
-    addr: Option<SocketAddr>,
+    addr: Option<Address>,
     /// Take over blobs of another installation, if they are those that the database names: after a restore
     #[arg(long)]
     adopt_storage: bool,

@@ -12,8 +12,8 @@ use super::Inspection;
 /// Whom to trust when a token is checked.
 #[derive(Debug, Default)]
 pub struct Against {
-    /// Certificates in PEM, as in a registry's `rootcertbundle`.
-    pub bundle: Option<String>,
+    /// Certificates in PEM, as in a registry's `rootcertbundle`; what stands around them may be no text.
+    pub bundle: Option<Vec<u8>>,
     /// A JWK set, as in a registry's `jwks`.
     pub jwks: Option<String>,
     /// Who has to have signed; by default whoever the token says.

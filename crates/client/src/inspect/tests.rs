@@ -220,7 +220,7 @@ fn jwks() -> Against {
 fn a_chain_is_shown_link_by_link() {
     let (bundle, key) = certified(NOW + 86_400);
     let token = minted(&key, KeyIdForm::X5c);
-    let against = || Against { bundle: Some(bundle.clone()), ..Against::default() };
+    let against = || Against { bundle: Some(bundle.clone().into()), ..Against::default() };
     assert_snapshot!(shown(&token, Some(against())), @r#"
     alg: ES256
     typ: JWT
@@ -263,7 +263,7 @@ fn a_chain_is_shown_link_by_link() {
 #[test]
 fn a_chain_of_the_past_or_of_nonsense_is_shown_as_what_it_is() {
     let (bundle, key) = certified(NOW - 75);
-    let against = Against { bundle: Some(bundle), ..Against::default() };
+    let against = Against { bundle: Some(bundle.into()), ..Against::default() };
     assert_snapshot!(shown(&minted(&key, KeyIdForm::X5c), Some(against)), @r#"
     alg: ES256
     typ: JWT
@@ -322,11 +322,11 @@ fn a_key_that_is_trusted_has_both_ids_whichever_the_token_names() {
     audience "token-service" is not "other"
     `registry.auth.token.service` and the `service` that the token was made for differ
     "#);
-    let against = Against { bundle: Some(bundle), ..Against::default() };
+    let against = Against { bundle: Some(bundle.into()), ..Against::default() };
     let unknown = shown(&thumbprint, Some(against));
     assert!(unknown.contains("no key\ntoken-key-unknown F81 F83 F85 F92"), "{unknown}");
     let own = certificate_of_its_own();
-    let against = Against { bundle: Some(own), ..Against::default() };
+    let against = Against { bundle: Some(own.into()), ..Against::default() };
     let found = shown(&thumbprint, Some(against));
     assert!(found.contains("in the bundle") && found.ends_with("holds"), "{found}");
 }

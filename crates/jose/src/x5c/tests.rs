@@ -31,6 +31,46 @@ fn pem(bundle: &str, chain: &str, now: SystemTime) -> Result<Vouched, ChainError
     TrustRoots::from_pem(bundle).unwrap().verify(&chain, now)
 }
 
+/// As Go's `encoding/pem` reads it: what stands around the blocks may be anything.
+#[test]
+fn a_bundle_is_read_whatever_stands_around_its_blocks() {
+    let [one, two] = [Made::root("one"), Made::root("two")];
+    let [first, second] = [one.certificate.to_pem(), two.certificate.to_pem()];
+    let bag = b"Bag Attributes\r\n    friendlyName: Gr\xf6\xdfe\r\n    localKeyID: 01 02\r\nsubject=CN = one\r\n";
+    let windows = [first.as_str(), &second].map(|pem| pem.replace('\n', "\r\n"));
+    let bundles: [(&str, Vec<u8>); 8] = [
+        ("plain", [first.as_bytes(), second.as_bytes()].concat()),
+        ("Latin-1", [bag, first.as_bytes(), b"\xff\xfe\x00\n", second.as_bytes()].concat()),
+        ("CRLF", [bag, windows[0].as_bytes(), bag, windows[1].as_bytes()].concat()),
+        ("comments", format!("# the old one\n{first}\n; the new one\n\n{second}# end").into()),
+        (
+            "blanks at the ends of lines",
+            [first.as_str(), &second].concat().replace('\n', " \t\n").into(),
+        ),
+        (
+            "other blocks",
+            format!("-----BEGIN X-----\nAAAA\n-----END X-----\n{first}{second}").into(),
+        ),
+        ("half a line", format!("-----BEGIN CERTIFICATE\n{first}{second}").into()),
+        ("no line end", format!("{first}{}", second.trim_end()).into()),
+    ];
+    for (what, bundle) in bundles {
+        let roots = TrustRoots::from_pem(&bundle).unwrap_or_else(|error| panic!("{what}: {error}"));
+        let names: Vec<&str> = roots.certificates().iter().map(Certificate::subject).collect();
+        assert_eq!(names, ["CN=one", "CN=two"], "{what}");
+        assert_eq!(CertificateChain::from_pem(&bundle).unwrap().certificates().len(), 2, "{what}");
+    }
+    let cut = first.replace("-----END CERTIFICATE-----", "");
+    let torn = first.replacen("MII", "M*I", 1);
+    for (broken, why) in [
+        (cut, "a block has no line `-----END CERTIFICATE-----`: the file is cut off"),
+        (torn, "what stands in a block is no base64"),
+    ] {
+        let error = TrustRoots::from_pem(&broken).unwrap_err().to_string();
+        assert!(error.ends_with(why), "{error}");
+    }
+}
+
 /// VO4
 #[test]
 fn a_leaf_below_a_root_is_vouched_for_with_or_without_intermediates() {

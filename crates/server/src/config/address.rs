@@ -3,15 +3,15 @@
 use std::{
     borrow::Cow,
     fmt,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     str::FromStr,
 };
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-/// An address and port to listen on. `:5000` is port 5000 of all IPv4 addresses, `localhost` is 127.0.0.1;
-/// port 0 lets the kernel choose.
+/// An address and port to listen on. `:5000` is port 5000 of all addresses, IPv4 and IPv6, and `[::]:5000` is too, as
+/// for Go; `localhost` is 127.0.0.1; port 0 lets the kernel choose.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Address(SocketAddr);
 
@@ -39,11 +39,11 @@ impl FromStr for Address {
         let (host, port) = text.rsplit_once(':').ok_or_else(refuse)?;
         let port = port.parse().map_err(|_| refuse())?;
         let host = match host {
-            "" => Ipv4Addr::UNSPECIFIED,
-            "localhost" => Ipv4Addr::LOCALHOST,
+            "" => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+            "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
             _ => return Err(refuse()),
         };
-        Ok(Self(SocketAddr::new(IpAddr::V4(host), port)))
+        Ok(Self(SocketAddr::new(host, port)))
     }
 }
 
@@ -95,7 +95,8 @@ mod tests {
         for (text, meaning) in [
             ("127.0.0.1:5000", "127.0.0.1:5000"),
             ("[::1]:5000", "[::1]:5000"),
-            (":5000", "0.0.0.0:5000"),
+            (":5000", "[::]:5000"),
+            ("0.0.0.0:5000", "0.0.0.0:5000"),
             ("localhost:0", "127.0.0.1:0"),
         ] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), meaning);

@@ -326,7 +326,7 @@ impl Section<'_> {
         let mut roots = TrustRoots::none();
         if let Some(path) = bundle {
             let key = self.key_of("rootcertbundle");
-            let pem = self.files.read_text(&key, path)?;
+            let pem = self.files.read(&key, path)?;
             roots = TrustRoots::from_pem(&pem).map_err(|error| {
                 let file = self.files.resolve(path);
                 self.files

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use super::{ConfigError, ConfigFile, error::nearest, variables::VARIABLES};
+use super::{ConfigError, ConfigFile, error::nearest, foreign, variables::VARIABLES};
 
 /// The environment: nothing below reads the process's own.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +38,11 @@ impl Environment {
         Some(home.join("portpass"))
     }
 
+    /// Every variable.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Names that look like ours and are in no table: each with what it may have been meant for.
     fn misspelt(&self) -> impl Iterator<Item = String> {
         let known = || {
@@ -70,15 +75,21 @@ impl ConfigFile {
         &mut self,
         environment: &Environment,
     ) -> Result<Vec<String>, ConfigError> {
+        let mut warnings = Vec::new();
         for variable in VARIABLES {
             // Our own name wins over distribution's.
             for name in variable.registry.into_iter().chain([variable.name]) {
                 if let Some(text) = environment.get(name) {
+                    let (text, warning) = foreign::as_ours(name, text);
+                    warnings.extend(warning);
                     variable.set(self, name, text)?;
                 }
             }
         }
-        Ok(environment.misspelt().collect())
+        warnings.extend(environment.misspelt());
+        let known = |name: &str| VARIABLES.iter().any(|variable| variable.registry == Some(name));
+        warnings.extend(foreign::variables_of_distribution(environment, known));
+        Ok(warnings)
     }
 }
 

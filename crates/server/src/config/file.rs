@@ -9,8 +9,8 @@ use serde::Deserialize;
 use super::{
     Address, Admin, Adoption, Config, ConfigError, Environment, Files, Http, Place, Placed,
     Registry, RegistryAuth, Sources, TokenListen, TokenService, admin::AdminSection,
-    audit::AuditSection, files::read_limited, http::HttpSection, log::LogSection,
-    registry::RegistrySection, shape::Key, token_service::TokenServiceSection,
+    audit::AuditSection, files::read_limited, foreign, http::HttpSection, log::LogSection,
+    placeholder, registry::RegistrySection, shape::Key, token_service::TokenServiceSection,
 };
 
 /// The configuration file of portpass. Every value has a default; without a file, `portpass serve` is a
@@ -65,8 +65,11 @@ impl ConfigFile {
             })
         });
         // A file of comments alone is a null.
-        let typed: Option<Self> =
-            typed.map_err(|error| ConfigError::from_yaml(name, &key, &error))?;
+        let typed: Option<Self> = typed.map_err(|error| {
+            let error = ConfigError::from_yaml(name, &key, &error);
+            foreign::whose(text).into_iter().fold(error, ConfigError::hint)
+        })?;
+        placeholder::refuse(name, text)?;
         Ok(typed.unwrap_or_default())
     }
 
@@ -76,7 +79,7 @@ impl ConfigFile {
             self.data = Some(Placed { value: data.clone(), place: Place::Flag("--data") });
         }
         if let Some(addr) = sources.addr {
-            let addr = Placed { value: Address::from(addr), place: Place::Flag("--addr") };
+            let addr = Placed { value: addr, place: Place::Flag("--addr") };
             self.http.get_or_insert_default().addr = Some(addr);
         }
     }

@@ -16,11 +16,13 @@ mod environment;
 mod error;
 mod file;
 mod files;
+mod foreign;
 mod http;
 mod limits;
 mod log;
 mod measure;
 mod place;
+mod placeholder;
 mod policy;
 mod registry;
 mod shape;
@@ -33,7 +35,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::path::PathBuf;
 
 pub(crate) use self::tls::TlsError;
 pub use self::{
@@ -76,7 +78,7 @@ pub struct Sources {
     /// `--data`: the data directory; wins over file and environment.
     pub data: Option<PathBuf>,
     /// `--addr`: `http.addr`; wins over file and environment.
-    pub addr: Option<SocketAddr>,
+    pub addr: Option<Address>,
     /// `--adopt-storage`: what to do with blobs that are not known to be ours.
     pub adoption: Adoption,
 }

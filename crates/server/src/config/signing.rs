@@ -55,10 +55,10 @@ impl SigningSection {
             let message = format!("{}: {error}", files.resolve(typed).display());
             files.error(&typed.place, &format!("{key}.{name}"), message)
         };
-        let pem = zeroize::Zeroizing::new(files.read_text(&format!("{key}.key"), &private)?);
-        let signing = SigningKey::from_pem(&pem, algorithm)
+        let pem = zeroize::Zeroizing::new(files.read(&format!("{key}.key"), &private)?);
+        let signing = SigningKey::from_pem(&*pem, algorithm)
             .map_err(|error| refuse(&private, "key", &error))?;
-        let pem = files.read_text(&format!("{key}.certificate"), &certificate)?;
+        let pem = files.read(&format!("{key}.certificate"), &certificate)?;
         let chain = CertificateChain::from_pem(&pem)
             .map_err(|error| refuse(&certificate, "certificate", &error))?;
         let signing = signing

@@ -2,8 +2,9 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use portpass_jose::pem;
 use rustls::{crypto::aws_lc_rs, sign::CertifiedKey};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -73,16 +74,16 @@ fn read_pair(
         path: path.to_path_buf(),
         reason: error.to_string(),
     };
-    let pem = read_limited(certificate).map_err(|error| unreadable(certificate, &error))?;
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&pem)
+    let text = read_limited(certificate).map_err(|error| unreadable(certificate, &error))?;
+    let chain: Vec<CertificateDer<'static>> = pem::blocks(&text)
         .collect::<Result<_, _>>()
         .map_err(|error| unreadable(certificate, &error))?;
     if chain.is_empty() {
         return Err(TlsError::NoCertificate { path: certificate.to_path_buf() });
     }
-    let pem = read_limited(key).map_err(|error| unreadable(key, &error))?;
-    let private = PrivateKeyDer::from_pem_slice(&pem)
-        .map_err(|_| TlsError::NoKey { path: key.to_path_buf() })?;
+    let text = read_limited(key).map_err(|error| unreadable(key, &error))?;
+    let private = pem::blocks::<PrivateKeyDer<'static>>(&text).next().and_then(Result::ok);
+    let private = private.ok_or_else(|| TlsError::NoKey { path: key.to_path_buf() })?;
     let pair = CertifiedKey::from_der(chain, private, &aws_lc_rs::default_provider())
         .map_err(|error| TlsError::Mismatch { reason: error.to_string() })?;
     Ok(Arc::new(pair))

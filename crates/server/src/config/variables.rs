@@ -11,6 +11,7 @@ use super::{
     admin::AdminSection,
     auth::{AuthSection, HtpasswdSection, SillySection, TokenSection, two_controllers},
     http::HttpSection,
+    placeholder,
     policy::RuleSection,
     registry::{RegistrySection, StorageSection},
     shape::Key,
@@ -55,6 +56,7 @@ impl Variable {
         name: &'static str,
         text: &str,
     ) -> Result<(), ConfigError> {
+        placeholder::refuse_in_variable(name, self.key, text)?;
         (self.apply)(file, &Given { name, text })
             .map_err(|message| ConfigError::at(name, format!("{}: {message}", self.key)))
     }

@@ -1,7 +1,14 @@
 //! Sockets: bind all, then accept until told to stop.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr, TcpListener as StdListener},
+    sync::Arc,
+    time::Duration,
+};
 
+use rustix::io::Errno;
+use socket2::{Domain, Socket, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
@@ -9,6 +16,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{connection, door::Door, origin::Peer, tls::Tls};
+use crate::parts::blocking;
 use portpass_protocol::origin::Scheme;
 
 /// A socket that is bound, and what is served on it.
@@ -67,7 +75,8 @@ impl Listener {
         door: Arc<Door>,
     ) -> Result<Self, BindError> {
         let failed = |source| BindError { key, address, source };
-        let socket = TcpListener::bind(address).await.map_err(failed)?;
+        let socket = blocking(move || bind(address)).await;
+        let socket = socket.and_then(TcpListener::from_std).map_err(failed)?;
         let address = socket.local_addr().map_err(failed)?;
         Ok(Self { socket, address, tls, door })
     }
@@ -127,6 +136,47 @@ impl Listener {
     }
 }
 
+/// Binds and listens. All addresses of IPv6 are those of IPv4 too, whatever the system's `bindv6only` says; where there
+/// is no IPv6, they are those of IPv4 alone.
+fn bind(address: SocketAddr) -> io::Result<StdListener> {
+    let all = address.is_ipv6() && address.ip().is_unspecified();
+    let bound = match Socket::new(Domain::for_address(address), Type::STREAM, None) {
+        Ok(socket) => bind_to(&socket, address, all).map(|()| socket),
+        Err(error) => Err(error),
+    };
+    let socket = match bound {
+        Err(error) if all && is_without_ipv6(&error) => {
+            let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+            bind_to(&socket, address, false)?;
+            socket
+        }
+        bound => bound?,
+    };
+    Ok(socket.into())
+}
+
+fn bind_to(socket: &Socket, address: SocketAddr, all: bool) -> io::Result<()> {
+    if all {
+        socket.set_only_v6(false)?;
+    }
+    // As tokio does: a port whose last connections are still closing can be had again.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)
+}
+
+/// The kernel has no IPv6, or it is switched off by `disable_ipv6`.
+fn is_without_ipv6(error: &io::Error) -> bool {
+    [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL]
+        .iter()
+        .any(|missing| error.raw_os_error() == Some(missing.raw_os_error()))
+}
+
+/// As the standard library has it, cut by the system to its `somaxconn`.
+const BACKLOG: i32 = 1024;
+
 impl Connections {
     /// At most `limit` at once, over all listeners.
     pub(crate) fn new(limit: usize) -> Self {
@@ -170,3 +220,31 @@ fn is_the_peers(error: &io::Error) -> bool {
 
 /// Out of file descriptors: they come back, but not by asking again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As Go does with `:5000`.
+    #[tokio::test]
+    async fn all_addresses_are_those_of_both_kinds() {
+        let listener = bind("[::]:0".parse().unwrap()).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        for to in ["127.0.0.1", "[::1]"] {
+            let address: SocketAddr = format!("{to}:{port}").parse().unwrap();
+            TcpStream::connect(address).await.unwrap_or_else(|error| panic!("{to}: {error}"));
+        }
+        let one = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        assert!(one.local_addr().unwrap().is_ipv4());
+        let taken = bind(one.local_addr().unwrap()).unwrap_err();
+        assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn without_ipv6_there_is_ipv4() {
+        let error = |code: Errno| io::Error::from_raw_os_error(code.raw_os_error());
+        assert!(is_without_ipv6(&error(Errno::AFNOSUPPORT)));
+        assert!(is_without_ipv6(&error(Errno::ADDRNOTAVAIL)));
+        assert!(!is_without_ipv6(&error(Errno::ADDRINUSE)));
+    }
+}

@@ -149,16 +149,23 @@ fn against(arguments: &Arguments) -> Result<Option<Against>, Failure> {
         };
     }
     Ok(Some(Against {
-        bundle: bundle.as_deref().map(text_of).transpose()?,
+        bundle: bundle.as_deref().map(bytes_of).transpose()?,
         jwks: jwks.as_deref().map(text_of).transpose()?,
         issuer: issuer.clone(),
         service: service.clone(),
     }))
 }
 
+fn bytes_of(path: &Path) -> Result<Vec<u8>, Failure> {
+    fs::read(path).map_err(|error| unreadable(path, &error))
+}
+
 fn text_of(path: &Path) -> Result<String, Failure> {
-    fs::read_to_string(path)
-        .map_err(|error| Failure::new(format!("{} cannot be read: {error}", path.display())))
+    fs::read_to_string(path).map_err(|error| unreadable(path, &error))
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(format!("{} cannot be read: {error}", path.display()))
 }
 
 fn typed(token: Option<&str>) -> Result<String, Failure> {

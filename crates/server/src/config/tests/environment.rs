@@ -13,6 +13,88 @@ fn variables_that_are_not_in_the_table_never_stop_the_start() {
     assert_eq!(config.unwrap().warnings, [""; 0]);
 }
 
+/// A Compose file of distribution, moved over as it is.
+#[test]
+fn variables_of_distribution_that_set_nothing_here_are_named() {
+    let variables = [
+        ("REGISTRY_STORAGE", "s3", "only the storage `filesystem`"),
+        ("REGISTRY_STORAGE_S3_BUCKET", "b", "only the storage `filesystem`"),
+        ("REGISTRY_STORAGE_MAINTENANCE_READONLY", "{enabled: true}", "no mode for reading alone"),
+        ("REGISTRY_PROXY_REMOTEURL", "https://r.example", "no mirror"),
+        ("REGISTRY_HTTP_SECRET", "abc", "no shared secret"),
+        ("REGISTRY_HTTP_HEADERS_X-Frame-Options", "[deny]", "REGISTRY_HTTP_HEADERS='{"),
+        ("REGISTRY_HTTP_TLS_LETSENCRYPT_EMAIL", "a@b", "no more to set of TLS"),
+        ("REGISTRY_LOG_ACCESSLOG_DISABLED", "true", "one line per request"),
+        ("REGISTRY_HEALTH_STORAGEDRIVER_ENABLED", "true", "`admin.addr`"),
+    ];
+    for (name, value, instead) in variables {
+        let warnings = without_file(&[(name, value)]).unwrap().warnings;
+        let [warning] = &warnings[..] else { panic!("{name}: {warnings:?}") };
+        let told = format!("the environment variable {name} sets nothing here: ");
+        assert!(warning.starts_with(&told) && warning.contains(instead), "{warning}");
+        assert!(!warning.contains(value) || value.len() < 4, "a value may be secret: {warning}");
+    }
+    // What is here, and what Kubernetes sets for a service of that name.
+    for (name, value) in [
+        ("REGISTRY_STORAGE", "filesystem"),
+        ("REGISTRY_STORAGE_DELETE_ENABLED", "true"),
+        ("REGISTRY_PROXY_PORT", "tcp://10.0.0.1:80"),
+        ("REGISTRY_PROXY_SERVICE_HOST", "10.0.0.1"),
+        ("REGISTRY_PROXY_SERVICE_PORT_HTTP", "80"),
+        ("REGISTRY_PROXY_PORT_80_TCP_PROTO", "tcp"),
+        ("REGISTRY_STORAGES", "s3"),
+    ] {
+        assert_eq!(without_file(&[(name, value)]).unwrap().warnings, [""; 0], "{name}");
+    }
+}
+
+#[test]
+fn words_of_distributions_log_do_not_stop_the_start() {
+    for (name, value, log) in [
+        ("REGISTRY_LOG_FORMATTER", "logstash", "Log { level: LevelFilter::INFO, format: Json }"),
+        ("REGISTRY_LOG_LEVEL", "warning", "Log { level: LevelFilter::WARN, format: Text }"),
+        ("REGISTRY_LOG_LEVEL", "panic", "Log { level: LevelFilter::ERROR, format: Text }"),
+    ] {
+        let config = without_file(&[(name, value)]).unwrap();
+        assert_eq!(format!("{:?}", config.log), log);
+        assert!(config.warnings[0].contains(&format!("{name} says {value}")), "{name}");
+    }
+    // Under our own name it is a mistake.
+    assert!(without_file(&[("PORTPASS_LOG_FORMAT", "logstash")]).is_err());
+}
+
+/// Nothing replaces it: a registry that calls itself `${HOST}` would be worse than one that does not start.
+#[test]
+fn a_variable_in_a_value_is_refused_and_is_no_text() {
+    for (text, told) in [
+        (
+            "registry: { auth: none }\nhttp: { host: \"https://${REGISTRY_HOST}\" }\n",
+            ":2: http.host: `${REGISTRY_HOST}` is not replaced by anything here",
+        ),
+        ("# ${A}\nregistry: { auth: none }\ndata: ${A:-/x}/b\n", ":3: data: `${A:-/x}` is not"),
+        (
+            "registry: { auth: none }\nhttp:\n  headers:\n    X-A: [a, \"${B}\"]\n",
+            ":4: http.headers.X-A: `${B}` is not",
+        ),
+        (
+            "token_service:\n  services:\n    - { name: \"${SERVICE}\" }\n",
+            ":3: token_service.services.name: `${SERVICE}` is not",
+        ),
+    ] {
+        let error = Folder::new(text).load().unwrap_err();
+        assert!(error.to_string().contains(told), "{error}");
+        assert!(error.hints()[0].contains("portpass config environment"), "{error}");
+    }
+    let error = without_file(&[("PORTPASS_HTTP_HOST", "https://${HOST}")]).unwrap_err();
+    let told = "PORTPASS_HTTP_HOST: http.host: `${HOST}` is not replaced by anything here";
+    assert_eq!(error.to_string(), told);
+    // In rules these are ours.
+    let rule = "[{ allow: [pull], repository: '${account}/**', to: signed-in }]";
+    assert!(without_file(&[("PORTPASS_TOKEN_SERVICE_POLICY", rule)]).is_ok());
+    let text = format!("token_service:\n  policy: {rule}\n");
+    assert!(Folder::new(&text).load().is_ok());
+}
+
 #[test]
 fn a_name_that_is_nearly_ours_is_pointed_out() {
     let warnings = without_file(&[("PORTPASS_HTTP_ADRR", "127.0.0.1:1")]).unwrap().warnings;

@@ -273,6 +273,21 @@ fn rules_that_give_nothing_are_warned_of() {
     assert!(empty.len() == 1 && empty[0].contains("nobody may do anything"), "{empty:?}");
 }
 
+/// As `openssl pkcs12 -nokeys` writes it for somebody called Größe, on Windows.
+#[test]
+fn a_bundle_with_more_than_certificates_in_it_loads() {
+    let text = "registry: { auth: { token: { realm: https://a/t, service: s, issuer: i, rootcertbundle: root.crt } } }\n";
+    let folder = Folder::new(text);
+    folder.certify("root");
+    let path = folder.path().join("root.crt");
+    let pem = fs::read_to_string(&path).unwrap().replace('\n', "\r\n");
+    let bag = b"Bag Attributes\r\n    friendlyName: Gr\xf6\xdfe\r\n";
+    fs::write(&path, [bag, pem.as_bytes()].concat()).unwrap();
+    folder.load().unwrap();
+    fs::write(&path, b"Gr\xf6\xdfe").unwrap();
+    assert!(folder.load().unwrap_err().to_string().contains("there is no certificate"));
+}
+
 #[test]
 fn plain_http_beyond_the_machine_is_warned_of_once_for_each_listener() {
     let pair = "registry: {}\ntoken_service: {}\n";
@@ -285,7 +300,7 @@ fn plain_http_beyond_the_machine_is_warned_of_once_for_each_listener() {
     let elsewhere = "http: { addr: ':5000' }\ntoken_service: { addr: ':5013' }\n";
     let exposed = warnings(elsewhere);
     assert_eq!(exposed.len(), 1, "http.addr is not opened: {exposed:?}");
-    assert!(exposed[0].starts_with("token_service.addr 0.0.0.0:5013"), "{exposed:?}");
+    assert!(exposed[0].starts_with("token_service.addr [::]:5013"), "{exposed:?}");
 }
 
 #[test]

@@ -10,6 +10,14 @@ fn mistakes_are_named_with_line_and_hint() {
     for (what, text) in [
         ("a key that is misspelt", "http:\n  adr: 127.0.0.1:5000\n"),
         ("another registry's file", "version: 0.1\nstorage:\n  filesystem: {}\n"),
+        (
+            "the file of docker_auth",
+            "server: { addr: ':5001' }\ntoken: { issuer: a, expiration: 900 }\nusers: {}\nacl: []\n",
+        ),
+        (
+            "keys of another registry",
+            "registry:\n  storage: { maintenance: { readonly: { enabled: true } } }\n",
+        ),
         ("a key that is there twice", "http: {}\nhttp: {}\n"),
         (
             "two controllers",

@@ -107,8 +107,13 @@ pub(super) fn run(case: &mut Case) -> Trusted {
 type Reader = fn(&Given, &mut Trusted) -> Result<(), String>;
 
 fn bundle(given: &Given, trusted: &mut Trusted) -> Result<(), String> {
-    let text = as_text(given)?;
-    trusted.roots = TrustRoots::from_pem(&text).map_err(|error| {
+    // What stands around the blocks may be no text.
+    let bytes = as_bytes(given)?;
+    let text = String::from_utf8_lossy(bytes);
+    if bytes.first() == Some(&0x30) && !text.contains("-----BEGIN") {
+        return Err("it is DER, and has to be PEM".to_owned());
+    }
+    trusted.roots = TrustRoots::from_pem(bytes).map_err(|error| {
         if text.contains("PRIVATE KEY-----") {
             "it is a private key, and no certificate".to_owned()
         } else if text.contains("PUBLIC KEY-----") {
@@ -133,7 +138,7 @@ fn jwks(given: &Given, trusted: &mut Trusted) -> Result<(), String> {
     if text.contains("-----BEGIN") {
         return Err("it is PEM, and no JWK set; certificates belong to `rootcertbundle`".to_owned());
     }
-    let set = KeySet::from_jwks(&text).map_err(|error| error.to_string())?;
+    let set = KeySet::from_jwks(text).map_err(|error| error.to_string())?;
     if set.is_empty() {
         return Err("no key in it can verify tokens".to_owned());
     }
@@ -147,16 +152,13 @@ fn jwks(given: &Given, trusted: &mut Trusted) -> Result<(), String> {
     Ok(())
 }
 
-fn as_text(given: &Given) -> Result<String, String> {
+fn as_bytes(given: &Given) -> Result<&[u8], String> {
     let bytes = given.content.as_ref().map_err(|error| format!("it cannot be read: {error}"))?;
-    if bytes.trim_ascii().is_empty() {
-        return Err("it is empty".to_owned());
-    }
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Ok(text.to_owned()),
-        Err(_) if bytes.first() == Some(&0x30) => Err("it is DER, and has to be PEM".to_owned()),
-        Err(_) => Err("it is no text, and has to be PEM".to_owned()),
-    }
+    if bytes.trim_ascii().is_empty() { Err("it is empty".to_owned()) } else { Ok(bytes) }
+}
+
+fn as_text(given: &Given) -> Result<&str, String> {
+    std::str::from_utf8(as_bytes(given)?).map_err(|_| "it is no text".to_owned())
 }
 
 /// Distribution 3.0's candidates panicked at any list; later ones want one.
@@ -203,11 +205,10 @@ pub(super) fn token_key(case: &mut Case, trusted: &Trusted) {
     let Some(given) = case.inputs.token_key.clone() else {
         return case.skip(&[Check::Key05], &Needs::Input("--token-key FILE"));
     };
-    let key = as_text(&given).and_then(|text| {
-        let key = if text.trim_start().starts_with('{') {
-            SigningKey::from_jwk(&text, None)
-        } else {
-            SigningKey::from_pem(&text, None)
+    let key = as_bytes(&given).and_then(|bytes| {
+        let key = match std::str::from_utf8(bytes) {
+            Ok(text) if text.trim_start().starts_with('{') => SigningKey::from_jwk(text, None),
+            _ => SigningKey::from_pem(bytes, None),
         };
         key.map_err(|error| error.to_string())
     });

@@ -1,0 +1,105 @@
+//! What other servers are configured by: their variables and files, recognised and named.
+
+use serde_json::Value;
+
+use super::Environment;
+
+/// What a variable of distribution sets that there is not here, and what there is instead.
+const VARIABLES: &[(&str, &str)] = &[
+    ("REGISTRY_CATALOG", "pages of the catalog have 1000 names at most"),
+    ("REGISTRY_COMPATIBILITY", "there is nothing to be compatible with: schema 1 is not taken"),
+    ("REGISTRY_HEALTH", "health is served at `admin.addr`"),
+    ("REGISTRY_HTTP_DEBUG_PROMETHEUS", "metrics are served at `admin.addr`"),
+    ("REGISTRY_HTTP_DRAINTIMEOUT", "a stop waits for what is under way by itself"),
+    ("REGISTRY_HTTP_H2C", "HTTP/2 is there by itself"),
+    (
+        "REGISTRY_HTTP_HEADERS",
+        "headers are set together, as REGISTRY_HTTP_HEADERS='{ X-Name: [value] }'",
+    ),
+    ("REGISTRY_HTTP_HTTP2", "HTTP/2 is there by itself"),
+    ("REGISTRY_HTTP_NET", "listeners are TCP"),
+    ("REGISTRY_HTTP_PREFIX", "clients ask for /v2/ at the root"),
+    ("REGISTRY_HTTP_RELATIVEURLS", "URLs follow `http.host`, or the client's own request"),
+    ("REGISTRY_HTTP_SECRET", "uploads need no shared secret"),
+    (
+        "REGISTRY_HTTP_TLS",
+        "certificates are REGISTRY_HTTP_TLS_CERTIFICATE and _KEY; there is no more to set of TLS",
+    ),
+    ("REGISTRY_LOG_ACCESSLOG", "the log has one line per request, at level info"),
+    ("REGISTRY_LOG_FIELDS", "lines of the log have no fields of your own"),
+    ("REGISTRY_LOG_HOOKS", "the log goes to stderr alone"),
+    ("REGISTRY_LOG_REPORTCALLER", "lines of the log name the module"),
+    ("REGISTRY_LOGLEVEL", "the level is REGISTRY_LOG_LEVEL"),
+    ("REGISTRY_MIDDLEWARE", "there is no middleware"),
+    ("REGISTRY_NOTIFICATIONS", "there are no notifications"),
+    ("REGISTRY_POLICY", "there is no policy of classes"),
+    ("REGISTRY_PROXY", "this registry is no mirror of another"),
+    ("REGISTRY_REDIS", "nothing is kept in Redis"),
+    ("REGISTRY_REPORTING", "nothing is reported to others"),
+    ("REGISTRY_STORAGE_CACHE", "what is read often is kept in memory by itself"),
+    ("REGISTRY_STORAGE_FILESYSTEM_MAXTHREADS", "files are read as the system bears it"),
+    (
+        "REGISTRY_STORAGE_MAINTENANCE",
+        "old uploads are removed by themselves, and there is no mode for reading alone",
+    ),
+    ("REGISTRY_STORAGE_REDIRECT", "blobs are served by the registry itself"),
+    ("REGISTRY_STORAGE_TAG", "tags are listed from the database"),
+    ("REGISTRY_STORAGE", "only the storage `filesystem` is in this version"),
+    ("REGISTRY_VALIDATION", "manifests are always checked"),
+];
+
+/// Warnings of variables that distribution would heed. `known` are those that are heeded here too.
+pub(super) fn variables_of_distribution<'a>(
+    environment: &'a Environment,
+    known: impl Fn(&str) -> bool + 'a,
+) -> impl Iterator<Item = String> + 'a {
+    let foreign = environment.iter().filter(move |(name, _)| !known(name));
+    let foreign = foreign.filter(|(name, value)| !is_of_kubernetes(name, value));
+    foreign.filter_map(|(name, value)| {
+        let is_here = name == "REGISTRY_STORAGE" && value.eq_ignore_ascii_case("filesystem");
+        let mut all = VARIABLES.iter().filter(|_| !is_here);
+        let (_, instead) = all.find(|(of, _)| is_below(name, of))?;
+        Some(format!("the environment variable {name} sets nothing here: {instead}"))
+    })
+}
+
+/// Whether a variable is the named one, or of a key below it.
+fn is_below(name: &str, of: &str) -> bool {
+    name.strip_prefix(of).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+}
+
+/// A service called `registry` or `registry-proxy` gives every pod variables of its own.
+fn is_of_kubernetes(name: &str, value: &str) -> bool {
+    value.starts_with("tcp://")
+        || value.starts_with("udp://")
+        || name.ends_with("_SERVICE_HOST")
+        || name.contains("_SERVICE_PORT")
+        || name.contains("_PORT_")
+}
+
+/// Words of distribution's log that there are not here, and the nearest that there is. Other variables stand as they are.
+pub(super) fn as_ours<'a>(name: &str, value: &'a str) -> (&'a str, Option<String>) {
+    let ours = match (name, value) {
+        ("REGISTRY_LOG_FORMATTER", "logstash") => "json",
+        ("REGISTRY_LOG_LEVEL", "warning") => "warn",
+        ("REGISTRY_LOG_LEVEL", "fatal" | "panic") => "error",
+        _ => return (value, None),
+    };
+    let warning = format!("the environment variable {name} says {value}, which is `{ours}` here");
+    (ours, Some(warning))
+}
+
+/// Whose file it is, if it is another server's: a sentence that leads on.
+pub(super) fn whose(text: &str) -> Option<&'static str> {
+    let whole: Value = serde_saphyr::from_str(text).ok()?;
+    let has = |key: &str| whole.get(key).is_some();
+    let of_accounts = ["users", "acl", "ldap_auth", "ext_auth", "google_auth", "github_auth"];
+    if has("server") && has("token") || has("token") && of_accounts.into_iter().any(has) {
+        return Some(
+            "this looks like the file of docker_auth: docs/moving-in.md says what becomes of each of its keys; `token.certificate` and `token.key` stand under `token_service.signing`, and `key_id: libtrust` at the service keeps its key ids",
+        );
+    }
+    (has("version") && has("storage")).then_some(
+        "this looks like the file of another registry; only its `auth` block can be taken over as it is, under `registry`",
+    )
+}

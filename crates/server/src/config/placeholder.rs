@@ -1,0 +1,59 @@
+//! `${NAME}` in a value: other programs put a variable of the environment there. Here nothing does, and to take it for the
+//! value itself would be worse than to say so.
+
+use serde_json::Value;
+
+use super::ConfigError;
+
+/// Refuses the first one in a file's text. In rules `${account}` and the like are ours, and are checked there.
+pub(super) fn refuse(file: &str, text: &str) -> Result<(), ConfigError> {
+    if !text.contains("${") {
+        return Ok(());
+    }
+    // What is no YAML is told of by whoever reads it for good.
+    let Ok(whole) = serde_saphyr::from_str::<Value>(text) else { return Ok(()) };
+    let Some((key, name)) = find(&whole, "") else { return Ok(()) };
+    let mark = format!("${{{name}");
+    let line = text.lines().position(|line| line.contains(&mark) && !line.trim().starts_with('#'));
+    let place = line.map_or_else(|| file.to_owned(), |line| format!("{file}:{}", line + 1));
+    Err(refusal(&place, &key, name))
+}
+
+/// Refuses one in the value of a variable of the environment.
+pub(super) fn refuse_in_variable(name: &str, key: &str, text: &str) -> Result<(), ConfigError> {
+    match within(text).filter(|_| !is_of_rules(key)) {
+        Some(found) => Err(refusal(name, key, found)),
+        None => Ok(()),
+    }
+}
+
+fn refusal(place: &str, key: &str, name: &str) -> ConfigError {
+    let message = format!("{key}: `${{{name}}}` is not replaced by anything here");
+    ConfigError::at(place, message).hint(
+        "write the value itself, or set the key by its own variable: `portpass config environment` lists them; `envsubst` fills a file in before the start",
+    )
+}
+
+/// The key and the name of the first one.
+fn find<'a>(value: &'a Value, key: &str) -> Option<(String, &'a str)> {
+    match value {
+        _ if is_of_rules(key) => None,
+        Value::String(text) => Some((key.to_owned(), within(text)?)),
+        Value::Array(all) => all.iter().find_map(|one| find(one, key)),
+        Value::Object(all) => all.iter().find_map(|(name, value)| {
+            let below = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
+            within(name).map(|found| (below.clone(), found)).or_else(|| find(value, &below))
+        }),
+        _ => None,
+    }
+}
+
+fn is_of_rules(key: &str) -> bool {
+    key == "token_service.policy"
+}
+
+/// What stands in the first `${…}`.
+fn within(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("${")?;
+    rest.split_once('}').map(|(name, _)| name)
+}
