@@ -24,6 +24,7 @@ pub struct Metrics {
     panics: Counter,
     open: Family<ListenerLabel, Gauge>,
     accepted: Family<ListenerLabel, Counter>,
+    cut: Family<ListenerLabel, Counter>,
     handshakes_failed: Counter,
 }
 
@@ -80,6 +81,7 @@ impl Metrics {
             panics: Counter::default(),
             open: Family::default(),
             accepted: Family::default(),
+            cut: Family::default(),
             handshakes_failed: Counter::default(),
             registry: Registry::default(),
         };
@@ -110,6 +112,11 @@ impl Metrics {
         );
         registry.register("connections_open", "Connections at the moment", metrics.open.clone());
         registry.register("connections_accepted", "Connections so far", metrics.accepted.clone());
+        registry.register(
+            "connections_cut",
+            "Connections that were ended for others who waited",
+            metrics.cut.clone(),
+        );
         registry.register(
             "tls_handshakes_failed",
             "Connections that never became TLS",
@@ -157,6 +164,15 @@ impl Metrics {
 
     pub(crate) fn handshake_failed(&self) {
         self.handshakes_failed.inc();
+    }
+
+    /// Shows the figures of a listener from the first on that may stay at zero.
+    pub(crate) fn listens(&self, listener: &'static str) {
+        drop(self.cut.get_or_create(&ListenerLabel { listener }));
+    }
+
+    pub(crate) fn connection_cut(&self, listener: &'static str) {
+        self.cut.get_or_create(&ListenerLabel { listener }).inc();
     }
 
     /// Counts a connection until the guard is dropped.

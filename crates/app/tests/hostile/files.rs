@@ -92,6 +92,20 @@ fn uploads_that_stand_still_leave_files_for_everybody_else() {
     until_served(&world, &target, &bearer);
 }
 
+/// Places for connections are for everybody too: whoever holds all of them gives way to another address.
+#[tokio::test]
+async fn silent_connections_of_one_address_give_way_to_others() {
+    let world = World::with_files(FILES, None);
+    let silent: Vec<TcpStream> = (0..700).map(|_| connect(world.address())).collect();
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let stream = socket.connect(world.address()).await.unwrap().into_std().unwrap();
+    stream.set_nonblocking(false).unwrap();
+    let asked = tokio::task::spawn_blocking(|| ask(stream, &request("GET", "/v2/", &[], b"")));
+    assert_eq!(asked.await.unwrap().status, 401);
+    drop(silent);
+}
+
 /// HTTP/2 asks for many blobs over one connection.
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_that_stand_still_leave_files_for_everybody_else() {
@@ -117,6 +131,8 @@ async fn streams_that_stand_still_leave_files_for_everybody_else() {
     let clients: Vec<_> = (0..32).map(|_| client(&certificates)).collect();
     let mut pulls = Vec::new();
     for client in &clients {
+        // Once it is known to speak HTTP/2, it goes on over this connection.
+        assert_eq!(client.get(format!("{base}/v2/")).send().await.unwrap().status(), 401);
         for _ in 0..32 {
             pulls.push(tokio::spawn(client.get(&blob).bearer_auth(bearer).send()));
         }
@@ -174,7 +190,12 @@ fn everybody_else_is_served(world: &World) {
 
 #[track_caller]
 fn within_a_second(address: SocketAddr, bytes: &[u8]) -> Answer {
-    let mut stream = connect(address);
+    ask(connect(address), bytes)
+}
+
+/// Within a second.
+#[track_caller]
+fn ask(mut stream: TcpStream, bytes: &[u8]) -> Answer {
     stream.set_read_timeout(Some(A_SECOND)).unwrap();
     stream.write_all(bytes).unwrap();
     read(&mut stream).expect("an answer within a second")

@@ -17,7 +17,7 @@ use portpass_protocol::{
 use tokio::time::Instant;
 use tracing::Level;
 
-use super::by;
+use super::{activity::UnderWay, by};
 use crate::{
     metrics::{Answered, Metrics, RouteKind},
     refusals::ring::Refusals,
@@ -54,6 +54,7 @@ impl Asked {
 pub(crate) struct LoggedBody {
     inner: Body,
     line: Line,
+    _under_way: Option<UnderWay>,
 }
 
 #[derive(Debug)]
@@ -71,6 +72,11 @@ struct Line {
 }
 
 impl LoggedBody {
+    /// Its request is under way until it is sent.
+    pub(crate) fn holding(self, under_way: UnderWay) -> Self {
+        Self { _under_way: Some(under_way), ..self }
+    }
+
     /// Takes over the body of the answer to `asked`.
     pub(crate) fn around(
         mut answer: Response<Body>,
@@ -91,7 +97,7 @@ impl LoggedBody {
         answer.map(|inner| {
             let ended = bodiless || http_body::Body::is_end_stream(&inner);
             let line = Line { asked, kind, status, handled, sent: 0, announced, ended, metrics };
-            Self { inner, line }
+            Self { inner, line, _under_way: None }
         })
     }
 }

@@ -19,6 +19,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    access_log::LoggedBody,
+    activity::Activity,
     door::Door,
     origin::Peer,
     patience::PatientStream,
@@ -26,88 +28,108 @@ use super::{
     tls::{HTTP_2, Tls},
 };
 
-/// Serves a connection to its end. What goes wrong with it is the peer's affair, or was logged inside.
-pub(crate) async fn serve(
-    stream: TcpStream,
-    peer: Peer,
-    tls: Option<&Tls>,
-    door: Arc<Door>,
-    drain: CancellationToken,
-) {
-    let Some(tls) = tls else { return serve_http1(stream, peer, door, drain).await };
-    match timeout(HANDSHAKE, tls.acceptor().accept(stream)).await {
-        Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(HTTP_2) => {
-            serve_http2(stream, peer, door, drain).await;
-        }
-        Ok(Ok(stream)) => serve_http1(stream, peer, door, drain).await,
-        Ok(Err(error)) => {
-            door.metrics().handshake_failed();
-            tracing::debug!(client = %peer.remote, "no TLS connection: {error}");
-        }
-        Err(_) => {
-            door.metrics().handshake_failed();
-            tracing::debug!(client = %peer.remote, "no TLS connection within {} s", HANDSHAKE.as_secs());
+/// One connection: who is at its other end, and what answers there.
+#[derive(Clone, Debug)]
+pub(crate) struct Connection {
+    /// Both ends.
+    pub(crate) peer: Peer,
+    /// Answers its requests.
+    pub(crate) door: Arc<Door>,
+    /// What happens on it.
+    pub(crate) activity: Arc<Activity>,
+    /// The requests under way are its last, once this begins.
+    pub(crate) drain: CancellationToken,
+}
+
+impl Connection {
+    /// Serves it to its end. What goes wrong with it is the peer's affair, or was logged inside.
+    pub(crate) async fn serve(self, stream: TcpStream, tls: Option<&Tls>) {
+        let Some(tls) = tls else { return self.serve_http1(stream).await };
+        let client = self.peer.remote;
+        match timeout(HANDSHAKE, tls.acceptor().accept(stream)).await {
+            Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(HTTP_2) => {
+                self.serve_http2(stream).await;
+            }
+            Ok(Ok(stream)) => self.serve_http1(stream).await,
+            Ok(Err(error)) => {
+                self.door.metrics().handshake_failed();
+                tracing::debug!(%client, "no TLS connection: {error}");
+            }
+            Err(_) => {
+                self.door.metrics().handshake_failed();
+                tracing::debug!(%client, "no TLS connection within {} s", HANDSHAKE.as_secs());
+            }
         }
     }
-}
 
-async fn serve_http1<S>(stream: S, peer: Peer, door: Arc<Door>, drain: CancellationToken)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let answer = service_fn(move |request: http::Request<Incoming>| {
-        let door = door.clone();
-        async move { Ok::<_, Infallible>(door.handle(request, peer).await) }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(IDLE)
-        .max_header_size(MAX_HEADERS as usize)
-        .max_buf_size(BUFFER)
-        .serve_connection(TokioIo::new(PatientStream::new(stream)), answer);
-    drive(connection, peer, drain).await;
-}
+    async fn serve_http1<S>(self, stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let stream = PatientStream::new(stream, self.activity.clone());
+        let this = self.clone();
+        let answer = service_fn(move |request| {
+            let this = this.clone();
+            async move { Ok::<_, Infallible>(this.answer(request).await) }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(IDLE)
+            .max_header_size(MAX_HEADERS as usize)
+            .max_buf_size(BUFFER)
+            .serve_connection(TokioIo::new(stream), answer);
+        self.drive(connection).await;
+    }
 
-async fn serve_http2<S>(stream: S, peer: Peer, door: Arc<Door>, drain: CancellationToken)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let answer = service_fn(move |request: http::Request<Incoming>| {
-        let door = door.clone();
-        async move {
-            let response = door.handle(request, peer).await;
-            streams::answered();
-            Ok::<_, Infallible>(response)
+    async fn serve_http2<S>(self, stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let stream = PatientStream::new(stream, self.activity.clone());
+        let this = self.clone();
+        let answer = service_fn(move |request| {
+            let this = this.clone();
+            async move {
+                let response = this.answer(request).await;
+                streams::answered();
+                Ok::<_, Infallible>(response)
+            }
+        });
+        let connection = http2::Builder::new(Streams)
+            .timer(TokioTimer::new())
+            .keep_alive_interval(PING)
+            .keep_alive_timeout(PING)
+            .max_header_list_size(MAX_HEADERS)
+            .max_concurrent_streams(STREAMS)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_frame_size(MAX_FRAME)
+            .serve_connection(TokioIo::new(stream), answer);
+        self.drive(connection).await;
+    }
+
+    async fn answer(&self, request: http::Request<Incoming>) -> http::Response<LoggedBody> {
+        let under_way = self.activity.begin();
+        let response = self.door.handle(request, self.peer).await;
+        response.map(|body| body.holding(under_way))
+    }
+
+    /// Runs it; when the drain begins, the requests under way are its last.
+    async fn drive<C>(self, connection: C)
+    where
+        C: GracefulConnection<Error = hyper::Error>,
+    {
+        let mut connection = pin!(connection);
+        let result = tokio::select! {
+            result = connection.as_mut() => result,
+            () = self.drain.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = result {
+            tracing::debug!(client = %self.peer.remote, "the connection ended early: {error}");
         }
-    });
-    let connection = http2::Builder::new(Streams)
-        .timer(TokioTimer::new())
-        .keep_alive_interval(PING)
-        .keep_alive_timeout(PING)
-        .max_header_list_size(MAX_HEADERS)
-        .max_concurrent_streams(STREAMS)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_frame_size(MAX_FRAME)
-        .serve_connection(TokioIo::new(PatientStream::new(stream)), answer);
-    drive(connection, peer, drain).await;
-}
-
-/// Runs a connection; when the drain begins, the requests under way are its last.
-async fn drive<C>(connection: C, peer: Peer, drain: CancellationToken)
-where
-    C: GracefulConnection<Error = hyper::Error>,
-{
-    let mut connection = pin!(connection);
-    let result = tokio::select! {
-        result = connection.as_mut() => result,
-        () = drain.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = result {
-        tracing::debug!(client = %peer.remote, "the connection ended early: {error}");
     }
 }
 

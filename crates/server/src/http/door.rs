@@ -39,6 +39,7 @@ impl Door {
         metrics: Arc<Metrics>,
         refusals: Arc<Refusals>,
     ) -> Self {
+        metrics.listens(name);
         Self { name, surface: ArcSwap::new(surface), ids, metrics, refusals }
     }
 
@@ -50,6 +51,11 @@ impl Door {
     /// What metrics call the listener.
     pub(crate) fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// Whether a peer is a proxy whose word on its clients counts.
+    pub(crate) fn trusts(&self, peer: &Peer) -> bool {
+        self.surface.load().origins().trusts(peer)
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

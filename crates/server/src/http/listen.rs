@@ -11,11 +11,17 @@ use rustix::io::Errno;
 use socket2::{Domain, Socket, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    time::{MissedTickBehavior, interval, sleep},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{connection, door::Door, origin::Peer, tls::Tls};
+use super::{
+    connection::Connection,
+    door::Door,
+    origin::Peer,
+    places::{Holder, Place, Places},
+    tls::Tls,
+};
 use crate::parts::blocking;
 use portpass_protocol::origin::Scheme;
 
@@ -31,7 +37,7 @@ pub(crate) struct Listener {
 /// What all listeners share: how many connections there may be, and the end of it all.
 #[derive(Clone, Debug)]
 pub(crate) struct Connections {
-    places: Arc<Semaphore>,
+    places: Arc<Places>,
     tracker: TaskTracker,
     drain: CancellationToken,
     abort: CancellationToken,
@@ -93,26 +99,74 @@ impl Listener {
 
     /// Accepts until the drain begins. The socket is closed when this returns.
     pub(crate) async fn accept(self, connections: Connections) {
+        let mut waiting = Waiting::default();
+        let mut look_again = interval(LOOK_AGAIN);
+        look_again.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            // Above the limit new connections wait in the kernel's queue.
-            let Some(place) = connections.place().await else { return };
-            let Some((stream, remote)) = self.next(&connections).await else { return };
-            let local = stream.local_addr().unwrap_or(self.address);
-            let peer = Peer { remote, local, scheme: self.scheme() };
-            let (door, tls) = (self.door.clone(), self.tls.clone());
-            let (drain, abort) = (connections.drain.clone(), connections.abort.clone());
-            connections.tracker.spawn(async move {
-                let _open = door.metrics().connection_opened(door.name());
-                tokio::select! {
-                    () = connection::serve(stream, peer, tls.as_deref(), door, drain) => {}
-                    () = abort.cancelled() => {}
+            let nobody = waiting.is_empty();
+            let admitted = tokio::select! {
+                arrived = self.next(&connections, waiting.pause()) => {
+                    let Some((stream, remote)) = arrived else { return };
+                    let newcomer = self.newcomer(stream, remote);
+                    if let Some(place) = connections.places.any(newcomer.holder) {
+                        Some((newcomer, place))
+                    } else {
+                        waiting.push(newcomer);
+                        None
+                    }
                 }
-                drop(place);
-            });
+                () = connections.places.freed(), if !nobody => {
+                    waiting.admit(|holder| connections.places.free(holder))
+                }
+                // That others have become idle is told to nobody.
+                _ = look_again.tick(), if !nobody => {
+                    waiting.admit(|holder| connections.places.any(holder))
+                }
+            };
+            if let Some((newcomer, place)) = admitted {
+                self.serve(newcomer, place, &connections);
+            }
         }
     }
 
-    async fn next(&self, connections: &Connections) -> Option<(TcpStream, SocketAddr)> {
+    fn newcomer(&self, stream: TcpStream, remote: SocketAddr) -> Newcomer {
+        let local = stream.local_addr().unwrap_or(self.address);
+        let peer = Peer { remote, local, scheme: self.scheme() };
+        let holder = if self.door.trusts(&peer) { Holder::Proxy } else { Holder::of(remote.ip()) };
+        Newcomer { stream, peer, holder }
+    }
+
+    fn serve(&self, newcomer: Newcomer, place: Place, connections: &Connections) {
+        let Newcomer { stream, peer, holder: _ } = newcomer;
+        let (tls, abort) = (self.tls.clone(), connections.abort.clone());
+        let connection = Connection {
+            peer,
+            door: self.door.clone(),
+            activity: place.activity().clone(),
+            drain: connections.drain.clone(),
+        };
+        let door = self.door.clone();
+        connections.tracker.spawn(async move {
+            let _open = door.metrics().connection_opened(door.name());
+            tokio::select! {
+                () = connection.serve(stream, tls.as_deref()) => {}
+                () = abort.cancelled() => {}
+                () = place.lost() => {
+                    door.metrics().connection_cut(door.name());
+                    tracing::debug!(client = %peer.remote, "the connection gave its place to another");
+                }
+            }
+        });
+    }
+
+    async fn next(
+        &self,
+        connections: &Connections,
+        pause: Duration,
+    ) -> Option<(TcpStream, SocketAddr)> {
+        if !pause.is_zero() {
+            sleep(pause).await;
+        }
         loop {
             let accepted = tokio::select! {
                 accepted = self.socket.accept() => accepted,
@@ -129,7 +183,7 @@ impl Listener {
                 Err(error) if is_the_peers(&error) => {}
                 Err(error) => {
                     tracing::error!(address = %self.address, "no connection can be accepted at the moment: {error}");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
@@ -181,7 +235,7 @@ impl Connections {
     /// At most `limit` at once, over all listeners.
     pub(crate) fn new(limit: usize) -> Self {
         Self {
-            places: Arc::new(Semaphore::new(limit)),
+            places: Arc::new(Places::new(limit)),
             tracker: TaskTracker::new(),
             drain: CancellationToken::new(),
             abort: CancellationToken::new(),
@@ -195,7 +249,7 @@ impl Connections {
         self.tracker.close();
         tokio::select! {
             () = self.tracker.wait() => return 0,
-            () = tokio::time::sleep(patience) => {}
+            () = sleep(patience) => {}
             () = now => {}
         }
         let left = self.tracker.len();
@@ -203,12 +257,49 @@ impl Connections {
         self.tracker.wait().await;
         left
     }
+}
 
-    async fn place(&self) -> Option<tokio::sync::OwnedSemaphorePermit> {
-        tokio::select! {
-            place = self.places.clone().acquire_owned() => place.ok(),
-            () = self.drain.cancelled() => None,
+/// Somebody who has connected and has no place yet.
+#[derive(Debug)]
+struct Newcomer {
+    stream: TcpStream,
+    peer: Peer,
+    holder: Holder,
+}
+
+/// Those who wait, in the order in which they came.
+#[derive(Debug, Default)]
+struct Waiting(Vec<Newcomer>);
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Before the next is taken from the kernel's queue. Where too many wait, each of them costs another's waiting, so
+    /// they wait there as long as that keeps nobody else from being seen.
+    fn pause(&self) -> Duration {
+        if self.0.len() < WAITING { Duration::ZERO } else { CROWDED }
+    }
+
+    /// Where too many wait, the last of those who are most leaves: others behind them have to be seen.
+    fn push(&mut self, newcomer: Newcomer) {
+        self.0.push(newcomer);
+        if self.0.len() > WAITING {
+            let count = |holder| self.0.iter().filter(|one| one.holder == holder).count();
+            let most = self.0.iter().enumerate().max_by_key(|(at, one)| (count(one.holder), *at));
+            if let Some((at, _)) = most {
+                let Newcomer { peer, .. } = self.0.remove(at);
+                tracing::debug!(client = %peer.remote, "there is no place, and too many wait for one");
+            }
         }
+    }
+
+    /// The first for whom there is a place.
+    fn admit(&mut self, place: impl Fn(Holder) -> Option<Place>) -> Option<(Newcomer, Place)> {
+        let (at, place) =
+            self.0.iter().enumerate().find_map(|(at, one)| Some((at, place(one.holder)?)))?;
+        Some((self.0.remove(at), place))
     }
 }
 
@@ -220,6 +311,14 @@ fn is_the_peers(error: &io::Error) -> bool {
 
 /// Out of file descriptors: they come back, but not by asking again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How many wait for a place at each address; more would be files that nobody uses.
+const WAITING: usize = 16;
+
+/// Somebody behind a full queue of the kernel (1024) is seen after five seconds at the latest.
+const CROWDED: Duration = Duration::from_millis(5);
+
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 #[cfg(test)]
 mod tests {

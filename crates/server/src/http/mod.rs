@@ -11,11 +11,13 @@ use portpass_protocol::advice::By;
 use crate::metrics::RouteKind;
 
 pub(crate) mod access_log;
+mod activity;
 pub(crate) mod connection;
 pub(crate) mod door;
 pub(crate) mod listen;
 pub(crate) mod origin;
 mod patience;
+mod places;
 pub(crate) mod proxies;
 pub(crate) mod request_id;
 mod streams;

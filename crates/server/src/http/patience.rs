@@ -4,6 +4,7 @@
 use std::{
     io::{self, IoSlice},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -16,6 +17,8 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant, Sleep, sleep},
 };
+
+use super::activity::Activity;
 
 /// A request's body that breaks off when nothing of it has come for [`PATIENCE`].
 ///
@@ -33,6 +36,7 @@ pub(crate) struct PatientBody {
 #[derive(Debug)]
 pub(crate) struct PatientStream<S> {
     inner: S,
+    activity: Arc<Activity>,
     wait: Wait,
 }
 
@@ -125,8 +129,8 @@ impl http_body::Body for PatientBody {
 }
 
 impl<S> PatientStream<S> {
-    pub(crate) fn new(inner: S) -> Self {
-        Self { inner, wait: Wait::default() }
+    pub(crate) fn new(inner: S, activity: Arc<Activity>) -> Self {
+        Self { inner, activity, wait: Wait::default() }
     }
 }
 
@@ -138,7 +142,10 @@ impl<S: Unpin> PatientStream<S> {
     ) -> Poll<io::Result<T>> {
         let polled = write(Pin::new(&mut self.inner), context);
         self.wait.watch(context, polled).map(|written| match written {
-            Ok(written) => written,
+            Ok(written) => {
+                self.activity.moved();
+                written
+            }
             Err(stalled) => Err(io::Error::new(io::ErrorKind::TimedOut, stalled)),
         })
     }
@@ -151,7 +158,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for PatientStream<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(context, buffer)
+        let read = Pin::new(&mut self.inner).poll_read(context, buffer);
+        if read.is_ready() {
+            self.activity.moved();
+        }
+        read
     }
 }
 

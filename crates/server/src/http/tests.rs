@@ -3,6 +3,7 @@
 mod frames;
 mod rapid_reset;
 mod refused;
+mod shared;
 mod stalled;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -273,20 +274,6 @@ async fn a_client_that_stops_taking_its_answer_is_left() {
     // The client stays, and reads no more.
     assert_eq!(rim.end().await, 0, "the connection ended by itself");
     drop(stream);
-}
-
-#[tokio::test]
-async fn above_the_limit_connections_wait_for_a_place() {
-    let rim = Rim::with(surface(Router::new(), &[], HeaderMap::new()), None, 1).await;
-    let mut first = rim.connect().await;
-    first.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
-    read_until(&mut first, "portpass\n").await;
-    let mut second = rim.connect().await;
-    second.write_all(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").await.unwrap();
-    let waiting = tokio::time::timeout(Duration::from_millis(50), second.readable()).await;
-    assert!(waiting.is_err(), "there is one place");
-    drop(first);
-    assert!(rest_of(&mut second).await.starts_with("HTTP/1.1 200"));
 }
 
 #[tokio::test(start_paused = true)]

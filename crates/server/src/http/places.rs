@@ -1,0 +1,324 @@
+//! The places of connections, and who has to leave one when there are too few.
+//!
+//! ```text
+//! a place is free                              ─> it is taken
+//! another address holds more than a quarter    ─> the idlest of its connections goes
+//! nobody does, and some connection is idle     ─> the idlest of all goes, those of trusted proxies last
+//! whoever comes holds a quarter itself         ─> an idle one of its own goes
+//! else                                         ─> it waits
+//! ```
+//! Behind a trusted proxy all clients have one address: it may hold all places.
+
+use std::{
+    cmp::Reverse,
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{sync::Notify, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use super::activity::Activity;
+
+/// Whose connections count together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Holder {
+    /// An IPv4 address, or the /64 of an IPv6 address: whoever has one address of it has all.
+    Network(IpAddr),
+    /// The proxies that are trusted.
+    Proxy,
+}
+
+impl Holder {
+    /// The address of whoever is not a trusted proxy.
+    pub(crate) fn of(address: IpAddr) -> Self {
+        Self::Network(match address.to_canonical() {
+            IpAddr::V4(address) => address.into(),
+            IpAddr::V6(address) => {
+                let [a, b, c, d, ..] = address.segments();
+                IpAddr::from([a, b, c, d, 0, 0, 0, 0])
+            }
+        })
+    }
+}
+
+/// All places of one kind.
+#[derive(Debug)]
+pub(crate) struct Places {
+    limit: usize,
+    table: Mutex<Table>,
+    freed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    next: u64,
+    total: usize,
+    held: HashMap<Holder, HashMap<u64, Connection>>,
+}
+
+#[derive(Debug)]
+struct Connection {
+    activity: Arc<Activity>,
+    cut: CancellationToken,
+}
+
+/// A place, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    places: Arc<Places>,
+    holder: Holder,
+    number: u64,
+    activity: Arc<Activity>,
+    cut: CancellationToken,
+}
+
+impl Places {
+    /// So many.
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { limit, table: Mutex::default(), freed: Notify::new() }
+    }
+
+    /// A place that is free.
+    pub(crate) fn free(self: &Arc<Self>, holder: Holder) -> Option<Place> {
+        let mut table = self.table();
+        (table.total < self.limit).then(|| self.give(&mut table, holder))
+    }
+
+    /// A place that is free, or that of somebody who has to go.
+    pub(crate) fn any(self: &Arc<Self>, holder: Holder) -> Option<Place> {
+        let mut table = self.table();
+        if table.total >= self.limit {
+            let share = (self.limit / SHARE).max(1);
+            let (of, number) = table.who_goes(holder, share, Instant::now())?;
+            if let Some(connection) = table.remove(of, number) {
+                connection.cut.cancel();
+            }
+        }
+        Some(self.give(&mut table, holder))
+    }
+
+    /// Resolves when a place has been freed.
+    pub(crate) async fn freed(&self) {
+        self.freed.notified().await;
+    }
+
+    fn give(self: &Arc<Self>, table: &mut Table, holder: Holder) -> Place {
+        let (activity, cut) = (Activity::new(), CancellationToken::new());
+        let number = table.next;
+        table.next += 1;
+        table.total += 1;
+        let connection = Connection { activity: activity.clone(), cut: cut.clone() };
+        table.held.entry(holder).or_default().insert(number, connection);
+        Place { places: Arc::clone(self), holder, number, activity, cut }
+    }
+
+    /// Nothing panics while it is locked.
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// What happens on the connection.
+    pub(crate) fn activity(&self) -> &Arc<Activity> {
+        &self.activity
+    }
+
+    /// Resolves when somebody else has it.
+    pub(crate) async fn lost(&self) {
+        self.cut.cancelled().await;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.places.table().remove(self.holder, self.number).is_some() {
+            self.places.freed.notify_one();
+        }
+    }
+}
+
+impl Table {
+    fn remove(&mut self, holder: Holder, number: u64) -> Option<Connection> {
+        let of_holder = self.held.get_mut(&holder)?;
+        let removed = of_holder.remove(&number)?;
+        if of_holder.is_empty() {
+            self.held.remove(&holder);
+        }
+        self.total -= 1;
+        Some(removed)
+    }
+
+    /// Whose connection goes so that `holder` has a place.
+    fn who_goes(&self, holder: Holder, share: usize, now: Instant) -> Option<(Holder, u64)> {
+        let own = self.held.get(&holder).map_or(0, HashMap::len);
+        if matches!(holder, Holder::Network(_)) && own >= share {
+            return self.idlest(|of| of == holder, |connection| is_idle(connection, now));
+        }
+        let networks = self.held.iter().filter(|(of, _)| **of != Holder::Proxy);
+        let fullest = networks.max_by_key(|(_, held)| held.len());
+        match fullest {
+            Some((&fullest, held)) if held.len() > share => {
+                self.idlest(|of| of == fullest, |_| true)
+            }
+            Some(_) | None => self.idlest(|_| true, |connection| is_idle(connection, now)),
+        }
+    }
+
+    /// The idlest connection of these: where no request is under way, and nothing has moved for longest.
+    fn idlest(
+        &self,
+        of: impl Fn(Holder) -> bool,
+        which: impl Fn(&Connection) -> bool,
+    ) -> Option<(Holder, u64)> {
+        let all = self.held.iter().filter(|(holder, _)| of(**holder));
+        let all = all.flat_map(|(holder, held)| held.iter().map(move |one| (*holder, one)));
+        let these = all.filter(|(_, (_, connection))| which(connection));
+        let idlest = these.max_by_key(|(holder, (_, Connection { activity, .. }))| {
+            (*holder != Holder::Proxy, activity.is_idle(), Reverse(activity.still_since()))
+        });
+        idlest.map(|(holder, (number, _))| (holder, *number))
+    }
+}
+
+/// Whether it waits for a request, and not just for the first bytes of one.
+fn is_idle(connection: &Connection, now: Instant) -> bool {
+    let Connection { activity, .. } = connection;
+    activity.is_idle() && now.duration_since(activity.still_since()) >= IDLE_ENOUGH
+}
+
+/// An address has a quarter of the places for sure, and no more when others wait.
+const SHARE: usize = 4;
+
+/// Whoever has just connected, or just had an answer, may still be sending.
+const IDLE_ENOUGH: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    const LIMIT: usize = 8;
+
+    fn network(text: &str) -> Holder {
+        Holder::of(text.parse().unwrap())
+    }
+
+    fn is_lost(place: &Place) -> bool {
+        place.cut.is_cancelled()
+    }
+
+    /// Fills all places, each a while after the one before.
+    async fn filled(places: &Arc<Places>, holder: Holder) -> Vec<Place> {
+        let mut held = Vec::new();
+        while let Some(place) = places.free(holder) {
+            held.push(place);
+            advance(Duration::from_secs(10)).await;
+        }
+        held
+    }
+
+    #[test]
+    fn an_address_of_ipv6_stands_for_its_network() {
+        let of = network("2001:db8:1:2::7");
+        assert_eq!(of, network("2001:db8:1:2:ffff::1"));
+        assert_ne!(of, network("2001:db8:1:3::7"));
+        assert_eq!(network("::ffff:192.0.2.7"), network("192.0.2.7"));
+        assert_ne!(network("192.0.2.8"), network("192.0.2.7"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_holds_more_than_a_quarter_gives_way_though_all_of_it_is_busy() {
+        let places = Arc::new(Places::new(LIMIT));
+        let held = filled(&places, network("192.0.2.1")).await;
+        let busy: Vec<_> = held.iter().map(|place| place.activity.begin()).collect();
+        held[0].activity.moved();
+        assert!(places.free(network("192.0.2.2")).is_none());
+        let mut others = Vec::new();
+        for _ in 0..LIMIT / 4 {
+            others.push(places.any(network("192.0.2.2")).expect("a quarter is everybody's"));
+        }
+        assert!(is_lost(&held[1]) && is_lost(&held[2]), "they stood still for longest");
+        assert!(!is_lost(&held[0]));
+        assert!(places.any(network("192.0.2.2")).is_none(), "it has its quarter, and uses it");
+        for last in 3..=6 {
+            let address = format!("192.0.2.{last}");
+            let more = places.any(network(&address));
+            assert!(more.is_some());
+            others.extend(more);
+        }
+        let left = held.iter().filter(|place| !is_lost(place)).count();
+        assert_eq!(left, LIMIT / 4);
+        assert!(places.any(network("192.0.2.9")).is_none(), "nobody has more than a quarter");
+        drop(busy);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_idlest_goes_first_and_nobody_who_has_just_come() {
+        let places = Arc::new(Places::new(4));
+        let of = ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"].map(network);
+        let mut held = Vec::new();
+        for holder in of {
+            held.push(places.free(holder).unwrap());
+            advance(Duration::from_secs(10)).await;
+        }
+        let _busy = held[0].activity.begin();
+        drop(held[1].activity.begin());
+        advance(Duration::from_millis(1)).await;
+        let newest = places.any(network("192.0.2.5")).unwrap();
+        assert_eq!(held.iter().map(is_lost).collect::<Vec<_>>(), [false, false, true, false]);
+        let next = places.any(network("192.0.2.6")).unwrap();
+        assert!(is_lost(&held[3]) && !is_lost(&held[1]), "it had an answer last");
+        assert!(places.any(network("192.0.2.7")).is_none(), "they have just come");
+        advance(IDLE_ENOUGH).await;
+        assert!(places.any(network("192.0.2.7")).is_some());
+        assert!(is_lost(&held[1]));
+        drop((newest, next));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_trusted_proxy_may_hold_all_places_and_loses_idle_ones_last() {
+        let places = Arc::new(Places::new(4));
+        let of_proxy = filled(&places, Holder::Proxy).await;
+        let busy: Vec<_> = of_proxy.iter().map(|place| place.activity.begin()).collect();
+        assert!(places.any(network("192.0.2.1")).is_none(), "none of its own is cut off");
+        for request in busy {
+            drop(request);
+            advance(IDLE_ENOUGH).await;
+        }
+        let other = places.any(network("192.0.2.1")).unwrap();
+        assert!(is_lost(&of_proxy[0]));
+        advance(IDLE_ENOUGH).await;
+        let again = places.any(Holder::Proxy).unwrap();
+        assert!(is_lost(&other), "before another of the proxy");
+        assert_eq!(of_proxy.iter().filter(|place| is_lost(place)).count(), 1);
+        drop(again);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_holds_a_quarter_has_its_own_idle_ones_replaced() {
+        let places = Arc::new(Places::new(4));
+        let held = filled(&places, network("192.0.2.1")).await;
+        let busy = [held[0].activity.begin(), held[1].activity.begin()];
+        let more = places.any(network("192.0.2.1"));
+        assert!(more.is_some() && is_lost(&held[2]));
+        drop(busy);
+    }
+
+    /// A place that was lost is not given back twice.
+    #[tokio::test(start_paused = true)]
+    async fn there_are_never_more_than_there_are_places() {
+        let places = Arc::new(Places::new(2));
+        let held = filled(&places, network("192.0.2.1")).await;
+        let other = places.any(network("192.0.2.2")).unwrap();
+        drop(held);
+        assert_eq!(places.table().total, 1);
+        drop(other);
+        assert_eq!(places.table().total, 0);
+        assert!(places.table().held.is_empty());
+    }
+}
