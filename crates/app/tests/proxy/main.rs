@@ -6,6 +6,7 @@
 mod address;
 mod body;
 mod header;
+mod idle;
 mod path;
 
 use std::{

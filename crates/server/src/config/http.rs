@@ -1,6 +1,6 @@
 //! `http`: the address that the registry is served on, and how clients call it.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use ipnet::IpNet;
@@ -8,7 +8,9 @@ use portpass_protocol::origin::Origin;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Address, ConfigError, Files, Place, Placed, tls::TlsFiles, tls::TlsSection};
+use super::{
+    Address, ConfigError, Files, Place, Placed, measure::Span, tls::TlsFiles, tls::TlsSection,
+};
 
 /// What was typed under `http`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -23,6 +25,9 @@ pub struct HttpSection {
     /// Networks whose X-Forwarded-Proto, X-Forwarded-Host and X-Forwarded-For are believed.
     #[schemars(with = "Option<Vec<String>>")]
     pub trusted_proxies: Option<Vec<Placed<String>>>,
+    /// How long a connection may stay open without a request. Default: 620s.
+    #[schemars(with = "Option<Span>")]
+    pub idle_timeout: Option<Placed<String>>,
     /// Headers that are added to every answer.
     #[schemars(with = "Option<BTreeMap<String, Vec<String>>>")]
     pub headers: Option<BTreeMap<String, Vec<Placed<String>>>>,
@@ -39,6 +44,8 @@ pub struct Http {
     pub host: Option<Origin>,
     /// Whose forwarding headers count.
     pub trusted_proxies: TrustedProxies,
+    /// How long a connection may stay open without a request.
+    pub idle_timeout: Duration,
     /// Added to every answer.
     pub headers: HeaderMap,
 }
@@ -54,6 +61,7 @@ impl HttpSection {
                 self.trusted_proxies.unwrap_or_default(),
                 files,
             )?,
+            idle_timeout: idle_timeout(self.idle_timeout, files)?,
             headers: headers(self.headers.unwrap_or_default(), files)?,
         })
     }
@@ -111,6 +119,19 @@ pub(crate) fn origin(
     })
 }
 
+fn idle_timeout(typed: Option<Placed<String>>, files: &Files) -> Result<Duration, ConfigError> {
+    let Some(Placed { value, place }) = typed else { return Ok(DEFAULT_IDLE_TIMEOUT) };
+    let refuse = |why: String| files.error(&place, "http.idle_timeout", why);
+    let span: Span = value.parse().map_err(|error| refuse(format!("{value:?}: {error}")))?;
+    if (SHORTEST_IDLE..=LONGEST_IDLE).contains(&span) {
+        Ok(span.0)
+    } else {
+        Err(refuse(format!(
+            "a connection cannot be idle for {span}; {SHORTEST_IDLE} to {LONGEST_IDLE} are possible"
+        )))
+    }
+}
+
 fn headers(
     typed: BTreeMap<String, Vec<Placed<String>>>,
     files: &Files,
@@ -147,6 +168,12 @@ const OURS: [HeaderName; 6] = [
     header::TRANSFER_ENCODING,
     header::WWW_AUTHENTICATE,
 ];
+
+/// Longer than any load balancer keeps a connection that it may send a request on (Google's 600 s): if we ended it first,
+/// that request would be lost.
+pub(crate) const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(620);
+const SHORTEST_IDLE: Span = Span(Duration::from_secs(1));
+const LONGEST_IDLE: Span = Span(Duration::from_hours(24));
 
 /// Plain HTTP stays on the machine unless somebody asks for more.
 const DEFAULT_ADDRESS: std::net::SocketAddr =

@@ -37,7 +37,6 @@ mod tests;
 
 use std::path::PathBuf;
 
-pub(crate) use self::tls::TlsError;
 pub use self::{
     accounts::AccountSource,
     address::{Address, AddressError},
@@ -59,6 +58,7 @@ pub use self::{
     token_service::{TokenListen, TokenService},
     variables::{VariableHelp, variables},
 };
+pub(crate) use self::{http::DEFAULT_IDLE_TIMEOUT, tls::TlsError};
 
 /// What to do with blobs that are not known to be those of the database.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

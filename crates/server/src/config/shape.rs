@@ -100,6 +100,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("http.addr", "addr: 127.0.0.1:5000"),
     ("http.headers", "headers: { Access-Control-Allow-Origin: [\"*\"] }"),
     ("http.headers.*", "Access-Control-Allow-Origin: [\"*\"]"),
+    ("http.idle_timeout", "idle_timeout: 620s"),
     ("http.tls", "tls: { certificate: server.crt, key: server.key }"),
     ("http.trusted_proxies", "trusted_proxies: [10.0.0.0/8]"),
     ("log", "log: { level: info }"),

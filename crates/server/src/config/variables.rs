@@ -234,6 +234,10 @@ pub(crate) const VARIABLES: &[Variable] = &[
         file.http().host = Some(given.text());
         Ok(())
     }),
+    variable!("PORTPASS_HTTP_IDLE_TIMEOUT", "http.idle_timeout", |file, given| {
+        file.http().idle_timeout = Some(given.text());
+        Ok(())
+    }),
     variable!("PORTPASS_HTTP_TRUSTED_PROXIES", "http.trusted_proxies", |file, given| {
         file.http().trusted_proxies = Some(given.list()?);
         Ok(())

@@ -20,6 +20,8 @@ pub(crate) struct Activity {
     moved: AtomicU64,
     /// When the last answer was out.
     rested: AtomicU64,
+    /// When the head of the next request began to come, and one more; 0 as long as none does.
+    head: AtomicU64,
 }
 
 impl Activity {
@@ -30,17 +32,29 @@ impl Activity {
             under_way: AtomicUsize::new(0),
             moved: AtomicU64::new(0),
             rested: AtomicU64::new(0),
+            // Whoever connects has something to ask.
+            head: AtomicU64::new(1),
         })
     }
 
-    /// Bytes came or went.
-    pub(crate) fn moved(&self) {
+    /// Bytes came: where no request is under way, the first ones of the next.
+    pub(crate) fn came(&self) {
+        let age = self.age();
+        self.moved.store(age, Ordering::Relaxed);
+        if self.is_idle() && self.head.load(Ordering::Relaxed) == 0 {
+            self.head.store(age.saturating_add(1), Ordering::Relaxed);
+        }
+    }
+
+    /// Bytes went.
+    pub(crate) fn went(&self) {
         self.moved.store(self.age(), Ordering::Relaxed);
     }
 
     /// A request, until its answer is out.
     pub(crate) fn begin(self: &Arc<Self>) -> UnderWay {
         self.under_way.fetch_add(1, Ordering::Relaxed);
+        self.head.store(0, Ordering::Relaxed);
         UnderWay(Arc::clone(self))
     }
 
@@ -53,6 +67,12 @@ impl Activity {
     pub(crate) fn still_since(&self) -> Instant {
         let last = if self.is_idle() { &self.rested } else { &self.moved };
         self.opened + Duration::from_millis(last.load(Ordering::Relaxed))
+    }
+
+    /// Since when the head of a request has been coming.
+    pub(crate) fn head_since(&self) -> Option<Instant> {
+        let after = self.head.load(Ordering::Relaxed).checked_sub(1)?;
+        Some(self.opened + Duration::from_millis(after))
     }
 
     /// Milliseconds.

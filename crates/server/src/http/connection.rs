@@ -2,6 +2,7 @@
 
 use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
+use http::Version;
 use hyper::{
     body::Incoming,
     server::conn::{http1, http2},
@@ -14,7 +15,7 @@ use hyper_util::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
-    time::timeout,
+    time::{Instant, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -73,12 +74,12 @@ impl Connection {
             async move { Ok::<_, Infallible>(this.answer(request).await) }
         });
         let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(IDLE)
+            // Both are watched where the connection is run: hyper has one limit for silence and for slow headers.
+            .header_read_timeout(None)
             .max_header_size(MAX_HEADERS as usize)
             .max_buf_size(BUFFER)
             .serve_connection(TokioIo::new(stream), answer);
-        self.drive(connection).await;
+        self.drive(connection, Version::HTTP_11).await;
     }
 
     async fn serve_http2<S>(self, stream: S)
@@ -105,7 +106,7 @@ impl Connection {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_frame_size(MAX_FRAME)
             .serve_connection(TokioIo::new(stream), answer);
-        self.drive(connection).await;
+        self.drive(connection, Version::HTTP_2).await;
     }
 
     async fn answer(&self, request: http::Request<Incoming>) -> http::Response<LoggedBody> {
@@ -114,14 +115,25 @@ impl Connection {
         response.map(|body| body.holding(under_way))
     }
 
-    /// Runs it; when the drain begins, the requests under way are its last.
-    async fn drive<C>(self, connection: C)
+    /// Runs it. When it has been idle for long enough, or the drain begins, the requests under way are its last.
+    async fn drive<C>(self, connection: C, version: Version)
     where
         C: GracefulConnection<Error = hyper::Error>,
     {
         let mut connection = pin!(connection);
         let result = tokio::select! {
             result = connection.as_mut() => result,
+            end = self.over(version) => match end {
+                End::Idle => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+                End::SlowHead => {
+                    let limit = HEAD.as_secs();
+                    tracing::debug!(client = %self.peer.remote, "no request came within {limit} s");
+                    return;
+                }
+            },
             () = self.drain.cancelled() => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
@@ -133,15 +145,51 @@ impl Connection {
     }
 }
 
+/// Why a connection ends though nobody has ended it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// Nothing was asked for a long time.
+    Idle,
+    /// A request was begun, and its headers did not end.
+    SlowHead,
+}
+
+impl Connection {
+    /// Resolves when it is time to end it. What happens on it is looked at now and then, and not each time: a
+    /// request has no timer of its own.
+    async fn over(&self, version: Version) -> End {
+        let idle_timeout = self.door.idle_timeout();
+        loop {
+            let now = Instant::now();
+            let no_sooner = now + HEAD.min(idle_timeout);
+            // Of HTTP/2, bytes are no sign of a request.
+            let head = self.activity.head_since().filter(|_| version < Version::HTTP_2);
+            let look_again = match head {
+                _ if !self.activity.is_idle() => no_sooner,
+                Some(since) if now >= since + HEAD => return End::SlowHead,
+                // Its answer may be out, and idleness begin, long before that.
+                Some(since) => (since + HEAD).min(no_sooner),
+                None => {
+                    let end = self.activity.still_since() + idle_timeout;
+                    if now >= end {
+                        return End::Idle;
+                    }
+                    end.min(no_sooner)
+                }
+            };
+            sleep_until(look_again).await;
+        }
+    }
+}
+
 /// Bytes that are read at once, and that wait to be written: with 400 KiB, which is what hyper takes, a
 /// hundred who pull hold as many times more.
 const BUFFER: usize = 64 * 1024;
 /// A TLS handshake is a few packets.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// From the end of an answer, or the beginning of the connection, to the last byte of the next request's
-/// headers. Longer than the pause of a client between two layers, shorter than load balancers wait.
-const IDLE: Duration = Duration::from_mins(1);
+/// From the first byte of a request's headers, or the beginning of the connection, to the last.
+const HEAD: Duration = Duration::from_mins(1);
 
 /// How often a silent HTTP/2 peer is asked whether it is still there.
 const PING: Duration = Duration::from_secs(30);

@@ -1,6 +1,6 @@
 //! What every request and every answer of a listener goes through.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use axum::body::Body;
@@ -56,6 +56,11 @@ impl Door {
     /// Whether a peer is a proxy whose word on its clients counts.
     pub(crate) fn trusts(&self, peer: &Peer) -> bool {
         self.surface.load().origins().trusts(peer)
+    }
+
+    /// How long a connection may stay without a request; those that are open keep what held when they came.
+    pub(crate) fn idle_timeout(&self) -> Duration {
+        self.surface.load().idle_timeout()
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

@@ -143,7 +143,7 @@ impl<S: Unpin> PatientStream<S> {
         let polled = write(Pin::new(&mut self.inner), context);
         self.wait.watch(context, polled).map(|written| match written {
             Ok(written) => {
-                self.activity.moved();
+                self.activity.went();
                 written
             }
             Err(stalled) => Err(io::Error::new(io::ErrorKind::TimedOut, stalled)),
@@ -151,7 +151,7 @@ impl<S: Unpin> PatientStream<S> {
     }
 }
 
-/// Reading is not watched: between requests there is nothing to read, and hyper ends that.
+/// Reading is not watched: between requests there is nothing to read, and who serves the connection ends that.
 impl<S: AsyncRead + Unpin> AsyncRead for PatientStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -160,7 +160,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for PatientStream<S> {
     ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.inner).poll_read(context, buffer);
         if read.is_ready() {
-            self.activity.moved();
+            self.activity.came();
         }
         read
     }

@@ -236,7 +236,7 @@ mod tests {
         let places = Arc::new(Places::new(LIMIT));
         let held = filled(&places, network("192.0.2.1")).await;
         let busy: Vec<_> = held.iter().map(|place| place.activity.begin()).collect();
-        held[0].activity.moved();
+        held[0].activity.went();
         assert!(places.free(network("192.0.2.2")).is_none());
         let mut others = Vec::new();
         for _ in 0..LIMIT / 4 {

@@ -1,5 +1,7 @@
 //! What is served on one listener.
 
+use std::time::Duration;
+
 use axum::{Router, body::Body};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use portpass_authority::http::{JWKS_PATH, REVOKE_PATH, TokenPath};
@@ -8,13 +10,14 @@ use portpass_registry::Registry;
 use tower::ServiceExt;
 
 use super::origin::Origins;
-use crate::{admin::Admin, metrics::RouteKind};
+use crate::{admin::Admin, config::DEFAULT_IDLE_TIMEOUT, metrics::RouteKind};
 
 /// Everything behind one address.
 #[derive(Debug)]
 pub(crate) struct Surface {
     origins: Origins,
     headers: HeaderMap,
+    idle_timeout: Duration,
     registry: Option<Registry>,
     tokens: Option<TokenRoutes>,
     admin: Option<Admin>,
@@ -32,7 +35,14 @@ pub(crate) struct TokenRoutes {
 impl Surface {
     /// Serves nothing yet; `headers` are added to every answer.
     pub(crate) fn new(origins: Origins, headers: HeaderMap) -> Self {
-        Self { origins, headers, registry: None, tokens: None, admin: None }
+        let idle_timeout = DEFAULT_IDLE_TIMEOUT;
+        Self { origins, headers, idle_timeout, registry: None, tokens: None, admin: None }
+    }
+
+    /// Ends connections on which nothing is asked for so long.
+    #[must_use]
+    pub(crate) fn with_idle_timeout(self, idle_timeout: Duration) -> Self {
+        Self { idle_timeout, ..self }
     }
 
     /// Adds the registry under `/v2/`.
@@ -58,6 +68,10 @@ impl Surface {
 
     pub(crate) fn origins(&self) -> &Origins {
         &self.origins
+    }
+
+    pub(crate) fn idle_timeout(&self) -> Duration {
+        self.idle_timeout
     }
 
     pub(crate) fn headers(&self) -> &HeaderMap {

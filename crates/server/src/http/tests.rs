@@ -1,6 +1,7 @@
 //! The rim over real sockets, with handlers of the tests' own behind it.
 
 mod frames;
+mod idle;
 mod rapid_reset;
 mod refused;
 mod shared;

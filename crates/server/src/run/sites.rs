@@ -113,6 +113,7 @@ pub(super) fn surface(site: Site, parts: &Parts, health: &Arc<Health>) -> Surfac
             let challenges = challenges.unwrap_or(Challenges::NameOthers);
             let origins = Origins::new(http.host.clone(), http.trusted_proxies.clone(), challenges);
             Surface::new(origins, http.headers.clone())
+                .with_idle_timeout(http.idle_timeout)
                 .with_registry(parts.registry.as_ref().map(|part| part.registry.clone()))
                 .with_tokens(routes(|listen| matches!(listen, TokenListen::Shared)))
         }
@@ -120,6 +121,7 @@ pub(super) fn surface(site: Site, parts: &Parts, health: &Arc<Health>) -> Surfac
             let url = parts.tokens.as_ref().and_then(|tokens| tokens.url.clone());
             let origins = Origins::new(url, http.trusted_proxies.clone(), Challenges::NameOthers);
             Surface::new(origins, http.headers.clone())
+                .with_idle_timeout(http.idle_timeout)
                 .with_tokens(routes(|listen| matches!(listen, TokenListen::Own { .. })))
         }
         Site::Admin => {

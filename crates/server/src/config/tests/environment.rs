@@ -149,6 +149,7 @@ fn variables_name_a_second_controller_as_little_as_a_file_does() {
 fn lists_and_maps_are_given_as_in_the_file_or_with_commas() {
     let config = without_file(&[
         ("PORTPASS_HTTP_TRUSTED_PROXIES", "10.0.0.0/8, 192.168.0.0/16"),
+        ("PORTPASS_HTTP_IDLE_TIMEOUT", "75s"),
         ("PORTPASS_HTTP_HEADERS", "{ X-Frame-Options: [deny] }"),
         ("PORTPASS_TOKEN_SERVICE_SERVICES", "[{ name: a, key_id: libtrust }, { name: b }]"),
         ("PORTPASS_TOKEN_SERVICE_POLICY", "[{ allow: [pull], repository: '**', to: anyone }]"),
@@ -156,6 +157,7 @@ fn lists_and_maps_are_given_as_in_the_file_or_with_commas() {
     ])
     .unwrap();
     assert!(config.http.trusted_proxies.contain("192.168.1.1".parse().unwrap()));
+    assert_eq!(config.http.idle_timeout, std::time::Duration::from_secs(75));
     assert_eq!(config.http.headers["x-frame-options"], "deny");
     let service = config.token_service.unwrap();
     assert_eq!(service.services.iter().count(), 2);

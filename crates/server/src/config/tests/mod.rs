@@ -122,6 +122,7 @@ fn the_file_of_the_documentation_means_what_it_says() {
     assert!(config.http.tls.is_some());
     assert_eq!(config.http.host.as_ref().unwrap().to_string(), "https://registry.example.com");
     assert!(config.http.trusted_proxies.contain("10.1.2.3".parse().unwrap()));
+    assert_eq!(config.http.idle_timeout, std::time::Duration::from_secs(620));
     assert_eq!(config.http.headers["x-content-type-options"], "nosniff");
     let days = std::time::Duration::from_hours(90 * 24);
     assert_eq!(config.audit, Audit { keep: days, max_size: 1 << 30 });

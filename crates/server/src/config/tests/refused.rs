@@ -65,6 +65,8 @@ fn mistakes_are_named_with_line_and_hint() {
         ),
         ("a host with a path", "http: { host: https://a/b }\nregistry: { auth: none }\n"),
         ("a proxy by name", "http:\n  trusted_proxies: [proxy]\nregistry: { auth: none }\n"),
+        ("no time at all", "http: { idle_timeout: 0s }\nregistry: { auth: none }\n"),
+        ("a time without a unit", "http: { idle_timeout: 620 }\nregistry: { auth: none }\n"),
         ("a header of ours", "http: { headers: { Location: [x] } }\nregistry: { auth: none }\n"),
         ("a trail for a moment", "audit: { keep: 90s }\nregistry: { auth: none }\n"),
         ("a trail without a unit", "audit: { keep: 90 }\nregistry: { auth: none }\n"),

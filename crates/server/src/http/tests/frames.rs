@@ -30,6 +30,16 @@ pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8>
     frame
 }
 
+/// A frame's kind and what is in it.
+pub(super) async fn next(stream: &mut (impl AsyncReadExt + Unpin)) -> (u8, Vec<u8>) {
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).await.unwrap();
+    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+    let mut payload = vec![0; length as usize];
+    stream.read_exact(&mut payload).await.unwrap();
+    (head[3], payload)
+}
+
 /// The kinds of frames, each with the error code where it has one.
 pub(super) fn codes(mut bytes: &[u8]) -> Vec<(u8, u32)> {
     let mut codes = Vec::new();

@@ -57,14 +57,4 @@ async fn a_stream_whose_answer_nobody_takes_is_reset() {
     assert!(Arc::strong_count(&held) <= handler, "the answer is gone");
 }
 
-/// A frame's kind and what is in it.
-async fn next(stream: &mut (impl AsyncReadExt + Unpin)) -> (u8, Vec<u8>) {
-    let mut head = [0; 9];
-    stream.read_exact(&mut head).await.unwrap();
-    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-    let mut payload = vec![0; length as usize];
-    stream.read_exact(&mut payload).await.unwrap();
-    (head[3], payload)
-}
-
 const INITIAL_WINDOW_SIZE: u8 = 4;
