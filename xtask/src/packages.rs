@@ -32,6 +32,7 @@ pub(crate) const FOR_TESTS: &[Needed] = &[
     ("buildah", "buildah"),
     ("podman", "podman"),
     ("busybox", "busybox-static"),
+    ("chromium", "chromium"),
     ("update-ca-certificates", "ca-certificates"),
 ];
 

@@ -92,6 +92,9 @@ pub fn router(service: Arc<TokenService>, path: &TokenPath) -> Router {
 
 async fn token(State(service): State<Arc<TokenService>>, request: Request<Body>) -> Response {
     let (head, body) = request.into_parts();
+    if head.method == Method::OPTIONS {
+        return options("GET, POST");
+    }
     let allowed = [Method::GET, Method::POST];
     if !allowed.contains(&head.method) {
         return refusal::method("GET, POST");
@@ -176,6 +179,9 @@ fn success(issued: &Issued) -> Response {
 /// RFC 7009: whatever was sent, once it is read, the token is no good any more.
 async fn revoke(State(service): State<Arc<TokenService>>, request: Request<Body>) -> Response {
     let (head, body) = request.into_parts();
+    if head.method == Method::OPTIONS {
+        return options("POST");
+    }
     if head.method != Method::POST {
         return refusal::method("POST");
     }
@@ -197,6 +203,9 @@ async fn revoke(State(service): State<Arc<TokenService>>, request: Request<Body>
 }
 
 async fn jwks(State(service): State<Arc<TokenService>>, request: Request<Body>) -> Response {
+    if *request.method() == Method::OPTIONS {
+        return options("GET, HEAD");
+    }
     if ![Method::GET, Method::HEAD].contains(request.method()) {
         return refusal::method("GET, HEAD");
     }
@@ -219,6 +228,15 @@ async fn jwks(State(service): State<Arc<TokenService>>, request: Request<Body>) 
 /// Whether an `If-None-Match` names the tag (RFC 9110 §13.1.2; the weak comparison).
 fn names(list: &str, tag: &str) -> bool {
     list.split(',').map(str::trim).any(|held| held == "*" || held.trim_start_matches("W/") == tag)
+}
+
+/// What a browser asks before it lets a page of another origin send a request (the CORS preflight of the Fetch standard).
+/// Which pages may stands in the headers that the listener adds.
+fn options(allowed: &'static str) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    set(response.headers_mut(), header::ALLOW, allowed);
+    response
 }
 
 fn json(headers: &mut HeaderMap) {

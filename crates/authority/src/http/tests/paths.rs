@@ -31,6 +31,23 @@ async fn the_key_set_is_cached_and_revalidated() {
     assert_eq!((posted.status, posted.header("allow")), (405, "GET, HEAD"));
 }
 
+/// The Fetch standard: a browser takes no answer but a 2xx for leave to send the request itself. Without credentials,
+/// which it never sends along.
+#[tokio::test]
+async fn what_browsers_ask_beforehand_is_answered_everywhere() {
+    let fixture = Fixture::new().await;
+    for (path, allowed) in
+        [("/token", "GET, POST"), (REVOKE_PATH, "POST"), (JWKS_PATH, "GET, HEAD")]
+    {
+        let request = Request::builder().method("OPTIONS").uri(path);
+        let request = request.header("origin", "https://ui.example");
+        let request = request.header("access-control-request-method", "GET");
+        let answer = send(&fixture, request.body(Body::empty()).unwrap()).await;
+        assert_eq!((answer.status, answer.header("allow")), (204, allowed), "{path}");
+        assert!(answer.body.is_empty());
+    }
+}
+
 #[tokio::test]
 async fn nothing_else_is_answered_here() {
     let fixture = Fixture::new().await;
