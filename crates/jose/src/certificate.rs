@@ -207,6 +207,12 @@ impl Certificate {
         self.0.unknown_signature.as_deref()
     }
 
+    /// Whether both vouch for one key, so that a signature holds by both or by none.
+    pub(crate) fn has_the_key_of(&self, other: &Self) -> bool {
+        let (own, theirs) = (&self.0.signed, &other.0.signed);
+        own.key_algorithm == theirs.key_algorithm && own.key_bits == theirs.key_bits
+    }
+
     /// Whether `issuer`'s key made the signature on this certificate.
     pub(crate) fn is_signed_by(&self, issuer: &Self) -> bool {
         let (own, theirs) = (&self.0.signed, &issuer.0.signed);

@@ -2,15 +2,21 @@
 //!
 //! ```text
 //! x5c ── leaf is in the bundle, byte for byte ──────────► its dates
-//!     ── leaf is an ordinary v3 certificate ────────────► webpki, any extended key usage
+//!     ── leaf is an ordinary v3 certificate ────────────► signatures from the root downwards (`checks`),
+//!                                                          then webpki, any extended key usage
 //!     ── leaf is itself an authority, or of version 1 ──► by hand (`by_hand`), as Go accepts them
 //! ```
+//!
+//! A stranger's chain costs no more than a good one of its length: no key that nobody vouches for checks
+//! anything, [`MAX_SIGNATURES`](checks::MAX_SIGNATURES) are checked at most, and a refusal is remembered for a minute.
 //!
 //! A bundle certificate is an authority only if it says so (`CA:TRUE`); any other vouches for its own
 //! key and for nobody else.
 
 mod by_hand;
+mod checks;
 mod error;
+mod refused;
 
 use std::{
     fmt,
@@ -23,7 +29,7 @@ use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, VerifiedPath};
 
 pub use self::error::ChainError;
-use self::error::explain;
+use self::{checks::Checks, error::explain, refused::Refusals};
 use crate::{Certificate, KeyError, KeySet, VerifyingKey, certificate::Authority, pem};
 
 /// How many certificates an `x5c` header may carry.
@@ -65,6 +71,8 @@ pub struct TrustRoots {
     certificates: Vec<Certificate>,
     /// Chains that held, by SHA-256, until the first of their certificates runs out.
     vouched: Cache<[u8; 32], Vouched>,
+    /// Chains that did not.
+    refused: Refusals,
 }
 
 /// A key for which a chain of certificates vouches.
@@ -85,7 +93,7 @@ impl TrustRoots {
 
     /// Trusts these certificates.
     pub fn new(certificates: Vec<Certificate>) -> Self {
-        Self { certificates, vouched: Cache::new(CACHED_CHAINS) }
+        Self { certificates, vouched: Cache::new(CACHED_CHAINS), refused: Refusals::new() }
     }
 
     /// Reads every CERTIFICATE block of PEM text; other blocks, and text around them, are skipped
@@ -119,12 +127,23 @@ impl TrustRoots {
         {
             return Ok(vouched);
         }
-        let vouched = self.verify_anew(chain, now)?;
-        self.vouched.insert(hash, vouched.clone());
-        Ok(vouched)
+        if let Some(why) = self.refused.get(&hash, now) {
+            return Err(why);
+        }
+        let judged = self.judge(chain, now, &Checks::default());
+        match &judged {
+            Ok(vouched) => self.vouched.insert(hash, vouched.clone()),
+            Err(why) => self.refused.insert(hash, why, now),
+        }
+        judged
     }
 
-    fn verify_anew(&self, chain: &[Vec<u8>], now: SystemTime) -> Result<Vouched, ChainError> {
+    fn judge(
+        &self,
+        chain: &[Vec<u8>],
+        now: SystemTime,
+        checks: &Checks,
+    ) -> Result<Vouched, ChainError> {
         let [leaf, above @ ..] = &*read_chain(chain)? else { return Err(ChainError::Empty) };
         if self.certificates.is_empty() {
             return Err(ChainError::NoBundle);
@@ -133,9 +152,9 @@ impl TrustRoots {
         let path = if self.certificates.contains(leaf) {
             vec![leaf]
         } else if leaf.version() == 3 && !leaf.claims_authority() {
-            self.verify_by_webpki(leaf, above, now)?
+            self.verify_by_webpki(leaf, above, now, checks)?
         } else {
-            by_hand::verify(leaf, above, &self.certificates, now)?
+            by_hand::verify(leaf, above, &self.certificates, now, checks)?
         };
         let dates =
             path.iter().map(|certificate| (certificate.not_before(), certificate.not_after()));
@@ -145,7 +164,8 @@ impl TrustRoots {
         Ok(Vouched { key: leaf.key().clone(), valid_until, valid_from })
     }
 
-    /// The path from `leaf` to an authority of the bundle that webpki finds.
+    /// The path from `leaf` to an authority of the bundle that webpki finds, which is given nothing but
+    /// certificates for which the bundle vouches.
     ///
     /// Webpki looks at nobody's key usage, and at neither dates nor path length of the authority
     /// itself; Go looks at all three.
@@ -154,22 +174,21 @@ impl TrustRoots {
         leaf: &'a Certificate,
         above: &'a [Certificate],
         now: SystemTime,
+        checks: &Checks,
     ) -> Result<Vec<&'a Certificate>, ChainError> {
-        let explain = |error| explain(&error, leaf, above, &self.certificates, now);
-        let authorities: Vec<_> = self
-            .certificates
-            .iter()
-            .filter(|root| root.is_authority() && root.validity(now).is_ok())
-            .collect();
+        let explain = |error| explain(&error, leaf, above, &self.certificates, now, checks);
+        let issuers: Vec<_> = self.certificates.iter().filter(|one| one.is_authority()).collect();
+        let Some(vouched) = checks.vouched_for(leaf, above, &issuers)? else {
+            return Err(explain(webpki::Error::UnknownIssuer));
+        };
+        let authorities: Vec<_> =
+            issuers.into_iter().filter(|root| root.validity(now).is_ok()).collect();
         let anchors: Vec<TrustAnchor<'_>> = authorities
             .iter()
             .filter_map(|root| webpki::anchor_from_trusted_cert(root.as_pki()).ok())
             .collect();
-        let intermediates: Vec<CertificateDer<'_>> = above
-            .iter()
-            .filter(|certificate| certificate.is_authority())
-            .map(|certificate| CertificateDer::from(certificate.der()))
-            .collect();
+        let intermediates: Vec<CertificateDer<'_>> =
+            vouched.iter().map(|certificate| CertificateDer::from(certificate.der())).collect();
         let since_1970 = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
         let end = EndEntityCert::try_from(leaf.as_pki()).map_err(explain)?;
         let long_enough = |path: &VerifiedPath<'_>| {
@@ -194,7 +213,8 @@ impl TrustRoots {
             path.intermediate_certificates().any(|step| step.der().as_ref() == certificate.der())
         };
         let root = authorities.iter().copied().filter(|root| is_anchor(root, path.anchor()));
-        Ok(std::iter::once(leaf).chain(above.iter().filter(used)).chain(root.take(1)).collect())
+        let steps = vouched.into_iter().filter(used);
+        Ok(std::iter::once(leaf).chain(steps).chain(root.take(1)).collect())
     }
 }
 

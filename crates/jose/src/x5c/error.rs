@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use super::checks::{Checks, MAX_SIGNATURES};
 use crate::{
     Certificate, KeyError,
     certificate::{Authority, OutOfDate},
@@ -102,6 +103,11 @@ pub enum ChainError {
         /// Who is trusted.
         bundle: String,
     },
+    /// To follow it takes more work than it is worth.
+    #[error(
+        "the chain takes more than {MAX_SIGNATURES} signature checks; send the certificates between the leaf and its root, each once, and keep one certificate of a name in the bundle"
+    )]
+    TooManySignatures,
     /// A certificate of the chain cannot be used at all.
     #[error("certificate {index} of the chain: {why}")]
     Unusable {
@@ -132,6 +138,7 @@ impl ChainError {
             | Self::NoAuthority { .. }
             | Self::PathLength { .. }
             | Self::SignatureAlgorithm { .. }
+            | Self::TooManySignatures
             | Self::UnknownExtension { .. }
             | Self::Webpki { .. } => "chain-not-allowed",
             Self::NoBundle => "chain-without-bundle",
@@ -190,6 +197,7 @@ pub(super) fn explain(
     above: &[Certificate],
     bundle: &[Certificate],
     now: SystemTime,
+    checks: &Checks,
 ) -> ChainError {
     if matches!(error, webpki::Error::CertExpired { .. } | webpki::Error::CertNotValidYet { .. })
         && let Some(why) = above.iter().find_map(|certificate| certificate.validity(now).err())
@@ -212,7 +220,10 @@ pub(super) fn explain(
             other => other_reason(leaf, other),
         };
     }
-    let signed = candidates.find(|root| top.is_signed_by(root));
+    let signed = match first_that_signed(top, candidates, checks) {
+        Ok(signed) => signed,
+        Err(why) => return why,
+    };
     if let Some(Err(why)) = signed.map(|root| root.validity(now)) {
         return why.into();
     }
@@ -229,8 +240,43 @@ pub(super) fn explain(
                 issuer: top.issuer().to_owned(),
             }
         }
+        (Some(_), webpki::Error::UnknownIssuer) => broken_link(leaf, &issuers, checks)
+            .unwrap_or_else(|| other_reason(leaf, &webpki::Error::UnknownIssuer)),
         (_, other) => other_reason(leaf, other),
     }
+}
+
+fn first_that_signed<'a>(
+    certificate: &Certificate,
+    candidates: impl Iterator<Item = &'a Certificate>,
+    checks: &Checks,
+) -> Result<Option<&'a Certificate>, ChainError> {
+    for root in candidates {
+        if checks.is_signed_by(certificate, root)? {
+            return Ok(Some(root));
+        }
+    }
+    Ok(None)
+}
+
+/// The uppermost certificate of a path that another key has signed than its issuer's.
+fn broken_link(
+    leaf: &Certificate,
+    issuers: &[&Certificate],
+    checks: &Checks,
+) -> Option<ChainError> {
+    let below = std::iter::once(&leaf).chain(issuers);
+    let links: Vec<_> = below.zip(issuers).collect();
+    links.into_iter().rev().find_map(|(certificate, issuer)| {
+        match checks.is_signed_by(certificate, issuer) {
+            Ok(true) => None,
+            Ok(false) => Some(ChainError::BadSignature {
+                subject: certificate.subject().to_owned(),
+                issuer: issuer.subject().to_owned(),
+            }),
+            Err(why) => Some(why),
+        }
+    })
 }
 
 fn other_reason(leaf: &Certificate, error: &webpki::Error) -> ChainError {

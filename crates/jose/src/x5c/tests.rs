@@ -1,3 +1,5 @@
+mod costs;
+
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -432,7 +434,7 @@ fn a_chain_that_held_once_is_not_checked_again_until_it_runs_out() {
     assert_eq!(roots.verify(&chain, after).unwrap_err().id(), "chain-expired");
     let before = leaf.certificate.not_before() - Duration::from_secs(1);
     assert_eq!(roots.verify(&chain, before).unwrap_err().id(), "chain-not-yet-valid");
-    // A refusal is never kept.
+    // A refusal is not among them.
     assert!(roots.verify(&ders(&[&Made::root("stranger")]), now()).is_err());
     assert_eq!(roots.vouched.len(), 1);
 }

@@ -86,7 +86,7 @@ pub const REGISTRY: &[Advice] = &[
     advice("chain-not-yet-valid", Is("F88"),
         "look at the clock"),
     advice("chain-not-allowed", Is("F87"),
-        "the issuer may not sign certificates, or its limits are broken: issue it with `CA:TRUE` and keyCertSign. Or a certificate is signed with SHA-1: issue it anew with SHA-256. The reason says which"),
+        "the issuer may not sign certificates, or its limits are broken: issue it with `CA:TRUE` and keyCertSign. Or a certificate is signed with SHA-1: issue it anew with SHA-256. Or the bundle has many roots of one name: keep one of each. The reason says which"),
     advice("chain-too-long", Unlisted,
         "five certificates are looked at"),
     advice("chain-unreadable", Unlisted,
