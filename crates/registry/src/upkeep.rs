@@ -73,8 +73,10 @@ impl Registry {
         let sessions = in_sessions(self.db()).await?;
         let live = |names| live(self.db(), &sessions, names);
         let store = &**self.store();
-        let seen = survey(store, live, ABANDONED, now).await?;
-        if seen.unknown > FEW && seen.unknown > seen.objects() / 10 {
+        let earlier_than = since.checked_sub(COARSE).unwrap_or(SystemTime::UNIX_EPOCH);
+        let seen = survey(store, live, ABANDONED, earlier_than, now).await?;
+        let leftovers = seen.unknown <= FEW && seen.earlier == 0;
+        if seen.unknown > seen.objects() / 10 && !leftovers {
             return Ok(Sweep::TooManyUnknown(seen));
         }
         store.empty_trash(now.checked_sub(TRASH).unwrap_or(SystemTime::UNIX_EPOCH)).await?;
@@ -280,8 +282,12 @@ const ABANDONED: Duration = Duration::from_hours(24);
 /// Who has just started on a database may have named the wrong store, or a volume that is not mounted yet.
 const FIRST_DAY: Duration = Duration::from_hours(24);
 
-/// So few objects a crash under many clients may well have left in a small store: each had one under way.
+/// So few objects a crash under many clients may well have left in a small store: each had one under way. Not those that
+/// are older than the database's hold on the store.
 const FEW: u64 = 100;
+
+/// File systems date files by coarser clocks than ours.
+const COARSE: Duration = Duration::from_mins(1);
 
 /// How long what was swept can be got back.
 const TRASH: Duration = Duration::from_hours(7 * 24);

@@ -90,6 +90,8 @@ on_every_database! {
     keys::of_two_changes_from_one_version_one_is_lost,
     keys::a_key_in_no_phase_is_inconsistent,
     keys::the_first_value_of_a_fact_counts,
+    keys::a_pairing_counts_with_the_one_before_until_that_is_let_go,
+    keys::a_copy_becomes_an_installation_once,
     keys::the_trail_keeps_its_order_and_is_read_from_both_ends,
     repositories::an_upload_session_makes_no_repository,
     repositories::a_first_blob_mount_or_manifest_makes_a_repository,

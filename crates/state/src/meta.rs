@@ -46,15 +46,53 @@ impl Db {
         Ok(SystemTime::UNIX_EPOCH + since)
     }
 
-    /// A copy becomes an installation of its own: it gets this id, and begins at `now`.
-    pub async fn become_installation(&self, id: &str, now: SystemTime) -> Result<(), StateError> {
-        self.set_meta(INSTALLATION, id).await?;
+    /// Begins to count anew: an installation is at work on this database, and on its store, from `now` on.
+    pub async fn serving_anew(&self, now: SystemTime) -> Result<(), StateError> {
         self.set_meta(SERVING_SINCE, &millis(now)).await
+    }
+
+    /// A copy becomes an installation of its own: it gets this id, and begins at `now`. One that has begun stays what
+    /// it is.
+    pub async fn become_installation(&self, id: &str, now: SystemTime) -> Result<(), StateError> {
+        if self.meta(SERVING_SINCE).await?.is_none() {
+            self.set_meta(INSTALLATION, id).await?;
+            self.serving_anew(now).await?;
+        }
+        Ok(())
+    }
+
+    /// What the store of this database is known by.
+    pub async fn pairing(&self) -> Result<Pairing, StateError> {
+        let text = self.meta(PAIRING).await?.unwrap_or_default();
+        let mut words = text.split_whitespace().map(str::to_owned);
+        Ok(Pairing { current: words.next(), before: words.next() })
+    }
+
+    /// From now on `current` counts; as long as the store may not have it yet, `before` does too.
+    pub async fn set_pairing(&self, current: &str, before: Option<&str>) -> Result<(), StateError> {
+        let text = [Some(current), before].into_iter().flatten().collect::<Vec<_>>().join(" ");
+        self.set_meta(PAIRING, &text).await
     }
 
     /// What the database knows itself by: `fresh` if nothing was said before.
     pub async fn installation(&self, fresh: &str) -> Result<String, StateError> {
         self.meta_or_set(INSTALLATION, fresh).await
+    }
+}
+
+/// What a database and its store both have, so that no other copy of either is taken for them. A word without a space.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pairing {
+    /// Since the last start.
+    pub current: Option<String>,
+    /// What the store has if that start was broken off before it could write there.
+    pub before: Option<String>,
+}
+
+impl Pairing {
+    /// Whether a store that has this one is that of the database.
+    pub fn is_of(&self, pairing: &str) -> bool {
+        [&self.current, &self.before].into_iter().flatten().any(|known| known == pairing)
     }
 }
 
@@ -65,6 +103,10 @@ fn millis(time: SystemTime) -> String {
 
 const INSTALLATION: &str = "installation";
 const SERVING_SINCE: &str = "serving_since";
+const PAIRING: &str = "store_pairing";
+
+/// What is said of this database and its store, and of no copy.
+pub(crate) const OF_NO_COPY: [&str; 2] = [SERVING_SINCE, PAIRING];
 
 /// The counters that the first migration made.
 #[derive(Debug, Clone, Copy)]

@@ -306,8 +306,10 @@ pub(crate) async fn a_sweep_removes_what_is_old_and_unnamed(store: &dyn BlobStor
     let among = async |names: Vec<Location>| {
         Ok::<_, StoreError>(names.into_iter().filter(|name| live.contains(name)).collect())
     };
-    let surveyed = survey(store, among, GRACE, written + GRACE).await.unwrap();
-    assert_eq!(surveyed, Surveyed { unknown: 1, live: 2, ..Surveyed::default() });
+    for (since, earlier) in [(SystemTime::UNIX_EPOCH, 0), (written + GRACE, 1)] {
+        let surveyed = survey(store, among, GRACE, since, written + GRACE).await.unwrap();
+        assert_eq!(surveyed, Surveyed { unknown: 1, earlier, live: 2, ..Surveyed::default() });
+    }
     assert_eq!(objects(store).await.len(), 3, "looking changes nothing");
     let swept = sweep_but(store, &live, written + GRACE).await;
     assert_eq!(swept, Swept { removed: 1, bytes: 7, live: 2, ..Swept::default() });

@@ -57,14 +57,25 @@ impl FsStore {
     /// # Errors
     /// When the directory cannot be made.
     pub fn open(root: impl Into<PathBuf>, keys: Keys) -> Result<Self, StoreError> {
-        let files = Arc::new(Files::open(root.into(), keys)?.probed());
-        Ok(Self {
-            files,
+        Ok(Self::of(Files::open(root.into(), keys)?.probed()))
+    }
+
+    /// The same, without trying out what its file system can do: for looking, when it may be somebody else's.
+    ///
+    /// # Errors
+    /// When the directory cannot be made.
+    pub fn untried(root: impl Into<PathBuf>, keys: Keys) -> Result<Self, StoreError> {
+        Ok(Self::of(Files::open(root.into(), keys)?))
+    }
+
+    fn of(files: Files) -> Self {
+        Self {
+            files: Arc::new(files),
             buffers: Arc::default(),
             arriving: Arc::default(),
             open_files: OpenFiles::unlimited(),
             claim: None,
-        })
+        }
     }
 
     /// The same, which nobody else can claim as long as it is there.

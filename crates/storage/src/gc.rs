@@ -25,6 +25,8 @@ pub struct Swept {
 pub struct Surveyed {
     /// Objects that no row names.
     pub unknown: u64,
+    /// Those of them that were written before a given time.
+    pub earlier: u64,
     /// Objects that are too young to judge.
     pub young: u64,
     /// Objects that rows name.
@@ -38,7 +40,7 @@ impl Surveyed {
     }
 }
 
-/// Counts what [`sweep`] would remove.
+/// Counts what [`sweep`] would remove, and what of it was written before `since`.
 ///
 /// # Errors
 /// When `live` cannot tell, or the store fails.
@@ -46,6 +48,7 @@ pub async fn survey<L, F, E>(
     store: &dyn BlobStore,
     live: L,
     grace: Duration,
+    since: SystemTime,
     now: SystemTime,
 ) -> Result<Surveyed, E>
 where
@@ -58,6 +61,8 @@ where
     loop {
         let page = judged(store, &live, grace, now, cursor).await?;
         surveyed.unknown += page.unknown.len() as u64;
+        let earlier = page.unknown.iter().filter(|object| object.written < since);
+        surveyed.earlier += earlier.count() as u64;
         surveyed.young += page.young;
         surveyed.live += page.live;
         match page.next {

@@ -35,6 +35,11 @@ impl Stopped {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("portpass.yaml"), CONFIGURATION).unwrap();
         let portpass = serve(folder, &[]);
+        Self::after_a_push(portpass).await
+    }
+
+    /// Pushes an image, and stops the server.
+    async fn after_a_push(portpass: Portpass) -> Self {
         let client = Client::of(&portpass);
         let image = client.push(&client.token("admin/app").await, "admin/app").await;
         let folder = portpass.stop();
@@ -111,8 +116,12 @@ async fn a_backup_is_tried_beside_the_blobs_without_harm() {
     };
     run(PROGRAM, &["backup", "backup", "--config", "portpass.yaml"]);
     run("cp", &["--archive", "backup", "copy"]);
-    let ran = stopped.refused(&["--data", "copy"]);
-    assert!(ran.stderr.contains("belong to another installation"), "{ran}");
+    // The folder itself stays a backup, and is brought up to date as before.
+    for data in ["copy", "backup", "copy"] {
+        let ran = stopped.refused(&["--data", data]);
+        assert!(ran.stderr.contains("belong to another installation"), "{ran}");
+    }
+    run(PROGRAM, &["backup", "backup", "--config", "portpass.yaml"]);
     // It has its own blobs, and is tried with them.
     let own = "data: copy\nhttp: { addr: 127.0.0.1:0 }\nregistry: {}\ntoken_service: {}\n";
     fs::write(stopped.path().join("try.yaml"), own).unwrap();
@@ -124,6 +133,70 @@ async fn a_backup_is_tried_beside_the_blobs_without_harm() {
     drop(tried);
     // After a disaster it takes over the blobs that are left.
     stopped.serves(&["--data", "{folder}/copy", "--adopt-storage"]).await;
+}
+
+/// As a copy of the data directory has it that was made by hand, or a snapshot of its disk.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_copy_of_the_database_is_refused_and_takes_nothing() {
+    let stopped = Stopped::new().await;
+    let mut copy = Command::new("cp");
+    copy.args(["--archive", "data", "older"]).current_dir(stopped.path());
+    run(&mut copy, "").expect_success();
+    let stopped = Stopped::after_a_push(serve(stopped.folder, &[])).await;
+    let ran = stopped.refused(&["--data", "older"]);
+    assert!(ran.stderr.contains("another copy of the database"), "{ran}");
+    assert!(ran.stderr.contains("--adopt-storage"), "{ran}");
+    // The right one goes on as ever; whoever goes on with the older one has said so.
+    let folder = serve(stopped.folder, &[]).stop();
+    let older = serve(folder, &["--data", "{folder}/older", "--adopt-storage"]);
+    older.wait_for_log(&["the store is its own from now on"]);
+    let stopped = Stopped { folder: older.stop(), ..stopped };
+    let ran = stopped.refused(&[]);
+    assert!(ran.stderr.contains("another copy of the database"), "{ran}");
+    stopped.serves(&["--adopt-storage"]).await;
+}
+
+/// What cannot be written to cannot be cleared away either: it is served.
+#[tokio::test(flavor = "multi_thread")]
+async fn blobs_on_a_read_only_disk_are_served() {
+    let stopped = Stopped::new().await;
+    for named in [true, false] {
+        if !named {
+            fs::remove_file(stopped.path().join("blobs/portpass.store")).unwrap();
+        }
+        let (folder, there) = (stopped.path().to_owned(), stopped.path().join("blobs"));
+        let script = r#"mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@""#;
+        let mut words = ["unshare", "--map-root-user", "--mount", "sh", "-c", script]
+            .map(str::to_owned)
+            .to_vec();
+        words.push(there.to_str().unwrap().to_owned());
+        let configuration = folder.join("portpass.yaml");
+        let arguments = ["--config", configuration.to_str().unwrap()];
+        let read_only = Portpass::serve_by(
+            &words,
+            Path::new(PROGRAM),
+            &arguments,
+            tempfile::tempdir().unwrap(),
+        );
+        read_only.wait_for_log(&["cannot be written to"]);
+        let password = fs::read_to_string(folder.join("data/admin-password")).unwrap();
+        let client = Client::with(&read_only, "admin", password.trim());
+        let token = client.token("admin/app").await;
+        client.pull(&token, stopped.image.repository, &stopped.image.tag).await;
+        assert_eq!(blobs(&folder), stopped.blobs);
+    }
+    stopped.serves(&[]).await;
+}
+
+/// A version that wrote no name may have run beside the files of another registry.
+#[tokio::test(flavor = "multi_thread")]
+async fn blobs_beside_the_tree_of_another_registry_are_still_ours() {
+    let stopped = Stopped::new().await;
+    fs::create_dir_all(stopped.path().join("blobs/docker/registry/v2/blobs")).unwrap();
+    fs::remove_file(stopped.path().join("blobs/portpass.store")).unwrap();
+    let ran = stopped.refused(&["--data", "other"]);
+    assert!(ran.stderr.contains("a distribution registry"), "{ran}");
+    stopped.serves(&[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

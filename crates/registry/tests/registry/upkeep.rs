@@ -18,6 +18,7 @@ on_both_stores![
     what_rows_name_survives_a_sweep,
     what_no_row_names_does_not,
     a_store_of_somebody_else_is_left_alone,
+    a_small_store_of_somebody_else_is_left_alone_too,
     a_store_belongs_to_the_rows_that_name_its_objects,
     many_abandoned_sessions_are_purged_in_one_round,
 ];
@@ -158,6 +159,25 @@ async fn a_store_of_somebody_else_is_left_alone(registry: Harness) {
     let Sweep::TooManyUnknown(seen) = swept else { panic!("{swept:?}") };
     assert_eq!((seen.unknown, seen.objects()), (120, 121));
     assert_eq!(registry.objects().await.len(), 121, "all of them stay");
+}
+
+/// What was there before the database took the store is not what its server left.
+async fn a_small_store_of_somebody_else_is_left_alone_too(registry: Harness) {
+    registry.blob("team/app", b"ours").await;
+    orphan(&registry, "theirs").await;
+    registry.clock.advance(HOUR);
+    registry.db.serving_anew(registry.now()).await.unwrap();
+    registry.clock.advance(23 * HOUR);
+    assert_eq!(registry.registry.sweep(registry.now()).await.unwrap(), Sweep::TooEarly);
+    registry.clock.advance(2 * HOUR);
+    let swept = registry.registry.sweep(registry.now()).await.unwrap();
+    let Sweep::TooManyUnknown(seen) = swept else { panic!("{swept:?}") };
+    assert_eq!((seen.unknown, seen.earlier, seen.objects()), (1, 1, 2));
+    for number in 0..10 {
+        registry.blob("team/app", format!("ours {number}").as_bytes()).await;
+    }
+    registry.clock.advance(25 * HOUR);
+    assert_eq!(sweep(&registry).await.removed, 1, "less than a tenth");
 }
 
 async fn a_store_belongs_to_the_rows_that_name_its_objects(registry: Harness) {

@@ -107,18 +107,27 @@ impl Base {
         Ok(Some(installer.administrator().await?))
     }
 
-    /// A server runs on the data directory from now on. One that was a backup becomes an installation of its own: the
-    /// blobs of the one that it is a copy of are not its own, and no later backup writes over what happens here.
-    pub(crate) async fn put_into_service(&self) -> Result<(), StartError> {
+    /// A database that is a backup's becomes that of an installation of its own: the blobs of the one that it is a copy
+    /// of are not its own.
+    pub(crate) async fn prepare_service(&self) -> Result<(), StartError> {
+        let now = self.system.clock.now();
         if self.directory.is_backup()? {
-            self.db.become_installation(&self.fresh_id(), self.system.clock.now()).await?;
+            self.db.become_installation(&self.fresh_id(), now).await?;
+        }
+        self.db.serving_since(now).await?;
+        Ok(())
+    }
+
+    /// A server runs on the data directory from now on, so that no later backup writes over what happens here. Comes
+    /// last: a start that is refused leaves a backup what it is.
+    pub(crate) fn put_into_service(&self) -> Result<(), StartError> {
+        if self.directory.is_backup()? {
             self.directory.put_into_service()?;
             tracing::info!(
                 "{} was a backup, and is an installation from now on",
                 self.directory.path().display()
             );
         }
-        self.db.serving_since(self.system.clock.now()).await?;
         Ok(())
     }
 
@@ -145,6 +154,8 @@ impl Base {
             keys,
             open_files: self.open_files.clone(),
             installation: self.db.installation(&self.fresh_id()).await?,
+            pairing: self.fresh_id(),
+            now: self.system.clock.now(),
             adoption,
         };
         opening.open(directory, &self.claims).await

@@ -88,10 +88,11 @@ impl Parts {
         let data = config.data.clone();
         let directory = blocking(move || DataDirectory::open(&data)).await?;
         let base = Arc::new(Base::open(directory, &config, system).await?);
-        base.put_into_service().await?;
+        base.prepare_service().await?;
         let given = environment.get("PORTPASS_ADMIN_PASSWORD_FILE").map(Path::new);
         let administrator = base.install(&config, given).await?;
         let parts = Self::on(base, config, administrator).await?;
+        parts.base.put_into_service()?;
         parts.publish().await?;
         Ok(parts)
     }

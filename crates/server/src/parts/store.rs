@@ -1,24 +1,27 @@
 //! The directory of the blobs: whose it is, before anything in it is touched.
 //!
 //! ```text
-//! our name in it                       ─> opened
-//! another's name                       ─> refused, or taken over where its objects are those of our rows
+//! our name and pairing in it           ─> opened
+//! another's, or of another copy        ─> refused, or taken over where its objects are those of our rows
 //! objects and no name (older versions) ─> the same, but without being asked
 //! nothing                              ─> a new store, unless our rows name blobs: then it is not mounted
 //! distribution's tree                  ─> refused
 //! ```
+//! Each start draws a new pairing and writes it to the database first, where the one before counts too until the store
+//! has the new one: so a start may be broken off anywhere, and no older copy of the database knows the store again.
 
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, Weak},
+    time::SystemTime,
 };
 
 use portpass_registry::upkeep::{Fit, UpkeepError};
 use portpass_state::{Db, StateError};
 use portpass_storage::{
     BlobStore, FsStore, Keys, OpenFiles, Remembering, StoreError,
-    owner::{self, Claim, Found, OwnerError},
+    owner::{self, Claim, Found, Owner, OwnerError, Signed},
 };
 
 use super::{StartError, blocking};
@@ -34,6 +37,9 @@ pub(super) struct Opening<'a> {
     pub(super) keys: Keys,
     pub(super) open_files: OpenFiles,
     pub(super) installation: String,
+    /// A fresh one.
+    pub(super) pairing: String,
+    pub(super) now: SystemTime,
     pub(super) adoption: Adoption,
 }
 
@@ -54,28 +60,70 @@ impl Opening<'_> {
 
     async fn claim(&self, root: &Path, claims: &Claims) -> Result<Arc<Claim>, StartError> {
         let path = root.to_owned();
-        let found = blocking(move || owner::look(&path)).await.map_err(StorageRefused::from)?;
-        match found {
-            Found::Of(id) if id == self.installation => {}
+        let found = blocking(move || {
+            owner::demand_unused(&path)?;
+            owner::look(&path)
+        });
+        let found = found.await.map_err(StorageRefused::from)?;
+        let known = self.judge(root, &found).await?;
+        let (path, seen) = (root.to_owned(), found.clone());
+        let claim = blocking(move || owner::claim(&path, &seen)).await;
+        let claim = self.pair(root, found, claim.map_err(StorageRefused::from)?).await?;
+        if known == Known::No {
+            // What lies there may be somebody else's after all: nothing is swept for a day.
+            self.db.serving_anew(self.now).await?;
+        }
+        Ok(claims.keep(root, claim))
+    }
+
+    /// Whether the store is that of the database; refuses one that is not.
+    async fn judge(&self, root: &Path, found: &Found) -> Result<Known, StartError> {
+        let owner = match found {
+            Found::Of(owner) => owner,
             Found::Distribution => {
                 return Err(StorageRefused::Distribution { root: root.to_owned() }.into());
             }
-            Found::Nothing => self.may_be_new(root).await?,
-            Found::Of(_) if self.adoption == Adoption::Never => {
-                return Err(StorageRefused::Another { root: root.to_owned() }.into());
-            }
-            Found::Of(_) | Found::Objects => self.must_fit(root).await?,
+            Found::Nothing => return self.may_be_new(root).await,
+            Found::Objects => return self.must_fit(root).await,
+        };
+        let ours = owner.installation == self.installation;
+        if ours && self.db.pairing().await?.is_of(&owner.pairing) {
+            return Ok(Known::Yes);
         }
-        let (path, id) = (root.to_owned(), self.installation.clone());
-        let claim = blocking(move || owner::claim(&path, &id)).await;
-        Ok(claims.keep(root, claim.map_err(StorageRefused::from)?))
+        let root_of = || root.to_owned();
+        match (self.adoption, ours) {
+            (Adoption::IfItFits, _) => self.must_fit(root).await,
+            (Adoption::Never, true) => Err(StorageRefused::OtherCopy { root: root_of() }.into()),
+            (Adoption::Never, false) => Err(StorageRefused::Another { root: root_of() }.into()),
+        }
+    }
+
+    /// Has database and store know each other by a new pairing.
+    async fn pair(&self, root: &Path, found: Found, claim: Claim) -> Result<Claim, StartError> {
+        let before = match found {
+            Found::Of(owner) => Some(owner.pairing),
+            Found::Nothing | Found::Objects | Found::Distribution => None,
+        };
+        self.db.set_pairing(&self.pairing, before.as_deref()).await?;
+        let owner =
+            Owner { installation: self.installation.clone(), pairing: self.pairing.clone() };
+        let signed = blocking(move || claim.sign(&owner).map(|signed| (signed, claim))).await;
+        let (signed, claim) = signed.map_err(StorageRefused::from)?;
+        match signed {
+            Signed::Signed => self.db.set_pairing(&self.pairing, None).await?,
+            Signed::ReadOnly => tracing::warn!(
+                "{} cannot be written to: what is there can be pulled, and nothing can be pushed",
+                root.display()
+            ),
+        }
+        Ok(claim)
     }
 
     /// An empty directory is a new store, or one whose volume is not mounted.
-    async fn may_be_new(&self, root: &Path) -> Result<(), StartError> {
+    async fn may_be_new(&self, root: &Path) -> Result<Known, StartError> {
         let named = self.db.held_blobs(None, 1).await?;
         if named.is_empty() {
-            return Ok(());
+            return Ok(Known::No);
         }
         if self.adoption == Adoption::Never {
             return Err(StorageRefused::Gone { root: root.to_owned() }.into());
@@ -84,13 +132,18 @@ impl Opening<'_> {
             "{} is empty, and is taken for the store all the same: what the database names has to be pushed again",
             root.display()
         );
-        Ok(())
+        Ok(Known::No)
     }
 
-    async fn must_fit(&self, root: &Path) -> Result<(), StartError> {
-        let store = self.store(root).await?;
+    async fn must_fit(&self, root: &Path) -> Result<Known, StartError> {
+        let (path, keys) = (root.to_owned(), self.keys.clone());
+        // Nothing is tried out in what may be somebody else's.
+        let store = blocking(move || FsStore::untried(path, keys)).await?;
         let fit = Fit::of(self.db, &store).await.map_err(StorageRefused::from)?;
         if !fit.belongs() {
+            if owner::is_distributions(root) {
+                return Err(StorageRefused::Distribution { root: root.to_owned() }.into());
+            }
             return Err(StorageRefused::Misfit { root: root.to_owned(), fit }.into());
         }
         tracing::info!(
@@ -101,13 +154,21 @@ impl Opening<'_> {
             "the blobs in {} are those of this database: the store is its own from now on",
             root.display()
         );
-        Ok(())
+        Ok(Known::No)
     }
 
     async fn store(&self, root: &Path) -> Result<FsStore, StoreError> {
         let (root, keys) = (root.to_owned(), self.keys.clone());
         blocking(move || FsStore::open(root, keys)).await
     }
+}
+
+/// Whether the store was known to be the database's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    Yes,
+    /// It is new to it.
+    No,
 }
 
 impl Claims {
@@ -135,6 +196,16 @@ pub enum StorageRefused {
         root.display()
     )]
     Another {
+        /// The directory.
+        root: PathBuf,
+    },
+    /// The name of this installation stands there, but of another copy of its database.
+    #[error(
+        "the blobs in {} were last used with another copy of the database in the data directory: this one is older, or was \
+         put back; what was pushed since would be cleared away",
+        root.display()
+    )]
+    OtherCopy {
         /// The directory.
         root: PathBuf,
     },
@@ -182,6 +253,10 @@ impl StorageRefused {
             Self::Another { .. } => &[
                 "start with the data directory that these blobs belong to (`--data`), or name another `registry.storage.filesystem.rootdirectory`",
                 "after a restore from a backup, `portpass serve --adopt-storage` takes them over, once they are found to be those that the database names",
+            ],
+            Self::OtherCopy { .. } => &[
+                "start with the data directory that was used last (`--data`)",
+                "if it is lost, `portpass serve --adopt-storage` goes on with this one, once the blobs are found to be those that it names",
             ],
             Self::Gone { .. } => &[
                 "mount it, or set `registry.storage.filesystem.rootdirectory`",

@@ -1,5 +1,5 @@
 use super::{at, commit, databases, digest, repository};
-use crate::{Begun, Change, Committed, Db, NewUpload, UploadId};
+use crate::{Begun, Change, Committed, Db, NewUpload, UploadId, meta::Pairing};
 
 /// A database in memory has copies in memory.
 #[tokio::test]
@@ -36,7 +36,12 @@ pub(super) async fn a_copy_names_no_object_that_it_does_not_need(db: Db) {
     };
     assert_eq!(db.begin_upload(&upload, at(0)).await.unwrap(), Begun::Begun);
 
+    db.serving_since(at(1)).await.unwrap();
+    db.set_pairing("one", None).await.unwrap();
+
     db.forget_what_no_copy_has().await.unwrap();
+    assert_eq!(db.pairing().await.unwrap(), Pairing::default(), "it has no store yet");
+    assert_eq!(db.serving_since(at(9)).await.unwrap(), at(9), "nor was it ever at work");
     assert!(db.uploads(None, 10).await.unwrap().is_empty());
     assert!(db.unreferenced_blobs(at(99), 10).await.unwrap().is_empty());
     let holders = db.holders(&digest("kept")).await.unwrap();

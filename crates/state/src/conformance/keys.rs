@@ -67,6 +67,26 @@ pub(super) async fn the_first_value_of_a_fact_counts(db: Db) {
     assert_eq!(db.meta("installed").await.unwrap().as_deref(), Some("again"));
 }
 
+/// The store has what was written last, or what was before if the start that wrote it was broken off.
+pub(super) async fn a_pairing_counts_with_the_one_before_until_that_is_let_go(db: Db) {
+    assert!(!db.pairing().await.unwrap().is_of("one"));
+    for (before, of) in [(None, [false, true]), (Some("one"), [true, true])] {
+        db.set_pairing("two", before).await.unwrap();
+        let pairing = db.pairing().await.unwrap();
+        assert_eq!(["one", "two"].map(|known| pairing.is_of(known)), of);
+    }
+}
+
+/// What a refused start has begun is not begun anew: the store may have the id by then.
+pub(super) async fn a_copy_becomes_an_installation_once(db: Db) {
+    db.become_installation("one", at(1)).await.unwrap();
+    db.become_installation("two", at(2)).await.unwrap();
+    assert_eq!(db.installation("three").await.unwrap(), "one");
+    assert_eq!(db.serving_since(at(9)).await.unwrap(), at(1));
+    db.serving_anew(at(3)).await.unwrap();
+    assert_eq!(db.serving_since(at(9)).await.unwrap(), at(3));
+}
+
 pub(super) async fn the_trail_keeps_its_order_and_is_read_from_both_ends(db: Db) {
     let records: Vec<_> = (0..5).map(|number| record(&format!("action-{number}"), 0)).collect();
     db.append_audit(&records[..3]).await.unwrap();

@@ -2,9 +2,11 @@
 //! garbage.
 //!
 //! ```text
-//! ROOT/portpass.store        the id of the installation, as text
+//! ROOT/portpass.store        who used it last, as text
 //! ROOT/portpass.store-lock   locked as long as a server runs on the store
 //! ```
+//! Copies of one database are told apart too: each start leaves another pairing, here and in the database, so that an
+//! older copy has an older one.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -25,16 +27,35 @@ pub enum Found {
     Nothing,
     /// Objects, and nobody's name: a store of a version that wrote none.
     Objects,
-    /// The store of the installation with this id.
-    Of(String),
-    /// The tree of a distribution registry.
+    /// The store of this installation.
+    Of(Owner),
+    /// The tree of a distribution registry, and no object of ours.
     Distribution,
+}
+
+/// Who used a store last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// The id of the installation.
+    pub installation: String,
+    /// What its database knows of this store by.
+    pub pairing: String,
 }
 
 /// A store that is ours until this is dropped.
 #[derive(Debug)]
 pub struct Claim {
+    root: PathBuf,
     _lock: Option<File>,
+}
+
+/// Whether the name of the owner could be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signed {
+    /// It stands there.
+    Signed,
+    /// Nothing can be written there, so nobody can do harm either.
+    ReadOnly,
 }
 
 /// Why a directory cannot be looked at or claimed.
@@ -65,6 +86,19 @@ pub enum OwnerError {
     },
 }
 
+/// Proves that no other server uses the store at the moment; changes nothing.
+///
+/// # Errors
+/// When one does.
+pub fn demand_unused(root: &Path) -> Result<(), OwnerError> {
+    // Where there is no such file, nobody has ever used it.
+    let held = File::open(root.join(LOCK)).map(|file| file.try_lock());
+    match held {
+        Ok(Err(TryLockError::WouldBlock)) => Err(OwnerError::Taken { root: root.to_owned() }),
+        Ok(Ok(()) | Err(TryLockError::Error(_))) | Err(_) => Ok(()),
+    }
+}
+
 /// Looks at what is there, and changes nothing.
 ///
 /// # Errors
@@ -73,37 +107,85 @@ pub fn look(root: &Path) -> Result<Found, OwnerError> {
     let path = root.join(OWNER);
     match fs::read_to_string(&path) {
         Ok(text) => {
-            let id = text.strip_prefix(FIRST_LINE).map(str::trim).filter(|id| !id.is_empty());
-            return id.map(|id| Found::Of(id.to_owned())).ok_or(OwnerError::Unreadable { path });
+            return Owner::read(&text).map(Found::Of).ok_or(OwnerError::Unreadable { path });
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(source) => return Err(OwnerError::File { doing: "read", path, source }),
     }
-    if root.join(DISTRIBUTION).is_dir() {
-        return Ok(Found::Distribution);
-    }
-    Ok(if holds_objects(root)? { Found::Objects } else { Found::Nothing })
+    // A version that wrote no name may have run beside such a tree.
+    Ok(if holds_objects(root)? {
+        Found::Objects
+    } else if is_distributions(root) {
+        Found::Distribution
+    } else {
+        Found::Nothing
+    })
 }
 
-/// Takes the lock of a store, and writes down whose it is unless that stands there.
+/// Whether a distribution registry keeps its files there.
+pub fn is_distributions(root: &Path) -> bool {
+    root.join(DISTRIBUTION).is_dir()
+}
+
+/// Takes the lock of a store in which nothing has changed since `found` was.
 ///
 /// # Errors
-/// When another server has it, or the directory cannot be written to.
-pub fn claim(root: &Path, id: &str) -> Result<Claim, OwnerError> {
+/// When another server has it, or had it meanwhile; when the directory cannot be used.
+pub fn claim(root: &Path, found: &Found) -> Result<Claim, OwnerError> {
     make_directory(root).map_err(failed("make", root))?;
     let lock = lock(root)?;
-    if look(root)? != Found::Of(id.to_owned()) {
-        let path = root.join(OWNER);
-        write(root, &path, id).map_err(failed("write", &path))?;
+    if look(root)? != *found {
+        return Err(OwnerError::Taken { root: root.to_owned() });
     }
-    Ok(Claim { _lock: lock })
+    Ok(Claim { root: root.to_owned(), _lock: lock })
 }
 
-/// The kernel drops the lock with the process, however it ends. `None` where the file system has no locks.
+impl Claim {
+    /// Writes down whose store it is.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn sign(&self, owner: &Owner) -> Result<Signed, OwnerError> {
+        let path = self.root.join(OWNER);
+        match write(&self.root, &path, owner) {
+            Ok(()) => Ok(Signed::Signed),
+            Err(error) if is_read_only(&error) => Ok(Signed::ReadOnly),
+            Err(error) => Err(failed("write", &path)(error)),
+        }
+    }
+}
+
+impl Owner {
+    fn read(text: &str) -> Option<Self> {
+        let mut lines = text.strip_prefix(FIRST_LINE)?.lines();
+        let mut line = |word: &str| {
+            let value = lines.next()?.strip_prefix(word)?.trim();
+            (!value.is_empty()).then(|| value.to_owned())
+        };
+        Some(Self { installation: line("installation ")?, pairing: line("pairing ")? })
+    }
+
+    fn text(&self) -> String {
+        let Self { installation, pairing } = self;
+        format!(
+            "{FIRST_LINE}installation {installation}\npairing {pairing}\n\nThe blobs of a portpass installation lie here. Leave \
+             this file where it is.\n"
+        )
+    }
+}
+
+/// The kernel drops the lock with the process, however it ends. `None` where there can be none.
 fn lock(root: &Path) -> Result<Option<File>, OwnerError> {
     let path = root.join(LOCK);
     let mut options = OpenOptions::new();
-    let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let file = match options.write(true).create(true).truncate(false).mode(0o600).open(&path) {
+        // A lock needs no right to write.
+        Err(error) if is_read_only(&error) => match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            file => file,
+        },
+        file => file,
+    };
     let file = file.map_err(failed("open", &path))?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
@@ -118,14 +200,19 @@ fn lock(root: &Path) -> Result<Option<File>, OwnerError> {
 }
 
 /// In one step: after a crash it is there as a whole, or not.
-fn write(root: &Path, path: &Path, id: &str) -> io::Result<()> {
+fn write(root: &Path, path: &Path, owner: &Owner) -> io::Result<()> {
     let temporary = path.with_extension("store-new");
     let mut options = OpenOptions::new();
     let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-    file.write_all(format!("{FIRST_LINE}{id}\n").as_bytes())?;
+    file.write_all(owner.text().as_bytes())?;
     file.sync_all()?;
     fs::rename(&temporary, path)?;
     sync_directory(root)
+}
+
+/// Read only for everybody, or for us.
+fn is_read_only(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied)
 }
 
 fn holds_objects(root: &Path) -> Result<bool, OwnerError> {
@@ -178,8 +265,10 @@ mod tests {
         assert_eq!(look(&root).unwrap(), Found::Nothing);
         fs::write(root.join("ab").join("ab".repeat(16)), "bytes").unwrap();
         assert_eq!(look(&root).unwrap(), Found::Objects);
-        drop(claim(&root, "mine").unwrap());
-        assert_eq!(look(&root).unwrap(), Found::Of("mine".to_owned()));
+        let mine = Owner { installation: "a1".to_owned(), pairing: "b2".to_owned() };
+        let claimed = claim(&root, &Found::Objects).unwrap();
+        assert_eq!(claimed.sign(&mine).unwrap(), Signed::Signed);
+        assert_eq!(look(&root).unwrap(), Found::Of(mine));
         fs::write(root.join(OWNER), "something").unwrap();
         let told = look(&root).unwrap_err().to_string();
         assert!(told.contains("portpass.store"), "{told}");
@@ -187,18 +276,28 @@ mod tests {
         let foreign = outer.path().join("registry");
         fs::create_dir_all(foreign.join("docker/registry/v2/blobs")).unwrap();
         assert_eq!(look(&foreign).unwrap(), Found::Distribution);
+        fs::create_dir_all(foreign.join("ab")).unwrap();
+        fs::write(foreign.join("ab").join("ab".repeat(16)), "ours").unwrap();
+        assert_eq!(look(&foreign).unwrap(), Found::Objects);
     }
 
     #[test]
     fn a_store_is_used_by_one_server_at_a_time() {
         let root = tempfile::tempdir().unwrap();
-        let first = claim(root.path(), "mine").unwrap();
-        let refused = claim(root.path(), "mine").unwrap_err();
+        let root = root.path();
+        demand_unused(root).unwrap();
+        let first = claim(root, &Found::Nothing).unwrap();
+        assert!(demand_unused(root).is_err());
+        let refused = claim(root, &Found::Nothing).unwrap_err();
         assert!(matches!(refused, OwnerError::Taken { .. }), "{refused}");
+        let one = Owner { installation: "one".to_owned(), pairing: "1".to_owned() };
+        first.sign(&one).unwrap();
         drop(first);
-        drop(claim(root.path(), "mine").unwrap());
-        // Who takes a store over writes its own name.
-        drop(claim(root.path(), "other").unwrap());
-        assert_eq!(look(root.path()).unwrap(), Found::Of("other".to_owned()));
+        // Who looked before another came and went has to look again.
+        let refused = claim(root, &Found::Nothing).unwrap_err();
+        assert!(matches!(refused, OwnerError::Taken { .. }), "{refused}");
+        let two = Owner { installation: "two".to_owned(), ..one.clone() };
+        claim(root, &Found::Of(one)).unwrap().sign(&two).unwrap();
+        assert_eq!(look(root).unwrap(), Found::Of(two));
     }
 }
