@@ -131,6 +131,25 @@ pub enum OriginError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientAddress(pub IpAddr);
 
+impl ClientAddress {
+    /// What one caller has who has this address: an IPv4 address, also one that is written as IPv6, or the /64
+    /// that an IPv6 address is in.
+    pub fn network(self) -> [u8; 8] {
+        match self.0.to_canonical() {
+            IpAddr::V4(address) => {
+                let [a, b, c, d] = address.octets();
+                // No /64 that is routed looks like this.
+                [0, 0, 0, 0, a, b, c, d]
+            }
+            IpAddr::V6(address) => {
+                let mut network = [0; 8];
+                network.copy_from_slice(&address.octets()[..8]);
+                network
+            }
+        }
+    }
+}
+
 /// What names one request in the log and in the answer's `X-Request-Id`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RequestId(pub String);
@@ -156,6 +175,15 @@ const MAX_HOST_LENGTH: usize = 253;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_has_one_address_of_ipv6_has_its_network() {
+        let network = |address: &str| ClientAddress(address.parse().unwrap()).network();
+        assert_eq!(network("2001:db8::1"), network("2001:db8::ffff:1"));
+        assert_ne!(network("2001:db8::1"), network("2001:db8:0:1::1"));
+        assert_eq!(network("192.0.2.7"), network("::ffff:192.0.2.7"));
+        assert_ne!(network("192.0.2.7"), network("192.0.2.8"));
+    }
 
     #[test]
     fn hosts_are_split_from_ports() {

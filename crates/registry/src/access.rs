@@ -14,7 +14,7 @@ use portpass_protocol::{
 use secrecy::SecretString;
 
 use crate::{
-    controller::{Denial, Guard},
+    controller::{Denial, Guard, Reason},
     route::{Mount, Route, Start},
 };
 
@@ -283,6 +283,28 @@ fn mark_of(token: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     token.hash(&mut hasher);
     hasher.finish()
+}
+
+/// A push to a repository whose grant has ended while its body was still coming: what it would be told if it
+/// came now. `None` where nobody is asked.
+pub(crate) fn outlived(
+    guard: &Guard,
+    head: &Parts,
+    name: &RepositoryName,
+    grant: &Grant,
+) -> Option<Box<Denied>> {
+    let (Guard::By(controller), Some(origin)) = (guard, head.extensions.get::<Origin>()) else {
+        return None;
+    };
+    let denial = Denial::InvalidToken(Reason {
+        id: "token-expired",
+        text: "the token expired while the manifest was still coming".to_owned(),
+        token: None,
+    });
+    let needed = vec![name.pull_push()];
+    let challenge = controller.challenge(origin, &needed, &denial);
+    let subject = Some(grant.subject.clone());
+    Some(Box::new(Denied { needed, subject, denial, mark: None, challenge }))
 }
 
 /// Compares what is granted with what is needed.

@@ -1,7 +1,11 @@
 //! Why an authorized request was not served.
 
+use std::time::Duration;
+
 use portpass_protocol::{Digest, Reference, RepositoryName, manifest::ManifestError};
 use portpass_state::{Db, StateError, UploadId};
+
+use crate::{access::Denied, intake::Crowded};
 
 /// What handlers answer with when they do not serve. Which status and code each one is, stands in
 /// [`respond`](crate::respond) and nowhere else.
@@ -88,9 +92,9 @@ pub(crate) enum Error {
         /// What was asked for.
         reference: Reference,
     },
-    /// The bodies of other manifests take all the room that there is.
-    #[error("too many large manifests are on their way; this one found no room in time")]
-    ManifestsBusy,
+    /// The grant has ended while the body was still coming.
+    #[error("{}", .0.denial)]
+    Outlived(Box<Denied>),
     /// There is no such repository.
     #[error("there is no repository {name}")]
     NameUnknown {
@@ -132,6 +136,16 @@ pub(crate) enum Error {
         id: UploadId,
     },
 
+    // Nobody's.
+    /// Too much is under way for this body to be held too.
+    #[error(
+        "there was no room for this manifest within {} s: too many are under way", waited.as_secs()
+    )]
+    Crowded {
+        /// For how long.
+        waited: Duration,
+    },
+
     // Ours.
     /// The listener did not say how the client reached us.
     #[error("the listener put no origin into the request's extensions")]
@@ -148,6 +162,12 @@ pub(crate) enum Error {
         /// What it was doing.
         doing: &'static str,
     },
+}
+
+impl From<Crowded> for Error {
+    fn from(Crowded { waited }: Crowded) -> Self {
+        Self::Crowded { waited }
+    }
 }
 
 /// Digests for a sentence: the first three, and how many more.

@@ -9,7 +9,6 @@ use portpass_protocol::{ClientAddress, RepositoryChange, RepositoryName, Request
 use portpass_storage::BodyStream;
 use tokio::time;
 
-pub(crate) use self::manifest::BodyBudget;
 use crate::{
     access::{Authorized, Grant},
     error::Error,

@@ -30,6 +30,7 @@ pub mod controller;
 mod error;
 pub mod event;
 mod handler;
+mod intake;
 mod respond;
 pub mod route;
 mod service;

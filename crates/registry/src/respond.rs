@@ -76,9 +76,21 @@ pub(crate) fn route_error(error: &RouteError) -> Response {
 /// nobody could say is it 503, for then nothing is wrong with the caller, and 429 where too many wrong
 /// passwords came before.
 pub(crate) fn denied(denied: &Denied) -> Response {
-    let Denied { needed, subject, denial, mark, challenge } = denied;
+    let Denied { needed, subject, denial, mark, challenge: _ } = denied;
+    let mut response = denial_refusal(denied).answer(subject.clone(), denial.to_string());
+    // Every conversation begins without credentials; nobody asks why.
+    if !matches!(denial, Denial::Missing(Absence::Nothing)) {
+        let handled = response.extensions_mut().remove::<Handled>().unwrap_or_default();
+        response
+            .extensions_mut()
+            .insert(handled.because(Grounds { mark: *mark, ..grounds(needed, denial) }));
+    }
+    response
+}
+
+fn denial_refusal(Denied { needed, subject: _, denial, mark: _, challenge }: &Denied) -> Refusal {
     let id = denial.id();
-    let refused = match denial {
+    match denial {
         Denial::InsufficientScope { .. }
         | Denial::InvalidToken(_)
         | Denial::Missing(_)
@@ -97,16 +109,7 @@ pub(crate) fn denied(denied: &Denied) -> Response {
             Refusal::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, id)
                 .later(*retry_after)
         }
-    };
-    let mut response = refused.answer(subject.clone(), denial.to_string());
-    // Every conversation begins without credentials; nobody asks why.
-    if !matches!(denial, Denial::Missing(Absence::Nothing)) {
-        let handled = response.extensions_mut().remove::<Handled>().unwrap_or_default();
-        response
-            .extensions_mut()
-            .insert(handled.because(Grounds { mark: *mark, ..grounds(needed, denial) }));
     }
-    response
 }
 
 /// What a denial rests on, for whoever asks later.
@@ -146,6 +149,7 @@ fn refusal(error: &Error) -> Refusal {
         Error::ContentRange { .. } => {
             because(StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::RangeInvalid, "content-range")
         }
+        Error::Crowded { .. } => Refusal::away("manifests-busy"),
         Error::DeletesDisabled { allow } => {
             because(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, "deletes-disabled")
                 .with(ALLOW, *allow)
@@ -173,11 +177,11 @@ fn refusal(error: &Error) -> Refusal {
             because(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown, "manifest-unknown")
                 .about(reference)
         }
-        Error::ManifestsBusy => Refusal::away("manifests-busy"),
         Error::NameUnknown { name } => {
             let detail = Detail::Object(vec![("name", name.to_string())]);
             because(StatusCode::NOT_FOUND, ErrorCode::NameUnknown, "name-unknown").detail(&detail)
         }
+        Error::Outlived(denied) => denial_refusal(denied),
         Error::RangeNotSatisfiable { length } => {
             because(StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::RangeInvalid, "range")
                 .with(CONTENT_RANGE, range::unsatisfiable(*length))

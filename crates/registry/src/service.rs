@@ -21,7 +21,8 @@ use crate::{
     controller::Guard,
     error::Error,
     event::Witness,
-    handler::{self, BodyBudget},
+    handler,
+    intake::Intake,
     respond,
     route::Route,
 };
@@ -62,13 +63,13 @@ pub struct Registry(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     parts: RegistryParts,
-    bodies: BodyBudget,
+    intake: Intake,
 }
 
 impl Registry {
     /// A registry of these parts.
     pub fn new(parts: RegistryParts) -> Self {
-        Self(Arc::new(Shared { parts, bodies: BodyBudget::default() }))
+        Self(Arc::new(Shared { parts, intake: Intake::new() }))
     }
 
     /// The whole way of a request. There is no other door to a handler.
@@ -95,7 +96,7 @@ impl Registry {
         let Some(origin) = head.extensions.get::<Origin>() else {
             return respond::error(&Error::Origin, "");
         };
-        match access::authorize(&self.0.parts.guard, Caller::of(&head), route, origin).await {
+        match access::authorize(self.guard(), Caller::of(&head), route, origin).await {
             Ok(authorized) => self.serve(authorized, head, body).await,
             Err(denied) => respond::denied(&denied),
         }
@@ -112,6 +113,16 @@ impl Registry {
         }
     }
 
+    /// Room for manifests under way.
+    pub(crate) fn intake(&self) -> &Intake {
+        &self.0.intake
+    }
+
+    /// Who may do what.
+    pub(crate) fn guard(&self) -> &Guard {
+        &self.0.parts.guard
+    }
+
     /// Manifests, tags, and which blobs belong to which repository.
     pub(crate) fn db(&self) -> &Db {
         &self.0.parts.db
@@ -120,11 +131,6 @@ impl Registry {
     /// The bytes of blobs.
     pub(crate) fn store(&self) -> &Arc<dyn BlobStore> {
         &self.0.parts.store
-    }
-
-    /// The room for the bodies of manifests that are on their way.
-    pub(crate) fn bodies(&self) -> &BodyBudget {
-        &self.0.bodies
     }
 
     /// What time it is.

@@ -126,10 +126,13 @@ impl Verifier {
         Ok(claims)
     }
 
-    /// How long claims that hold at `now` go on to hold.
-    pub fn holds_for(&self, claims: &Claims, now: SystemTime) -> Duration {
-        let left = claims.expires.until(now).unwrap_or_default();
-        left.saturating_add(self.settings.leeway)
+    /// Until when a token with these claims holds, what is forgiven included; `None` beyond all times.
+    pub fn holds_until(&self, claims: &Claims, now: SystemTime) -> Option<SystemTime> {
+        let end = match claims.expires.since(now) {
+            Some(ago) => now.checked_sub(ago),
+            None => now.checked_add(claims.expires.until(now).unwrap_or_default()),
+        };
+        end?.checked_add(self.settings.leeway)
     }
 
     fn check_parties(&self, claims: &Claims) -> Result<(), Invalid> {

@@ -7,6 +7,7 @@
 //! elsewhere    attempts at somebody else's repositories
 //! files        few files to open, and clients who hold them
 //! names        accounts whose names are patterns
+//! memory       bodies that take room and do not come
 //! limits       what is too long, too much, or never ends
 //! advisories   every known vulnerability of our kind, and the test that stands for it
 //! ```
@@ -17,6 +18,7 @@ mod advisories;
 mod elsewhere;
 mod files;
 mod limits;
+mod memory;
 mod names;
 mod storm;
 mod wire;

@@ -144,7 +144,7 @@ pub const REGISTRY: &[Advice] = &[
     advice("deletes-disabled", Is("F108"),
         "`registry.storage.delete.enabled`"),
     advice("manifests-busy", Unlisted,
-        "large manifests that are on their way take 64 MiB, or 16 MiB of one account: send fewer at once, or come back"),
+        "manifests under way take all the room there is for one account, one address or everybody (limits in docs/configuration.md): push fewer at a time, or look in the log who pushes"),
     advice("database-unavailable", Unlisted,
         "disk full, file gone, or locked by another program"),
     advice("database-fault", Unlisted,

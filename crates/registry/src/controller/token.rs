@@ -58,9 +58,8 @@ impl AccessController for TokenController {
         let now = self.clock.now();
         match self.verifier.verify(token, now) {
             Ok(claims) => {
-                let left = self.verifier.holds_for(&claims, now);
                 let grant = Grant::listed(&claims.subject, claims.access.clone());
-                Ok(match now.checked_add(left) {
+                Ok(match self.verifier.holds_until(&claims, now) {
                     Some(end) => grant.until(end),
                     None => grant,
                 })

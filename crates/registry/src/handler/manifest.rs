@@ -15,8 +15,6 @@ use portpass_protocol::{
 use portpass_state::{Deletion, Manifest, NewManifest, PutManifest};
 use serde_json::{Map, Value};
 
-use self::body::Arrived;
-pub(crate) use self::body::BodyBudget;
 use super::{CONTENT_DIGEST, Call, blob, conditional, location};
 use crate::{error::Error, service::Deletes};
 
@@ -39,26 +37,21 @@ pub(crate) async fn read(
 /// `PUT /v2/NAME/manifests/REFERENCE` (OC16 to OC20): one transaction, and before it nothing that
 /// another request could see.
 pub(crate) async fn write(
-    call: Call,
+    mut call: Call,
     name: RepositoryName,
     reference: Reference,
     also: Vec<Tag>,
 ) -> Result<Response, Error> {
     let caller = call.caller();
     let media_type = pushed_media_type(&call.head.headers)?;
-    let (registry, grant) = (&call.registry, &call.grant);
-    let left = grant.left(registry.now());
-    let arriving =
-        body::collect(registry.bodies(), grant.subject(), left, &call.head.headers, call.body);
-    // The room is held as long as the bytes are.
-    let Arrived { bytes, room: _room } = arriving.await?;
+    let received = body::receive(&mut call, &name).await?;
     let (expected, tags) = match reference {
         Reference::Digest(digest) => (Some(digest), also),
         Reference::Tag(tag) => (None, vec![tag]),
     };
-    let pushed = Pushed::examine(bytes, media_type, expected).await?;
+    let pushed = Pushed::examine(received.bytes.clone(), media_type, expected).await?;
     // What is acknowledged can be pulled: a client that is told pushes the bytes again.
-    let lost = blob::lost_among(registry, &name, &pushed.blobs).await?;
+    let lost = blob::lost_among(&call.registry, &name, &pushed.blobs).await?;
     if !lost.is_empty() {
         return Err(Error::ManifestBlobUnknown { name, digests: lost });
     }
@@ -74,6 +67,7 @@ pub(crate) async fn write(
         annotations: pushed.annotations.as_ref(),
         tags: &tags,
     };
+    let registry = &call.registry;
     match registry.db().put_manifest(&put, registry.now()).await? {
         PutManifest::Stored => {
             let response = created(&name, &pushed, &tags);

@@ -15,7 +15,8 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Instant, Sleep, sleep},
+    sync::Semaphore,
+    time::{Instant, Sleep, sleep, timeout},
 };
 
 use super::activity::Activity;
@@ -24,7 +25,8 @@ use super::activity::Activity;
 ///
 /// What the handler leaves of it is still read for [`LINGER`], and thrown away: a connection of HTTP/1
 /// that is closed on bytes that nobody has read is reset, and the client loses the answer that says why
-/// it was refused ("broken pipe").
+/// it was refused ("broken pipe"). Whoever reads fills a buffer of the connection, so no more than
+/// [`LINGERING`] are read from at a time; the others wait, unread, and are closed on if it comes to that.
 #[derive(Debug)]
 pub(crate) struct PatientBody {
     /// Always there until it is dropped.
@@ -96,8 +98,10 @@ impl Drop for PatientBody {
     fn drop(&mut self) {
         let rest = self.inner.take().filter(|rest| !rest.is_end_stream());
         if let (Some(mut rest), Ok(runtime)) = (rest, tokio::runtime::Handle::try_current()) {
-            runtime.spawn(tokio::time::timeout(LINGER, async move {
-                while let Some(Ok(_)) = rest.frame().await {}
+            runtime.spawn(timeout(LINGER, async move {
+                // Nobody closes it.
+                let _place = LINGERING.acquire().await;
+                while let Ok(Some(Ok(_))) = timeout(SETTLED, rest.frame()).await {}
             }));
         }
     }
@@ -198,6 +202,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for PatientStream<S> {
 
 /// As long as nginx waits; a client that has its answer stops sending at once.
 const LINGER: Duration = Duration::from_secs(5);
+
+/// Whoever has sent nothing for so long has nothing on its way that could reset the connection.
+const SETTLED: Duration = Duration::from_secs(1);
+
+/// Each holds up to 150 KiB of buffers.
+static LINGERING: Semaphore = Semaphore::const_new(128);
 
 /// Longer than a mobile network's silence between two cells, shorter than anybody waits.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);

@@ -1,141 +1,133 @@
-//! The bodies of manifests that are on their way: all together take a bounded piece of memory, and none of them takes
-//! for ever.
-//!
-//! ```text
-//! up to 16 KiB (nearly all)    read at once
-//! more                         waits for a place: 64 MiB for all, 16 MiB of them for one account
-//!                              no place within five seconds ─> 503
-//! all of it within two minutes, and before the token ends, or it breaks off
-//! ```
+//! The body of a manifest, of which never more is held than there is room for.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, Weak},
-    time::Duration,
-};
+use std::time::Duration;
 
-use axum::body::Body;
-use bytes::{Bytes, BytesMut};
+use axum::body::{Body, BodyDataStream, Bytes};
 use futures_util::TryStreamExt as _;
-use http::{HeaderMap, header};
-use portpass_protocol::manifest::MAX_LENGTH;
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout,
+use http::header;
+use portpass_protocol::{RepositoryName, manifest::MAX_LENGTH};
+use tokio::time::{Instant, timeout_at};
+
+use super::Call;
+use crate::{
+    access,
+    error::Error,
+    intake::{Intake, Room, SMALL, Sender},
 };
 
-use crate::error::Error;
-
-/// The room that bodies share. Permits are KiB.
+/// A body that has come. Its room is taken for as long as this is held.
 #[derive(Debug)]
-pub(crate) struct BodyBudget {
-    all: Arc<Semaphore>,
-    /// Of each account that has a body under way.
-    shares: Mutex<HashMap<String, Weak<Semaphore>>>,
-}
-
-/// The room of one body; given back when this is dropped.
-#[derive(Debug)]
-pub(super) struct Room {
-    _of_all: OwnedSemaphorePermit,
-    _of_share: OwnedSemaphorePermit,
-}
-
-/// A body that has arrived, and its room for as long as it is in memory.
-#[derive(Debug)]
-pub(super) struct Arrived {
+pub(super) struct Received {
     pub(super) bytes: Bytes,
-    pub(super) room: Option<Room>,
+    _room: Room,
 }
 
-impl Default for BodyBudget {
-    fn default() -> Self {
-        Self { all: Arc::new(Semaphore::new(ALL_KIB)), shares: Mutex::default() }
-    }
-}
-
-impl BodyBudget {
-    /// Waits for room, first within the account's own share: whoever has used that up waits for nobody but itself.
-    async fn room(&self, account: &str, bytes: usize) -> Result<Room, Error> {
-        let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
-        let share = self.share(account);
-        let both = async {
-            let of_share = share.acquire_many_owned(kib).await.ok()?;
-            let of_all = Arc::clone(&self.all).acquire_many_owned(kib).await.ok()?;
-            Some(Room { _of_all: of_all, _of_share: of_share })
-        };
-        match timeout(WAIT, both).await {
-            Ok(Some(room)) => Ok(room),
-            Ok(None) | Err(_) => Err(Error::ManifestsBusy),
-        }
-    }
-
-    fn share(&self, account: &str) -> Arc<Semaphore> {
-        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(share) = shares.get(account).and_then(Weak::upgrade) {
-            return share;
-        }
-        shares.retain(|_, share| share.strong_count() > 0);
-        let share = Arc::new(Semaphore::new(SHARE_KIB));
-        shares.insert(account.to_owned(), Arc::downgrade(&share));
-        share
-    }
-}
-
-/// Reads a body, of which never more than a manifest may have is held (OC16, CVE-2017-11468). `left` is how long the
-/// caller's token is still good.
-pub(super) async fn collect(
-    budget: &BodyBudget,
-    account: &str,
-    left: Option<Duration>,
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<Arrived, Error> {
-    let announced =
-        headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|length: usize| length > MAX_LENGTH) {
+/// Reads the body: no more than a manifest may have (OC16, CVE-2017-11468), no longer than
+/// [`WHOLE`], and not beyond the end of the token that it was begun with.
+pub(super) async fn receive(call: &mut Call, name: &RepositoryName) -> Result<Received, Error> {
+    let announced = call.head.headers.get(header::CONTENT_LENGTH);
+    let announced: Option<usize> = announced.and_then(|length| length.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|length| length > MAX_LENGTH) {
         return Err(Error::ManifestTooLong);
     }
-    let (within, why) = match left {
-        Some(left) if left < WHOLE => (left, "the token ended before the body did".to_owned()),
-        _ => (WHOLE, format!("it was not complete after {} s", WHOLE.as_secs())),
-    };
-    let mut room = match announced {
-        Some(length) if length > FREE => Some(budget.room(account, length).await?),
-        _ => None,
-    };
-    let reading = async {
-        let mut pieces = super::super::stream(body);
-        // What was announced and does not come takes no memory: its pages are never written to.
-        let mut bytes = BytesMut::with_capacity(announced.unwrap_or_default());
-        while let Some(piece) = pieces.try_next().await.map_err(broken)? {
-            let length = bytes.len() + piece.len();
-            if length > MAX_LENGTH {
-                return Err(Error::ManifestTooLong);
+    let body = std::mem::take(&mut call.body);
+    let sender =
+        Sender { account: call.grant.subject(), address: call.head.extensions.get().copied() };
+    let intake = call.registry.intake();
+    let room = intake.room(sender, announced.unwrap_or(SMALL)).await?;
+    let mut coming = Coming::new(body, room, call);
+    coming.read(intake, sender).await.map_err(|stopped| match stopped {
+        Stopped::Refused(error) => error,
+        Stopped::Ended => access::outlived(call.registry.guard(), &call.head, name, &call.grant)
+            .map_or(Error::Origin, Error::Outlived),
+    })?;
+    let Coming { held, room, .. } = coming;
+    Ok(Received { bytes: held.into(), _room: room })
+}
+
+/// A body on its way.
+struct Coming {
+    pieces: BodyDataStream,
+    /// Copied together: a piece as it came may hold a whole buffer of the connection.
+    held: Vec<u8>,
+    room: Room,
+    end: End,
+}
+
+/// When it must have come.
+#[derive(Clone, Copy)]
+enum End {
+    Body(Instant),
+    Token(Instant),
+}
+
+/// Why it is not read to its end.
+enum Stopped {
+    /// The token has ended.
+    Ended,
+    Refused(Error),
+}
+
+impl Coming {
+    fn new(body: Body, room: Room, call: &Call) -> Self {
+        let now = Instant::now();
+        // A token that ends at once is good for a moment still: it was when the request came.
+        let left = call.grant.left(call.registry.now()).map(|left| left.max(MOMENT));
+        let end = match left.filter(|left| *left < WHOLE) {
+            Some(left) => End::Token(now + left),
+            None => End::Body(now + WHOLE),
+        };
+        let held = Vec::with_capacity(room.length());
+        Self { pieces: body.into_data_stream(), held, room, end }
+    }
+
+    async fn read(&mut self, intake: &Intake, sender: Sender<'_>) -> Result<(), Stopped> {
+        while let Some(piece) = self.next().await? {
+            if self.held.len() + piece.len() > self.room.length() {
+                self.grow(intake, sender).await.map_err(Stopped::Refused)?;
             }
-            if room.is_none() && length > FREE {
-                room = Some(budget.room(account, MAX_LENGTH).await?);
+            if self.held.len() + piece.len() > MAX_LENGTH {
+                return Err(Stopped::Refused(Error::ManifestTooLong));
             }
-            bytes.extend_from_slice(&piece);
+            self.held.extend_from_slice(&piece);
         }
-        Ok(bytes.freeze())
-    };
-    let bytes = timeout(within, reading).await.unwrap_or(Err(Error::BodyBroken { reason: why }))?;
-    Ok(Arrived { bytes, room })
+        Ok(())
+    }
+
+    /// What did not say how long it is may be as long as any.
+    async fn grow(&mut self, intake: &Intake, sender: Sender<'_>) -> Result<(), Error> {
+        if self.room.length() < MAX_LENGTH {
+            self.room = intake.room(sender, MAX_LENGTH).await?;
+            self.held.reserve_exact(MAX_LENGTH - self.held.len());
+        }
+        Ok(())
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, Stopped> {
+        let end = match self.end {
+            End::Body(end) | End::Token(end) => end,
+        };
+        let still = Instant::now() + STILL;
+        let broken = |reason| Stopped::Refused(Error::BodyBroken { reason });
+        match timeout_at(end.min(still), self.pieces.try_next()).await {
+            Ok(next) => next.map_err(|error| broken(error.into_inner().to_string())),
+            Err(_) if still < end => Err(broken(format!("nothing came for {} s", STILL.as_secs()))),
+            Err(_) => Err(match self.end {
+                End::Token(_) => Stopped::Ended,
+                End::Body(_) => broken(format!(
+                    "the whole of a manifest has to come within {} s",
+                    WHOLE.as_secs()
+                )),
+            }),
+        }
+    }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is the end of the error, as for `map_err`")]
-fn broken(reason: portpass_storage::BodyError) -> Error {
-    Error::BodyBroken { reason: reason.to_string() }
-}
-
-/// All bodies under way.
-const ALL_KIB: usize = 64 * 1024;
-/// Those of one account: four of the longest.
-const SHARE_KIB: usize = ALL_KIB / 4;
-/// What needs no room: thousands of such bodies are small beside the connections that they come by.
-const FREE: usize = 16 * 1024;
-/// How long a body waits for room. Its client has sent the head and waits too.
-const WAIT: Duration = Duration::from_secs(5);
-/// How long a body may take. The longest manifest comes in that time by a line of 36 KB/s.
+/// For the whole of a manifest: 4 MiB over a line of 300 kbit/s.
 const WHOLE: Duration = Duration::from_mins(2);
+
+/// For the next piece of it. Shorter than for a blob: it takes room from others.
+const STILL: Duration = Duration::from_secs(30);
+
+/// For a body whose token ends as it begins.
+const MOMENT: Duration = Duration::from_secs(10);
