@@ -139,7 +139,8 @@ impl RefreshTokens {
             expires_at: now + self.lives.absolute,
             idle_until: now + self.lives.idle.min(UNUSED),
         };
-        let kept = self.db.add_refresh_token(&row, now, audit).await?;
+        let db = self.db.by(&row.account_name);
+        let kept = db.add_refresh_token(&row, now, audit).await?;
         if let Kept::Kept(crowded) = &kept {
             for session in crowded.iter().filter(|session| is_in_use(session, now)) {
                 tracing::warn!(
@@ -159,7 +160,8 @@ impl RefreshTokens {
         now: SystemTime,
         audit: &AuditRecord,
     ) -> Result<(), LookUpError> {
-        match self.db.touch_refresh_token(session.id, now, now + self.lives.idle, audit).await? {
+        let db = self.db.by(session.account.name.as_str());
+        match db.touch_refresh_token(session.id, now, now + self.lives.idle, audit).await? {
             Touch::Used => Ok(()),
             Touch::Void => Err(RefreshProblem::Gone.into()),
         }
@@ -182,8 +184,9 @@ impl RefreshTokens {
         audit: impl FnOnce(&RefreshToken) -> AuditRecord,
     ) -> Result<(), StateError> {
         let Some(row) = self.db.refresh_token(&secret.hash(), now).await? else { return Ok(()) };
+        let db = self.db.by(&row.account_name);
         let (Change::Done | Change::Unknown) =
-            self.db.revoke_refresh_token(row.id, Revocation::LoggedOut, &audit(&row)).await?;
+            db.revoke_refresh_token(row.id, Revocation::LoggedOut, &audit(&row)).await?;
         Ok(())
     }
 }

@@ -6,8 +6,10 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::Deserialize;
 
+use self::counted::Counted;
 use crate::{digest::Digest, name::excerpt};
 
+mod counted;
 mod keys;
 
 #[cfg(test)]
@@ -15,6 +17,16 @@ mod tests;
 
 /// The longest manifest that is read, in bytes (OC16; CVE-2017-11468).
 pub const MAX_LENGTH: usize = 4 * 1024 * 1024;
+
+/// So many things may a manifest point at: config, layers, manifests and subject, also where one is named twice. Images
+/// have 127 layers at the most.
+pub const MAX_DESCRIPTORS: usize = 4096;
+
+/// So many annotations may a manifest itself have.
+pub const MAX_ANNOTATIONS: usize = 1024;
+
+/// So long may the annotations of a manifest itself be, names and values together: each list of referrers has them.
+pub const MAX_ANNOTATIONS_LENGTH: usize = 256 * 1024;
 
 /// The kinds of manifest there are; a `Content-Type` names one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -118,7 +130,8 @@ pub struct Links {
 impl Links {
     /// Reads a manifest that came with this media type.
     ///
-    /// Unknown members are nobody's business. Refused are bytes over [`MAX_LENGTH`], a `mediaType`
+    /// Unknown members are nobody's business. Refused are bytes over [`MAX_LENGTH`], more than
+    /// [`MAX_DESCRIPTORS`], [`MAX_ANNOTATIONS`] and [`MAX_ANNOTATIONS_LENGTH`] allow, a `mediaType`
     /// that contradicts the header, members of the other kind, members that differ from known ones
     /// only in case (Go's decoder takes them for the same), and sizes below zero (OC16, OC17).
     pub fn parse(bytes: &[u8], media_type: MediaType) -> Result<Self, ManifestError> {
@@ -216,6 +229,16 @@ pub enum ManifestError {
         /// Of which thing.
         digest: Digest,
     },
+    /// More of something than is kept.
+    #[error("manifest has {found} {what}, and may have {most} at the most")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many there are.
+        found: usize,
+        /// How many there may be.
+        most: usize,
+    },
     /// More than [`MAX_LENGTH`] bytes.
     #[error("manifest of {length} bytes is longer than {MAX_LENGTH}")]
     TooLong {
@@ -238,8 +261,8 @@ struct Document {
     schema_version: Option<i64>,
     media_type: Option<String>,
     config: Option<Pointer>,
-    layers: Option<Vec<Pointer>>,
-    manifests: Option<Vec<Pointer>>,
+    layers: Option<Counted<Pointer>>,
+    manifests: Option<Counted<Pointer>>,
     subject: Option<Pointer>,
     artifact_type: Option<String>,
     annotations: Option<BTreeMap<String, String>>,
@@ -273,8 +296,30 @@ impl Document {
         };
         match others.iter().find(|(_, there)| *there) {
             Some((member, _)) => Err(ManifestError::Confused { media_type: expected, member }),
-            None => Ok(()),
+            None => self.check_numbers(),
         }
+    }
+
+    fn check_numbers(&self) -> Result<(), ManifestError> {
+        let lists = [&self.layers, &self.manifests].into_iter().flatten();
+        let single = [&self.config, &self.subject].into_iter().flatten();
+        let descriptors = lists.map(|list| list.found).sum::<usize>() + single.count();
+        let annotations = self.annotations.as_ref();
+        let length = |(name, value): (&String, &String)| name.len() + value.len();
+        for (what, found, most) in [
+            ("descriptors", descriptors, MAX_DESCRIPTORS),
+            ("annotations", annotations.map_or(0, BTreeMap::len), MAX_ANNOTATIONS),
+            (
+                "bytes of annotations",
+                annotations.map_or(0, |all| all.iter().map(length).sum()),
+                MAX_ANNOTATIONS_LENGTH,
+            ),
+        ] {
+            if found > most {
+                return Err(ManifestError::TooMany { what, found, most });
+            }
+        }
+        Ok(())
     }
 
     fn into_links(self, media_type: MediaType) -> Result<Links, ManifestError> {
@@ -304,6 +349,11 @@ impl Pointer {
 }
 
 /// Go writes an empty list as `null`, so none at all is an empty one.
-fn descriptors(pointers: Option<Vec<Pointer>>) -> Result<Vec<Descriptor>, ManifestError> {
-    pointers.unwrap_or_default().into_iter().map(Pointer::into_descriptor).collect()
+fn descriptors(pointers: Option<Counted<Pointer>>) -> Result<Vec<Descriptor>, ManifestError> {
+    pointers
+        .map(|list| list.kept)
+        .unwrap_or_default()
+        .into_iter()
+        .map(Pointer::into_descriptor)
+        .collect()
 }

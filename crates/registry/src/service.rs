@@ -11,7 +11,7 @@ use std::{
 
 use axum::{body::Body, response::Response};
 use http::{Request, request::Parts};
-use portpass_protocol::{Handled, Origin};
+use portpass_protocol::{ClientAddress, Handled, Origin};
 use portpass_state::Db;
 use portpass_storage::BlobStore;
 use portpass_token::{Clock, Random};
@@ -57,7 +57,11 @@ pub enum Deletes {
 
 /// The registry. Cheap to clone; all clones are one.
 #[derive(Debug, Clone)]
-pub struct Registry(Arc<Shared>);
+pub struct Registry {
+    shared: Arc<Shared>,
+    /// For what is written on behalf of somebody.
+    db: Db,
+}
 
 /// What all clones have in common.
 #[derive(Debug)]
@@ -69,7 +73,8 @@ struct Shared {
 impl Registry {
     /// A registry of these parts.
     pub fn new(parts: RegistryParts) -> Self {
-        Self(Arc::new(Shared { parts, intake: Intake::new() }))
+        let db = parts.db.clone();
+        Self { shared: Arc::new(Shared { parts, intake: Intake::new() }), db }
     }
 
     /// The whole way of a request. There is no other door to a handler.
@@ -104,7 +109,12 @@ impl Registry {
 
     async fn serve(&self, authorized: Authorized, head: Parts, body: Body) -> Response {
         let subject = authorized.grant().subject().to_owned();
-        match handler::serve(authorized, self.clone(), head, body).await {
+        let registry = if head.method.is_safe() {
+            self.clone()
+        } else {
+            self.on_behalf_of(&subject, head.extensions.get().copied())
+        };
+        match handler::serve(authorized, registry, head, body).await {
             Ok(mut response) => {
                 response.extensions_mut().insert(Handled::served(subject));
                 response
@@ -113,46 +123,56 @@ impl Registry {
         }
     }
 
+    /// The same registry, where this account writes, or this address where it has no name: among those who write,
+    /// each has its turn.
+    pub(crate) fn on_behalf_of(&self, account: &str, address: Option<ClientAddress>) -> Self {
+        let db = match (account, address) {
+            ("", Some(address)) => self.db.by(&address.0.to_string()),
+            (account, _) => self.db.by(account),
+        };
+        Self { shared: Arc::clone(&self.shared), db }
+    }
+
     /// Room for manifests under way.
     pub(crate) fn intake(&self) -> &Intake {
-        &self.0.intake
+        &self.shared.intake
     }
 
     /// Who may do what.
     pub(crate) fn guard(&self) -> &Guard {
-        &self.0.parts.guard
+        &self.shared.parts.guard
     }
 
     /// Manifests, tags, and which blobs belong to which repository.
     pub(crate) fn db(&self) -> &Db {
-        &self.0.parts.db
+        &self.db
     }
 
     /// The bytes of blobs.
     pub(crate) fn store(&self) -> &Arc<dyn BlobStore> {
-        &self.0.parts.store
+        &self.shared.parts.store
     }
 
     /// What time it is.
     pub(crate) fn now(&self) -> SystemTime {
-        self.0.parts.clock.now()
+        self.shared.parts.clock.now()
     }
 
     /// 128 random bits.
     pub(crate) fn draw(&self) -> [u8; 16] {
         let mut bits = [0; 16];
-        self.0.parts.random.fill(&mut bits);
+        self.shared.parts.random.fill(&mut bits);
         bits
     }
 
     /// Who is told of what changes.
     pub(crate) fn witness(&self) -> &dyn Witness {
-        &*self.0.parts.witness
+        &*self.shared.parts.witness
     }
 
     /// Whether anything may be deleted.
     pub(crate) fn deletes(&self) -> Deletes {
-        self.0.parts.deletes
+        self.shared.parts.deletes
     }
 }
 

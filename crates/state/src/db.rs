@@ -13,7 +13,7 @@ use crate::{
     migrate::migrate,
     recent::{Changing, Length, Recent, Shelf},
     sql::{Connections, Row, Statement, sql},
-    writer::{Write, Writer},
+    writer::{Pace, Part, Party, Write, Writer},
 };
 
 /// The database. Cheap to clone; all clones share the connections.
@@ -25,6 +25,8 @@ pub struct Db {
     /// other processes at SQLite's lock.
     writer: Writer,
     recent: Option<Arc<Recent>>,
+    /// Who writes through this clone.
+    party: Party,
 }
 
 impl Db {
@@ -39,8 +41,9 @@ impl Db {
         let readers = pool(READERS).connect_lazy_with(options.pragma("query_only", "ON"));
         Ok(Self {
             readers: Connections(readers),
-            writer: Writer::new(writer, 2 * PATIENCE),
+            writer: Writer::new(writer, PACE),
             recent: None,
+            party: OURS.into(),
         })
     }
 
@@ -51,8 +54,9 @@ impl Db {
         migrate(&mut *pool.acquire().await?).await?;
         Ok(Self {
             readers: Connections(pool.clone()),
-            writer: Writer::new(pool, 2 * PATIENCE),
+            writer: Writer::new(pool, PACE),
             recent: None,
+            party: OURS.into(),
         })
     }
 
@@ -61,6 +65,13 @@ impl Db {
     #[must_use]
     pub fn remembering(self) -> Self {
         Self { recent: Some(Arc::new(Recent::new())), ..self }
+    }
+
+    /// The same database, for what is written on behalf of somebody: an account, or an address that has none.
+    /// Accounts take turns: one that writes much makes the others wait for one part of it at a time.
+    #[must_use]
+    pub fn by(&self, party: &str) -> Self {
+        Self { party: party.into(), ..self.clone() }
     }
 
     /// Answers if the database does.
@@ -105,18 +116,33 @@ impl Db {
 
     /// Begins to write. What is written is there, for readers and after a crash, when it is committed.
     pub(crate) async fn write(&self) -> Result<Write, StateError> {
-        self.writer.begin(None).await
+        self.writer.begin(self.part(None)).await
     }
 
     /// As [`Db::write`], to rows of a repository.
     pub(crate) async fn write_to(&self, repository: &RepositoryName) -> Result<Write, StateError> {
-        let changing = self.recent.as_ref().map(|recent| Changing::one(recent, repository));
-        self.writer.begin(changing).await
+        self.writer.begin(self.part(self.changing(repository))).await
+    }
+
+    /// As [`Db::write_to`], for what takes long: nobody who has done its part waits for it.
+    pub(crate) async fn write_long_to(
+        &self,
+        repository: &RepositoryName,
+    ) -> Result<Write, StateError> {
+        self.writer.begin_alone(self.part(self.changing(repository))).await
+    }
+
+    fn changing(&self, repository: &RepositoryName) -> Option<Changing> {
+        self.recent.as_ref().map(|recent| Changing::one(recent, repository))
     }
 
     /// As [`Db::write`], to rows of any repositories, for as long as it takes to look through them.
     pub(crate) async fn write_to_any(&self) -> Result<Write, StateError> {
-        self.writer.begin_alone(self.recent.as_ref().map(Changing::any)).await
+        self.writer.begin_alone(self.part(self.recent.as_ref().map(Changing::any))).await
+    }
+
+    fn part(&self, changing: Option<Changing>) -> Part {
+        Part { party: Arc::clone(&self.party), changing }
     }
 
     /// What is kept on a shelf under `key`, or what `read` finds.
@@ -141,9 +167,17 @@ impl Db {
 /// Readers at a time. Each is a thread with a page cache; SQLite answers in microseconds.
 const READERS: u32 = 4;
 
-/// How long a call waits for another process's transaction before the database counts as unavailable;
-/// twice as long for its turn among our own.
+/// How long a call waits for another process's transaction before the database counts as unavailable.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+const PACE: Pace = Pace {
+    patience: Duration::from_secs(10),
+    // A hundred short parts and more; one of the longest.
+    together: Duration::from_millis(30),
+};
+
+/// The party of what nobody asked for.
+const OURS: &str = "";
 
 fn options() -> SqliteConnectOptions {
     SqliteConnectOptions::new()

@@ -8,7 +8,7 @@ use portpass_protocol::{Digest, Reference, RepositoryName, Tag};
 use crate::{
     Db, StateError,
     repository::RepositoryRow,
-    sql::{Row, Statement, chunk, chunks, sql},
+    sql::{CHUNK, Connections, Row, Statement, chunk, chunks, sql},
     writer::Write,
 };
 
@@ -115,12 +115,28 @@ impl Db {
     }
 
     /// Keeps a manifest, its links and its tags in one transaction, or says what is missing.
+    ///
+    /// Whoever writes waits for those before, so what can be known before the turn is: each digest is looked for
+    /// once however often it is named, and a long list that is not all there is refused by a reader.
     pub async fn put_manifest(
         &self,
         manifest: &NewManifest<'_>,
         now: SystemTime,
     ) -> Result<PutManifest, StateError> {
-        let mut write = self.write_to(manifest.repository).await?;
+        let (blobs, children) = (unique(manifest.blobs), unique(manifest.children));
+        let manifest = NewManifest { blobs: &blobs, children: &children, ..*manifest };
+        let is_long = blobs.len() + children.len() > CHUNK || manifest.bytes.len() > LONG;
+        if is_long {
+            let missing = manifest.missing_for_readers(self.read()).await?;
+            if missing != Missing::default() {
+                return Ok(PutManifest::Missing(missing));
+            }
+        }
+        let mut write = if is_long {
+            self.write_long_to(manifest.repository).await?
+        } else {
+            self.write_to(manifest.repository).await?
+        };
         let repository = RepositoryRow::find_or_make(manifest.repository, now, &mut write).await?;
         let missing = manifest.missing(repository, &mut write).await?;
         if missing != Missing::default() {
@@ -166,6 +182,35 @@ impl Db {
 }
 
 impl NewManifest<'_> {
+    /// As [`NewManifest::missing`], of what is durable. What a client was told that it is there is.
+    async fn missing_for_readers(&self, readers: &Connections) -> Result<Missing, StateError> {
+        let blobs = sql(concat!(
+            "SELECT b.digest FROM repository r JOIN repository_blob b ON b.repository = r.id
+             WHERE r.name = $33 AND b.digest IN (",
+            chunk!(),
+            ")"
+        ));
+        let children = sql(concat!(
+            "SELECT m.digest FROM repository r JOIN manifest m ON m.repository = r.id
+             WHERE r.name = $33 AND m.digest IN (",
+            chunk!(),
+            ")"
+        ));
+        let absent = async |wanted: &[Digest], statement: &Statement| {
+            let mut seen = HashSet::with_capacity(wanted.len());
+            for digests in chunks(wanted) {
+                let statement = statement.again().bind_all(&digests);
+                let rows = readers.all(statement.bind(self.repository.as_str())).await?;
+                see(&rows, &mut seen)?;
+            }
+            Ok::<_, StateError>(unseen(wanted, seen))
+        };
+        Ok(Missing {
+            blobs: absent(self.blobs, &blobs).await?,
+            children: absent(self.children, &children).await?,
+        })
+    }
+
     async fn missing(
         &self,
         repository: RepositoryRow,
@@ -243,6 +288,23 @@ pub(crate) async fn let_go(
     Ok(())
 }
 
+/// Each once, in their order.
+fn unique(digests: &[Digest]) -> Vec<Digest> {
+    unseen(digests, HashSet::with_capacity(digests.len()))
+}
+
+/// Those that were not seen yet, each once, in their order.
+fn unseen(digests: &[Digest], mut seen: HashSet<Digest>) -> Vec<Digest> {
+    digests.iter().filter(|digest| seen.insert(**digest)).copied().collect()
+}
+
+fn see(rows: &[Row], seen: &mut HashSet<Digest>) -> Result<(), StateError> {
+    for row in rows {
+        seen.insert(row.digest("digest")?);
+    }
+    Ok(())
+}
+
 /// Those of `wanted` that a statement does not find, each once, in their order. The statement takes
 /// a chunk of digests and the repository.
 async fn absent(
@@ -254,12 +316,9 @@ async fn absent(
     let mut seen = HashSet::with_capacity(wanted.len());
     for digests in chunks(wanted) {
         let statement = statement.again().bind_all(&digests).bind(repository);
-        for row in write.all(statement).await? {
-            seen.insert(row.digest("digest")?);
-        }
+        see(&write.all(statement).await?, &mut seen)?;
     }
-    // What was not found is noted as seen when it is reported.
-    Ok(wanted.iter().filter(|digest| seen.insert(**digest)).copied().collect())
+    Ok(unseen(wanted, seen))
 }
 
 fn set_tag(repository: RepositoryRow, tag: &Tag, digest: &Digest, now: SystemTime) -> Statement {
@@ -282,6 +341,9 @@ impl Manifest {
     }
 }
 
+/// Bytes of a manifest that are written in milliseconds.
+const LONG: usize = 256 * 1024;
+
 /// One chunk of links of one kind.
 const INSERT_LINKS: &str = "INSERT INTO manifest_link (target, repository, manifest, kind) VALUES
     ($1, $33, $34, $35), ($2, $33, $34, $35), ($3, $33, $34, $35), ($4, $33, $34, $35),
@@ -293,3 +355,14 @@ const INSERT_LINKS: &str = "INSERT INTO manifest_link (target, repository, manif
     ($25, $33, $34, $35), ($26, $33, $34, $35), ($27, $33, $34, $35), ($28, $33, $34, $35),
     ($29, $33, $34, $35), ($30, $33, $34, $35), ($31, $33, $34, $35), ($32, $33, $34, $35)
     ON CONFLICT (repository, manifest, kind, target) DO NOTHING";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_that_is_named_twice_is_one() {
+        let [one, two] = [Digest::sha256(b"1"), Digest::sha256(b"2")];
+        assert_eq!(unique(&[two, one, two, one, two]), [two, one]);
+    }
+}

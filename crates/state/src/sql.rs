@@ -80,7 +80,8 @@ pub(crate) fn chunks<T: Copy>(values: &[T]) -> impl Iterator<Item = [T; CHUNK]> 
     values.chunks(CHUNK).map(|piece| std::array::from_fn(|index| piece[index.min(piece.len() - 1)]))
 }
 
-const CHUNK: usize = 32;
+/// Values of one piece.
+pub(crate) const CHUNK: usize = 32;
 
 /// The highest `$n` in a statement.
 fn parameters(text: &str) -> usize {

@@ -6,21 +6,24 @@
 //! begin ─ SAVEPOINT … dropped ─┘  that part is rolled back, the others stay
 //! ```
 //! Whoever opens the transaction sends a task that commits to the end of the line: who stands there by
-//! then is served before it, who comes while it waits for the disk goes into the next transaction. So a
-//! writer waits for two syncs at most, however many there are, and for the parts of those beside it, which
-//! are short: what takes long has a transaction of its own.
+//! then is served before it, who comes while it waits for the disk goes into the next transaction. So where
+//! parts are short, as most are, a writer waits for two syncs at most, however many there are. Parts that take
+//! longer end the transaction once it has lasted for [`Pace::together`]: the [line] serves accounts in turn, so
+//! that one of them may hold up the others for one part, and nobody waits for more of its parts to be durable.
+//! What is known to take long has a transaction of its own.
 //!
 //! A part sees what those before it have done, and that is not durable yet. So whoever answers, answers
 //! behind [`Write::commit`] or [`Write::leave`].
 
+mod line;
+
 use std::{fmt, sync::Arc, time::Duration};
 
 use sqlx::{Sqlite, SqliteConnection, Transaction, error::ErrorKind, sqlite::SqlitePool};
-use tokio::{
-    sync::{Mutex, OwnedMutexGuard, oneshot},
-    time::timeout,
-};
+use tokio::{sync::oneshot, time::timeout};
 
+pub(crate) use self::line::Party;
+use self::line::{Line, Turn};
 use crate::{
     StateError,
     recent::{Changing, Ending},
@@ -32,14 +35,32 @@ use crate::{
 pub(crate) struct Writer {
     /// With one connection.
     connections: SqlitePool,
-    line: Arc<Mutex<Option<Group>>>,
-    patience: Duration,
+    line: Line<Option<Group>>,
+    pace: Pace,
+}
+
+/// How long is long.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    /// Nobody stands in line for longer.
+    pub(crate) patience: Duration,
+    /// Those who wait for a transaction's end wait for no part that begins later after its beginning.
+    pub(crate) together: Duration,
+}
+
+/// What somebody wants to begin.
+#[derive(Debug)]
+pub(crate) struct Part {
+    /// Whose it is.
+    pub(crate) party: Party,
+    /// What may be remembered of the rows that it changes.
+    pub(crate) changing: Option<Changing>,
 }
 
 impl Writer {
-    /// For a pool of one connection. Nobody stands in line for longer than `patience`.
-    pub(crate) fn new(connections: SqlitePool, patience: Duration) -> Self {
-        Self { connections, line: Arc::default(), patience }
+    /// For a pool of one connection.
+    pub(crate) fn new(connections: SqlitePool, pace: Pace) -> Self {
+        Self { connections, line: Line::new(None), pace }
     }
 
     /// The pool itself, for what cannot be done within a transaction.
@@ -47,27 +68,24 @@ impl Writer {
         &self.connections
     }
 
-    /// Begins a part of a transaction; there is one part at a time. `changing` is what may be
-    /// remembered of the rows that it changes.
-    pub(crate) async fn begin(&self, changing: Option<Changing>) -> Result<Write, StateError> {
-        self.begin_if(changing, |group| group.failed.is_none()).await
+    /// Begins a part of a transaction; there is one part at a time.
+    pub(crate) async fn begin(&self, part: Part) -> Result<Write, StateError> {
+        self.begin_if(part, |group| group.failed.is_none()).await
     }
 
     /// As [`Writer::begin`], for what takes long: nobody who has done its part waits for it.
-    pub(crate) async fn begin_alone(
-        &self,
-        changing: Option<Changing>,
-    ) -> Result<Write, StateError> {
-        self.begin_if(changing, |_| false).await
+    pub(crate) async fn begin_alone(&self, part: Part) -> Result<Write, StateError> {
+        self.begin_if(part, |_| false).await
     }
 
     async fn begin_if(
         &self,
-        changing: Option<Changing>,
+        Part { party, changing }: Part,
         joins: impl FnOnce(&Group) -> bool,
     ) -> Result<Write, StateError> {
-        let turn = timeout(self.patience, Arc::clone(&self.line).lock_owned()).await;
-        let mut turn = turn.map_err(|_elapsed| sqlx::Error::PoolTimedOut)?;
+        let turn = timeout(self.pace.patience, self.line.turn(&party)).await;
+        let turn = turn.map_err(|_elapsed| sqlx::Error::PoolTimedOut)?;
+        let mut turn = turn.ok_or(sqlx::Error::PoolClosed)?;
         if let Some(group) = turn.as_mut() {
             group.tidy().await;
         }
@@ -90,9 +108,9 @@ impl Writer {
     async fn open(&self) -> Result<Group, StateError> {
         // IMMEDIATE: a transaction that reads first and writes later could fail in the middle.
         let transaction = self.connections.begin_with("BEGIN IMMEDIATE").await?;
-        let line = Arc::clone(&self.line);
+        let last = self.line.close(self.pace.together);
         tokio::spawn(async move {
-            let mut turn = line.lock_owned().await;
+            let Some(mut turn) = last.await else { return };
             // None, if what was opened has failed; another's, if one was opened since: it may end now.
             if let Some(group) = turn.take() {
                 group.commit().await;
@@ -104,7 +122,7 @@ impl Writer {
 
 /// A part of a transaction. Dropped without [`Write::commit`], it changes nothing.
 pub(crate) struct Write {
-    turn: OwnedMutexGuard<Option<Group>>,
+    turn: Turn<Option<Group>>,
     changing: Option<Changing>,
 }
 

@@ -224,6 +224,30 @@ fn the_longest_manifest_is_four_mebibytes() {
     assert_snapshot!(Links::parse(&text, MediaType::OciManifest).unwrap_err(), @"manifest of 4194305 bytes is longer than 4194304");
 }
 
+#[test]
+fn what_a_manifest_has_is_bounded_in_number() {
+    let kind = MediaType::OciManifest;
+    // With the config they are one more.
+    let layers = |number| json!({ "layers": vec![pointer(LAYER, "one", 3); number] });
+    assert_eq!(parse(&with(image(), &layers(4095)), kind).unwrap().layers.len(), 4095);
+    assert_snapshot!(refusal(&with(image(), &layers(4096)), kind), @"manifest has 4097 descriptors, and may have 4096 at the most");
+    assert_snapshot!(refusal(&with(image(), &layers(9000)), kind), @"manifest has 9001 descriptors, and may have 4096 at the most");
+    let subject = json!({ "subject": pointer(MediaType::OciManifest.as_str(), "amd64", 5) });
+    let both = with(with(image(), &layers(4095)), &subject);
+    assert_snapshot!(refusal(&both, kind), @"manifest has 4097 descriptors, and may have 4096 at the most");
+    let entries = vec![pointer(MediaType::OciManifest.as_str(), "amd64", 5); 4097];
+    let entries = with(index(), &json!({ "manifests": entries }));
+    assert_snapshot!(refusal(&entries, MediaType::OciIndex), @"manifest has 4097 descriptors, and may have 4096 at the most");
+
+    let annotations = |number: usize, value: &str| {
+        let all = (0..number).map(|number| (format!("{number:04}"), value.into()));
+        json!({ "annotations": all.collect::<serde_json::Map<_, _>>() })
+    };
+    assert!(parse(&with(image(), &annotations(1024, &"x".repeat(252))), kind).is_ok());
+    assert_snapshot!(refusal(&with(image(), &annotations(1025, "")), kind), @"manifest has 1025 annotations, and may have 1024 at the most");
+    assert_snapshot!(refusal(&with(image(), &annotations(1, &"x".repeat(262_141))), kind), @"manifest has 262145 bytes of annotations, and may have 262144 at the most");
+}
+
 /// Go writes no layers at all as null, and depth is bounded.
 #[test]
 fn go_s_nulls_are_taken_and_deep_nesting_is_not() {

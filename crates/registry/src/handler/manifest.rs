@@ -2,6 +2,8 @@
 
 mod body;
 
+use std::collections::HashSet;
+
 use axum::{
     body::Body,
     response::{AppendHeaders, IntoResponse as _, Response},
@@ -153,7 +155,9 @@ impl Pushed {
             .iter()
             .partition(|entry| MediaType::from_content_type(&entry.media_type).is_ok());
         let children = children.into_iter().map(|child| child.digest).collect();
-        let blobs = links.blobs().chain(entries).map(|blob| blob.digest).collect();
+        let mut named = HashSet::new();
+        let blobs = links.blobs().chain(entries).map(|blob| blob.digest);
+        let blobs = blobs.filter(|digest| named.insert(*digest)).collect();
         let annotations = &links.annotations;
         let annotations =
             annotations.iter().map(|(key, value)| (key.clone(), value.clone().into()));

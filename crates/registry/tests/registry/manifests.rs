@@ -278,6 +278,19 @@ async fn what_is_too_long_is_not_read_to_its_end() {
     assert_eq!(read.load(Ordering::Relaxed), 0);
 }
 
+/// What it has too much of, and how much, is said before anything is looked for.
+#[tokio::test]
+async fn too_many_layers_are_refused_by_number() {
+    let registry = stocked().await;
+    let mut many = image(OCI);
+    let layer = many["layers"][0].clone();
+    many["layers"] = Value::Array(vec![layer; 5000]);
+    let refused = push(&registry, "v1", OCI, many.to_string()).await;
+    assert_eq!(refused.refusal(), (400, "MANIFEST_INVALID".into()));
+    let text = String::from_utf8_lossy(&refused.body).into_owned();
+    assert!(text.contains("5001 descriptors") && text.contains("4096"), "{text}");
+}
+
 #[tokio::test]
 async fn a_manifest_whose_body_breaks_off_leaves_nothing() {
     let registry = stocked().await;

@@ -286,3 +286,19 @@ async fn referrers(
 fn whole(items: &[Referrer]) -> Page<Referrer> {
     Page { items: items.to_vec(), more: false }
 }
+
+/// Nobody waits for what cannot be kept, and it waits for nobody.
+#[tokio::test]
+async fn a_long_list_that_is_not_there_is_refused_without_a_turn() {
+    let directory = tempfile::tempdir().unwrap();
+    let db = Db::open(&directory.path().join("state.db")).await.unwrap();
+    let turn = db.write().await.unwrap();
+    let (name, of) = (repository("a"), digest("{}"));
+    let missing: Vec<Digest> = (0..100).map(|number| digest(&number.to_string())).collect();
+    let (blobs, children) = (&missing[..50], &missing[50..]);
+    let new = NewManifest { blobs, children, ..manifest(&name, &of, "{}") };
+    let refused = db.put_manifest(&new, at(0)).await.unwrap();
+    let expected = Missing { blobs: blobs.to_vec(), children: children.to_vec() };
+    assert_eq!(refused, PutManifest::Missing(expected));
+    turn.commit().await.unwrap();
+}

@@ -7,10 +7,21 @@ async fn set(write: &mut Write, name: &str) -> Result<u64, StateError> {
     write.run(sql("INSERT INTO meta (name, value) VALUES ($1, '')").bind(name)).await
 }
 
+/// Parts stay together however slow the machine is.
+const PACE: Pace = Pace { patience: Duration::from_mins(1), together: Duration::from_mins(1) };
+
+fn anybodys() -> Part {
+    of("")
+}
+
+fn of(party: &str) -> Part {
+    Part { party: party.into(), changing: None }
+}
+
 async fn open() -> (tempfile::TempDir, Db, Writer) {
     let directory = tempfile::tempdir().unwrap();
     let db = Db::open(&directory.path().join("state.db")).await.unwrap();
-    let writer = Writer::new(db.outside().0, Duration::from_mins(1));
+    let writer = Writer::new(db.outside().0, PACE);
     (directory, db, writer)
 }
 
@@ -47,7 +58,7 @@ impl Standing {
     /// Puts a writer into the line. It stands there when this returns.
     async fn new(writer: &Writer, name: &'static str) -> Self {
         let writer = writer.clone();
-        Self::with(name, async move { writer.begin(None).await }).await
+        Self::with(name, async move { writer.begin(anybodys()).await }).await
     }
 
     async fn with(
@@ -83,7 +94,7 @@ impl Standing {
 
 /// Three that stood in line together, of whom the first has done its part.
 async fn three(writer: &Writer) -> (JoinHandle<Result<(), StateError>>, Standing, Standing) {
-    let before = writer.begin(None).await.unwrap();
+    let before = writer.begin(anybodys()).await.unwrap();
     let [first, second, third] = [
         Standing::new(writer, "first").await,
         Standing::new(writer, "second").await,
@@ -135,7 +146,7 @@ async fn the_last_of_a_group_may_go_away_too() {
 #[tokio::test]
 async fn a_constraint_undoes_only_its_own_statement() {
     let (_directory, db, writer) = open().await;
-    let mut write = writer.begin(None).await.unwrap();
+    let mut write = writer.begin(anybodys()).await.unwrap();
     set(&mut write, "once").await.unwrap();
     assert!(matches!(set(&mut write, "once").await, Err(StateError::Unavailable(_))));
     set(&mut write, "twice").await.unwrap();
@@ -158,7 +169,7 @@ async fn a_transaction_that_is_lost_is_lost_to_all_and_to_nobody_after_them() {
 #[tokio::test]
 async fn nothing_is_written_where_the_transaction_is_lost() {
     let (_directory, db, writer) = open().await;
-    let mut write = writer.begin(None).await.unwrap();
+    let mut write = writer.begin(anybodys()).await.unwrap();
     write.run(sql(BROKEN[1])).await.unwrap_err();
     set(&mut write, "late").await.unwrap_err();
     write.commit().await.unwrap_err();
@@ -183,11 +194,11 @@ async fn who_answers_without_a_change_waits_for_what_it_has_seen() {
 #[tokio::test]
 async fn nobody_waits_for_what_takes_long() {
     let (_directory, db, writer) = open().await;
-    let before = writer.begin(None).await.unwrap();
+    let before = writer.begin(anybodys()).await.unwrap();
     let first = Standing::new(&writer, "first").await;
     let long = {
         let writer = writer.clone();
-        Standing::with("long", async move { writer.begin_alone(None).await }).await
+        Standing::with("long", async move { writer.begin_alone(anybodys()).await }).await
     };
     before.commit().await.unwrap();
     first.end(End::Commit).await.unwrap();
@@ -201,7 +212,7 @@ async fn nobody_waits_for_what_takes_long() {
 #[tokio::test]
 async fn what_is_being_committed_is_made_so_whoever_goes_away() {
     let (_directory, db, writer) = open().await;
-    let mut write = writer.begin(None).await.unwrap();
+    let mut write = writer.begin(anybodys()).await.unwrap();
     set(&mut write, "kept").await.unwrap();
     // Polled once, and dropped.
     tokio::select! {
@@ -210,16 +221,43 @@ async fn what_is_being_committed_is_made_so_whoever_goes_away() {
         () = async {} => {}
     }
     // Stands behind it in line.
-    writer.begin(None).await.unwrap().commit().await.unwrap();
+    writer.begin(anybodys()).await.unwrap().commit().await.unwrap();
     assert_eq!(names(&db).await, ["kept"]);
 }
 
 #[tokio::test]
 async fn nobody_stands_in_line_for_ever() {
     let (_directory, db, _) = open().await;
-    let writer = Writer::new(db.outside().0, Duration::ZERO);
-    let held = writer.begin(None).await.unwrap();
-    let late = writer.begin(None).await.map(drop);
+    let writer = Writer::new(db.outside().0, Pace { patience: Duration::ZERO, ..PACE });
+    let held = writer.begin(anybodys()).await.unwrap();
+    let late = writer.begin(anybodys()).await.map(drop);
     assert!(late.unwrap_err().to_string().contains("timed out"));
     held.commit().await.unwrap();
+}
+
+/// One account's parts make the others wait for one of them at a time, and for the transaction it is in.
+#[tokio::test]
+async fn accounts_take_turns() {
+    let (_directory, db, _) = open().await;
+    let writer = Writer::new(db.outside().0, Pace { together: Duration::ZERO, ..PACE });
+    let before = writer.begin(anybodys()).await.unwrap();
+    let mut greedy = Vec::new();
+    for name in ["first", "second", "third"] {
+        let writer = writer.clone();
+        greedy.push(Standing::with(name, async move { writer.begin(of("greedy")).await }).await);
+    }
+    let other = {
+        let writer = writer.clone();
+        Standing::with("other", async move { writer.begin(of("other")).await }).await
+    };
+    before.commit().await.unwrap();
+    let mut greedy = greedy.into_iter();
+    let mut first = greedy.next().unwrap();
+    (&mut first.begun).await.unwrap();
+    first.end(End::Commit).await.unwrap();
+    other.end(End::Commit).await.unwrap();
+    assert_eq!(names(&db).await, ["first", "other"], "and the others stand there still");
+    for standing in greedy {
+        standing.end(End::Commit).await.unwrap();
+    }
 }
