@@ -27,7 +27,8 @@ pub struct TokenRequest {
     pub service: Service,
     /// What it asks to do there, one entry per resource, in the order asked.
     pub requested: AccessSet,
-    /// Scopes that could not be read. They are left out, never a reason to refuse (T6).
+    /// Scopes that could not be read or that no registry can have, and words that no action is. They are left out, never
+    /// a reason to refuse the rest (SC4, T6).
     pub unread: Vec<ScopeError>,
     /// Who it says to be.
     pub credential: Credential,
@@ -194,11 +195,18 @@ fn read_scopes(fields: &Fields) -> Result<(AccessSet, Vec<ScopeError>), RequestE
         if word.len() > MAX_SCOPE {
             return Err(RequestError::ScopeTooLong);
         }
-        match Scope::parse(word) {
-            Ok(scope) => add(&mut requested, scope.into_access())?,
-            Err(error) if unread.len() < MAX_UNREAD => unread.push(error),
-            Err(_) => {}
+        let (read, left_out) = match Scope::read(word) {
+            Ok((scope, left_out)) => (scope.held_by_registries(), left_out),
+            Err(error) => (Err(error), None),
+        };
+        match read {
+            Ok(scope) => {
+                unread.extend(left_out);
+                add(&mut requested, scope.into_access())?;
+            }
+            Err(error) => unread.push(error),
         }
+        unread.truncate(MAX_UNREAD);
     }
     Ok((requested, unread))
 }

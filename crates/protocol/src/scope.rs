@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     access::{Access, Action, Actions, Resource},
-    name::excerpt,
+    name::{RepositoryName, excerpt},
 };
 
 /// One resource scope: `type["(" class ")"] ":" name ":" actions`.
@@ -21,8 +21,15 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// Reads one scope: the type ends at the first colon, the actions begin after the last (SC2).
+    /// Reads one scope of which nothing is left out.
     pub fn parse(text: &str) -> Result<Self, ScopeError> {
+        let (scope, left_out) = Self::read(text)?;
+        left_out.map_or(Ok(scope), Err)
+    }
+
+    /// Reads one scope: the type ends at the first colon, the actions begin after the last (SC2). Words that no
+    /// action is are left out, and told apart: they take nothing away from the others (SC4).
+    pub fn read(text: &str) -> Result<(Self, Option<ScopeError>), ScopeError> {
         let malformed = |why| ScopeError { scope: excerpt(text), why };
         let (kind, rest) = text.split_once(':').ok_or_else(|| malformed(Why::NoColon))?;
         let (name, actions) = rest.rsplit_once(':').ok_or_else(|| malformed(Why::OneColon))?;
@@ -39,15 +46,28 @@ impl Scope {
             return Err(malformed(Why::Name));
         }
         let words = || actions.split(',').filter(|word| !word.is_empty());
-        if !words().all(is_action) {
-            return Err(malformed(Why::Action));
-        }
-        Ok(Self {
+        let left_out = (!words().all(is_action)).then(|| malformed(Why::Action));
+        let scope = Self {
             resource_type: resource_type.into(),
             class: class.map(Into::into),
             name: name.into(),
-            actions: words().map(Action::from).collect(),
-        })
+            actions: words().filter(|word| is_action(word)).map(Action::from).collect(),
+        };
+        Ok((scope, left_out))
+    }
+
+    /// Whether a registry can have what it names: the path of a repository is in lower case; some have a host
+    /// before it (SC1). A token that names anything else is good for nothing, whatever rules say.
+    pub fn held_by_registries(self) -> Result<Self, ScopeError> {
+        let is_path = |path: &str| path.parse::<RepositoryName>().is_ok();
+        let is_held = |name: &str| {
+            let behind_host = |(host, path)| is_host(host) && is_path(path);
+            is_path(name) || name.split_once('/').is_some_and(behind_host)
+        };
+        if &*self.resource_type == Resource::REPOSITORY && !is_held(&self.name) {
+            return Err(ScopeError { scope: excerpt(&self.to_string()), why: Why::NoRepository });
+        }
+        Ok(self)
     }
 
     /// What is asked for, without the class: registries compare the plain type (SC6).
@@ -70,14 +90,17 @@ impl fmt::Display for Scope {
     }
 }
 
-/// Reads a space-separated list, in the order given; what is malformed is told apart and left out,
-/// never a reason to refuse the rest (SC4, T6).
+/// Reads a space-separated list, in the order given; what is malformed, a scope or a word among its actions, is
+/// told apart and left out, never a reason to refuse the rest (SC4, T6).
 pub fn parse_list(text: &str) -> (Vec<Scope>, Vec<ScopeError>) {
     let mut scopes = Vec::new();
     let mut errors = Vec::new();
     for word in text.split(' ').filter(|word| !word.is_empty()) {
-        match Scope::parse(word) {
-            Ok(scope) => scopes.push(scope),
+        match Scope::read(word) {
+            Ok((scope, left_out)) => {
+                scopes.push(scope);
+                errors.extend(left_out);
+            }
             Err(error) => errors.push(error),
         }
     }
@@ -99,6 +122,7 @@ enum Why {
     Action,
     Name,
     NoColon,
+    NoRepository,
     OneColon,
     Type,
 }
@@ -109,6 +133,9 @@ impl fmt::Display for Why {
             Self::Action => "has an action that is neither lower-case letters nor `*`",
             Self::Name => "has a malformed name",
             Self::NoColon => "has no colon",
+            Self::NoRepository => {
+                "names a repository as no registry can have it: the components of its path are lower-case letters and digits, joined by `.`, `_`, `__` or dashes"
+            }
             Self::OneColon => "has one colon, but two are needed",
             Self::Type => "has a type that is not lower-case letters and digits",
         })
@@ -135,6 +162,16 @@ fn is_name(text: &str) -> bool {
             component.bytes().all(legal)
                 && component.starts_with(|c: char| c.is_ascii_alphanumeric())
         })
+}
+
+/// `hostcomponent *("." hostcomponent) [":" port]`
+fn is_host(text: &str) -> bool {
+    let (host, port) = text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)));
+    let ends = |c: char| c.is_ascii_alphanumeric();
+    let legal = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    host.split('.')
+        .all(|part| part.starts_with(ends) && part.ends_with(ends) && part.chars().all(legal))
+        && port.is_none_or(|port| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// A repository's 255 characters and a host's 253, a colon, a port and a slash.
@@ -187,6 +224,47 @@ mod tests {
         ] {
             let error = Scope::parse(text).unwrap_err().to_string();
             assert!(error.contains("`type:name:action,…`"), "{text:?}: {error}");
+        }
+    }
+
+    /// SC4
+    #[test]
+    fn a_word_that_is_no_action_takes_no_other_away() {
+        let (scope, left_out) = Scope::read("repository:a:pull,Push,read_all,delete").unwrap();
+        assert_eq!(scope.to_string(), "repository:a:pull,delete");
+        assert!(left_out.unwrap().to_string().contains("has an action"));
+        let (scopes, errors) = parse_list("repository:a:Pull repository:b:pull,x-y");
+        let read: Vec<String> = scopes.iter().map(ToString::to_string).collect();
+        assert_eq!(read, ["repository:a:", "repository:b:pull"]);
+        assert_eq!(errors.len(), 2);
+        let (scope, left_out) = Scope::read("repository:a:pull,frobnicate").unwrap();
+        assert_eq!((scope.to_string().as_str(), left_out), ("repository:a:pull,frobnicate", None));
+    }
+
+    #[test]
+    fn what_no_registry_can_have_is_named() {
+        let held = |text| Scope::parse(text).unwrap().held_by_registries();
+        for text in [
+            "repository:a/b:pull",
+            "repository:Host.Example/a:pull",
+            "repository:host:5000/a:pull",
+            "registry:catalog:*",
+            "elsewhere:Any.Thing:pull",
+        ] {
+            assert!(held(text).is_ok(), "{text}");
+        }
+        for text in [
+            "repository:A:pull",
+            "repository:team/App:pull",
+            "repository:host:5000/team/App:pull",
+            "repository:host:port/a:pull",
+            "repository:host:5000:pull",
+            "repository:a-:pull",
+            "repository:a..b/c:pull",
+            "repository:a/b___c:pull",
+        ] {
+            let error = held(text).unwrap_err().to_string();
+            assert!(error.contains("as no registry can have it"), "{text}: {error}");
         }
     }
 

@@ -55,6 +55,9 @@ pub(crate) fn route_error(error: &RouteError) -> Response {
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, "method")
                 .with(ALLOW, *allow)
         }
+        RouteError::NoReference(_) => {
+            Refusal::new(StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown, "manifest-unknown")
+        }
         RouteError::Options { allow } => return options(allow),
         RouteError::Tag(_) => {
             Refusal::new(StatusCode::BAD_REQUEST, ErrorCode::TagInvalid, "tag-invalid")

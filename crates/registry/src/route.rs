@@ -254,6 +254,9 @@ pub enum RouteError {
     /// Not a repository name.
     #[error(transparent)]
     Name(NameError),
+    /// What is read is neither tag nor digest, so it is nowhere (the conformance suite of OCI 1.1).
+    #[error(transparent)]
+    NoReference(ReferenceError),
     /// `n` is no number.
     #[error("`n` must be a number, in digits alone")]
     Number,

@@ -56,6 +56,9 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
     let Action::Explain { account, scopes, service, json } = arguments.action;
     let explained = management.explain(&account.0, service.as_deref(), &scopes).await;
     let explained = explained.map_err(refused)?;
+    for left_out in &explained.left_out {
+        context.printer.warning(format!("left out of a token: {left_out}"));
+    }
     if let Some(obstacle) = &explained.obstacle {
         context.printer.warning(obstacle);
     }

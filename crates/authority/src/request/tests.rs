@@ -169,10 +169,20 @@ fn scopes_are_repeated_joined_doubled_and_partly_nonsense() {
         ("scope=repository:a:", "repository:a:"),
         ("scope=repository:../../x:pull&scope=repository:A%00:pull", ""),
         ("scope=%ff%fe:a:pull", ""),
+        ("scope=repository:a:pull,Push,x_y,push", "repository:a:pull,push"), // SC4
+        (
+            "scope=elsewhere:a:pull+Else-Where:a:pull+repository:a:pull",
+            "elsewhere:a:pull repository:a:pull",
+        ),
+        ("scope=repository:team/App:pull+repository:a:pull", "repository:a:pull"),
     ];
     for (query, expected) in table {
         assert_eq!(get(query).unwrap().requested.to_string(), expected, "{query}");
     }
+    let left_out = get("scope=repository:a:pull,Push+repository:B:pull").unwrap().unread;
+    let left_out: Vec<String> = left_out.iter().map(ToString::to_string).collect();
+    assert!(left_out[0].contains("has an action"), "{left_out:?}");
+    assert!(left_out[1].contains("as no registry can have it"), "{left_out:?}");
 }
 
 /// T10, TG10

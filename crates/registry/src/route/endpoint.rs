@@ -61,7 +61,9 @@ impl<'a> Endpoint<'a> {
                 page: query.referrers_page()?,
             }),
             (Self::Manifest { name, reference }, Verb::Read) => {
-                manifest(name, reference, |_| Ok(ManifestOp::Read))
+                let name = repository(name)?;
+                let reference = reference.parse().map_err(RouteError::NoReference)?;
+                Ok(Route::Manifest { name, reference, op: ManifestOp::Read })
             }
             (Self::Manifest { name, reference }, Verb::Put) => manifest(name, reference, |to| {
                 Ok(ManifestOp::Write { also: query.tags_beside(to)? })

@@ -64,6 +64,7 @@ fn refused(error: &RouteError) -> &'static str {
         RouteError::Method { .. } => "method!",
         RouteError::MissingDigest => "digest missing!",
         RouteError::Name(_) => "name!",
+        RouteError::NoReference(_) => "no reference!",
         RouteError::Number => "number!",
         RouteError::NumberTooLarge { .. } => "number too large!",
         RouteError::Options { .. } => "options",
@@ -159,7 +160,7 @@ fn a_path_is_decoded_once_and_never_cleaned() {
         ("/v2/é/tags/list", "name!"),
         ("/v2/foo%ff/tags/list", "encoding!"),
         (&long, "name!"), // OC28
-        ("/v2/foo/manifests/%2e%2e", "tag!"),
+        ("/v2/foo/manifests/%2e%2e", "no reference!"),
         ("/v2/foo/manifests/a%2Fb", "unknown!"),
         ("/v2/tags/list", "unknown!"),
         ("/v2/manifests/v1", "unknown!"),
@@ -188,14 +189,22 @@ fn broken_digests_and_tags_are_no_references() {
         ("/v2/a/manifests/sha256:", "digest!"),
         ("/v2/a/manifests/md5:d41d8cd98f00b204e9800998ecf8427e", "digest!"),
         (&uppercase, "digest!"),
-        ("/v2/a/blobs/sha256:abc", "digest!"),
-        ("/v2/a/blobs/latest", "digest!"),
-        ("/v2/a/referrers/sha256:abc", "digest!"),
-        ("/v2/a/referrers/latest", "digest!"),
         ("/v2/a/manifests/-x", "tag!"),
         (&format!("/v2/a/manifests/{}", "t".repeat(129)), "tag!"),
     ] {
-        assert_eq!(told("GET", path), expected, "{path}");
+        // What is read is nowhere then; what is written is wrong.
+        assert_eq!(told("GET", path), "no reference!", "{path}");
+        assert_eq!(told("HEAD", path), "no reference!", "{path}");
+        assert_eq!(told("PUT", path), expected, "{path}");
+        assert_eq!(told("DELETE", path), expected, "{path}");
+    }
+    for path in [
+        "/v2/a/blobs/sha256:abc",
+        "/v2/a/blobs/latest",
+        "/v2/a/referrers/sha256:abc",
+        "/v2/a/referrers/latest",
+    ] {
+        assert_eq!(told("GET", path), "digest!", "{path}");
     }
     let as_tag = "/v2/a/manifests/d41d8cd98f00b204e9800998ecf8427e";
     assert!(told("GET", as_tag).starts_with("read a d41d"), "32 hex digits are a legal tag");

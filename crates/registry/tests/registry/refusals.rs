@@ -357,8 +357,10 @@ async fn what_is_no_request_is_refused_alike_with_and_without_credentials() {
         ("GET", "/v2/localhost:5000/a/tags/list".to_owned(), 400, "NAME_INVALID"),
         ("GET", format!("/v2/{}/tags/list", "a".repeat(256)), 400, "NAME_INVALID"),
         ("GET", "/v2/a%ff/tags/list".to_owned(), 400, "NAME_INVALID"),
-        ("GET", "/v2/a/manifests/sha256:abc".to_owned(), 400, "DIGEST_INVALID"),
-        ("GET", format!("/v2/a/manifests/{}", "x".repeat(129)), 400, "TAG_INVALID"),
+        ("GET", "/v2/a/manifests/sha256:abc".to_owned(), 404, "MANIFEST_UNKNOWN"),
+        ("GET", "/v2/a/manifests/.INVALID_MANIFEST_NAME".to_owned(), 404, "MANIFEST_UNKNOWN"),
+        ("PUT", "/v2/a/manifests/sha256:abc".to_owned(), 400, "DIGEST_INVALID"),
+        ("PUT", format!("/v2/a/manifests/{}", "x".repeat(129)), 400, "TAG_INVALID"),
         ("GET", "/v2/a/tags/list?n=x".to_owned(), 400, "PAGINATION_NUMBER_INVALID"),
         ("PUT", "/v2/a/blobs/uploads/x".to_owned(), 400, "DIGEST_INVALID"),
         ("GET", format!("/v2/a/blobs/uploads/{}", "x".repeat(3000)), 404, "BLOB_UPLOAD_UNKNOWN"),
@@ -394,8 +396,8 @@ allow: GET, HEAD, PUT, DELETE
 allow: GET, HEAD, PUT, DELETE
 "#);
     assert_snapshot!(told(ask(&registry, "GET", "/v2/a/manifests/sha256:abc", &[]).await).await, @r#"
-400 Bad Request
-{"errors":[{"code":"DIGEST_INVALID","message":"\"sha256:abc\" is not a digest; a digest is `sha256:` and 64 lower-case hex digits, or `sha512:` and 128"}]}
+404 Not Found
+{"errors":[{"code":"MANIFEST_UNKNOWN","message":"\"sha256:abc\" is not a digest; a digest is `sha256:` and 64 lower-case hex digits, or `sha512:` and 128"}]}
 "#);
     assert_snapshot!(told(ask(&registry, "GET", "/v2/_catalog?n=9999", &[]).await).await, @r#"
 400 Bad Request

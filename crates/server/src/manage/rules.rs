@@ -8,7 +8,10 @@ use portpass_authority::{
     subject::{Account, SourceName, Subject},
 };
 use portpass_password::{CredentialCache, HashPool, PasswordCheck, pool::PoolSettings};
-use portpass_protocol::{AccessSet, scope};
+use portpass_protocol::{
+    AccessSet,
+    scope::{self, ScopeError},
+};
 use portpass_state::AccountStatus;
 use portpass_token::ServiceName;
 
@@ -32,6 +35,8 @@ pub enum Asked {
 pub struct Explained {
     /// One for each resource, in the order asked.
     pub explanations: Vec<Explanation>,
+    /// What a token request would leave out, and why.
+    pub left_out: Vec<String>,
     /// What keeps the account from getting any token at all.
     pub obstacle: Option<String>,
 }
@@ -48,7 +53,7 @@ impl Management {
     ) -> Result<Explained, ManageError> {
         let token_service = self.token_service()?;
         let service = service_name(token_service, service)?;
-        let requested = requested(scopes)?;
+        let (requested, left_out) = requested(scopes)?;
         let (subject, obstacle) = match who {
             Asked::Anonymous => {
                 let refused = "anonymous callers get no token here (`token_service.anonymous`)";
@@ -62,7 +67,12 @@ impl Management {
             }
         };
         let explain = |access| explain(&*token_service.rules, &subject, &service, access);
-        Ok(Explained { explanations: requested.iter().map(explain).collect(), obstacle })
+        let explanations = requested.iter().map(explain).collect();
+        Ok(Explained {
+            explanations,
+            left_out: left_out.iter().map(ToString::to_string).collect(),
+            obstacle,
+        })
     }
 
     pub(super) async fn find_account(
@@ -113,15 +123,26 @@ pub(super) fn service_name(
     })
 }
 
-/// One entry for each resource, in the order asked, as in a token request.
-fn requested(scopes: &[String]) -> Result<AccessSet, ManageError> {
+/// One entry for each resource, in the order asked, and what is left out, as in a token request. Where nothing is
+/// left there is nothing to explain.
+fn requested(scopes: &[String]) -> Result<(AccessSet, Vec<ScopeError>), ManageError> {
     let mut requested = AccessSet::new();
+    let mut left_out = Vec::new();
     for text in scopes {
         let (scopes, errors) = scope::parse_list(text);
-        if let Some(error) = errors.into_iter().next() {
-            return Err(error.into());
+        left_out.extend(errors);
+        for scope in scopes {
+            match scope.held_by_registries() {
+                Ok(scope) => requested.insert(scope.into_access()),
+                Err(error) => left_out.push(error),
+            }
         }
-        requested.extend(scopes.into_iter().map(scope::Scope::into_access));
     }
-    Ok(requested)
+    match left_out.pop() {
+        Some(error) if requested.is_empty() => Err(error.into()),
+        last => {
+            left_out.extend(last);
+            Ok((requested, left_out))
+        }
+    }
 }

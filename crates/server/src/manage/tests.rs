@@ -267,6 +267,24 @@ async fn an_export_replaces_files_and_nothing_else() {
     assert!(!socket.is_file(), "a socket is no place for a file, and stays a socket");
 }
 
+/// As in a token request, and said.
+#[tokio::test]
+async fn an_explanation_says_what_is_left_out() {
+    let place = Place::new("");
+    let management = place.open().await;
+    management.add_user(user("ann", &[])).await.unwrap();
+    let scopes = ["repository:ann/app:pull,Push", "repository:ann/App:pull nonsense"];
+    let explained = explain(&management, "ann", None, &scopes).await.unwrap();
+    let [only] = &explained.explanations[..] else { panic!("{explained:?}") };
+    assert_eq!(
+        (only.resource.as_str(), &only.granted[..]),
+        ("repository:ann/app", &["pull".to_owned()][..])
+    );
+    assert_eq!(explained.left_out.len(), 3, "{:?}", explained.left_out);
+    let nothing = explain(&management, "ann", None, &scopes[1..]).await;
+    assert!(matches!(nothing, Err(ManageError::Scope(_))), "{nothing:?}");
+}
+
 #[tokio::test]
 async fn an_explanation_names_the_rules() {
     let place = Place::new("");
