@@ -207,7 +207,7 @@ const LINGER: Duration = Duration::from_secs(5);
 const SETTLED: Duration = Duration::from_secs(1);
 
 /// Each holds up to 150 KiB of buffers.
-static LINGERING: Semaphore = Semaphore::const_new(128);
+static LINGERING: Semaphore = Semaphore::const_new(64);
 
 /// Longer than a mobile network's silence between two cells, shorter than anybody waits.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
