@@ -34,6 +34,7 @@ use std::{
 };
 
 use aws_lc_rs::hmac;
+use portpass_protocol::ClientAddress;
 use quick_cache::sync::Cache;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::{Notify, Semaphore};
@@ -249,7 +250,7 @@ type Key = [u8; 16];
 
 impl Counters {
     fn keys(&self, address: Option<IpAddr>, attempt: Attempt<'_>) -> Keys {
-        let network = address.map(network);
+        let network = address.map(|address| ClientAddress(address).network());
         let place = network.as_ref().map_or(&[][..], |network| network);
         let at = |kind: &[u8]| network.as_ref().map(|network| self.keyed(kind, &[network]));
         match attempt {
@@ -342,22 +343,6 @@ impl fmt::Debug for Counters {
 fn holds(until: Option<SystemTime>, now: SystemTime, at_most: Duration) -> bool {
     let left = until.and_then(|until| until.duration_since(now).ok());
     left.is_some_and(|left| !left.is_zero() && left <= at_most)
-}
-
-/// An IPv4 address, also one written as IPv6, or the /64 that an IPv6 address is in.
-fn network(address: IpAddr) -> [u8; 8] {
-    match address.to_canonical() {
-        IpAddr::V4(address) => {
-            let [a, b, c, d] = address.octets();
-            // No /64 that is routed looks like this.
-            [0, 0, 0, 0, a, b, c, d]
-        }
-        IpAddr::V6(address) => {
-            let mut network = [0; 8];
-            network.copy_from_slice(&address.octets()[..8]);
-            network
-        }
-    }
 }
 
 const PROVED_FOR: Duration = Duration::from_hours(24);

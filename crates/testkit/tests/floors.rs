@@ -8,7 +8,7 @@ use serde_json::Value;
 const MAY_KNOW: &[(&str, &[&str])] = &[
     ("protocol", &[]),
     ("jose", &[]),
-    ("password", &[]),
+    ("password", &["protocol"]),
     ("token", &["protocol", "jose"]),
     ("state", &["protocol"]),
     ("storage", &["protocol"]),

@@ -17,6 +17,7 @@ use std::{
     time::Duration,
 };
 
+use portpass_protocol::ClientAddress;
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -25,8 +26,8 @@ use super::activity::Activity;
 /// Whose connections count together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Holder {
-    /// An IPv4 address, or the /64 of an IPv6 address: whoever has one address of it has all.
-    Network(IpAddr),
+    /// As [`ClientAddress::network`] counts them.
+    Network([u8; 8]),
     /// The proxies that are trusted.
     Proxy,
 }
@@ -34,13 +35,7 @@ pub(crate) enum Holder {
 impl Holder {
     /// The address of whoever is not a trusted proxy.
     pub(crate) fn of(address: IpAddr) -> Self {
-        Self::Network(match address.to_canonical() {
-            IpAddr::V4(address) => address.into(),
-            IpAddr::V6(address) => {
-                let [a, b, c, d, ..] = address.segments();
-                IpAddr::from([a, b, c, d, 0, 0, 0, 0])
-            }
-        })
+        Self::Network(ClientAddress(address).network())
     }
 }
 
