@@ -21,8 +21,8 @@ fn check_says_what_a_start_would_do_and_starts_nothing() {
     let checked = portpass(&["config", "check", file.to_str().unwrap()], &[]);
     checked.expect_success();
     for line in [
-        "registry       http://0.0.0.0:5000, open to: tokens of the token service in this process",
-        "token service  http://0.0.0.0:5000/token",
+        "registry       http://[::]:5000, open to: tokens of the token service in this process",
+        "token service  http://[::]:5000/token",
         "issuer         portpass, for registry",
     ] {
         assert!(checked.stdout.contains(line), "{}", checked.stdout);

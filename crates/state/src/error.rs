@@ -2,6 +2,8 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use sqlx::error::DatabaseError;
+
 /// Why the database did not do what it was asked.
 ///
 /// None of these says anything about the caller's request: an unknown account or a missing blob is
@@ -61,6 +63,13 @@ pub enum StateError {
 }
 
 impl StateError {
+    /// Whether there was no room to write.
+    pub fn is_of_a_full_disk(&self) -> bool {
+        let Self::Unavailable(error) = self else { return false };
+        // https://sqlite.org/rescode.html#full
+        error.as_database_error().and_then(DatabaseError::code).is_some_and(|code| code == "13")
+    }
+
     pub(crate) fn inconsistent(column: &'static str, reason: impl Into<String>) -> Self {
         Self::Inconsistent { column, reason: reason.into() }
     }

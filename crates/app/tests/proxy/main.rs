@@ -6,7 +6,6 @@
 mod address;
 mod body;
 mod header;
-mod idle;
 mod path;
 
 use std::{

@@ -12,6 +12,7 @@
 
 use std::{
     collections::HashMap,
+    io::ErrorKind,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, Weak},
     time::SystemTime,
@@ -68,7 +69,8 @@ impl Opening<'_> {
         let known = self.judge(root, &found).await?;
         let (path, seen) = (root.to_owned(), found.clone());
         let claim = blocking(move || owner::claim(&path, &seen)).await;
-        let claim = self.pair(root, found, claim.map_err(StorageRefused::from)?).await?;
+        let claim = Arc::new(claim.map_err(StorageRefused::from)?);
+        self.pair(root, found, &claim, known).await?;
         if known == Known::No {
             // What lies there may be somebody else's after all: nothing is swept for a day.
             self.db.serving_anew(self.now).await?;
@@ -98,25 +100,49 @@ impl Opening<'_> {
         }
     }
 
-    /// Has database and store know each other by a new pairing.
-    async fn pair(&self, root: &Path, found: Found, claim: Claim) -> Result<Claim, StartError> {
+    /// Has database and store know each other by a new pairing. Where a disk is full they go on with the old one.
+    async fn pair(
+        &self,
+        root: &Path,
+        found: Found,
+        claim: &Arc<Claim>,
+        known: Known,
+    ) -> Result<(), StartError> {
         let before = match found {
             Found::Of(owner) => Some(owner.pairing),
             Found::Nothing | Found::Objects | Found::Distribution => None,
         };
-        self.db.set_pairing(&self.pairing, before.as_deref()).await?;
+        let unwritten = match self.write_pairing(before.as_deref(), claim).await {
+            Ok(Signed::Signed) => None,
+            Ok(Signed::ReadOnly) => Some("it is read only".to_owned()),
+            Err(error) if known == Known::Yes && error.is_of_a_full_disk() => {
+                Some(error.to_string())
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if let Some(why) = unwritten {
+            let root = root.display();
+            tracing::warn!(
+                "{root} cannot be written to ({why}): what is there can be pulled, and nothing can be pushed"
+            );
+        }
+        Ok(())
+    }
+
+    async fn write_pairing(
+        &self,
+        before: Option<&str>,
+        claim: &Arc<Claim>,
+    ) -> Result<Signed, StorageRefused> {
+        self.db.set_pairing(&self.pairing, before).await?;
         let owner =
             Owner { installation: self.installation.clone(), pairing: self.pairing.clone() };
-        let signed = blocking(move || claim.sign(&owner).map(|signed| (signed, claim))).await;
-        let (signed, claim) = signed.map_err(StorageRefused::from)?;
-        match signed {
-            Signed::Signed => self.db.set_pairing(&self.pairing, None).await?,
-            Signed::ReadOnly => tracing::warn!(
-                "{} cannot be written to: what is there can be pulled, and nothing can be pushed",
-                root.display()
-            ),
+        let claim = Arc::clone(claim);
+        let signed = blocking(move || claim.sign(&owner)).await?;
+        if signed == Signed::Signed {
+            self.db.set_pairing(&self.pairing, None).await?;
         }
-        Ok(claim)
+        Ok(signed)
     }
 
     /// An empty directory is a new store, or one whose volume is not mounted.
@@ -176,8 +202,7 @@ impl Claims {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(root)?.upgrade()
     }
 
-    fn keep(&self, root: &Path, claim: Claim) -> Arc<Claim> {
-        let claim = Arc::new(claim);
+    fn keep(&self, root: &Path, claim: Arc<Claim>) -> Arc<Claim> {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         held.retain(|_, claim| claim.strong_count() > 0);
         held.insert(root.to_owned(), Arc::downgrade(&claim));
@@ -247,6 +272,16 @@ pub enum StorageRefused {
 }
 
 impl StorageRefused {
+    fn is_of_a_full_disk(&self) -> bool {
+        match self {
+            Self::Owner(OwnerError::File { source, .. }) => {
+                matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+            }
+            Self::State(error) => error.is_of_a_full_disk(),
+            _ => false,
+        }
+    }
+
     /// What may help.
     pub(super) fn hints(&self) -> &'static [&'static str] {
         match self {
