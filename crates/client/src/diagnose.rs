@@ -29,6 +29,7 @@ mod report;
 mod rows;
 mod settings;
 mod stage;
+mod stop;
 #[cfg(test)]
 mod tests;
 
@@ -63,5 +64,6 @@ pub async fn diagnose(target: Target, inputs: Inputs, clock: Arc<dyn Patience>) 
     stage::uses::expire(&mut case).await;
     stage::exp::run(&mut case).await;
     stage::net::compare_clocks(&mut case);
+    stop::judge(&mut case);
     case.conclude()
 }

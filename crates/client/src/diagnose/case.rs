@@ -61,6 +61,21 @@ impl Case {
         }
     }
 
+    /// Says which failure another one comes from.
+    pub(super) fn comes_of(&mut self, check: Check, cause: Check) {
+        let failed = self.findings.get_mut(&check).filter(|finding| finding.failed());
+        if let Some(finding) = failed {
+            finding.follows_from = Some(cause);
+        }
+    }
+
+    /// Adds a line of evidence to what was found.
+    pub(super) fn note(&mut self, check: Check, line: &str) {
+        if let Some(finding) = self.findings.get_mut(&check) {
+            *finding = finding.clone().seen(line);
+        }
+    }
+
     /// Leaves checks out for one reason.
     pub(super) fn skip(&mut self, checks: &[Check], needs: &Needs) {
         for check in checks {

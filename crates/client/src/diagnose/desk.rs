@@ -15,7 +15,7 @@ use super::{
     probe::{Ask, Authorization, Seen, Sent, SilenceKind},
     redact,
 };
-use crate::credentials::Credential;
+use crate::{credentials::Credential, host::is_loopback, transport::Reach};
 
 #[cfg(test)]
 pub(super) mod fixture;
@@ -50,9 +50,18 @@ pub(super) enum Several {
 impl Desk {
     /// The one that the registry names, if credentials may be sent there.
     pub(super) fn of(case: &Case) -> Option<Self> {
+        Self::at(case, case.facts.realm.as_ref()?)
+    }
+
+    /// The one that no credentials may be sent to.
+    pub(super) fn apart(case: &Case) -> Option<Self> {
+        Self::at(case, case.facts.apart.as_ref()?.url())
+    }
+
+    fn at(case: &Case, realm: &Url) -> Option<Self> {
         let Some(Demand::Bearer { service, .. }) = &case.facts.demand else { return None };
         let service = service.clone().filter(|service| !service.is_empty());
-        Some(Self { realm: case.facts.realm.clone()?, service })
+        Some(Self { realm: realm.clone(), service })
     }
 
     /// The same token service, asked for tokens of another registry.
@@ -71,6 +80,13 @@ impl Desk {
 
     pub(super) fn realm(&self) -> &Url {
         &self.realm
+    }
+
+    /// How near it may be: what is not on this machine by its spelling is in a network, at the nearest.
+    pub(super) fn reach(&self) -> Reach {
+        let host = self.realm.host_str().unwrap_or_default();
+        let here = is_loopback(host.trim_matches(['[', ']']));
+        if here { Reach::Loopback } else { Reach::Private }
     }
 
     /// GET with parameters and scopes; the realm's own query stays (TG1).
@@ -154,8 +170,12 @@ fn joined(scopes: &[String]) -> Vec<String> {
 }
 
 impl Who {
-    /// Whoever the credential is of. A token for the registry is none that a token service takes.
+    /// Whoever the credential is of. A token for the registry is none that a token service takes, and where no
+    /// credentials may be sent, nobody asks.
     pub(super) fn of(case: &Case) -> Self {
+        if case.facts.apart.is_some() {
+            return Self::Nobody;
+        }
         match case.facts.credential.as_ref().map(|found| &found.credential) {
             Some(Credential::Password { username, password }) => {
                 Self::Password { username: username.clone(), password: password.clone() }

@@ -48,6 +48,8 @@ pub(super) struct Facts {
     pub(super) demand: Option<Demand>,
     /// The token endpoint, if credentials may be sent there.
     pub(super) realm: Option<Url>,
+    /// What is looked at without credentials, where there is no such endpoint.
+    pub(super) apart: Option<Apart>,
     /// Whether the realm's port takes connections.
     pub(super) realm_way: Option<Result<(), Closed>>,
     /// The answers of the token service, by how it was asked.
@@ -85,6 +87,24 @@ pub(super) enum Demand {
         service: Option<String>,
         scope: Option<String>,
     },
+}
+
+/// A token endpoint that no credential is sent to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Apart {
+    /// The realm itself: it is in plain HTTP, or too near.
+    Realm(Url),
+    /// The realm leads nowhere, and its path is served here, beside the registry.
+    Beside(Url),
+}
+
+impl Apart {
+    /// Where it is asked.
+    pub(super) fn url(&self) -> &Url {
+        match self {
+            Self::Realm(url) | Self::Beside(url) => url,
+        }
+    }
 }
 
 /// Answers of the token service, for one question each.

@@ -3,7 +3,7 @@
 
 use portpass_protocol::foreign::is_obeyed;
 
-use super::{Check, Finding, Needs, Target, Verdict, cause, probe::Exchange, rows};
+use super::{Check, Finding, Needs, Stage, Target, Verdict, cause, probe::Exchange, rows};
 
 mod html;
 mod json;
@@ -71,6 +71,27 @@ impl Report {
         html::of(self)
     }
 
+    /// The parts of the flow that were not looked at, and why.
+    fn unreached(&self) -> Option<Unreached> {
+        let of =
+            |stage: Stage| self.findings.iter().filter(move |found| found.check.stage() == stage);
+        let missing = |finding: &Finding| match &finding.verdict {
+            Verdict::Skip(needs) => (!matches!(needs, Needs::Nothing(_))).then_some(needs.clone()),
+            Verdict::Pass | Verdict::Warn | Verdict::Fail => None,
+        };
+        let unseen = |stage: &Stage| {
+            *stage != Stage::Local
+                && of(*stage).all(|finding| matches!(finding.verdict, Verdict::Skip(_)))
+                && of(*stage).any(|finding| missing(finding).is_some())
+        };
+        let stages: Vec<Stage> = Stage::ALL.iter().copied().filter(unseen).collect();
+        let why = match self.cause() {
+            Some(cause) => Needs::Check(cause.check),
+            None => of(*stages.first()?).find_map(missing)?,
+        };
+        (!stages.is_empty()).then_some(Unreached { stages, why })
+    }
+
     /// What a registry is that has no token service: it asks for the password itself.
     fn by_password(&self) -> Option<&str> {
         let no_tokens =
@@ -124,6 +145,19 @@ impl Report {
             count("skip"),
             several(self.exchanges.len(), "request"),
         )
+    }
+}
+
+/// What was not looked at.
+struct Unreached {
+    stages: Vec<Stage>,
+    why: Needs,
+}
+
+impl Unreached {
+    /// `token service, token, registry`
+    fn named(&self) -> String {
+        self.stages.iter().map(|stage| stage.as_str()).collect::<Vec<_>>().join(", ")
     }
 }
 

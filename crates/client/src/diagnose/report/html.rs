@@ -18,6 +18,7 @@ pub(super) fn of(report: &Report) -> String {
         format!("{HEAD}<title>{target}</title>\n</head>\n<body>\n<h1>{target}</h1>\n"),
         flow(report),
         report.cause().map_or(CONTENT.to_owned(), the_cause),
+        unreached(report),
         part("What comes of it", report.consequences().filter(follows)),
         part("Wrong beside it", beside),
         part("Warnings", report.warnings()),
@@ -50,6 +51,13 @@ fn the_cause(cause: &Finding) -> String {
     let check = escaped(cause.check.id());
     let details = finding(cause);
     format!("<section class=\"cause\">\n<h2>The cause: {check}</h2>\n{details}</section>\n")
+}
+
+fn unreached(report: &Report) -> String {
+    report.unreached().map_or_else(String::new, |unreached| {
+        let (stages, why) = (escaped(&unreached.named()), escaped(&unreached.why.to_string()));
+        format!("<p>Not looked at: {stages} ({why}).</p>\n")
+    })
 }
 
 /// A heading and checks below it, if there are any.

@@ -11,6 +11,10 @@ pub(super) fn of(report: &Report, trace: bool) -> Value {
         "target": report.target.to_string(),
         "verdict": report.verdict(),
         "cause": report.cause().map(|cause| cause.check.id()),
+        "not_reached": report.unreached().map(|unreached| json!({
+            "stages": unreached.stages.iter().map(|stage| stage.as_str()).collect::<Vec<_>>(),
+            "because": unreached.why.to_string(),
+        })),
         "checks": report.findings.iter().map(check).collect::<Vec<_>>(),
     });
     if trace {

@@ -37,6 +37,10 @@ pub(super) fn of(report: &Report, paint: Paint<'_>) -> String {
         }
         None => page.line(0, &paint(Tone::Good, "Nothing is wrong, as far as was asked.")),
     }
+    if let Some(unreached) = report.unreached() {
+        page.blank();
+        page.wrapped(0, "", &format!("Not looked at: {} ({}).", unreached.named(), unreached.why));
+    }
     warnings(&mut page, report);
     left_out(&mut page, report);
     page.blank();

@@ -11,6 +11,7 @@ use crate::{
     diagnose::{
         Check, Finding, Needs,
         case::Case,
+        facts::Apart,
         look::{self, Closed, Greeted},
         proxy::Proxy,
         redact,
@@ -18,12 +19,14 @@ use crate::{
     transport::Reach,
 };
 
+mod beside;
 mod certificate;
 mod clocks;
 #[cfg(test)]
 pub(in crate::diagnose) mod tests;
 mod versions;
 
+pub(in crate::diagnose) use beside::beside_the_registry;
 pub(in crate::diagnose) use clocks::compare_clocks;
 pub(in crate::diagnose) use versions::compare_versions;
 
@@ -281,11 +284,16 @@ fn plainly(case: &mut Case, url: &Url, greeted: &Greeted) {
 
 /// NET-05: the same for the realm's host, after the challenge has named it.
 pub(in crate::diagnose) async fn run_for_realm(case: &mut Case) {
-    let Some(realm) = case.facts.realm.clone() else {
+    let refused = match &case.facts.apart {
+        Some(Apart::Realm(url)) => Some(url.clone()),
+        Some(Apart::Beside(_)) | None => None,
+    };
+    let Some(realm) = case.facts.realm.clone().or(refused) else {
         let broken = [Check::Chal02, Check::Chal03, Check::Chal04, Check::Chal05, Check::Chal06];
         let needs = match broken.into_iter().find(|check| case.failed(*check)) {
             Some(check) => Needs::Check(check),
             None if case.facts.origin.is_none() => return,
+            None if case.warned(Check::Chal04) => Needs::Check(Check::Chal04),
             None => Needs::Nothing("there is no token service to go to"),
         };
         case.skip(&[Check::Net05], &needs);
@@ -300,8 +308,10 @@ pub(in crate::diagnose) async fn run_for_realm(case: &mut Case) {
     let trusted = match case.facts.realm_way.clone() {
         Some(Err(closed)) => {
             let finding = unreached(case, &realm, &closed);
-            case.found(finding);
-            false
+            let beside = beside_the_registry(case, &realm).await;
+            case.found(beside.into_iter().fold(finding, Finding::seen));
+            case.facts.realm = None;
+            return;
         }
         _ if realm.scheme() == "http" => {
             case.found(Finding::pass(Check::Net05, format!("{shown} takes connections")));
@@ -310,7 +320,12 @@ pub(in crate::diagnose) async fn run_for_realm(case: &mut Case) {
         _ => greet_realm(case, &realm).await,
     };
     if !trusted {
-        case.facts.realm = None;
+        // A realm that is refused is the fault of the challenge, however it is reached.
+        let refused = [Check::Chal04, Check::Chal05].into_iter().find(|check| case.failed(*check));
+        if let Some(refused) = refused {
+            case.comes_of(Check::Net05, refused);
+        }
+        (case.facts.realm, case.facts.apart) = (None, None);
     }
 }
 

@@ -55,6 +55,8 @@ pub(in crate::diagnose) async fn run(case: &mut Case) {
         && !case.failed(Check::Net05)
     {
         ask(case, &desk).await;
+    } else if let Some(desk) = Desk::apart(case) {
+        ask_without_credentials(case, &desk).await;
     }
     keep_token(case);
 }
@@ -72,6 +74,28 @@ async fn ask(case: &mut Case, desk: &Desk) {
     }
     stranger::run(case, desk, &who).await;
     time(case);
+}
+
+/// Asks what those are asked who show nothing: no more goes to a realm that is refused.
+async fn ask_without_credentials(case: &mut Case, desk: &Desk) {
+    let asked = [Check::Tok01, Check::Tok09, Check::Tok11];
+    let rest: Vec<Check> = ALL.iter().copied().filter(|check| !asked.contains(check)).collect();
+    case.skip(&rest, &Needs::Check(kept_from(case)));
+    let before = case.probe.way().reach;
+    let near = desk.reach();
+    case.probe.change_way(|way| way.reach = before.max(near));
+    get::run(case, desk, &Who::Nobody).await;
+    case.probe.change_way(|way| way.reach = before);
+    if case.facts.answers.anonymous.is_some() {
+        time(case);
+    }
+}
+
+/// The check for which credentials are kept back.
+fn kept_from(case: &Case) -> Check {
+    let checks = [Check::Chal04, Check::Chal05, Check::Chal06, Check::Net05];
+    let failed = checks.into_iter().find(|check| case.failed(*check));
+    failed.unwrap_or(Check::Chal04)
 }
 
 /// Whom the token service serves: this caller, else those without credentials.

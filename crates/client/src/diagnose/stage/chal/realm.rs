@@ -8,6 +8,7 @@ use crate::{
     diagnose::{
         Check, Finding, Needs,
         case::Case,
+        facts::Apart,
         look::{self, Closed},
         redact,
         stage::net,
@@ -35,27 +36,55 @@ pub(super) async fn run(case: &mut Case, text: &str) {
     let reach = case.facts.reach.unwrap_or(Reach::Public);
     let reached = Reached { origin: origin.clone(), reach, plain_http: case.inputs.plain_http };
     let checked = Realm::check(text, &reached);
-    if !scheme(case, &origin, &url, &checked) {
-        case.skip(&REALMS[2..], &Needs::Check(Check::Chal04));
-        return;
-    }
+    scheme(case, &origin, &url, &checked);
     match &checked {
         Ok(realm) => go(case, &origin, realm.url(), reach).await,
-        Err(error) => {
-            let near = matches!(error, RealmError::TooNear { .. });
-            if near {
-                let literal = url.host_str().unwrap_or_default();
-                too_near(case, &url, literal, reach_of(&url));
+        Err(RealmError::TooNear { .. }) => {
+            let literal = url.host_str().unwrap_or_default();
+            too_near(case, &url, literal, reach_of(&url));
+            apart(case, &url).await;
+        }
+        Err(_) => {
+            // For what it is refused is told. Where it leads can be seen all the same.
+            if leads_somewhere(case, &origin, &url, reach).await {
+                apart(case, &url).await;
             }
-            // Nothing is sent there, so that nothing of it can be asked.
-            let needs = if near { Needs::Check(Check::Chal05) } else { NOT_SENT };
-            case.skip(&REALMS[2..], &needs);
         }
     }
 }
 
-/// Where a realm is refused for being plain.
-const NOT_SENT: Needs = Needs::Nothing("nothing is sent in plain HTTP to another machine");
+/// Has a realm that credentials may not go to looked at without them, or else what is beside the registry. CHAL-06 too.
+async fn apart(case: &mut Case, url: &Url) {
+    if may_be_looked_at(url).await {
+        let way = net::reach(case, url).await.map(drop);
+        let open = way.is_ok();
+        if let Some(origin) = case.facts.origin.clone() {
+            port(case, &origin, url, &way);
+        }
+        case.facts.realm_way = Some(way);
+        if open {
+            case.facts.apart = Some(Apart::Realm(url.clone()));
+            return;
+        }
+    } else {
+        case.skip(&[Check::Chal06], &Needs::Check(Check::Chal05));
+    }
+    let kept_back = if case.failed(Check::Chal05) { Check::Chal05 } else { Check::Chal04 };
+    note_beside(case, url, kept_back).await;
+}
+
+/// On this machine only what is called so, and nothing on this link: clouds keep their machines' secrets there,
+/// and a report is passed on.
+async fn may_be_looked_at(url: &Url) -> bool {
+    match look::resolve(url).await {
+        Ok(addresses) => {
+            let nearest = addresses.iter().map(|address| Reach::of(address.ip())).max();
+            nearest <= Some(Reach::Private) || reach_of(url) == Reach::Loopback
+        }
+        // A proxy may know it.
+        Err(_) => reach_of(url) <= Reach::Private,
+    }
+}
 
 /// CHAL-03
 fn whole(case: &mut Case, text: &str) -> Option<Url> {
@@ -105,8 +134,8 @@ fn whole(case: &mut Case, text: &str) -> Option<Url> {
     None
 }
 
-/// CHAL-04. Says whether the other checks can go on.
-fn scheme(case: &mut Case, origin: &Url, url: &Url, checked: &Result<Realm, RealmError>) -> bool {
+/// CHAL-04
+fn scheme(case: &mut Case, origin: &Url, url: &Url, checked: &Result<Realm, RealmError>) {
     let shown = url.origin().ascii_serialization();
     if origin.scheme() == "https" && url.scheme() == "http" {
         let finding = Finding::fail(
@@ -117,16 +146,18 @@ fn scheme(case: &mut Case, origin: &Url, url: &Url, checked: &Result<Realm, Real
         .fix("if the realm is written in the registry's configuration, write https there; if it is made from the request, the proxy in front has to say that it speaks TLS (nginx: `proxy_set_header X-Forwarded-Proto $scheme;`) or the service has to be told its external URL. Passwords would cross the net in plain text")
         .rows(&["F04"]);
         case.found(finding);
-        return false;
+        return;
     }
     let finding = if let Err(RealmError::Plain { .. }) = checked {
-        Finding::warn(
+        // Without a login nothing is kept back, and the walk tells the rest.
+        let answer = if case.facts.credential.is_some() { Finding::fail } else { Finding::warn };
+        answer(
             Check::Chal04,
             format!(
-                "the realm {shown} is plain HTTP on another machine; nothing is sent there unasked"
+                "the realm {shown} is plain HTTP on another machine; no password is sent there unasked"
             ),
         )
-        .fix("say --plain-http to go there all the same, or give the token service TLS")
+        .fix("say --plain-http to send it all the same, as docker does, or give the token service TLS")
     } else {
         Finding::pass(
             Check::Chal04,
@@ -134,35 +165,46 @@ fn scheme(case: &mut Case, origin: &Url, url: &Url, checked: &Result<Realm, Real
         )
     };
     case.found(finding);
-    true
 }
 
 /// CHAL-05 and CHAL-06 for a realm that credentials may go to.
 async fn go(case: &mut Case, origin: &Url, url: &Url, reach: Reach) {
-    let same = url.origin() == origin.origin();
-    let proxied = case.probe.way().proxies.of_url(url).is_some();
-    if !same && !proxied && !resolves(case, url, reach).await {
-        case.skip(&[Check::Chal06], &Needs::Check(Check::Chal05));
+    if !leads_somewhere(case, origin, url, reach).await {
         return;
     }
-    let shown = url.origin().ascii_serialization();
-    let finding =
-        Finding::pass(Check::Chal05, format!("{shown} is an address that clients can go to"));
-    case.found(finding);
+    let same = url.origin() == origin.origin();
     let way = if same { Ok(()) } else { net::reach(case, url).await.map(drop) };
     port(case, origin, url, &way);
+    if case.failed(Check::Chal06) {
+        note_beside(case, url, Check::Chal06).await;
+    }
     case.facts.realm_way = Some(way);
     if !case.failed(Check::Chal06) {
         case.facts.realm = Some(url.clone());
     }
 }
 
-/// Whether the realm's name leads to where credentials may go.
+/// CHAL-05: whether the realm's name leads to where credentials may go.
+async fn leads_somewhere(case: &mut Case, origin: &Url, url: &Url, reach: Reach) -> bool {
+    let same = url.origin() == origin.origin();
+    let proxied = case.probe.way().proxies.of_url(url).is_some();
+    if !same && !proxied && !resolves(case, url, reach).await {
+        return false;
+    }
+    let shown = url.origin().ascii_serialization();
+    let finding =
+        Finding::pass(Check::Chal05, format!("{shown} is an address that clients can go to"));
+    case.found(finding);
+    true
+}
+
+/// What does not resolve is looked for beside the registry, and what is too near is looked at without credentials.
 async fn resolves(case: &mut Case, url: &Url, reach: Reach) -> bool {
     let host = url.host_str().unwrap_or_default().to_owned();
     let addresses = match look::resolve(url).await {
         Ok(addresses) => addresses,
         Err(reason) => {
+            let beside = net::beside_the_registry(case, url).await;
             let finding = Finding::fail(
                 Check::Chal05,
                 format!("the realm's host {host} has no address here: {reason}"),
@@ -170,7 +212,8 @@ async fn resolves(case: &mut Case, url: &Url, reach: Reach) -> bool {
             .breaks(&Peer::ALL)
             .fix(format!("the realm has to be a name that clients can look up; {host} may be a container's or a service's name, which only machines beside it know: {REALM}"))
             .rows(&["F01"]);
-            case.found(finding);
+            case.found(beside.into_iter().fold(finding, Finding::seen));
+            case.skip(&[Check::Chal06], &Needs::Check(Check::Chal05));
             return false;
         }
     };
@@ -178,6 +221,7 @@ async fn resolves(case: &mut Case, url: &Url, reach: Reach) -> bool {
     if farthest.is_some_and(|farthest| farthest > reach) {
         let address = addresses[0].ip();
         too_near(case, url, &address.to_string(), Reach::of(address));
+        apart(case, url).await;
         return false;
     }
     true
@@ -215,6 +259,13 @@ fn reach_of(url: &Url) -> Reach {
         Ok(address) => Reach::of(address),
         Err(_) if is_loopback(host) => Reach::Loopback,
         Err(_) => Reach::Public,
+    }
+}
+
+/// Adds to a check what is served beside the registry.
+async fn note_beside(case: &mut Case, url: &Url, check: Check) {
+    if let Some(line) = net::beside_the_registry(case, url).await {
+        case.note(check, &line);
     }
 }
 

@@ -8,6 +8,7 @@ mod healthy;
 mod local;
 mod ping;
 mod reach;
+mod stopped;
 
 use crate::diagnose::Check;
 

@@ -24,9 +24,12 @@ pub(super) async fn speaker(case: &mut Case) {
         StatusCode::MISDIRECTED_REQUEST if case.failed(Check::Net06) => {
             Finding::skip(Check::Ping03, Needs::Check(Check::Net06))
         }
-        StatusCode::TOO_MANY_REQUESTS => {
-            Finding::skip(Check::Ping03, Needs::Nothing("too many requests came from here; wait"))
-        }
+        StatusCode::TOO_MANY_REQUESTS => blocked(
+            &ping,
+            "/v2/ is answered with 429: too many requests came from here",
+            "wait as long as Retry-After says, then diagnose again: all users behind one NAT or proxy count as one address",
+            &[],
+        ),
         StatusCode::PROXY_AUTHENTICATION_REQUIRED => blocked(
             &ping,
             "a proxy wants a name and a password of its own",

@@ -8,7 +8,7 @@ use super::fixture::{
     with_version,
 };
 use crate::{
-    diagnose::{Check, Report},
+    diagnose::{Check, Inputs, Report},
     served::{Reply, Seen, Served, challenge, reply},
 };
 
@@ -220,11 +220,20 @@ async fn a_scope_of_the_registry_s_own_is_no_fault() {
 /// Where a registry of plain HTTP points elsewhere in plain HTTP, it takes a word to go there.
 #[tokio::test]
 async fn nothing_is_sent_in_plain_to_another_machine() {
-    let served = Served::start(asking("http://auth.example.com/token")).await;
-    let report = examine(&served.address.to_string(), bare()).await;
+    let (service, authority) = (service().await, Authority::new());
+    let served = Served::start(asking("http://auth.invalid/token")).await;
+    let names = [("auth.invalid", service.address)];
+    let inputs = || out_there(&names, &authority);
+    let report = examine(&served.address.to_string(), inputs().await).await;
     sound(&report);
     assert_eq!(report.finding(Check::Chal04).unwrap().verdict.as_str(), "warn");
-    assert_eq!(report.finding(Check::Net05).unwrap().verdict.as_str(), "skip");
+    assert_eq!(report.finding(Check::Net05).unwrap().verdict.as_str(), "pass");
+    // A password would have to go there.
+    let password = Some(("ann".to_owned(), "secret".into()));
+    let inputs = Inputs { password, ..inputs().await };
+    let report = examine(&served.address.to_string(), inputs).await;
+    assert_eq!(report.cause().unwrap().check, Check::Chal04);
+    assert!(service.seen().is_empty());
 }
 
 /// What a server says is cut and cannot write on a terminal.
