@@ -386,6 +386,30 @@ async fn a_wrong_password_is_told_apart_from_an_account_that_is_not_there() {
     }
 }
 
+/// What a program sends that reads docker's file and knows no identity tokens.
+#[tokio::test]
+async fn an_identity_token_as_a_password_and_an_empty_password_are_explained() {
+    let pair = World::pair();
+    let url = format!("{}/token?service=registry", pair.portpass.url());
+    let login = format!("{url}&offline_token=true&client_id=docker");
+    let answer = client().get(login).basic_auth("ann", Some(PASSWORD)).send().await.unwrap();
+    let answer: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+    let token = answer["refresh_token"].as_str().unwrap();
+    for (password, refusal, said) in [
+        (token, "identity-token-as-password", "sends docker's identity token as a password"),
+        ("", "password-empty", "the user name `ann` with an empty password"),
+    ] {
+        let answer = client().get(&url).basic_auth("ann", Some(password)).send().await.unwrap();
+        assert_eq!(answer.status(), 401);
+        let request = id(&answer);
+        let (text, json) = pair.explained(&request, &[token, PASSWORD]);
+        has(&text, &[refusal, said, "subject     ann", "token_service.refresh_tokens: false"]);
+        assert_eq!((&json["refusal"], &json["subject"]), (&json!(refusal), &json!("ann")));
+        let line = pair.portpass.wait_for_log(&["access:", &request]);
+        has(&line, &[&format!("refusal=\"{refusal}\""), said]);
+    }
+}
+
 #[tokio::test]
 async fn a_push_that_makes_no_sense_is_explained_too() {
     let pair = World::pair();

@@ -27,7 +27,7 @@ use crate::{
     keyring::KeyRing,
     policy::{RuleSet, RuleText, Surroundings},
     refresh::Lives,
-    request::{Service, Services},
+    request::{RefreshIssuance, Service, Services},
     service::{Lifetime, TokenService, TokenServiceParts},
     subject::{Account, AccountId, AccountName, CredentialVersion, Login, SourceName},
 };
@@ -111,6 +111,10 @@ impl Accounts {
 
     pub(crate) fn break_down(&self, reason: &str) {
         *self.broken.lock().unwrap() = Some(reason.to_owned());
+    }
+
+    pub(crate) fn mend(&self) {
+        *self.broken.lock().unwrap() = None;
     }
 
     /// Of whom it was last asked about.
@@ -224,12 +228,17 @@ impl Fixture {
         let local = LocalAccounts::new(db.clone(), check.clone());
         let keys = Arc::new(KeyRing::fixed(SigningKey::generate(Algorithm::Es256).unwrap()));
         let (trail, writer) = Trail::new(db.clone());
-        let service =
-            |name: &str| Service { name: ServiceName::new(name), key_id: KeyIdForm::Rfc7638 };
+        let service = |name: &str| Service {
+            name: ServiceName::new(name),
+            key_id: KeyIdForm::Rfc7638,
+            refresh: RefreshIssuance::Given,
+        };
+        let password_only =
+            Service { refresh: RefreshIssuance::Withheld, ..service("password-only") };
         let service = TokenService::new(TokenServiceParts {
             issuer: Issuer::new("dtest"),
             lifetime: Lifetime::from_seconds(300).unwrap(),
-            services: Services::new(service("registry"), vec![service("other")]),
+            services: Services::new(service("registry"), vec![service("other"), password_only]),
             accounts: Chain::new(vec![accounts.clone(), Arc::new(local)], check),
             anonymous: settings.anonymous,
             policy: Arc::new(policy()),

@@ -18,7 +18,7 @@ mod tests;
 pub use credential::Unusable;
 use fields::Fields;
 
-use crate::subject::Credential;
+use crate::subject::{AccountName, Credential};
 
 /// What a client asks a token for.
 #[derive(Debug, Clone)]
@@ -32,7 +32,7 @@ pub struct TokenRequest {
     pub unread: Vec<ScopeError>,
     /// Who it says to be.
     pub credential: Credential,
-    /// Whether it asks for a refresh token too.
+    /// Whether it asks for a refresh token too, and may have one.
     pub wants_refresh: bool,
     /// Which way it came, which decides what the answer looks like.
     pub leg: Leg,
@@ -67,6 +67,17 @@ pub struct Service {
     pub name: ServiceName,
     /// How its tokens name the key.
     pub key_id: KeyIdForm,
+    /// Whether its clients are given refresh tokens.
+    pub refresh: RefreshIssuance,
+}
+
+/// Whether clients that ask for a refresh token get one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefreshIssuance {
+    /// They do.
+    Given,
+    /// They do not: docker keeps the password then, which programs can read that know no identity tokens.
+    Withheld,
 }
 
 /// All registries that tokens are signed for. A token for any other audience is never signed (TG10).
@@ -173,6 +184,7 @@ impl TokenRequest {
         wants_refresh: bool,
     ) -> Result<Self, RequestError> {
         let service = services.resolve(fields.one("service")?)?.clone();
+        let wants_refresh = wants_refresh && service.refresh == RefreshIssuance::Given;
         let (requested, unread) = read_scopes(fields)?;
         let id = fields.one("client_id")?.filter(|id| is_printable(id)).map(str::to_owned);
         let client = ClientInfo { id, ..ClientInfo::default() };
@@ -363,10 +375,18 @@ impl RequestError {
             Self::Repeated { .. } => "parameter-repeated",
             Self::ScopeTooLong | Self::TooManyActions | Self::TooManyResources => "too-many-scopes",
             Self::TwoCredentials => "two-credentials",
+            Self::Unusable(Unusable::EmptyPassword { .. }) => "password-empty",
+            Self::Unusable(Unusable::IdentityToken { .. }) => "identity-token-as-password",
             Self::Unusable(_) => "credentials-unusable",
             Self::UnknownService { .. } => "service-unknown",
             Self::UnsupportedGrant { .. } => "grant-unsupported",
         }
+    }
+
+    /// Whom it says to come from, where that is known. Nothing proves it.
+    pub fn account(&self) -> Option<&AccountName> {
+        let Self::Unusable(unusable) = self else { return None };
+        unusable.account()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderValue, Method, Uri, header::AUTHORIZATION};
 use portpass_authority::{
-    request::{MAX_RESOURCES, Service, Services, TokenRequest},
+    request::{MAX_RESOURCES, RefreshIssuance, Service, Services, TokenRequest},
     subject::Credential,
 };
 use portpass_jose::KeyIdForm;
@@ -93,6 +93,10 @@ pub fn token_request(bytes: &[u8]) {
 }
 
 fn services() -> Services {
-    let service = |name| Service { name: ServiceName::new(name), key_id: KeyIdForm::Rfc7638 };
+    let service = |name| Service {
+        name: ServiceName::new(name),
+        key_id: KeyIdForm::Rfc7638,
+        refresh: RefreshIssuance::Given,
+    };
     Services::new(service("registry"), vec![service("other")])
 }

@@ -6,6 +6,7 @@ use std::{
     net::TcpStream,
 };
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use portpass_testkit::{Buildah, Client, Dockerd, Helm, Layout, Place, Podman, Portpass, Skopeo};
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -67,6 +68,86 @@ fn one_identity_token_serves_several_tools() {
     assert!(world.token_requests("POST", "Buildah") > 0, "{}", world.portpass.log());
     podman.pull(&image).ran.expect_success();
     docker.pull(&image).ran.expect_success();
+}
+
+/// What docker leaves for programs that know a name and a password alone, and what happens with it: an identity token
+/// is called so, and counts as no guess, however often it comes.
+#[tokio::test]
+async fn an_identity_token_in_another_programs_password_is_called_so() {
+    let world = World::new(ALL_IN_ONE);
+    let docker = Dockerd::start();
+    docker.login(&world.place.host, ACCOUNT, PASSWORD).expect_success();
+    let image = world.place.image("ann/app:1");
+    docker.push(&world.layout, &image).expect_success();
+    let kept = left_by(&docker, &world.place);
+    assert_eq!(basic(&kept), (ACCOUNT.to_owned(), String::new()));
+    let token = kept["identitytoken"].as_str().unwrap();
+
+    let skopeo = Skopeo::default();
+    let source = format!("docker://{}/ann/app:1", world.place.host);
+    let inspect = |user: &str, password: &str| {
+        let credentials = format!("{user}:{password}");
+        skopeo.run(&["inspect", "--tls-verify=false", "--creds", &credentials, &source])
+    };
+    for user in [ACCOUNT, "<token>"] {
+        for _ in 0..12 {
+            let ran = inspect(user, token);
+            ran.expect_failure();
+            let words = "the client sends docker's identity token as a password: it reads what `docker login` has left";
+            assert!(ran.stderr.contains(words) && !ran.said().contains(token), "{ran}");
+        }
+    }
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let url = format!("{}/token?service=registry", world.place.url());
+    for _ in 0..12 {
+        let refused = http.get(&url).basic_auth(ACCOUNT, Some("")).send().await.unwrap();
+        assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+        let said = refused.text().await.unwrap();
+        assert!(said.contains("with an empty password: docker's file has no more"), "{said}");
+    }
+    world.portpass.wait_for_log(&["refusal=\"password-empty\"", "subject=\"ann\""]);
+    let log = world.portpass.log();
+    assert!(
+        log.contains("refusal=\"identity-token-as-password\"") && !log.contains(token),
+        "{log}"
+    );
+    inspect(ACCOUNT, PASSWORD).expect_success();
+}
+
+/// The same docker, where no refresh tokens are given: what it leaves is good for everybody.
+#[test]
+fn docker_keeps_the_password_of_a_service_without_refresh_tokens() {
+    let world = World::new(
+        "registry: {}\ntoken_service: { services: [{ name: registry, refresh_tokens: false }] }\n",
+    );
+    let docker = Dockerd::start();
+    docker.login(&world.place.host, ACCOUNT, PASSWORD).expect_success();
+    let kept = left_by(&docker, &world.place);
+    assert_eq!(basic(&kept), (ACCOUNT.to_owned(), PASSWORD.to_owned()));
+    assert!(kept["identitytoken"].is_null(), "{kept}");
+    let image = world.place.image("ann/app:1");
+    docker.push(&world.layout, &image).expect_success();
+    docker.pull(&image).ran.expect_success();
+    let skopeo = Skopeo::default();
+    fs::copy(docker.configuration_file(), skopeo.home().auth_file()).unwrap();
+    skopeo.pull(&image).ran.expect_success();
+    let words = ["session", "list", "--json", "--config", "{folder}/portpass.yml"];
+    let listed = world.portpass.command(&words, "");
+    assert_eq!(listed.expect_success().stdout.trim(), "[]");
+}
+
+/// What docker's file has of a registry.
+fn left_by(docker: &Dockerd, place: &Place) -> Value {
+    let file: Value = serde_json::from_str(&docker.client_configuration()).unwrap();
+    file["auths"][&place.host].clone()
+}
+
+/// The name and the password in `auth`, as programs read them that know no more.
+fn basic(kept: &Value) -> (String, String) {
+    let pair = BASE64_STANDARD.decode(kept["auth"].as_str().unwrap()).unwrap();
+    let pair = String::from_utf8(pair).unwrap();
+    let (name, password) = pair.split_once(':').unwrap();
+    (name.to_owned(), password.to_owned())
 }
 
 /// What skopeo sends with an identity token, byte for byte where it matters: no `Content-Length`.

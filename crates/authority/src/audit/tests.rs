@@ -7,13 +7,17 @@ use super::*;
 use crate::{
     fixture::{Fixture, NOW},
     policy::Decision,
-    request::{ClientInfo, Leg, Service, TokenRequest},
+    request::{ClientInfo, Leg, RefreshIssuance, Service, TokenRequest},
     subject::{Credential, Login},
 };
 
 fn request(scope: &str, credential: Credential, wants_refresh: bool) -> TokenRequest {
     TokenRequest {
-        service: Service { name: ServiceName::new("registry"), key_id: KeyIdForm::Rfc7638 },
+        service: Service {
+            name: ServiceName::new("registry"),
+            key_id: KeyIdForm::Rfc7638,
+            refresh: RefreshIssuance::Given,
+        },
         requested: scope.parse().unwrap(),
         unread: vec![],
         credential,

@@ -19,7 +19,7 @@ use crate::{
     accounts::Unavailable,
     request::{RequestError, TokenRequest},
     service::{TokenError, TokenService},
-    subject::Credential,
+    subject::{AccountName, Credential},
 };
 
 /// What a client learns of an error.
@@ -48,12 +48,21 @@ pub(super) fn respond(
             set(response.headers_mut(), header::WWW_AUTHENTICATE, &challenge);
         }
     }
-    let claimed = request.and_then(|request| match &request.credential {
-        Credential::Password(login) => Some(login.account.to_string()),
-        Credential::Anonymous | Credential::Refresh(_) => None,
-    });
+    let claimed = claimed(request, error).map(ToString::to_string);
     response.extensions_mut().insert(Handled::refused(claimed, error.id(), error.to_string()));
     response
+}
+
+/// Whom the client says to come from.
+fn claimed<'a>(
+    request: Option<&'a TokenRequest>,
+    error: &'a TokenError,
+) -> Option<&'a AccountName> {
+    match (request.map(|request| &request.credential), error) {
+        (Some(Credential::Password(login)), _) => Some(&login.account),
+        (_, TokenError::Request(error)) => error.account(),
+        (Some(Credential::Anonymous | Credential::Refresh(_)) | None, _) => None,
+    }
 }
 
 /// 405 (TG9).

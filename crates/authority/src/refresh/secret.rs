@@ -24,6 +24,13 @@ impl RefreshSecret {
         Self(SecretString::from(body + &checksum))
     }
 
+    /// Whether a text is a refresh token or was one, such as one that was cut off. No password begins so by chance.
+    pub(crate) fn resembles(text: &str) -> bool {
+        const LEAST: usize = 16;
+        let rest = text.strip_prefix(PREFIX).unwrap_or_default();
+        rest.bytes().take_while(u8::is_ascii_hexdigit).take(LEAST).count() == LEAST
+    }
+
     /// For the client alone.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
@@ -119,6 +126,23 @@ mod tests {
             (&format!("{secret}0"), MalformedSecret::Damaged),
         ] {
             assert_eq!(text.parse::<RefreshSecret>().unwrap_err(), error, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_was_a_secret_is_told_from_a_password() {
+        let secret = RefreshSecret::draw(&Fixed(7)).expose().to_owned();
+        for (text, resembles) in [
+            (&*secret, true),
+            (&secret[..40], true),
+            (&secret.to_uppercase().replace("PPR", "ppr"), true),
+            ("ppr_", false),
+            ("ppr_feedbeef", false),
+            ("ppr_decade of facade and beef", false),
+            ("correct horse battery staple", false),
+            ("", false),
+        ] {
+            assert_eq!(RefreshSecret::resembles(text), resembles, "{text}");
         }
     }
 

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::{Fields, RequestError, excerpt};
 use crate::{
     refresh::{MalformedSecret, RefreshSecret},
-    subject::{Credential, Login, NameError},
+    subject::{AccountName, Credential, Login, NameError},
 };
 
 /// Reads the header of a GET. One that is there but unusable is refused: whoever tries to say who
@@ -59,8 +59,17 @@ pub(super) fn from_form(fields: &Fields, headers: &HeaderMap) -> Result<Credenti
     }
 }
 
+/// What a program sends that reads what `docker login` has left and knows no identity tokens is told apart before
+/// anybody looks for an account: it is no guess, and nothing is hashed for it.
 fn login(name: &str, password: &str) -> Result<Login, Unusable> {
-    Ok(Login { account: name.parse()?, password: SecretString::from(password) })
+    if name == DOCKERS_TOKEN_USER || RefreshSecret::resembles(password) {
+        return Err(Unusable::IdentityToken { account: name.parse().ok() });
+    }
+    let account = name.parse()?;
+    if password.is_empty() {
+        return Err(Unusable::EmptyPassword { account });
+    }
+    Ok(Login { account, password: SecretString::from(password) })
 }
 
 /// A scheme may be a token that was sent without one: only known words are repeated.
@@ -68,6 +77,11 @@ fn known_scheme(scheme: &str) -> &'static str {
     let known = ["Bearer", "Digest", "Negotiate", "AWS4-HMAC-SHA256"];
     known.into_iter().find(|word| word.eq_ignore_ascii_case(scheme)).unwrap_or("another scheme")
 }
+
+/// What docker's credential helpers call the user of an identity token.
+const DOCKERS_TOKEN_USER: &str = "<token>";
+
+const TWO_WAYS_OUT: &str = "log in with that client itself, or see `token_service.refresh_tokens`";
 
 /// Clients pad or do not.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
@@ -78,6 +92,24 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 /// A credential that is there and cannot be anybody's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
+    /// A name alone: what docker's file holds beside an identity token.
+    #[error(
+        "the client sends the user name `{account}` with an empty password: docker's file has no more beside docker's identity \
+         token; {TWO_WAYS_OUT}"
+    )]
+    EmptyPassword {
+        /// Whose.
+        account: AccountName,
+    },
+    /// A refresh token where a password belongs.
+    #[error(
+        "the client sends docker's identity token as a password: it reads what `docker login` has left and does not know what \
+         that is; {TWO_WAYS_OUT}"
+    )]
+    IdentityToken {
+        /// Whose name stands beside it, where one can be an account's.
+        account: Option<AccountName>,
+    },
     /// No account can be called so.
     #[error("no account can have that user name: {0}")]
     Name(#[from] NameError),
@@ -99,4 +131,20 @@ pub enum Unusable {
     /// Not base64, or not UTF-8.
     #[error("the credentials are not base64 of UTF-8 text")]
     Undecodable,
+}
+
+impl Unusable {
+    /// Whose name came with it.
+    pub(super) fn account(&self) -> Option<&AccountName> {
+        match self {
+            Self::EmptyPassword { account } => Some(account),
+            Self::IdentityToken { account } => account.as_ref(),
+            Self::Name(_)
+            | Self::NoColon
+            | Self::RefreshToken(_)
+            | Self::Scheme { .. }
+            | Self::Several
+            | Self::Undecodable => None,
+        }
+    }
 }

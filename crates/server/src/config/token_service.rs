@@ -5,7 +5,7 @@ use std::sync::Arc;
 use portpass_authority::{
     http::TokenPath,
     policy::RuleSet,
-    request::{Service, Services},
+    request::{RefreshIssuance, Service, Services},
     service::Lifetime,
 };
 use portpass_protocol::{challenge::Quotable, origin::Origin};
@@ -49,6 +49,8 @@ pub struct TokenServiceSection {
     pub accounts: Option<Placed<Vec<Placed<Source>>>>,
     /// Whether tokens are given without credentials, as far as the rules allow. Default: yes
     pub anonymous: Option<bool>,
+    /// Whether clients that ask for a refresh token get one. Default: yes
+    pub refresh_tokens: Option<bool>,
     /// Attempts per address and per account.
     pub limits: Option<LimitsSection>,
     /// Who may do what. Default: `user:local/admin` everything, everybody pulls `public/**`, everybody signed in
@@ -64,6 +66,14 @@ pub struct ServiceSection {
     pub name: String,
     /// How tokens name their key. Default: x5c, which every registry takes.
     pub key_id: Option<KeyIdWord>,
+    /// Whether its clients get refresh tokens. Default: `token_service.refresh_tokens`
+    pub refresh_tokens: Option<bool>,
+}
+
+impl ServiceSection {
+    fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), key_id: None, refresh_tokens: None }
+    }
 }
 
 /// How tokens name the key that signed them.
@@ -137,7 +147,7 @@ impl TokenServiceSection {
             issuer: issuer(self.issuer, files)?,
             lifetime: lifetime(self.expiration, files)?,
             signing: SigningSection::build(self.signing, files)?,
-            services: services(self.services, files)?,
+            services: services(self.services, self.refresh_tokens, files)?,
             rules: Arc::new(policy::build(self.policy, &accounts, anonymous, files)?),
             accounts,
             anonymous,
@@ -207,11 +217,12 @@ fn lifetime(typed: Option<Placed<u64>>, files: &Files) -> Result<Lifetime, Confi
 
 fn services(
     typed: Option<Placed<Vec<Placed<ServiceSection>>>>,
+    refresh_tokens: Option<bool>,
     files: &Files,
 ) -> Result<Services, ConfigError> {
     let key = "token_service.services";
     let typed = typed.unwrap_or_else(|| {
-        let registry = ServiceSection { name: "registry".to_owned(), key_id: None };
+        let registry = ServiceSection::named("registry");
         Placed::default_value(vec![Placed::default_value(registry)])
     });
     let mut services: Vec<Service> = Vec::new();
@@ -227,7 +238,11 @@ fn services(
             return Err(files.error(&place, key, message));
         }
         let key_id = section.key_id.unwrap_or_default().into();
-        services.push(Service { name: ServiceName::new(name.as_str()), key_id });
+        let refresh = match section.refresh_tokens.or(refresh_tokens) {
+            Some(false) => RefreshIssuance::Withheld,
+            Some(true) | None => RefreshIssuance::Given,
+        };
+        services.push(Service { name: ServiceName::new(name.as_str()), key_id, refresh });
     }
     let mut services = services.into_iter();
     match services.next() {

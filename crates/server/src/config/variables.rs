@@ -473,6 +473,14 @@ pub(crate) const VARIABLES: &[Variable] = &[
         Ok(())
     }),
     variable!(
+        "PORTPASS_TOKEN_SERVICE_REFRESH_TOKENS",
+        "token_service.refresh_tokens",
+        |file, given| {
+            file.token_service(given).refresh_tokens = Some(given.yaml()?);
+            Ok(())
+        }
+    ),
+    variable!(
         "PORTPASS_TOKEN_SERVICE_LIMITS_ENABLED",
         "token_service.limits.enabled",
         |file, given| {

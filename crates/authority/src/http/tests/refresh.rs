@@ -183,6 +183,63 @@ async fn no_token_of_ours_is_taken_for_a_password() {
     }
 }
 
+/// What programs send that read docker's file and know no identity tokens. Ten of them would have locked the
+/// account, were they guesses.
+#[tokio::test]
+async fn an_identity_token_as_a_password_is_called_so_and_is_no_strike() {
+    let fixture = with_limits().await;
+    let secret = log_in(&fixture).await;
+    let damaged = &secret[..secret.len() - 1];
+    let cases = [
+        (format!("ann:{secret}"), Some("ann"), "identity-token-as-password"),
+        (format!("ann:{damaged}"), Some("ann"), "identity-token-as-password"),
+        (format!("<token>:{secret}"), None, "identity-token-as-password"),
+        ("<token>:of-another-server".to_owned(), None, "identity-token-as-password"),
+        ("<token>:".to_owned(), None, "identity-token-as-password"),
+        ("ann:".to_owned(), Some("ann"), "password-empty"),
+        ("nobody:".to_owned(), Some("nobody"), "password-empty"),
+    ];
+    // Whoever was asked would say that nobody can say.
+    fixture.accounts.break_down("nobody is to be asked");
+    for _ in 0..20 {
+        for (pair, account, id) in &cases {
+            let mut request = with_basic(request("GET", ""), pair);
+            request.extensions_mut().insert(ClientAddress([192, 0, 2, 1].into()));
+            let answer = send(&fixture, request).await;
+            let handled = answer.handled.clone().unwrap();
+            let refusal = handled.refusal.unwrap();
+            assert_eq!((answer.status, refusal.id), (401, *id), "{pair}");
+            assert_eq!(handled.subject.as_deref(), *account, "{pair}");
+            assert!(refusal.text.contains("docker's identity token"), "{}", refusal.text);
+            let said = answer.json()["error_description"].as_str().unwrap().to_owned();
+            assert!(said.contains("docker's identity token"), "{said}");
+            for text in [&refusal.text, &said] {
+                assert!(!text.contains(damaged) && !text.contains("of-another-server"), "{text}");
+            }
+        }
+    }
+    let form =
+        format!("grant_type=password&service=registry&client_id=x&username=ann&password={secret}");
+    assert_eq!(post(&fixture, &form).await.status, 401);
+    fixture.accounts.mend();
+    assert_eq!(attempt(&fixture, "secret").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_service_that_withholds_refresh_tokens_gives_tokens_without() {
+    let fixture = Fixture::new().await;
+    let asked = |service: &str| format!("service={service}&offline_token=true");
+    let given = get_as(&fixture, "ann:secret", &asked("other")).await;
+    assert!(given.json()["refresh_token"].is_string());
+    let withheld = get_as(&fixture, "ann:secret", &asked("password-only")).await;
+    assert_eq!(withheld.status, 200);
+    assert!(withheld.json()["refresh_token"].is_null(), "{}", withheld.body);
+    let form = "grant_type=password&service=password-only&client_id=x&access_type=offline&username=ann&password=secret";
+    let withheld = post(&fixture, form).await;
+    assert_eq!(withheld.status, 200);
+    assert!(withheld.json()["refresh_token"].is_null(), "{}", withheld.body);
+}
+
 /// RFC 7009, for `portpass logout`; docker's own logout tells nobody.
 #[tokio::test]
 async fn who_holds_a_refresh_token_can_end_it() {

@@ -1,5 +1,7 @@
 //! Variables.
 
+use portpass_authority::request::RefreshIssuance::{self, Given, Withheld};
+
 use super::*;
 
 #[test]
@@ -163,6 +165,24 @@ fn lists_and_maps_are_given_as_in_the_file_or_with_commas() {
     assert_eq!(service.services.iter().count(), 2);
     assert_eq!(service.rules.rules().len(), 1);
     assert_eq!(service.lifetime.seconds(), 900);
+}
+
+/// A service's own word counts, and the others have the word for all.
+#[test]
+fn refresh_tokens_are_withheld_from_all_services_or_from_one() {
+    let issuance = |variables: &[(&str, &str)]| -> Vec<RefreshIssuance> {
+        let service = without_file(variables).unwrap().token_service.unwrap();
+        service.services.iter().map(|service| service.refresh).collect()
+    };
+    let services =
+        ("PORTPASS_TOKEN_SERVICE_SERVICES", "[{ name: a, refresh_tokens: true }, { name: b }]");
+    let none = ("PORTPASS_TOKEN_SERVICE_REFRESH_TOKENS", "false");
+    let one =
+        ("PORTPASS_TOKEN_SERVICE_SERVICES", "[{ name: a }, { name: b, refresh_tokens: false }]");
+    assert_eq!(issuance(&[]), [Given]);
+    assert_eq!(issuance(&[none]), [Withheld]);
+    assert_eq!(issuance(&[services, none]), [Given, Withheld]);
+    assert_eq!(issuance(&[one]), [Given, Withheld]);
 }
 
 #[test]
