@@ -32,6 +32,7 @@ macro_rules! suite {
             a_body_that_breaks_off_leaves_what_had_arrived,
             a_wrong_digest_leaves_the_upload_as_it_was,
             a_digest_of_another_algorithm_is_computed_at_commit,
+            an_upload_may_be_hashed_with_both_algorithms,
             the_algorithm_of_the_beginning_is_hashed_along,
             nothing_becomes_the_empty_blob,
             one_segment_is_the_blob_in_place,
@@ -132,6 +133,23 @@ pub(crate) async fn a_digest_of_another_algorithm_is_computed_at_commit(store: &
     let (first, second) = content.split_at(600_000);
     let upload = append(store, begun(store).await, pieces(first, 100_000)).await;
     let upload = append(store, upload, pieces(second, 100_000)).await;
+    let committed = store.commit(&upload, &sha512(&content)).await.unwrap();
+    assert!(read(whole(store, &committed.location).await.unwrap()).await == content);
+}
+
+pub(crate) async fn an_upload_may_be_hashed_with_both_algorithms(store: &dyn BlobStore) {
+    let content = content(1_500_000);
+    let (first, second) = content.split_at(600_000);
+    let upload = append(store, begun(store).await, pieces(first, 100_000)).await;
+    assert!(!upload.is_hashed_with(DigestAlgorithm::Sha512));
+    let upload = store.hashed_with(upload, DigestAlgorithm::Sha512).await.unwrap();
+    let again = store.hashed_with(upload.clone(), DigestAlgorithm::Sha512).await.unwrap();
+    assert_eq!(again, upload);
+    let upload = Upload::from_bytes(&upload.to_bytes()).unwrap();
+    let upload = append(store, upload, pieces(second, 100_000)).await;
+    for digest in [Digest::sha256(&content), sha512(&content)] {
+        assert_eq!(upload.digest(digest.algorithm()).unwrap(), Some(digest));
+    }
     let committed = store.commit(&upload, &sha512(&content)).await.unwrap();
     assert!(read(whole(store, &committed.location).await.unwrap()).await == content);
 }

@@ -130,6 +130,14 @@ impl BlobStore for FsStore {
         append::append(&self.files, &self.arriving, &self.open_files, upload, body).await
     }
 
+    async fn hashed_with(
+        &self,
+        upload: Upload,
+        algorithm: DigestAlgorithm,
+    ) -> Result<Upload, StoreError> {
+        self.blocking(move |files| commit::hashed_with(files, upload, algorithm)).await
+    }
+
     async fn commit(&self, upload: &Upload, expected: &Digest) -> Result<Committed, CommitError> {
         let (upload, expected) = (upload.clone(), *expected);
         self.blocking(move |files| commit::commit(files, upload, &expected)).await

@@ -31,6 +31,7 @@
 mod conformance;
 pub mod fs;
 pub mod gc;
+mod hashers;
 pub mod memory;
 pub mod remembering;
 pub mod store;

@@ -60,6 +60,11 @@ impl MemoryStore {
         Ok(held.bytes.clone())
     }
 
+    /// The bytes of all segments.
+    fn segments(&self, upload: &Upload) -> Result<Vec<Bytes>, StoreError> {
+        upload.segments().iter().map(|segment| self.segment(segment)).collect()
+    }
+
     /// The bytes of a segment, all that the row says.
     fn segment(&self, segment: &Segment) -> Result<Bytes, StoreError> {
         let bytes = self.get(&segment.location)?;
@@ -103,26 +108,30 @@ impl BlobStore for MemoryStore {
         if bytes.is_empty() {
             return Ok(Appended { upload, end });
         }
-        let mut hasher = upload.hasher()?;
-        hasher.update(&bytes);
+        let mut hashers = upload.hashers()?;
+        hashers.update(&bytes);
         let length = bytes.len() as u64;
         let segment = Segment { location: self.put(bytes.freeze())?, length };
-        Ok(Appended { upload: upload.grown(segment, &hasher), end })
+        Ok(Appended { upload: upload.grown(segment, &hashers), end })
+    }
+
+    async fn hashed_with(
+        &self,
+        upload: Upload,
+        algorithm: DigestAlgorithm,
+    ) -> Result<Upload, StoreError> {
+        if upload.is_hashed_with(algorithm) {
+            return Ok(upload);
+        }
+        let hasher = hash(&self.segments(&upload)?, algorithm);
+        Ok(upload.also_hashed(&hasher))
     }
 
     async fn commit(&self, upload: &Upload, expected: &Digest) -> Result<Committed, CommitError> {
-        let segments: Vec<Bytes> = upload
-            .segments()
-            .iter()
-            .map(|segment| self.segment(segment))
-            .collect::<Result<_, StoreError>>()?;
-        let computed = upload.digest(expected.algorithm())?.unwrap_or_else(|| {
-            let mut hasher = Hasher::new(expected.algorithm());
-            for bytes in &segments {
-                hasher.update(bytes);
-            }
-            hasher.finish()
-        });
+        let segments = self.segments(upload)?;
+        let algorithm = expected.algorithm();
+        let computed =
+            upload.digest(algorithm)?.unwrap_or_else(|| hash(&segments, algorithm).finish());
         matching(computed, expected)?;
         if let [only] = upload.segments() {
             let rest = Upload::empty(upload.algorithm());
@@ -194,6 +203,14 @@ impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "MemoryStore({} objects)", self.objects().len())
     }
+}
+
+fn hash(segments: &[Bytes], algorithm: DigestAlgorithm) -> Hasher {
+    let mut hasher = Hasher::new(algorithm);
+    for bytes in segments {
+        hasher.update(bytes);
+    }
+    hasher
 }
 
 /// Above this many bytes, a blob is given as a stream, as by the other stores.

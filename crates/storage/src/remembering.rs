@@ -44,6 +44,14 @@ impl BlobStore for Remembering {
         self.inner.append(upload, body).await
     }
 
+    async fn hashed_with(
+        &self,
+        upload: Upload,
+        algorithm: DigestAlgorithm,
+    ) -> Result<Upload, StoreError> {
+        self.inner.hashed_with(upload, algorithm).await
+    }
+
     async fn commit(&self, upload: &Upload, expected: &Digest) -> Result<Committed, CommitError> {
         self.inner.commit(upload, expected).await
     }

@@ -10,6 +10,8 @@ use futures_util::Stream;
 use portpass_protocol::{Digest, DigestAlgorithm, HashState, Hasher};
 use serde::{Deserialize, Serialize};
 
+use crate::hashers::Hashers;
+
 /// The bytes of a request or of a blob, in pieces.
 pub type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, BodyError>> + Send>>;
 
@@ -37,6 +39,15 @@ pub trait BlobStore: Inventory + fmt::Debug + Send + Sync {
     /// # Errors
     /// When the store fails. Then nothing of `body` is kept, and `upload` is as good as before.
     async fn append(&self, upload: Upload, body: BodyStream) -> Result<Appended, StoreError>;
+
+    /// The same upload, which is hashed with `algorithm` too from its first byte on. What it holds is read for that
+    /// once, and never again, as long as what this returns stands in the upload's row: whatever is appended to it is
+    /// hashed with both.
+    async fn hashed_with(
+        &self,
+        upload: Upload,
+        algorithm: DigestAlgorithm,
+    ) -> Result<Upload, StoreError>;
 
     /// Makes a blob of all that was appended, provided that it is what `expected` says. The blob is
     /// durable when this returns, and `upload` is still whole: it is let go of by discarding
@@ -146,13 +157,17 @@ impl fmt::Display for Location {
 pub struct Upload {
     pub(crate) length: u64,
     pub(crate) hash: HashState,
+    /// By another algorithm, once a finish has asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) also: Option<HashState>,
     pub(crate) place: Place,
 }
 
 impl Upload {
     /// An upload of nothing yet.
     pub(crate) fn empty(algorithm: DigestAlgorithm) -> Self {
-        Self { length: 0, hash: Hasher::new(algorithm).state(), place: Place::Segments(Vec::new()) }
+        let hash = Hasher::new(algorithm).state();
+        Self { length: 0, hash, also: None, place: Place::Segments(Vec::new()) }
     }
 
     /// Bytes that have arrived.
@@ -160,10 +175,15 @@ impl Upload {
         self.length
     }
 
-    /// What is hashed as it arrives. A [`BlobStore::commit`] to another algorithm reads it all
-    /// again.
+    /// What it was begun with, and is hashed with as it arrives.
     pub fn algorithm(&self) -> DigestAlgorithm {
         self.hash.algorithm()
+    }
+
+    /// Whether a [`BlobStore::commit`] to a digest of this algorithm reads nothing again.
+    pub fn is_hashed_with(&self, algorithm: DigestAlgorithm) -> bool {
+        self.algorithm() == algorithm
+            || self.also.as_ref().is_some_and(|also| also.algorithm() == algorithm)
     }
 
     /// The objects that hold it.
@@ -193,20 +213,22 @@ impl Upload {
 
     /// The digest of all that has arrived, if it was hashed with `algorithm`.
     pub(crate) fn digest(&self, algorithm: DigestAlgorithm) -> Result<Option<Digest>, StoreError> {
-        if self.algorithm() != algorithm {
-            return Ok(None);
-        }
-        Ok(Some(self.hasher()?.finish()))
+        Ok(self.hashers()?.finish(algorithm))
     }
 
-    pub(crate) fn hasher(&self) -> Result<Hasher, StoreError> {
-        Hasher::restore(&self.hash).map_err(|_| StoreError::DamagedHash)
+    pub(crate) fn hashers(&self) -> Result<Hashers, StoreError> {
+        Hashers::restore(&self.hash, self.also.as_ref())
+    }
+
+    /// This upload, all of which `hasher` has seen.
+    pub(crate) fn also_hashed(self, hasher: &Hasher) -> Self {
+        Self { also: Some(hasher.state()), ..self }
     }
 
     /// This upload, with what was written to an object behind it: a new one, or its last.
-    pub(crate) fn grown(mut self, written: Segment, hasher: &Hasher) -> Self {
+    pub(crate) fn grown(mut self, written: Segment, hashers: &Hashers) -> Self {
         self.length += written.length;
-        self.hash = hasher.state();
+        (self.hash, self.also) = hashers.states();
         let Place::Segments(segments) = &mut self.place;
         match segments.last_mut() {
             Some(last) if last.location == written.location => last.length += written.length,

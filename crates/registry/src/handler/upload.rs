@@ -93,7 +93,7 @@ pub(crate) async fn append(
 }
 
 /// `PUT ?digest=` of a session (OC12). If the bytes are not what the digest says, the session is as
-/// it was before: the same request may be sent again with what was meant.
+/// it was before: the same request may be sent again with what was meant, and nothing is read twice for it.
 pub(crate) async fn finish(
     call: Call,
     name: RepositoryName,
@@ -104,7 +104,7 @@ pub(crate) async fn finish(
     let announced = Announced::read(&head.headers, &body, id)?;
     let target = name.clone();
     detached("finishing an upload", async move {
-        let session = Session::lease(registry, target, id).await?;
+        let session = Session::lease(registry, target, id).await?.hashed_for(&digest).await?;
         let (session, upload) = receive(session, announced, body).await?;
         session.finish(upload, &digest).await
     })

@@ -132,6 +132,14 @@ impl BlobStore for Staged {
         self.store.append(upload, body).await
     }
 
+    async fn hashed_with(
+        &self,
+        upload: Upload,
+        algorithm: DigestAlgorithm,
+    ) -> Result<Upload, StoreError> {
+        self.store.hashed_with(upload, algorithm).await
+    }
+
     async fn commit(&self, upload: &Upload, expected: &Digest) -> Result<Committed, CommitError> {
         self.pass(Point::BeforeCommit).await;
         let committed = self.store.commit(upload, expected).await;

@@ -1,5 +1,7 @@
 //! Upload sessions as clients see them: protocol.md OC7, OC9, OC11 to OC14, OC20.
 
+use std::fs;
+
 use axum::body::Body;
 use http::{Method, StatusCode, header};
 use portpass_protocol::Digest;
@@ -239,6 +241,29 @@ async fn sha512_is_hashed_along_or_afterwards(registry: Harness) {
         assert_eq!(created.header("docker-content-digest"), digest.to_string());
         assert_eq!(registry.get(&created.location()).await.body, "hello world");
     }
+}
+
+/// OC12: neither a wrong digest nor one more byte makes anybody read again what was read once. Whoever did would
+/// find other bytes here.
+#[tokio::test]
+async fn however_often_a_sha512_is_wrong_the_upload_is_read_for_it_once() {
+    let registry = Harness::on_files().await;
+    let session = registry.session("team/app").await;
+    registry.patch(&session, "hello ").await;
+    let wrong = async |body: &'static str| {
+        let refused = registry.put(&session, &sha512(b"other"), body).await;
+        assert_eq!(refused.refusal(), (400, "DIGEST_INVALID".into()));
+    };
+    wrong("").await;
+    let [object] = &registry.objects().await[..] else { panic!("one object") };
+    let name = object.location.as_str();
+    fs::write(registry.directory().join(&name[..2]).join(name), "HELLO ").unwrap();
+    wrong("").await;
+    wrong("world").await;
+    registry.patch(&session, "wor").await;
+    wrong("").await;
+    let created = registry.put(&session, &sha512(b"hello world"), "ld").await;
+    assert_eq!(created.status, StatusCode::CREATED);
 }
 
 /// OC14

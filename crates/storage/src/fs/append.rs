@@ -12,7 +12,6 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use portpass_protocol::Hasher;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::{
@@ -20,7 +19,10 @@ use super::{
     files::{Files, Tail, failed_to},
     open_files::OpenFiles,
 };
-use crate::store::{Appended, BodyStream, End, Segment, StoreError, Upload, room};
+use crate::{
+    hashers::Hashers,
+    store::{Appended, BodyStream, End, Segment, StoreError, Upload, room},
+};
 
 /// Writes `body` behind the upload's last segment, or into a file of its own, and syncs it. No file is
 /// made for an empty body.
@@ -31,7 +33,7 @@ pub(super) async fn append(
     upload: Upload,
     mut body: BodyStream,
 ) -> Result<Appended, StoreError> {
-    let hasher = upload.hasher()?;
+    let hashers = upload.hashers()?;
     let arriving = arriving.one_more();
     let first = gather(&mut body, &arriving).await;
     if first.pieces.is_empty() {
@@ -40,10 +42,10 @@ pub(super) async fn append(
     let _open = open_files.hold(FILES)?;
     let (opener, same_upload) = (Arc::clone(files), upload.clone());
     let tail = done(spawn_blocking(move || tail_of(&opener, &same_upload)).await)?;
-    let writer = Writer::new(Arc::clone(files), tail, hasher);
+    let writer = Writer::new(Arc::clone(files), tail, hashers);
     let (writer, end) = fill_or_give_up(writer, first, body, &arriving).await?;
     let segment = Segment { location: writer.tail.location, length: writer.length };
-    Ok(Appended { upload: upload.grown(segment, &writer.hasher), end })
+    Ok(Appended { upload: upload.grown(segment, &writer.hashers), end })
 }
 
 /// Where the next body of an upload is written.
@@ -149,11 +151,11 @@ async fn gather(body: &mut BodyStream, arriving: &OneOf<'_>) -> Batch {
     batch
 }
 
-/// A file that is being written, and the hash of the upload up to its end.
+/// A file that is being written, and what the upload hashes to up to its end.
 struct Writer {
     files: Arc<Files>,
     tail: Tail,
-    hasher: Hasher,
+    hashers: Hashers,
     /// What was written of this body.
     length: u64,
     /// Bytes that no sync was begun for.
@@ -162,20 +164,20 @@ struct Writer {
 }
 
 impl Writer {
-    fn new(files: Arc<Files>, tail: Tail, hasher: Hasher) -> Self {
-        Self { files, tail, hasher, length: 0, unsynced: 0, sync: None }
+    fn new(files: Arc<Files>, tail: Tail, hashers: Hashers) -> Self {
+        Self { files, tail, hashers, length: 0, unsynced: 0, sync: None }
     }
 
     /// Hashes on one thread what is written on another.
     async fn write(mut self, pieces: Vec<Bytes>) -> Result<Self, StoreError> {
-        let (mut hasher, same_pieces) = (self.hasher, pieces.clone());
+        let (mut hashers, same_pieces) = (self.hashers, pieces.clone());
         let hashing = spawn_blocking(move || {
-            update(&mut hasher, &same_pieces);
-            hasher
+            update(&mut hashers, &same_pieces);
+            hashers
         });
         let (file, length) = (Arc::clone(&self.tail.file), total(&pieces));
         let writing = spawn_blocking(move || write_all(&file, &pieces));
-        self.hasher = done(hashing.await);
+        self.hashers = done(hashing.await);
         done(writing.await).map_err(failed_to("write a file"))?;
         self.length += length;
         self.unsynced += length;
@@ -211,7 +213,7 @@ impl Writer {
     async fn write_last(mut self, pieces: Vec<Bytes>) -> Result<Self, StoreError> {
         self.synced().await?;
         let write = move || {
-            update(&mut self.hasher, &pieces);
+            update(&mut self.hashers, &pieces);
             self.length += total(&pieces);
             write_all(&self.tail.file, &pieces).map_err(failed_to("write a file"))?;
             self.files.settle(&self.tail)?;
@@ -226,9 +228,9 @@ fn is_time_to_sync(unsynced: u64, busy: bool) -> bool {
     unsynced >= if busy { UNSYNCED } else { SYNC_EARLY }
 }
 
-fn update(hasher: &mut Hasher, pieces: &[Bytes]) {
+fn update(hashers: &mut Hashers, pieces: &[Bytes]) {
     for piece in pieces {
-        hasher.update(piece);
+        hashers.update(piece);
     }
 }
 
@@ -305,8 +307,8 @@ mod tests {
         for length in [8, 3 * BATCH] {
             let mut tail = files.create().unwrap();
             tail.file = Arc::new(File::options().write(true).open("/dev/full").unwrap());
-            let writer =
-                Writer::new(Arc::clone(&files), tail, Hasher::new(DigestAlgorithm::Sha256));
+            let hashers = Upload::empty(DigestAlgorithm::Sha256).hashers().unwrap();
+            let writer = Writer::new(Arc::clone(&files), tail, hashers);
             let mut body = pieces(&vec![0; length], 65_536);
             let arriving = arriving.one_more();
             let first = gather(&mut body, &arriving).await;

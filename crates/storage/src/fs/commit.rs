@@ -15,12 +15,10 @@ pub(super) fn commit(
     upload: Upload,
     expected: &Digest,
 ) -> Result<Committed, CommitError> {
-    for segment in upload.segments() {
-        check_length(files, segment)?;
-    }
+    check_lengths(files, &upload)?;
     let computed = match upload.digest(expected.algorithm())? {
         Some(digest) => digest,
-        None => hash(files, upload.segments(), expected.algorithm())?,
+        None => hash(files, upload.segments(), expected.algorithm())?.finish(),
     };
     matching(computed, expected)?;
     if let [only] = upload.segments()
@@ -30,6 +28,24 @@ pub(super) fn commit(
     }
     let location = concatenate(files, upload.segments())?;
     Ok(Committed { location, rest: upload })
+}
+
+/// Reads all that has arrived, for an algorithm that nobody asked for until now.
+pub(super) fn hashed_with(
+    files: &Files,
+    upload: Upload,
+    algorithm: DigestAlgorithm,
+) -> Result<Upload, StoreError> {
+    if upload.is_hashed_with(algorithm) {
+        return Ok(upload);
+    }
+    check_lengths(files, &upload)?;
+    let hasher = hash(files, upload.segments(), algorithm)?;
+    Ok(upload.also_hashed(&hasher))
+}
+
+fn check_lengths(files: &Files, upload: &Upload) -> Result<(), StoreError> {
+    upload.segments().iter().try_for_each(|segment| check_length(files, segment))
 }
 
 /// A segment that is shorter than its row says was lost in a crash.
@@ -42,12 +58,12 @@ fn check_length(files: &Files, segment: &Segment) -> Result<(), StoreError> {
     }
 }
 
-/// Reads it all again, for a digest that nobody asked for until now.
+/// The hash of all these bytes, read from the disk.
 fn hash(
     files: &Files,
     segments: &[Segment],
     algorithm: DigestAlgorithm,
-) -> Result<Digest, StoreError> {
+) -> Result<Hasher, StoreError> {
     let mut hasher = Hasher::new(algorithm);
     let mut buffer = vec![0; READ_AGAIN];
     for segment in segments {
@@ -61,7 +77,7 @@ fn hash(
             }
         }
     }
-    Ok(hasher.finish())
+    Ok(hasher)
 }
 
 /// One new file with the bytes of all segments, in order.

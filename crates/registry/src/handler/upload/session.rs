@@ -53,6 +53,24 @@ impl Session {
         }
     }
 
+    /// The same, hashed for `digest`. What has arrived is read for that once, however many wrong digests are sent: the
+    /// session remembers what it hashes to.
+    ///
+    /// # Errors
+    /// When the store fails. The session is as it was.
+    pub(super) async fn hashed_for(mut self, digest: &Digest) -> Result<Self, Error> {
+        let (store, before) = (self.registry.store().clone(), self.before.clone());
+        let algorithm = digest.algorithm();
+        if before.is_hashed_with(algorithm) {
+            return Ok(self);
+        }
+        let hashing = async move { store.hashed_with(before, algorithm).await };
+        match self.holding(hashing, None).await {
+            Ok(before) => Ok(Self { before, ..self }),
+            Err(error) => Err(self.restore(error.into()).await),
+        }
+    }
+
     /// Writes a body behind what has arrived. A body that breaks off is no error here.
     ///
     /// # Errors
