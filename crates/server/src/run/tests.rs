@@ -343,3 +343,19 @@ async fn a_rotation_by_another_process_is_followed() {
     assert_eq!(server.try_token("/v2/", &old).await, 200, "a retired key's tokens live on");
     server.stop().await;
 }
+
+/// The proxy in front has to be the one who ends an idle connection, whichever of our listeners it stands before.
+#[tokio::test]
+async fn every_listener_for_clients_keeps_idle_connections_as_long_as_configured() {
+    for (key, seconds) in [("", 620), (", idle_timeout: 75s", 75)] {
+        let folder = Folder::new();
+        let http = format!("http: {{ addr: 127.0.0.1:0{key} }}");
+        let file = format!("{http}\ntoken_service: {{ addr: 127.0.0.1:0 }}\n");
+        let parts = folder.parts(Some(&file)).await.unwrap();
+        let health = Arc::new(Health::new(parts.base.db.clone()));
+        for site in [Site::Http, Site::Tokens] {
+            let idle_timeout = sites::surface(site, &parts, &health).idle_timeout();
+            assert_eq!(idle_timeout, Duration::from_secs(seconds), "{site:?}");
+        }
+    }
+}
