@@ -48,6 +48,7 @@ pub mod session;
 pub mod tokens;
 pub mod transfer;
 pub mod transport;
+mod trust;
 
 pub use host::Host;
 pub use portpass_protocol::foreign::is_obeyed;

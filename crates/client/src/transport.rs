@@ -14,7 +14,10 @@ use reqwest::{
 };
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::host::is_loopback;
+use crate::{
+    host::is_loopback,
+    trust::{Protocols, client_config, words},
+};
 
 mod error;
 mod exchange;
@@ -24,10 +27,13 @@ mod settings;
 mod tests;
 
 pub use error::TransportError;
+use error::deepest;
 pub(crate) use exchange::{Content, Incoming, Outgoing, target};
 pub use reach::Reach;
 pub(crate) use reach::Resolver;
 pub use settings::{Settings, TrustPlaces, danger};
+
+pub use crate::trust::Identity;
 
 /// The longest body that is read, in bytes; nothing that logging in needs is longer (T3).
 pub const MAX_BODY: usize = 64 * 1024;
@@ -176,21 +182,17 @@ impl Transport {
         if let Some(client) = clients.get(&route) {
             return Ok(client.clone());
         }
-        let client = self.build(route).map_err(|error| TransportError::of(url, &error))?;
+        let client = self.build(route)?;
         clients.insert(route, client.clone());
         Ok(client)
     }
 
-    /// A machine without any authority in its store can still speak plain HTTP, and TLS with those
-    /// that were named.
-    fn build(&self, route: Route) -> reqwest::Result<Client> {
-        let named = || self.settings.authorities.iter().cloned();
-        let start = || self.settings.apply(builder(route));
-        if route.plain {
-            return start().tls_certs_only(named()).build();
-        }
-        let with_system = start().tls_certs_merge(named()).build();
-        with_system.or_else(|_| start().tls_certs_only(named()).build())
+    fn build(&self, route: Route) -> Result<Client, TransportError> {
+        let believed = self.settings.believed(!route.plain);
+        let tls = client_config(believed, self.settings.identity.as_ref(), Protocols::Both)
+            .map_err(|error| TransportError::Tls { reason: words(&error) })?;
+        let client = builder(route).tls_backend_preconfigured(tls).build();
+        client.map_err(|error| TransportError::Tls { reason: deepest(&error) })
     }
 }
 

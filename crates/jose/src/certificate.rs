@@ -74,7 +74,8 @@ impl Certificate {
     /// Reads one DER certificate and nothing after it.
     pub fn from_der(der: &[u8]) -> Result<Self, KeyError> {
         let unreadable = |why: &dyn fmt::Display| KeyError::Certificate(why.to_string());
-        let (rest, parsed) = X509Certificate::from_der(der).map_err(|error| unreadable(&error))?;
+        let (rest, parsed) = X509Certificate::from_der(der)
+            .map_err(|_| unreadable(&"it is no DER of one, or broken or cut off"))?;
         if !rest.is_empty() {
             return Err(unreadable(&"there are bytes after it"));
         }

@@ -247,7 +247,7 @@ impl Members<'_> {
         let (private, public) = (self.bytes("d")?, self.point(curve)?);
         EcdsaKeyPair::from_private_key_and_public_key(ecdsa(curve), &private, &public)
             .map(Pair::Ecdsa)
-            .map_err(|error| KeyError::Jwk(error.to_string()))
+            .map_err(|_| rejected())
     }
 
     fn ed25519_pair(&self) -> Result<Pair, KeyError> {
@@ -256,7 +256,7 @@ impl Members<'_> {
         }
         Ed25519KeyPair::from_seed_and_public_key(&self.bytes("d")?, &self.bytes("x")?)
             .map(Pair::Ed25519)
-            .map_err(|error| KeyError::Jwk(error.to_string()))
+            .map_err(|_| rejected())
     }
 
     fn rsa_pair(&self) -> Result<Pair, KeyError> {
@@ -269,15 +269,18 @@ impl Members<'_> {
             dQ: self.bytes("dq")?,
             qInv: self.bytes("qi")?,
         };
-        RsaKeyPair::from_components(&components)
-            .map(Pair::Rsa)
-            .map_err(|error| KeyError::Jwk(error.to_string()))
+        RsaKeyPair::from_components(&components).map(Pair::Rsa).map_err(|_| rejected())
     }
 }
 
 /// Raw signature bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signature(Box<[u8]>);
+
+/// The library's own word is one for those who debug it.
+fn rejected() -> KeyError {
+    KeyError::Jwk("its numbers make no key of its kind".to_owned())
+}
 
 impl AsRef<[u8]> for Signature {
     fn as_ref(&self) -> &[u8] {

@@ -53,7 +53,7 @@ impl VerifyingKey {
     /// Reads a DER `SubjectPublicKeyInfo` (RFC 5280 §4.1.2.7).
     pub fn from_spki(der: &[u8]) -> Result<Self, KeyError> {
         let (rest, spki) = SubjectPublicKeyInfo::from_der(der)
-            .map_err(|error| KeyError::Unsupported(error.to_string()))?;
+            .map_err(|_| KeyError::Unsupported("its DER is broken or cut off".to_owned()))?;
         if !rest.is_empty() {
             return Err(KeyError::Unsupported("there are bytes after it".to_owned()));
         }
@@ -205,7 +205,7 @@ impl VerifyingKey {
                 Ok((*algorithm, components.to_parsed_public_key(parameters)?))
             })
             .collect::<Result<_, aws_lc_rs::error::KeyRejected>>()
-            .map_err(|error| KeyError::Unsupported(error.to_string()))?;
+            .map_err(|_| rejected())?;
         Self::public(Shape::Rsa, Parts::Rsa { n: n.into(), e: e.into() }, keys)
     }
 
@@ -341,7 +341,12 @@ fn parse(
     algorithm: &'static dyn VerificationAlgorithm,
     bytes: &[u8],
 ) -> Result<ParsedPublicKey, KeyError> {
-    ParsedPublicKey::new(algorithm, bytes).map_err(|error| KeyError::Unsupported(error.to_string()))
+    ParsedPublicKey::new(algorithm, bytes).map_err(|_| rejected())
+}
+
+/// The library's own word is one for those who debug it.
+fn rejected() -> KeyError {
+    KeyError::Unsupported("its numbers make no key of its kind".to_owned())
 }
 
 fn trim_zeros(number: &[u8]) -> &[u8] {

@@ -49,6 +49,9 @@ impl Connection {
         }
         let environment = |name: &str| context.environment.get(name).map(str::to_owned);
         let settings = self.settings(&host, environment)?;
+        for fault in &settings.passed_over {
+            context.printer.warning(format_args!("{fault}"));
+        }
         if settings.verification == Verification::None {
             context.printer.warning(format_args!(
                 "the certificate of {host} is not checked: whoever sits on the way can take passwords and tokens"

@@ -162,6 +162,9 @@ fn inputs(arguments: &Arguments, context: &Context) -> Result<Inputs, Failure> {
     };
     if let Some(file) = &arguments.ca {
         inputs.trust_file(file)?;
+        for fault in &inputs.passed_over {
+            context.printer.warning(format_args!("{fault}"));
+        }
     }
     Ok(inputs)
 }

@@ -29,6 +29,7 @@ impl Case {
     pub(super) fn new(target: Target, inputs: Inputs, clock: Arc<dyn Patience>) -> Self {
         let limit = if inputs.write { REQUESTS + REQUESTS_TO_WRITE } else { REQUESTS };
         let way = Way {
+            system: Arc::default(),
             authorities: inputs.authorities.clone(),
             proxies: Proxies::of(&inputs.local.proxies),
             reach: Reach::Loopback,

@@ -32,8 +32,6 @@ pub(super) struct Facts {
     pub(super) tls_leaf: Option<Vec<u8>>,
     /// What TLS agrees on: `h2`, `http/1.1`.
     pub(super) alpn: Option<String>,
-    /// The system's authorities, once they were needed.
-    pub(super) roots: Option<Vec<CertificateDer<'static>>>,
     /// How near the registry is.
     pub(super) reach: Option<Reach>,
     /// `GET /v2/` without credentials.

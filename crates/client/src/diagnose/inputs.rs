@@ -1,8 +1,6 @@
 //! What is looked at, and what is known of it.
 
 use std::{
-    fs,
-    io::{self, Read as _},
     path::{Path, PathBuf},
     str::FromStr,
     sync::Arc,
@@ -10,10 +8,15 @@ use std::{
 
 use portpass_protocol::{Reference, RepositoryName};
 use portpass_token::Clock;
-use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+use rustls::pki_types::CertificateDer;
 use secrecy::SecretString;
 
-use crate::{credentials::Places, host::Host, transport::TransportError};
+use crate::{
+    credentials::Places,
+    host::Host,
+    transport::TransportError,
+    trust::{Bundle, read_limited},
+};
 
 /// A registry, and perhaps a repository and a tag or digest in it: `HOST[:PORT][/REPOSITORY[:TAG]]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +105,8 @@ pub struct Inputs {
     pub plain_http: bool,
     /// Certificates that are trusted beside the system's.
     pub authorities: Vec<CertificateDer<'static>>,
+    /// What is in their files and cannot be used, as sentences.
+    pub passed_over: Vec<String>,
 }
 
 /// A file that was given, read or not.
@@ -116,23 +121,10 @@ pub struct Given {
 impl Given {
     /// Reads it.
     pub fn read(path: PathBuf) -> Self {
-        let content = read(&path).map(Arc::from).map_err(|error| error.to_string());
+        let content = read_limited(&path).map(Arc::from).map_err(|error| error.to_string());
         Self { path, content }
     }
 }
-
-/// A file's bytes. It may be a pipe, as shells make them, or something that never ends.
-pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut content = Vec::new();
-    let read = fs::File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut content)?;
-    if u64::try_from(read).is_ok_and(|read| read > MAX_FILE) {
-        return Err(io::Error::other("it has more than 16 MB"));
-    }
-    Ok(content)
-}
-
-/// Beyond every configuration and every bundle.
-const MAX_FILE: u64 = 16 * 1024 * 1024;
 
 /// What of this machine clients look at.
 #[derive(Debug, Clone, Default)]
@@ -175,26 +167,30 @@ impl Inputs {
             wait_expiry: false,
             plain_http: false,
             authorities: Vec::new(),
+            passed_over: Vec::new(),
         }
     }
 
     /// Adds the certificates of a PEM file.
     pub fn trust_file(&mut self, path: &Path) -> Result<(), TransportError> {
         let unusable = |reason: String| TransportError::Authority { path: path.to_owned(), reason };
-        let pem = read(path).map_err(|error| unusable(error.to_string()))?;
-        let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-        let certificates = read.map_err(|error| unusable(error.to_string()))?;
-        if certificates.is_empty() {
-            return Err(unusable("it holds no certificate".to_owned()));
+        let bytes = read_limited(path).map_err(|error| unusable(error.to_string()))?;
+        let bundle = Bundle::read(&bytes);
+        if bundle.certificates.is_empty() {
+            return Err(unusable(bundle.faults.join("; ")));
         }
-        self.authorities.extend(certificates);
+        self.passed_over.extend(bundle.faults_of(path));
+        self.authorities.extend(bundle.certificates);
         Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::trust::MAX_FILE;
 
     #[test]
     fn what_never_ends_is_no_file() {

@@ -18,6 +18,7 @@ use tokio::{
 };
 
 use super::proxy::Proxy;
+use crate::trust::{in_words, words};
 
 mod danger;
 mod trust;
@@ -190,7 +191,7 @@ pub(super) async fn greet(stream: TcpStream, url: &Url) -> Greeted {
     let head = Arc::new(Mutex::new(Vec::new()));
     let (config, seen) = match danger::looking() {
         Ok(looking) => looking,
-        Err(error) => return Greeted::Disagreed(error.to_string()),
+        Err(error) => return Greeted::Disagreed(words(&error)),
     };
     let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
     let tapped = Tapped { inner: stream, head: Arc::clone(&head) };
@@ -212,7 +213,11 @@ pub(super) async fn greet(stream: TcpStream, url: &Url) -> Greeted {
     let head = head.lock().unwrap_or_else(PoisonError::into_inner).clone();
     // A record of TLS begins with its type, an alert or a handshake, and a version.
     let is_tls = matches!(head.as_slice(), [0x15 | 0x16, 0x03, ..]);
-    if is_tls { Greeted::Disagreed(error.to_string()) } else { Greeted::NotTls(head) }
+    if is_tls {
+        Greeted::Disagreed(in_words(&error).unwrap_or_else(|| error.to_string()))
+    } else {
+        Greeted::NotTls(head)
+    }
 }
 
 /// The host as certificates name it.

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use portpass_token::Clock;
 use reqwest::{
-    Certificate, Client, Method, StatusCode, Url,
+    Client, Method, StatusCode, Url,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
 };
 use rustls::pki_types::CertificateDer;
@@ -20,6 +20,7 @@ use super::{proxy::Proxies, redact};
 use crate::{
     host::is_loopback,
     transport::{Reach, Resolver, shown},
+    trust::{Believed, Protocols, client_config, in_words, words},
 };
 
 /// No more is asked of anybody in one diagnosis, unless it may write.
@@ -217,7 +218,9 @@ pub struct Exchange {
 /// What requests go by.
 #[derive(Debug, Clone)]
 pub(super) struct Way {
-    /// Who is trusted beside the system's authorities.
+    /// The system's authorities.
+    pub(super) system: Arc<[CertificateDer<'static>]>,
+    /// Who is trusted beside them.
     pub(super) authorities: Vec<CertificateDer<'static>>,
     /// The proxies of the environment.
     pub(super) proxies: Proxies,
@@ -285,7 +288,7 @@ impl Probe {
         self.exchanges().clone()
     }
 
-    fn client(&self, ask: &Ask) -> reqwest::Result<Client> {
+    fn client(&self, ask: &Ask) -> Result<Client, Silence> {
         let host = ask.url.host_str().unwrap_or_default();
         let route = (ask.version, is_loopback(host.trim_matches(['[', ']'])));
         if ask.fresh {
@@ -309,7 +312,7 @@ impl Probe {
     }
 
     async fn exchange(&self, ask: &Ask) -> Result<Seen, Silence> {
-        let client = self.client(ask).map_err(|error| silence(&error))?;
+        let client = self.client(ask)?;
         let begun = self.clock.now();
         let mut response = request(&client, ask)?.send().await.map_err(|error| silence(&error))?;
         let mut body = Vec::new();
@@ -336,31 +339,32 @@ impl Probe {
     }
 }
 
-fn client(way: &Way, (version, direct): (Version, bool)) -> reqwest::Result<Client> {
-    let builder = || {
-        let builder = Client::builder()
-            .user_agent(concat!("portpass-diagnose/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .timeout(PATIENCE)
-            // Whose proxies count is known here, and not asked of the environment.
-            .no_proxy();
-        let builder = match (direct, way.proxies.is_empty()) {
-            // A proxy may be anywhere, and resolves what it is asked for itself.
-            (false, false) => {
-                let proxies = way.proxies.clone();
-                builder.proxy(reqwest::Proxy::custom(move |url| {
-                    proxies.of_url(url).map(|proxy| proxy.url.clone())
-                }))
-            }
-            _ => builder.dns_resolver(Resolver(way.reach)),
-        };
-        if version == Version::Http1 { builder.http1_only() } else { builder }
+fn client(way: &Way, (version, direct): (Version, bool)) -> Result<Client, Silence> {
+    let builder = Client::builder()
+        .user_agent(concat!("portpass-diagnose/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .timeout(PATIENCE)
+        // Whose proxies count is known here, and not asked of the environment.
+        .no_proxy();
+    let builder = match (direct, way.proxies.is_empty()) {
+        // A proxy may be anywhere, and resolves what it is asked for itself.
+        (false, false) => {
+            let proxies = way.proxies.clone();
+            builder.proxy(reqwest::Proxy::custom(move |url| {
+                proxies.of_url(url).map(|proxy| proxy.url.clone())
+            }))
+        }
+        _ => builder.dns_resolver(Resolver(way.reach)),
     };
-    let named = || way.authorities.iter().filter_map(|der| Certificate::from_der(der).ok());
-    // A machine without any authority in its store still knows those that were named.
-    let with_system = builder().tls_certs_merge(named()).build();
-    with_system.or_else(|_| builder().tls_certs_only(named()).build())
+    let (builder, protocols) = match version {
+        Version::Any => (builder, Protocols::Both),
+        Version::Http1 => (builder.http1_only(), Protocols::Http1),
+    };
+    let believed = Believed::Named { system: way.system.to_vec(), named: way.authorities.clone() };
+    let tls = client_config(believed, None, protocols)
+        .map_err(|error| Silence { reason: words(&error), kind: SilenceKind::Connect })?;
+    builder.tls_backend_preconfigured(tls).build().map_err(|error| silence(&error))
 }
 
 fn request(client: &Client, ask: &Ask) -> Result<reqwest::RequestBuilder, Silence> {
@@ -405,6 +409,9 @@ fn silence(error: &reqwest::Error) -> Silence {
     } else {
         SilenceKind::Broken
     };
+    if let Some(reason) = in_words(error) {
+        return Silence { reason, kind };
+    }
     let mut reasons = Vec::new();
     let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
     while let Some(error) = cause {
@@ -436,8 +443,12 @@ mod tests {
     #[tokio::test]
     async fn whoever_is_slow_is_not_waited_for_without_end() {
         let served = Served::always(reply(200, "")).await;
-        let way =
-            Way { authorities: Vec::new(), proxies: Proxies::default(), reach: Reach::Loopback };
+        let way = Way {
+            system: Arc::default(),
+            authorities: Vec::new(),
+            proxies: Proxies::default(),
+            reach: Reach::Loopback,
+        };
         let probe = Probe::new(way, REQUESTS, Arc::new(Hurried::default()));
         let url: Url = served.url("/").parse().unwrap();
         let mut asked = 0;

@@ -5,7 +5,8 @@ use std::{io, path::Path};
 
 use portpass_jose::json::Value;
 
-use super::{Given, Inputs, inputs};
+use super::{Given, Inputs};
+use crate::trust::read_limited;
 
 /// What a registry compares tokens with.
 #[derive(Debug, Clone, Default)]
@@ -78,7 +79,7 @@ impl Settings {
         // Nobody has typed this path: a pipe would be waited for, and a device may do what it likes.
         let is_file = std::fs::metadata(&path).map(|metadata| metadata.is_file());
         let read = is_file.and_then(|is_file| {
-            if is_file { inputs::read(&path) } else { Err(io::Error::other("it is no file")) }
+            if is_file { read_limited(&path) } else { Err(io::Error::other("it is no file")) }
         });
         match read {
             Ok(bytes) => Some(Given { path, content: Ok(bytes.into()) }),

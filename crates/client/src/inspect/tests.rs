@@ -282,7 +282,7 @@ fn a_chain_of_the_past_or_of_nonsense_is_shown_as_what_it_is() {
     alg: ES256
     key: a chain of 3 certificates, which cannot be read
     no key
-    unreadable: not a readable X.509 certificate: Parsing Error: Der(UnexpectedTag { expected: Some(Tag(16)), actual: Tag(0) })
+    unreadable: not a readable X.509 certificate: it is no DER of one, or broken or cut off
     unreadable: it is no base64
     unreadable: it is a number
     not checked

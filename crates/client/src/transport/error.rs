@@ -1,10 +1,11 @@
 //! Why nothing came back.
 
-use std::{error::Error, io, path::PathBuf};
+use std::{error::Error, path::PathBuf};
 
 use reqwest::Url;
 
 use super::{reach::TooNear, shown};
+use crate::trust::{causes, words};
 
 /// Why a request has no answer. URLs are shown without their query.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +48,12 @@ pub enum TransportError {
         from: String,
         /// Without the query.
         to: String,
+    },
+    /// What is given for TLS cannot be used, as a key that is not the certificate's.
+    #[error("TLS cannot be set up: {reason}")]
+    Tls {
+        /// What is wrong with it.
+        reason: String,
     },
     /// It took too long.
     #[error("{host} did not answer in time")]
@@ -91,11 +98,12 @@ impl TransportError {
             return Self::TooNear { reason: near.to_string() };
         }
         match find::<rustls::Error>(error) {
-            Some(rustls::Error::InvalidCertificate(_)) => {
-                return Self::Certificate { host, reason };
+            Some(error @ rustls::Error::InvalidCertificate(_)) => {
+                return Self::Certificate { host, reason: words(error) };
             }
             Some(rustls::Error::InvalidMessage(_)) => return Self::NotTls { host },
-            _ => {}
+            Some(error) => return Self::Connect { host, reason: words(error) },
+            None => {}
         }
         if error.is_timeout() {
             Self::Timeout { host }
@@ -141,17 +149,9 @@ fn authority(url: &Url) -> String {
 
 /// The cause of all causes, in its own words.
 pub(super) fn deepest(error: &(dyn Error + 'static)) -> String {
-    chain(error).last().map_or_else(String::new, ToString::to_string)
+    causes(error).last().map_or_else(String::new, ToString::to_string)
 }
 
 fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    chain(error).find_map(|cause| cause.downcast_ref())
-}
-
-/// An error and its causes. `io::Error` hides the error inside it from its own `source`.
-fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |&error| {
-        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        inner.map(|inner| inner as &(dyn Error + 'static)).or_else(|| error.source())
-    })
+    causes(error).find_map(|cause| cause.downcast_ref())
 }

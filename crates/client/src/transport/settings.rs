@@ -6,11 +6,14 @@ use std::{
     time::Duration,
 };
 
-use reqwest::{Certificate, ClientBuilder, Identity};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use serde::Deserialize;
 
-use super::{TransportError, error::deepest};
-use crate::host::Host;
+use super::TransportError;
+use crate::{
+    host::Host,
+    trust::{Believed, Bundle, Identity, read_limited, system_roots},
+};
 
 /// How long nothing may move, where nobody says otherwise.
 const IDLE: Duration = Duration::from_mins(1);
@@ -21,7 +24,9 @@ pub struct Settings {
     /// Speak plain HTTP with registries and token services that are not on loopback.
     pub plain_http: bool,
     /// Certificates that are trusted beside the system's.
-    pub authorities: Vec<Certificate>,
+    pub authorities: Vec<CertificateDer<'static>>,
+    /// What is in the files of certificates and cannot be used, as sentences: clients pass over it.
+    pub passed_over: Vec<String>,
     /// A certificate of our own, for registries that ask for one; with its key.
     pub identity: Option<Identity>,
     /// Whether certificates are checked at all.
@@ -35,6 +40,7 @@ impl Default for Settings {
         Self {
             plain_http: false,
             authorities: Vec::new(),
+            passed_over: Vec::new(),
             identity: None,
             verification: danger::Verification::Full,
             idle: IDLE,
@@ -56,16 +62,33 @@ pub mod danger {
 }
 
 impl Settings {
-    /// Adds the certificates of a PEM file.
+    /// Adds the certificates of a PEM file. What else it holds is passed over, as every client does; without any
+    /// certificate it is of no use.
     pub fn trust_file(&mut self, path: &Path) -> Result<(), TransportError> {
-        let pem = read(path)?;
-        let certificates =
-            Certificate::from_pem_bundle(&pem).map_err(|error| unusable(path, deepest(&error)))?;
-        if certificates.is_empty() {
-            return Err(unusable(path, "it holds no certificate"));
+        let bundle = Self::read(path)?;
+        if bundle.certificates.is_empty() {
+            return Err(unusable(path, bundle.faults.join("; ")));
         }
-        self.authorities.extend(certificates);
+        self.add(path, bundle);
         Ok(())
+    }
+
+    /// The same of a file that somebody's folder holds: docker and podman say nothing where it is of no use, and go
+    /// on without it.
+    fn trust_found(&mut self, path: &Path) -> Result<(), TransportError> {
+        let bundle = Self::read(path)?;
+        self.add(path, bundle);
+        Ok(())
+    }
+
+    fn read(path: &Path) -> Result<Bundle, TransportError> {
+        let bytes = read_limited(path).map_err(|error| unusable(path, error.to_string()))?;
+        Ok(Bundle::read(&bytes))
+    }
+
+    fn add(&mut self, path: &Path, bundle: Bundle) {
+        self.passed_over.extend(bundle.faults_of(path));
+        self.authorities.extend(bundle.certificates);
     }
 
     /// Adds what docker, podman and containerd have been told to trust of this registry.
@@ -99,7 +122,7 @@ impl Settings {
         files.sort();
         for file in &files {
             match file.extension().and_then(|extension| extension.to_str()) {
-                Some("crt") => self.trust_file(file)?,
+                Some("crt") => self.trust_found(file)?,
                 Some("cert") if self.identity.is_none() => self.identity = Some(identity(file)?),
                 _ => {}
             }
@@ -107,14 +130,13 @@ impl Settings {
         Ok(())
     }
 
-    /// The same for all clients that a transport makes.
-    pub(super) fn apply(&self, builder: ClientBuilder) -> ClientBuilder {
-        let builder = match &self.identity {
-            Some(identity) => builder.identity(identity.clone()),
-            None => builder,
-        };
-        let unchecked = self.verification == danger::Verification::None;
-        builder.tls_danger_accept_invalid_certs(unchecked)
+    /// Whom to believe; without TLS, the system's authorities need not be read.
+    pub(super) fn believed(&self, with_system: bool) -> Believed {
+        if self.verification == danger::Verification::None {
+            return Believed::Anybody;
+        }
+        let system = if with_system { system_roots() } else { Vec::new() };
+        Believed::Named { system, named: self.authorities.clone() }
     }
 }
 
@@ -146,10 +168,14 @@ impl TrustPlaces {
 
 /// A certificate and the key beside it.
 fn identity(certificate: &Path) -> Result<Identity, TransportError> {
-    let mut pem = read(certificate)?;
-    pem.push(b'\n');
-    pem.extend(read(&certificate.with_extension("key"))?);
-    Identity::from_pem(&pem).map_err(|error| unusable(certificate, deepest(&error)))
+    let bundle = Bundle::read(&read(certificate)?);
+    if bundle.certificates.is_empty() {
+        return Err(unusable(certificate, bundle.faults.join("; ")));
+    }
+    let file = certificate.with_extension("key");
+    let key = PrivateKeyDer::from_pem_slice(&read(&file)?)
+        .map_err(|_| unusable(&file, "it holds no private key in PEM"))?;
+    Ok(Identity { chain: bundle.certificates, key })
 }
 
 /// The part of containerd's `hosts.toml` that says whom to trust.
@@ -195,7 +221,7 @@ fn hosts_file(folder: &Path, host: &Host) -> Result<Vec<PathBuf>, TransportError
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TransportError> {
-    std::fs::read(path).map_err(|error| unusable(path, error.to_string()))
+    read_limited(path).map_err(|error| unusable(path, error.to_string()))
 }
 
 /// Not there, or below something that is no folder.

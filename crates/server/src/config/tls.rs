@@ -85,8 +85,19 @@ fn read_pair(
     let private = pem::blocks::<PrivateKeyDer<'static>>(&text).next().and_then(Result::ok);
     let private = private.ok_or_else(|| TlsError::NoKey { path: key.to_path_buf() })?;
     let pair = CertifiedKey::from_der(chain, private, &aws_lc_rs::default_provider())
-        .map_err(|error| TlsError::Mismatch { reason: error.to_string() })?;
+        .map_err(|error| TlsError::Mismatch { reason: mismatch(&error) })?;
     Ok(Arc::new(pair))
+}
+
+/// The library's own words are for those who debug it.
+fn mismatch(error: &rustls::Error) -> &'static str {
+    match error {
+        rustls::Error::InconsistentKeys(_) => "the key is another certificate's",
+        rustls::Error::InvalidCertificate(_) => "the first certificate is broken",
+        _ => {
+            "the key is of no kind that TLS uses (RSA of 2048 to 8192 bits, P-256, P-384, P-521, Ed25519)"
+        }
+    }
 }
 
 /// Why certificate and key cannot be used.
@@ -99,5 +110,5 @@ pub(crate) enum TlsError {
     #[error("{} holds no private key in PEM form (an encrypted key must be decrypted first)", path.display())]
     NoKey { path: PathBuf },
     #[error("certificate and key cannot be used together: {reason}")]
-    Mismatch { reason: String },
+    Mismatch { reason: &'static str },
 }

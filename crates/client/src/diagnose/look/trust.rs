@@ -18,16 +18,18 @@ use x509_parser::{
     prelude::FromDer as _,
 };
 
+use crate::trust::{self, Presented, judge_named, words};
+
 /// The authorities that the system trusts. None is no failure.
 pub(in crate::diagnose) async fn system_roots() -> Vec<CertificateDer<'static>> {
-    let read = tokio::task::spawn_blocking(|| rustls_native_certs::load_native_certs().certs);
-    read.await.unwrap_or_default()
+    tokio::task::spawn_blocking(trust::system_roots).await.unwrap_or_default()
 }
 
 /// Who is trusted.
 #[derive(Debug, Clone)]
 pub(in crate::diagnose) struct Trust {
     roots: Arc<RootCertStore>,
+    named: Vec<CertificateDer<'static>>,
 }
 
 /// Why a chain is not trusted.
@@ -66,13 +68,14 @@ pub(in crate::diagnose) struct Subject {
 }
 
 impl Trust {
-    /// In these.
-    pub(in crate::diagnose) fn new<'a>(
-        authorities: impl IntoIterator<Item = &'a CertificateDer<'static>>,
+    /// In these authorities of the system, and in those that somebody has named.
+    pub(in crate::diagnose) fn new(
+        system: &[CertificateDer<'static>],
+        named: &[CertificateDer<'static>],
     ) -> Self {
         let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(authorities.into_iter().cloned());
-        Self { roots: Arc::new(roots) }
+        roots.add_parsable_certificates(system.iter().chain(named).cloned());
+        Self { roots: Arc::new(roots), named: named.to_vec() }
     }
 
     /// Judges a chain, for a server of this name at this time.
@@ -85,6 +88,9 @@ impl Trust {
         let Some((leaf, above)) = chain.split_first() else {
             return Err(Distrust::Other("it shows no certificate".to_owned()));
         };
+        if judge_named(&Presented { chain, name, now }, &self.named).is_ok() {
+            return Ok(());
+        }
         let provider = Arc::new(aws_lc_rs::default_provider());
         let verifier =
             WebPkiServerVerifier::builder_with_provider(Arc::clone(&self.roots), provider).build();
@@ -96,7 +102,7 @@ impl Trust {
         match judged {
             Ok(_) => Ok(()),
             Err(Error::InvalidCertificate(error)) => Err(reason(&error, chain)),
-            Err(error) => Err(Distrust::Other(error.to_string())),
+            Err(error) => Err(Distrust::Other(words(&error))),
         }
     }
 }
@@ -111,10 +117,10 @@ fn reason(error: &CertificateError, chain: &[CertificateDer<'static>]) -> Distru
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             Distrust::Name
         }
-        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
-            Distrust::Authority
-        }
-        other => Distrust::Other(other.to_string()),
+        other => match trust::distrust(other) {
+            trust::Distrust::Authority => Distrust::Authority,
+            other => Distrust::Other(other.to_string()),
+        },
     }
 }
 

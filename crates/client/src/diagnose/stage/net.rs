@@ -40,6 +40,8 @@ pub(in crate::diagnose) async fn run(case: &mut Case) {
         case.found(Finding::fail(Check::Net01, summary).rows(&["F13"]));
         return;
     };
+    let system = look::system_roots().await;
+    case.probe.change_way(|way| way.system = system.into());
     let proxy = case.probe.way().proxies.of_url(&url).cloned();
     let stream = match &proxy {
         Some(proxy) => through(case, proxy, &url).await,
@@ -212,7 +214,7 @@ async fn speak(case: &mut Case, url: &Url, stream: TcpStream) {
             case.found(Finding::pass(Check::Net03, format!("{host} speaks TLS, and {alpn} in it")));
             case.facts.tls_leaf = handshake.chain.first().map(|leaf| leaf.to_vec());
             case.facts.alpn.clone_from(&handshake.alpn);
-            if certificate::of_the_registry(case, url, &handshake).await {
+            if certificate::of_the_registry(case, url, &handshake) {
                 case.facts.origin = Some(url.clone());
             }
             return;
@@ -341,7 +343,7 @@ async fn greet_realm(case: &mut Case, realm: &Url) -> bool {
     };
     let (summary, rows): (String, &[&'static str]) = match greeted {
         Greeted::Tls(handshake) => {
-            return certificate::of_the_realm(case, realm, &handshake).await;
+            return certificate::of_the_realm(case, realm, &handshake);
         }
         Greeted::NotTls(head) if head.starts_with(b"HTTP/") => {
             (format!("{shown} answers TLS in plain HTTP"), &["F11"])

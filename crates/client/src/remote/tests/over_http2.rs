@@ -16,7 +16,6 @@ use futures_util::{
 };
 use portpass_protocol::Digest;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
-use reqwest::Certificate;
 use rustls_pki_types::PrivateKeyDer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
@@ -52,7 +51,7 @@ async fn remote() -> Remote {
             });
         }
     });
-    let authorities = vec![Certificate::from_pem(cert.pem().as_bytes()).unwrap()];
+    let authorities = vec![cert.der().clone()];
     let registry = Registry::new(
         host.parse().unwrap(),
         Arc::new(Transport::new(Settings { authorities, ..Settings::default() })),

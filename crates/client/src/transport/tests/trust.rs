@@ -3,7 +3,9 @@
 use std::{fs, path::Path, sync::Arc};
 
 use insta::assert_snapshot;
-use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedKey, IsCa, KeyPair, generate_simple_self_signed,
+};
 use rustls_pki_types::PrivateKeyDer;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -30,8 +32,17 @@ impl Tls {
 
     /// One that lets in only those with this certificate.
     async fn asking(wanted: Option<&CertifiedKey<KeyPair>>) -> Self {
-        let CertifiedKey { cert, signing_key } =
-            generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        Self::with(wanted, |_| {}).await
+    }
+
+    async fn with(
+        wanted: Option<&CertifiedKey<KeyPair>>,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Self {
+        let mut parameters = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        change(&mut parameters);
+        let signing_key = KeyPair::generate().unwrap();
+        let cert = parameters.self_signed(&signing_key).unwrap();
         let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
         let builder = match wanted {
             None => ServerConfig::builder().with_no_client_auth(),
@@ -173,7 +184,6 @@ fn files_that_cannot_be_used_are_named() {
     let host: Host = "registry.example.com".parse().unwrap();
     let mut heard = Vec::new();
     for (name, text) in [
-        ("docker/certs.d/registry.example.com/ca.crt", "nothing of the kind"),
         ("docker/certs.d/registry.example.com/client.cert", "nothing of the kind"),
         ("containerd/certs.d/registry.example.com/hosts.toml", "ca = 1"),
         ("containerd/certs.d/registry.example.com/hosts.toml", "ca = [[\n"),
@@ -186,8 +196,7 @@ fn files_that_cannot_be_used_are_named() {
         heard.push(said.replace(&folder.path().display().to_string(), "/etc"));
     }
     assert_snapshot!(heard.join("\n"), @r#"
-        certificates of /etc/docker/certs.d/registry.example.com/ca.crt cannot be used: it holds no certificate
-        certificates of /etc/docker/certs.d/registry.example.com/client.key cannot be used: No such file or directory (os error 2)
+        certificates of /etc/docker/certs.d/registry.example.com/client.cert cannot be used: it holds no certificate in PEM (-----BEGIN CERTIFICATE-----)
         certificates of /etc/containerd/certs.d/registry.example.com/hosts.toml cannot be used: `ca` has to be the name of a file or a list of them
         certificates of /etc/containerd/certs.d/registry.example.com/hosts.toml cannot be used: unclosed array, expected `]`
         certificates of /nowhere/ca.crt cannot be used: No such file or directory (os error 2)
@@ -207,7 +216,62 @@ fn a_file_without_certificates_is_refused() {
     let mut settings = Settings::default();
     assert!(refused(&mut settings).contains("No such file"));
     fs::write(&file, "nothing of the kind").unwrap();
-    assert!(refused(&mut settings).ends_with("it holds no certificate"));
+    assert!(refused(&mut settings).contains("it holds no certificate in PEM"));
+}
+
+/// As docker and podman do, which say nothing; the others are trusted all the same.
+#[tokio::test]
+async fn a_file_of_no_use_in_a_folder_is_passed_over_and_told() {
+    let tls = Tls::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let (host, places) = (tls.host(), places(folder.path()));
+    let place = format!("docker/certs.d/{host}");
+    write(folder.path(), &format!("{place}/a.crt"), "nothing of the kind");
+    let broken = "-----BEGIN CERTIFICATE-----\n%%%%\n-----END CERTIFICATE-----\n";
+    write(folder.path(), &format!("{place}/ca.crt"), &format!("{broken}{}", tls.pem));
+    let mut settings = Settings::default();
+    settings.trust_as_others(&host, &places).unwrap();
+    let place = folder.path().join(place);
+    assert_eq!(
+        settings.passed_over,
+        [
+            format!(
+                "{}/a.crt: it holds no certificate in PEM (-----BEGIN CERTIFICATE-----)",
+                place.display()
+            ),
+            format!(
+                "{}/ca.crt: block 1 is passed over: what stands in it is no base64",
+                place.display()
+            ),
+        ]
+    );
+    assert_eq!(tls.send(settings).await.unwrap().body, b"ok");
+}
+
+/// docker's own recipe for a registry with a certificate that signed itself: `openssl req -x509`.
+#[tokio::test]
+async fn an_authority_s_own_certificate_is_trusted_where_it_was_named() {
+    let tls = Tls::with(None, |parameters| {
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    })
+    .await;
+    let error = tls.send(Settings::default()).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "the certificate of {} is not trusted: it signed itself, and nobody was told to trust it",
+            tls.host()
+        )
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let (host, places) = (tls.host(), places(folder.path()));
+    write(folder.path(), &format!("docker/certs.d/{host}/ca.crt"), &tls.pem);
+    let mut settings = Settings::default();
+    settings.trust_as_others(&host, &places).unwrap();
+    let transport = Transport::new(settings);
+    assert_eq!(transport.send(call(&format!("https://{host}/"))).await.unwrap().body, b"ok");
+    let by_address = transport.send(call(&format!("https://{}/", tls.address))).await.unwrap_err();
+    assert!(matches!(by_address, TransportError::Certificate { .. }), "{by_address}");
 }
 
 #[test]

@@ -6,11 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustls::pki_types::{CertificateDer, pem::PemObject as _};
-
 use crate::{
     diagnose::{Check, Finding, Needs, case::Case, facts::Certificates},
     host::Host,
+    trust::Bundle,
 };
 
 /// Files that are looked at in one folder, and how much of each.
@@ -125,21 +124,19 @@ impl Looked {
     }
 
     fn authorities(&mut self, file: &Path) {
-        let read = read(file).and_then(|bytes| {
-            let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
-            read.map_err(|error| error.to_string())
-        });
-        match read {
-            Err(error) => self.faults.push(format!("{} cannot be read: {error}", file.display())),
-            Ok(read) if read.is_empty() => {
-                self.faults.push(format!("{} holds no PEM certificate", file.display()));
+        let bundle = match read(file) {
+            Ok(bytes) => Bundle::read(&bytes),
+            Err(error) => {
+                self.faults.push(format!("{} cannot be read: {error}", file.display()));
+                return;
             }
-            Ok(read) => {
-                self.found.push(file.display().to_string());
-                let with_file = read.into_iter().map(|der| (der, file.to_owned()));
-                self.certificates.authorities.extend(with_file);
-            }
+        };
+        self.faults.extend(bundle.faults_of(file));
+        if !bundle.certificates.is_empty() {
+            self.found.push(file.display().to_string());
         }
+        let with_file = bundle.certificates.into_iter().map(|der| (der, file.to_owned()));
+        self.certificates.authorities.extend(with_file);
     }
 
     /// Only what says `ca`; the rest is containerd's to read.

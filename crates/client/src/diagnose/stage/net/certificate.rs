@@ -10,9 +10,9 @@ use crate::diagnose::{
 };
 
 /// Judges the registry's. What clients' folders hold for it counts as it does for them.
-pub(super) async fn of_the_registry(case: &mut Case, url: &Url, seen: &Handshake) -> bool {
+pub(super) fn of_the_registry(case: &mut Case, url: &Url, seen: &Handshake) -> bool {
     let host = case.target.host.to_string();
-    let Err(distrust) = judge(case, url, seen).await else {
+    let Err(distrust) = judge(case, url, seen) else {
         let finding = Finding::pass(Check::Net04, format!("the certificate of {host} is trusted"));
         case.found(shown(finding, seen));
         return true;
@@ -41,9 +41,9 @@ pub(super) async fn of_the_registry(case: &mut Case, url: &Url, seen: &Handshake
 }
 
 /// Judges the token service's, by the registry's authorities: clients know no others for it.
-pub(super) async fn of_the_realm(case: &mut Case, realm: &Url, seen: &Handshake) -> bool {
+pub(super) fn of_the_realm(case: &mut Case, realm: &Url, seen: &Handshake) -> bool {
     let name = realm.host_str().unwrap_or_default().to_owned();
-    let Err(distrust) = judge(case, realm, seen).await else {
+    let Err(distrust) = judge(case, realm, seen) else {
         let summary = format!("the token service's certificate is trusted, for {name}");
         case.found(shown(Finding::pass(Check::Net05, summary), seen));
         return true;
@@ -62,13 +62,10 @@ pub(super) async fn of_the_realm(case: &mut Case, realm: &Url, seen: &Handshake)
     false
 }
 
-async fn judge(case: &mut Case, url: &Url, seen: &Handshake) -> Result<(), Distrust> {
-    if case.facts.roots.is_none() {
-        case.facts.roots = Some(look::system_roots().await);
-    }
+fn judge(case: &Case, url: &Url, seen: &Handshake) -> Result<(), Distrust> {
     let Some(name) = look::server_name(url) else { return Err(Distrust::Name) };
-    let system = case.facts.roots.iter().flatten();
-    let trust = Trust::new(system.chain(&case.probe.way().authorities));
+    let way = case.probe.way();
+    let trust = Trust::new(&way.system, &way.authorities);
     trust.judge(&seen.chain, &name, case.clock.now())
 }
 
@@ -77,7 +74,9 @@ fn trusted_by_a_folder(case: &mut Case, url: &Url, seen: &Handshake) -> Option<S
     let kept = &case.facts.certificates.authorities;
     let name = look::server_name(url)?;
     let found = kept.iter().find(|(authority, _)| {
-        Trust::new([authority]).judge(&seen.chain, &name, case.clock.now()).is_ok()
+        Trust::new(&[], std::slice::from_ref(authority))
+            .judge(&seen.chain, &name, case.clock.now())
+            .is_ok()
     });
     let file = found?.1.clone();
     let all: Vec<_> = kept.iter().map(|(authority, _)| authority.clone()).collect();

@@ -1,0 +1,123 @@
+//! Verifiers that believe more than rustls does. None of them is for whoever did not ask for it.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use rustls::{
+    CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme,
+    client::{
+        WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
+    crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
+    pki_types::{CertificateDer, ServerName, UnixTime},
+};
+
+use super::{Believed, Distrust, Presented, leaf::judge_named, rustls_rules};
+
+/// Verifies by the rules of rustls, and where those refuse, by others.
+#[derive(Debug)]
+pub(super) struct Verifier {
+    /// `None` without any authority.
+    webpki: Option<Arc<WebPkiServerVerifier>>,
+    also: Also,
+    provider: Arc<CryptoProvider>,
+}
+
+/// What a connection may also be verified by, where rustls refuses.
+#[derive(Debug)]
+enum Also {
+    /// A certificate that stands byte for byte among these, as Go takes it.
+    Named(Vec<CertificateDer<'static>>),
+    /// Nothing at all is checked: whoever sits on the way can take passwords and tokens.
+    Anybody,
+}
+
+impl Verifier {
+    pub(super) fn new(believed: Believed) -> Self {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        match believed {
+            Believed::Named { system, named } => {
+                let all = system.into_iter().chain(named.iter().cloned());
+                Self { webpki: rustls_rules::verifier(all), also: Also::Named(named), provider }
+            }
+            Believed::Anybody => Self { webpki: None, also: Also::Anybody, provider },
+        }
+    }
+}
+
+/// The error that says more: that of rustls, unless it stumbles over what is no fault of a certificate that signed
+/// itself or was named.
+fn telling(refused: Error, distrust: Distrust) -> Error {
+    let stumbles = match &refused {
+        Error::InvalidCertificate(error) => {
+            matches!(rustls_rules::distrust(error), Distrust::Authority | Distrust::Unknown)
+        }
+        _ => false,
+    };
+    if stumbles && distrust != Distrust::Unknown {
+        CertificateError::Other(OtherError(Arc::new(distrust))).into()
+    } else {
+        refused
+    }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let by_webpki = match &self.webpki {
+            Some(verifier) => verifier.verify_server_cert(
+                end_entity,
+                intermediates,
+                server_name,
+                ocsp_response,
+                now,
+            ),
+            None => Err(CertificateError::UnknownIssuer.into()),
+        };
+        by_webpki.or_else(|refused| {
+            let chain: Vec<CertificateDer<'_>> =
+                std::iter::once(end_entity).chain(intermediates).cloned().collect();
+            let now = SystemTime::UNIX_EPOCH + Duration::from_secs(now.as_secs());
+            let presented = Presented { chain: &chain, name: server_name, now };
+            let also = match &self.also {
+                Also::Named(named) => judge_named(&presented, named),
+                Also::Anybody => Ok(()),
+            };
+            also.map(|()| ServerCertVerified::assertion())
+                .map_err(|distrust| telling(refused, distrust))
+        })
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let known = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signed, known)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let known = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signed, known)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}

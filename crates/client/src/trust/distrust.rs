@@ -1,0 +1,57 @@
+//! Why a server's certificate is not trusted, in words for a person.
+
+/// Why a chain is not trusted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Distrust {
+    /// It signed itself, and nobody was told to trust it.
+    #[error("it signed itself, and nobody was told to trust it")]
+    SelfSigned,
+    /// It ends at an authority that nobody was told to trust.
+    #[error("it comes from an authority that is not trusted")]
+    Unknown,
+    /// It is for other names.
+    #[error("it is for other names")]
+    Name,
+    /// Its name is the common name alone (RFC 6125 §6.4.4).
+    #[error("its name is a common name alone, and no subject alternative name")]
+    CommonName,
+    /// Its own time is over, or that of an authority above it.
+    #[error("it has expired")]
+    Expired,
+    /// Its time has not begun.
+    #[error("it is not valid yet")]
+    NotYet,
+    /// What signed it may sign nothing.
+    #[error("{0}, which signed it, may not sign certificates")]
+    NotAnAuthority(String),
+    /// It is an authority's own, in the place of a server's.
+    #[error("it is an authority's own certificate (CA:TRUE), in the place of a server's")]
+    Authority,
+    /// Its extended key usage has no server in it.
+    #[error("it is not meant for servers (extendedKeyUsage)")]
+    Purpose,
+    /// An extension that has to be understood, and is not.
+    #[error("it has a critical extension that is not understood")]
+    Extension,
+    /// The key is too short.
+    #[error("its key of {0} bits is too short")]
+    Short(usize),
+    /// The signature's algorithm is too weak, or unknown.
+    #[error("its signature's algorithm is too weak, or unknown")]
+    Algorithm,
+    /// The signature is not its issuer's.
+    #[error("its signature is not that of its issuer's key")]
+    Signature,
+    /// An authority above it may not sign for this name.
+    #[error("an authority above it may not sign for this name (nameConstraints)")]
+    Constraint,
+    /// It cannot be read.
+    #[error("it cannot be read")]
+    Unreadable,
+    /// Revoked, or nobody can say that it is not.
+    #[error("it is revoked, or it cannot be told whether it is")]
+    Revoked,
+    /// What no other word is for.
+    #[error("TLS refuses it")]
+    Other,
+}

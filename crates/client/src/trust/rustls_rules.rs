@@ -1,0 +1,74 @@
+//! The rules of rustls, and what its words mean.
+
+use std::sync::Arc;
+
+use rustls::{
+    CertificateError, RootCertStore, client::WebPkiServerVerifier, crypto::aws_lc_rs,
+    pki_types::CertificateDer,
+};
+
+use super::Distrust;
+
+/// What the library makes of these; `None` without any.
+pub(super) fn verifier(
+    roots: impl IntoIterator<Item = CertificateDer<'static>>,
+) -> Option<Arc<WebPkiServerVerifier>> {
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(roots);
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider).build().ok()
+}
+
+/// What an error about a certificate means.
+pub(crate) fn distrust(error: &CertificateError) -> Distrust {
+    use CertificateError as E;
+    match error {
+        E::UnknownIssuer => Distrust::Unknown,
+        E::Expired | E::ExpiredContext { .. } => Distrust::Expired,
+        E::NotValidYet | E::NotValidYetContext { .. } => Distrust::NotYet,
+        E::NotValidForName | E::NotValidForNameContext { .. } => Distrust::Name,
+        E::InvalidPurpose | E::InvalidPurposeContext { .. } => Distrust::Purpose,
+        E::UnhandledCriticalExtension => Distrust::Extension,
+        E::BadEncoding => Distrust::Unreadable,
+        E::BadSignature => Distrust::Signature,
+        E::UnsupportedSignatureAlgorithmContext { .. }
+        | E::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => Distrust::Algorithm,
+        E::Revoked
+        | E::UnknownRevocationStatus
+        | E::ExpiredRevocationList
+        | E::ExpiredRevocationListContext { .. }
+        | E::InvalidOcspResponse => Distrust::Revoked,
+        E::Other(other) => match (other.0.downcast_ref::<Distrust>(), other.0.downcast_ref()) {
+            (Some(distrust), _) => distrust.clone(),
+            (None, Some(error)) => of_webpki(error),
+            (None, None) => Distrust::Other,
+        },
+        _ => Distrust::Other,
+    }
+}
+
+fn of_webpki(error: &webpki::Error) -> Distrust {
+    use webpki::Error as E;
+    match error {
+        E::CaUsedAsEndEntity => Distrust::Authority,
+        E::EndEntityUsedAsCa | E::PathLenConstraintViolated => {
+            Distrust::NotAnAuthority("a certificate above it".to_owned())
+        }
+        E::UnsupportedCriticalExtension => Distrust::Extension,
+        E::NameConstraintViolation | E::MalformedNameConstraint => Distrust::Constraint,
+        E::RequiredEkuNotFoundContext(_) | E::EmptyEkuExtension => Distrust::Purpose,
+        E::BadDer
+        | E::BadDerTime
+        | E::ExtensionValueInvalid
+        | E::InvalidCertValidity
+        | E::InvalidSerialNumber
+        | E::MalformedExtensions
+        | E::SignatureAlgorithmMismatch
+        | E::TrailingData(_)
+        | E::UnsupportedCertVersion => Distrust::Unreadable,
+        E::MaximumPathBuildCallsExceeded
+        | E::MaximumPathDepthExceeded
+        | E::MaximumSignatureChecksExceeded => Distrust::Unknown,
+        _ => Distrust::Other,
+    }
+}

@@ -1,0 +1,70 @@
+//! What an error of TLS is called for a person. The library's own words are for those who debug it.
+
+use std::{error, io};
+
+use rustls::{AlertDescription, Error};
+
+use super::rustls_rules::distrust;
+
+/// The words for the error of TLS that is among an error's causes, if one is.
+pub(crate) fn in_words(error: &(dyn error::Error + 'static)) -> Option<String> {
+    causes(error).find_map(|cause| cause.downcast_ref()).map(words)
+}
+
+/// An error and its causes. `io::Error` hides the error inside it from its own `source`.
+pub(crate) fn causes<'a>(
+    error: &'a (dyn error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn error::Error + 'static)> {
+    std::iter::successors(Some(error), |&error| {
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        inner.map(|inner| inner as &(dyn error::Error + 'static)).or_else(|| error.source())
+    })
+}
+
+/// One short sentence.
+pub(crate) fn words(error: &Error) -> String {
+    match error {
+        Error::InvalidCertificate(reason) => distrust(reason).to_string(),
+        Error::NoCertificatesPresented => "the server shows no certificate".to_owned(),
+        Error::InvalidMessage(_) => "it does not speak TLS as it should".to_owned(),
+        Error::AlertReceived(alert) => format!("it breaks off with {}", alert_words(*alert)),
+        Error::PeerIncompatible(_) => {
+            "it speaks no version of TLS, or no cipher, that is spoken here".to_owned()
+        }
+        Error::PeerMisbehaved(_) => "it breaks the rules of TLS".to_owned(),
+        Error::DecryptError => "what it sends cannot be decrypted".to_owned(),
+        Error::NoApplicationProtocol => "it speaks neither HTTP/2 nor HTTP/1.1".to_owned(),
+        Error::InappropriateMessage { .. } | Error::InappropriateHandshakeMessage { .. } => {
+            "it sends a message of TLS that does not belong there".to_owned()
+        }
+        Error::InconsistentKeys(_) => "the key is not the certificate's".to_owned(),
+        _ => "TLS fails".to_owned(),
+    }
+}
+
+/// As RFC 8446 §6 calls them.
+fn alert_words(alert: AlertDescription) -> String {
+    use AlertDescription as Alert;
+    let name = match alert {
+        Alert::HandshakeFailure => "the alert handshake_failure: no cipher is common to both sides",
+        Alert::ProtocolVersion => "the alert protocol_version: no version is common to both sides",
+        Alert::UnrecognisedName => "the alert unrecognized_name: no server there has this name",
+        Alert::BadCertificate => "the alert bad_certificate: it does not take ours",
+        Alert::UnknownCA => "the alert unknown_ca: it does not trust our certificate",
+        Alert::CertificateRequired => {
+            "the alert certificate_required: it asks for a certificate of ours"
+        }
+        Alert::CertificateExpired => "the alert certificate_expired: ours has",
+        Alert::AccessDenied => "the alert access_denied",
+        Alert::InternalError => "the alert internal_error",
+        Alert::DecryptError => "the alert decrypt_error",
+        Alert::DecodeError => "the alert decode_error",
+        Alert::IllegalParameter => "the alert illegal_parameter",
+        Alert::UnexpectedMessage => "the alert unexpected_message",
+        Alert::NoApplicationProtocol => {
+            "the alert no_application_protocol: it speaks neither HTTP/2 nor HTTP/1.1"
+        }
+        other => return format!("the alert {}", u8::from(other)),
+    };
+    name.to_owned()
+}
