@@ -68,18 +68,69 @@ async fn outcome(allowed: impl Fn(&str) -> String) -> Value {
     let portpass = serve(&allowed(&page));
     let password = fs::read_to_string(portpass.folder().join("data/admin-password")).unwrap();
     let html = PAGE.replace("{base}", &portpass.url()).replace("{password}", password.trim());
+    opened(listener, html, String::new()).await
+}
+
+/// What a page tells, with another one below `/report`.
+async fn opened(listener: TcpListener, html: String, report: String) -> Value {
+    let page = format!("http://{}", listener.local_addr().unwrap());
     let (told, mut outcomes) = mpsc::unbounded_channel();
     let tell = move |body: String| async move { told.send(body).unwrap() };
     let router = Router::new()
         .route("/", get(move || async move { Html(html) }))
+        .route("/report", get(move || async move { Html(report) }))
         .route("/outcome", post(tell));
     let serving = tokio::spawn(async move { axum::serve(listener, router).await });
     let browser = Browser::open(&page);
     let outcome = timeout(Duration::from_mins(2), outcomes.recv()).await;
-    let outcome = outcome.unwrap_or_else(|_| panic!("no outcome:\n{}", portpass.log()));
+    let outcome = outcome.expect("the page tells something");
     drop(browser);
     serving.abort();
     serde_json::from_str(&outcome.unwrap()).unwrap()
+}
+
+/// Opens all that is folded in the report, in a frame as wide as a telephone and in a wide one.
+const FRAMES: &str = r##"<!doctype html><body><script type="module">
+const outcome = {};
+for (const width of [400, 1200]) {
+    const frame = Object.assign(document.createElement("iframe"), { src: "/report", width, height: 800 });
+    const loaded = new Promise(done => frame.onload = done);
+    document.body.append(frame);
+    await loaded;
+    const page = frame.contentDocument;
+    for (const folded of page.querySelectorAll("details")) folded.open = true;
+    const links = [...page.querySelectorAll("a")].map(a => a.getAttribute("href"));
+    const root = page.documentElement;
+    outcome[width] = {
+        sideways: root.scrollWidth - root.clientWidth,
+        astray: links.filter(link => !page.getElementById(link.slice(1))),
+        links: links.length > 90,
+        broken: page.querySelectorAll(".sequence .broken").length,
+    };
+}
+await fetch("/outcome", { method: "POST", body: JSON.stringify(outcome) });
+</script>"##;
+
+/// Its own policy lets the report load and run nothing; it is measured from outside.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_of_diagnose_fits_on_a_telephone() {
+    let portpass = serve("https://ui.example.com");
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("report.html");
+    let long = format!("{}/{}/{}", portpass.address(), "a".repeat(90), "b".repeat(90));
+    let ran = Command::new(PROGRAM)
+        .args(["diagnose", &long, "--report"])
+        .arg(&file)
+        .env("HOME", home.path())
+        .stdout(Stdio::null())
+        .status()
+        .unwrap();
+    assert_eq!(ran.code(), Some(1), "nobody is logged in");
+    let report = fs::read_to_string(file).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let outcome = opened(listener, FRAMES.to_owned(), report).await;
+    let good = json!({ "sideways": 0, "astray": [], "links": true, "broken": 1 });
+    assert_eq!(outcome, json!({ "400": good, "1200": good }));
 }
 
 /// With the configuration of the documentation, for a page of this origin.

@@ -39,7 +39,7 @@ pub use self::{
     finding::{Finding, Needs, Verdict},
     inputs::{Given, Inputs, Local, Patience, Target},
     probe::Exchange,
-    report::{Report, Tone},
+    report::{Detail, Made, Report, Tone},
 };
 
 /// Asks all that can be asked with what was given.

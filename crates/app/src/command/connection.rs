@@ -42,20 +42,11 @@ impl Connection {
         host: Host,
         context: &Context,
     ) -> Result<(Registry, Arc<Files>), Failure> {
-        if self.plain_http && host.demands_tls() {
-            return Err(Failure::usage(format!(
-                "https://{host} means TLS and --plain-http means none; leave one of them out"
-            )));
-        }
+        self.warn(&host, context)?;
         let environment = |name: &str| context.environment.get(name).map(str::to_owned);
         let settings = self.settings(&host, environment)?;
         for fault in &settings.passed_over {
             context.printer.warning(format_args!("{fault}"));
-        }
-        if settings.verification == Verification::None {
-            context.printer.warning(format_args!(
-                "the certificate of {host} is not checked: whoever sits on the way can take passwords and tokens"
-            ));
         }
         let places = Places::from_environment(environment);
         let files = Arc::new(Files::new(places));
@@ -63,6 +54,26 @@ impl Connection {
         let registry =
             Registry::new(host, transport, Arc::clone(&files) as _, Arc::new(SystemClock));
         Ok((registry, files))
+    }
+
+    /// Refuses what contradicts itself, and says what is dangerous.
+    pub(super) fn warn(&self, host: &Host, context: &Context) -> Result<(), Failure> {
+        if self.plain_http && host.demands_tls() {
+            return Err(Failure::usage(format!(
+                "https://{host} means TLS and --plain-http means none; leave one of them out"
+            )));
+        }
+        if self.verification() == Verification::None {
+            context.printer.warning(format_args!(
+                "the certificate of {host} is not checked: whoever sits on the way can take passwords and tokens"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether certificates are checked.
+    pub(super) fn verification(&self) -> Verification {
+        if self.tls_verify { Verification::Full } else { Verification::None }
     }
 
     /// The same to work with: its repositories, tags and content.
@@ -76,7 +87,7 @@ impl Connection {
         host: &Host,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Settings, Failure> {
-        let verification = if self.tls_verify { Verification::Full } else { Verification::None };
+        let verification = self.verification();
         let plain_http = self.plain_http;
         let mut settings = Settings { plain_http, verification, ..Settings::default() };
         if let Some(file) = &self.ca {

@@ -12,13 +12,13 @@ use owo_colors::OwoColorize as _;
 use portpass_client::{
     SystemClock,
     credentials::Places,
-    diagnose::{self, Given, Inputs, Local, Report, Target, Tone},
+    diagnose::{self, Detail, Given, Inputs, Local, Report, Target, Tone},
     inspect::token_in,
 };
 use portpass_server::config::Environment;
 use secrecy::SecretString;
 
-use super::{Context, Ended};
+use super::{Context, Ended, connection::Connection};
 use crate::{
     failure::Failure,
     prompt::{self, PasswordFrom},
@@ -57,12 +57,8 @@ pub(crate) struct Arguments {
     /// The private key of the token service; it is not sent anywhere
     #[arg(long, value_name = "FILE")]
     token_key: Option<PathBuf>,
-    /// A file of certificates (PEM) to trust beside the system's
-    #[arg(long, value_name = "FILE")]
-    ca: Option<PathBuf>,
-    /// Speak plain HTTP with a registry that is on another machine; credentials go in the clear
-    #[arg(long)]
-    plain_http: bool,
+    #[command(flatten)]
+    connection: Connection,
     #[command(flatten)]
     also: Also,
     #[command(flatten)]
@@ -89,6 +85,9 @@ struct Shown {
     /// Print what was found as JSON
     #[arg(long)]
     json: bool,
+    /// Say too what was not asked, and why, and what holds
+    #[arg(short, long)]
+    verbose: bool,
     /// Print every request and answer too, secrets left out
     #[arg(long)]
     trace: bool,
@@ -100,7 +99,7 @@ struct Shown {
 /// Runs it.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<Ended, Failure> {
     let inputs = inputs(&arguments, context)?;
-    let Arguments { target, shown: Shown { json, trace, report: file }, .. } = arguments;
+    let Arguments { target, shown: Shown { json, verbose, trace, report: file }, .. } = arguments;
     let report = diagnose::diagnose(target, inputs, Arc::new(SystemClock)).await;
     if json {
         context.printer.json(&report.json(trace));
@@ -108,7 +107,8 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<Ended
         if trace {
             context.printer.text(&report.trace());
         }
-        context.printer.text(&report.text(painted));
+        let detail = if verbose { Detail::Full } else { Detail::Short };
+        context.printer.text(&report.text(detail, painted));
     }
     // After it was told: what was found must not go with a file that cannot be written.
     if let Some(file) = file {
@@ -144,6 +144,8 @@ fn inputs(arguments: &Arguments, context: &Context) -> Result<Inputs, Failure> {
         return Err(Failure::usage("stdin cannot be both the password and the token")
             .hint("give the token in a file: --token FILE"));
     }
+    let connection = &arguments.connection;
+    connection.warn(&arguments.target.host, context)?;
     let given = |path: &Option<PathBuf>| path.clone().map(Given::read);
     let mut inputs = Inputs {
         password: password(arguments)?,
@@ -157,10 +159,14 @@ fn inputs(arguments: &Arguments, context: &Context) -> Result<Inputs, Failure> {
         write: arguments.also.write,
         wrong_password: arguments.also.wrong_password,
         wait_expiry: arguments.also.wait_expiry,
-        plain_http: arguments.plain_http,
+        plain_http: connection.plain_http,
+        verification: connection.verification(),
+        command: std::iter::once("portpass".to_owned())
+            .chain(std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()))
+            .collect(),
         ..Inputs::none(local(&context.environment))
     };
-    if let Some(file) = &arguments.ca {
+    if let Some(file) = &connection.ca {
         inputs.trust_file(file)?;
         for fault in &inputs.passed_over {
             context.printer.warning(format_args!("{fault}"));

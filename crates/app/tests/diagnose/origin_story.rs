@@ -69,7 +69,7 @@ fn its_report_is_one_page_without_the_token() {
     let diagnosis: Diagnosis = diagnose(&target, &["--report", file.to_str().unwrap()]);
     assert!(diagnosis.ran.stderr.contains("report.html has the report"), "{}", diagnosis.ran);
     let page = std::fs::read_to_string(file).unwrap();
-    assert!(page.contains("The cause: RESP-03") && page.contains("jwt"), "{page}");
+    assert!(page.contains("The cause: <a href=\"#RESP-03\">") && page.contains("jwt"), "{page}");
     assert!(!page.contains("eyJ") && !page.contains("<script"), "{page}");
 }
 

@@ -6,10 +6,11 @@ use portpass_protocol::Access;
 use reqwest::Url;
 
 use super::{
-    Check, Facts, Finding, Inputs, Needs, Report, Target, Verdict, cause,
+    Check, Facts, Finding, Inputs, Made, Needs, Report, Target, Verdict, cause,
     inputs::Patience,
     probe::{Probe, REQUESTS, REQUESTS_TO_WRITE, Way},
     proxy::Proxies,
+    redact,
     reply::Standing,
 };
 use crate::transport::Reach;
@@ -31,6 +32,7 @@ impl Case {
         let way = Way {
             system: Arc::default(),
             authorities: inputs.authorities.clone(),
+            verification: inputs.verification,
             proxies: Proxies::of(&inputs.local.proxies),
             reach: Reach::Loopback,
         };
@@ -138,8 +140,9 @@ impl Case {
 
     /// Names the cause, and answers what nobody has asked.
     pub(super) fn conclude(self) -> Report {
-        let Self { target, inputs, probe, findings, .. } = self;
+        let Self { target, inputs, probe, findings, clock, .. } = self;
         let findings = cause::fold(findings);
-        Report { target, wrote: inputs.write, findings, exchanges: probe.spoken() }
+        let made = Made { at: clock.now(), command: redact::command(&inputs.command) };
+        Report { target, made, wrote: inputs.write, findings, exchanges: probe.spoken() }
     }
 }

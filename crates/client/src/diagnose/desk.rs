@@ -261,7 +261,7 @@ fn had_enough(case: &mut Case, seen: &Seen) {
             .seen(told("the token service", seen))
             .seen(wait)
             .seen("nothing more was asked of it")
-            .fix("wait as long as Retry-After says, then diagnose again; at the token service, raise the limit for this address or account (every pull asks for a token, and all users behind one NAT or proxy count as one address), and let it send Retry-After")
+            .fix("wait as long as Retry-After says, then diagnose again. At the token service, raise the limit for this address or account (every pull asks for a token, and all users behind one NAT or proxy count as one address), and let it send Retry-After")
             .rows(&["F55"]),
     );
 }
@@ -277,7 +277,7 @@ fn closed(case: &mut Case, seen: &Seen) {
     .seen(told("the token service", seen))
     .seen("nothing more was asked of it")
     .breaks(&portpass_protocol::challenge::Peer::ALL)
-    .fix("wait until it is back, then diagnose again; whoever runs it can leave the realm's path out of the maintenance page, or let that answer 503 with Retry-After and JSON: clients wait for it, and a page for browsers they take for a broken answer")
+    .fix("wait until it is back, then diagnose again. Whoever runs it can leave the realm's path out of the maintenance page, or let that answer 503 with Retry-After and JSON. Clients wait for it, and a page for browsers they take for a broken answer")
     .rows(&["F59"]);
     case.found(wait.into_iter().fold(finding, Finding::seen));
 }
@@ -286,7 +286,7 @@ fn too_slow(ask: &Ask) -> Finding {
     let asked = redact::request(ask).into_iter().next().unwrap_or_default();
     Finding::fail(Check::Tok11, "the token service gives no answer within 15 s, docker's limit")
         .seen(cut(&asked))
-        .fix("make the token service faster: look for a user directory that does not answer, for password hashes that cost too much, and for a proxy that waits for a dead backend")
+        .fix("make the token service faster. Look for a user directory that does not answer, for password hashes that cost too much, and for a proxy that waits for a dead backend")
         .breaks(&[portpass_protocol::challenge::Peer::Docker])
         .rows(&["F05"])
 }

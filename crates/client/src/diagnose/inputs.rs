@@ -14,7 +14,7 @@ use secrecy::SecretString;
 use crate::{
     credentials::Places,
     host::Host,
-    transport::TransportError,
+    transport::{TransportError, danger::Verification},
     trust::{Bundle, read_limited},
 };
 
@@ -33,9 +33,12 @@ impl FromStr for Target {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let bare = text.trim_start_matches("https://").trim_start_matches("http://");
+        let (scheme, bare) = ["https://", "http://"]
+            .into_iter()
+            .find_map(|scheme| Some((scheme, text.strip_prefix(scheme)?)))
+            .unwrap_or(("", text));
         let (host, rest) = bare.split_once('/').unwrap_or((bare, ""));
-        let host = host.parse::<Host>().map_err(|error| error.to_string())?;
+        let host = format!("{scheme}{host}").parse::<Host>().map_err(|error| error.to_string())?;
         let rest = rest.trim_end_matches('/');
         if rest.is_empty() || rest == "v2" {
             return Ok(Self { host, repository: None, reference: None });
@@ -107,6 +110,10 @@ pub struct Inputs {
     pub authorities: Vec<CertificateDer<'static>>,
     /// What is in their files and cannot be used, as sentences.
     pub passed_over: Vec<String>,
+    /// Whether a certificate that is not trusted ends the walk.
+    pub verification: Verification,
+    /// The command as it was typed, for whoever reads the report.
+    pub command: Vec<String>,
 }
 
 /// A file that was given, read or not.
@@ -168,6 +175,8 @@ impl Inputs {
             plain_http: false,
             authorities: Vec::new(),
             passed_over: Vec::new(),
+            verification: Verification::Full,
+            command: Vec::new(),
         }
     }
 
@@ -219,7 +228,8 @@ mod tests {
         ] {
             assert_eq!(typed.parse::<Target>().unwrap().to_string(), shown);
         }
-        for refused in ["", "host/UPPER", "host/app:", "a b/app"] {
+        assert!("https://localhost:5000/app".parse::<Target>().unwrap().host.demands_tls());
+        for refused in ["", "https://", "host/UPPER", "host/app:", "a b/app"] {
             refused.parse::<Target>().unwrap_err();
         }
     }

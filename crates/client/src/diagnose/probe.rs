@@ -19,7 +19,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::{proxy::Proxies, redact};
 use crate::{
     host::is_loopback,
-    transport::{Reach, Resolver, shown},
+    transport::{Reach, Resolver, danger::Verification, shown},
     trust::{Believed, Protocols, client_config, in_words, words},
 };
 
@@ -222,6 +222,8 @@ pub(super) struct Way {
     pub(super) system: Arc<[CertificateDer<'static>]>,
     /// Who is trusted beside them.
     pub(super) authorities: Vec<CertificateDer<'static>>,
+    /// Whether it counts that somebody is not trusted.
+    pub(super) verification: Verification,
     /// The proxies of the environment.
     pub(super) proxies: Proxies,
     /// How near a name may lead: the registry's own reach, once it is known.
@@ -361,7 +363,12 @@ fn client(way: &Way, (version, direct): (Version, bool)) -> Result<Client, Silen
         Version::Any => (builder, Protocols::Both),
         Version::Http1 => (builder.http1_only(), Protocols::Http1),
     };
-    let believed = Believed::Named { system: way.system.to_vec(), named: way.authorities.clone() };
+    let believed = match way.verification {
+        Verification::Full => {
+            Believed::Named { system: way.system.to_vec(), named: way.authorities.clone() }
+        }
+        Verification::None => Believed::Anybody,
+    };
     let tls = client_config(believed, None, protocols)
         .map_err(|error| Silence { reason: words(&error), kind: SilenceKind::Connect })?;
     builder.tls_backend_preconfigured(tls).build().map_err(|error| silence(&error))
@@ -446,6 +453,7 @@ mod tests {
         let way = Way {
             system: Arc::default(),
             authorities: Vec::new(),
+            verification: Verification::Full,
             proxies: Proxies::default(),
             reach: Reach::Loopback,
         };

@@ -120,6 +120,20 @@ pub(super) fn text(text: &str) -> String {
     cut(text, EXCERPT)
 }
 
+/// A command as a shell takes it. Passwords and tokens have no flag; one that stands there by a slip is left out.
+pub(super) fn command(words: &[String]) -> String {
+    let quoted = words.iter().map(|word| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=,+%".contains(c);
+        let word = without(word);
+        if !word.is_empty() && word.chars().all(|c| plain(c) || !c.is_ascii()) {
+            word
+        } else {
+            format!("'{}'", word.replace('\'', r"'\''"))
+        }
+    });
+    printable(&quoted.collect::<Vec<_>>().join(" "))
+}
+
 /// Printable, and cut after so many characters.
 pub(super) fn cut(text: &str, most: usize) -> String {
     let mut shown: String = printable(text).chars().take(most).collect();
@@ -148,6 +162,21 @@ mod tests {
         assert!(shown.contains("expires_in"), "{shown}");
         assert_eq!(body(b"eyJhbGciOiJFUzI1NiJ9.e30.AAAA"), "…");
         assert!(body(b"<html>\x1b[31m").contains("<html> [31m"));
+    }
+
+    #[test]
+    fn a_command_can_be_typed_again_and_has_no_secret() {
+        let shown = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            command(&words)
+        };
+        assert_eq!(
+            shown(&["portpass", "diagnose", "--ca", "my ca.pem", "host:5000/team/app", "it's", ""]),
+            r"portpass diagnose --ca 'my ca.pem' host:5000/team/app 'it'\''s' ''"
+        );
+        let slip = shown(&["portpass", "--token=eyJhbGciOiJFUzI1NiJ9.e30.AAAA"]);
+        assert!(!slip.contains("eyJ"), "{slip}");
+        assert!(!shown(&["a\u{1b}[2J"]).contains('\u{1b}'));
     }
 
     #[test]

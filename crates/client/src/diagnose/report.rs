@@ -1,6 +1,8 @@
 //! What a diagnosis came to, and the three forms in which it is told: to a person, to a program, and
 //! to whoever gets a file. None of them changes what was found.
 
+use std::time::SystemTime;
+
 use portpass_protocol::foreign::is_obeyed;
 
 use super::{Check, Finding, Needs, Stage, Target, Verdict, cause, probe::Exchange, rows};
@@ -11,13 +13,15 @@ mod json;
 mod tests;
 mod text;
 
-pub use text::Tone;
+pub use text::{Detail, Tone};
 
 /// Every check with its answer, in flow order.
 #[derive(Debug)]
 pub struct Report {
     /// What was looked at.
     pub target: Target,
+    /// When and how it was made.
+    pub made: Made,
     /// Whether blobs may have been pushed.
     pub wrote: bool,
     /// One for each check.
@@ -25,6 +29,26 @@ pub struct Report {
     /// All that was said, secrets left out.
     pub exchanges: Vec<Exchange>,
 }
+
+/// How a report was made: who gets it can do the same.
+#[derive(Debug, Clone)]
+pub struct Made {
+    /// When the last answer was there.
+    pub at: SystemTime,
+    /// The command; nothing secret is in it.
+    pub command: String,
+}
+
+impl Made {
+    /// `2026-11-30T09:41:00Z`
+    fn time(&self) -> String {
+        let at = jiff::Timestamp::try_from(self.at);
+        at.map_or_else(|_| "?".to_owned(), |at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+    }
+}
+
+/// Of this program.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 impl Report {
     /// The failure that the others come from, unless they say otherwise.
@@ -52,8 +76,8 @@ impl Report {
 
     /// For a terminal: the flow with its broken place, the cause, what comes of it, what else there is.
     /// `paint` may colour what has a tone; the text says the same without.
-    pub fn text(&self, paint: impl Fn(Tone, &str) -> String) -> String {
-        text::of(self, &paint)
+    pub fn text(&self, detail: Detail, paint: impl Fn(Tone, &str) -> String) -> String {
+        text::of(self, detail, &paint)
     }
 
     /// Every exchange, as lines: `>` was sent, `<` came back.
@@ -105,6 +129,10 @@ impl Report {
     fn consequences(&self) -> impl Iterator<Item = &Finding> {
         let cause = self.cause().map(|cause| cause.check);
         self.failures().filter(move |finding| Some(finding.check) != cause)
+    }
+
+    fn held(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.verdict == Verdict::Pass)
     }
 
     fn failures(&self) -> impl Iterator<Item = &Finding> {

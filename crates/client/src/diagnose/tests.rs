@@ -2,3 +2,4 @@
 
 mod page;
 pub(in crate::diagnose) mod tokens;
+pub(in crate::diagnose) mod words;

@@ -1,63 +1,45 @@
-//! For a browser: one file without scripts, links or pictures.
+//! For a browser: one file without scripts and pictures, whose links lead to itself.
 //!
 //! The words of servers stand in it, and a server may be hostile: everything that is not written here goes
 //! through [`escaped`], and the page forbids itself to load or run anything.
 
-use super::{
-    Report, Tone, alike, broken, clean,
-    text::{mark, ranges},
-};
-use crate::diagnose::{Check, Exchange, Finding, Stage, Verdict};
+use super::{Report, Unreached, VERSION, alike, broken, clean};
+use crate::diagnose::{Check, Exchange, Finding, Needs};
+
+mod sequence;
 
 pub(super) fn of(report: &Report) -> String {
     let target = escaped(&report.target.to_string());
     let follows = |finding: &&Finding| finding.follows_from.is_some();
     let beside = report.consequences().filter(|finding| !follows(finding));
-    let held = report.findings.iter().filter(|finding| finding.verdict == Verdict::Pass);
     [
         format!("{HEAD}<title>{target}</title>\n</head>\n<body>\n<h1>{target}</h1>\n"),
-        flow(report),
         report.cause().map_or(CONTENT.to_owned(), the_cause),
-        unreached(report),
+        report.unreached().map_or_else(String::new, |unreached| not_looked_at(&unreached)),
+        sequence::of(report),
         part("What comes of it", report.consequences().filter(follows)),
         part("Wrong beside it", beside),
         part("Warnings", report.warnings()),
         left_out(report),
-        part("What holds", held),
+        folded("What holds", report.held().count(), &all(report.held(), entry)),
         trace(report),
-        format!("<footer>{}.</footer>\n</body>\n</html>\n", escaped(&report.tally())),
+        footer(report),
     ]
     .concat()
 }
 
-fn flow(report: &Report) -> String {
-    let cause = report.cause().map(|cause| cause.check);
-    let step = |stage: &Stage| {
-        let (tone, sign) = mark(report, *stage);
-        let here = cause.filter(|cause| cause.stage() == *stage);
-        let here = here.map_or(String::new(), |check| format!(" <b>{}</b>", escaped(check.id())));
-        let class = match tone {
-            Tone::Good => "pass",
-            Tone::Warning => "warn",
-            Tone::Bad => "fail",
-            Tone::Heading | Tone::Faint => "skip",
-        };
-        format!("<li class=\"{class}\">{sign} {}{here}</li>\n", escaped(stage.as_str()))
-    };
-    format!("<ol class=\"flow\">\n{}</ol>\n", all(Stage::ALL, step))
+fn not_looked_at(unreached: &Unreached) -> String {
+    let stages = escaped(&unreached.named());
+    format!("<p>Not looked at: {stages} ({}).</p>\n", needed(&unreached.why))
 }
 
 fn the_cause(cause: &Finding) -> String {
-    let check = escaped(cause.check.id());
+    let check = cause.check.id();
     let details = finding(cause);
-    format!("<section class=\"cause\">\n<h2>The cause: {check}</h2>\n{details}</section>\n")
-}
-
-fn unreached(report: &Report) -> String {
-    report.unreached().map_or_else(String::new, |unreached| {
-        let (stages, why) = (escaped(&unreached.named()), escaped(&unreached.why.to_string()));
-        format!("<p>Not looked at: {stages} ({why}).</p>\n")
-    })
+    format!(
+        "<section class=\"cause\" id=\"{check}\">\n<h2>The cause: {}</h2>\n{details}</section>\n",
+        link(cause.check)
+    )
 }
 
 /// A heading and checks below it, if there are any.
@@ -68,42 +50,71 @@ fn part<'a>(name: &str, findings: impl Iterator<Item = &'a Finding>) -> String {
     }
 }
 
+/// The same behind a click, for what there is nothing to do about.
+fn folded(name: &str, number: usize, entries: &str) -> String {
+    if number == 0 {
+        return String::new();
+    }
+    format!("<details class=\"part\">\n<summary>{name} ({number})</summary>\n{entries}</details>\n")
+}
+
 /// One check, opened by a click.
 fn entry(found: &Finding) -> String {
     format!(
-        "<details class=\"{}\">\n<summary>{} {} {}</summary>\n{}</details>\n",
+        "<details class=\"{}\" id=\"{}\">\n<summary>{} {} {}</summary>\n{}</details>\n",
         found.verdict.as_str(),
+        found.check.id(),
         found.verdict.sign(),
-        escaped(found.check.id()),
+        link(found.check),
         escaped(&found.summary),
         finding(found)
     )
 }
 
+/// To where a check stands in the page.
+fn link(check: Check) -> String {
+    let id = check.id();
+    format!("<a href=\"#{id}\">{id}</a>")
+}
+
+fn needed(needs: &Needs) -> String {
+    match needs {
+        Needs::Check(check) => format!("{} has to hold first", link(*check)),
+        Needs::Input(_) | Needs::Nothing(_) => escaped(&needs.to_string()),
+    }
+}
+
+/// What to do comes first: it is what somebody looks for.
 fn finding(finding: &Finding) -> String {
     let field = |name: &str, value: &str| match value {
         "" => String::new(),
         value => format!("<dt>{name}</dt><dd>{}</dd>\n", escaped(value)),
     };
+    let seen = all(&finding.evidence, |line| format!("<dd>{}</dd>\n", escaped(line)));
+    let comes_of = |cause| format!("<dt>comes of</dt><dd>{}</dd>\n", link(cause));
     [
         format!("<p>{}</p>\n<dl>\n", escaped(&finding.summary)),
-        all(&finding.evidence, |line| field("seen", line)),
-        field("breaks", &broken(finding)),
         field("fix", finding.fix.as_deref().unwrap_or_default()),
+        field("breaks", &broken(finding)),
         field("may be", &alike(finding).unwrap_or_default()),
+        finding.follows_from.map_or_else(String::new, comes_of),
+        if seen.is_empty() { seen } else { format!("<dt>seen</dt>{seen}") },
         "</dl>\n".to_owned(),
     ]
     .concat()
 }
 
 fn left_out(report: &Report) -> String {
-    let item = |(needs, checks): (String, Vec<Check>)| {
-        format!("<li class=\"skip\">{}: {}</li>\n", escaped(&needs), escaped(&ranges(&checks)))
+    let groups = report.left_out(needed);
+    let number = groups.iter().map(|(_, checks)| checks.len()).sum();
+    let item = |check: Check| {
+        let id = check.id();
+        format!("<li id=\"{id}\">{} {}</li>\n", link(check), escaped(check.asserts()))
     };
-    match all(report.left_out(ToString::to_string), item) {
-        items if items.is_empty() => items,
-        items => format!("<h2>Not asked</h2>\n<ul>\n{items}</ul>\n"),
-    }
+    let shown = all(groups, |(needs, checks)| {
+        format!("<p>{needs}:</p>\n<ul>\n{}</ul>\n", all(checks, item))
+    });
+    folded("Not asked", number, &shown)
 }
 
 fn trace(report: &Report) -> String {
@@ -116,7 +127,19 @@ fn trace(report: &Report) -> String {
             "<details>\n<summary>{number} {first}</summary>\n<pre>{sent}{back}</pre>\n</details>\n"
         )
     });
-    if shown.is_empty() { shown } else { format!("<h2>What was said</h2>\n{shown}") }
+    folded("What was said", report.exchanges.len(), &shown)
+}
+
+/// How it was made: who gets the page can do the same.
+fn footer(report: &Report) -> String {
+    let (time, tally) = (escaped(&report.made.time()), escaped(&report.tally()));
+    let command = match report.made.command.as_str() {
+        "" => String::new(),
+        command => format!("<pre>{}</pre>\n", escaped(command)),
+    };
+    format!(
+        "<footer>\n{command}<p>portpass {VERSION}, {time}. {tally}.</p>\n</footer>\n</body>\n</html>\n"
+    )
 }
 
 /// One after the other.
@@ -140,27 +163,13 @@ fn escaped(text: &str) -> String {
     safe
 }
 
-const CONTENT: &str = "<h2>Nothing is wrong, as far as was asked.</h2>\n";
+const CONTENT: &str = "<p class=\"pass\">Nothing is wrong, as far as was asked.</p>\n";
 
-const HEAD: &str = "\
-<!doctype html>
-<html lang=\"en\">
-<head>
-<meta charset=\"utf-8\">
-<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">
-<meta name=\"viewport\" content=\"width=device-width\">
-<style>
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; background: #fff; }
-h1 { font: 1.3rem ui-monospace, monospace; overflow-wrap: anywhere; }
-h2 { font-size: 1.05rem; margin: 1.5rem 0 .5rem; }
-.flow { display: flex; flex-wrap: wrap; gap: .5rem 1.5rem; list-style: none; padding: 0; }
-.flow li { border-bottom: 3px solid; padding: .2rem .4rem; }
-.cause { border-left: 4px solid #b3261e; padding: .1rem 1rem; background: #fdf3f2; }
-.pass { color: #1b6e3c; } .warn { color: #8a5a00; } .fail { color: #b3261e; } .skip { color: #777; }
-details > :not(summary) { color: #222; margin-left: 1rem; }
-dl { display: grid; grid-template-columns: 5rem 1fr; gap: .1rem .8rem; }
-dt { color: #777; } dd { margin: 0; overflow-wrap: anywhere; }
-pre { overflow-x: auto; background: #f5f5f5; padding: .6rem; }
-footer { margin-top: 2rem; color: #777; }
-</style>
-";
+const HEAD: &str = concat!(
+    "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n",
+    "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n",
+    "<meta name=\"viewport\" content=\"width=device-width\">\n",
+    "<style>\n",
+    include_str!("html/page.css"),
+    "</style>\n",
+);

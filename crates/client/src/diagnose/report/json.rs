@@ -2,12 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::{Report, clean};
+use super::{Report, VERSION, clean};
 use crate::diagnose::{Check, Exchange, Finding};
 
 pub(super) fn of(report: &Report, trace: bool) -> Value {
     let mut document = json!({
         "schema": "portpass.diagnose/1",
+        "version": VERSION,
+        "time": report.made.time(),
+        "command": clean(&report.made.command),
         "target": report.target.to_string(),
         "verdict": report.verdict(),
         "cause": report.cause().map(|cause| cause.check.id()),

@@ -62,6 +62,10 @@ fn report(findings: impl IntoIterator<Item = Finding>) -> Report {
         findings.into_iter().map(|finding| (finding.check, finding)).collect();
     Report {
         target: "registry.example.com:5000/team/app:v1".parse().unwrap(),
+        made: Made {
+            at: SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_790_000_000),
+            command: "portpass diagnose registry.example.com:5000/team/app:v1".to_owned(),
+        },
         wrote: false,
         findings: cause::fold(findings),
         exchanges: vec![Exchange {
@@ -75,7 +79,7 @@ fn report(findings: impl IntoIterator<Item = Finding>) -> Report {
 }
 
 fn plain(report: &Report) -> String {
-    report.text(|_, text| text.to_owned())
+    report.text(Detail::Short, |_, text| text.to_owned())
 }
 
 #[test]
@@ -116,9 +120,63 @@ fn a_program_finds_every_check_in_flow_order() {
 fn a_page_has_all_of_it_and_loads_nothing() {
     let page = origin_story().html();
     assert_snapshot!(page.split_once("</style>").unwrap().1);
-    for word in ["<script", "src=", "href=", "url(", "@import", "onclick"] {
+    for word in ["<script", "src=", "url(", "@import", "onclick"] {
         assert!(!page.contains(word), "{word}");
     }
+}
+
+#[test]
+fn every_id_is_a_link_and_every_link_leads_to_one_place_of_the_page() {
+    for report in [origin_story(), with_warnings(), two_faults()] {
+        let page = report.html();
+        for check in Check::ALL {
+            assert_eq!(page.matches(&format!("id=\"{check}\"")).count(), 1, "{check}");
+            assert!(page.contains(&format!("<a href=\"#{check}\">{check}</a>")), "{check}");
+        }
+        for link in page.split("href=\"").skip(1) {
+            let (target, _) = link.split_once('"').unwrap();
+            let id = target.strip_prefix('#').unwrap_or_else(|| panic!("{target}"));
+            assert!(page.contains(&format!("id=\"{id}\"")), "{id}");
+        }
+    }
+}
+
+/// The cause first, one arrow red, and what holds behind a click.
+#[test]
+fn a_page_begins_with_the_cause_and_draws_one_broken_arrow() {
+    let page = origin_story().html();
+    let place = |words: &str| page.find(words).unwrap_or_else(|| panic!("{words}"));
+    assert!(place("<section class=\"cause\"") < place("<ol class=\"sequence\""));
+    assert!(place("<ol class=\"sequence\"") < place("<summary>What holds"));
+    assert_eq!(page.matches("<li class=\"broken").count(), 1);
+    assert!(page.contains("<li class=\"broken from service\"><span>✗ answers with a token"));
+    assert_eq!(with_warnings().html().matches("<li class=\"broken").count(), 0);
+}
+
+/// Who gets a report knows of what, when and how it was made.
+#[test]
+fn a_report_says_how_it_was_made() {
+    let json = origin_story().json(false);
+    assert_eq!(json["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(json["time"], "2026-09-21T14:13:20Z");
+    assert_eq!(json["command"], "portpass diagnose registry.example.com:5000/team/app:v1");
+    let page = origin_story().html();
+    for key in ["version", "time", "command"] {
+        assert!(page.contains(json[key].as_str().unwrap()), "{key}");
+    }
+}
+
+#[test]
+fn what_was_not_asked_is_one_line_unless_somebody_wants_more() {
+    for report in [origin_story(), with_warnings(), two_faults()] {
+        let (short, full) = (plain(&report), report.text(Detail::Full, |_, text| text.to_owned()));
+        let of = |line: &&str| line.starts_with("Not asked") || line.starts_with("Not looked at");
+        assert!(short.lines().filter(of).count() <= 1, "{short}");
+        let unasked = report.findings.iter().any(|found| found.verdict.as_str() == "skip");
+        assert_eq!(full.contains("\nNot asked\n"), unasked, "{full}");
+        assert!(full.contains("\nWhat holds\n") || report.held().count() == 0);
+    }
+    assert_snapshot!(origin_story().text(Detail::Full, |_, text| text.to_owned()));
 }
 
 #[test]
@@ -134,7 +192,7 @@ fn every_exchange_can_be_read() {
 #[test]
 fn colours_change_nothing_but_the_colour() {
     for report in [origin_story(), with_warnings(), two_faults()] {
-        let painted = report.text(|tone, text| format!("[{tone:?}|{text}|]"));
+        let painted = report.text(Detail::Short, |tone, text| format!("[{tone:?}|{text}|]"));
         let mut bare = painted.replace("|]", "");
         for tone in [Tone::Good, Tone::Warning, Tone::Bad, Tone::Heading, Tone::Faint] {
             bare = bare.replace(&format!("[{tone:?}|"), "");

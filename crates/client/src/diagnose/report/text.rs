@@ -18,9 +18,18 @@ pub enum Tone {
     Faint,
 }
 
+/// How much of it is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// What there is to do; what was not asked is one line.
+    Short,
+    /// What was not asked, and why, and what holds, too.
+    Full,
+}
+
 type Paint<'a> = &'a dyn Fn(Tone, &str) -> String;
 
-pub(super) fn of(report: &Report, paint: Paint<'_>) -> String {
+pub(super) fn of(report: &Report, detail: Detail, paint: Paint<'_>) -> String {
     let mut page = Page { text: String::new(), paint };
     page.line(0, &paint(Tone::Heading, &clean(&report.target.to_string())));
     page.blank();
@@ -37,13 +46,15 @@ pub(super) fn of(report: &Report, paint: Paint<'_>) -> String {
         }
         None => page.line(0, &paint(Tone::Good, "Nothing is wrong, as far as was asked.")),
     }
-    if let Some(unreached) = report.unreached() {
-        page.blank();
-        page.wrapped(0, "", &format!("Not looked at: {} ({}).", unreached.named(), unreached.why));
+    warnings(&mut page, report, detail);
+    if detail == Detail::Full {
+        holds(&mut page, report);
+        left_out(&mut page, report);
     }
-    warnings(&mut page, report);
-    left_out(&mut page, report);
     page.blank();
+    if let Some(line) = unasked(report, detail) {
+        page.wrapped(0, "", &line);
+    }
     page.line(0, &paint(Tone::Faint, &format!("{}.", report.tally())));
     page.text
 }
@@ -143,7 +154,7 @@ fn consequences(page: &mut Page<'_>, report: &Report) {
     }
 }
 
-fn warnings(page: &mut Page<'_>, report: &Report) {
+fn warnings(page: &mut Page<'_>, report: &Report, detail: Detail) {
     let warnings: Vec<&Finding> = report.warnings().collect();
     if warnings.is_empty() {
         return;
@@ -152,10 +163,46 @@ fn warnings(page: &mut Page<'_>, report: &Report) {
     for finding in warnings {
         page.wrapped(2, "! ", &format!("{}: {}", finding.check, finding.summary));
         // Where something is broken, that is what there is to do.
-        if report.cause().is_none() {
+        if report.cause().is_none() || detail == Detail::Full {
             details(page, finding);
         }
     }
+}
+
+fn holds(page: &mut Page<'_>, report: &Report) {
+    let mut held = report.held().peekable();
+    if held.peek().is_none() {
+        return;
+    }
+    page.part("What holds");
+    for finding in held {
+        page.wrapped(2, "✓ ", &format!("{}: {}", finding.check, finding.summary));
+    }
+}
+
+/// In one line: the parts that the walk did not come to, else what would tell more.
+fn unasked(report: &Report, detail: Detail) -> Option<String> {
+    let more = |words: &str| if detail == Detail::Short { words.to_owned() } else { String::new() };
+    if let Some(unreached) = report.unreached() {
+        let (stages, why) = (unreached.named(), unreached.why);
+        return Some(format!("Not looked at: {stages} ({why}).{}", more(" -v tells more.")));
+    }
+    let inputs = report.left_out(|needs| match needs {
+        Needs::Input(flag) => (*flag).to_owned(),
+        Needs::Check(_) | Needs::Nothing(_) => String::new(),
+    });
+    let number: usize = inputs.iter().map(|(_, checks)| checks.len()).sum();
+    if number == 0 || detail == Detail::Full {
+        return None;
+    }
+    let line = format!("Not asked: {number} checks; -v lists them.");
+    let flags = inputs.into_iter().map(|(flag, _)| flag).filter(|flag| !flag.is_empty());
+    let mut flags: Vec<String> = flags.collect();
+    // What is known of the other side tells most.
+    flags.sort_by_key(|flag| !flag.contains("FILE"));
+    let naming = |most: usize| format!("{line} More is told by {}.", flags[..most].join("; "));
+    let fitting = (1..=flags.len()).rev().map(naming).find(|line| line.chars().count() <= WIDTH);
+    Some(fitting.unwrap_or(line))
 }
 
 /// What does not apply here is one line: the reasons are many, and nobody has to do anything about them.

@@ -103,7 +103,7 @@ fn all_granted(
             &["F104", "F100"],
         ),
         (Some(name), true) => (
-            format!("give {} a rule for it in the token service (portpass: `portpass policy explain` says which rule decided); a service of your own has to fill `access` from `scope`: repeated, or with blanks between", Excerpt::of(name)),
+            format!("give {} a rule for it in the token service (portpass: `portpass policy explain` says which rule decided). A service of your own has to fill `access` from `scope`: repeated, or with blanks between", Excerpt::of(name)),
             &["F104", "F100"],
         ),
         (Some(name), false) => (

@@ -192,7 +192,7 @@ fn proxies(case: &mut Case) {
         )
         .seen(format!("NO_PROXY={}", proxies.except()))
         .fix(format!(
-            "if the registry is inside, put {} into NO_PROXY; docker's engine and containerd do not see this shell's variables: theirs are in their service's environment or daemon.json (\"proxies\"); registry and token service have to be allowed both",
+            "if the registry is inside, put {} into NO_PROXY. Docker's engine and containerd do not see this shell's variables: theirs are in their service's environment or daemon.json (\"proxies\"). Registry and token service have to be allowed both",
             case.target.host
         ))
         .rows(&["F05", "F06"]),

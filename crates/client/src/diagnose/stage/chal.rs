@@ -26,7 +26,7 @@ const REST: &[Check] = &[
 ];
 
 /// How a challenge is written.
-const CANONICAL: &str = "write it in the one form that all read: Bearer realm=\"https://auth.example.com/token\",service=\"registry\": names in lower case, every value quoted and not empty, commas without blanks; an empty realm is often a variable that is not set";
+const CANONICAL: &str = "write it in the one form that all read: Bearer realm=\"https://auth.example.com/token\",service=\"registry\": names in lower case, every value quoted and not empty, commas without blanks. An empty realm is often a variable that is not set";
 
 pub(in crate::diagnose) async fn run(case: &mut Case) {
     let Some(ping) = case.facts.ping.clone() else { return };
@@ -208,7 +208,7 @@ fn service(case: &mut Case, service: Option<&str>) {
             let how = if other.is_some() { "an empty service" } else { "no service" };
             Finding::warn(Check::Chal07, format!("the challenge names {how}"))
                 .breaks(&[Peer::Docker])
-                .fix("set `auth: token: service:` of the registry to the audience of its tokens: some token services refuse a request without one, and clients leave it out or send it empty")
+                .fix("set `auth: token: service:` of the registry to the audience of its tokens. Some token services refuse a request without one, and clients leave it out or send it empty")
                 .rows(&["F27"])
         }
     };
@@ -245,7 +245,7 @@ fn scope(case: &mut Case) {
             Finding::fail(Check::Chal08, format!("the 401 for {name} asks for {shown:?}"))
                 .seen(format!("looked for: {wanted}"))
                 .breaks(&[Peer::Containerd, Peer::Crane, Peer::Oras, Peer::Regclient])
-                .fix(format!("{fix}; a proxy that changes paths changes names"))
+                .fix(format!("{fix}. A proxy that changes paths changes names"))
                 .rows(&["F102"])
         }
         (_, Some(head)) => Finding::warn(

@@ -128,7 +128,7 @@ fn begins(case: &mut Case, claims: &Map<String, Value>) {
     };
     let now = case.registry_time();
     let ahead = begin.duration_since(now).unwrap_or_default();
-    let fix = "set the clocks of token service and registry (NTP), and let `nbf` be a minute before now; a time that was written as local time is hours off";
+    let fix = "set the clocks of token service and registry (NTP), and let `nbf` be a minute before now. A time that was written as local time is hours off";
     let finding = if ahead > LEEWAY {
         let summary = format!(
             "the token holds only in {} s by the registry's clock; 60 s are forgiven",

@@ -156,6 +156,6 @@ async fn dead(case: &mut Case, old: &Token) -> Option<Finding> {
             .seen(line)
             .breaks(&[Peer::Containerd])
             .rows(&["F127"])
-            .fix("let the registry answer an expired token with 401 and error=\"invalid_token\" in WWW-Authenticate: containerd drops its token only then; where a proxy rewrites the challenge, let it pass unchanged"),
+            .fix("let the registry answer an expired token with 401 and error=\"invalid_token\" in WWW-Authenticate: containerd drops its token only then. Where a proxy rewrites the challenge, let it pass unchanged"),
     )
 }

@@ -251,7 +251,7 @@ fn size(case: &mut Case, text: &str) {
         return case.found(Finding::pass(Check::Jwt08, format!("the token has {length} bytes")));
     };
     let finding = finding
-        .fix("ask for fewer scopes at once, keep groups and other claims out of the token, leave out certificates of `x5c` that nobody needs; nginx takes more with `large_client_header_buffers 4 32k`")
+        .fix("ask for fewer scopes at once, keep groups and other claims out of the token, leave out certificates of `x5c` that nobody needs. Nginx takes more with `large_client_header_buffers 4 32k`")
         .rows(&["F79"]);
     case.found(finding);
 }

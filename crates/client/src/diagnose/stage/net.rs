@@ -16,7 +16,7 @@ use crate::{
         proxy::Proxy,
         redact,
     },
-    transport::Reach,
+    transport::{Reach, danger::Verification},
 };
 
 mod beside;
@@ -214,13 +214,14 @@ async fn speak(case: &mut Case, url: &Url, stream: TcpStream) {
             case.found(Finding::pass(Check::Net03, format!("{host} speaks TLS, and {alpn} in it")));
             case.facts.tls_leaf = handshake.chain.first().map(|leaf| leaf.to_vec());
             case.facts.alpn.clone_from(&handshake.alpn);
-            if certificate::of_the_registry(case, url, &handshake) {
+            let trusted = certificate::of_the_registry(case, url, &handshake);
+            if trusted || unchecked(case, &[Check::Cfg05, Check::Net04]) {
                 case.facts.origin = Some(url.clone());
             }
             return;
         }
         // As docker does. One that just closes the connection may be one, too.
-        Greeted::NotTls(_) if case.target.host.is_loopback() => {
+        Greeted::NotTls(_) if case.target.host.is_loopback() && !case.target.host.demands_tls() => {
             let mut plain = url.clone();
             // From one special scheme to another, which the URL allows.
             let _ = plain.set_scheme("http");
@@ -242,6 +243,17 @@ async fn speak(case: &mut Case, url: &Url, stream: TcpStream) {
         }
     };
     case.found(finding);
+}
+
+/// Whether the walk goes on over what is not trusted: somebody said so.
+fn unchecked(case: &mut Case, checks: &[Check]) -> bool {
+    let goes_on = case.probe.way().verification == Verification::None;
+    if goes_on {
+        for check in checks {
+            case.soften(*check, "--tls-verify=false: the walk went on all the same");
+        }
+    }
+    goes_on
 }
 
 fn not_tls(host: &str, head: &[u8]) -> Finding {
@@ -343,7 +355,8 @@ async fn greet_realm(case: &mut Case, realm: &Url) -> bool {
     };
     let (summary, rows): (String, &[&'static str]) = match greeted {
         Greeted::Tls(handshake) => {
-            return certificate::of_the_realm(case, realm, &handshake);
+            let trusted = certificate::of_the_realm(case, realm, &handshake);
+            return trusted || unchecked(case, &[Check::Net05]);
         }
         Greeted::NotTls(head) if head.starts_with(b"HTTP/") => {
             (format!("{shown} answers TLS in plain HTTP"), &["F11"])
@@ -358,7 +371,7 @@ async fn greet_realm(case: &mut Case, realm: &Url) -> bool {
     };
     let finding = Finding::fail(Check::Net05, summary)
         .breaks(&Peer::ALL)
-        .fix("the realm has to be an address at which the token service speaks TLS: mend its scheme or port in the registry's `auth: token: realm:`, or the service's certificate")
+        .fix("the realm has to be an address at which the token service speaks TLS. Mend its scheme or port in the registry's `auth: token: realm:`, or the service's certificate")
         .rows(rows);
     case.found(finding);
     false
@@ -390,6 +403,6 @@ fn unreached(case: &Case, realm: &Url, closed: &Closed) -> Finding {
             .rows(&["F05", "F03"]);
     }
     finding
-        .fix(format!("firewalls and proxies have to let clients through to both hosts: open the way to {shown}, and set the proxy for the program that pulls (the engine's service), not for the shell alone"))
+        .fix(format!("firewalls and proxies have to let clients through to both hosts. Open the way to {shown}, and set the proxy for the program that pulls (the engine's service), not for the shell alone"))
         .rows(&["F05"])
 }

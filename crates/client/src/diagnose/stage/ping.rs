@@ -41,7 +41,7 @@ fn unanswered(case: &mut Case, silence: &Silence) {
     let finding = Finding::fail(Check::Ping03, format!("{host} takes the connection, and answers /v2/ with nothing"))
         .seen(silence.to_string())
         .breaks(&Peer::ALL)
-        .fix("see the log of what listens there: a registry answers `GET /v2/` within a second; a proxy in front may wait for one that is gone")
+        .fix("see the log of what listens there: a registry answers `GET /v2/` within a second. A proxy in front may wait for one that is gone")
         .rows(&["F05", "F06"]);
     case.found(finding);
     let unasked = [Check::Net06, Check::Ping01, Check::Ping02, Check::Ping04, Check::Ping05];
@@ -88,7 +88,7 @@ async fn redirects(case: &mut Case) {
     let finding = if asked.iter().any(|(_, to)| to.is_some()) {
         Finding::fail(Check::Ping02, format!("/v2/ is redirected: {}", lines[0]))
             .breaks(&[Peer::Docker, Peer::Podman, Peer::Crane])
-            .fix("route /v2/ to the registry untouched: no rule that cuts or adds the last slash, none from HTTP to HTTPS on this name, none to a login page; clients that know the new name should be told it instead")
+            .fix("route /v2/ to the registry untouched. No rule that cuts or adds the last slash, none from HTTP to HTTPS on this name, none to a login page. Clients that know the new name should be told it instead")
             .rows(&["F20"])
     } else {
         Finding::pass(Check::Ping02, "/v2/ is answered where it was asked")
@@ -121,7 +121,7 @@ fn asks(case: &mut Case) {
             "/v2/ is answered with 200, and the repository with 401",
         )
         .breaks(&[Peer::Docker, Peer::Podman, Peer::Crane])
-        .fix("answer `GET /v2/` with 401 and the challenge to everybody who shows no token, also where some repositories are public: these clients learn from it alone where tokens are; in a proxy, take out the rule that answers /v2/ by itself")
+        .fix("answer `GET /v2/` with 401 and the challenge to everybody who shows no token, also where some repositories are public. These clients learn from it alone where tokens are. In a proxy, take out the rule that answers /v2/ by itself")
         .rows(&["F23"]),
         // What is served to everybody needs no login, and many registries are so.
         StatusCode::OK if ping.is_html() => Finding::skip(Check::Ping01, Needs::Check(Check::Ping03)),
@@ -134,7 +134,7 @@ fn asks(case: &mut Case) {
             None => "name a repository to see whether that asks for a token".to_owned(),
         })
         .breaks(&[Peer::Docker, Peer::Podman, Peer::Crane])
-        .fix("nothing, if it is meant to be open; if some repositories need a token, answer `GET /v2/` with 401 and the challenge, or `docker login` succeeds with any password and pulls fail")
+        .fix("nothing, if it is meant to be open. If some repositories need a token, answer `GET /v2/` with 401 and the challenge, or `docker login` succeeds with any password and pulls fail")
         .rows(&["F23"]),
         status if status.is_redirection() => Finding::skip(Check::Ping01, Needs::Check(Check::Ping02)),
         StatusCode::MISDIRECTED_REQUEST if case.failed(Check::Net06) => {
@@ -216,14 +216,14 @@ fn compared(mut kinds: Vec<String>, silent: &[String]) -> Finding {
             format!("{asked} connections got {} different answers, one a fault of a server", several.len()),
         )
         .breaks(&Peer::ALL)
-        .fix("one of several machines behind this name is ill, or the proxy before them loses them: look into its log, and ask each by its own address")
+        .fix("one of several machines behind this name is ill, or the proxy before them loses them. Look into its log, and ask each by its own address")
         .rows(&["F31"]),
         (several, _) => Finding::fail(
             Check::Ping05,
             format!("{asked} connections got {} different answers", several.len()),
         )
         .breaks(&Peer::ALL)
-        .fix("several machines answer by this name: give all the same `auth: token:` (realm, service, issuer, bundle), and restart the one that was left behind; ask each by its own address")
+        .fix("several machines answer by this name: give all the same `auth: token:` (realm, service, issuer, bundle), and restart the one that was left behind. Ask each by its own address")
         .rows(&["F31"]),
     };
     lines.into_iter().fold(finding, Finding::seen)

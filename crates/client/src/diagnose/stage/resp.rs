@@ -241,7 +241,7 @@ fn length(case: &mut Case, all: &[Answer]) {
         Finding::fail(Check::Resp02, format!("the longest answer has {longest} bytes; clients read 64 KiB"))
             .breaks(breaks)
             .rows(&["F64"])
-            .fix("keep groups and other long lists out of the token, and grant no more than was asked for: a token has to fit into a header too, of 8 KiB at most"),
+            .fix("keep groups and other long lists out of the token, and grant no more than was asked for. A token has to fit into a header too, of 8 KiB at most"),
     );
 }
 

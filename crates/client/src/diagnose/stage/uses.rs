@@ -94,8 +94,8 @@ fn header_arrives(case: &mut Case) {
             "tokens, good or bad, are answered as no token at all: the Authorization header does not arrive, or the registry does not say why it refuses them",
         )
         .breaks(&Peer::ALL)
-        .seen("distribution calls what it does not take `invalid_token`; a registry of another make may refuse the token in silence, for its issuer, its key or its rights: its log tells")
-        .fix("let the proxy in front pass `Authorization` on: nginx `proxy_set_header Authorization $http_authorization;` without `auth_basic`, Apache `CGIPassAuth On`; to be sure, ask the registry's own port in place of the proxy's")
+        .seen("distribution calls what it does not take `invalid_token`. A registry of another make may refuse the token in silence, for its issuer, its key or its rights: its log tells")
+        .fix("let the proxy in front pass `Authorization` on: nginx `proxy_set_header Authorization $http_authorization;` without `auth_basic`, Apache `CGIPassAuth On`. To be sure, ask the registry's own port in place of the proxy's")
         .rows(&["F120"]),
     };
     let real = case.facts.replies.real.as_ref();
@@ -174,7 +174,7 @@ fn not_every_time(case: &Case, taken: usize, all: usize) -> Finding {
     let replies = &case.facts.replies;
     let finding = Finding::fail(Check::Use02, summary)
         .breaks(&Peer::ALL)
-        .fix("the nodes behind this name trust different keys: give each the same rootcertbundle or jwks, and the same issuer and service, and restart those that were not")
+        .fix("the nodes behind this name trust different keys. Give each the same rootcertbundle or jwks, and the same issuer and service, and restart those that were not")
         .rows(&["F92"]);
     let lines = replies.real.iter().chain(&replies.again).map(|seen| {
         let by = ["x-served-by", "server", "via"].iter().find_map(|name| seen.header(name));

@@ -103,7 +103,7 @@ fn kept(host: &Host, surveyed: &[Surveyed], place: &Place, whose: &str) -> Findi
         Check::Cfg02,
         format!("{host} has several logins; here {key:?} in {place}{whose} is used"),
     )
-    .fix("the longest prefix of the repository's name wins in podman's files, and docker reads its own file alone: log out of the one that is not meant")
+    .fix("the longest prefix of the repository's name wins in podman's files, and docker reads its own file alone. Log out of the one that is not meant")
     .rows(&["F145"]);
     others.into_iter().fold(finding, Finding::seen)
 }

@@ -143,7 +143,7 @@ fn scheme(case: &mut Case, origin: &Url, url: &Url, checked: &Result<Realm, Real
             format!("the registry speaks HTTPS, and its realm {shown} is plain HTTP"),
         )
         .breaks(&[Peer::Crane, Peer::Regclient, Peer::Docker, Peer::Containerd])
-        .fix("if the realm is written in the registry's configuration, write https there; if it is made from the request, the proxy in front has to say that it speaks TLS (nginx: `proxy_set_header X-Forwarded-Proto $scheme;`) or the service has to be told its external URL. Passwords would cross the net in plain text")
+        .fix("if the realm is written in the registry's configuration, write https there. If it is made from the request, the proxy in front has to say that it speaks TLS (nginx: `proxy_set_header X-Forwarded-Proto $scheme;`) or the service has to be told its external URL. Passwords would cross the net in plain text")
         .rows(&["F04"]);
         case.found(finding);
         return;
@@ -210,7 +210,7 @@ async fn resolves(case: &mut Case, url: &Url, reach: Reach) -> bool {
                 format!("the realm's host {host} has no address here: {reason}"),
             )
             .breaks(&Peer::ALL)
-            .fix(format!("the realm has to be a name that clients can look up; {host} may be a container's or a service's name, which only machines beside it know: {REALM}"))
+            .fix(format!("the realm has to be a name that clients can look up. {host} may be a container's or a service's name, which only machines beside it know. To mend it, {REALM}"))
             .rows(&["F01"]);
             case.found(beside.into_iter().fold(finding, Finding::seen));
             case.skip(&[Check::Chal06], &Needs::Check(Check::Chal05));
@@ -246,7 +246,7 @@ fn too_near(case: &mut Case, url: &Url, address: &str, near: Reach) {
             format!("the realm {shown} is a {} address, and the registry {host} is not", near.as_str()),
         )
         .breaks(&[Peer::Crane, Peer::Regclient])
-        .fix(format!("use a name, or the registry's own host and port (a proxy can serve both): {REALM}; from outside that network no client reaches it"))
+        .fix(format!("use a name, or the registry's own host and port (a proxy can serve both): {REALM}. From outside that network no client reaches it"))
         .rows(&["F30"])
     };
     case.found(finding.seen(format!("{shown} leads to {address}")));

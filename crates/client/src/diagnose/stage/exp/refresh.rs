@@ -132,7 +132,7 @@ async fn other_scope(case: &mut Case, desk: &Desk, token: &SecretString) {
             .seen(told("POST with the refresh token and another repository's scope", &seen))
             .breaks(KEEPERS)
             .rows(&["F65", "F52"])
-            .fix("bind a refresh token to its owner and the service, not to a scope: docker keeps the one from login, which names none, for every repository; what is not granted is left out of `access`, with status 200")
+            .fix("bind a refresh token to its owner and the service, not to a scope. Docker keeps the one from login, which names none, for every repository. What is not granted is left out of `access`, with status 200")
     });
 }
 
@@ -167,7 +167,7 @@ fn missing(first: &Seen) -> Finding {
         .seen("docker keeps the refresh token and drops the password: login works, then every pull fails")
         .breaks(KEEPERS)
         .rows(&["F65"])
-        .fix("serve grant_type=refresh_token by POST on the realm's path, or give no refresh_token to offline_token=true: clients then keep the password; after that, `docker logout HOST` and log in again")
+        .fix("serve grant_type=refresh_token by POST on the realm's path, or give no refresh_token to offline_token=true: clients then keep the password. After that, `docker logout HOST` and log in again")
 }
 
 /// A kept one that does not count any more, or never did.
@@ -187,11 +187,11 @@ fn stale(case: &Case, first: &Seen) -> Finding {
         .seen(format!("the identity token is kept in {}", place.unwrap_or_default()))
         .breaks(KEEPERS)
         .rows(rows)
-        .fix("`docker logout HOST` and log in again; if it happens again after the first pull, the token service exchanges refresh tokens at each use (switch that off), and if after its restart, it keeps them in memory alone; with --username and --password-stdin this diagnosis tells which")
+        .fix("`docker logout HOST` and log in again. If it happens again after the first pull, the token service exchanges refresh tokens at each use (switch that off), and if after its restart, it keeps them in memory alone. With --username and --password-stdin this diagnosis tells which")
 }
 
 fn rotation(finding: Finding) -> Finding {
     finding.breaks(KEEPERS).rows(&["F66"]).fix(
-        "let a refresh token work until it is revoked: switch off its rotation, and the detection of reuse (Keycloak: Revoke Refresh Token; others: one-time refresh tokens); clients keep the one from login and ignore the new one",
+        "let a refresh token work until it is revoked: switch off its rotation, and the detection of reuse (Keycloak: Revoke Refresh Token; others: one-time refresh tokens). Clients keep the one from login and ignore the new one",
     )
 }

@@ -34,7 +34,7 @@ fn advice(error: &ClaimsError) -> (&'static str, &'static str) {
             "F128",
         ),
         _ => (
-            "`exp`, `nbf` and `iat` are whole numbers of seconds, neither text nor with a fraction; `access` is a list of objects with `type`, `name` and a list `actions`",
+            "`exp`, `nbf` and `iat` are whole numbers of seconds, neither text nor with a fraction. `access` is a list of objects with `type`, `name` and a list `actions`",
             "F73",
         ),
     }

@@ -102,7 +102,7 @@ fn names_its_key(case: &mut Case, header: &Map<String, Value>) {
             .fault(Check::Jwt04, "the token names no key: neither `kid` nor `x5c` is in its header")
             .seen(format!("its header has: {}", Excerpt::of(&members.join(", "))))
             .breaks(&Peer::ALL)
-            .fix("write `kid` into the header: the libtrust fingerprint of the public key for distribution 2, its RFC 7638 thumbprint for distribution 3; or `x5c` with the certificate, which both take. A token for any other use (an ID token, say) does not do")
+            .fix("write `kid` into the header: the libtrust fingerprint of the public key for distribution 2, its RFC 7638 thumbprint for distribution 3. Or `x5c` with the certificate, which both take. A token for any other use (an ID token, say) does not do")
             .rows(&["F80"]),
     };
     case.found(finding);

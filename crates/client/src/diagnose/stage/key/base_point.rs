@@ -8,4 +8,4 @@ pub(super) fn summary(curve: &str) -> String {
 }
 
 /// Its two ways out; the third is distribution 2 with a libtrust id.
-pub(super) const FIX: &str = "either sign with an RSA key, whose id is right on both sides: docker_auth's `certificate` and `key`, and the registry's `rootcertbundle`; or give distribution 3 the key as a JWK set under this very id, `auth: token: jwks`, with `\"kid\"` as it stands in the token. With distribution 2.8, take `disable_legacy_key_id` out of docker_auth's configuration";
+pub(super) const FIX: &str = "either sign with an RSA key, whose id is right on both sides: docker_auth's `certificate` and `key`, and the registry's `rootcertbundle`. Or give distribution 3 the key as a JWK set under this very id, `auth: token: jwks`, with `\"kid\"` as it stands in the token. With distribution 2.8, take `disable_legacy_key_id` out of docker_auth's configuration";

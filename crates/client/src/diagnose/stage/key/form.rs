@@ -110,7 +110,7 @@ fn wrong(case: &Case, form: IdForm) -> Option<Wrong> {
     Some(match (case.facts.style?, form) {
         (Style::Three, IdForm::Libtrust) => Wrong {
             summary: "the key id is a libtrust fingerprint, as distribution 2 made them; distribution 3 no longer knows those",
-            fix: "name keys by their RFC 7638 thumbprint or send the certificate in `x5c` (portpass: `key_id: rfc7638` or `x5c` at the service); or give the registry a JWK set, `auth: token: jwks`, whose `kid` is this one; or stay with distribution 2.8 until then",
+            fix: "name keys by their RFC 7638 thumbprint or send the certificate in `x5c` (portpass: `key_id: rfc7638` or `x5c` at the service). Or give the registry a JWK set, `auth: token: jwks`, whose `kid` is this one. Or stay with distribution 2.8 until then",
             rows: &["F82"],
         },
         (Style::Two, IdForm::Rfc7638) => Wrong {
@@ -120,7 +120,7 @@ fn wrong(case: &Case, form: IdForm) -> Option<Wrong> {
         },
         (Style::Two, IdForm::Other) => Wrong {
             summary: "the key id is a name of the issuer's own; this registry is like distribution 2, which knows libtrust fingerprints alone",
-            fix: "make the key id from the public key: DER, SHA-256, its first 30 bytes in base32, twelve groups of four with colons between (portpass: `key_id: libtrust`); or send the certificate in `x5c`; or run distribution 3 with a JWK set",
+            fix: "make the key id from the public key: DER, SHA-256, its first 30 bytes in base32, twelve groups of four with colons between (portpass: `key_id: libtrust`). Or send the certificate in `x5c`. Or run distribution 3 with a JWK set",
             rows: &["F81", "F83"],
         },
         _ => return None,

@@ -65,7 +65,7 @@ fn bad_signature() -> Finding {
     .seen("distribution 3 leaves out `error` for a signature that does not hold, and for claims of wrong types, which these are not")
     .seen("excluded: an unknown key id, the issuer, the audience, the times")
     .breaks(&Peer::ALL)
-    .fix("bring key and certificate together: the token service signs with another key than the one whose certificate, or JWK of that `kid`, the registry has; an RSA key under `alg` ES256 looks the same. --bundle FILE or --jwks FILE proves it")
+    .fix("bring key and certificate together: the token service signs with another key than the one whose certificate, or JWK of that `kid`, the registry has. An RSA key under `alg` ES256 looks the same. --bundle FILE or --jwks FILE proves it")
     .rows(&["F84", "F89"])
 }
 

@@ -168,7 +168,7 @@ fn not_found(case: &mut Case, trusted: &Trusted, signed: &Signed, id: &str) {
                 "a trusted key made the signature, but the token names it {shown}, which is not made from that key"
             );
             case.fault(Check::Key02, summary)
-                .fix("make the key id from the DER of the public key (not from the certificate, nor from PEM): libtrust's is SHA-256, its first 30 bytes in base32, twelve groups of four with colons between; RFC 7638's is the SHA-256 of the key's canonical JWK in base64url; or send the certificate in `x5c`")
+                .fix("make the key id from the DER of the public key (not from the certificate, nor from PEM). Libtrust's is SHA-256, its first 30 bytes in base32, twelve groups of four with colons between. RFC 7638's is the SHA-256 of the key's canonical JWK in base64url. Or send the certificate in `x5c`")
                 .rows(&["F81"])
                 .seen(key.line())
         }

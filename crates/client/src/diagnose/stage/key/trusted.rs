@@ -95,7 +95,7 @@ pub(super) fn run(case: &mut Case) -> Trusted {
         Some(problem) => case
             .fault(Check::Key01, problem.clone())
             .breaks(&Peer::ALL)
-            .fix("`rootcertbundle` has to be the token service's certificate in PEM (`-----BEGIN CERTIFICATE-----`), readable for the registry; `openssl x509 -inform DER -in FILE` writes DER as PEM; `jwks` is a JSON object with `keys`")
+            .fix("`rootcertbundle` has to be the token service's certificate in PEM (`-----BEGIN CERTIFICATE-----`), readable for the registry. `openssl x509 -inform DER -in FILE` writes DER as PEM. `jwks` is a JSON object with `keys`")
             .rows(&["F86"]),
     };
     let lines = trusted.keys.iter().take(SHOWN).map(Key::line);
@@ -194,7 +194,7 @@ fn dates(case: &mut Case, trusted: &Trusted) {
         None => Finding::pass(Check::Key07, "every certificate of the bundle is good for another month"),
         // Whoever names the key by id is taken on: only chains are held to the dates.
         Some(first) => Finding::warn(Check::Key07, first.clone())
-            .fix("renew it, and give the registry the old and the new one until no token of the old is left; tokens with `x5c` are refused from that day on, those with `kid` are not")
+            .fix("renew it, and give the registry the old and the new one until no token of the old is left. Tokens with `x5c` are refused from that day on, those with `kid` are not")
             .rows(&["F88"]),
     };
     case.found(lines.into_iter().skip(1).fold(finding, Finding::seen));

@@ -35,7 +35,7 @@ pub(in crate::diagnose) async fn compare_versions(case: &mut Case) {
             format!("HTTP/2 gets {two} for /v2/, and HTTP/1.1 gets {}", one.status),
         )
         .breaks(&Peer::ALL)
-        .fix("switch HTTP/2 off for this host in the proxy (nginx: `http2 off;`), or give hosts that share an address certificates of their own: with one for several names, clients send one host's requests over another's connection (421)")
+        .fix("switch HTTP/2 off for this host in the proxy (nginx: `http2 off;`), or give hosts that share an address certificates of their own. With one for several names, clients send one host's requests over another's connection (421)")
         .rows(&["F14"]),
         Err(silence) => Finding::fail(
             Check::Net06,

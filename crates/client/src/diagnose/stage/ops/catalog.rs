@@ -102,7 +102,7 @@ fn tried(granted: Option<Actions>, ask: &Ask, answer: &Result<Seen, Silence>) ->
     let finding = Finding::fail(check, summary)
         .seen(told(ask, answer))
         .breaks(&[Peer::Crane, Peer::Oras, Peer::Regclient])
-        .fix("have the token service put `{\"type\": \"registry\", \"name\": \"catalog\", \"actions\": [\"*\"]}` into `access` for those who may list; in a shell, quote a URL with `&` and `*`")
+        .fix("have the token service put `{\"type\": \"registry\", \"name\": \"catalog\", \"actions\": [\"*\"]}` into `access` for those who may list. In a shell, quote a URL with `&` and `*`")
         .rows(&["F107"]);
     Some(finding)
 }

@@ -233,7 +233,7 @@ pub(super) fn broken_answer(check: Check, what: &str, seen: &Seen) -> Finding {
         return Finding::fail(check, format!("{what} is answered with a page: {}", seen.status))
             .seen("docker says: error parsing HTTP response: invalid character '<' looking for beginning of value")
             .breaks(&Peer::ALL)
-            .fix("the page is of a proxy in front of the registry: look for the request in its log; let it pass errors of /v2/ on as they are")
+            .fix("the page is of a proxy in front of the registry: look for the request in its log. Let it pass errors of /v2/ on as they are")
             .rows(&["F126"]);
     }
     if seen.status == StatusCode::TOO_MANY_REQUESTS {

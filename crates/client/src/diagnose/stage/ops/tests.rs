@@ -4,7 +4,7 @@ use reqwest::header::{CONTENT_TYPE, LOCATION};
 
 use self::registry::{Asked, NAME, configuration, diagnosed, issued, lacks, token};
 use crate::{
-    diagnose::{Check, Finding, Report, Verdict},
+    diagnose::{Check, Detail, Finding, Report, Verdict},
     served::{Reply, Seen, Served, reply},
 };
 
@@ -33,7 +33,12 @@ fn found(report: &Report, check: Check) -> &Finding {
 fn is_row(report: &Report, row: &str) {
     let (_, check, verdict) = ROWS.iter().find(|(known, ..)| *known == row).unwrap();
     let finding = found(report, *check);
-    assert_eq!(finding.verdict.as_str(), *verdict, "{}", report.text(|_, text| text.to_owned()));
+    assert_eq!(
+        finding.verdict.as_str(),
+        *verdict,
+        "{}",
+        report.text(Detail::Short, |_, text| text.to_owned())
+    );
     assert!(finding.rows.contains(&row), "{finding:#?}");
     assert!(finding.fix.is_some(), "{finding:#?}");
     let cause = report.cause().map(|cause| cause.check);

@@ -39,7 +39,7 @@ pub(super) async fn speaker(case: &mut Case) {
         StatusCode::FORBIDDEN => blocked(
             &ping,
             "/v2/ is forbidden",
-            "somebody in front of the registry refuses: a proxy, a firewall for applications, a list of addresses; let /v2/ through, since a registry itself answers 401",
+            "somebody in front of the registry refuses: a proxy, a firewall for applications, a list of addresses. Let /v2/ through, since a registry itself answers 401",
             &["F06"],
         ),
         StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => elsewhere(case, &ping).await,
@@ -104,7 +104,7 @@ async fn elsewhere(case: &Case, ping: &Seen) -> Finding {
                 format!("/v2/ is {}, and a registry is at /{prefix}/v2/", ping.status.as_u16()),
             )
             .breaks(&Peer::ALL)
-            .fix(format!("clients ask for /v2/ at the root alone: have the proxy hand /v2/ to the registry, or give it a name of its own; if repositories are meant to be called {prefix}/…, the proxy must not take {prefix} for a path of its own"))
+            .fix(format!("clients ask for /v2/ at the root alone: have the proxy hand /v2/ to the registry, or give it a name of its own. If repositories are meant to be called {prefix}/…, the proxy must not take {prefix} for a path of its own"))
             .rows(&["F21"]);
         }
     }
@@ -114,7 +114,7 @@ async fn elsewhere(case: &Case, ping: &Seen) -> Finding {
     blocked(
         ping,
         &format!("/v2/ is answered with {} and {what}", ping.status.as_u16()),
-        "have the proxy hand /v2/ to the registry (nginx: `location /v2/ { proxy_pass http://REGISTRY; }`), not to a web interface or a page of errors; see that host and port are the registry's",
+        "have the proxy hand /v2/ to the registry (nginx: `location /v2/ { proxy_pass http://REGISTRY; }`), not to a web interface or a page of errors. See that host and port are the registry's",
         rows,
     )
 }

@@ -166,7 +166,7 @@ pub(super) fn both(case: &mut Case, all: &[Answer]) {
     let finding = faults.finding(
         Check::Resp04,
         good,
-        "write the same token under both names, `token` and `access_token`, in every answer to GET and to POST: to POST containerd, docker and oras read `access_token` alone (\"authorization server did not include a token in the response\"), and login by GET works",
+        "write the same token under both names, `token` and `access_token`, in every answer to GET and to POST. To POST containerd, docker and oras read `access_token` alone (\"authorization server did not include a token in the response\"), and login by GET works",
     );
     case.found(notes.into_iter().fold(finding, Finding::seen));
 }

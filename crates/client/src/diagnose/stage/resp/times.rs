@@ -48,7 +48,7 @@ pub(super) fn life(case: &mut Case, all: &[Answer]) {
     case.found(faults.finding(
         Check::Resp05,
         "`expires_in` is an integer, and as long as the token lives",
-        "write `expires_in` as a JSON integer of 60 or more, without quotes or a point, and as many seconds as `exp` is after now: clients keep the token that long (docker takes less for 60, containerd takes none for ever), and then say \"unauthorized\" in the middle of a push",
+        "write `expires_in` as a JSON integer of 60 or more, without quotes or a point, and as many seconds as `exp` is after now. Clients keep the token that long (docker takes less for 60, containerd takes none for ever), and then say \"unauthorized\" in the middle of a push",
     ));
 }
 

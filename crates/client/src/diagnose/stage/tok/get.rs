@@ -140,7 +140,7 @@ fn no_path(case: &Case, desk: &Desk, seen: &Seen) -> Finding {
         "serve GET on the realm's path: `docker login` and every anonymous pull use it".to_owned()
     } else {
         format!(
-            "`realm` in the registry's `auth: token:` has to be the URL that the token service serves, now it ends in {path}: docker_auth serves /auth, Portus /v2/token, Harbor /service/token, GitLab /jwt/auth, Keycloak /realms/NAME/protocol/docker-v2/auth, portpass /token; if the path is right, it is the `service` that is unknown there"
+            "`realm` in the registry's `auth: token:` has to be the URL that the token service serves, and it ends in {path}. docker_auth serves /auth, Portus /v2/token, Harbor /service/token, GitLab /jwt/auth, Keycloak /realms/NAME/protocol/docker-v2/auth, portpass /token. If the path is right, it is the `service` that is unknown there"
         )
     };
     let finding = Finding::fail(
@@ -210,7 +210,7 @@ fn refused(case: &Case, who: &Who, seen: &Seen) -> Finding {
         finding = finding.seen(format!("the password is kept in {place}")).rows(&["F142"]);
     }
     if anonymous {
-        finding = finding.seen("without credentials the same token service gives a token: public images can be pulled after `docker logout`, and a stale password is what stands in the way");
+        finding = finding.seen("without credentials the same token service gives a token. Public images can be pulled after `docker logout`, and a stale password is what stands in the way");
     }
     if is_html(seen) {
         finding = finding.seen("the refusal is a page for browsers: something before the token service may have refused, not the token service");
@@ -221,7 +221,7 @@ fn refused(case: &Case, who: &Who, seen: &Seen) -> Finding {
         finding = finding.seen(doubt);
     }
     finding.rows(&["F41", "F56"]).fix(
-        "log in again with the right secret, on stdin so that no shell eats `$`, `!`, `%`, `&` or `\\`: `docker login --username NAME --password-stdin HOST < FILE`; with two-factor login it has to be an access token, not the password; see in the token service's log whether the account is locked; if `podman login` works with the same password, the token service stumbles over offline_token=true, which docker alone sends",
+        "log in again with the right secret, on stdin so that no shell eats `$`, `!`, `%`, `&` or `\\`: `docker login --username NAME --password-stdin HOST < FILE`. With two-factor login it has to be an access token, not the password. See in the token service's log whether the account is locked. If `podman login` works with the same password, the token service stumbles over offline_token=true, which docker alone sends",
     )
 }
 
@@ -286,7 +286,7 @@ async fn odd_login(case: &mut Case, desk: &Desk, who: &Who, seen: &Seen) {
         )
     } else {
         finding.breaks(&Peer::ALL).fix(
-            "look into the token service's log for this login; a name and a password have to be answered with 200 and a token, or with 401",
+            "look into the token service's log for this login. A name and a password have to be answered with 200 and a token, or with 401",
         )
     });
 }
@@ -331,12 +331,12 @@ fn scope_refused(finding: Finding, status: StatusCode, login_works: bool) -> Fin
                 finding
             };
             finding.rows(&["F104", "F52"]).fix(
-                "give this account the right to pull there, in the token service's rules; and let the token service answer 200 with an `access` of what is granted, even if that is nothing: an error status also breaks pulls of public images by those who are logged in",
+                "give this account the right to pull there, in the token service's rules. Let the token service answer 200 with an `access` of what is granted, even if that is nothing. An error status also breaks pulls of public images by those who are logged in",
             )
         }
         status if status.is_server_error() => finding.fix("look into the token service's log: it stumbles over this scope"),
         _ => finding.rows(&["F51", "F50"]).fix(
-            "the token service does not read this scope: the type ends at the first `:`, the actions begin after the last one, names have `/`, `.` and `-`; what it cannot read it has to ignore",
+            "the token service does not read this scope. The type ends at the first `:`, the actions begin after the last one, names have `/`, `.` and `-`. What it cannot read it has to ignore",
         ),
     }
 }
@@ -366,7 +366,7 @@ fn judge_pages(case: &mut Case) {
     }
     let rows: &[&str] = if first.status.is_redirection() { &["F45", "F46"] } else { &["F45"] };
     let finding = finding.breaks(&Peer::ALL).rows(rows).fix(
-        "take the realm's path out of the single sign-on, login page or redirect rule of the proxy before the token service: clients are no browsers, and send `Authorization: Basic`; if the token service has only moved, write its new URL into `realm` of the registry's `auth: token:`",
+        "take the realm's path out of the single sign-on, login page or redirect rule of the proxy before the token service. Clients are no browsers, and send `Authorization: Basic`. If the token service has only moved, write its new URL into `realm` of the registry's `auth: token:`",
     );
     case.found(finding);
     if case.failed(Check::Tok09) {

@@ -40,7 +40,7 @@ pub(super) fn service(check: Check, desk: &Desk, seen: &Seen) -> Finding {
         }
     };
     Finding::fail(check, summary).breaks(&Peer::ALL).rows(&["F57"]).fix(
-        "`service` in the registry's `auth: token:` has to be the name, letter for letter, under which the token service knows this registry: correct one of the two, and restart the registry. The name stands under `token_service.services` at portpass, is the id of a client of type docker-v2 at Keycloak, `harbor-registry` at Harbor, `container_registry` at GitLab, and the registry's host and port at Portus",
+        "`service` in the registry's `auth: token:` has to be the name, letter for letter, under which the token service knows this registry. Correct one of the two, and restart the registry. The name stands under `token_service.services` at portpass, is the id of a client of type docker-v2 at Keycloak, `harbor-registry` at Harbor, `container_registry` at GitLab, and the registry's host and port at Portus",
     )
 }
 
@@ -48,7 +48,7 @@ pub(super) fn service(check: Check, desk: &Desk, seen: &Seen) -> Finding {
 fn client_id(check: Check, seen: &Seen) -> Finding {
     let summary = format!("the token service does not take the `client_id`: {}", seen.status);
     Finding::fail(check, summary).breaks(&Peer::ALL).rows(&["F58"]).fix(
-        "let the token service take every `client_id`, and none: it names a program (docker, containerd-client, go-containerregistry, …), proves nothing, and most GETs have none. If that is not to be changed, the realm is an endpoint for other programs than registries' clients: see its documentation for the one for registries",
+        "let the token service take every `client_id`, and none. It names a program (docker, containerd-client, go-containerregistry, …), proves nothing, and most GETs have none. If that is not to be changed, the realm is an endpoint for other programs than registries' clients: see its documentation for the one for registries",
     )
 }
 
@@ -59,7 +59,7 @@ fn grant_type(check: Check, seen: &Seen) -> Finding {
         seen.status
     );
     Finding::fail(check, summary).breaks(&Peer::ALL).rows(&["F46"]).fix(
-        "let `realm` in the registry's `auth: token:` be the token service's endpoint for registries, which answers GET with `service` and `scope` (Keycloak: /realms/NAME/protocol/docker-v2/auth, not …/openid-connect/token): `docker login` and anonymous pulls ask by GET, and send no `grant_type`",
+        "let `realm` in the registry's `auth: token:` be the token service's endpoint for registries, which answers GET with `service` and `scope` (Keycloak: /realms/NAME/protocol/docker-v2/auth, not …/openid-connect/token). `docker login` and anonymous pulls ask by GET, and send no `grant_type`",
     )
 }
 

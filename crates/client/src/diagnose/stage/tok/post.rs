@@ -79,7 +79,7 @@ fn by_post(seen: &Seen, what: &str, breaks: &[Peer]) -> Option<Finding> {
             .seen("clients say: invalid character '<' looking for beginning of value")
             .breaks(breaks)
             .rows(&["F43"])
-            .fix("send POST on the realm's path to the token service, as GET is; if it has no POST, answer 404 or 405: containerd then asks by GET");
+            .fix("send POST on the realm's path to the token service, as GET is. If it has no POST, answer 404 or 405: containerd then asks by GET");
         return Some(finding);
     }
     if status.is_success() || falls_back_from(status) {
@@ -90,7 +90,7 @@ fn by_post(seen: &Seen, what: &str, breaks: &[Peer]) -> Option<Finding> {
         .seen(format!("clients say: failed to fetch oauth token: unexpected status: {}", status.as_u16()))
         .breaks(breaks)
         .rows(&["F42"])
-        .fix("serve POST on the realm's path (grant_type=password and refresh_token), or answer it with 404 or 405: containerd, Kubernetes and BuildKit POST first whenever they have a password, and fall back to GET only after 404, 405, 400 and 401; look for a proxy or a protection against forged forms (CSRF) that refuses POST");
+        .fix("serve POST on the realm's path (grant_type=password and refresh_token), or answer it with 404 or 405. Containerd, Kubernetes and BuildKit POST first whenever they have a password, and fall back to GET only after 404, 405, 400 and 401. Look for a proxy or a protection against forged forms (CSRF) that refuses POST");
     Some(finding)
 }
 
@@ -132,7 +132,7 @@ fn judge_junk(case: &mut Case, seen: &Seen) {
         let as_real = posted.is_some_and(|posted| posted.status == status);
         let answer = if as_real { Finding::fail } else { Finding::warn };
         let finding = answer(Check::Tok05, summary).breaks(&[Peer::Containerd]);
-        finding.rows(&[row]).fix("send POST on the realm's path to the token service, and let it refuse what it does not know with 400 and {\"error\":\"unsupported_grant_type\"}; if it has no POST, with 404 or 405")
+        finding.rows(&[row]).fix("send POST on the realm's path to the token service, and let it refuse what it does not know with 400 and {\"error\":\"unsupported_grant_type\"}. If it has no POST, with 404 or 405")
     };
     // After these clients ask by GET, whatever stands in the answer.
     let finding = if absent {

@@ -117,7 +117,7 @@ fn several_found(
         true if read => Finding::pass(Check::Tok06, "several scopes are granted together, in both forms"),
         true => Finding::pass(Check::Tok06, "several scopes are answered, in both forms; the token is opaque, so not what is granted"),
         false => Finding::fail(Check::Tok06, texts.join(", and ")).fix(
-            "read every `scope` parameter, split each at spaces, and grant the union: docker, podman and oras repeat the parameter, containerd, crane and everybody's POST join with spaces; without it pushes with a mounted base image fail, and work the second time",
+            "read every `scope` parameter, split each at spaces, and grant the union. Docker, podman and oras repeat the parameter, containerd, crane and everybody's POST join with spaces. Without it pushes with a mounted base image fail, and work the second time",
         ),
     };
     for (row, _) in faults {
@@ -150,7 +150,7 @@ fn partial_found(case: &mut Case, heard: &Heard) {
             .seen("the own repository alone is answered with 200")
             .breaks(&[Peer::Docker, Peer::Containerd, Peer::Podman, Peer::Oras, Peer::Regclient])
             .rows(&["F52"])
-            .fix("answer 200 with what is granted and leave out the rest: clients ask for the repository that a layer may be mounted from, and for public images with their credentials"),
+            .fix("answer 200 with what is granted and leave out the rest. Clients ask for the repository that a layer may be mounted from, and for public images with their credentials"),
         );
     } else {
         case.skip(&[Check::Tok08], &Needs::Check(Check::Tok06));
@@ -188,7 +188,7 @@ async fn tolerance(case: &mut Case, desk: &Desk, who: &Who) {
         let summary = format!("a scope of an unknown type is answered with {}", unknown.status);
         let warn = finding.unwrap_or_else(|| Finding::warn(Check::Tok07, summary));
         finding = Some(warn.seen(told("GET with a scope of an unknown type", &unknown)).rows(&["F50"]).fix(
-            "ignore scopes, types and parameters that are unknown, and grant the rest: an empty `scope` is none, and a new client may ask for more than an old server knows",
+            "ignore scopes, types and parameters that are unknown, and grant the rest. An empty `scope` is none, and a new client may ask for more than an old server knows",
         ));
     }
     case.found(finding.unwrap_or_else(|| {

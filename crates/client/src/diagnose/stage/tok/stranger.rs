@@ -48,7 +48,7 @@ async fn wrong_password(case: &mut Case, desk: &Desk, who: &Who) {
             .seen(format!("it grants {}", grants(&seen)))
             .breaks(&Peer::ALL)
             .rows(&["F54"])
-            .fix("answer 401 where credentials were sent and are wrong: with a token for nobody, clients say \"Login Succeeded\" and keep the wrong password, and pulls fail later with \"denied\"")
+            .fix("answer 401 where credentials were sent and are wrong. With a token for nobody, clients say \"Login Succeeded\" and keep the wrong password, and pulls fail later with \"denied\"")
     } else if seen.status == StatusCode::UNAUTHORIZED {
         Finding::pass(Check::Tok10, "a wrong password is refused with 401")
     } else {
@@ -111,6 +111,6 @@ async fn other_service(case: &mut Case, desk: &Desk, who: &Who) {
     } else {
         Finding::warn(Check::Tok12, "the token service does not look at `service`: every token has the same `aud`")
             .seen(format!("asked for {other:?}, got \"aud\": {}", crate::diagnose::desk::cut(&audience)))
-            .fix("let the token service write the `service` that was asked for into `aud`, or refuse what it does not know: a second registry with a service of its own gets tokens that it refuses")
+            .fix("let the token service write the `service` that was asked for into `aud`, or refuse what it does not know. A second registry with a service of its own gets tokens that it refuses")
     });
 }

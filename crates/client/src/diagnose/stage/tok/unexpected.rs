@@ -41,7 +41,7 @@ pub(super) async fn finding(case: &mut Case, desk: &Desk, seen: &Seen) -> Findin
 
 fn scope(finding: Finding) -> Finding {
     finding
-        .fix("the token service does not read this repository's scope: the type ends at the first `:`, the actions begin after the last one, and names have `/`, `.`, `-` and perhaps a host with a port; what it cannot read it has to ignore")
+        .fix("the token service does not read this repository's scope. The type ends at the first `:`, the actions begin after the last one, and names have `/`, `.`, `-` and perhaps a host with a port. What it cannot read it has to ignore")
         .rows(&["F51", "F50"])
 }
 

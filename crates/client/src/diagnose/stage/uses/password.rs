@@ -35,7 +35,7 @@ pub(super) fn run(case: &mut Case) {
         Reply::Invalid | Reply::Unnamed => {
             Finding::fail(Check::Use02, "the registry refuses the password")
                 .breaks(&Peer::ALL)
-                .fix("is it the right one? Then look at the registry's htpasswd file: distribution and nginx's registry guides take bcrypt alone (`htpasswd -Bbn NAME PASSWORD`), the name counts letter for letter, and a `$` in a compose file has to be `$$`; distribution reads a changed file by itself, a mounted single file stays the old one until the container starts anew")
+                .fix("is it the right one? Then look at the registry's htpasswd file. Distribution and nginx's registry guides take bcrypt alone (`htpasswd -Bbn NAME PASSWORD`), the name counts letter for letter, and a `$` in a compose file has to be `$$`. Distribution reads a changed file by itself, a mounted single file stays the old one until the container starts anew")
                 .rows(&["F144", "F40", "F41"])
         }
         _ => Finding::fail(
@@ -43,7 +43,7 @@ pub(super) fn run(case: &mut Case) {
             format!("the registry answers the password with {}", seen.status.as_u16()),
         )
         .breaks(&Peer::ALL)
-        .fix("look into the log of the registry, or of the proxy that checks its passwords: nginx says `crypt_r() failed` to a hash that its system does not know")
+        .fix("look into the log of the registry, or of the proxy that checks its passwords. Nginx says `crypt_r() failed` to a hash that its system does not know")
         .rows(&["F144"]),
     };
     let refused = finding.failed();

@@ -3,7 +3,7 @@
 use axum::http::header::WWW_AUTHENTICATE;
 
 use super::world::{Like, World, every_second, given};
-use crate::diagnose::{Check, Report, facts::Demand};
+use crate::diagnose::{Check, Detail, Report, facts::Demand};
 use crate::served::{challenge, reply};
 
 const ALL: [Like; 3] = [Like::Two, Like::Three, Like::Portpass];
@@ -209,7 +209,7 @@ async fn a_password_is_shown_where_the_registry_wants_it() {
     verdicts(&report, "skip", &[Check::Use01, Check::Jwt01, Check::Acc01, Check::Key06]);
     assert_eq!(report.finding(Check::Tok01).unwrap().verdict.as_str(), "skip");
     // It is called what it is, and asked for nobody's keys.
-    let text = report.text(|_, text| text.to_owned());
+    let text = report.text(Detail::Short, |_, text| text.to_owned());
     assert!(text.contains("asks for the name and the password themselves"), "{text}");
     assert!(text.contains("`auth: htpasswd`") && !text.contains("--bundle"), "{text}");
 }

@@ -34,6 +34,7 @@ use crate::{
         facts::{Demand, Token},
         probe::Ask,
         stage,
+        tests::words::are_short,
     },
     served::{Reply, Seen, Served, challenge, reply},
 };
@@ -265,7 +266,9 @@ impl World {
         };
         let Case { target, inputs, clock, .. } = world.case(served.address);
         if world.tls_leaf.is_none() {
-            return diagnose(target, inputs, clock).await;
+            let report = diagnose(target, inputs, clock).await;
+            are_short(&report);
+            return report;
         }
         // This registry speaks no TLS: that it does has to be told.
         let mut case = world.case(served.address);

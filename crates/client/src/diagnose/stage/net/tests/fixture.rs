@@ -16,7 +16,7 @@ use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 use super::ROWS;
 use crate::{
     SystemClock,
-    diagnose::{Check, Finding, Inputs, Local, Report, case::Case, stage},
+    diagnose::{Check, Finding, Inputs, Local, Report, case::Case, stage, tests::words::are_short},
     served::{Reply, Seen, Served, challenge, reply},
 };
 
@@ -35,6 +35,7 @@ pub(super) async fn walk(target: &str, inputs: Inputs) -> Report {
 /// The same, and holds the report to what every report is held to.
 pub(super) async fn examine(target: &str, inputs: Inputs) -> Report {
     let report = walk(target, inputs).await;
+    are_short(&report);
     assert!(report.exchanges.len() <= 16, "{:#?}", report.exchanges);
     for finding in &report.findings {
         for text in finding.evidence.iter().chain([&finding.summary]) {

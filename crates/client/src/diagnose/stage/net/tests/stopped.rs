@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::fixture::{Authority, asking, bare, free_port, out_there, tls, with_version};
 use crate::{
     SystemClock,
-    diagnose::{Check, Inputs, Report, diagnose},
+    diagnose::{Check, Detail, Inputs, Report, diagnose},
     served::{Reply, Seen, Served, challenge, reply},
+    transport::danger::Verification,
 };
 
 const NAME: &str = "registry.invalid";
@@ -24,7 +25,7 @@ fn ends_at(report: &Report, check: Check, unreached: &[&str]) {
     assert_eq!(report.cause().map(|cause| cause.check), Some(check), "{:#?}", report.cause());
     assert!(report.cause().unwrap().fix.is_some());
     let json = report.json(false);
-    let text = report.text(|_, text| text.to_owned());
+    let text = report.text(Detail::Short, |_, text| text.to_owned());
     if unreached.is_empty() {
         assert!(json["not_reached"].is_null(), "{}", json["not_reached"]);
         assert!(!text.contains("Not looked at"), "{text}");
@@ -153,6 +154,38 @@ async fn nothing_is_asked_of_a_link_local_address() {
     ends_at(&report, Check::Chal05, &["token service", "token"]);
     let asked = report.exchanges.iter().flat_map(|exchange| &exchange.request);
     assert!(asked.into_iter().all(|line| !line.contains("//169.254")));
+}
+
+/// As for every other command: the walk goes on over what is not trusted, and says so.
+#[tokio::test]
+async fn what_is_not_trusted_is_gone_on_over_for_those_who_say_so() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let service = generous().await;
+    let served = Served::start(asking("https://auth.invalid/token")).await;
+    let registry = tls(stranger.issue(&[NAME]), served.address, None).await;
+    let realm = tls(stranger.issue(&["other.invalid"]), service.address, None).await;
+    let names = [(TARGET, registry), ("auth.invalid:443", realm)];
+    let inputs = || out_there(&names, &authority);
+    let report = walked(TARGET, inputs().await).await;
+    ends_at(&report, Check::Net04, &["challenge", "token service", "token", "registry"]);
+    let inputs = Inputs { verification: Verification::None, ..inputs().await };
+    let report = walked(TARGET, inputs).await;
+    for check in [Check::Net04, Check::Net05] {
+        let finding = report.finding(check).unwrap();
+        assert_eq!(finding.verdict.as_str(), "warn", "{finding:#?}");
+        let said = |line: &String| line.contains("--tls-verify=false");
+        assert!(finding.evidence.iter().any(said), "{finding:#?}");
+    }
+    assert_eq!(report.finding(Check::Tok01).unwrap().verdict.as_str(), "pass");
+    assert!(!service.seen().is_empty());
+}
+
+/// `https://` means TLS, on loopback too.
+#[tokio::test]
+async fn whoever_types_https_is_not_answered_in_plain() {
+    let served = Served::start(asking("/token")).await;
+    let report = walked(&format!("https://{}/", served.address), bare()).await;
+    ends_at(&report, Check::Net03, &["challenge", "token service", "token", "registry"]);
 }
 
 /// F01, F03, F05: a realm that leads nowhere, and its path is served by the registry's own host.
