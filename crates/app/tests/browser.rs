@@ -1,4 +1,4 @@
-//! A page of another origin, in a real browser: it logs in, and lists what is there.
+//! Pages in a real browser: one of another origin, which logs in and lists what is there, and a report of `diagnose`.
 
 #![expect(clippy::unwrap_used, reason = "what cannot be set up here fails the test")]
 
@@ -90,7 +90,7 @@ async fn opened(listener: TcpListener, html: String, report: String) -> Value {
 }
 
 /// Opens all that is folded in the report, in a frame as wide as a telephone and in a wide one.
-const FRAMES: &str = r##"<!doctype html><body><script type="module">
+const FRAMES: &str = r#"<!doctype html><body><script type="module">
 const outcome = {};
 for (const width of [400, 1200]) {
     const frame = Object.assign(document.createElement("iframe"), { src: "/report", width, height: 800 });
@@ -109,7 +109,7 @@ for (const width of [400, 1200]) {
     };
 }
 await fetch("/outcome", { method: "POST", body: JSON.stringify(outcome) });
-</script>"##;
+</script>"#;
 
 /// Its own policy lets the report load and run nothing; it is measured from outside.
 #[tokio::test(flavor = "multi_thread")]
