@@ -12,7 +12,7 @@
 #
 # What to do: skopeo copy --preserve-digests, which carries the layers as they are; or compress them before.
 #
-# Needs Debian 12 or later on amd64 (apt-get download, dpkg), python3 with venv, and file. Everything is on loopback.
+# Needs Debian 12 on amd64 (apt-get download, dpkg), python3 with venv, and file. Everything is on loopback.
 set -eu
 
 folder=$(mktemp -d)
