@@ -9,7 +9,10 @@ mod certificate;
 mod danger;
 mod distrust;
 mod file;
+mod judged;
 mod leaf;
+mod path;
+mod rules;
 mod rustls_rules;
 #[cfg(test)]
 mod tests;
@@ -22,8 +25,7 @@ pub use tls::Identity;
 pub(crate) use {
     distrust::Distrust,
     file::{Bundle, read_limited},
-    leaf::judge_named,
-    rustls_rules::distrust,
+    judged::Judged,
     tls::{Protocols, client_config},
     words::{causes, in_words, words},
 };
@@ -36,15 +38,27 @@ pub(crate) fn system_roots() -> Vec<CertificateDer<'static>> {
 /// Whom we believe to be who they say they are.
 #[derive(Debug, Clone)]
 pub(crate) enum Believed {
-    /// Those whom rustls takes, and those whose very certificate was named.
-    Named {
-        /// The system's authorities.
+    /// Those whom rustls takes, and those whom this rule takes beside.
+    Authorities {
+        /// The system's.
         system: Vec<CertificateDer<'static>>,
         /// Those that somebody has given.
         named: Vec<CertificateDer<'static>>,
+        /// What is taken where rustls refuses.
+        beside: Rule,
     },
     /// Everybody: nothing is checked, for somebody said so.
     Anybody,
+}
+
+/// What is trusted beside what rustls trusts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// A certificate that was named, byte for byte.
+    #[default]
+    Named,
+    /// Whatever Go trusts: for a diagnosis alone, which has told that others do not.
+    Go,
 }
 
 /// What a server showed, to be judged for this name at this time.

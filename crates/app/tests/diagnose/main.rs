@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "what cannot be set up here fails the test")]
 
 mod asked;
+mod certificates;
 mod given;
 mod healthy;
 mod origin_story;

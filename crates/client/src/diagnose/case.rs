@@ -13,7 +13,7 @@ use super::{
     redact,
     reply::Standing,
 };
-use crate::transport::Reach;
+use crate::{transport::Reach, trust::Rule};
 
 /// Everything that a stage reads and adds to.
 #[derive(Debug)]
@@ -33,6 +33,7 @@ impl Case {
             system: Arc::default(),
             authorities: inputs.authorities.clone(),
             verification: inputs.verification,
+            rule: Rule::Named,
             proxies: Proxies::of(&inputs.local.proxies),
             reach: Reach::Loopback,
         };

@@ -21,9 +21,9 @@ use super::proxy::Proxy;
 use crate::trust::{in_words, words};
 
 mod danger;
-mod trust;
+mod subject;
 
-pub(super) use trust::{Distrust, Subject, Trust, system_roots};
+pub(super) use subject::Subject;
 
 /// How long one step may take: a name, a connection, a greeting.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -20,7 +20,7 @@ use super::{proxy::Proxies, redact};
 use crate::{
     host::is_loopback,
     transport::{Reach, Resolver, danger::Verification, shown},
-    trust::{Believed, Protocols, client_config, in_words, words},
+    trust::{Believed, Protocols, Rule, client_config, in_words, words},
 };
 
 /// No more is asked of anybody in one diagnosis, unless it may write.
@@ -224,6 +224,8 @@ pub(super) struct Way {
     pub(super) authorities: Vec<CertificateDer<'static>>,
     /// Whether it counts that somebody is not trusted.
     pub(super) verification: Verification,
+    /// Whom else, once it is known that clients in Go are content and rustls is not.
+    pub(super) rule: Rule,
     /// The proxies of the environment.
     pub(super) proxies: Proxies,
     /// How near a name may lead: the registry's own reach, once it is known.
@@ -364,9 +366,11 @@ fn client(way: &Way, (version, direct): (Version, bool)) -> Result<Client, Silen
         Version::Http1 => (builder.http1_only(), Protocols::Http1),
     };
     let believed = match way.verification {
-        Verification::Full => {
-            Believed::Named { system: way.system.to_vec(), named: way.authorities.clone() }
-        }
+        Verification::Full => Believed::Authorities {
+            system: way.system.to_vec(),
+            named: way.authorities.clone(),
+            beside: way.rule,
+        },
         Verification::None => Believed::Anybody,
     };
     let tls = client_config(believed, None, protocols)
@@ -454,6 +458,7 @@ mod tests {
             system: Arc::default(),
             authorities: Vec::new(),
             verification: Verification::Full,
+            rule: Rule::Named,
             proxies: Proxies::default(),
             reach: Reach::Loopback,
         };

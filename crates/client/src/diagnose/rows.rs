@@ -17,7 +17,10 @@ pub(super) const ROWS: &[(&str, &str)] = &[
     ("F07", "the registry's authority is not trusted"),
     ("F08", "the token service's authority is not trusted, the registry's is"),
     ("F09", "the certificate is served without its intermediate"),
-    ("F10", "the certificate is for another name, or out of its time"),
+    (
+        "F10",
+        "the certificate is for another name, out of its time, or of a form that clients refuse",
+    ),
     ("F11", "one side speaks TLS, the other plain HTTP"),
     ("F12", "the authority is kept in a folder that the client does not look into"),
     ("F13", "an IPv6 address is written without brackets"),

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::TransportError;
 use crate::{
     host::Host,
-    trust::{Believed, Bundle, Identity, read_limited, system_roots},
+    trust::{Believed, Bundle, Identity, Rule, read_limited, system_roots},
 };
 
 /// How long nothing may move, where nobody says otherwise.
@@ -136,7 +136,7 @@ impl Settings {
             return Believed::Anybody;
         }
         let system = if with_system { system_roots() } else { Vec::new() };
-        Believed::Named { system, named: self.authorities.clone() }
+        Believed::Authorities { system, named: self.authorities.clone(), beside: Rule::Named }
     }
 }
 

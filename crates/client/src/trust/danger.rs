@@ -15,7 +15,7 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
-use super::{Believed, Distrust, Presented, leaf::judge_named, rustls_rules};
+use super::{Believed, Distrust, Presented, Rule, leaf::judge_named, path, rules, rustls_rules};
 
 /// Verifies by the rules of rustls, and where those refuse, by others.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub(super) struct Verifier {
 enum Also {
     /// A certificate that stands byte for byte among these, as Go takes it.
     Named(Vec<CertificateDer<'static>>),
+    /// Whatever Go takes with these authorities.
+    Go(Vec<CertificateDer<'static>>),
     /// Nothing at all is checked: whoever sits on the way can take passwords and tokens.
     Anybody,
 }
@@ -39,9 +41,14 @@ impl Verifier {
     pub(super) fn new(believed: Believed) -> Self {
         let provider = Arc::new(aws_lc_rs::default_provider());
         match believed {
-            Believed::Named { system, named } => {
-                let all = system.into_iter().chain(named.iter().cloned());
-                Self { webpki: rustls_rules::verifier(all), also: Also::Named(named), provider }
+            Believed::Authorities { system, named, beside } => {
+                let all: Vec<_> = system.into_iter().chain(named.iter().cloned()).collect();
+                let webpki = rustls_rules::verifier(all.iter().cloned());
+                let also = match beside {
+                    Rule::Named => Also::Named(named),
+                    Rule::Go => Also::Go(all),
+                };
+                Self { webpki, also, provider }
             }
             Believed::Anybody => Self { webpki: None, also: Also::Anybody, provider },
         }
@@ -53,7 +60,8 @@ impl Verifier {
 fn telling(refused: Error, distrust: Distrust) -> Error {
     let stumbles = match &refused {
         Error::InvalidCertificate(error) => {
-            matches!(rustls_rules::distrust(error), Distrust::Authority | Distrust::Unknown)
+            use Distrust::{Algorithm, Authority, Signature, Unknown};
+            matches!(rustls_rules::distrust(error), Algorithm | Authority | Signature | Unknown)
         }
         _ => false,
     };
@@ -90,6 +98,7 @@ impl ServerCertVerifier for Verifier {
             let presented = Presented { chain: &chain, name: server_name, now };
             let also = match &self.also {
                 Also::Named(named) => judge_named(&presented, named),
+                Also::Go(roots) => path::judge(rules::GO, &presented, roots, &Err(Distrust::Other)),
                 Also::Anybody => Ok(()),
             };
             also.map(|()| ServerCertVerified::assertion())

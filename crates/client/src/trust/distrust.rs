@@ -9,18 +9,24 @@ pub(crate) enum Distrust {
     /// It ends at an authority that nobody was told to trust.
     #[error("it comes from an authority that is not trusted")]
     Unknown,
+    /// The certificate of its issuer is missing, and could be fetched here.
+    #[error("the server leaves out the certificate of its issuer")]
+    Incomplete(String),
     /// It is for other names.
     #[error("it is for other names")]
     Name,
     /// Its name is the common name alone (RFC 6125 §6.4.4).
     #[error("its name is a common name alone, and no subject alternative name")]
     CommonName,
-    /// Its own time is over, or that of an authority above it.
+    /// Its own time is over.
     #[error("it has expired")]
     Expired,
     /// Its time has not begun.
     #[error("it is not valid yet")]
     NotYet,
+    /// The time of an authority above it is over, or has not begun.
+    #[error("the authority {0} is out of its time")]
+    OutOfTime(String),
     /// What signed it may sign nothing.
     #[error("{0}, which signed it, may not sign certificates")]
     NotAnAuthority(String),
@@ -30,11 +36,14 @@ pub(crate) enum Distrust {
     /// Its extended key usage has no server in it.
     #[error("it is not meant for servers (extendedKeyUsage)")]
     Purpose,
+    /// Its key usage has nothing in it that a server does.
+    #[error("its keyUsage is not a server's")]
+    KeyUsage,
     /// An extension that has to be understood, and is not.
     #[error("it has a critical extension that is not understood")]
     Extension,
     /// The key is too short.
-    #[error("its key of {0} bits is too short")]
+    #[error("a key of {0} bits is too short")]
     Short(usize),
     /// The signature's algorithm is too weak, or unknown.
     #[error("its signature's algorithm is too weak, or unknown")]

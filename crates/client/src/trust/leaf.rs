@@ -1,5 +1,4 @@
-//! The rules of Go for a server's own certificate (`crypto/x509`, `Certificate.Verify`): its time, its names, what it
-//! is for. One that is itself among the given authorities needs no more.
+//! Rules for a server's own certificate: its time, its names, what it is for.
 
 use std::{cmp::Ordering, time::SystemTime};
 
@@ -9,16 +8,14 @@ use x509_parser::certificate::X509Certificate;
 use super::{
     Distrust, Presented,
     certificate::{
-        has_alternative_names, has_common_name, is_for, is_for_servers, is_in_time, is_self_issued,
-        is_understood, parsed, rsa_bits,
+        has_alternative_names, has_common_name, has_server_usage, is_for, is_for_servers,
+        is_in_time, is_self_issued, is_understood, parsed, rsa_bits,
     },
+    rules::{CommonName, GO, KeyUsage, Rules, VERIFIABLE},
 };
 
-/// Bits of an RSA key. Go takes 1024; no handshake with a shorter one than this is verified here.
-const SHORTEST: usize = 2048;
-
-/// Judges the first certificate, if it stands byte for byte among these.
-pub(crate) fn judge_named(
+/// Judges the first certificate as Go does, if it stands byte for byte among these: it then needs nothing above it.
+pub(super) fn judge_named(
     presented: &Presented<'_>,
     named: &[CertificateDer<'_>],
 ) -> Result<(), Distrust> {
@@ -28,19 +25,41 @@ pub(crate) fn judge_named(
         let itself = is_self_issued(&leaf);
         return Err(if itself { Distrust::SelfSigned } else { Distrust::Unknown });
     }
-    judge(presented, &leaf)
+    judge(GO, presented, &leaf)?;
+    verifiable(&leaf)
 }
 
-fn judge(presented: &Presented<'_>, leaf: &X509Certificate<'_>) -> Result<(), Distrust> {
+/// Judges all that has nothing to do with who issued it.
+pub(super) fn judge(
+    rules: Rules,
+    presented: &Presented<'_>,
+    leaf: &X509Certificate<'_>,
+) -> Result<(), Distrust> {
     if !is_understood(leaf) {
         return Err(Distrust::Extension);
     }
     is_valid_at(leaf, presented.now)?;
-    is_called(leaf, presented.name)?;
-    if !is_for_servers(leaf, true) {
+    is_called(rules, leaf, presented.name)?;
+    if !is_for_servers(leaf, rules.any_purpose) {
         return Err(Distrust::Purpose);
     }
-    match rsa_bits(leaf).filter(|bits| *bits < SHORTEST) {
+    if rules.key_usage == KeyUsage::Checked && !has_server_usage(leaf) {
+        return Err(Distrust::KeyUsage);
+    }
+    long_enough(leaf, rules.shortest)
+}
+
+/// Whether a handshake with its key can be verified here.
+pub(super) fn verifiable(leaf: &X509Certificate<'_>) -> Result<(), Distrust> {
+    long_enough(leaf, VERIFIABLE)
+}
+
+/// Whether its key is long enough.
+pub(super) fn long_enough(
+    certificate: &X509Certificate<'_>,
+    shortest: usize,
+) -> Result<(), Distrust> {
+    match rsa_bits(certificate).filter(|bits| *bits < shortest) {
         Some(bits) => Err(Distrust::Short(bits)),
         None => Ok(()),
     }
@@ -54,10 +73,22 @@ fn is_valid_at(leaf: &X509Certificate<'_>, now: SystemTime) -> Result<(), Distru
     }
 }
 
-fn is_called(leaf: &X509Certificate<'_>, name: &ServerName<'_>) -> Result<(), Distrust> {
+fn is_called(
+    rules: Rules,
+    leaf: &X509Certificate<'_>,
+    name: &ServerName<'_>,
+) -> Result<(), Distrust> {
     if is_for(leaf, name) {
         return Ok(());
     }
-    let common_name = !has_alternative_names(leaf) && has_common_name(leaf, name);
-    Err(if common_name { Distrust::CommonName } else { Distrust::Name })
+    match (is_common_name_alone(leaf, name), rules.common_name) {
+        (true, CommonName::Counts) => Ok(()),
+        (true, CommonName::CountsForNothing) => Err(Distrust::CommonName),
+        (false, _) => Err(Distrust::Name),
+    }
+}
+
+/// Whether it would be for this name if common names counted.
+pub(super) fn is_common_name_alone(leaf: &X509Certificate<'_>, name: &ServerName<'_>) -> bool {
+    !has_alternative_names(leaf) && has_common_name(leaf, name)
 }

@@ -1,13 +1,47 @@
 //! The rules of rustls, and what its words mean.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use rustls::{
-    CertificateError, RootCertStore, client::WebPkiServerVerifier, crypto::aws_lc_rs,
-    pki_types::CertificateDer,
+    CertificateError, Error, RootCertStore,
+    client::{WebPkiServerVerifier, danger::ServerCertVerifier as _},
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, UnixTime},
 };
 
-use super::Distrust;
+use super::{Distrust, Presented, certificate::parsed, leaf, path};
+
+/// Judges by them alone, with these authorities.
+pub(super) fn judge(
+    presented: &Presented<'_>,
+    roots: &[CertificateDer<'static>],
+) -> Result<(), Distrust> {
+    let (der, above) = presented.chain.split_first().ok_or(Distrust::Unreadable)?;
+    let leaf = parsed(der).ok_or(Distrust::Unreadable)?;
+    // Without any authority there is no verifier either.
+    let Some(verifier) = verifier(roots.iter().cloned()) else {
+        return Err(path::missing(presented.chain));
+    };
+    let since = presented.now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let now = UnixTime::since_unix_epoch(since);
+    match verifier.verify_server_cert(der, above, presented.name, &[], now) {
+        Ok(_) => Ok(()),
+        Err(Error::InvalidCertificate(error)) => Err(match distrust(&error) {
+            what @ (Distrust::Unknown | Distrust::Signature | Distrust::Algorithm) => {
+                match (leaf::verifiable(&leaf), what) {
+                    (Err(short), _) => short,
+                    (Ok(()), Distrust::Algorithm) => Distrust::Algorithm,
+                    (Ok(()), _) => path::missing(presented.chain),
+                }
+            }
+            Distrust::Name if leaf::is_common_name_alone(&leaf, presented.name) => {
+                Distrust::CommonName
+            }
+            other => other,
+        }),
+        Err(_) => Err(Distrust::Other),
+    }
+}
 
 /// What the library makes of these; `None` without any.
 pub(super) fn verifier(
@@ -20,7 +54,7 @@ pub(super) fn verifier(
 }
 
 /// What an error about a certificate means.
-pub(crate) fn distrust(error: &CertificateError) -> Distrust {
+pub(super) fn distrust(error: &CertificateError) -> Distrust {
     use CertificateError as E;
     match error {
         E::UnknownIssuer => Distrust::Unknown,

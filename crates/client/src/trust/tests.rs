@@ -1,3 +1,4 @@
+mod families;
 mod files;
 mod named;
 mod said;

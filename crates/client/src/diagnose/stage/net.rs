@@ -17,6 +17,7 @@ use crate::{
         redact,
     },
     transport::{Reach, danger::Verification},
+    trust::system_roots,
 };
 
 mod beside;
@@ -40,7 +41,8 @@ pub(in crate::diagnose) async fn run(case: &mut Case) {
         case.found(Finding::fail(Check::Net01, summary).rows(&["F13"]));
         return;
     };
-    let system = look::system_roots().await;
+    // None is no failure.
+    let system = tokio::task::spawn_blocking(system_roots).await.unwrap_or_default();
     case.probe.change_way(|way| way.system = system.into());
     let proxy = case.probe.way().proxies.of_url(&url).cloned();
     let stream = match &proxy {
@@ -214,8 +216,8 @@ async fn speak(case: &mut Case, url: &Url, stream: TcpStream) {
             case.found(Finding::pass(Check::Net03, format!("{host} speaks TLS, and {alpn} in it")));
             case.facts.tls_leaf = handshake.chain.first().map(|leaf| leaf.to_vec());
             case.facts.alpn.clone_from(&handshake.alpn);
-            let trusted = certificate::of_the_registry(case, url, &handshake);
-            if trusted || unchecked(case, &[Check::Cfg05, Check::Net04]) {
+            let goes_on = certificate::of_the_registry(case, url, &handshake);
+            if unchecked(case, &[Check::Cfg05, Check::Net04]) || goes_on {
                 case.facts.origin = Some(url.clone());
             }
             return;
@@ -355,8 +357,8 @@ async fn greet_realm(case: &mut Case, realm: &Url) -> bool {
     };
     let (summary, rows): (String, &[&'static str]) = match greeted {
         Greeted::Tls(handshake) => {
-            let trusted = certificate::of_the_realm(case, realm, &handshake);
-            return trusted || unchecked(case, &[Check::Net05]);
+            let goes_on = certificate::of_the_realm(case, realm, &handshake);
+            return unchecked(case, &[Check::Net05]) || goes_on;
         }
         Greeted::NotTls(head) if head.starts_with(b"HTTP/") => {
             (format!("{shown} answers TLS in plain HTTP"), &["F11"])

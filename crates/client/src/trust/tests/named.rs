@@ -11,7 +11,7 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
-use super::super::{Believed, Distrust, Presented, danger::Verifier, judge_named};
+use super::super::{Believed, Distrust, Presented, Rule, danger::Verifier, leaf::judge_named};
 
 /// As `openssl req -x509` makes it: an authority that signed itself, for `localhost`.
 fn made(change: impl FnOnce(&mut CertificateParams)) -> CertificateDer<'static> {
@@ -37,7 +37,11 @@ fn judge(
     let name = ServerName::try_from(name).unwrap();
     let chain = std::slice::from_ref(shown);
     let by_rule = judge_named(&Presented { chain, name: &name, now: in_2025() }, named);
-    let verifier = Verifier::new(Believed::Named { system: Vec::new(), named: named.to_vec() });
+    let verifier = Verifier::new(Believed::Authorities {
+        system: Vec::new(),
+        named: named.to_vec(),
+        beside: Rule::Named,
+    });
     let now = UnixTime::since_unix_epoch(Duration::from_secs(1_750_000_000));
     let taken = verifier.verify_server_cert(shown, &[], &name, &[], now);
     assert_eq!(taken.is_ok(), by_rule.is_ok(), "{taken:?} {by_rule:?}");

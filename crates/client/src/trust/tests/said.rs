@@ -8,7 +8,7 @@ use rustls::{
     pki_types::{ServerName, UnixTime},
 };
 
-use super::super::{distrust, words};
+use super::super::{rustls_rules::distrust, words};
 
 /// That a text has nothing in it that `Debug` writes: `Other(OtherError(…))`, `[67, 69]`, `SomeError`, `{ a: b }`.
 #[track_caller]

@@ -1,34 +1,45 @@
-//! NET-04 and NET-05: whose certificates are trusted, and what is missing where they are not.
+//! NET-04 and NET-05: whose certificates are trusted, by whom, and what is missing where they are not.
 
 use portpass_protocol::challenge::Peer;
 use reqwest::Url;
 
-use crate::diagnose::{
-    Check, Finding,
-    case::Case,
-    look::{self, Distrust, Handshake, Subject, Trust},
+use crate::{
+    diagnose::{
+        Check, Finding,
+        case::Case,
+        look::{self, Handshake, Subject},
+    },
+    trust::{Distrust, Judged, Presented, Rule},
 };
+
+mod fix;
+
+use fix::fix;
 
 /// Judges the registry's. What clients' folders hold for it counts as it does for them.
 pub(super) fn of_the_registry(case: &mut Case, url: &Url, seen: &Handshake) -> bool {
     let host = case.target.host.to_string();
-    let Err(distrust) = judge(case, url, seen) else {
-        let finding = Finding::pass(Check::Net04, format!("the certificate of {host} is trusted"));
-        case.found(shown(finding, seen));
-        return true;
-    };
-    if let Some(file) = trusted_by_a_folder(case, url, seen) {
-        let summary = format!("the certificate of {host} is trusted by {file}");
-        case.found(shown(Finding::pass(Check::Net04, summary), seen));
-        return true;
+    let mut judged = judge(case, url, seen);
+    let mut summary = format!("the certificate of {host} is trusted");
+    if judged.go.is_err()
+        && let Some(file) = trusted_by_a_folder(case, url, seen)
+    {
+        judged = judge(case, url, seen);
+        summary = format!("{summary} by {file}");
     }
+    let goes_on = goes_on(case, &judged);
+    let Err(distrust) = judged.go.clone() else {
+        let finding = taken(Check::Net04, summary, &host, &judged);
+        case.found(shown(finding, case, seen));
+        return goes_on;
+    };
     let proxied = case.probe.way().proxies.of_url(url).is_some();
-    let mut finding = finding(Check::Net04, &host, &distrust);
-    finding.rows.extend(rows(&distrust, proxied));
     let where_to = format!(
         "/etc/docker/certs.d/{host}/ca.crt for docker, /etc/containers/certs.d/{host}/ca.crt for podman, `ca` in /etc/containerd/certs.d/{host}/hosts.toml for containerd, the system's store for the others, --ca FILE here"
     );
-    let mut finding = shown(finding.fix(fix(&distrust, &where_to)), seen);
+    let mut finding = refused(Check::Net04, &host, &distrust, &judged)
+        .fix(fix(&distrust, &where_to))
+        .rows(&rows(&distrust, proxied));
     let untrusted =
         matches!(distrust, Distrust::SelfSigned | Distrust::Unknown | Distrust::Incomplete(_));
     if untrusted && case.warned(Check::Cfg05) {
@@ -36,17 +47,20 @@ pub(super) fn of_the_registry(case: &mut Case, url: &Url, seen: &Handshake) -> b
         misplaced(case, &host);
         finding.follows_from = Some(Check::Cfg05);
     }
-    case.found(finding);
-    false
+    case.found(shown(finding, case, seen));
+    goes_on
 }
 
 /// Judges the token service's, by the registry's authorities: clients know no others for it.
 pub(super) fn of_the_realm(case: &mut Case, realm: &Url, seen: &Handshake) -> bool {
     let name = realm.host_str().unwrap_or_default().to_owned();
-    let Err(distrust) = judge(case, realm, seen) else {
+    let judged = judge(case, realm, seen);
+    let goes_on = goes_on(case, &judged);
+    let Err(distrust) = judged.go.clone() else {
         let summary = format!("the token service's certificate is trusted, for {name}");
-        case.found(shown(Finding::pass(Check::Net05, summary), seen));
-        return true;
+        let finding = taken(Check::Net05, summary, &name, &judged);
+        case.found(shown(finding, case, seen));
+        return goes_on;
     };
     let rows: &[&'static str] = match distrust {
         Distrust::SelfSigned | Distrust::Unknown => &["F08", "F09"],
@@ -57,27 +71,40 @@ pub(super) fn of_the_realm(case: &mut Case, realm: &Url, seen: &Handshake) -> bo
     let where_to = format!(
         "beside the registry's own, since clients go to the token service with what they trust for the registry: /etc/docker/certs.d/{host}/, /etc/containers/certs.d/{host}/, `ca` in containerd's hosts.toml of {host}; --ca FILE here"
     );
-    let finding = finding(Check::Net05, &name, &distrust).fix(fix(&distrust, &where_to)).rows(rows);
-    case.found(shown(finding, seen));
-    false
+    let finding = refused(Check::Net05, &name, &distrust, &judged);
+    let finding = finding.fix(fix(&distrust, &where_to)).rows(rows);
+    case.found(shown(finding, case, seen));
+    goes_on
 }
 
-fn judge(case: &Case, url: &Url, seen: &Handshake) -> Result<(), Distrust> {
-    let Some(name) = look::server_name(url) else { return Err(Distrust::Name) };
+fn judge(case: &Case, url: &Url, seen: &Handshake) -> Judged {
+    let Some(name) = look::server_name(url) else { return Judged::refused(&Distrust::Name) };
     let way = case.probe.way();
-    let trust = Trust::new(&way.system, &way.authorities);
-    trust.judge(&seen.chain, &name, case.clock.now())
+    let all: Vec<_> = way.system.iter().chain(&way.authorities).cloned().collect();
+    Judged::new(&Presented { chain: &seen.chain, name: &name, now: case.clock.now() }, &all)
+}
+
+/// Whether there is a connection to go on over: one that is verified by the rules of who takes it. Whoever refuses
+/// it stays away; what they would meet behind it is worth knowing all the same.
+fn goes_on(case: &mut Case, judged: &Judged) -> bool {
+    match (&judged.rustls, &judged.go, &judged.verifiable) {
+        (Ok(()), ..) => true,
+        (Err(_), Ok(()), Ok(())) => {
+            case.probe.change_way(|way| way.rule = Rule::Go);
+            true
+        }
+        _ => false,
+    }
 }
 
 /// Whether a client's folder has the authority; it is then trusted here as well.
 fn trusted_by_a_folder(case: &mut Case, url: &Url, seen: &Handshake) -> Option<String> {
     let kept = &case.facts.certificates.authorities;
     let name = look::server_name(url)?;
-    let found = kept.iter().find(|(authority, _)| {
-        Trust::new(&[], std::slice::from_ref(authority))
-            .judge(&seen.chain, &name, case.clock.now())
-            .is_ok()
-    });
+    let presented = Presented { chain: &seen.chain, name: &name, now: case.clock.now() };
+    let found = kept
+        .iter()
+        .find(|(authority, _)| Judged::new(&presented, std::slice::from_ref(authority)).go.is_ok());
     let file = found?.1.clone();
     let all: Vec<_> = kept.iter().map(|(authority, _)| authority.clone()).collect();
     let without = case.facts.certificates.without.clone();
@@ -111,7 +138,31 @@ fn misplaced(case: &mut Case, host: &str) {
     case.found(warned.evidence.into_iter().fold(finding, Finding::seen));
 }
 
-fn finding(check: Check, host: &str, distrust: &Distrust) -> Finding {
+/// What clients in Go trust, and so every client that is named here; others may not.
+fn taken(check: Check, summary: String, host: &str, judged: &Judged) -> Finding {
+    let Some((_, distrust)) = judged.refusals().next() else {
+        return Finding::pass(check, summary);
+    };
+    let who: Vec<&str> = judged.refusals().map(|(family, _)| family.name()).collect();
+    let summary = format!(
+        "clients in Go trust the certificate of {host}, and clients built on {} do not: {distrust}",
+        who.join(" and ")
+    );
+    let finding = match &judged.verifiable {
+        Ok(()) => Finding::warn(check, summary),
+        Err(_) => Finding::fail(check, summary)
+            .seen("no connection with it can be verified here, so nothing is asked over one"),
+    };
+    let fix = match distrust {
+        Distrust::SelfSigned | Distrust::Unknown | Distrust::Incomplete(_) => {
+            "give the root above it to clients that want one; the others need nothing".to_owned()
+        }
+        other => fix(other, ""),
+    };
+    by_each(finding, judged).fix(fix).rows(&["F10"])
+}
+
+fn refused(check: Check, host: &str, distrust: &Distrust, judged: &Judged) -> Finding {
     let summary = match distrust {
         Distrust::SelfSigned => {
             format!("the certificate of {host} signed itself, and is not trusted")
@@ -123,17 +174,24 @@ fn finding(check: Check, host: &str, distrust: &Distrust) -> Finding {
         Distrust::Name => format!("the certificate is not for {host}"),
         Distrust::Expired => format!("the certificate of {host} has expired"),
         Distrust::NotYet => format!("the certificate of {host} is not valid yet"),
-        Distrust::Authority => {
-            return Finding::warn(
-                check,
-                format!(
-                    "the certificate of {host} is an authority's own, which clients in Go take and others, as this one, do not"
-                ),
-            );
-        }
-        Distrust::Other(reason) => format!("the certificate of {host} is refused: {reason}"),
+        other => format!("the certificate of {host} is refused by clients in Go: {other}"),
     };
-    Finding::fail(check, summary).breaks(&Peer::ALL)
+    let finding = Finding::fail(check, summary).breaks(&Peer::ALL);
+    if judged.refusals().count() == judged.each().len() {
+        finding
+    } else {
+        by_each(finding, judged)
+    }
+}
+
+/// Adds who connects and who does not.
+fn by_each(finding: Finding, judged: &Judged) -> Finding {
+    judged.each().iter().fold(finding, |finding, (family, verdict)| {
+        finding.seen(match verdict {
+            Ok(()) => format!("{family}: connects"),
+            Err(distrust) => format!("{family}: does not connect, {distrust}"),
+        })
+    })
 }
 
 fn rows(distrust: &Distrust, proxied: bool) -> Vec<&'static str> {
@@ -150,28 +208,13 @@ fn rows(distrust: &Distrust, proxied: bool) -> Vec<&'static str> {
     rows
 }
 
-fn fix(distrust: &Distrust, where_to: &str) -> String {
-    match distrust {
-        Distrust::SelfSigned => format!("put this certificate where clients look: {where_to}"),
-        Distrust::Unknown => format!(
-            "put the authority's certificate where clients look: {where_to}; if its root is trusted there already, the server leaves out an intermediate one and has to serve the whole chain"
-        ),
-        Distrust::Incomplete(at) => format!(
-            "serve the whole chain: append the issuer's certificate, which is at {at}, to the server's file (certbot: fullchain.pem, not cert.pem); browsers fetch it by themselves, clients of registries do not"
-        ),
-        Distrust::Name => "issue it for the name or address that clients use, as a subject alternative name (`DNS:…`, for addresses `IP:…`); a common name counts for nothing".to_owned(),
-        Distrust::Expired => "renew it, and let the server read the new one; if it is in date, this machine's clock is wrong".to_owned(),
-        Distrust::NotYet => "set the clock, of this machine or of the one that issued it".to_owned(),
-        Distrust::Authority => "issue a certificate with CA:FALSE for the server; `openssl req -x509` makes one of an authority".to_owned(),
-        Distrust::Other(_) => "issue it anew".to_owned(),
-    }
-}
-
-/// Adds each certificate of the chain.
-fn shown(finding: Finding, seen: &Handshake) -> Finding {
+/// Adds each certificate of the chain, and what was given and could not be used.
+fn shown(finding: Finding, case: &Case, seen: &Handshake) -> Finding {
     let lines = seen.chain.iter().take(6).map(|der| match Subject::read(der) {
         Some(subject) => subject.shown(),
         None => "a certificate that cannot be read".to_owned(),
     });
-    lines.fold(finding, Finding::seen)
+    let finding = lines.fold(finding, Finding::seen);
+    let passed_over = if finding.failed() { case.inputs.passed_over.as_slice() } else { &[] };
+    passed_over.iter().fold(finding, |finding, fault| finding.seen(format!("--ca {fault}")))
 }

@@ -128,8 +128,13 @@ pub(super) struct Identity {
 
 impl Authority {
     pub(super) fn new() -> Self {
+        Self::made(|_| {})
+    }
+
+    pub(super) fn made(change: impl FnOnce(&mut CertificateParams)) -> Self {
         let key = KeyPair::generate().unwrap();
-        let parameters = Self::parameters("test authority");
+        let mut parameters = Self::parameters("test authority");
+        change(&mut parameters);
         let certificate = parameters.self_signed(&key).unwrap();
         let (der, pem) = (certificate.der().clone(), certificate.pem());
         Self { der, pem, issuer: Issuer::new(parameters, key) }

@@ -1,8 +1,12 @@
 //! Names, ports, proxies, TLS.
 
+use insta::assert_snapshot;
+use portpass_protocol::challenge::Peer;
+use rcgen::{BasicConstraints, CertificateParams, IsCa};
+
 use super::fixture::{
-    Authority, Behind, Identity, asking, bare, examine, found, free_port, noted, out_there, proxy,
-    says_where_its_issuer_is, service, sound, through, tls,
+    Authority, Behind, Identity, asking, bare, examine, found, free_port, noted, noted_as,
+    out_there, proxy, says_where_its_issuer_is, service, sound, through, tls,
 };
 use crate::{
     diagnose::{Check, Inputs, Local},
@@ -142,6 +146,80 @@ async fn f10_a_certificate_for_others_or_for_another_time() {
         let cause = found(&report, "F10", Check::Net04);
         assert!(cause.summary.contains(word), "{cause:#?}");
     }
+}
+
+/// docker and its like connect, so what they meet is asked all the same.
+#[tokio::test]
+async fn f10_a_certificate_that_go_takes_and_others_refuse() {
+    let authority = Authority::new();
+    let is_ca = |parameters: &mut CertificateParams| {
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    };
+    let identity = authority.issue_as(&[NAME], is_ca);
+    let inputs = registry(identity, &authority).await;
+    let report = examine(TARGET, inputs).await;
+    sound(&report);
+    let finding = noted_as(&report, "F10", Check::Net04, "warn");
+    assert!(finding.breaks.is_empty(), "{finding:#?}");
+    assert_snapshot!(
+        format!("{}\n{}", finding.summary, finding.evidence[..3].join("\n")),
+        @r"
+        clients in Go trust the certificate of registry.invalid:5000, and clients built on rustls do not: it is an authority's own certificate (CA:TRUE), in the place of a server's
+        Go (docker, containerd, podman, crane, oras, regclient): connects
+        rustls (clients in Rust): does not connect, it is an authority's own certificate (CA:TRUE), in the place of a server's
+        OpenSSL (clients in Python): connects
+        "
+    );
+    let ping = report.finding(Check::Ping01).unwrap();
+    assert_eq!(ping.verdict.as_str(), "pass", "{ping:#?}");
+
+    // The realm's likewise.
+    let served = Served::start(asking("https://auth.invalid/token")).await;
+    let address = tls(authority.issue(&[NAME]), served.address, None).await;
+    let realm = tls(authority.issue_as(&["auth.invalid"], is_ca), served.address, None).await;
+    let names = [(TARGET, address), ("auth.invalid:443", realm)];
+    let report = examine(TARGET, out_there(&names, &authority).await).await;
+    sound(&report);
+    noted_as(&report, "F10", Check::Net05, "warn");
+}
+
+/// This program would connect, and docker would not: nobody is told that all is well.
+#[tokio::test]
+async fn f10_an_authority_that_go_does_not_take() {
+    let expired = |parameters: &mut CertificateParams| {
+        parameters.not_before = rcgen::date_time_ymd(2000, 1, 1);
+        parameters.not_after = rcgen::date_time_ymd(2001, 1, 1);
+    };
+    let authority = Authority::made(expired);
+    let inputs = registry(authority.issue(&[NAME]), &authority).await;
+    let report = examine(TARGET, inputs).await;
+    let cause = found(&report, "F10", Check::Net04);
+    assert_eq!(cause.breaks, Peer::ALL);
+    assert_snapshot!(
+        format!("{}\n{}", cause.summary, cause.evidence[..3].join("\n")),
+        @r#"
+        the certificate of registry.invalid:5000 is refused by clients in Go: the authority "test authority" is out of its time
+        Go (docker, containerd, podman, crane, oras, regclient): does not connect, the authority "test authority" is out of its time
+        rustls (clients in Rust): connects
+        OpenSSL (clients in Python): does not connect, the authority "test authority" is out of its time
+        "#
+    );
+    assert!(report.finding(Check::Ping01).unwrap().verdict.as_str() == "pass", "goes on");
+}
+
+/// What is in the file beside the certificates is told where they do not help.
+#[tokio::test]
+async fn a_bad_block_of_the_file_is_told_where_nobody_is_trusted() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    let lost = "-----BEGIN CERTIFICATE-----\n%%%%\n-----END CERTIFICATE-----\n";
+    std::fs::write(&file, format!("{}{lost}", authority.pem)).unwrap();
+    let mut inputs = registry(other.issue(&[NAME]), &authority).await;
+    inputs.trust_file(&file).unwrap();
+    let cause = found(&examine(TARGET, inputs).await, "F07", Check::Net04);
+    let told = format!("--ca {}: block 2 is passed over: ", file.display());
+    assert!(cause.evidence.last().unwrap().starts_with(&told), "{cause:#?}");
 }
 
 #[tokio::test]

@@ -1,0 +1,282 @@
+//! Who trusts what. The end-to-end tests hold the same table to the real programs.
+
+use std::time::{Duration, SystemTime};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CustomExtension, DnType,
+    ExtendedKeyUsagePurpose as Purpose, GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    NameConstraints, date_time_ymd,
+};
+use rustls::{
+    client::danger::ServerCertVerifier as _,
+    pki_types::{CertificateDer, ServerName, UnixTime},
+};
+
+use super::super::{Believed, Bundle, Distrust, Judged, Presented, Rule, danger::Verifier, words};
+
+struct Made {
+    der: CertificateDer<'static>,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+fn parameters(name: &str, change: impl FnOnce(&mut CertificateParams)) -> CertificateParams {
+    let mut parameters = CertificateParams::default();
+    parameters.distinguished_name.push(DnType::CommonName, name);
+    parameters.not_before = date_time_ymd(2020, 1, 1);
+    parameters.not_after = date_time_ymd(2030, 1, 1);
+    change(&mut parameters);
+    parameters
+}
+
+fn is_ca(parameters: &mut CertificateParams) {
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+}
+
+fn root(change: impl FnOnce(&mut CertificateParams)) -> Made {
+    let key = KeyPair::generate().unwrap();
+    let parameters = parameters("a root", |parameters| {
+        is_ca(parameters);
+        change(parameters);
+    });
+    let der = parameters.self_signed(&key).unwrap().der().clone();
+    Made { der, issuer: Issuer::new(parameters, key) }
+}
+
+fn below(issuer: &Made, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Made {
+    let key = KeyPair::generate().unwrap();
+    let parameters = parameters(name, change);
+    let der = parameters.signed_by(&key, &issuer.issuer).unwrap().der().clone();
+    Made { der, issuer: Issuer::new(parameters, key) }
+}
+
+fn named(parameters: &mut CertificateParams) {
+    let names = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    parameters.subject_alt_names = names.subject_alt_names;
+}
+
+fn leaf(issuer: &Made, change: impl FnOnce(&mut CertificateParams)) -> CertificateDer<'static> {
+    let made = below(issuer, "localhost", |parameters| {
+        named(parameters);
+        change(parameters);
+    });
+    made.der
+}
+
+/// 2025.
+const NOW: Duration = Duration::from_secs(1_750_000_000);
+
+fn judge(chain: &[CertificateDer<'static>], roots: &[CertificateDer<'static>]) -> Judged {
+    let name = ServerName::try_from("localhost").unwrap();
+    let now = SystemTime::UNIX_EPOCH + NOW;
+    let judged = Judged::new(&Presented { chain, name: &name, now }, roots);
+    // A connection is verified by rustls, and beside it by Go where that was asked for.
+    let verified = |beside: Rule| {
+        let named = roots.to_vec();
+        let verifier = Verifier::new(Believed::Authorities { system: Vec::new(), named, beside });
+        let now = UnixTime::since_unix_epoch(NOW);
+        verifier.verify_server_cert(&chain[0], &chain[1..], &name, &[], now).is_ok()
+    };
+    assert_eq!(verified(Rule::Go), judged.rustls.is_ok() || judged.go.is_ok(), "{judged:?}");
+    let itself = roots.contains(&chain[0]);
+    let by_name = judged.rustls.is_ok() || (itself && judged.go.is_ok());
+    assert_eq!(verified(Rule::Named), by_name, "{judged:?}");
+    judged
+}
+
+/// What Go, rustls and OpenSSL say.
+#[track_caller]
+fn say(judged: &Judged, [go, rustls, open_ssl]: [Result<(), Distrust>; 3]) {
+    assert_eq!((&judged.go, &judged.rustls, &judged.open_ssl), (&go, &rustls, &open_ssl));
+}
+
+const YES: Result<(), Distrust> = Ok(());
+
+fn no_authority() -> Result<(), Distrust> {
+    Err(Distrust::NotAnAuthority("\"a root\"".to_owned()))
+}
+
+#[test]
+fn a_chain_as_it_should_be_is_trusted_by_all() {
+    let root = root(|_| {});
+    let between = below(&root, "between", is_ca);
+    let roots = [root.der.clone()];
+    say(&judge(&[leaf(&root, |_| {})], &roots), [YES, YES, YES]);
+    let chain = [leaf(&between, |_| {}), between.der.clone()];
+    say(&judge(&chain, &roots), [YES, YES, YES]);
+    let unknown = || Err(Distrust::Unknown);
+    say(&judge(&chain[..1], &roots), [unknown(), unknown(), unknown()]);
+    say(&judge(&chain, &[]), [unknown(), unknown(), unknown()]);
+}
+
+/// webpki wants no CA:TRUE of a server, Go and OpenSSL do not mind.
+#[test]
+fn what_rustls_alone_refuses() {
+    let root = root(|_| {});
+    let roots = [root.der.clone()];
+    let own = |change: fn(&mut CertificateParams)| {
+        let key = KeyPair::generate().unwrap();
+        let parameters = parameters("localhost", |parameters| {
+            named(parameters);
+            change(parameters);
+        });
+        parameters.self_signed(&key).unwrap().der().clone()
+    };
+    let itself = own(is_ca);
+    let authority = || Err(Distrust::Authority);
+    say(
+        &judge(std::slice::from_ref(&itself), std::slice::from_ref(&itself)),
+        [YES, authority(), YES],
+    );
+    say(&judge(&[leaf(&root, is_ca)], &roots), [YES, authority(), YES]);
+    let critical = leaf(&root, |parameters| {
+        // certificatePolicies with one policy, 1.2.3.4.
+        let content = vec![0x30, 0x07, 0x30, 0x05, 0x06, 0x03, 0x2a, 0x03, 0x04];
+        let mut policies = CustomExtension::from_oid_content(&[2, 5, 29, 32], content);
+        policies.set_criticality(true);
+        parameters.custom_extensions.push(policies);
+    });
+    say(&judge(&[critical], &roots), [YES, Err(Distrust::Extension), YES]);
+}
+
+/// What stands in the store is an authority to rustls whatever it says, and to OpenSSL only if it signed itself.
+#[test]
+fn what_others_refuse() {
+    for (change, expected) in [
+        (
+            (|parameters| parameters.not_after = date_time_ymd(2021, 1, 1))
+                as fn(&mut CertificateParams),
+            Err(Distrust::OutOfTime("\"a root\"".to_owned())),
+        ),
+        (|parameters| parameters.is_ca = IsCa::ExplicitNoCa, no_authority()),
+        (|parameters| parameters.is_ca = IsCa::NoCa, no_authority()),
+        (
+            |parameters| parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature],
+            no_authority(),
+        ),
+        (
+            |parameters| parameters.extended_key_usages = vec![Purpose::ClientAuth],
+            Err(Distrust::Purpose),
+        ),
+    ] {
+        let root = root(change);
+        let judged = judge(&[leaf(&root, |_| {})], std::slice::from_ref(&root.der));
+        say(&judged, [expected.clone(), YES, expected]);
+    }
+    let root = root(|_| {});
+    let between = below(&root, "between", is_ca);
+    // The authority in the middle alone is given, or the certificate itself.
+    let judged = judge(&[leaf(&between, |_| {})], std::slice::from_ref(&between.der));
+    say(&judged, [YES, YES, Err(Distrust::Unknown)]);
+    let own = leaf(&root, |_| {});
+    let judged = judge(std::slice::from_ref(&own), std::slice::from_ref(&own));
+    say(&judged, [YES, Err(Distrust::Unknown), Err(Distrust::Unknown)]);
+}
+
+#[test]
+fn what_a_certificate_says_of_its_use() {
+    let root = root(|_| {});
+    let roots = [root.der.clone()];
+    let judged = |change: fn(&mut CertificateParams)| judge(&[leaf(&root, change)], &roots);
+    let client = judged(|parameters| parameters.extended_key_usages = vec![Purpose::ClientAuth]);
+    let purpose = || Err(Distrust::Purpose);
+    say(&client, [purpose(), purpose(), purpose()]);
+    let signs = judged(|parameters| parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign]);
+    say(&signs, [YES, YES, Err(Distrust::KeyUsage)]);
+    let nameless = judged(|parameters| parameters.subject_alt_names.clear());
+    let common = || Err(Distrust::CommonName);
+    say(&nameless, [common(), common(), YES]);
+}
+
+/// Go takes it, and no handshake with it can be verified here.
+#[test]
+fn a_short_key_is_gos_alone() {
+    let bundle = Bundle::read(SHORT.as_bytes());
+    let chain = bundle.certificates;
+    let judged = Judged::new(
+        &Presented {
+            chain: &chain,
+            name: &ServerName::try_from("localhost").unwrap(),
+            now: SystemTime::UNIX_EPOCH + NOW,
+        },
+        &chain,
+    );
+    let short = || Err(Distrust::Short(1024));
+    say(&judged, [YES, short(), short()]);
+    assert_eq!(judged.verifiable, short());
+    let named = chain.clone();
+    let believed = Believed::Authorities { system: Vec::new(), named, beside: Rule::Named };
+    let name = ServerName::try_from("localhost").unwrap();
+    let now = UnixTime::since_unix_epoch(NOW);
+    let refused =
+        Verifier::new(believed).verify_server_cert(&chain[0], &[], &name, &[], now).unwrap_err();
+    assert_eq!(words(&refused), "a key of 1024 bits is too short");
+}
+
+/// RSA of 1024 bits, for localhost, CA:FALSE, until 2039; `openssl req -x509`.
+const SHORT: &str = "\
+-----BEGIN CERTIFICATE-----
+MIICFzCCAYCgAwIBAgIUGE/kV3u6UCGlok7jwkMsHNKiwJMwDQYJKoZIhvcNAQEL
+BQAwFDESMBAGA1UEAwwJbG9jYWxob3N0MB4XDTIwMDEwMTAwMDAwMFoXDTM5MTIy
+NzAwMDAwMFowFDESMBAGA1UEAwwJbG9jYWxob3N0MIGfMA0GCSqGSIb3DQEBAQUA
+A4GNADCBiQKBgQC9NREeqTpOoUkQhSwPyRhcyhZ/bj816kXl6/VOTRU2SsFTfMef
+vA4iROvERpN2Ean8F0GzHbdrcjCTmojF6F7dpfNL1qaiwoBe2U6XrIAtRkUtH5qW
+d6ZU9WePXT8yR7hySFAm4HqQojNFh9edG6qScpAOoZHHI3bB25jRYdmJhwIDAQAB
+o2YwZDAdBgNVHQ4EFgQU+yLMusouC9iLBjWkalsmQ+xENO0wHwYDVR0jBBgwFoAU
++yLMusouC9iLBjWkalsmQ+xENO0wFAYDVR0RBA0wC4IJbG9jYWxob3N0MAwGA1Ud
+EwEB/wQCMAAwDQYJKoZIhvcNAQELBQADgYEAtD+zOy0/wHuPH8k+AHTrzlUZxi+t
+W/KUfDYdEcUdm0sb+7GU9xjDfNdjjYAX0v5+aIGoS+y764r9dFVB7dYHCu1+2PDc
+dfkPYo12Rg86mHl7H2gJD4/PmbfOQnTzjxoqeSDlPdErP0tEGPgoy+pJvTMF9/l6
+/Xw2UY663N/EB+s=
+-----END CERTIFICATE-----
+";
+
+/// The signature is what makes an issuer, and not its name.
+#[test]
+fn a_name_alone_signs_nothing() {
+    let (root, same_name) = (root(|_| {}), root(|_| {}));
+    let chain = [leaf(&same_name, |_| {})];
+    let judged = judge(&chain, std::slice::from_ref(&root.der));
+    say(&judged, [Err(Distrust::Unknown), Err(Distrust::Unknown), Err(Distrust::Unknown)]);
+    // Served by the server, it is an authority for nobody.
+    let chain = [chain[0].clone(), same_name.der.clone()];
+    assert!(judge(&chain, std::slice::from_ref(&root.der)).go.is_err());
+}
+
+#[test]
+fn how_far_down_an_authority_reaches() {
+    let short = |depth: u8| {
+        move |parameters: &mut CertificateParams| {
+            parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(depth));
+        }
+    };
+    for (depth, is_enough) in [(0, false), (1, true)] {
+        let root = root(short(depth));
+        let between = below(&root, "between", is_ca);
+        let chain = [leaf(&between, |_| {}), between.der.clone()];
+        let judged = judge(&chain, std::slice::from_ref(&root.der));
+        assert_eq!(judged.go.is_ok(), is_enough, "{judged:?}");
+        assert_eq!(judged.open_ssl.is_ok(), is_enough, "{judged:?}");
+    }
+    for (name, is_allowed) in [("localhost", true), ("example.com", false)] {
+        let root = root(|parameters| {
+            parameters.name_constraints = Some(NameConstraints {
+                permitted_subtrees: vec![GeneralSubtree::DnsName(name.to_owned())],
+                excluded_subtrees: Vec::new(),
+            });
+        });
+        let judged = judge(&[leaf(&root, |_| {})], std::slice::from_ref(&root.der));
+        assert_eq!(judged.go.is_ok(), is_allowed, "{judged:?}");
+        assert_eq!(judged.rustls.is_ok(), is_allowed, "{judged:?}");
+    }
+}
+
+/// Whoever serves many certificates of one name makes no work without end.
+#[test]
+fn a_chain_without_end_ends() {
+    let first = root(|_| {});
+    let mut chain = vec![leaf(&first, |_| {})];
+    for _ in 0..64 {
+        chain.push(root(|_| {}).der);
+    }
+    assert!(judge(&chain, &[root(|_| {}).der]).go.is_err());
+}
