@@ -45,13 +45,14 @@ pub(crate) struct Connection {
 impl Connection {
     /// Serves it to its end. What goes wrong with it is the peer's affair, or was logged inside.
     pub(crate) async fn serve(self, stream: TcpStream, tls: Option<&Tls>) {
-        let Some(tls) = tls else { return self.serve_http1(stream).await };
+        // Each in a piece of memory of its own: one that has no TLS would take as much as the largest.
+        let Some(tls) = tls else { return Box::pin(self.serve_http1(stream)).await };
         let client = self.peer.remote;
         match timeout(HANDSHAKE, tls.acceptor().accept(stream)).await {
             Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(HTTP_2) => {
-                self.serve_http2(stream).await;
+                Box::pin(self.serve_http2(stream)).await;
             }
-            Ok(Ok(stream)) => self.serve_http1(stream).await,
+            Ok(Ok(stream)) => Box::pin(self.serve_http1(stream)).await,
             Ok(Err(error)) => {
                 self.door.metrics().handshake_failed();
                 tracing::debug!(%client, "no TLS connection: {error}");
@@ -69,9 +70,10 @@ impl Connection {
     {
         let stream = PatientStream::new(stream, self.activity.clone());
         let this = self.clone();
+        // Boxed: hyper keeps room for what is under way, and most of the time nothing is.
         let answer = service_fn(move |request| {
             let this = this.clone();
-            async move { Ok::<_, Infallible>(this.answer(request).await) }
+            Box::pin(async move { Ok::<_, Infallible>(this.answer(request).await) })
         });
         let connection = http1::Builder::new()
             // Both are watched where the connection is run: hyper has one limit for silence and for slow headers.
