@@ -127,7 +127,7 @@ impl Registry {
     /// each has its turn.
     pub(crate) fn on_behalf_of(&self, account: &str, address: Option<ClientAddress>) -> Self {
         let db = match (account, address) {
-            ("", Some(address)) => self.db.by(&address.0.to_string()),
+            ("", Some(address)) => self.db.by(&format!("network {:02x?}", address.network())),
             (account, _) => self.db.by(account),
         };
         Self { shared: Arc::clone(&self.shared), db }

@@ -5,7 +5,8 @@
 //! has a hundred long parts to do makes the others wait for one of them at a time, whatever its parts cost:
 //! nobody has to know that beforehand.
 //!
-//! Whoever comes anew begins where those are who are being served: having been away saves nothing up.
+//! Whoever comes anew begins where a party would be that had had its share all along: having been away saves nothing
+//! up, and those who are new, however many come, do not keep waiting who has had a turn.
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque, hash_map::Entry},
@@ -31,7 +32,7 @@ struct State<T: Default> {
     order: BTreeSet<(Duration, u64, Party)>,
     closers: VecDeque<Closer<T>>,
     arrivals: u64,
-    /// For how long the party that is served had had it before.
+    /// For how long a party has had it that has always been here: time goes by for it as slowly as there are many.
     level: Duration,
 }
 
@@ -168,6 +169,9 @@ impl<T: Default> State<T> {
 
     /// A party has had its turn for so long.
     fn charge(&mut self, party: &Party, time: Duration) {
+        let waits = self.parties.get(party).is_some_and(|standing| !standing.waiting.is_empty());
+        let sharers = self.order.len() + usize::from(!waits);
+        self.level += time / u32::try_from(sharers).unwrap_or(u32::MAX);
         let Some(standing) = self.parties.get_mut(party) else { return };
         let before = standing.had;
         standing.had += time;
@@ -187,7 +191,7 @@ impl<T: Default> State<T> {
             return self.closers.pop_front().map(|closer| (None, closer.called));
         }
         let (had, _, party) = self.order.pop_first()?;
-        self.level = had;
+        self.level = self.level.max(had);
         let standing = self.parties.get_mut(&party)?;
         let waiter = standing.waiting.pop_front()?;
         if let Some(next) = standing.waiting.front() {
@@ -331,6 +335,26 @@ mod tests {
         }
         tokio::time::sleep(Duration::from_mins(1)).await;
         assert_eq!(served.all(), "AAAAbAbAb");
+    }
+
+    /// As many addresses as somebody has, or as many accounts as there are jobs.
+    #[tokio::test(start_paused = true)]
+    async fn those_who_are_new_do_not_keep_waiting_who_was_there() {
+        let (line, served) = (Line::new(()), Served::default());
+        for number in 0..40 {
+            // Three of them wait at any time.
+            stands(&line, &served, &char::from(b'0' + number).to_string(), 100);
+            if number == 0 || number == 3 {
+                stands(&line, &served, "v", 100);
+            }
+            if number > 2 {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        let all = served.all();
+        assert_eq!(all.matches('v').count(), 2, "{all}");
+        assert!(all.rfind('v').unwrap() < 12, "{all}");
     }
 
     #[tokio::test(start_paused = true)]
