@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::Deserialize;
 
-use self::counted::Counted;
+use self::counted::{Annotations, Counted};
 use crate::{digest::Digest, name::excerpt};
 
 mod counted;
@@ -265,7 +265,7 @@ struct Document {
     manifests: Option<Counted<Pointer>>,
     subject: Option<Pointer>,
     artifact_type: Option<String>,
-    annotations: Option<BTreeMap<String, String>>,
+    annotations: Option<Annotations>,
 }
 
 /// A descriptor as written: its size may be anything that fits a JSON integer.
@@ -305,13 +305,12 @@ impl Document {
         let single = [&self.config, &self.subject].into_iter().flatten();
         let descriptors = lists.map(|list| list.found).sum::<usize>() + single.count();
         let annotations = self.annotations.as_ref();
-        let length = |(name, value): (&String, &String)| name.len() + value.len();
         for (what, found, most) in [
             ("descriptors", descriptors, MAX_DESCRIPTORS),
-            ("annotations", annotations.map_or(0, BTreeMap::len), MAX_ANNOTATIONS),
+            ("annotations", annotations.map_or(0, |all| all.found), MAX_ANNOTATIONS),
             (
                 "bytes of annotations",
-                annotations.map_or(0, |all| all.iter().map(length).sum()),
+                annotations.map_or(0, |all| all.length),
                 MAX_ANNOTATIONS_LENGTH,
             ),
         ] {
@@ -334,7 +333,7 @@ impl Document {
             manifests: descriptors(self.manifests)?,
             subject: subject.map(Pointer::into_descriptor).transpose()?,
             artifact_type: self.artifact_type.filter(|kind| !kind.is_empty()),
-            annotations: self.annotations.unwrap_or_default(),
+            annotations: self.annotations.unwrap_or_default().kept,
         })
     }
 }

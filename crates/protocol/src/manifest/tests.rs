@@ -248,6 +248,19 @@ fn what_a_manifest_has_is_bounded_in_number() {
     assert_snapshot!(refusal(&with(image(), &annotations(1, &"x".repeat(262_141))), kind), @"manifest has 262145 bytes of annotations, and may have 262144 at the most");
 }
 
+/// A body that is full of them would be held many times over.
+#[test]
+fn no_more_annotations_are_held_than_a_manifest_may_have() {
+    let many: serde_json::Map<_, _> =
+        (0..5000).map(|number| (number.to_string(), "".into())).collect();
+    let read: Annotations = serde_json::from_value(many.into()).unwrap();
+    assert_eq!((read.found, read.kept.len()), (5000, MAX_ANNOTATIONS));
+    let long: serde_json::Map<_, _> =
+        (0..9).map(|number| (number.to_string(), "x".repeat(100_000).into())).collect();
+    let read: Annotations = serde_json::from_value(long.into()).unwrap();
+    assert_eq!((read.found, read.kept.len(), read.length), (9, 2, 900_009));
+}
+
 /// Go writes no layers at all as null, and depth is bounded.
 #[test]
 fn go_s_nulls_are_taken_and_deep_nesting_is_not() {
