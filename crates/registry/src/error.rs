@@ -109,7 +109,7 @@ pub(crate) enum Error {
     },
     /// Whoever pushes has begun too much that it has not finished.
     #[error(
-        "there are {} unfinished uploads of this account: finish or cancel some; what is left alone for \
+        "there are {} unfinished uploads of this account or address: finish or cancel some; what is left alone for \
          a day goes by itself",
         Db::UNFINISHED_UPLOADS
     )]

@@ -74,6 +74,11 @@ impl Db {
         Self { party: party.into(), ..self.clone() }
     }
 
+    /// On whose behalf this writes, by the word that [`Db::by`] was given; empty for the server itself.
+    pub fn party(&self) -> &str {
+        &self.party
+    }
+
     /// Answers if the database does.
     pub async fn ping(&self) -> Result<(), StateError> {
         self.readers.first(sql("SELECT version FROM schema_version WHERE version = 1")).await?;

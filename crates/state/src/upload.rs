@@ -18,7 +18,7 @@ pub struct NewUpload<'a> {
     pub id: UploadId,
     /// Where to; need not exist.
     pub repository: &'a RepositoryName,
-    /// Whose it is: the name that the request was let in under, empty where nobody is known.
+    /// With whose it counts: the name that the request was let in under, or a network of callers without one.
     pub account: &'a str,
     /// Opaque here: what the store needs to go on.
     pub progress: &'a [u8],

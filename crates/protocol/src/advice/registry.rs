@@ -108,7 +108,7 @@ pub const REGISTRY: &[Advice] = &[
     advice("page-invalid", Unlisted,
         "`n` is no number or above 1000, or `last` is no name"),
     advice("too-many-uploads", Unlisted,
-        "one account has 1000 unfinished uploads, or all anonymous callers have: a client begins them and goes away; each ends when it is finished, cancelled, or left alone for a day"),
+        "one account has 1000 unfinished uploads, or one address of callers without an account: a client begins them and goes away; each ends when it is finished, cancelled, or left alone for a day"),
     advice("too-many-tags", Unlisted,
         "64 tags in one push"),
     advice("name-unknown", Unlisted,

@@ -40,7 +40,7 @@ pub(crate) async fn start(
     start: Start,
 ) -> Result<Response, Error> {
     match start {
-        Start::Session(algorithm) => begin(&call.registry, &call.grant, &name, algorithm).await,
+        Start::Session(algorithm) => begin(&call.registry, &name, algorithm).await,
         Start::Whole(digest) => {
             let pushing = whole(call.registry, name.clone(), digest, call.body);
             detached("storing a blob", pushing).await?;
@@ -58,7 +58,7 @@ pub(crate) async fn start(
                 Outcome::There => return Ok(created(&name, &digest)),
                 Outcome::Nowhere => {}
             }
-            begin(registry, &call.grant, &name, digest.algorithm()).await
+            begin(registry, &name, digest.algorithm()).await
         }
     }
 }
@@ -130,13 +130,12 @@ pub(crate) async fn cancel(
 /// Opens a session.
 async fn begin(
     registry: &Registry,
-    grant: &Grant,
     name: &RepositoryName,
     algorithm: DigestAlgorithm,
 ) -> Result<Response, Error> {
     let id = UploadId::from_random(registry.draw());
     let progress = registry.store().begin(algorithm).await?.to_bytes();
-    let account = grant.subject();
+    let account = registry.db().party();
     let upload = NewUpload { id, repository: name, account, progress: &progress };
     match registry.db().begin_upload(&upload, registry.now()).await? {
         Begun::Begun => Ok(session_at(StatusCode::ACCEPTED, name, id, 0)),

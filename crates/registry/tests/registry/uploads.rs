@@ -4,7 +4,7 @@ use std::fs;
 
 use axum::body::Body;
 use http::{Method, StatusCode, header};
-use portpass_protocol::Digest;
+use portpass_protocol::{ClientAddress, Digest};
 use portpass_state::Db;
 use proptest::prelude::*;
 
@@ -27,6 +27,7 @@ on_both_stores![
     a_session_that_never_was_is_unknown,
     a_finished_session_is_gone_and_so_are_its_segments,
     who_begins_too_much_is_told_so,
+    who_begins_too_much_leaves_it_to_other_addresses_to_begin,
 ];
 
 const UPLOADS: &str = "/v2/team/app/blobs/uploads/";
@@ -50,6 +51,20 @@ async fn who_begins_too_much_is_told_so(registry: Harness) {
     assert_eq!(pushed.status, StatusCode::CREATED);
     assert_eq!(registry.put(&session, &digest, whole).await.status, StatusCode::CREATED);
     assert_eq!(registry.post(UPLOADS).await.status, StatusCode::ACCEPTED);
+}
+
+/// Who has no account keeps others of that kind from nothing.
+async fn who_begins_too_much_leaves_it_to_other_addresses_to_begin(registry: Harness) {
+    let begin = async |address: &str| {
+        let mut asked = request(Method::POST, UPLOADS, [], Body::empty());
+        asked.extensions_mut().insert(ClientAddress(address.parse().unwrap()));
+        registry.send(asked).await.status
+    };
+    for _ in 0..Db::UNFINISHED_UPLOADS {
+        assert_eq!(begin("2001:db8::1").await, StatusCode::ACCEPTED);
+    }
+    assert_eq!(begin("2001:db8::2").await, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(begin("2001:db8:0:1::1").await, StatusCode::ACCEPTED);
 }
 
 /// OC7, OC13
