@@ -130,9 +130,11 @@ const BYTE_ORDER_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
 /// The label of `-----BEGIN LABEL-----`.
 fn label(line: &[u8], mark: &str) -> Option<String> {
     let label = line.strip_prefix(mark.as_bytes())?.strip_suffix(b"-----")?;
-    // A file whose lines end in a carriage return alone is one line.
-    let is_plain =
-        label.len() < 64 && label.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ');
+    // A file whose lines end in a carriage return alone is one line, and so is one that has lost its line breaks: what
+    // stands between its marks may be a key.
+    let is_plain = label.len() <= 40
+        && label.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ')
+        && !label.windows(2).any(|pair| pair == b"--");
     is_plain.then(|| String::from_utf8_lossy(label).into_owned())
 }
 

@@ -109,6 +109,20 @@ fn a_file_that_holds_no_block_is_called_what_it_is() {
     assert_snapshot!(told.join("\n"));
 }
 
+#[test]
+fn a_block_without_line_breaks_is_no_label_that_could_be_shown() {
+    let one_line = block("PRIVATE KEY", "QUJDREVG").replace('\n', "");
+    for text in [
+        one_line.clone(),
+        one_line.replace("END PRIVATE KEY-----", ""),
+        format!("-----BEGIN CERTIFICATE-----\nAAAA\n{}", one_line.replace("BEGIN", "END")),
+    ] {
+        let (count, said) = read(text.as_bytes());
+        assert_eq!(count, 0, "{said}");
+        assert!(!said.contains("QUJDREVG"), "{said}");
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn whatever_a_file_holds_it_has_certificates_or_a_fault(bytes: Vec<u8>) {
