@@ -203,11 +203,13 @@ const MAX_HEADERS: u32 = 32 * 1024;
 /// the files of blobs are not used up by a handful of connections.
 const STREAMS: u32 = 64;
 
-/// What may be on its way to us per request: the default of 64 KiB makes an upload wait for each round trip.
-const STREAM_WINDOW: u32 = 1024 * 1024;
+/// What may be on its way to us per request: the default of 64 KiB makes an upload wait for each round trip. One that
+/// nobody reads leaves room for those beside it.
+const STREAM_WINDOW: u32 = CONNECTION_WINDOW / 2;
 
-/// What may be on its way to us per connection.
-const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
+/// What may be on its way to us per connection: h2 keeps all of it in memory until somebody reads it, and no budget
+/// counts that. Go's servers allow as much.
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
 
 /// HTTP/2's largest frame that is worth its buffer.
 const MAX_FRAME: u32 = 64 * 1024;

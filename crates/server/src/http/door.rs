@@ -85,7 +85,8 @@ impl Door {
                 head.extensions.insert(origin);
                 head.extensions.insert(client);
                 head.extensions.insert(id.clone());
-                let request = Request::from_parts(head, Body::new(PatientBody::new(body)));
+                let body = PatientBody::new(body, head.version);
+                let request = Request::from_parts(head, Body::new(body));
                 // The handler is dropped after a panic, nothing of it is seen again.
                 let answer = AssertUnwindSafe(surface.serve(kind, request)).catch_unwind().await;
                 answer.unwrap_or_else(|_| {

@@ -10,6 +10,7 @@ use std::{
 };
 
 use axum::body::Bytes;
+use http::Version;
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -27,10 +28,14 @@ use super::activity::Activity;
 /// that is closed on bytes that nobody has read is reset, and the client loses the answer that says why
 /// it was refused ("broken pipe"). Whoever reads fills a buffer of the connection, so no more than
 /// [`LINGERING`] are read from at a time; the others wait, unread, and are closed on if it comes to that.
+/// HTTP/2 needs none of it: the stream alone is reset, after its answer and with `NO_ERROR` (RFC 9113 §8.1), and
+/// what has come of it is let go at once.
 #[derive(Debug)]
 pub(crate) struct PatientBody {
     /// Always there until it is dropped.
     inner: Option<Incoming>,
+    /// Whether the rest has to be read.
+    lingers: bool,
     wait: Wait,
 }
 
@@ -89,14 +94,15 @@ fn explained(error: hyper::Error) -> axum::BoxError {
 }
 
 impl PatientBody {
-    pub(crate) fn new(inner: Incoming) -> Self {
-        Self { inner: Some(inner), wait: Wait::default() }
+    pub(crate) fn new(inner: Incoming, version: Version) -> Self {
+        let lingers = version < Version::HTTP_2;
+        Self { inner: Some(inner), lingers, wait: Wait::default() }
     }
 }
 
 impl Drop for PatientBody {
     fn drop(&mut self) {
-        let rest = self.inner.take().filter(|rest| !rest.is_end_stream());
+        let rest = self.inner.take().filter(|rest| self.lingers && !rest.is_end_stream());
         if let (Some(mut rest), Ok(runtime)) = (rest, tokio::runtime::Handle::try_current()) {
             runtime.spawn(timeout(LINGER, async move {
                 // Nobody closes it.

@@ -56,15 +56,21 @@ pub(super) fn codes(mut bytes: &[u8]) -> Vec<(u8, u32)> {
 
 /// HPACK: GET, https, /token, and the host as literals that are not indexed (RFC 7541 §6).
 pub(super) const REQUEST: &[u8] = b"\x82\x87\x04\x06/token\x01\x01h";
+/// The same with POST.
+pub(super) const POST: &[u8] = b"\x83\x87\x04\x06/token\x01\x01h";
+pub(super) const DATA: u8 = 0;
 pub(super) const HEADERS: u8 = 1;
 pub(super) const RESET: u8 = 3;
 pub(super) const SETTINGS: u8 = 4;
 pub(super) const GO_AWAY: u8 = 7;
 pub(super) const END_STREAM: u8 = 1;
 pub(super) const END_HEADERS: u8 = 4;
+pub(super) const NO_ERROR: u32 = 0;
 pub(super) const CANCEL: u32 = 8;
 pub(super) const ENHANCE_YOUR_CALM: u32 = 11;
 pub(super) const PING: u8 = 6;
+pub(super) const WINDOW_UPDATE: u8 = 8;
+pub(super) const INITIAL_WINDOW_SIZE: u8 = 4;
 pub(super) const ACK: u8 = 1;
 /// The client's first bytes (RFC 9113 §3.4).
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

@@ -56,5 +56,3 @@ async fn a_stream_whose_answer_nobody_takes_is_reset() {
     let handler = 2;
     assert!(Arc::strong_count(&held) <= handler, "the answer is gone");
 }
-
-const INITIAL_WINDOW_SIZE: u8 = 4;
