@@ -11,6 +11,7 @@ mod distrust;
 mod file;
 mod judged;
 mod leaf;
+mod name_constraints;
 mod path;
 mod rules;
 mod rustls_rules;

@@ -73,7 +73,7 @@ pub(super) fn has_common_name(certificate: &X509Certificate<'_>, name: &ServerNa
     common_name(certificate.subject()).is_some_and(|common| covers(common, name.as_ref()))
 }
 
-fn common_name<'a>(name: &'a X509Name<'_>) -> Option<&'a str> {
+pub(super) fn common_name<'a>(name: &'a X509Name<'_>) -> Option<&'a str> {
     name.iter_common_name().next().and_then(|common| common.as_str().ok())
 }
 
@@ -141,18 +141,13 @@ pub(super) fn is_authority(certificate: &X509Certificate<'_>, anchor: bool) -> b
 }
 
 /// Whether so many authorities may stand below it.
-pub(super) fn may_sign_below(certificate: &X509Certificate<'_>, below: u32) -> bool {
+pub(super) fn may_sign_below(certificate: &X509Certificate<'_>, below: usize) -> bool {
     match certificate.basic_constraints() {
         Ok(basic) => basic
             .and_then(|basic| basic.value.path_len_constraint)
-            .is_none_or(|allowed| below <= allowed),
+            .is_none_or(|allowed| usize::try_from(allowed).is_ok_and(|allowed| below <= allowed)),
         Err(_) => false,
     }
-}
-
-/// Whether it may sign for some names alone.
-pub(super) fn is_bound_to_names(certificate: &X509Certificate<'_>) -> bool {
-    !matches!(certificate.name_constraints(), Ok(None))
 }
 
 /// Whether it names itself as its issuer.

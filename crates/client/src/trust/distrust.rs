@@ -54,6 +54,11 @@ pub(crate) enum Distrust {
     /// An authority above it may not sign for this name.
     #[error("an authority above it may not sign for this name (nameConstraints)")]
     Constraint,
+    /// An authority above it is bound to names, in a way that is not judged here.
+    #[error(
+        "it cannot be told here whether an authority above it may sign for this name (nameConstraints)"
+    )]
+    Bound,
     /// It cannot be read.
     #[error("it cannot be read")]
     Unreadable,

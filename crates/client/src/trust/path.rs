@@ -1,6 +1,6 @@
 //! The way up from a server's certificate to one that is trusted, by the rules of Go and of OpenSSL.
 //!
-//! Where an authority is bound to names, rustls decides: that rule is long, and they all share it.
+//! Where an authority is bound to names of a kind that is not judged here, what rustls takes is taken.
 
 use std::{cmp::Ordering, time::SystemTime};
 
@@ -10,16 +10,17 @@ use x509_parser::certificate::X509Certificate;
 use super::{
     Distrust, Presented,
     certificate::{
-        is_authority, is_bound_to_names, is_for_servers, is_in_time, is_self_issued, is_signed_by,
-        is_understood, issuer_at, may_sign_below, parsed, whose,
+        is_authority, is_for_servers, is_in_time, is_self_issued, is_signed_by, is_understood,
+        issuer_at, may_sign_below, parsed, whose,
     },
     leaf::{self, long_enough},
+    name_constraints,
     rules::{Anchor, Rules, VERIFIABLE},
 };
 
 /// Signatures that are checked for one chain, certificates of it that are looked at, and how far up.
 const MAX_CHECKS: usize = 32;
-const MAX_DEPTH: u32 = 8;
+const MAX_DEPTH: usize = 8;
 
 /// Judges by these rules, with these authorities. `by_rustls` is what rustls says of the same.
 pub(super) fn judge(
@@ -41,16 +42,16 @@ pub(super) fn judge(
     let mut search = Search {
         rules,
         now: presented.now,
+        by_rustls: by_rustls.is_ok(),
         anchors: &anchors,
         between: &between,
         checks: 0,
         in_the_way: None,
     };
-    if search.climb(&leaf, 0) {
+    if search.climb(&[&leaf]) {
         return Ok(());
     }
     match (search.in_the_way, by_rustls) {
-        (Some(Distrust::Constraint), Ok(())) => Ok(()),
         (Some(fault), _) => Err(fault),
         (None, Err(weak @ (Distrust::Algorithm | Distrust::Signature))) => Err(weak.clone()),
         (None, _) => Err(missing(presented.chain)),
@@ -61,16 +62,19 @@ pub(super) fn judge(
 struct Search<'a> {
     rules: Rules,
     now: SystemTime,
+    /// Whether rustls takes the chain.
+    by_rustls: bool,
     anchors: &'a [X509Certificate<'a>],
     between: &'a [X509Certificate<'a>],
     checks: usize,
-    /// What stood in the way of the last one that had signed.
+    /// What stood in the way of the last one that had signed. What cannot be told stays: it may be all that did.
     in_the_way: Option<Distrust>,
 }
 
 impl<'a> Search<'a> {
-    /// Whether there is one. `below` is the number of authorities below.
-    fn climb(&mut self, certificate: &X509Certificate<'_>, below: u32) -> bool {
+    /// Whether there is one from the last of these, which begin with the server's own.
+    fn climb(&mut self, below: &[&X509Certificate<'_>]) -> bool {
+        let Some(certificate) = below.last() else { return false };
         let (anchors, between): (&'a [_], &'a [_]) = (self.anchors, self.between);
         let anchors = anchors.iter().map(|one| (one, true));
         for (issuer, is_anchor) in anchors.chain(between.iter().map(|one| (one, false))) {
@@ -79,34 +83,37 @@ impl<'a> Search<'a> {
                 continue;
             }
             self.checks += 1;
-            if self.checks > MAX_CHECKS || below >= MAX_DEPTH {
+            if self.checks > MAX_CHECKS || below.len() > MAX_DEPTH {
                 return false;
             }
-            if let Err(fault) = self.may_sign(certificate, issuer, is_anchor, below) {
-                self.in_the_way = fault.or(self.in_the_way.take());
+            if let Err(fault) = self.may_sign(issuer, is_anchor, below) {
+                if self.in_the_way != Some(Distrust::Bound) {
+                    self.in_the_way = fault.or(self.in_the_way.take());
+                }
                 continue;
             }
             let ends_here = self.rules.anchor == Anchor::Any || is_self_issued(issuer);
-            if (is_anchor && ends_here) || self.climb(issuer, below + 1) {
+            if (is_anchor && ends_here) || self.climb(&[below, &[issuer]].concat()) {
                 return true;
             }
         }
         false
     }
 
-    /// Whether this one has signed that, and may stand above so many others. No fault is said of one that has not.
+    /// Whether this one has signed the last of those, and may stand above them all. No fault is said of one that has not.
     fn may_sign(
         &self,
-        certificate: &X509Certificate<'_>,
         issuer: &X509Certificate<'_>,
         is_anchor: bool,
-        below: u32,
+        below: &[&X509Certificate<'_>],
     ) -> Result<(), Option<Distrust>> {
         long_enough(issuer, VERIFIABLE.max(self.rules.shortest))?;
-        if !is_signed_by(certificate, issuer) {
+        if !below.last().is_some_and(|certificate| is_signed_by(certificate, issuer)) {
             return Err(None);
         }
-        let fault = if !is_authority(issuer, is_anchor) || !may_sign_below(issuer, below) {
+        let fault = if !is_authority(issuer, is_anchor)
+            || !may_sign_below(issuer, below.len().saturating_sub(1))
+        {
             Distrust::NotAnAuthority(whose(issuer))
         } else if is_in_time(issuer, self.now) != Ordering::Equal {
             Distrust::OutOfTime(whose(issuer))
@@ -114,10 +121,11 @@ impl<'a> Search<'a> {
             Distrust::Extension
         } else if !is_for_servers(issuer, self.rules.any_purpose) {
             Distrust::Purpose
-        } else if is_bound_to_names(issuer) {
-            Distrust::Constraint
         } else {
-            return Ok(());
+            return match name_constraints::judge(self.rules, issuer, below) {
+                Err(Distrust::Bound) if self.by_rustls => Ok(()),
+                judged => judged.map_err(Some),
+            };
         };
         Err(Some(fault))
     }

@@ -10,6 +10,7 @@ pub(super) struct Rules {
     pub(super) anchor: Anchor,
     pub(super) key_usage: KeyUsage,
     pub(super) any_purpose: AnyPurpose,
+    pub(super) directory_name: DirectoryName,
     /// Bits of an RSA key.
     pub(super) shortest: usize,
 }
@@ -44,11 +45,20 @@ pub(super) enum AnyPurpose {
     CountsForNothing,
 }
 
+/// What it is worth that an authority is bound to directory names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DirectoryName {
+    Counts,
+    /// Refused where it is critical, and passed over where it is not.
+    NotUnderstood,
+}
+
 pub(super) const GO: Rules = Rules {
     common_name: CommonName::CountsForNothing,
     anchor: Anchor::Any,
     key_usage: KeyUsage::Ignored,
     any_purpose: AnyPurpose::Counts,
+    directory_name: DirectoryName::NotUnderstood,
     shortest: 1024,
 };
 
@@ -57,6 +67,7 @@ pub(super) const OPEN_SSL: Rules = Rules {
     anchor: Anchor::Root,
     key_usage: KeyUsage::Checked,
     any_purpose: AnyPurpose::CountsForNothing,
+    directory_name: DirectoryName::Counts,
     shortest: VERIFIABLE,
 };
 

@@ -1,95 +1,20 @@
 //! Who trusts what. The end-to-end tests hold the same table to the real programs.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CustomExtension, DnType,
-    ExtendedKeyUsagePurpose as Purpose, GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    NameConstraints, date_time_ymd,
+    BasicConstraints, CertificateParams, CustomExtension, ExtendedKeyUsagePurpose as Purpose, IsCa,
+    KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 use rustls::{
     client::danger::ServerCertVerifier as _,
-    pki_types::{CertificateDer, ServerName, UnixTime},
+    pki_types::{ServerName, UnixTime},
 };
 
-use super::super::{Believed, Bundle, Distrust, Judged, Presented, Rule, danger::Verifier, words};
-
-struct Made {
-    der: CertificateDer<'static>,
-    issuer: Issuer<'static, KeyPair>,
-}
-
-fn parameters(name: &str, change: impl FnOnce(&mut CertificateParams)) -> CertificateParams {
-    let mut parameters = CertificateParams::default();
-    parameters.distinguished_name.push(DnType::CommonName, name);
-    parameters.not_before = date_time_ymd(2020, 1, 1);
-    parameters.not_after = date_time_ymd(2030, 1, 1);
-    change(&mut parameters);
-    parameters
-}
-
-fn is_ca(parameters: &mut CertificateParams) {
-    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-}
-
-fn root(change: impl FnOnce(&mut CertificateParams)) -> Made {
-    let key = KeyPair::generate().unwrap();
-    let parameters = parameters("a root", |parameters| {
-        is_ca(parameters);
-        change(parameters);
-    });
-    let der = parameters.self_signed(&key).unwrap().der().clone();
-    Made { der, issuer: Issuer::new(parameters, key) }
-}
-
-fn below(issuer: &Made, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Made {
-    let key = KeyPair::generate().unwrap();
-    let parameters = parameters(name, change);
-    let der = parameters.signed_by(&key, &issuer.issuer).unwrap().der().clone();
-    Made { der, issuer: Issuer::new(parameters, key) }
-}
-
-fn named(parameters: &mut CertificateParams) {
-    let names = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    parameters.subject_alt_names = names.subject_alt_names;
-}
-
-fn leaf(issuer: &Made, change: impl FnOnce(&mut CertificateParams)) -> CertificateDer<'static> {
-    let made = below(issuer, "localhost", |parameters| {
-        named(parameters);
-        change(parameters);
-    });
-    made.der
-}
-
-/// 2025.
-const NOW: Duration = Duration::from_secs(1_750_000_000);
-
-fn judge(chain: &[CertificateDer<'static>], roots: &[CertificateDer<'static>]) -> Judged {
-    let name = ServerName::try_from("localhost").unwrap();
-    let now = SystemTime::UNIX_EPOCH + NOW;
-    let judged = Judged::new(&Presented { chain, name: &name, now }, roots);
-    // A connection is verified by rustls, and beside it by Go where that was asked for.
-    let verified = |beside: Rule| {
-        let named = roots.to_vec();
-        let verifier = Verifier::new(Believed::Authorities { system: Vec::new(), named, beside });
-        let now = UnixTime::since_unix_epoch(NOW);
-        verifier.verify_server_cert(&chain[0], &chain[1..], &name, &[], now).is_ok()
-    };
-    assert_eq!(verified(Rule::Go), judged.rustls.is_ok() || judged.go.is_ok(), "{judged:?}");
-    let itself = roots.contains(&chain[0]);
-    let by_name = judged.rustls.is_ok() || (itself && judged.go.is_ok());
-    assert_eq!(verified(Rule::Named), by_name, "{judged:?}");
-    judged
-}
-
-/// What Go, rustls and OpenSSL say.
-#[track_caller]
-fn say(judged: &Judged, [go, rustls, open_ssl]: [Result<(), Distrust>; 3]) {
-    assert_eq!((&judged.go, &judged.rustls, &judged.open_ssl), (&go, &rustls, &open_ssl));
-}
-
-const YES: Result<(), Distrust> = Ok(());
+use super::{
+    super::{Believed, Bundle, Distrust, Judged, Presented, Rule, danger::Verifier, words},
+    fixture::{NOW, YES, below, is_ca, judge, leaf, named, parameters, root, say},
+};
 
 fn no_authority() -> Result<(), Distrust> {
     Err(Distrust::NotAnAuthority("\"a root\"".to_owned()))
@@ -256,17 +181,6 @@ fn how_far_down_an_authority_reaches() {
         let judged = judge(&chain, std::slice::from_ref(&root.der));
         assert_eq!(judged.go.is_ok(), is_enough, "{judged:?}");
         assert_eq!(judged.open_ssl.is_ok(), is_enough, "{judged:?}");
-    }
-    for (name, is_allowed) in [("localhost", true), ("example.com", false)] {
-        let root = root(|parameters| {
-            parameters.name_constraints = Some(NameConstraints {
-                permitted_subtrees: vec![GeneralSubtree::DnsName(name.to_owned())],
-                excluded_subtrees: Vec::new(),
-            });
-        });
-        let judged = judge(&[leaf(&root, |_| {})], std::slice::from_ref(&root.der));
-        assert_eq!(judged.go.is_ok(), is_allowed, "{judged:?}");
-        assert_eq!(judged.rustls.is_ok(), is_allowed, "{judged:?}");
     }
 }
 

@@ -22,7 +22,8 @@ pub(super) fn fix(distrust: &Distrust, where_to: &str) -> String {
         Distrust::Extension => "issue it without that extension, or with it not critical".to_owned(),
         Distrust::Short(_) => "make a new key, of P-256 or of RSA with 2048 bits or more, and a certificate for it".to_owned(),
         Distrust::Algorithm => "have it signed with SHA-256 or better".to_owned(),
-        Distrust::Constraint => "issue it by an authority that may sign for this name".to_owned(),
+        Distrust::Constraint => "issue it by an authority that may sign for this name, and for every other name in it".to_owned(),
+        Distrust::Bound => "ask a client: `openssl verify -CAfile AUTHORITY -untrusted CHAIN CERTIFICATE` tells. Constraints on DNS names and addresses alone are understood by all".to_owned(),
         Distrust::Signature | Distrust::Unreadable | Distrust::Revoked | Distrust::Other => {
             "issue it anew".to_owned()
         }
