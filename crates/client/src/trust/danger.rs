@@ -15,7 +15,7 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
-use super::{Believed, Distrust, Presented, Rule, leaf::judge_named, path, rules, rustls_rules};
+use super::{Believed, Distrust, Presented, Rule, leaf, path, rules, rustls_rules};
 
 /// Verifies by the rules of rustls, and where those refuse, by others.
 #[derive(Debug)]
@@ -65,11 +65,12 @@ fn telling(refused: Error, distrust: Distrust) -> Error {
         }
         _ => false,
     };
-    if stumbles && distrust != Distrust::Unknown {
-        CertificateError::Other(OtherError(Arc::new(distrust))).into()
-    } else {
-        refused
-    }
+    if stumbles && distrust != Distrust::Unknown { in_its_place(distrust) } else { refused }
+}
+
+/// Ours, as an error of rustls.
+fn in_its_place(distrust: Distrust) -> Error {
+    CertificateError::Other(OtherError(Arc::new(distrust))).into()
 }
 
 impl ServerCertVerifier for Verifier {
@@ -91,17 +92,23 @@ impl ServerCertVerifier for Verifier {
             ),
             None => Err(CertificateError::UnknownIssuer.into()),
         };
+        // Whoever vouches for it: with a key too short no handshake can be verified.
+        let verifiable = leaf::verifiable(end_entity);
+        let by_webpki = by_webpki
+            .and_then(|trusted| verifiable.clone().map_err(in_its_place).map(|()| trusted));
         by_webpki.or_else(|refused| {
             let chain: Vec<CertificateDer<'_>> =
                 std::iter::once(end_entity).chain(intermediates).cloned().collect();
             let now = SystemTime::UNIX_EPOCH + Duration::from_secs(now.as_secs());
             let presented = Presented { chain: &chain, name: server_name, now };
             let also = match &self.also {
-                Also::Named(named) => judge_named(&presented, named),
+                Also::Named(named) => leaf::judge_named(&presented, named),
                 Also::Go(roots) => path::judge(rules::GO, &presented, roots, &Err(Distrust::Other)),
-                Also::Anybody => Ok(()),
+                Also::Anybody => return Ok(ServerCertVerified::assertion()),
             };
-            also.map(|()| ServerCertVerified::assertion())
+            verifiable
+                .and(also)
+                .map(|()| ServerCertVerified::assertion())
                 .map_err(|distrust| telling(refused, distrust))
         })
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use rustls::pki_types::CertificateDer;
 
-use super::{Distrust, Presented, certificate::parsed, leaf, path, rules, rustls_rules};
+use super::{Distrust, Presented, leaf, path, rules, rustls_rules};
 
 /// A TLS library, and so the clients that are built on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,11 +56,11 @@ impl Judged {
     /// Judges by the rules of all of them. These authorities are trusted, and nobody else.
     pub(crate) fn new(presented: &Presented<'_>, roots: &[CertificateDer<'static>]) -> Self {
         let rustls = rustls_rules::judge(presented, roots);
-        let leaf = presented.chain.first().and_then(|der| parsed(der));
+        let leaf = presented.chain.first();
         Self {
             go: path::judge(rules::GO, presented, roots, &rustls),
             open_ssl: path::judge(rules::OPEN_SSL, presented, roots, &rustls),
-            verifiable: leaf.map_or(Err(Distrust::Unreadable), |leaf| leaf::verifiable(&leaf)),
+            verifiable: leaf.map_or(Err(Distrust::Unreadable), leaf::verifiable),
             rustls,
         }
     }

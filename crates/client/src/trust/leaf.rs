@@ -26,7 +26,7 @@ pub(super) fn judge_named(
         return Err(if itself { Distrust::SelfSigned } else { Distrust::Unknown });
     }
     judge(GO, presented, &leaf)?;
-    verifiable(&leaf)
+    verifiable(der)
 }
 
 /// Judges all that has nothing to do with who issued it.
@@ -49,9 +49,9 @@ pub(super) fn judge(
     long_enough(leaf, rules.shortest)
 }
 
-/// Whether a handshake with its key can be verified here.
-pub(super) fn verifiable(leaf: &X509Certificate<'_>) -> Result<(), Distrust> {
-    long_enough(leaf, VERIFIABLE)
+/// Whether a handshake with its key can be verified here, as far as its length goes.
+pub(super) fn verifiable(der: &CertificateDer<'_>) -> Result<(), Distrust> {
+    parsed(der).map_or(Ok(()), |leaf| long_enough(&leaf, VERIFIABLE))
 }
 
 /// Whether its key is long enough.

@@ -25,10 +25,11 @@ pub(super) fn judge(
     let since = presented.now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let now = UnixTime::since_unix_epoch(since);
     match verifier.verify_server_cert(der, above, presented.name, &[], now) {
-        Ok(_) => Ok(()),
+        // A handshake with it fails all the same.
+        Ok(_) => leaf::verifiable(der),
         Err(Error::InvalidCertificate(error)) => Err(match distrust(&error) {
             what @ (Distrust::Unknown | Distrust::Signature | Distrust::Algorithm) => {
-                match (leaf::verifiable(&leaf), what) {
+                match (leaf::verifiable(der), what) {
                     (Err(short), _) => short,
                     (Ok(()), Distrust::Algorithm) => Distrust::Algorithm,
                     (Ok(()), _) => path::missing(presented.chain),
@@ -54,7 +55,7 @@ pub(super) fn verifier(
 }
 
 /// What an error about a certificate means.
-pub(super) fn distrust(error: &CertificateError) -> Distrust {
+pub(crate) fn distrust(error: &CertificateError) -> Distrust {
     use CertificateError as E;
     match error {
         E::UnknownIssuer => Distrust::Unknown,

@@ -155,6 +155,59 @@ dfkPYo12Rg86mHl7H2gJD4/PmbfOQnTzjxoqeSDlPdErP0tEGPgoy+pJvTMF9/l6
 -----END CERTIFICATE-----
 ";
 
+/// rustls takes the certificate, and then verifies no handshake with its key.
+#[test]
+fn a_short_key_below_a_trusted_authority_is_gos_alone() {
+    let chain = Bundle::read(SHORT_BELOW.as_bytes()).certificates;
+    let roots = Bundle::read(ITS_ROOT.as_bytes()).certificates;
+    let name = ServerName::try_from("localhost").unwrap();
+    let now = SystemTime::UNIX_EPOCH + NOW;
+    let presented = Presented { chain: &chain, name: &name, now };
+    let judged = Judged::new(&presented, &roots);
+    let short = || Err(Distrust::Short(1024));
+    say(&judged, [YES, short(), short()]);
+    assert_eq!(judged.verifiable, short());
+    for beside in [Rule::Named, Rule::Go] {
+        for named in [roots.clone(), Vec::new()] {
+            let believed = Believed::Authorities { system: Vec::new(), named, beside };
+            let refused = Verifier::new(believed)
+                .verify_server_cert(&chain[0], &[], &name, &[], UnixTime::since_unix_epoch(NOW))
+                .unwrap_err();
+            assert_eq!(words(&refused), "a key of 1024 bits is too short");
+        }
+    }
+}
+
+/// RSA of 1024 bits, for localhost, until 2039; `openssl x509 -req`.
+const SHORT_BELOW: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIB1DCCAXqgAwIBAgIUZswqje76+gLt+ZhV2RuVHGlrQfwwCgYIKoZIzj0EAwIw
+ETEPMA0GA1UEAwwGYSByb290MB4XDTIwMDEwMTAwMDAwMFoXDTM5MTIyNzAwMDAw
+MFowFDESMBAGA1UEAwwJbG9jYWxob3N0MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCB
+iQKBgQDFWAE/9PzsPmY+gBZfpdtJu+LvKTOprxfbEAR+de2p527uMd3LBe305WqR
+zGDFyYX/Foiq0H0Q8R69Nuhz+qz+4ty8Us+tJ30EWw/MCmDa8H9agiu3nivAsocD
+1ADyfUhSpU+18CCTVRAb6OonxC9PejVXNyjHXfKsNwlJ53NsNwIDAQABo2YwZDAU
+BgNVHREEDTALgglsb2NhbGhvc3QwDAYDVR0TAQH/BAIwADAdBgNVHQ4EFgQUGjgh
+bfBm/78Ft2LzulC1DaFOZLswHwYDVR0jBBgwFoAUoELZ8aHAj9o3TeGY5yzVkO0B
++vkwCgYIKoZIzj0EAwIDSAAwRQIhAN7Hd5I+94RD1L69PoblRP6Me1Y41Cj5MAki
+zbQ7/KTcAiBqP5fFxo8CokcUXLHvbn2neCUN8qiNKQuik1/V46v75Q==
+-----END CERTIFICATE-----
+";
+
+/// The authority above it, of P-256.
+const ITS_ROOT: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBeDCCAR2gAwIBAgIUDkQzDDicFiFtJSjoDV6P/t5pB9gwCgYIKoZIzj0EAwIw
+ETEPMA0GA1UEAwwGYSByb290MB4XDTIwMDEwMTAwMDAwMFoXDTM5MTIyNzAwMDAw
+MFowETEPMA0GA1UEAwwGYSByb290MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE
+aRC3WEg2BNkkarK7DdwqXrC0BMYqXVYvPHxnJ0IiC66BvWAxNVyCd2I8t23UjXHt
+mcfV6QcG6OaxKkbo4F1+6KNTMFEwHQYDVR0OBBYEFKBC2fGhwI/aN03hmOcs1ZDt
+Afr5MB8GA1UdIwQYMBaAFKBC2fGhwI/aN03hmOcs1ZDtAfr5MA8GA1UdEwEB/wQF
+MAMBAf8wCgYIKoZIzj0EAwIDSQAwRgIhAMiCHXSn59UvuXlNS9q8Cfr/Qbq/Mkxq
+twoPtwKcwpIwAiEAmdTYImLY32KgWU+7UcprtZezJ4wHv53iSZDomQ3Irf8=
+-----END CERTIFICATE-----
+";
+
 /// The signature is what makes an issuer, and not its name.
 #[test]
 fn a_name_alone_signs_nothing() {
