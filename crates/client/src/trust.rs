@@ -9,6 +9,7 @@ mod certificate;
 mod danger;
 mod distrust;
 mod file;
+mod fix;
 mod judged;
 mod leaf;
 mod name_constraints;
@@ -27,6 +28,7 @@ pub(crate) use {
     distrust::Distrust,
     file::{Bundle, read_limited},
     judged::Judged,
+    rustls_rules::distrust,
     tls::{Protocols, client_config},
     words::{causes, in_words, words},
 };

@@ -44,7 +44,7 @@ fn an_authority_that_nobody_named_is_not_trusted() {
     let ran = mover.run(&["pull", &image, "oci:app"]);
     assert_eq!(ran.status, Some(1), "{ran}");
     assert!(ran.stderr.contains("is not trusted"), "{ran}");
-    assert!(ran.stderr.contains("hint: trust its authority with --ca FILE"), "{ran}");
+    assert!(ran.stderr.contains("clients look: --ca FILE, /etc/docker"), "{ran}");
     let ran =
         mover.run(&["tags", &format!("{}/ann/app", registry.address()), "--tls-verify=false"]);
     assert!(ran.stderr.contains("warning: the certificate of"), "{ran}");

@@ -5,7 +5,7 @@ use std::{error::Error, path::PathBuf};
 use reqwest::Url;
 
 use super::{reach::TooNear, shown};
-use crate::trust::{causes, words};
+use crate::trust::{causes, distrust, words};
 
 /// Why a request has no answer. URLs are shown without their query.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +26,8 @@ pub enum TransportError {
         host: String,
         /// What is wrong with it.
         reason: String,
+        /// What to do about that.
+        fix: String,
     },
     /// Nobody listens, or the name is nobody's.
     #[error("{host} cannot be reached: {reason}")]
@@ -98,8 +100,10 @@ impl TransportError {
             return Self::TooNear { reason: near.to_string() };
         }
         match find::<rustls::Error>(error) {
-            Some(error @ rustls::Error::InvalidCertificate(_)) => {
-                return Self::Certificate { host, reason: words(error) };
+            Some(rustls::Error::InvalidCertificate(error)) => {
+                let distrust = distrust(error);
+                let fix = distrust.fix(&where_to_put_it(&host));
+                return Self::Certificate { host, reason: distrust.to_string(), fix };
             }
             Some(rustls::Error::InvalidMessage(_)) => return Self::NotTls { host },
             Some(error) => return Self::Connect { host, reason: words(error) },
@@ -126,9 +130,7 @@ impl TransportError {
     /// What may help.
     pub fn hints(&self) -> Vec<String> {
         match self {
-            Self::Certificate { .. } => vec![
-                "trust its authority with --ca FILE, in /etc/docker/certs.d/HOST:PORT/ca.crt as for docker, or in the system's store".into(),
-            ],
+            Self::Certificate { fix, .. } => vec![fix.clone()],
             Self::NotTls { .. } => vec![
                 "if it is meant to speak plain HTTP, say --plain-http (docker: \"insecure-registries\")".into(),
             ],
@@ -136,6 +138,11 @@ impl TransportError {
             _ => Vec::new(),
         }
     }
+}
+
+/// Where an authority is looked for.
+fn where_to_put_it(host: &str) -> String {
+    format!("--ca FILE, /etc/docker/certs.d/{host}/ca.crt as for docker, or the system's store")
 }
 
 /// `host:port`, with the port that the scheme implies.

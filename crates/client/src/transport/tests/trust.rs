@@ -283,3 +283,40 @@ fn the_places_are_those_of_the_others() {
     assert!(places.docker.contains(&"/etc/docker/certs.d".into()));
     assert_eq!(TrustPlaces::from_environment(|_| None).docker.len(), 2);
 }
+
+/// What to do about a certificate depends on what is wrong with it: to trust it once more helps few.
+#[tokio::test]
+async fn the_hint_is_about_what_is_wrong_with_the_certificate() {
+    use rcgen::{ExtendedKeyUsagePurpose, date_time_ymd};
+    type Change = fn(&mut CertificateParams);
+    let table: [(Change, bool, &str); 4] = [
+        (|_| {}, false, "clients look: --ca FILE, /etc/docker/certs.d/localhost:"),
+        (|it| it.not_after = date_time_ymd(2021, 1, 1), true, "renew it"),
+        (
+            |it| it.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth],
+            true,
+            "extendedKeyUsage = serverAuth",
+        ),
+        (
+            |it| {
+                it.subject_alt_names.clear();
+                it.distinguished_name.push(rcgen::DnType::CommonName, "localhost");
+            },
+            true,
+            "as a subject alternative name",
+        ),
+    ];
+    for (change, named, hint) in table {
+        let tls = Tls::with(None, change).await;
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), "ca.crt", &tls.pem);
+        let mut settings = Settings::default();
+        if named {
+            settings.trust_file(&folder.path().join("ca.crt")).unwrap();
+        }
+        let error = tls.send(settings).await.unwrap_err();
+        assert!(matches!(error, TransportError::Certificate { .. }), "{error}");
+        let [told] = error.hints().try_into().unwrap();
+        assert!(told.contains(hint), "{error}: {told}");
+    }
+}

@@ -12,10 +12,6 @@ use crate::{
     trust::{Distrust, Judged, Presented, Rule},
 };
 
-mod fix;
-
-use fix::fix;
-
 /// Judges the registry's. What clients' folders hold for it counts as it does for them.
 pub(super) fn of_the_registry(case: &mut Case, url: &Url, seen: &Handshake) -> bool {
     let host = case.target.host.to_string();
@@ -38,7 +34,7 @@ pub(super) fn of_the_registry(case: &mut Case, url: &Url, seen: &Handshake) -> b
         "/etc/docker/certs.d/{host}/ca.crt for docker, /etc/containers/certs.d/{host}/ca.crt for podman, `ca` in /etc/containerd/certs.d/{host}/hosts.toml for containerd, the system's store for the others, --ca FILE here"
     );
     let mut finding = refused(Check::Net04, &host, &distrust, &judged)
-        .fix(fix(&distrust, &where_to))
+        .fix(distrust.fix(&where_to))
         .rows(&rows(&distrust, proxied));
     let untrusted =
         matches!(distrust, Distrust::SelfSigned | Distrust::Unknown | Distrust::Incomplete(_));
@@ -72,7 +68,7 @@ pub(super) fn of_the_realm(case: &mut Case, realm: &Url, seen: &Handshake) -> bo
         "beside the registry's own, since clients go to the token service with what they trust for the registry: /etc/docker/certs.d/{host}/, /etc/containers/certs.d/{host}/, `ca` in containerd's hosts.toml of {host}; --ca FILE here"
     );
     let finding = refused(Check::Net05, &name, &distrust, &judged);
-    let finding = finding.fix(fix(&distrust, &where_to)).rows(rows);
+    let finding = finding.fix(distrust.fix(&where_to)).rows(rows);
     case.found(shown(finding, case, seen));
     goes_on
 }
@@ -157,7 +153,7 @@ fn taken(check: Check, summary: String, host: &str, judged: &Judged) -> Finding 
         Distrust::SelfSigned | Distrust::Unknown | Distrust::Incomplete(_) => {
             "give the root above it to clients that want one; the others need nothing".to_owned()
         }
-        other => fix(other, ""),
+        other => other.fix(""),
     };
     by_each(finding, judged).fix(fix).rows(&["F10"])
 }
