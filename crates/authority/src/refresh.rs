@@ -23,7 +23,7 @@ use crate::{
 
 mod secret;
 
-pub use secret::{MalformedSecret, PREFIX, RefreshSecret};
+pub use secret::{MalformedSecret, RefreshSecret};
 
 /// How long refresh tokens live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

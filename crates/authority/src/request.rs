@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use http::HeaderMap;
 use portpass_protocol::{
     access::{Access, AccessSet},
+    refresh_token,
     scope::{Scope, ScopeError},
 };
 use portpass_token::{KeyIdForm, ServiceName};
@@ -267,8 +268,11 @@ fn is_printable(text: &str) -> bool {
     (1..=MAX_CLIENT_ID).contains(&text.len()) && text.bytes().all(|b| (0x20..0x7f).contains(&b))
 }
 
-/// What of a foreign text fits into an error.
+/// What of a foreign text fits into an error. `account` repeats the name, and a token may stand in its place.
 fn excerpt(text: &str) -> String {
+    if refresh_token::resembles(text) {
+        return format!("{}…", refresh_token::PREFIX);
+    }
     let mut characters = text.chars();
     let mut kept: String = characters.by_ref().take(MAX_EXCERPT).collect();
     if characters.next().is_some() {
@@ -376,7 +380,9 @@ impl RequestError {
             Self::ScopeTooLong | Self::TooManyActions | Self::TooManyResources => "too-many-scopes",
             Self::TwoCredentials => "two-credentials",
             Self::Unusable(Unusable::EmptyPassword { .. }) => "password-empty",
-            Self::Unusable(Unusable::IdentityToken { .. }) => "identity-token-as-password",
+            Self::Unusable(Unusable::IdentityToken { .. } | Unusable::IdentityTokenForName) => {
+                "identity-token-as-password"
+            }
             Self::Unusable(_) => "credentials-unusable",
             Self::UnknownService { .. } => "service-unknown",
             Self::UnsupportedGrant { .. } => "grant-unsupported",

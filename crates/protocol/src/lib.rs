@@ -34,6 +34,7 @@ pub mod manifest;
 pub mod name;
 pub mod origin;
 pub mod range;
+pub mod refresh_token;
 pub mod scope;
 pub mod token_response;
 

@@ -4,7 +4,9 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use portpass_password::Limited;
-use portpass_protocol::{Access, AccessSet, Challenge, Origin, TokenWords, foreign::on_one_line};
+use portpass_protocol::{
+    Access, AccessSet, Challenge, Origin, TokenWords, foreign::on_one_line, refresh_token,
+};
 
 use crate::access::{Caller, Grant, Unusable};
 
@@ -145,8 +147,11 @@ fn given(granted: &AccessSet) -> String {
     if given.is_empty() { "nothing".to_owned() } else { shortened(&given.to_string()) }
 }
 
-/// What a client sent, or a token said, for one line of a log.
+/// What a client sent, or a token said, for one line of a log. Some send a refresh token in place of the name.
 fn shortened(text: &str) -> String {
     const SHOWN: usize = 256;
+    if refresh_token::resembles(text) {
+        return format!("{}…", refresh_token::PREFIX);
+    }
     on_one_line(text, SHOWN)
 }

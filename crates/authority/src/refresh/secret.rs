@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use portpass_protocol::refresh_token::PREFIX;
 use portpass_state::TokenHash;
 use portpass_token::Random;
 use secrecy::{ExposeSecret, SecretString};
@@ -22,13 +23,6 @@ impl RefreshSecret {
         let body = format!("{PREFIX}{}", hexadecimal(&bits));
         let checksum = checksum(&body);
         Self(SecretString::from(body + &checksum))
-    }
-
-    /// Whether a text is a refresh token or was one, such as one that was cut off. No password begins so by chance.
-    pub(crate) fn resembles(text: &str) -> bool {
-        const LEAST: usize = 16;
-        let rest = text.strip_prefix(PREFIX).unwrap_or_default();
-        rest.bytes().take_while(u8::is_ascii_hexdigit).take(LEAST).count() == LEAST
     }
 
     /// For the client alone.
@@ -80,8 +74,6 @@ fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
-/// Begins every refresh token: **p**ort**p**ass **r**efresh.
-pub const PREFIX: &str = "ppr_";
 const CHECKSUM_LENGTH: usize = 8;
 
 #[cfg(test)]
@@ -126,23 +118,6 @@ mod tests {
             (&format!("{secret}0"), MalformedSecret::Damaged),
         ] {
             assert_eq!(text.parse::<RefreshSecret>().unwrap_err(), error, "{text}");
-        }
-    }
-
-    #[test]
-    fn what_was_a_secret_is_told_from_a_password() {
-        let secret = RefreshSecret::draw(&Fixed(7)).expose().to_owned();
-        for (text, resembles) in [
-            (&*secret, true),
-            (&secret[..40], true),
-            (&secret.to_uppercase().replace("PPR", "ppr"), true),
-            ("ppr_", false),
-            ("ppr_feedbeef", false),
-            ("ppr_decade of facade and beef", false),
-            ("correct horse battery staple", false),
-            ("", false),
-        ] {
-            assert_eq!(RefreshSecret::resembles(text), resembles, "{text}");
         }
     }
 

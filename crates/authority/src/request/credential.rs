@@ -6,6 +6,7 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use http::{HeaderMap, header::AUTHORIZATION};
+use portpass_protocol::refresh_token;
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
@@ -60,9 +61,13 @@ pub(super) fn from_form(fields: &Fields, headers: &HeaderMap) -> Result<Credenti
 }
 
 /// What a program sends that reads what `docker login` has left and knows no identity tokens is told apart before
-/// anybody looks for an account: it is no guess, and nothing is hashed for it.
+/// anybody looks for an account: it is no guess, and nothing is hashed for it. Where a token stands in place of the name, as
+/// others take theirs, nobody is named by it.
 fn login(name: &str, password: &str) -> Result<Login, Unusable> {
-    if name == DOCKERS_TOKEN_USER || RefreshSecret::resembles(password) {
+    if refresh_token::resembles(name) {
+        return Err(Unusable::IdentityTokenForName);
+    }
+    if name == DOCKERS_TOKEN_USER || refresh_token::resembles(password) {
         return Err(Unusable::IdentityToken { account: name.parse().ok() });
     }
     let account = name.parse()?;
@@ -110,6 +115,11 @@ pub enum Unusable {
         /// Whose name stands beside it, where one can be an account's.
         account: Option<AccountName>,
     },
+    /// A refresh token where the name belongs. It is repeated nowhere.
+    #[error(
+        "the client sends docker's identity token in place of the user name: give it the name and the password of an account"
+    )]
+    IdentityTokenForName,
     /// No account can be called so.
     #[error("no account can have that user name: {0}")]
     Name(#[from] NameError),
@@ -139,7 +149,8 @@ impl Unusable {
         match self {
             Self::EmptyPassword { account } => Some(account),
             Self::IdentityToken { account } => account.as_ref(),
-            Self::Name(_)
+            Self::IdentityTokenForName
+            | Self::Name(_)
             | Self::NoColon
             | Self::RefreshToken(_)
             | Self::Scheme { .. }

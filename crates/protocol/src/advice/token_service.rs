@@ -32,7 +32,7 @@ pub const TOKEN_SERVICE: &[Advice] = &[
     advice("grant-unsupported", Unlisted,
         "`password` and `refresh_token` are there"),
     advice("identity-token-as-password", Unlisted,
-        "the client sends docker's identity token as a password, or its user `<token>`: it reads what `docker login` left and does not know what that is. Give it a name and a password of its own, or set `token_service.refresh_tokens: false`, log out and in again with docker"),
+        "the client sends docker's identity token as a password or as the user name, or its user `<token>`: it reads what `docker login` left and does not know what that is. Give it a name and a password of its own, or set `token_service.refresh_tokens: false`, log out and in again with docker"),
     advice("internal-error", Unlisted,
         "a fault of ours: report it with the log line"),
     advice("method-not-allowed", Unlisted,

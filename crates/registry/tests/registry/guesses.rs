@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use axum::body::Body;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{Method, Request, StatusCode};
+use http_body_util::BodyExt as _;
 use portpass_protocol::{Handled, origin::ClientAddress};
 use portpass_registry::Deletes;
 
@@ -71,4 +72,24 @@ async fn what_was_not_looked_at_is_called_so() {
     assert!(
         refusal.text.starts_with("too many failed attempts for this account from this address")
     );
+}
+
+/// Of the token service beside it; no log shows one that is sent as GitHub's tokens are.
+#[tokio::test]
+async fn a_refresh_token_in_place_of_the_name_is_not_repeated() {
+    let (guard, _file) = wardens::htpasswd("ann", "right");
+    let registry = Harness::guarded(guard, Deletes::Enabled).await;
+    let secret = format!("ppr_{}", "0a".repeat(36));
+    for pair in [format!("{secret}:"), format!("{secret}:x"), format!(" {secret}:{secret}")] {
+        let (name, password) = pair.split_once(':').unwrap();
+        let answer = registry.answer(call(GUESSER, name, password)).await;
+        let handled = answer.extensions().get::<Handled>().unwrap().clone();
+        let refusal = handled.refusal.as_ref().unwrap();
+        assert_eq!(refusal.id, "wrong-password");
+        assert_eq!(refusal.text, "the password for \"ppr_…\" is wrong, or there is no such user");
+        let (head, body) = answer.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        let shown = format!("{handled:?}{head:?}{}", String::from_utf8_lossy(&body));
+        assert!(!shown.contains("0a0a"), "{shown}");
+    }
 }

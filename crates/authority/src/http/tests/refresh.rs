@@ -225,6 +225,42 @@ async fn an_identity_token_as_a_password_is_called_so_and_is_no_strike() {
     assert_eq!(attempt(&fixture, "secret").await.status, 200);
 }
 
+/// As GitHub's tokens are sent: `TOKEN:` and `TOKEN:x-oauth-basic`. A name is shown to everybody who reads a log.
+#[tokio::test]
+async fn an_identity_token_in_place_of_the_name_is_repeated_nowhere() {
+    let fixture = Fixture::new().await;
+    let secret = log_in(&fixture).await;
+    let (begins, damaged) = (&secret[..12], &secret[..secret.len() - 1]);
+    let mut answers = Vec::new();
+    for name in [&*secret, damaged, &secret.to_uppercase().replace("PPR", "ppr")] {
+        for password in ["", "x-oauth-basic", name, "secret"] {
+            answers.push(get_as(&fixture, &format!("{name}:{password}"), "").await);
+            let query = format!("account={name}&service=registry");
+            answers.push(get_as(&fixture, &format!("{name}:{password}"), &query).await);
+            let form = format!("grant_type=password&username={name}&password={password}");
+            answers.push(post(&fixture, &form).await);
+        }
+        answers.push(get_as(&fixture, "ann:secret", &format!("account={name}")).await);
+    }
+    for answer in &answers {
+        let handled = answer.handled.as_ref().unwrap();
+        assert_eq!(handled.subject.as_deref().unwrap_or_default().replace("ann", ""), "");
+        let shown = format!("{handled:?}{}", answer.picture()).to_lowercase();
+        assert!(!shown.contains(begins), "{shown}");
+        let id = handled.refusal.as_ref().unwrap().id;
+        match answer.status {
+            401 => assert_eq!(id, "identity-token-as-password"),
+            status => assert_eq!((status, id), (400, "account-mismatch")),
+        }
+    }
+    let Fixture { service, db, writer, .. } = fixture;
+    drop(service);
+    writer.run().await;
+    let trail = db.latest_audit(1000).await.unwrap();
+    assert!(!trail.is_empty());
+    assert!(!format!("{trail:?}").to_lowercase().contains(begins), "{trail:?}");
+}
+
 #[tokio::test]
 async fn a_service_that_withholds_refresh_tokens_gives_tokens_without() {
     let fixture = Fixture::new().await;
