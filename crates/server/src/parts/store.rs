@@ -70,11 +70,12 @@ impl Opening<'_> {
         let (path, seen) = (root.to_owned(), found.clone());
         let claim = blocking(move || owner::claim(&path, &seen)).await;
         let claim = Arc::new(claim.map_err(StorageRefused::from)?);
-        self.pair(root, found, &claim, known).await?;
         if known == Known::No {
-            // What lies there may be somebody else's after all: nothing is swept for a day.
+            // What lies there may be somebody else's after all: nothing is swept for a day. From the first word of the
+            // pairing on, the next start knows the store, so this comes before it.
             self.db.serving_anew(self.now).await?;
         }
+        self.pair(root, found, &claim, known).await?;
         Ok(claims.keep(root, claim))
     }
 
@@ -320,4 +321,53 @@ fn misfit(root: &Path, fit: &Fit) -> String {
     format!(
         "{root} lacks {missing} of the {blobs} blobs that the database names: these are not its blobs"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use super::*;
+
+    const DAY: Duration = Duration::from_hours(24);
+
+    fn opening(db: &Db, day: u32, adoption: Adoption) -> Opening<'_> {
+        Opening {
+            db,
+            keys: Arc::new(|| 7),
+            open_files: OpenFiles::new(16, 4),
+            installation: "ours".to_owned(),
+            pairing: format!("of-day-{day}"),
+            now: SystemTime::UNIX_EPOCH + DAY * day,
+            adoption,
+        }
+    }
+
+    /// The disk fails where a kill would do the same: the database has the new pairing, the store has the old one.
+    #[tokio::test]
+    async fn a_store_that_was_taken_over_has_its_day_though_the_start_was_broken_off() {
+        let outer = tempfile::tempdir().unwrap();
+        let (root, claims) = (outer.path().join("blobs"), Claims::default());
+        let db = Db::in_memory().await.unwrap();
+        let at = |day: u32| SystemTime::UNIX_EPOCH + DAY * day;
+        db.serving_since(at(1)).await.unwrap();
+        let claim = owner::claim(&root, &Found::Nothing).unwrap();
+        claim
+            .sign(&Owner { installation: "ours".into(), pairing: "of-another-copy".into() })
+            .unwrap();
+        drop(claim);
+        let error = opening(&db, 29, Adoption::Never).open(&root, &claims).await.unwrap_err();
+        assert!(error.to_string().contains("another copy"), "{error}");
+        assert_eq!(db.serving_since(at(29)).await.unwrap(), at(1));
+
+        let in_the_way = root.join("portpass.store-new");
+        std::fs::create_dir(&in_the_way).unwrap();
+        let error = opening(&db, 30, Adoption::IfItFits).open(&root, &claims).await.unwrap_err();
+        assert!(error.to_string().contains("portpass.store"), "{error}");
+        std::fs::remove_dir(&in_the_way).unwrap();
+
+        // The next start knows the store, and asks no more.
+        opening(&db, 31, Adoption::Never).open(&root, &claims).await.unwrap();
+        assert_eq!(db.serving_since(at(31)).await.unwrap(), at(30));
+    }
 }
