@@ -31,6 +31,7 @@
 //! # }
 //! ```
 
+mod base_point;
 pub mod credentials;
 mod demand;
 pub mod diagnose;

@@ -2,12 +2,16 @@
 
 use std::time::SystemTime;
 
-use portpass_jose::{Certificate, KeyError, KeySet, TrustRoots, VerifyingKey, set::JwksError};
+use portpass_jose::{
+    Certificate, KeyError, KeySet, TrustRoots, VerifyingKey, curve_of_base_point, danger::NamedKey,
+    set::JwksError,
+};
 use portpass_protocol::advice::{Advice, By, Failure};
 use portpass_token::{Invalid, Issuer, ServiceName, Trust, Verifier, VerifierSettings};
 use serde::Serialize;
 
 use super::Inspection;
+use crate::base_point;
 
 /// Whom to trust when a token is checked.
 #[derive(Debug, Default)]
@@ -89,17 +93,43 @@ pub struct Refusal {
 impl From<Invalid> for Refusal {
     fn from(invalid: Invalid) -> Self {
         let advice = Advice::on(By::Registry, invalid.id());
-        let rows = advice.map_or(&[][..], |advice| advice.failures.rows());
+        let rows = advice.map_or(&[][..], |advice| advice.failures.rows()).iter();
+        // Which id is the base point's can be seen.
+        let rows = rows.filter(|row| **row != base_point::ROW);
         Self {
             id: invalid.id(),
             reason: invalid.to_string(),
             what_to_do: advice.map(|advice| advice.what_to_do),
-            failures: rows.iter().filter_map(|row| Failure::of(row)).collect(),
+            failures: rows.filter_map(|row| Failure::of(row)).collect(),
         }
     }
 }
 
+impl Refusal {
+    /// The id is of no key: that the key is missing somewhere is not what is wrong.
+    fn of_base_point(invalid: &Invalid, curve: &str) -> Self {
+        Self {
+            id: invalid.id(),
+            reason: base_point::summary(curve),
+            what_to_do: Some(base_point::FIX),
+            failures: Failure::of(base_point::ROW).into_iter().collect(),
+        }
+    }
+}
+
+fn is_of_unknown_key(invalid: &Invalid) -> bool {
+    matches!(invalid, Invalid::Untrusted(portpass_jose::Invalid::UnknownKey { .. }))
+}
+
 impl Inspection {
+    /// The curve whose base point the token's key id stands for, if it does.
+    fn curve_of_base_point(&self) -> Option<&'static str> {
+        match &self.key {
+            NamedKey::Id(id) | NamedKey::Embedded { id: Some(id), .. } => curve_of_base_point(id),
+            _ => None,
+        }
+    }
+
     /// Checks the token as a registry with these settings does.
     pub fn verify(&self, token: &str, trusted: Trusted, now: SystemTime) -> Result<(), Refusal> {
         let own = self.read.as_ref();
@@ -113,6 +143,9 @@ impl Inspection {
             ServiceName::new(service.unwrap_or_default()),
         );
         let verifier = Verifier::new(settings, trusted.trust);
-        verifier.verify(token, now).map(drop).map_err(Refusal::from)
+        verifier.verify(token, now).map(drop).map_err(|invalid| match self.curve_of_base_point() {
+            Some(curve) if is_of_unknown_key(&invalid) => Refusal::of_base_point(&invalid, curve),
+            _ => invalid.into(),
+        })
     }
 }

@@ -3,12 +3,13 @@
 use std::time::{Duration, SystemTime};
 
 use portpass_jose::{
-    IdForm,
+    IdForm, curve_of_base_point,
     json::{Map, Value},
 };
 use portpass_token::{Claims, verifier::LEEWAY};
 
 use super::{distance, span};
+use crate::base_point;
 
 /// Above this, proxies on the way begin to refuse the header (T12).
 const LONG: usize = 4096;
@@ -16,14 +17,26 @@ const LONG: usize = 4096;
 pub(super) fn header(header: &Map<String, Value>, notes: &mut Vec<String>) {
     let brings_key = ["x5c", "jwk"].iter().any(|name| header.contains_key(*name));
     match header.get("kid").and_then(Value::as_str) {
-        None if !brings_key => notes.push("it names no key, so no registry can find one".to_owned()),
-        Some(id) if !brings_key => match IdForm::of(id) {
-            IdForm::Libtrust => notes.push("its key id is known to distribution 2 alone; distribution 3 wants an RFC 7638 thumbprint or a chain".to_owned()),
-            IdForm::Rfc7638 => notes.push("its key id is known to distribution 3 alone; distribution 2 wants a libtrust fingerprint or a chain".to_owned()),
-            IdForm::Other => notes.push("its key id is known only to a registry with a JWKS that has it".to_owned()),
-        },
+        None if !brings_key => {
+            notes.push("it names no key, so no registry can find one".to_owned());
+        }
+        Some(id) if !brings_key => notes.push(known_to(id)),
         _ => {}
     }
+}
+
+/// Which registries can find a key by this id.
+fn known_to(id: &str) -> String {
+    if let Some(curve) = curve_of_base_point(id) {
+        let (summary, fix) = (base_point::summary(curve), base_point::FIX);
+        return format!("{summary} ({row}): {fix}", row = base_point::ROW);
+    }
+    match IdForm::of(id) {
+        IdForm::Libtrust => "its key id is known to distribution 2 alone; distribution 3 wants an RFC 7638 thumbprint or a chain",
+        IdForm::Rfc7638 => "its key id is known to distribution 3 alone; distribution 2 wants a libtrust fingerprint or a chain",
+        IdForm::Other => "its key id is known only to a registry with a JWKS that has it",
+    }
+    .to_owned()
 }
 
 pub(super) fn claims(

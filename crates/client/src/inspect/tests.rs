@@ -428,3 +428,24 @@ fn spans_are_told_in_their_two_largest_units() {
         assert_eq!(span(Duration::from_secs(seconds)), told);
     }
 }
+
+/// The id that `docker_auth` 1.14 writes for every key of P-256.
+const BASE_POINT: &str = "xx0BcA-wMohw8atYDJOe6peGModklG2wRHBlXHMvl0M";
+
+/// That is the fault, as `diagnose` has it, and not a key that is missing somewhere.
+#[test]
+fn an_id_that_is_of_no_key_is_called_so_everywhere() {
+    let token = token(&format!(r#"{{"alg":"ES256","kid":"{BASE_POINT}"}}"#), &claims("[]"));
+    let inspection = Inspection::of(&token, now()).unwrap();
+    let note = inspection.notes.first().unwrap();
+    for part in ["base point of P-256", "(F91)", "sign with an RSA key", "as a JWK set"] {
+        assert!(note.contains(part), "{note}");
+    }
+    assert!(!inspection.notes.join("\n").contains("alone"), "{:?}", inspection.notes);
+    let refused = inspection.verify(&token, jwks().read().unwrap(), now()).unwrap_err();
+    assert_eq!(refused.id, "token-key-unknown");
+    assert!(refused.reason.contains("base point of P-256"), "{}", refused.reason);
+    assert!(refused.what_to_do.unwrap().contains("sign with an RSA key"), "{refused:?}");
+    let rows: Vec<&str> = refused.failures.iter().map(|failure| failure.row).collect();
+    assert_eq!(rows, ["F91"]);
+}

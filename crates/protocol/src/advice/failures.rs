@@ -135,6 +135,7 @@ pub const FAILURES: &[Failure] = &[
     failure("F87", "the certificates in `x5c` do not lead to the bundle, or are not written as they should"),
     failure("F88", "the certificate of the key is out of date"),
     failure("F89", "the algorithm is refused, or is none of the key's"),
+    failure("F91", "the `kid` of EC keys is the same for all of them: docker_auth 1.14 (`disable_legacy_key_id`) computes it wrongly"),
     failure("F92", "the token service has another key than before: installed anew, or each replica its own"),
     failure("F100", "the token grants nothing at all"),
     failure("F102", "the token names the repository otherwise: with the host, in capitals, or as `*`"),

@@ -57,7 +57,7 @@ pub const REGISTRY: &[Advice] = &[
         "the key is of another kind than `alg` says: the token service's set-up is wrong"),
     advice("token-names-no-key", Is("F80"),
         "the token service has to send `kid` or `x5c`"),
-    advice("token-key-unknown", Among(&["F81", "F83", "F85", "F92"]),
+    advice("token-key-unknown", Among(&["F81", "F83", "F85", "F91", "F92"]),
         "the key is not in `rootcertbundle` or `jwks`: bring the new file and restart, or use `x5c`. The reason says what the id looks like and which keys there are"),
     advice("token-embedded-key-malformed", Unlisted,
         "the `jwk` in the header is broken, or a private key: if so, replace that key"),

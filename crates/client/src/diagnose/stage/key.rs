@@ -1,7 +1,6 @@
 //! KEY: which key signed the token, and whether it is one that the registry trusts: by its files where they
 //! were given, and otherwise by what its answers give away.
 
-mod base_point;
 mod form;
 mod remaining;
 mod signer;

@@ -3,13 +3,16 @@
 use portpass_jose::{Excerpt, IdForm, curve_of_base_point, json::Value};
 use portpass_protocol::challenge::Peer;
 
-use super::{base_point, request_id, trusted::Trusted};
-use crate::diagnose::{
-    Check, Finding, Needs,
-    case::Case,
-    facts::Style,
-    reply::{Reply, Standing},
-    stage::jwt,
+use super::{request_id, trusted::Trusted};
+use crate::{
+    base_point,
+    diagnose::{
+        Check, Finding, Needs,
+        case::Case,
+        facts::Style,
+        reply::{Reply, Standing},
+        stage::jwt,
+    },
 };
 
 /// What is wrong for certain; a form that does not fit is then only the next thing.
@@ -71,9 +74,12 @@ fn of_base_point(case: &mut Case, trusted: &Trusted, id: &str, curve: &str) {
         Finding::warn(Check::Jwt05, summary)
             .seen("every certificate with a key of that curve has the same id there: two of them in one bundle hide each other")
             .fix(base_point::FIX)
-            .rows(&["F91"])
+            .rows(&[base_point::ROW])
     } else {
-        case.fault(Check::Jwt05, summary).breaks(&Peer::ALL).fix(base_point::FIX).rows(&["F91"])
+        case.fault(Check::Jwt05, summary)
+            .breaks(&Peer::ALL)
+            .fix(base_point::FIX)
+            .rows(&[base_point::ROW])
     };
     case.found(finding.seen(format!("its key id is {}", Excerpt::of(id))));
 }

@@ -8,11 +8,11 @@ use portpass_jose::{
 use portpass_protocol::challenge::Peer;
 use secrecy::ExposeSecret as _;
 
-use super::{
+use super::trusted::{Key, Trusted};
+use crate::{
     base_point,
-    trusted::{Key, Trusted},
+    diagnose::{Check, Finding, Needs, case::Case, stage::jwt},
 };
-use crate::diagnose::{Check, Finding, Needs, case::Case, stage::jwt};
 
 /// A token taken apart for checking.
 struct Signed {
@@ -196,7 +196,7 @@ fn names_no_key(case: &mut Case, id: &str) {
     }
     let curve = curve_of_base_point(id).unwrap_or_default();
     let finding = case.fault(Check::Key02, base_point::summary(curve)).breaks(&Peer::ALL);
-    case.found(finding.fix(base_point::FIX).rows(&["F91"]));
+    case.found(finding.fix(base_point::FIX).rows(&[base_point::ROW]));
     case.skip(&[Check::Key03], &Needs::Check(Check::Key02));
 }
 
