@@ -41,19 +41,30 @@ impl Complaint {
         if seen.status.is_success() {
             return said.clauses().find_map(|clause| clause.of_the_house());
         }
-        let of_words = said.clauses().find_map(|clause| clause.complaint());
-        of_words.or_else(|| said.codes.iter().find_map(|code| by_code(code)))
+        let by_codes =
+            |read: fn(&str) -> Option<Self>| said.codes.iter().find_map(|code| read(code));
+        by_codes(of_a_parameter)
+            .or_else(|| said.clauses().find_map(|clause| clause.complaint()))
+            .or_else(|| by_codes(of_anything))
     }
 }
 
-/// RFC 6749 section 5.2, RFC 8707 section 2, and the codes of the OCI distribution specification.
-fn by_code(code: &str) -> Option<Complaint> {
+/// Codes that are of one parameter, whatever the words beside them name: RFC 6749 section 5.2, RFC 8707 section 2.
+fn of_a_parameter(code: &str) -> Option<Complaint> {
     Some(match code {
-        "invalid_client" | "unauthorized_client" => Complaint::ClientId,
         "invalid_scope" => Complaint::Scope,
         "invalid_target" => Complaint::Service,
-        "slow_down" | "toomanyrequests" | "too_many_requests" => Complaint::RateLimit,
         "unsupported_grant_type" => Complaint::GrantType,
+        _ => return None,
+    })
+}
+
+/// Codes that say less than the words beside them: a client is also the service to some (Keycloak), and accounts are
+/// locked with the code of too many requests.
+fn of_anything(code: &str) -> Option<Complaint> {
+    Some(match code {
+        "invalid_client" | "unauthorized_client" => Complaint::ClientId,
+        "slow_down" | "toomanyrequests" | "too_many_requests" => Complaint::RateLimit,
         _ => return None,
     })
 }
@@ -110,16 +121,15 @@ impl Said {
 const READ: usize = 16 * 1024;
 const SENTENCES: usize = 32;
 
-/// The text of a page; what stands in `<style>` and `<script>` is none.
+/// The text of a page, in small letters; what stands in `<style>` and `<script>` is none.
 fn without_tags(page: &str) -> String {
+    let page = page.to_ascii_lowercase();
     let mut text = String::new();
-    let mut rest = page;
+    let mut rest = page.as_str();
     while let Some((before, tag)) = rest.split_once('<') {
         text.push_str(before);
         text.push('\n');
-        let hidden = ["style", "script"].into_iter().find(|name| {
-            tag.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
-        });
+        let hidden = ["style", "script"].into_iter().find(|name| tag.starts_with(name));
         let end = hidden.map_or(0, |name| tag.find(&format!("</{name}")).unwrap_or(tag.len()));
         rest = tag[end..].split_once('>').map_or("", |(_, after)| after);
     }

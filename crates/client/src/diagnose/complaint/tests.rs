@@ -104,11 +104,28 @@ const NAMED: &[(Complaint, u16, &str)] = &[
     (
         Maintenance,
         503,
+        "<HTML><HEAD><STYLE>H1 { color: red }</STYLE></HEAD><H1>DOWN FOR MAINTENANCE</H1></HTML>",
+    ),
+    (Maintenance, 503, "<html><Script>let a = 1;</SCRIPT><p>Scheduled maintenance</p></html>"),
+    (
+        Maintenance,
+        503,
         r#"{"errors":[{"code":"UNAVAILABLE","message":"the registry is in maintenance mode"}]}"#,
     ),
     (Locked, 401, r#"{"details":"Account is locked due to too many failed login attempts"}"#),
     (Locked, 403, "too many failed logins, please retry later"),
     (Scope, 400, r#"{"error":"invalid_scope"}"#),
+    (
+        Scope,
+        400,
+        r#"{"error":"invalid_scope","error_description":"requested scope is invalid for service r"}"#,
+    ),
+    (
+        Service,
+        400,
+        r#"{"error":"invalid_target","error_description":"the client_id is unknown for this scope"}"#,
+    ),
+    (Locked, 429, r#"{"errors":[{"code":"TOOMANYREQUESTS","message":"too many failed logins"}]}"#),
     (Scope, 400, "Bad request: invalid scope: \"repository:a:pull repository:b:pull\""),
     (Scope, 400, r#"{"error":"error parsing auth scope"}"#),
 ];

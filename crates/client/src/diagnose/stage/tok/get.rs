@@ -174,7 +174,7 @@ async fn judge_login(case: &mut Case, desk: &Desk, who: &Who) {
         if let Some(finding) = named::finding(Check::Tok02, desk, LOGIN_SHAPE, &seen) {
             case.found(finding);
         }
-    } else if is_refusal(&seen) && !is_of_docker(&seen) {
+    } else if is_locked(&seen) || (is_refusal(&seen) && !is_of_docker(&seen)) {
         case.facts.answers.refused = true;
         case.skip(&[Check::Tok03], &Needs::Check(Check::Tok02));
         let finding = refused(case, who, &seen);
@@ -189,12 +189,14 @@ fn is_of_docker(seen: &Seen) -> bool {
     matches!(Complaint::of(seen), Some(Complaint::ClientId | Complaint::Account))
 }
 
-/// F40, F41: and F56, which only a second attempt could tell apart, and accounts lock.
+/// Whether it says that the account is locked: the next attempt would be one more.
+fn is_locked(seen: &Seen) -> bool {
+    Complaint::of(seen) == Some(Complaint::Locked)
+}
+
+/// F40 where the account is locked; else F41 too, and F56, which only a second attempt could tell apart.
 fn refused(case: &Case, who: &Who, seen: &Seen) -> Finding {
-    let place = case.facts.credential.as_ref().map(|found| &found.place);
-    let kept = place.filter(|place| !matches!(place, Place::Given(_)));
-    let anonymous = anonymous(case).is_some_and(|seen| seen.status.is_success());
-    let locked = Complaint::of(seen) == Some(Complaint::Locked);
+    let locked = is_locked(seen);
     let why =
         if locked { "says that the account is locked" } else { "refuses the name or the password" };
     let summary = format!("the token service {why}: {}", seen.status);
@@ -206,20 +208,28 @@ fn refused(case: &Case, who: &Who, seen: &Seen) -> Finding {
         ))
         .breaks(&Peer::ALL)
         .rows(&["F40"]);
-    if let Some(place) = kept {
+    let place = case.facts.credential.as_ref().map(|found| &found.place);
+    if let Some(place) = place.filter(|place| !matches!(place, Place::Given(_))) {
         finding = finding.seen(format!("the password is kept in {place}")).rows(&["F142"]);
     }
-    if anonymous {
+    if anonymous(case).is_some_and(|seen| seen.status.is_success()) {
         finding = finding.seen("without credentials the same token service gives a token. Public images can be pulled after `docker logout`, and a stale password is what stands in the way");
     }
     if is_html(seen) {
         finding = finding.seen("the refusal is a page for browsers: something before the token service may have refused, not the token service");
     }
-    if let Who::Password { password, .. } = who
-        && let Some(doubt) = doubt(exposed(password))
-    {
-        finding = finding.seen(doubt);
-    }
+    if locked { finding.fix(UNLOCK) } else { wrong_secret(finding, who) }
+}
+
+const UNLOCK: &str = "wait until the lock is over, or ask who runs the token service to unlock the account. Until then do not try again, since each attempt may prolong it, and look for what else logs in with an old password: a kept login, a CI job, a node's pull secret";
+
+fn wrong_secret(finding: Finding, who: &Who) -> Finding {
+    let finding = match who {
+        Who::Password { password, .. } => {
+            doubt(exposed(password)).into_iter().fold(finding, Finding::seen)
+        }
+        _ => finding,
+    };
     finding.rows(&["F41", "F56"]).fix(
         "log in again with the right secret, on stdin so that no shell eats `$`, `!`, `%`, `&` or `\\`: `docker login --username NAME --password-stdin HOST < FILE`. With two-factor login it has to be an access token, not the password. See in the token service's log whether the account is locked. If `podman login` works with the same password, the token service stumbles over offline_token=true, which docker alone sends",
     )

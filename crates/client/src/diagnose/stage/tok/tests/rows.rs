@@ -277,6 +277,22 @@ async fn a_named_fault_is_the_fault_wherever_it_is_answered() {
     }
 }
 
+/// Neither another password nor another attempt helps, whatever the status.
+#[tokio::test]
+async fn a_locked_account_has_to_be_unlocked() {
+    for status in [400, 401, 403, 423] {
+        let locked = move |_: &Seen| {
+            json_reply(status, &json!({"details": "the account is locked for 30 minutes"}))
+        };
+        let walked = walk(but(logging_in, locked)).await;
+        let cause = walked.report.cause().unwrap();
+        assert_eq!((cause.check, &*cause.rows), (Check::Tok02, &["F40"][..]), "{cause:#?}");
+        let fix = cause.fix.as_deref().unwrap();
+        assert!(fix.contains("unlock the account"), "{fix}");
+        assert!(!fix.contains("log in again"), "{fix}");
+    }
+}
+
 fn repeats(seen: &Seen) -> bool {
     seen.all("scope").len() > 1
 }
