@@ -35,6 +35,24 @@ pub(crate) fn name(question: &str) -> Result<String, Failure> {
     }
 }
 
+/// Takes a name that was typed with `--username`, if an account can be called so.
+///
+/// Basic authentication ends the name at the first colon (RFC 7617). What is behind it may be a password: it is not
+/// repeated.
+///
+/// # Errors
+/// It is empty or has a colon.
+pub(crate) fn account(name: &str) -> Result<(), Failure> {
+    if name.is_empty() {
+        return Err(Failure::usage("the name is empty"));
+    }
+    if name.contains(':') {
+        return Err(Failure::usage("the name has a colon, which no account's has")
+            .hint("a password is asked for, or given on stdin with --password-stdin"));
+    }
+    Ok(())
+}
+
 /// Asks for a password, or reads it.
 ///
 /// # Errors

@@ -178,6 +178,7 @@ fn inputs(arguments: &Arguments, context: &Context) -> Result<Inputs, Failure> {
 /// Without a name, what docker and podman keep is used.
 fn password(arguments: &Arguments) -> Result<Option<(String, SecretString)>, Failure> {
     let Some(name) = &arguments.username else { return Ok(None) };
+    prompt::account(name)?;
     let from = if arguments.password_stdin { PasswordFrom::Stdin } else { PasswordFrom::Terminal };
     Ok(Some((name.clone(), prompt::password("Password: ", from)?)))
 }

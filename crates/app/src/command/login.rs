@@ -40,15 +40,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
         Some(name) => name,
         None => prompt::name("Username: ")?,
     };
-    // Basic authentication ends the name at the first colon (RFC 7617). What is behind it may be a password: it is
-    // not repeated.
-    if username.is_empty() {
-        return Err(Failure::usage("the name is empty"));
-    }
-    if username.contains(':') {
-        return Err(Failure::usage("the name has a colon, which no account's has")
-            .hint("a password is asked for, or given on stdin with --password-stdin"));
-    }
+    prompt::account(&username)?;
     let from = if password_stdin { PasswordFrom::Stdin } else { PasswordFrom::Terminal };
     let password = prompt::password("Password: ", from)?;
     let LoggedIn { kept, issued, identity_token } =

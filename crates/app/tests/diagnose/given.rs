@@ -58,6 +58,15 @@ fn a_token_on_the_command_line_is_refused_and_not_repeated() {
     assert!(ran.stderr.contains("never the token itself"), "{}", ran.stderr);
 }
 
+/// `-u NAME:PASSWORD` is how other programs are told.
+#[test]
+fn a_password_behind_the_name_is_refused_and_not_repeated() {
+    let ran = refused(&["-u", "ann:secretPW1234", "--password-stdin"], "x");
+    assert_eq!(ran.status, Some(2), "{ran}");
+    assert!(ran.stderr.contains("the name has a colon"), "{ran}");
+    assert!(!ran.said().contains("secretPW"), "{ran}");
+}
+
 #[test]
 fn stdin_is_the_password_or_the_token() {
     let ran = refused(&["--username", "ann", "--password-stdin", "--token", "-"], PASSWORD);

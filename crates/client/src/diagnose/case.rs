@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 use portpass_protocol::Access;
 use reqwest::Url;
+use secrecy::ExposeSecret as _;
 
 use super::{
     Check, Facts, Finding, Inputs, Made, Needs, Report, Target, Verdict, cause,
@@ -38,6 +39,13 @@ impl Case {
             reach: Reach::Loopback,
         };
         let probe = Probe::new(way, limit, Arc::clone(&clock) as _);
+        if let Some((name, password)) = &inputs.password {
+            probe.secrets.learn_login(name, password.expose_secret());
+        }
+        if let Some(token) = &inputs.token {
+            probe.secrets.learn(token.expose_secret());
+        }
+        probe.way().proxies.all().for_each(|proxy| probe.secrets.learn_url(&proxy.url));
         let (facts, findings) = Default::default();
         Self { target, inputs, probe, facts, clock, findings }
     }
@@ -141,9 +149,15 @@ impl Case {
 
     /// Names the cause, and answers what nobody has asked.
     pub(super) fn conclude(self) -> Report {
-        let Self { target, inputs, probe, findings, clock, .. } = self;
-        let findings = cause::fold(findings);
-        let made = Made { at: clock.now(), command: redact::command(&inputs.command) };
+        let Self { target, inputs, probe, facts, findings, clock } = self;
+        let secrets = &probe.secrets;
+        facts.tell(secrets);
+        let mut findings = cause::fold(findings);
+        for finding in &mut findings {
+            secrets.hide_in_finding(finding);
+        }
+        let command = secrets.hide(&redact::command(&inputs.command));
+        let made = Made { at: clock.now(), command };
         Report { target, made, wrote: inputs.write, findings, exchanges: probe.spoken() }
     }
 }

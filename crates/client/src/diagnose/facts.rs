@@ -8,14 +8,18 @@ use portpass_jose::{
 };
 use reqwest::Url;
 use rustls::pki_types::CertificateDer;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
     look::Closed,
     probe::{Seen, Silence},
+    redact::Secrets,
     settings::Settings,
 };
-use crate::{credentials::Found, transport::Reach};
+use crate::{
+    credentials::{Credential, Found},
+    transport::Reach,
+};
 
 /// Shared observations, so that nothing is asked twice. What is `None` was not seen.
 #[derive(Debug, Default)]
@@ -60,6 +64,25 @@ pub(super) struct Facts {
     pub(super) style: Option<Style>,
     /// What the registry is set up with, as far as it was given.
     pub(super) settings: Settings,
+}
+
+impl Facts {
+    /// Tells what of it is secret, though it may never have been sent.
+    pub(super) fn tell(&self, secrets: &Secrets) {
+        match self.credential.as_ref().map(|found| &found.credential) {
+            Some(Credential::Password { username, password }) => {
+                secrets.learn_login(username, password.expose_secret());
+            }
+            Some(Credential::IdentityToken { token, .. } | Credential::RegistryToken(token)) => {
+                secrets.learn(token.expose_secret());
+            }
+            None => {}
+        }
+        let token = self.token.iter().map(|token| &token.text);
+        for token in token.chain(&self.answers.refresh_token) {
+            secrets.learn(token.expose_secret());
+        }
+    }
 }
 
 /// Authorities that clients were told of.

@@ -16,7 +16,10 @@ use reqwest::{
 use rustls::pki_types::CertificateDer;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{proxy::Proxies, redact};
+use super::{
+    proxy::Proxies,
+    redact::{self, Secrets},
+};
 use crate::{
     host::is_loopback,
     transport::{Reach, Resolver, danger::Verification, shown},
@@ -241,6 +244,8 @@ pub(super) struct Probe {
     /// By version, and by whether proxies of the environment count.
     clients: Mutex<HashMap<(Version, bool), Client>>,
     exchanges: Mutex<Vec<Exchange>>,
+    /// What must not be shown of them.
+    pub(super) secrets: Secrets,
     /// How long was waited for answers, those included that did not come.
     waited: Mutex<Duration>,
 }
@@ -248,8 +253,8 @@ pub(super) struct Probe {
 impl Probe {
     /// Goes this way.
     pub(super) fn new(way: Way, limit: usize, clock: Arc<dyn Clock>) -> Self {
-        let (clients, exchanges, waited) = Default::default();
-        Self { way, clock, limit, clients, exchanges, waited }
+        let (clients, exchanges, secrets, waited) = Default::default();
+        Self { way, clock, limit, clients, exchanges, secrets, waited }
     }
 
     /// What the next requests go by.
@@ -273,13 +278,17 @@ impl Probe {
             let reason = format!("{} s of waiting are enough", ALL_PATIENCE.as_secs());
             return Err(Silence { reason, kind: SilenceKind::Budget });
         }
+        self.secrets.learn_ask(ask);
         let begun = self.clock.now();
         let answer = self.exchange(ask).await;
         *self.waited() += self.clock.now().duration_since(begun).unwrap_or_default();
         let exchange = Exchange {
             request: redact::request(ask),
             answer: match &answer {
-                Ok(seen) => redact::answer(seen),
+                Ok(seen) => {
+                    self.secrets.learn_answer(&seen.body);
+                    redact::answer(seen)
+                }
                 Err(silence) => vec![silence.to_string()],
             },
         };
@@ -287,9 +296,13 @@ impl Probe {
         answer
     }
 
-    /// All that was said, in order.
+    /// All that was said, in order, and nothing secret of it.
     pub(super) fn spoken(&self) -> Vec<Exchange> {
-        self.exchanges().clone()
+        let mut spoken = self.exchanges().clone();
+        for exchange in &mut spoken {
+            self.secrets.hide_in_exchange(exchange);
+        }
+        spoken
     }
 
     fn client(&self, ask: &Ask) -> Result<Client, Silence> {

@@ -57,6 +57,11 @@ impl Proxies {
         }
     }
 
+    /// Each that is set.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Proxy> {
+        self.http.iter().chain(&self.https).chain(&self.all)
+    }
+
     /// Whether none is set.
     pub(super) fn is_empty(&self) -> bool {
         self.http.is_none() && self.https.is_none() && self.all.is_none()

@@ -8,7 +8,11 @@ use serde_json::Value;
 use self::secret::{hide, is_secret, without};
 use super::probe::{Ask, Authorization, Seen, Sent};
 
+mod known;
+mod login;
 mod secret;
+
+pub(super) use known::Secrets;
 
 /// Parameters of queries that are shown. Any other may be a signature: a URL of a storage opens a blob to whoever has
 /// it, and an upload's has the registry's own state in it.
@@ -68,7 +72,7 @@ pub(super) fn answer(seen: &Seen) -> Vec<String> {
         let value = match name.as_str() {
             secret if is_secret(secret) => "…".to_owned(),
             "location" | "content-location" => location(&String::from_utf8_lossy(value.as_bytes())),
-            _ => without(&String::from_utf8_lossy(value.as_bytes())),
+            _ => without(&login::without(&String::from_utf8_lossy(value.as_bytes()))),
         };
         format!("{name}: {}", cut(&value, HEADER))
     });
@@ -104,6 +108,7 @@ pub(super) fn body(bytes: &[u8]) -> String {
         }
         Some(Err(_)) | None => without(text),
     };
+    let text = login::without(&text);
     let words: Vec<&str> = text.split_whitespace().collect();
     cut(&words.join(" "), EXCERPT)
 }
@@ -115,9 +120,9 @@ fn location(text: &str) -> String {
     }
 }
 
-/// A text of the other side as it may stand in a sentence: printable, and not too long.
+/// A text of the other side as it may stand in a sentence: printable, without logins, and not too long.
 pub(super) fn text(text: &str) -> String {
-    cut(text, EXCERPT)
+    cut(&login::without(text), EXCERPT)
 }
 
 /// A command as a shell takes it. Passwords and tokens have no flag; one that stands there by a slip is left out.

@@ -125,7 +125,8 @@ fn whole(case: &mut Case, text: &str) -> Option<Url> {
             "take them out: clients send their own",
             "F28",
         ),
-        (Some(_), _) => {
+        (Some(url), _) => {
+            let shown = redact::url(url);
             case.found(Finding::pass(Check::Chal03, format!("the realm is {shown}")));
             return parsed;
         }
