@@ -51,7 +51,7 @@ impl Activity {
         self.moved.store(self.age(), Ordering::Relaxed);
     }
 
-    /// A request, until its answer is out.
+    /// A request, until its answer is out, or its body read or given up.
     pub(crate) fn begin(self: &Arc<Self>) -> UnderWay {
         self.under_way.fetch_add(1, Ordering::Relaxed);
         self.head.store(0, Ordering::Relaxed);

@@ -113,7 +113,7 @@ impl Connection {
 
     async fn answer(&self, request: http::Request<Incoming>) -> http::Response<LoggedBody> {
         let under_way = self.activity.begin();
-        let response = self.door.handle(request, self.peer).await;
+        let response = self.door.handle(request, self.peer, &self.activity).await;
         response.map(|body| body.holding(under_way))
     }
 

@@ -13,6 +13,7 @@ use portpass_protocol::{
 
 use super::{
     access_log::{Asked, LoggedBody},
+    activity::Activity,
     origin::{Peer, Seen},
     patience::PatientBody,
     request_id::{RequestIds, taken_over},
@@ -67,11 +68,12 @@ impl Door {
         &self.metrics
     }
 
-    /// Answers, whatever happens.
+    /// Answers, whatever happens. `activity` is that of the request's connection.
     pub(crate) async fn handle(
         &self,
         request: Request<Incoming>,
         peer: Peer,
+        activity: &Arc<Activity>,
     ) -> Response<LoggedBody> {
         let surface = self.surface.load_full();
         let (mut head, body) = request.into_parts();
@@ -85,7 +87,7 @@ impl Door {
                 head.extensions.insert(origin);
                 head.extensions.insert(client);
                 head.extensions.insert(id.clone());
-                let body = PatientBody::new(body, head.version);
+                let body = PatientBody::new(body, head.version, activity);
                 let request = Request::from_parts(head, Body::new(body));
                 // The handler is dropped after a panic, nothing of it is seen again.
                 let answer = AssertUnwindSafe(surface.serve(kind, request)).catch_unwind().await;

@@ -20,7 +20,7 @@ use tokio::{
     time::{Instant, Sleep, sleep, timeout},
 };
 
-use super::activity::Activity;
+use super::activity::{Activity, UnderWay};
 
 /// A request's body that breaks off when nothing of it has come for [`PATIENCE`].
 ///
@@ -34,8 +34,8 @@ use super::activity::Activity;
 pub(crate) struct PatientBody {
     /// Always there until it is dropped.
     inner: Option<Incoming>,
-    /// Whether the rest has to be read.
-    lingers: bool,
+    /// Where the rest has to be read; it may come after the answer, and is no beginning of the next request.
+    lingers: Option<UnderWay>,
     wait: Wait,
 }
 
@@ -94,17 +94,20 @@ fn explained(error: hyper::Error) -> axum::BoxError {
 }
 
 impl PatientBody {
-    pub(crate) fn new(inner: Incoming, version: Version) -> Self {
-        let lingers = version < Version::HTTP_2;
+    pub(crate) fn new(inner: Incoming, version: Version, activity: &Arc<Activity>) -> Self {
+        let lingers = version < Version::HTTP_2 && !inner.is_end_stream();
+        let lingers = lingers.then(|| activity.begin());
         Self { inner: Some(inner), lingers, wait: Wait::default() }
     }
 }
 
 impl Drop for PatientBody {
     fn drop(&mut self) {
-        let rest = self.inner.take().filter(|rest| self.lingers && !rest.is_end_stream());
-        if let (Some(mut rest), Ok(runtime)) = (rest, tokio::runtime::Handle::try_current()) {
+        let rest = self.inner.take().filter(|rest| !rest.is_end_stream());
+        let (Some(mut rest), Some(under_way)) = (rest, self.lingers.take()) else { return };
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(timeout(LINGER, async move {
+                let _under_way = under_way;
                 // Nobody closes it.
                 let _place = LINGERING.acquire().await;
                 while let Ok(Some(Ok(_))) = timeout(SETTLED, rest.frame()).await {}

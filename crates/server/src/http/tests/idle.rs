@@ -1,7 +1,10 @@
 //! Connections on which nothing is asked.
 
-use axum::{Router, routing::get};
-use http::HeaderMap;
+use axum::{
+    Router,
+    routing::{get, post},
+};
+use http::{HeaderMap, StatusCode};
 use tokio::time::{Instant, pause, sleep, timeout};
 
 use super::{frames::*, *};
@@ -65,6 +68,22 @@ async fn headers_that_have_begun_end_within_a_minute() {
     let _ = reading.read_to_end(&mut Vec::new()).await;
     assert!((60..=62).contains(&before.elapsed().as_secs()), "{:?}", before.elapsed());
     drip.await.unwrap();
+}
+
+/// Of a refused push the answer is out before the body is.
+#[tokio::test(start_paused = true)]
+async fn the_rest_of_a_refused_body_is_no_beginning_of_the_next_request() {
+    let router = Router::new().route("/token", post(async || (StatusCode::UNAUTHORIZED, "no.")));
+    let rim = Rim::serving(router).await;
+    let mut stream = rim.connect().await;
+    let head = b"POST /token HTTP/1.1\r\nHost: h\r\nContent-Length: 8\r\n\r\nhalf";
+    stream.write_all(head).await.unwrap();
+    read_until(&mut stream, "no.").await;
+    stream.write_all(b"rest").await.unwrap();
+    let before = Instant::now();
+    assert_eq!(rest_of(&mut stream).await, "");
+    let idle = before.elapsed().as_secs();
+    assert!((620..=625).contains(&idle), "{idle} s");
 }
 
 #[tokio::test(start_paused = true)]
