@@ -23,8 +23,13 @@ use super::{
 use crate::{
     host::is_loopback,
     transport::{Reach, Resolver, danger::Verification, shown},
-    trust::{Believed, Protocols, Rule, client_config, in_words, words},
+    trust::{Believed, Protocols, Rule, client_config, words},
 };
+
+mod silence;
+
+use self::silence::silence;
+pub(super) use self::silence::{Silence, SilenceKind};
 
 /// No more is asked of anybody in one diagnosis, unless it may write.
 pub(super) const REQUESTS: usize = 60;
@@ -184,29 +189,6 @@ impl Seen {
     pub(super) fn excerpt(&self) -> String {
         redact::body(&self.body)
     }
-}
-
-/// Why there is no answer.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{reason}")]
-pub(super) struct Silence {
-    /// What the connection said, down to the cause.
-    pub(super) reason: String,
-    /// What kind of failure it is.
-    pub(super) kind: SilenceKind,
-}
-
-/// Kinds of [`Silence`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum SilenceKind {
-    /// No connection, or none with TLS.
-    Connect,
-    /// No answer in time.
-    Time,
-    /// The connection broke, or what came is no HTTP.
-    Broken,
-    /// We have asked enough.
-    Budget,
 }
 
 /// One exchange as it may be shown.
@@ -423,28 +405,6 @@ fn request(client: &Client, ask: &Ask) -> Result<reqwest::RequestBuilder, Silenc
             request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.finish())
         }
     })
-}
-
-fn silence(error: &reqwest::Error) -> Silence {
-    let kind = if error.is_timeout() {
-        SilenceKind::Time
-    } else if error.is_connect() {
-        SilenceKind::Connect
-    } else {
-        SilenceKind::Broken
-    };
-    if let Some(reason) = in_words(error) {
-        return Silence { reason, kind };
-    }
-    let mut reasons = Vec::new();
-    let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
-    while let Some(error) = cause {
-        reasons.push(error.to_string());
-        cause = error.source();
-    }
-    reasons.dedup();
-    let reason = if reasons.is_empty() { error.to_string() } else { reasons.join(": ") };
-    Silence { reason, kind }
 }
 
 #[cfg(test)]

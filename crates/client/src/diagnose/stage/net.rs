@@ -329,10 +329,7 @@ pub(in crate::diagnose) async fn run_for_realm(case: &mut Case) {
             case.facts.realm = None;
             return;
         }
-        _ if realm.scheme() == "http" => {
-            case.found(Finding::pass(Check::Net05, format!("{shown} takes connections")));
-            true
-        }
+        _ if realm.scheme() == "http" => greet_plain_realm(case, &realm).await,
         _ => greet_realm(case, &realm).await,
     };
     if !trusted {
@@ -343,6 +340,31 @@ pub(in crate::diagnose) async fn run_for_realm(case: &mut Case) {
         }
         (case.facts.realm, case.facts.apart) = (None, None);
     }
+}
+
+/// A server that speaks TLS answers plain HTTP with a 400, or with no HTTP at all: neither tells of scopes.
+async fn greet_plain_realm(case: &mut Case, realm: &Url) -> bool {
+    let shown = realm.origin().ascii_serialization();
+    // A proxy takes whole requests of plain HTTP: there is nobody to greet.
+    let proxied = case.probe.way().proxies.of_url(realm).is_some();
+    let stream = if proxied { None } else { reach(case, realm).await.ok() };
+    let greeted = match stream {
+        Some(stream) => Some(look::greet(stream, realm).await),
+        None => None,
+    };
+    if !matches!(greeted, Some(Greeted::Tls(_) | Greeted::Disagreed(_))) {
+        case.found(Finding::pass(Check::Net05, format!("{shown} takes connections")));
+        return true;
+    }
+    let finding = Finding::fail(
+        Check::Net05,
+        format!("{shown} speaks TLS, and the realm is plain HTTP"),
+    )
+    .breaks(&Peer::ALL)
+    .fix("write https into `realm` of the registry's `auth: token:`. If the realm is made from the request, the proxy in front has to say that it speaks TLS (nginx: `proxy_set_header X-Forwarded-Proto $scheme;`), or the service has to be told its external URL")
+    .rows(&["F11"]);
+    case.found(finding);
+    false
 }
 
 async fn greet_realm(case: &mut Case, realm: &Url) -> bool {

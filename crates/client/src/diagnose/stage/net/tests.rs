@@ -30,6 +30,7 @@ pub(in crate::diagnose) const ROWS: &[(&str, Check, &str)] = &[
     ("F10", Check::Net04, "fail"),
     ("F10", Check::Net05, "fail"),
     ("F11", Check::Net03, "fail"),
+    ("F11", Check::Net05, "fail"),
     ("F12", Check::Cfg05, "fail"),
     ("F13", Check::Net01, "warn"),
     ("F13", Check::Chal03, "fail"),

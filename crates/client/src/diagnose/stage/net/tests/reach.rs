@@ -9,7 +9,8 @@ use super::fixture::{
     out_there, proxy, says_where_its_issuer_is, service, sound, through, tls,
 };
 use crate::{
-    diagnose::{Check, Inputs, Local},
+    SystemClock,
+    diagnose::{Check, Inputs, Local, diagnose},
     served::{Served, reply},
 };
 
@@ -239,6 +240,30 @@ async fn f11_tls_where_plain_http_is_spoken() {
     let address = tls(authority.issue(&["127.0.0.1"]), served.address, None).await;
     let inputs = Inputs { plain_http: true, ..bare() };
     found(&examine(&address.to_string(), inputs).await, "F11", Check::Net03);
+}
+
+/// Servers answer that with a 400, or with an alert: neither is the token service's word on the scope.
+#[tokio::test]
+async fn f11_a_plain_realm_where_tls_is_spoken() {
+    let authority = Authority::new();
+    let service = service().await;
+    let secure = tls(authority.issue(&["127.0.0.1"]), service.address, None).await;
+    let served = Served::start(asking(&format!("http://{secure}/token"))).await;
+    let report = examine(&served.address.to_string(), bare()).await;
+    let cause = found(&report, "F11", Check::Net05);
+    assert_eq!(cause.summary, format!("http://{secure} speaks TLS, and the realm is plain HTTP"));
+    let report = diagnose(
+        format!("{}/team/app", served.address).parse().unwrap(),
+        bare(),
+        std::sync::Arc::new(SystemClock),
+    );
+    let report = report.await;
+    found(&report, "F11", Check::Net05);
+    let said = report.json(true).to_string();
+    for word in ["client error", "SendRequest", "invalid HTTP"] {
+        assert!(!said.contains(word), "{said}");
+    }
+    assert!(service.seen().is_empty());
 }
 
 #[tokio::test]
