@@ -1,12 +1,13 @@
 //! Whether the walk came to its end, as a client would. Where it did not, and no check has failed for it, the check
 //! that it ended at is a failure: nobody is told that nothing is wrong after nothing was asked.
 
+use portpass_protocol::challenge::Peer;
 use reqwest::StatusCode;
 
 use super::{
     Check, Finding, Needs, Verdict,
     case::Case,
-    desk::Who,
+    desk::{Who, cut, told},
     facts::Demand,
     probe::Seen,
     reply::{Reply, Standing},
@@ -21,7 +22,6 @@ const REALM: &[Check] =
 const TOKEN: &[Check] =
     &[Check::Tok01, Check::Tok02, Check::Tok03, Check::Tok04, Check::Tok09, Check::Resp03];
 const USE: &[Check] = &[Check::Use01, Check::Use02];
-const REPOSITORY: &[Check] = &[Check::Ops01, Check::Use03];
 
 /// Names what stopped the walk, if something did and nothing says so yet.
 pub(super) fn judge(case: &mut Case) {
@@ -31,6 +31,7 @@ pub(super) fn judge(case: &mut Case) {
     }
     match where_it_ended(case) {
         End::Login => log_in(case),
+        End::Repository => not_served(case),
         End::At(checks) => stopped(case, checks),
     }
 }
@@ -40,6 +41,8 @@ pub(super) fn judge(case: &mut Case) {
 enum End {
     /// Nobody is logged in, and nobody else is served.
     Login,
+    /// Nobody is asked for anything, and the repository is not served all the same.
+    Repository,
     /// At one of these.
     At(&'static [Check]),
 }
@@ -64,7 +67,7 @@ fn where_it_ended(case: &Case) -> End {
     match &facts.demand {
         _ if facts.origin.is_none() => End::At(WAY),
         None => End::At(ANSWER),
-        Some(Demand::Nothing) => End::At(REPOSITORY),
+        Some(Demand::Nothing) => End::Repository,
         Some(Demand::Basic) if nobody => End::Login,
         Some(Demand::Basic) => End::At(USE),
         Some(Demand::Bearer { .. }) => {
@@ -101,6 +104,36 @@ fn log_in(case: &mut Case) {
         known.evidence.iter().fold(finding, Finding::seen).rows(&known.rows)
     });
     case.found(finding);
+}
+
+/// Where there is no token, no token is at fault.
+fn not_served(case: &mut Case) {
+    let Some(name) = case.target.repository.clone() else { return };
+    let finding = match &case.facts.repository {
+        Some(seen) => {
+            let status = seen.status;
+            let fix = if status == StatusCode::TOO_MANY_REQUESTS {
+                "wait as long as Retry-After says, then diagnose again"
+            } else if status.is_server_error() {
+                "look into the registry's log for this request, and at what it keeps its blobs in; where the log has none of it, a proxy in front answers"
+            } else {
+                "a registry that asks for no login refuses nobody by rules of its own: look at the proxy or the firewall in front, and into the registry's log"
+            };
+            let summary =
+                format!("the registry is open to everybody, and answers {status} for {name}");
+            let wait = seen.header("retry-after").map(|time| format!("Retry-After: {}", cut(time)));
+            let finding = Finding::fail(Check::Use03, summary)
+                .fix(fix)
+                .seen(told(&format!("GET /v2/{name}/tags/list"), seen));
+            wait.into_iter().fold(finding, Finding::seen)
+        }
+        None => Finding::fail(
+            Check::Use03,
+            format!("the registry is open to everybody, and gives no answer for {name}"),
+        )
+        .fix("look into the registry's log for this request, and into that of the proxy in front"),
+    };
+    case.found(finding.breaks(&Peer::ALL));
 }
 
 /// The last of these that was answered with a doubt is what the walk ended at; else the last that was not asked.

@@ -215,6 +215,24 @@ async fn what_a_realm_that_leads_nowhere_may_have_meant_is_found() {
     }
 }
 
+/// A registry without a login has no tokens: none is at fault, and none is missing.
+#[tokio::test]
+async fn an_open_registry_that_does_not_serve_its_repository() {
+    for status in [500, 403, 429] {
+        let served = Served::start(move |seen: &Seen| match seen.path.as_str() {
+            "/v2/" => with_version(reply(200, "{}")),
+            _ => with_version(reply(status, r#"{"errors":[{"message":"out of order"}]}"#)),
+        })
+        .await;
+        let report = walked(&format!("{}/team/app", served.address), bare()).await;
+        ends_at(&report, Check::Use03, &[]);
+        let cause = report.cause().unwrap();
+        let told = format!("{} {}", cause.summary, cause.evidence.join(" "));
+        assert!(told.contains(&format!("answers {status} ")), "{told}");
+        assert!(told.contains("out of order") && !told.contains("token"), "{told}");
+    }
+}
+
 /// Nobody is told that nothing is wrong who could not pull.
 #[tokio::test]
 async fn without_a_login_what_is_private_is_not_called_sound() {
