@@ -24,6 +24,10 @@ pub(in crate::diagnose) fn run(case: &mut Case) {
         let why = Needs::Nothing("this registry wants the password itself, and trusts no key");
         return case.skip(ALL, &why);
     }
+    if case.facts.demand == Some(Demand::Nothing) && case.facts.token.is_none() {
+        let why = Needs::Nothing("this registry asks nobody for a token, and trusts no key");
+        return case.skip(ALL, &why);
+    }
     let trusted = trusted::run(case);
     form::run(case, &trusted);
     signer::run(case, &trusted);

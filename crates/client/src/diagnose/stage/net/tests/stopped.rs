@@ -233,6 +233,18 @@ async fn an_open_registry_that_does_not_serve_its_repository() {
     }
 }
 
+#[tokio::test]
+async fn of_an_open_registry_no_token_is_missed() {
+    let served = Served::always(with_version(reply(200, r#"{"tags":[]}"#))).await;
+    for target in [format!("{}", served.address), format!("{}/team/app", served.address)] {
+        let report = walked(&target, bare()).await;
+        let text = report.text(Detail::Full, |_, text| text.to_owned());
+        assert!(!text.contains("Not looked at") && !text.contains("--bundle"), "{text}");
+        assert!(report.json(false)["not_reached"].is_null());
+        assert!(!report.html().contains("--bundle"));
+    }
+}
+
 /// Nobody is told that nothing is wrong who could not pull.
 #[tokio::test]
 async fn without_a_login_what_is_private_is_not_called_sound() {
