@@ -67,7 +67,8 @@ impl ConfigFile {
         // A file of comments alone is a null.
         let typed: Option<Self> = typed.map_err(|error| {
             let error = ConfigError::from_yaml(name, &key, &error);
-            foreign::whose(text).into_iter().fold(error, ConfigError::hint)
+            let error = foreign::whose(text).into_iter().fold(error, ConfigError::hint);
+            placeholder::hint(text).into_iter().fold(error, ConfigError::hint)
         })?;
         placeholder::refuse(name, text)?;
         Ok(typed.unwrap_or_default())

@@ -19,6 +19,19 @@ pub(super) fn refuse(file: &str, text: &str) -> Result<(), ConfigError> {
     Err(refusal(&place, &key, name))
 }
 
+/// What to say beside another mistake in a file that has one: it may well be the reason. In no YAML, `{ host: ${HOST} }`
+/// among others, nobody can say what is a rule's; those that rules know are passed over there.
+pub(super) fn hint(text: &str) -> Option<String> {
+    if !text.contains("${") {
+        return None;
+    }
+    let name = match serde_saphyr::from_str::<Value>(text) {
+        Ok(whole) => find(&whole, "")?.1.to_owned(),
+        Err(_) => in_no_yaml(text)?.to_owned(),
+    };
+    Some(format!("`${{{name}}}` is not replaced by anything here: {WAYS_OUT}"))
+}
+
 /// Refuses one in the value of a variable of the environment.
 pub(super) fn refuse_in_variable(name: &str, key: &str, text: &str) -> Result<(), ConfigError> {
     match within(text).filter(|_| !is_of_rules(key)) {
@@ -29,9 +42,12 @@ pub(super) fn refuse_in_variable(name: &str, key: &str, text: &str) -> Result<()
 
 fn refusal(place: &str, key: &str, name: &str) -> ConfigError {
     let message = format!("{key}: `${{{name}}}` is not replaced by anything here");
-    ConfigError::at(place, message).hint(
-        "write the value itself, or set the key by its own variable: `portpass config environment` lists them; `envsubst` fills a file in before the start",
-    )
+    ConfigError::at(place, message).hint(WAYS_OUT)
+}
+
+fn in_no_yaml(text: &str) -> Option<&str> {
+    let lines = text.lines().filter(|line| !line.trim().starts_with('#'));
+    lines.filter_map(within).find(|name| !OF_RULES.contains(name))
 }
 
 /// The key and the name of the first one.
@@ -57,3 +73,7 @@ fn within(text: &str) -> Option<&str> {
     let (_, rest) = text.split_once("${")?;
     rest.split_once('}').map(|(name, _)| name)
 }
+
+/// What rules know.
+const OF_RULES: &[&str] = &["account", "group"];
+const WAYS_OUT: &str = "write the value itself, or set the key by its own variable: `portpass config environment` lists them; `envsubst` fills a file in before the start";

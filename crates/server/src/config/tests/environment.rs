@@ -97,6 +97,29 @@ fn a_variable_in_a_value_is_refused_and_is_no_text() {
     assert!(Folder::new(&text).load().is_ok());
 }
 
+/// Where the reader stumbles first, or the value's own type.
+#[test]
+fn a_variable_in_a_value_is_pointed_out_beside_another_mistake() {
+    let hints = |text: &str| Folder::new(text).load().unwrap_err().hints().to_vec();
+    for (text, variable) in [
+        ("registry: { auth: none }\nhttp: { host: ${HOST} }\n", "${HOST}"),
+        ("# ${A}\nregistry: { auth: none }\nhttp:\n  addr: \"${ADDR}\"\n", "${ADDR}"),
+        ("token_service: { expiration: '${LIFE:-60}' }\n", "${LIFE:-60}"),
+    ] {
+        let hints = hints(text);
+        let told = format!("`{variable}` is not replaced by anything here: write the value itself");
+        assert!(hints.iter().any(|hint| hint.starts_with(&told)), "{text}: {hints:?}");
+    }
+    for text in [
+        "http: { addr: x }\n# ${A}\n",
+        "http: { addr: x }\ntoken_service:\n  policy: [{ allow: [pull], repository: '${account}/**' }]\n",
+        "token_service:\n  policy: [{ allow: [pull], repository: ${account}/** }]\n",
+    ] {
+        let hints = hints(text);
+        assert!(!hints.iter().any(|hint| hint.contains("is not replaced")), "{text}: {hints:?}");
+    }
+}
+
 #[test]
 fn a_name_that_is_nearly_ours_is_pointed_out() {
     let warnings = without_file(&[("PORTPASS_HTTP_ADRR", "127.0.0.1:1")]).unwrap().warnings;
