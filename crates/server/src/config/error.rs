@@ -74,6 +74,10 @@ impl ConfigError {
                 Self::at(place, format!("expected {}", in_words(ty)))
             }
             YamlError::InvalidBooleanStrict { .. } => Self::at(place, "expected `true` or `false`"),
+            YamlError::MultipleDocuments { .. } => {
+                Self::at(place, "a second YAML document follows, and only one is read")
+                    .hint("put all into one, without a line `---` between")
+            }
             other => Self::at(place, sentence(&other.to_string())),
         }
     }

@@ -123,6 +123,7 @@ fn mistakes_are_named_with_line_and_hint() {
         ("a realm that leads nowhere", "registry: {}\ntoken_service: { addr: 127.0.0.1:5013 }\n"),
         ("a certificate for nobody", "token_service: { tls: { certificate: a, key: b } }\n"),
         ("no YAML", "http: [\n"),
+        ("two documents", "registry: { auth: none }\n---\nhttp: {}\n"),
         ("a level that is none", "log: { level: loud }\n"),
     ] {
         writeln!(told, "── {what}\n{}", Folder::new(text).refusal()).unwrap();
