@@ -5,6 +5,7 @@
 //! another address holds more than a quarter    ─> the idlest of its connections goes
 //! nobody does, and some connection is idle     ─> the idlest of all goes, those of trusted proxies last
 //! whoever comes holds a quarter itself         ─> an idle one of its own goes
+//! none of these is idle, and one stands still  ─> the one that has done so for longest goes, and none of a trusted proxy
 //! else                                         ─> it waits
 //! ```
 //! Behind a trusted proxy all clients have one address: it may hold all places.
@@ -151,7 +152,7 @@ impl Table {
     fn who_goes(&self, holder: Holder, share: usize, now: Instant) -> Option<(Holder, u64)> {
         let own = self.held.get(&holder).map_or(0, HashMap::len);
         if matches!(holder, Holder::Network(_)) && own >= share {
-            return self.idlest(|of| of == holder, |connection| is_idle(connection, now));
+            return self.useless(|of| of == holder, now);
         }
         let networks = self.held.iter().filter(|(of, _)| **of != Holder::Proxy);
         let fullest = networks.max_by_key(|(_, held)| held.len());
@@ -159,8 +160,17 @@ impl Table {
             Some((&fullest, held)) if held.len() > share => {
                 self.idlest(|of| of == fullest, |_| true)
             }
-            Some(_) | None => self.idlest(|_| true, |connection| is_idle(connection, now)),
+            Some(_) | None => self.useless(|_| true, now),
         }
+    }
+
+    /// The idlest connection of these that nobody misses: one that waits for a request, or else one whose request gets no
+    /// further. Those of a proxy may be anybody's, and have to be idle.
+    fn useless(&self, of: impl Fn(Holder) -> bool, now: Instant) -> Option<(Holder, u64)> {
+        self.idlest(&of, |connection| is_idle(connection, now)).or_else(|| {
+            let of = |holder| holder != Holder::Proxy && of(holder);
+            self.idlest(of, |connection| stands_still(connection, now))
+        })
     }
 
     /// The idlest connection of these: where no request is under way, and nothing has moved for longest.
@@ -185,11 +195,20 @@ fn is_idle(connection: &Connection, now: Instant) -> bool {
     activity.is_idle() && now.duration_since(activity.still_since()) >= IDLE_ENOUGH
 }
 
+/// Whether its request has made no progress for a while: its body does not come, or its answer is not taken.
+fn stands_still(connection: &Connection, now: Instant) -> bool {
+    let Connection { activity, .. } = connection;
+    !activity.is_idle() && now.duration_since(activity.still_since()) >= STILL_ENOUGH
+}
+
 /// An address has a quarter of the places for sure, and no more when others wait.
 const SHARE: usize = 4;
 
 /// Whoever has just connected, or just had an answer, may still be sending.
 const IDLE_ENOUGH: Duration = Duration::from_secs(1);
+
+/// Whoever is served, or waits for a turn, is hardly ever silent for so long.
+const STILL_ENOUGH: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
@@ -246,8 +265,11 @@ mod tests {
             assert!(more.is_some());
             others.extend(more);
         }
-        let left = held.iter().filter(|place| !is_lost(place)).count();
-        assert_eq!(left, LIMIT / 4);
+        let left: Vec<_> = held.iter().filter(|place| !is_lost(place)).collect();
+        assert_eq!(left.len(), LIMIT / 4);
+        for place in left {
+            place.activity.went();
+        }
         assert!(places.any(network("192.0.2.9")).is_none(), "nobody has more than a quarter");
         drop(busy);
     }
@@ -268,11 +290,35 @@ mod tests {
         assert_eq!(held.iter().map(is_lost).collect::<Vec<_>>(), [false, false, true, false]);
         let next = places.any(network("192.0.2.6")).unwrap();
         assert!(is_lost(&held[3]) && !is_lost(&held[1]), "it had an answer last");
+        held[0].activity.went();
         assert!(places.any(network("192.0.2.7")).is_none(), "they have just come");
         advance(IDLE_ENOUGH).await;
         assert!(places.any(network("192.0.2.7")).is_some());
         assert!(is_lost(&held[1]));
         drop((newest, next));
+    }
+
+    /// A few addresses that have their quarter each hold all places, with requests whose bodies do not come.
+    #[tokio::test(start_paused = true)]
+    async fn among_those_who_have_their_share_the_one_that_stands_still_gives_way() {
+        let places = Arc::new(Places::new(4));
+        let of = ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"].map(network);
+        let held = of.map(|holder| places.free(holder).unwrap());
+        let _busy = held.each_ref().map(|place| place.activity.begin());
+        advance(STILL_ENOUGH / 2).await;
+        held[0].activity.went();
+        held[1].activity.came();
+        assert!(places.any(network("192.0.2.5")).is_none(), "all may yet go on");
+        advance(STILL_ENOUGH / 2).await;
+        held[3].activity.came();
+        assert!(places.any(network("192.0.2.4")).is_none(), "it has its share, which is in use");
+        let newcomer = places.any(network("192.0.2.5")).unwrap();
+        assert_eq!(held.each_ref().map(is_lost), [false, false, true, false]);
+        let _asks = newcomer.activity.begin();
+        assert!(places.any(network("192.0.2.6")).is_none(), "something moves on all of them");
+        advance(STILL_ENOUGH / 2).await;
+        assert!(places.any(network("192.0.2.1")).is_some(), "in place of its own");
+        assert!(is_lost(&held[0]) && !is_lost(&held[1]));
     }
 
     #[tokio::test(start_paused = true)]
