@@ -79,7 +79,8 @@ fn is_of_kubernetes(name: &str, value: &str) -> bool {
 
 /// Words of distribution's log that there are not here, and the nearest that there is. Other variables stand as they are.
 pub(super) fn as_ours<'a>(name: &str, value: &'a str) -> (&'a str, Option<String>) {
-    let ours = match (name, value) {
+    let level = value.to_ascii_lowercase();
+    let ours = match (name, if name == "REGISTRY_LOG_LEVEL" { &*level } else { value }) {
         ("REGISTRY_LOG_FORMATTER", "logstash") => "json",
         ("REGISTRY_LOG_LEVEL", "warning") => "warn",
         ("REGISTRY_LOG_LEVEL", "fatal" | "panic") => "error",

@@ -1,7 +1,12 @@
 //! `log`: how much, and in which form.
 
+use std::fmt;
+
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, DeserializeSeed, EnumAccess, VariantAccess as _, Visitor},
+};
 use tracing::level_filters::LevelFilter;
 
 /// What was typed under `log`.
@@ -15,8 +20,8 @@ pub struct LogSection {
 }
 
 /// How grave a line must be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(rename_all = "lowercase")]
 pub enum LogLevel {
     /// Everything.
     Trace,
@@ -28,6 +33,44 @@ pub enum LogLevel {
     Warn,
     /// What failed.
     Error,
+}
+
+/// In any case, as distribution takes it.
+impl<'de> Deserialize<'de> for LogLevel {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_enum("LogLevel", WORDS, AnyCase)
+    }
+}
+
+/// Reads the word as an enum's, so that the reader knows where a wrong one stands.
+struct AnyCase;
+
+impl<'de> Visitor<'de> for AnyCase {
+    type Value = LogLevel;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a level")
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, access: A) -> Result<LogLevel, A::Error> {
+        let (level, rest) = access.variant_seed(self)?;
+        rest.unit_variant()?;
+        Ok(level)
+    }
+
+    fn visit_str<E: de::Error>(self, word: &str) -> Result<LogLevel, E> {
+        let mut levels = WORDS.iter().zip(LEVELS);
+        let level = levels.find(|(known, _)| known.eq_ignore_ascii_case(word));
+        level.map(|(_, level)| level).ok_or_else(|| E::unknown_variant(word, WORDS))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for AnyCase {
+    type Value = LogLevel;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<LogLevel, D::Error> {
+        deserializer.deserialize_identifier(self)
+    }
 }
 
 /// How a line looks.
@@ -63,3 +106,7 @@ impl LogSection {
         Log { level, format: self.format.unwrap_or_default() }
     }
 }
+
+const WORDS: &[&str] = &["trace", "debug", "info", "warn", "error"];
+const LEVELS: [LogLevel; WORDS.len()] =
+    [LogLevel::Trace, LogLevel::Debug, LogLevel::Info, LogLevel::Warn, LogLevel::Error];

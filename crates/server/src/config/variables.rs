@@ -101,7 +101,8 @@ impl Given<'_> {
 
 fn read_yaml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     serde_saphyr::from_str(text).map_err(|error| {
-        ConfigError::from_yaml("value", &Key::whole("the variable"), &error).to_string()
+        let error = ConfigError::from_yaml("value", &Key::whole("the variable"), &error);
+        [&[error.to_string()], error.hints()].concat().join("; ")
     })
 }
 

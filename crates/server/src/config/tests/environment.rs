@@ -1,6 +1,7 @@
 //! Variables.
 
 use portpass_authority::request::RefreshIssuance::{self, Given, Withheld};
+use tracing::level_filters::LevelFilter;
 
 use super::*;
 
@@ -56,6 +57,7 @@ fn words_of_distributions_log_do_not_stop_the_start() {
         ("REGISTRY_LOG_FORMATTER", "logstash", "Log { level: LevelFilter::INFO, format: Json }"),
         ("REGISTRY_LOG_LEVEL", "warning", "Log { level: LevelFilter::WARN, format: Text }"),
         ("REGISTRY_LOG_LEVEL", "panic", "Log { level: LevelFilter::ERROR, format: Text }"),
+        ("REGISTRY_LOG_LEVEL", "Warning", "Log { level: LevelFilter::WARN, format: Text }"),
     ] {
         let config = without_file(&[(name, value)]).unwrap();
         assert_eq!(format!("{:?}", config.log), log);
@@ -63,6 +65,33 @@ fn words_of_distributions_log_do_not_stop_the_start() {
     }
     // Under our own name it is a mistake.
     assert!(without_file(&[("PORTPASS_LOG_FORMAT", "logstash")]).is_err());
+}
+
+#[test]
+fn a_level_is_taken_in_any_case_and_another_word_is_told_of_with_all_of_them() {
+    for (word, level) in [
+        ("TRACE", LevelFilter::TRACE),
+        ("Debug", LevelFilter::DEBUG),
+        ("info", LevelFilter::INFO),
+        ("WARN", LevelFilter::WARN),
+        ("eRRor", LevelFilter::ERROR),
+    ] {
+        for name in ["REGISTRY_LOG_LEVEL", "PORTPASS_LOG_LEVEL"] {
+            let config = without_file(&[(name, word)]).unwrap();
+            assert_eq!((config.log.level, config.warnings.len()), (level, 0), "{name}={word}");
+        }
+        let text = format!("registry: {{ auth: none }}\nlog: {{ level: {word} }}\n");
+        assert_eq!(Folder::new(&text).load().unwrap().log.level, level, "{word}");
+    }
+    for name in ["REGISTRY_LOG_LEVEL", "PORTPASS_LOG_LEVEL"] {
+        let error = without_file(&[(name, "loud")]).unwrap_err().to_string();
+        assert!(
+            error.ends_with(
+                "unknown word `loud`; expected one of `trace`, `debug`, `info`, `warn`, `error`"
+            ),
+            "{error}"
+        );
+    }
 }
 
 /// Nothing replaces it: a registry that calls itself `${HOST}` would be worse than one that does not start.
