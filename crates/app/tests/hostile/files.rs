@@ -150,9 +150,9 @@ async fn streams_that_stand_still_leave_files_for_everybody_else() {
     let alive = move || within_a_second(admin, &request("GET", "/healthz", &[], b""));
     assert_eq!(tokio::task::spawn_blocking(alive).await.unwrap().status, 200);
     let anew = client(&certificates);
-    let ping = anew.get(format!("{base}/v2/")).timeout(A_SECOND).send().await.unwrap();
+    let ping = anew.get(format!("{base}/v2/")).timeout(PATIENCE).send().await.unwrap();
     assert_eq!(ping.status(), 401);
-    let login = anew.get(&token).basic_auth("ann", Some(PASSWORD)).timeout(A_SECOND);
+    let login = anew.get(&token).basic_auth("ann", Some(PASSWORD)).timeout(PATIENCE);
     assert_eq!(login.send().await.unwrap().status(), 200);
 }
 
@@ -196,9 +196,9 @@ fn within_a_second(address: SocketAddr, bytes: &[u8]) -> Answer {
 /// Within a second.
 #[track_caller]
 fn ask(mut stream: TcpStream, bytes: &[u8]) -> Answer {
-    stream.set_read_timeout(Some(A_SECOND)).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(bytes).unwrap();
-    read(&mut stream).expect("an answer within a second")
+    read(&mut stream).expect("an answer")
 }
 
 /// Files come back when those who held them are gone, which the server learns a moment later.
@@ -216,4 +216,5 @@ fn status(stream: &mut TcpStream) -> u16 {
     String::from_utf8_lossy(&line[9..]).parse().unwrap()
 }
 
-const A_SECOND: Duration = Duration::from_secs(1);
+/// It takes milliseconds, and without the mend it never came; a loaded machine has its time.
+const PATIENCE: Duration = Duration::from_secs(15);

@@ -48,11 +48,11 @@ fn half_sent_manifests_cost_little_and_keep_nobody_out() {
 
     world.portpass.wait_for_log(&["status=503", "manifests-busy"]);
     let small = pushed(&world, &manifest(b"layer"));
-    assert!(small < A_SECOND, "{small:?}");
+    assert!(small < PATIENCE, "{small:?}");
     let mut large = manifest(b"layer");
     large.resize(MIB, b' ');
     let large = pushed(&world, &large);
-    assert!(large < 3 * A_SECOND, "{large:?}");
+    assert!(large < PATIENCE, "{large:?}");
 
     // The first of them were let in.
     for stream in bodies.iter_mut().rev().take(20) {
@@ -88,4 +88,5 @@ fn resident(world: &World) -> usize {
     line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
 }
 
-const A_SECOND: Duration = Duration::from_secs(1);
+/// It takes milliseconds; without a budget it would be as long as the bodies live. A loaded machine has its time.
+const PATIENCE: Duration = Duration::from_secs(20);
