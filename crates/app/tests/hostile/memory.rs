@@ -54,11 +54,17 @@ fn half_sent_manifests_cost_little_and_keep_nobody_out() {
     let large = pushed(&world, &large);
     assert!(large < PATIENCE, "{large:?}");
 
-    // The first of them were let in.
+    // Three of ann's have room, whichever came first.
+    let mut refused = 0;
     for stream in bodies.iter_mut().rev().take(20) {
         let answer = read(stream).expect("an answer");
-        assert_eq!((answer.status, answer.header("retry-after")), (503, Some("5")), "{answer:?}");
+        match answer.status {
+            503 => assert_eq!(answer.header("retry-after"), Some("5"), "{answer:?}"),
+            status => assert_eq!(status, 400, "{answer:?}"),
+        }
+        refused += usize::from(answer.status == 503);
     }
+    assert!(refused >= 17, "{refused} of 20");
     let cost = resident(&world).saturating_sub(before);
     assert!(cost < ALLOWED, "{} MiB for {BODIES} bodies", cost / MIB);
     drop(bodies);
