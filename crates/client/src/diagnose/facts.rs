@@ -67,6 +67,12 @@ pub(super) struct Facts {
 }
 
 impl Facts {
+    /// Whether the token is what those get who show nothing, though a credential is there.
+    pub(super) fn is_in_nobodys_name(&self) -> bool {
+        let nobody = self.token.as_ref().is_some_and(|token| token.asker == Asker::Nobody);
+        nobody && self.credential.is_some()
+    }
+
     /// Tells what of it is secret, though it may never have been sent.
     pub(super) fn tell(&self, secrets: &Secrets) {
         match self.credential.as_ref().map(|found| &found.credential) {
@@ -156,12 +162,25 @@ pub(super) struct Answers {
 pub(super) struct Token {
     /// As it is sent.
     pub(super) text: SecretString,
+    /// Who asked for it.
+    pub(super) asker: Asker,
     /// What it was asked for with; empty for a login token, `None` for one that was given.
     pub(super) scope: Option<String>,
     /// Seconds, as the token service said.
     pub(super) expires_in: Option<u64>,
     /// Its header and claims, if it can be opened.
     pub(super) opened: Option<Opened>,
+}
+
+/// Who asked for a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asker {
+    /// The credential.
+    Credential,
+    /// Somebody without credentials, also where there are some that were refused or kept back.
+    Nobody,
+    /// It was given, or is kept: nobody knows.
+    Unknown,
 }
 
 /// A token's two objects.
@@ -173,9 +192,14 @@ pub(super) struct Opened {
 
 impl Token {
     /// Opens it, if it can be opened.
-    pub(super) fn new(text: String, scope: Option<String>, expires_in: Option<u64>) -> Self {
+    pub(super) fn new(
+        text: String,
+        asker: Asker,
+        scope: Option<String>,
+        expires_in: Option<u64>,
+    ) -> Self {
         let opened = Opened::of(&text);
-        Self { text: text.into(), scope, expires_in, opened }
+        Self { text: text.into(), asker, scope, expires_in, opened }
     }
 }
 

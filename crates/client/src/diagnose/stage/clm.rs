@@ -15,6 +15,7 @@ use crate::{
         case::Case,
         facts::{Demand, Style},
         reply::{Reply, Standing},
+        stage::tok::kept_or_refused,
     },
     inspect::date,
 };
@@ -205,6 +206,9 @@ fn works(case: &Case) -> bool {
 
 fn subject(case: &mut Case, claims: &Map<String, Value>) {
     let said = claims.get("sub").and_then(Value::as_str).unwrap_or_default();
+    if case.facts.is_in_nobodys_name() {
+        return case.skip(&[Check::Clm05], &kept_or_refused(case));
+    }
     let found = case.facts.credential.as_ref();
     let given = case.facts.token.as_ref().is_some_and(|token| token.scope.is_none());
     let name = found.map(|found| found.credential.username());

@@ -260,6 +260,13 @@ fn refresh_token(case: &mut Case, all: &[Answer]) {
             Finding::warn(Check::Resp07, "those without credentials get a refresh token")
                 .fix("give a refresh token only to who has shown a password and asked for it, with offline_token=true"),
         );
+    } else if all.iter().all(|answer| answer.what == NOBODY) {
+        // Those without credentials ask for none.
+        if case.facts.credential.is_some() {
+            case.skip(&[Check::Resp07], &super::tok::kept_or_refused(case));
+        } else {
+            case.skip(&[Check::Resp07], &super::tok::LOGIN);
+        }
     } else if case.facts.answers.refresh_token.is_none() {
         case.found(Finding::pass(Check::Resp07, "none is given: clients keep the password"));
     }

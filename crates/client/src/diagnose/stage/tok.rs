@@ -5,7 +5,7 @@ use crate::diagnose::{
     Check, Finding, Needs,
     case::Case,
     desk::{Desk, Who, granted, token_in, told},
-    facts::{Demand, Token},
+    facts::{Asker, Demand, Token},
     probe::Seen,
 };
 
@@ -120,6 +120,24 @@ fn missing(case: &Case) -> Needs {
     }
 }
 
+/// Why the credential got no token.
+pub(in crate::diagnose) fn kept_or_refused(case: &Case) -> Needs {
+    let checks = [
+        Check::Chal04,
+        Check::Chal05,
+        Check::Chal06,
+        Check::Net05,
+        Check::Tok01,
+        Check::Tok02,
+        Check::Tok03,
+        Check::Tok04,
+        Check::Tok09,
+        Check::Tok11,
+    ];
+    let failed = checks.into_iter().find(|check| case.failed(*check));
+    failed.map_or(Needs::Nothing("the credential got no token"), Needs::Check)
+}
+
 /// The answer that tells what this caller is granted.
 fn scoped_answer<'a>(case: &'a Case, who: &Who) -> Option<&'a Seen> {
     let answers = &case.facts.answers;
@@ -144,20 +162,20 @@ fn keep_token(case: &mut Case) {
     });
     if let Some(given) = case.inputs.token.as_ref().or(kept) {
         let text = crate::diagnose::desk::exposed(given).to_owned();
-        case.facts.token = Some(Token::new(text, None, None));
+        case.facts.token = Some(Token::new(text, Asker::Unknown, None, None));
         return;
     }
     let answers = &case.facts.answers;
     let wanted = wanted(case).join(" ");
     let candidates = [
-        (&answers.scoped, wanted.as_str()),
-        (&answers.posted, wanted.as_str()),
-        (&answers.login, ""),
-        (&answers.anonymous, wanted.as_str()),
+        (&answers.scoped, Asker::Credential, wanted.as_str()),
+        (&answers.posted, Asker::Credential, wanted.as_str()),
+        (&answers.login, Asker::Credential, ""),
+        (&answers.anonymous, Asker::Nobody, wanted.as_str()),
     ];
-    let found = candidates.into_iter().find_map(|(seen, scope)| {
+    let found = candidates.into_iter().find_map(|(seen, asker, scope)| {
         let (text, life) = token_in(seen.as_ref()?)?;
-        Some(Token::new(text, Some(scope.to_owned()), life))
+        Some(Token::new(text, asker, Some(scope.to_owned()), life))
     });
     case.facts.token = found;
 }

@@ -11,7 +11,7 @@ use crate::{
     diagnose::{
         Check,
         case::Case,
-        facts::{Demand, Opened, Style, Token},
+        facts::{Asker, Demand, Opened, Style, Token},
         probe::{Ask, Authorization, Seen},
         reply::Reply,
         settings::Settings,
@@ -131,7 +131,13 @@ async fn hear_token(case: &mut Case, ask: Ask) -> Option<Seen> {
 fn know_the_token(case: &mut Case) {
     if let (None, Some(text)) = (&case.facts.token, &case.inputs.token) {
         let text = text.clone();
-        case.facts.token = Some(Token { text, scope: None, expires_in: None, opened: None });
+        case.facts.token = Some(Token {
+            text,
+            asker: Asker::Unknown,
+            scope: None,
+            expires_in: None,
+            opened: None,
+        });
     }
     if let Some(token) = case.facts.token.as_mut().filter(|token| token.opened.is_none()) {
         token.opened = open(token.text.expose_secret());

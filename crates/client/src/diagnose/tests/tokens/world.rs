@@ -31,7 +31,7 @@ use crate::{
         Check, Given, Inputs, Local, Patience, Report,
         case::Case,
         diagnose,
-        facts::{Demand, Token},
+        facts::{Asker, Demand, Token},
         probe::Ask,
         stage,
         tests::words::are_short,
@@ -319,6 +319,7 @@ impl World {
             case.facts.answers.login = case.probe.ask(&login).await.ok();
             case.facts.token = Some(Token {
                 text: world.token(&scope).into(),
+                asker: if anonymous { Asker::Nobody } else { Asker::Credential },
                 scope: Some(scope),
                 expires_in: Some(world.expires_in),
                 opened: None,

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use portpass_protocol::AccessSet;
+
 use super::fixture::{Authority, asking, bare, free_port, out_there, tls, with_version};
 use crate::{
     SystemClock,
-    diagnose::{Check, Detail, Inputs, Report, diagnose},
+    diagnose::{Check, Detail, Inputs, Needs, Report, Verdict, desk::fixture::jwt, diagnose},
     served::{Reply, Seen, Served, challenge, reply},
     transport::danger::Verification,
 };
@@ -212,6 +214,33 @@ async fn what_a_realm_that_leads_nowhere_may_have_meant_is_found() {
         for seen in to_the_token_service {
             assert!(!seen.headers.contains_key("authorization"), "{seen:?}");
         }
+    }
+}
+
+/// A token that everybody gets says nothing of the account whose password was refused or kept back.
+#[tokio::test]
+async fn a_token_of_nobody_is_not_held_against_a_login() {
+    let nobodys = || {
+        let token = jwt(300, "registry", None, &AccessSet::new());
+        reply(200, format!(r#"{{"token":"{token}","expires_in":300}}"#))
+    };
+    let wrong = Served::start(move |seen: &Seen| match (seen.basic(), seen.method.as_str()) {
+        (None, "GET") => nobodys(),
+        _ => reply(401, r#"{"errors":[{"code":"UNAUTHORIZED"}]}"#),
+    })
+    .await;
+    let kept_back = with_realm("http://auth.invalid/token", "https", &wrong, true).await;
+    let served = Served::start(asking(&wrong.url("/token"))).await;
+    let target = format!("{}/team/app", served.address);
+    let refused = walked(&target, with_a_login(bare())).await;
+    for (report, cause) in [(kept_back, Check::Chal04), (refused, Check::Tok02)] {
+        assert_eq!(report.cause().map(|cause| cause.check), Some(cause), "{:#?}", report.cause());
+        for check in [Check::Clm05, Check::Acc01, Check::Resp07] {
+            let finding = report.finding(check).unwrap();
+            assert_eq!(finding.verdict, Verdict::Skip(Needs::Check(cause)), "{finding:#?}");
+        }
+        // What is there to see in it is seen.
+        assert_eq!(report.finding(Check::Clm01).unwrap().verdict, Verdict::Pass);
     }
 }
 

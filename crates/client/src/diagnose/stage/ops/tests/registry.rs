@@ -19,7 +19,7 @@ use crate::{
     diagnose::{
         Inputs, Local, Report,
         case::Case,
-        facts::{Demand, Token},
+        facts::{Asker, Demand, Token},
         inputs::Patience,
     },
     served::{Reply, Seen, Served, challenge, reply},
@@ -88,6 +88,7 @@ pub(super) async fn case(
     });
     case.facts.token = Some(Token {
         text: token(&[]).into(),
+        asker: if asked.credential { Asker::Credential } else { Asker::Nobody },
         scope: Some(format!("repository:{NAME}:pull")),
         expires_in: Some(300),
         opened: None,
