@@ -154,7 +154,7 @@ impl Case {
         facts.tell(secrets);
         let mut findings = cause::fold(findings);
         for finding in &mut findings {
-            secrets.hide_in_finding(finding);
+            finding.hide(secrets);
         }
         let command = secrets.hide(&redact::command(&inputs.command));
         let made = Made { at: clock.now(), command };

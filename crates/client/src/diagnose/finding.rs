@@ -4,7 +4,10 @@ use std::fmt;
 
 use portpass_protocol::challenge::Peer;
 
-use super::{Check, redact};
+use super::{
+    Check,
+    redact::{self, Secrets},
+};
 
 /// The longest sentence, in characters: whatever a server puts into it, it stays one.
 const MAX_TEXT: usize = 600;
@@ -139,6 +142,13 @@ impl Finding {
     pub fn rows(mut self, rows: &[&'static str]) -> Self {
         self.rows.extend(rows);
         self
+    }
+
+    /// Leaves these out of all that it says.
+    pub(super) fn hide(&mut self, secrets: &Secrets) {
+        self.summary = secrets.hide(&self.summary);
+        secrets.hide_in(&mut self.evidence);
+        self.fix = self.fix.as_deref().map(|fix| secrets.hide(fix));
     }
 
     /// Whether it failed.

@@ -13,10 +13,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
 use super::{login, secret::is_secret};
-use crate::diagnose::{
-    Finding,
-    probe::{Ask, Authorization, Exchange, Sent},
-};
+use crate::diagnose::probe::{Ask, Authorization, Exchange, Sent};
 
 /// What is shown in a secret's place, and where a text is cut.
 const MARK: char = '…';
@@ -90,20 +87,14 @@ impl Secrets {
         }
     }
 
-    /// A finding without them.
-    pub(in crate::diagnose) fn hide_in_finding(&self, finding: &mut Finding) {
-        finding.summary = self.hide(&finding.summary);
-        self.hide_in(&mut finding.evidence);
-        finding.fix = finding.fix.as_deref().map(|fix| self.hide(fix));
-    }
-
     /// An exchange without them.
     pub(in crate::diagnose) fn hide_in_exchange(&self, exchange: &mut Exchange) {
         self.hide_in(&mut exchange.request);
         self.hide_in(&mut exchange.answer);
     }
 
-    fn hide_in(&self, lines: &mut [String]) {
+    /// Lines without them.
+    pub(in crate::diagnose) fn hide_in(&self, lines: &mut [String]) {
         for line in lines {
             *line = self.hide(line);
         }
