@@ -4,6 +4,7 @@
 use std::{io, path::Path};
 
 use portpass_jose::json::Value;
+use serde_saphyr::Error as YamlError;
 
 use super::{Given, Inputs};
 use crate::trust::read_limited;
@@ -48,9 +49,7 @@ impl Settings {
     fn configure(&mut self, file: &Given) {
         let name = file.path.display();
         let root = match &file.content {
-            Ok(bytes) => {
-                serde_saphyr::from_slice::<Value>(bytes).map_err(|error| error.to_string())
-            }
+            Ok(bytes) => serde_saphyr::from_slice::<Value>(bytes).map_err(|error| in_words(&error)),
             Err(error) => Err(error.clone()),
         };
         let root = match root {
@@ -100,6 +99,14 @@ fn text(value: &Value) -> Option<String> {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
         _ => None,
+    }
+}
+
+/// The reader's own words for it name functions of its library.
+fn in_words(error: &YamlError) -> String {
+    match error.without_snippet() {
+        YamlError::MultipleDocuments { .. } => "it holds more than one YAML document".to_owned(),
+        other => other.to_string(),
     }
 }
 
@@ -153,5 +160,16 @@ mod tests {
         let settings = Settings::read(&inputs);
         assert_eq!(settings.issuer.as_deref(), Some("given"));
         assert_eq!(settings.service.as_deref(), Some("s"));
+    }
+
+    #[test]
+    fn two_documents_in_one_file_are_called_so() {
+        let settings = read("auth: { token: { issuer: i } }\n---\nauth: {}\n", &[]);
+        assert_eq!(settings.doubts.len(), 1);
+        assert!(
+            settings.doubts[0].ends_with("cannot be read: it holds more than one YAML document"),
+            "{:?}",
+            settings.doubts
+        );
     }
 }
