@@ -25,6 +25,7 @@ mod words;
 pub(crate) use file::MAX_FILE;
 pub use tls::Identity;
 pub(crate) use {
+    danger::Shown,
     distrust::Distrust,
     file::{Bundle, read_limited},
     judged::Judged,
@@ -52,6 +53,8 @@ pub(crate) enum Believed {
     },
     /// Everybody: nothing is checked, for somebody said so.
     Anybody,
+    /// Everybody, to look at what they show, which is kept there. Nothing may be sent.
+    Shown(Shown),
 }
 
 /// What is trusted beside what rustls trusts.

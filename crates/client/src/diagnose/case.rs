@@ -10,7 +10,7 @@ use super::{
     Check, Facts, Finding, Inputs, Made, Needs, Report, Target, Verdict, cause,
     inputs::Patience,
     probe::{Probe, REQUESTS, REQUESTS_TO_WRITE, Way},
-    proxy::Proxies,
+    proxy::{Proxies, Proxy},
     redact,
     reply::Standing,
 };
@@ -45,7 +45,11 @@ impl Case {
         if let Some(token) = &inputs.token {
             probe.secrets.learn(token.expose_secret());
         }
-        probe.way().proxies.all().for_each(|proxy| probe.secrets.learn_url(&proxy.url));
+        for (name, password) in probe.way().proxies.all().map(Proxy::login) {
+            if !password.is_empty() {
+                probe.secrets.learn_login(&name, &password);
+            }
+        }
         let (facts, findings) = Default::default();
         Self { target, inputs, probe, facts, clock, findings }
     }

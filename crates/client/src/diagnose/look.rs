@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use portpass_protocol::foreign::is_obeyed;
 use reqwest::Url;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -18,9 +19,8 @@ use tokio::{
 };
 
 use super::proxy::Proxy;
-use crate::trust::{in_words, words};
+use crate::trust::{Believed, Protocols, Shown, client_config, in_words, words};
 
-mod danger;
 mod subject;
 
 pub(super) use subject::Subject;
@@ -115,7 +115,8 @@ pub(super) async fn tunnel(proxy: &Proxy, url: &Url) -> Result<TcpStream, Closed
     let own = if proxy.url.username().is_empty() {
         String::new()
     } else {
-        format!("Proxy-Authorization: {}\r\n", basic(&proxy.url))
+        let (name, password) = proxy.login();
+        format!("Proxy-Authorization: Basic {}\r\n", STANDARD.encode(format!("{name}:{password}")))
     };
     let words = format!("CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n{own}\r\n");
     let answer = async {
@@ -142,17 +143,6 @@ pub(super) async fn tunnel(proxy: &Proxy, url: &Url) -> Result<TcpStream, Closed
             Err(Closed::Proxy(status, reason))
         }
     }
-}
-
-fn basic(url: &Url) -> String {
-    use base64::{Engine as _, engine::general_purpose::STANDARD};
-    let decode = |text: &str| {
-        let pairs = format!("a={}", text.replace('+', "%2B"));
-        let mut decoded = url::form_urlencoded::parse(pairs.as_bytes()).into_owned();
-        decoded.next().map(|(_, value)| value).unwrap_or_default()
-    };
-    let pair = format!("{}:{}", decode(url.username()), decode(url.password().unwrap_or_default()));
-    format!("Basic {}", STANDARD.encode(pair))
 }
 
 /// Host and port as a socket wants them.
@@ -189,8 +179,9 @@ pub(super) async fn greet(stream: TcpStream, url: &Url) -> Greeted {
         return Greeted::Disagreed("the host is no name that TLS can ask for".to_owned());
     };
     let head = Arc::new(Mutex::new(Vec::new()));
-    let (config, seen) = match danger::looking() {
-        Ok(looking) => looking,
+    let seen = Shown::default();
+    let config = match client_config(Believed::Shown(seen.clone()), None, Protocols::Both) {
+        Ok(config) => config,
         Err(error) => return Greeted::Disagreed(words(&error)),
     };
     let connector = tokio_rustls::TlsConnector::from(Arc::new(config));

@@ -29,6 +29,16 @@ impl Proxy {
         let port = self.url.port_or_known_default().unwrap_or_default();
         format!("{}://{host}:{port}", self.url.scheme())
     }
+
+    /// The name and the password that stand in its URL, either of which may be empty.
+    pub(super) fn login(&self) -> (String, String) {
+        let decode = |text: &str| {
+            let pairs = format!("a={}", text.replace('+', "%2B"));
+            let mut decoded = url::form_urlencoded::parse(pairs.as_bytes()).into_owned();
+            decoded.next().map(|(_, value)| value).unwrap_or_default()
+        };
+        (decode(self.url.username()), decode(self.url.password().unwrap_or_default()))
+    }
 }
 
 impl Proxies {

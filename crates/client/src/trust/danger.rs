@@ -1,7 +1,7 @@
 //! Verifiers that believe more than rustls does. None of them is for whoever did not ask for it.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -35,6 +35,23 @@ enum Also {
     Go(Vec<CertificateDer<'static>>),
     /// Nothing at all is checked: whoever sits on the way can take passwords and tokens.
     Anybody,
+    /// Neither, and what was shown is kept.
+    Shown(Shown),
+}
+
+/// The certificates that were shown last, the server's own first.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Shown(Arc<Mutex<Vec<CertificateDer<'static>>>>);
+
+impl Shown {
+    pub(crate) fn take(&self) -> Vec<CertificateDer<'static>> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn keep(&self, chain: Vec<CertificateDer<'_>>) {
+        let chain = chain.into_iter().map(CertificateDer::into_owned).collect();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = chain;
+    }
 }
 
 impl Verifier {
@@ -51,6 +68,7 @@ impl Verifier {
                 Self { webpki, also, provider }
             }
             Believed::Anybody => Self { webpki: None, also: Also::Anybody, provider },
+            Believed::Shown(shown) => Self { webpki: None, also: Also::Shown(shown), provider },
         }
     }
 }
@@ -105,6 +123,10 @@ impl ServerCertVerifier for Verifier {
                 Also::Named(named) => leaf::judge_named(&presented, named),
                 Also::Go(roots) => path::judge(rules::GO, &presented, roots, &Err(Distrust::Other)),
                 Also::Anybody => return Ok(ServerCertVerified::assertion()),
+                Also::Shown(shown) => {
+                    shown.keep(chain);
+                    return Ok(ServerCertVerified::assertion());
+                }
             };
             verifiable
                 .and(also)

@@ -8,7 +8,6 @@ use base64::{
     engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
 };
 use portpass_protocol::foreign::is_obeyed;
-use reqwest::Url;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
@@ -43,18 +42,6 @@ impl Secrets {
         for text in [format!("{name}:{password}"), password.to_owned()] {
             self.learn(&STANDARD_NO_PAD.encode(&text));
             self.learn(&URL_SAFE_NO_PAD.encode(&text));
-        }
-    }
-
-    /// What stands before the host of a URL.
-    pub(in crate::diagnose) fn learn_url(&self, url: &Url) {
-        let decoded = |text: &str| {
-            let pair = format!("a={}", text.replace('+', "%2B"));
-            let mut pairs = url::form_urlencoded::parse(pair.as_bytes()).into_owned();
-            pairs.next().map(|(_, value)| value).unwrap_or_default()
-        };
-        if let Some(password) = url.password() {
-            self.learn_login(&decoded(url.username()), &decoded(password));
         }
     }
 
