@@ -23,7 +23,7 @@ pub use self::{
 use crate::{
     Db, StateError,
     page::capped,
-    sql::{Row, milliseconds, sql},
+    sql::{Row, Statement, milliseconds, sql},
     writer::Write,
 };
 
@@ -144,32 +144,44 @@ pub(crate) async fn append(records: &[AuditRecord], write: &mut Write) -> Result
         None => write.first(sql(Anchor::STATEMENT)).await?.ok_or_else(missing)?,
     };
     let mut last = Anchor::read(&last)?;
+    let mut rows = Vec::with_capacity(records.len());
     for record in records {
         let fields = record.fields(last.sequence + 1);
-        let hash = fields.hash(last.hash);
         last = Anchor {
             sequence: fields.sequence,
             written: last.written.saturating_add(fields.room()),
-            hash: Some(hash),
+            hash: Some(fields.hash(last.hash)),
         };
+        rows.push((fields, last));
+    }
+    // A statement costs more than a row of it.
+    let (many, single) = rows.split_at(rows.len() - rows.len() % MANY);
+    for rows in many.chunks(MANY) {
+        write.run(rows.iter().fold(sql(INSERT_MANY), bind)).await?;
+    }
+    for row in single {
         let statement = sql(
             "INSERT INTO audit (sequence, at, action, actor, object, address, request, detail, written, hash)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         );
-        let statement = statement
-            .bind(fields.sequence)
-            .bind(fields.at)
-            .bind(fields.action)
-            .bind(fields.actor)
-            .bind(fields.object)
-            .bind(fields.address)
-            .bind(fields.request)
-            .bind(fields.detail)
-            .bind(last.written)
-            .bind(last.hash);
-        write.run(statement).await?;
+        write.run(bind(statement, row)).await?;
     }
     Ok(())
+}
+
+/// Gives the next ten parameters the values of a row.
+fn bind(statement: Statement, (fields, at): &(Fields, Anchor)) -> Statement {
+    statement
+        .bind(fields.sequence)
+        .bind(fields.at)
+        .bind(fields.action.as_str())
+        .bind(fields.actor.as_deref())
+        .bind(fields.object.as_deref())
+        .bind(fields.address.as_deref())
+        .bind(fields.request.as_deref())
+        .bind(fields.detail.as_str())
+        .bind(at.written)
+        .bind(at.hash)
 }
 
 impl AuditEntry {
@@ -205,3 +217,16 @@ const MAX_TEXT: usize = 256;
 pub const MAX_DETAIL: usize = 4096;
 /// What is kept of a detail that is longer; escaped, it may be twice as long.
 const MAX_CUT: usize = 1024;
+
+/// Rows of one [`INSERT_MANY`].
+const MANY: usize = 8;
+const INSERT_MANY: &str = "INSERT INTO audit
+    (sequence, at, action, actor, object, address, request, detail, written, hash) VALUES
+    ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10),
+    ($11, $12, $13, $14, $15, $16, $17, $18, $19, $20),
+    ($21, $22, $23, $24, $25, $26, $27, $28, $29, $30),
+    ($31, $32, $33, $34, $35, $36, $37, $38, $39, $40),
+    ($41, $42, $43, $44, $45, $46, $47, $48, $49, $50),
+    ($51, $52, $53, $54, $55, $56, $57, $58, $59, $60),
+    ($61, $62, $63, $64, $65, $66, $67, $68, $69, $70),
+    ($71, $72, $73, $74, $75, $76, $77, $78, $79, $80)";

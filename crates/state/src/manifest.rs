@@ -278,12 +278,12 @@ pub(crate) async fn let_go(
     manifest: &Digest,
     write: &mut Write,
 ) -> Result<(), StateError> {
-    let statement =
-        sql("UPDATE repository_blob SET suspect = 1 WHERE repository = $1 AND digest IN
+    let statement = sql("UPDATE repository_blob SET suspect = 1
+             WHERE repository = $1 AND suspect = 0 AND digest IN
              (SELECT target FROM manifest_link
               WHERE repository = $1 AND manifest = $2 AND kind = 'blob')");
     write.run(statement.bind(repository).bind(manifest)).await?;
-    let statement = sql("UPDATE repository SET suspect = 1 WHERE id = $1");
+    let statement = sql("UPDATE repository SET suspect = 1 WHERE id = $1 AND suspect = 0");
     write.run(statement.bind(repository)).await?;
     Ok(())
 }
