@@ -1,16 +1,16 @@
 #!/bin/sh
-# docker-py: the second login() of a name sends nothing, and answers in another form.
+# docker-py: the second login() with the same name sends no request, and returns a different value.
 #
-# Found in docker 7.2.0 (PyPI), against a daemon that writes down what it is asked.
+# Found in docker 7.2.0 (PyPI), with a daemon that records its requests.
 #
-# client.login(NAME, PASSWORD, registry=HOST) keeps what it was given in memory. A later login() of the same name at the
-# same registry sends nothing to the daemon: its answer is what was kept, a dictionary with "username" and "password" in
-# clear, where the first answer was the daemon's {"Status": ...}. So a program that reads "Status" fails the second time,
-# and one that logs the answer logs the password.
+# client.login(NAME, PASSWORD, registry=HOST) keeps its arguments in memory. A later login() with the same name and registry
+# sends no request to the daemon. It returns what it kept, a dictionary with "username" and "password" in clear. The first
+# login() returns the daemon's {"Status": ...}. A program that reads "Status" fails the second time, and a program that
+# logs the value logs the password.
 #
-# What to do: pass reauth=True, which asks each time, and do not log what login() returns.
+# What to do: pass reauth=True, which sends a request each time, and do not log the value that login() returns.
 #
-# Needs python3 with venv. Everything is on loopback and in a temporary folder.
+# Needs python3 with venv. The script uses only loopback and a temporary folder.
 set -eu
 
 folder=$(mktemp -d)
@@ -25,7 +25,7 @@ trap 'exit 1' INT TERM
 python3 -m venv "$folder/venv"
 "$folder/venv/bin/pip" install --quiet --disable-pip-version-check docker==7.2.0
 
-# A daemon that knows /auth alone, and writes down each time that it is asked.
+# A daemon that supports only /auth, and records each request.
 cat > "$folder/daemon.py" <<'PYTHON'
 import http.server, json, os, sys
 

@@ -1,16 +1,16 @@
 #!/bin/sh
-# rattler: oci://HOST:PORT/CHANNEL is fetched from port 443 of that host; the port is dropped without a word.
+# rattler: oci://HOST:PORT/CHANNEL is fetched from port 443 of that host. rattler drops the port without a warning.
 #
-# Found in py-rattler 0.28.0 (PyPI), the library of conda packages that pixi stands on, with its OciMiddleware.
+# Found in py-rattler 0.28.0 (PyPI), the library of conda packages that pixi uses, with its OciMiddleware.
 #
-# A registry for trials is nearly always HOST:PORT. rattler takes such a channel, checks nothing about it, and asks
-# https://HOST/v2/… without the port: who stands there answers for the channel, or the connection is refused and the
-# error names an address that nobody wrote. docker, podman and oras keep the port, and the same URL with https
-# in place of oci keeps it in rattler too. The script listens on the port that the channel names and sees no connection.
+# A test registry is nearly always HOST:PORT. rattler accepts this channel and asks https://HOST/v2/… without the port. If a
+# server listens there, its responses are used for the channel. If not, the connection is refused, and the error names an
+# address that you did not write. docker, podman and oras keep the port. rattler keeps it too if you write https in place of
+# oci. The script listens on the port of the channel and sees no connection.
 #
 # What to do: put the registry, or a proxy in front of it, on port 443 of a name of its own.
 #
-# Needs python3 with venv. Everything is on loopback, on an address where nothing listens on port 443.
+# Needs python3 with venv. The script uses only loopback, on an address where nothing listens on port 443.
 set -eu
 
 folder=$(mktemp -d)

@@ -1,23 +1,22 @@
 #!/bin/sh
-# renovate: a host rule for HOST:PORT switches a registry to plain HTTP, and then is no longer found for its password.
+# renovate: a host rule for HOST:PORT switches a registry to plain HTTP, and then no longer matches for its password.
 #
 # Found in renovate 44.121.2 (npm), with one rule for the registry of a Dockerfile's image:
 #
 #     { hostType: "docker", matchHost: "HOST:PORT", insecureRegistry: true, username: …, password: … }
 #
-# A matchHost with a port is turned into the URL https://HOST:PORT. renovate first looks rules up for the registry's
-# https URL: this rule is found, insecureRegistry takes effect, and the URL becomes http. Then it looks up who to log in
-# as, for the http URL: the rule is not found. It asks the token service as nobody and gets a token that grants nothing.
-# A whole run of renovate then ends with status 0 and "0 flattened updates found"; that it was refused stands in its
-# debug log alone. One half of the rule holds, the other does not.
+# renovate turns a matchHost with a port into the URL https://HOST:PORT. First it looks up the rules for the registry's
+# https URL. This rule matches, insecureRegistry applies, and the URL becomes http. Then it looks up the login for the http
+# URL, and the rule does not match. renovate asks the token service without credentials and gets a token that grants
+# nothing. The run ends with status 0 and "0 flattened updates found". Only the debug log has the refusal.
 #
-# What to do: leave the port out of matchHost (the bare host name is compared with host names of both schemes), or write
-# two rules: HOST:PORT with insecureRegistry, and http://HOST:PORT with name and password.
+# What to do: leave the port out of matchHost (renovate compares the bare host name with the host names of both schemes), or
+# write two rules: HOST:PORT with insecureRegistry, and http://HOST:PORT with name and password.
 #
-# The script asks renovate's source of docker images for the releases of one image; a whole renovate is a third of a
-# gigabyte, so of what it depends on it installs what this source needs, in the versions that renovate pins.
+# The script asks renovate's source of docker images for the releases of one image. A complete renovate has a third of a
+# gigabyte, so the script installs only the dependencies of this source, in the versions that renovate pins.
 #
-# Needs python3, tar and npm; Node.js comes from npm as well. Everything is on loopback and in a temporary folder.
+# Needs python3, tar and npm; Node.js comes from npm too. The script uses only loopback and a temporary folder.
 set -eu
 
 folder=$(mktemp -d)
@@ -50,7 +49,7 @@ JAVASCRIPT
 "$node" pins.js
 npm install $quiet --ignore-scripts --omit=optional
 
-# A registry with its token service: ann may pull, nobody may not. Each request for a token is written down.
+# A registry with its token service. ann may pull, anonymous may not. It records each request for a token.
 cat > "$folder/registry.py" <<'PYTHON'
 import base64, http.server, json, os, sys
 
@@ -116,7 +115,7 @@ const found = await new DockerDatasource().getReleases(image).catch((error) => (
 console.log(found.error ? `refused with ${found.error}` : found.releases.map(({ version }) => version).join(' '));
 JAVASCRIPT
 
-# asked RULE…: as whom renovate asked for a token, and which releases it found.
+# asked RULE…: the account for which renovate asked for a token, and the releases that it found.
 asked() {
     rm -f asked
     found=$(HOME="$folder/home" timeout 40 "$node" trial.mjs "127.0.0.1:$port" "$@" 2> log | tail -1)

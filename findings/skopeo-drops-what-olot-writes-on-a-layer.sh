@@ -1,18 +1,18 @@
 #!/bin/sh
-# skopeo and olot: a push drops the annotations of the layers that olot has added, file names among them.
+# skopeo and olot: a push drops the annotations of the layers that olot has added, also the file names.
 #
-# Found with olot 1.2.1 (PyPI) and skopeo 1.9.3 (Debian 12), by the command that olot itself runs to push:
+# Found with olot 1.2.1 (PyPI) and skopeo 1.9.3 (Debian 12), with the command that olot itself runs to push:
 # skopeo copy --multi-arch all oci:LAYOUT docker://REGISTRY/NAME.
 #
-# olot puts model files into an OCI layout, an uncompressed tar layer for each, and writes on the layer which file it is
-# (org.opencontainers.image.title, olot.layer.content.*). skopeo compresses uncompressed layers on their way to a
-# registry. It writes a descriptor with the new digest and media type for them, and of the old one's annotations nothing
-# is left; layers that were compressed before keep theirs. The push succeeds without a word, the image runs, and
-# whatever looks for a file by its layer's annotation finds nothing in the registry, and everything in the layout.
+# olot puts model files into an OCI layout, each in an uncompressed tar layer. Annotations of the layer say which file it
+# has (org.opencontainers.image.title, olot.layer.content.*). During a push to a registry, skopeo compresses uncompressed
+# layers. It writes a descriptor with the new digest and media type, and without the old annotations. Layers that were
+# compressed before keep theirs. The push succeeds without a warning, and the image runs. A program that looks for a file by
+# its layer's annotation finds it in the layout, but not in the registry.
 #
-# What to do: skopeo copy --preserve-digests, which carries the layers as they are; or compress them before.
+# What to do: use skopeo copy --preserve-digests, which keeps the layers unchanged; or compress the layers before.
 #
-# Needs Debian 12 on amd64 (apt-get download, dpkg), python3 with venv, and file. Everything is on loopback.
+# Needs Debian 12 on amd64 (apt-get download, dpkg), python3 with venv, and file. The script uses only loopback.
 set -eu
 
 folder=$(mktemp -d)
@@ -76,7 +76,7 @@ python3 "$folder/image.py" "$folder/layout"
 echo "the model" > "$folder/model.bin"
 "$folder/venv/bin/olot" "$folder/layout" "$folder/model.bin" > "$folder/log" 2>&1 || { cat "$folder/log"; exit 1; }
 
-# A registry that takes every blob and keeps the manifests.
+# A registry that accepts every blob and keeps the manifests.
 cat > "$folder/registry.py" <<'PYTHON'
 import http.server, os, sys, urllib.parse
 
