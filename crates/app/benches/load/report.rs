@@ -22,13 +22,13 @@ pub(crate) fn table(outcomes: &[Outcome]) -> String {
         let counts = &outcome.world.counts;
         counted(&counts.pushes, &counts.pushed_bytes)
     });
-    row("pulls, each byte checked", &|outcome| {
+    row("pulls, every byte checked", &|outcome| {
         let counts = &outcome.world.counts;
         counted(&counts.pulls, &counts.pulled_bytes)
     });
     row("errors", &|outcome| outcome.errors.len().to_string());
-    row("memory in the first fifth, MiB (median, most)", &|outcome| part(outcome, 0.0, 0.2));
-    row("memory in the last fifth, MiB (median, most)", &|outcome| part(outcome, 0.8, 1.0));
+    row("memory in the first fifth, MiB (median, peak)", &|outcome| part(outcome, 0.0, 0.2));
+    row("memory in the last fifth, MiB (median, peak)", &|outcome| part(outcome, 0.8, 1.0));
     row("peak memory, MiB", &|outcome| format!("{:.1}", outcome.memory.peak));
     row("wrong passwords: hashed, 429, 503", &|outcome| {
         let guesses = &outcome.world.guesses;
@@ -36,10 +36,10 @@ pub(crate) fn table(outcomes: &[Outcome]) -> String {
             [&guesses.hashed, &guesses.limited, &guesses.busy].map(|n| n.load(Ordering::Relaxed));
         format!("{hashed}, {limited}, {busy}")
     });
-    row("token for a known password, ms (p50, p99, most)", &|outcome| {
+    row("token for a known password, ms (p50, p99, max)", &|outcome| {
         latencies(&outcome.world.cached.lock().unwrap())
     });
-    row("token for a refresh token, ms (p50, p99, most)", &|outcome| {
+    row("token for a refresh token, ms (p50, p99, max)", &|outcome| {
         latencies(&outcome.world.refreshed.lock().unwrap())
     });
     text + &verdict(outcomes)
@@ -53,8 +53,8 @@ fn verdict(outcomes: &[Outcome]) -> String {
     });
     let wider = of(Mix::Large).median(0.2, 1.0) - of(Mix::Small).median(0.2, 1.0);
     format!(
-        "\nFrom the first fifth of a run to its last, the most memory changed by {} MiB. Beside the run of small blobs, \
-         that of large ones held {wider:+.1} MiB.\n",
+        "\nFrom the first fifth of each run to the last, the peak memory changed by {} MiB. The run of large blobs \
+         used {wider:+.1} MiB compared with the run of small ones.\n",
         grown.collect::<Vec<_>>().join(", ")
     )
 }

@@ -19,14 +19,14 @@ fn report_of(seed: u64, tally: &Tally) -> String {
         ("rounds", tally.rounds),
         ("changes acknowledged before a kill", tally.acknowledged),
         ("changes in flight at a kill", tally.in_flight),
-        ("things looked for after a kill", tally.looked_at),
-        ("blobs, manifests and tags found there, whole", tally.visible),
-        ("refresh tokens that went on working", tally.refresh_tokens),
-        ("refresh tokens that had been given back, and were refused", tally.dead_tokens),
-        ("interrupted errands done again", tally.repeated),
-        ("interrupted uploads gone on with", tally.resumed),
-        ("files of blobs before time passed", tally.files_before),
-        ("files of blobs afterwards, one for each live blob", tally.files_after),
+        ("items checked after a kill", tally.looked_at),
+        ("complete blobs, manifests and tags found", tally.visible),
+        ("refresh tokens that still worked", tally.refresh_tokens),
+        ("revoked refresh tokens that were refused", tally.dead_tokens),
+        ("interrupted tasks repeated", tally.repeated),
+        ("interrupted uploads continued", tally.resumed),
+        ("files of blobs before the sweeps", tally.files_before),
+        ("files of blobs after the sweeps, one for each live blob", tally.files_after),
     ];
     let rows = rows.map(|(what, number)| format!("| {what} | {number} |")).join("\n");
     let (date, system) = (said("date", &["--utc", "+%F"]), said("uname", &["-srm"]));
