@@ -45,11 +45,11 @@ const KINDS: &[(&str, &str)] = &[
         "$6$JAu96dy01u7V9.WV$0nPHD/x4lAY08YA.T6SP7Kja1ygjb8nZYZHchrAv0M5fAmg64qsgUhoYHj8lTdU3RU4NBBwYmGkrs2RMy1QMC0",
     ),
     ("{SHA}", "{SHA}F2GPAaOiG5EcklvLUlodIavTBnM="),
-    ("plain text, which never counts", "opensesame"),
+    ("plain text (never accepted)", "opensesame"),
 ];
 
 fn main() {
-    println!("| asked | stored | known, median | unknown, median | difference | p |");
+    println!("| server | stored hash | known, median | unknown, median | difference | p |");
     println!("| --- | --- | --- | --- | --- | --- |");
     for (kind, hash) in KINDS {
         for service in [Service::Controller, Service::Tokens] {
@@ -63,7 +63,7 @@ fn main() {
     for service in [Service::Controller, Service::Tokens] {
         println!(
             "{}",
-            row(service, "bcrypt 4 among all of these", &format!("known:{cheap}\n{all}"))
+            row(service, "bcrypt 4, with all of these in the file", &format!("known:{cheap}\n{all}"))
         );
     }
 }
