@@ -63,7 +63,11 @@ fn main() {
     for service in [Service::Controller, Service::Tokens] {
         println!(
             "{}",
-            row(service, "bcrypt 4, with all of these in the file", &format!("known:{cheap}\n{all}"))
+            row(
+                service,
+                "bcrypt 4, with all of these in the file",
+                &format!("known:{cheap}\n{all}")
+            )
         );
     }
 }

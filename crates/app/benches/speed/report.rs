@@ -117,7 +117,7 @@ fn grouped(value: f64) -> String {
 
 /// Of the table of rows.
 pub(crate) const HEAD: [&str; 2] = [
-    "| work | server | rate | ours to theirs | CPU, ms | p50, ms | p99, ms | goal |",
+    "| work | server | rate | portpass vs. server | CPU, ms | p50, ms | p99, ms | goal |",
     "| --- | --- | --- | --- | --- | --- | --- | --- |",
 ];
 
@@ -131,7 +131,7 @@ pub(crate) fn machine() -> String {
     let kibibytes: u64 =
         memory.split_whitespace().nth(1).and_then(|word| word.parse().ok()).unwrap_or_default();
     let bound = std::env::var("PORTPASS_BENCH_MEMORY")
-        .map(|gib| format!(" of which {gib} for what is measured"))
+        .map(|gib| format!(", {gib} of them for the measured servers"))
         .unwrap_or_default();
     format!(
         "{cores} cores of {}, {} GiB{bound}, {kernel}; {}; {}; {}",

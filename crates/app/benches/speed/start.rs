@@ -27,8 +27,7 @@ pub(crate) fn table(world: World, content: &Content) -> Vec<String> {
     });
     let starts = starts(world);
     let mut lines = vec![
-        "| server | memory | at its most, in 4 pulls of 100 MiB | start to first answer |"
-            .to_owned(),
+        "| server | memory | peak, in 4 pulls of 100 MiB | start to first response |".to_owned(),
         "| --- | --- | --- | --- |".to_owned(),
     ];
     for ((name, idle, peak), start) in memory.into_iter().zip(starts) {

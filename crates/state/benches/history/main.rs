@@ -34,7 +34,7 @@ async fn main() {
     let few = Place::with(FEW).await;
     let many = Place::with(MANY).await;
     println!(
-        "| work | beside | 1 000, ms | 100 000, ms | ratio |\n| --- | --- | --- | --- | --- |"
+        "| operation | existing rows | 1 000, ms | 100 000, ms | ratio |\n| --- | --- | --- | --- | --- |"
     );
     let mut slow = Vec::new();
     for work in WORK {

@@ -23,7 +23,7 @@ pub(crate) struct Work {
 pub(crate) const WORK: &[Work] = &[
     Work {
         name: "login that gives a refresh token, and its first use",
-        beside: "logins of the same account and client before",
+        beside: "earlier logins of the same account and client",
         run: |db| Box::pin(log_in(db)),
     },
     Work {
