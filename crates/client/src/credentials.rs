@@ -21,7 +21,7 @@ mod tests;
 pub use error::CredentialsError;
 pub use files::Files;
 pub use places::Places;
-pub(crate) use survey::{Entry, Owner, Surveyed, survey};
+pub use survey::{Entry, Owner, Surveyed, survey};
 
 /// What a registry's user has to show.
 #[derive(Debug, Clone)]

@@ -51,7 +51,8 @@ impl Host {
         self.https
     }
 
-    pub(crate) fn is_docker_hub(&self) -> bool {
+    /// Whether it is Docker Hub, by any of its names.
+    pub fn is_docker_hub(&self) -> bool {
         is_docker_hub(self.typed.as_str())
     }
 }
@@ -120,7 +121,7 @@ pub enum HostError {
 }
 
 /// Whether a URL's host, without brackets, is this machine by its very name.
-pub(crate) fn is_loopback(host: &str) -> bool {
+pub fn is_loopback(host: &str) -> bool {
     let host = host.trim_end_matches('.');
     host.eq_ignore_ascii_case("localhost")
         || host.to_ascii_lowercase().ends_with(".localhost")

@@ -31,12 +31,10 @@
 //! # }
 //! ```
 
-mod base_point;
+mod causes;
 pub mod credentials;
 mod demand;
-pub mod diagnose;
 pub mod host;
-pub mod inspect;
 pub mod layout;
 pub mod realm;
 pub mod reference;
@@ -49,8 +47,9 @@ pub mod session;
 pub mod tokens;
 pub mod transfer;
 pub mod transport;
-mod trust;
+pub mod trust;
 
+pub use causes::causes;
 pub use host::Host;
 pub use portpass_protocol::foreign::is_obeyed;
 pub use portpass_token::{Clock, SystemClock};

@@ -29,8 +29,7 @@ mod tests;
 pub use error::TransportError;
 use error::deepest;
 pub(crate) use exchange::{Content, Incoming, Outgoing, target};
-pub use reach::Reach;
-pub(crate) use reach::Resolver;
+pub use reach::{Reach, Resolver};
 pub use settings::{Settings, TrustPlaces, danger};
 
 pub use crate::trust::Identity;
@@ -108,7 +107,7 @@ impl Answer {
 }
 
 /// A URL without its query, which may name accounts.
-pub(crate) fn shown(url: &Url) -> String {
+pub fn shown(url: &Url) -> String {
     format!("{}{}", url.origin().ascii_serialization(), url.path())
 }
 
@@ -188,8 +187,8 @@ impl Transport {
     }
 
     fn build(&self, route: Route) -> Result<Client, TransportError> {
-        let believed = self.settings.believed(!route.plain);
-        let tls = client_config(believed, self.settings.identity.as_ref(), Protocols::Both)
+        let verification = self.settings.server_verification(!route.plain);
+        let tls = client_config(verification, self.settings.identity.as_ref(), Protocols::Both)
             .map_err(|error| TransportError::Tls { reason: words(&error) })?;
         let client = builder(route).tls_backend_preconfigured(tls).build();
         client.map_err(|error| TransportError::Tls { reason: deepest(&error) })

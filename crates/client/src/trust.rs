@@ -1,5 +1,8 @@
-//! Whom a client believes that it speaks with: files of authorities, and the rules by which each TLS library
+//! Which servers are trusted: files of authorities, the TLS of a connection, and the rules by which each TLS library
 //! judges a server's certificates. They differ, and a registry meets them all.
+//!
+//! [`client_config`] is the TLS of a connection. [`judge`] tells of a chain that [`RecordedChain`] has kept which
+//! libraries trust it, and why the others do not.
 
 use std::time::SystemTime;
 
@@ -10,7 +13,7 @@ mod danger;
 mod distrust;
 mod file;
 mod fix;
-mod judged;
+mod judgement;
 mod leaf;
 mod name_constraints;
 mod path;
@@ -21,59 +24,56 @@ mod tests;
 mod tls;
 mod words;
 
-#[cfg(test)]
-pub(crate) use file::MAX_FILE;
-pub use tls::Identity;
-pub(crate) use {
-    danger::Shown,
+pub use self::{
+    danger::RecordedChain,
     distrust::Distrust,
-    file::{Bundle, read_limited},
-    judged::Judged,
-    rustls_rules::distrust,
-    tls::{Protocols, client_config},
-    words::{causes, in_words, words},
+    file::{Bundle, MAX_FILE, read_limited},
+    judgement::{Judgement, TlsLibrary, judge},
+    tls::{Identity, Protocols, client_config},
+    words::describe,
 };
+pub(crate) use self::{rustls_rules::distrust, words::words};
 
-/// The authorities that the system trusts. None is no failure.
-pub(crate) fn system_roots() -> Vec<CertificateDer<'static>> {
+/// The authorities that the system trusts. An empty list is no failure.
+pub fn system_roots() -> Vec<CertificateDer<'static>> {
     rustls_native_certs::load_native_certs().certs
 }
 
-/// Whom we believe to be who they say they are.
+/// How the certificates of a server are verified.
 #[derive(Debug, Clone)]
-pub(crate) enum Believed {
-    /// Those whom rustls takes, and those whom this rule takes beside.
+pub enum ServerVerification {
+    /// By rustls, and by the fallback where rustls refuses.
     Authorities {
         /// The system's.
         system: Vec<CertificateDer<'static>>,
         /// Those that somebody has given.
         named: Vec<CertificateDer<'static>>,
-        /// What is taken where rustls refuses.
-        beside: Rule,
+        /// What is trusted where rustls refuses.
+        fallback: Fallback,
     },
-    /// Everybody: nothing is checked, for somebody said so.
-    Anybody,
-    /// Everybody, to look at what they show, which is kept there. Nothing may be sent.
-    Shown(Shown),
+    /// Not at all: anybody on the way can read and change what is sent. Only for a caller whose user asked for it.
+    Disabled,
+    /// Not at all, and the chain is recorded. Nothing may be sent over the connection.
+    Recorded(RecordedChain),
 }
 
-/// What is trusted beside what rustls trusts.
+/// What is trusted where rustls refuses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Rule {
+pub enum Fallback {
     /// A certificate that was named, byte for byte.
     #[default]
     Named,
-    /// Whatever Go trusts: for a diagnosis alone, which has told that others do not.
+    /// What Go trusts. A caller has to tell its user that other libraries refuse.
     Go,
 }
 
-/// What a server showed, to be judged for this name at this time.
+/// What a server presented, to be judged for this name at this time.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Presented<'a> {
+pub struct Presented<'a> {
     /// Its certificates in their order, its own first.
-    pub(crate) chain: &'a [CertificateDer<'a>],
-    /// What it was called.
-    pub(crate) name: &'a ServerName<'a>,
-    /// By our clock.
-    pub(crate) now: SystemTime,
+    pub chain: &'a [CertificateDer<'a>],
+    /// The name or address that the client asked for.
+    pub name: &'a ServerName<'a>,
+    /// By the client's clock.
+    pub now: SystemTime,
 }

@@ -9,11 +9,13 @@
 
 pub mod certificates;
 pub mod client;
+pub mod credential_helper;
 pub mod dice;
 pub mod disk;
 pub mod distribution;
 pub mod foreign;
 pub mod home;
+pub mod http;
 pub mod image;
 pub mod nginx;
 pub mod page;

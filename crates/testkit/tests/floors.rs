@@ -16,11 +16,12 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     // The key ring makes, seals and publishes signing keys, so the authority knows jose too.
     ("authority", &["protocol", "jose", "token", "state", "password"]),
     ("client", &["protocol", "jose", "token"]),
+    ("diagnose", &["protocol", "jose", "token", "client"]),
     (
         "server",
         &["protocol", "jose", "token", "state", "storage", "password", "registry", "authority"],
     ),
-    ("app", &["server", "client"]),
+    ("app", &["server", "client", "diagnose"]),
 ];
 
 /// What tests stand on: may know everybody.

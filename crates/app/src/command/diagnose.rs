@@ -9,12 +9,8 @@ use std::{
 
 use clap::Args;
 use owo_colors::OwoColorize as _;
-use portpass_client::{
-    SystemClock,
-    credentials::Places,
-    diagnose::{self, Detail, Given, Inputs, Local, Report, Target, Tone},
-    inspect::token_in,
-};
+use portpass_client::{SystemClock, credentials::Places};
+use portpass_diagnose::{Detail, Given, Inputs, Local, Report, Target, Tone, inspect::token_in};
 use portpass_server::config::Environment;
 use secrecy::SecretString;
 
@@ -100,7 +96,7 @@ struct Shown {
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<Ended, Failure> {
     let inputs = inputs(&arguments, context)?;
     let Arguments { target, shown: Shown { json, verbose, trace, report: file }, .. } = arguments;
-    let report = diagnose::diagnose(target, inputs, Arc::new(SystemClock)).await;
+    let report = portpass_diagnose::diagnose(target, inputs, Arc::new(SystemClock)).await;
     if json {
         context.printer.json(&report.json(trace));
     } else {

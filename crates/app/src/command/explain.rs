@@ -1,7 +1,8 @@
 //! `explain`: why a server refused a request, and what to do about it.
 
 use clap::Args;
-use portpass_client::{Clock as _, SystemClock, inspect::distance};
+use portpass_client::{Clock as _, SystemClock};
+use portpass_diagnose::time::distance;
 use portpass_server::{
     config::Sources,
     manage::{self, Decided, ManageError, Management, rfc3339},

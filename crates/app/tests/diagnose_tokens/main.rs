@@ -5,10 +5,8 @@
 
 use std::{fmt::Display, fs, path::Path, sync::Arc};
 
-use portpass_client::{
-    SystemClock,
-    diagnose::{Check, Given, Inputs, Local, Report, diagnose},
-};
+use portpass_client::SystemClock;
+use portpass_diagnose::{Check, Given, Inputs, Local, Report, diagnose};
 use portpass_testkit::{Distribution, Portpass, TrustedTokens, WrittenTokenService};
 
 const ACCOUNT: &str = "ann";

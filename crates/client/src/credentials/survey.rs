@@ -17,7 +17,7 @@ use crate::host::Host;
 
 /// Whose file it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Owner {
+pub enum Owner {
     /// Docker, and who reads its file: containerd's tools, crane, oras, helm, regclient.
     Docker,
     /// Podman, skopeo, buildah.
@@ -26,33 +26,36 @@ pub(crate) enum Owner {
 
 /// One place.
 #[derive(Debug)]
-pub(crate) struct Surveyed {
-    pub(crate) owner: Owner,
-    pub(crate) place: Place,
+pub struct Surveyed {
+    /// Which clients read it.
+    pub owner: Owner,
+    /// Where it is.
+    pub place: Place,
     /// Whether there is anything.
-    pub(crate) exists: bool,
+    pub exists: bool,
     /// Its entries, or why it cannot be read.
-    pub(crate) entries: Result<Vec<Entry>, CredentialsError>,
+    pub entries: Result<Vec<Entry>, CredentialsError>,
     /// The helper that it names for this registry: its program, or nothing if there is none.
-    pub(crate) helper: Option<(String, Option<PathBuf>)>,
+    pub helper: Option<(String, Option<PathBuf>)>,
 }
 
 /// One entry of a file.
 #[derive(Debug)]
-pub(crate) struct Entry {
-    pub(crate) key: String,
+pub struct Entry {
+    /// The registry, or its prefix of a repository, as it is written there.
+    pub key: String,
     /// How well it fits this registry and repository, if it is looked up for them.
-    pub(crate) fit: Option<usize>,
+    pub fit: Option<usize>,
     /// What is wrong with it for Go's programs.
-    pub(crate) fault: Option<&'static str>,
+    pub fault: Option<&'static str>,
     /// Whether its password ends with a newline.
-    pub(crate) newline: bool,
+    pub newline: bool,
     /// Whose it is.
-    pub(crate) username: Option<String>,
+    pub username: Option<String>,
 }
 
 /// Reads every place, in the order in which they count. Blocks.
-pub(crate) fn survey(places: &Places, host: &Host, repository: Option<&str>) -> Vec<Surveyed> {
+pub fn survey(places: &Places, host: &Host, repository: Option<&str>) -> Vec<Surveyed> {
     let mut surveyed = Vec::new();
     if let Some(text) = &places.docker_auth_config {
         let place = Place::Given("DOCKER_AUTH_CONFIG");

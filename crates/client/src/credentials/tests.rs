@@ -6,6 +6,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use insta::assert_snapshot;
+use portpass_testkit::credential_helper;
 use proptest::prelude::*;
 use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
@@ -70,12 +71,9 @@ impl Home {
         self.write(".config/containers/auth.json", text);
     }
 
-    /// A helper with this shell script in it. The program itself is a file of ours that nobody
-    /// writes: one that a test has just written cannot always be started (ETXTBSY).
+    /// A helper with this shell script in it.
     fn helper(&self, name: &str, script: &str) {
-        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/credentials/tests/helper.sh");
-        let path = self.write(&format!("bin/docker-credential-{name}.script"), script);
-        std::os::unix::fs::symlink(program, path.with_extension("")).unwrap();
+        credential_helper::install(&self.path("bin"), name, script);
     }
 
     /// One that keeps one secret in a file, and says what real ones say.

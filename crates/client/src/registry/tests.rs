@@ -1,8 +1,9 @@
 use insta::assert_snapshot;
+use portpass_testkit::http::{Reply, Seen, Served, challenge, redirect, reply};
 
 use super::*;
 use crate::{
-    served::{MEMORY, Memory, Reply, Seen, Served, StoppedClock, challenge, redirect, reply},
+    served::{MEMORY, Memory, StoppedClock},
     transport::Settings,
 };
 

@@ -10,8 +10,9 @@ use std::{
 };
 
 use async_trait::async_trait;
+use portpass_testkit::http::{Reply, Seen, Served, challenge, reply};
 
-use super::{Memory, Reply, Seen, Served, StoppedClock, challenge, reply};
+use super::{Memory, StoppedClock};
 use crate::{
     credentials::Credentials,
     registry::Registry,

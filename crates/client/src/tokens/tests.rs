@@ -1,11 +1,8 @@
 use insta::assert_snapshot;
+use portpass_testkit::http::{Reply, Seen, Served, redirect, reply};
 
 use super::*;
-use crate::{
-    realm::Reached,
-    served::{Reply, Seen, Served, StoppedClock, redirect, reply},
-    transport::Reach,
-};
+use crate::{realm::Reached, served::StoppedClock, transport::Reach};
 
 const TOKEN: &str = r#"{"token":"aaa.bbb.ccc","access_token":"aaa.bbb.ccc","expires_in":300}"#;
 

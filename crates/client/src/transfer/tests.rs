@@ -413,7 +413,9 @@ async fn a_layer_that_is_said_to_be_longer_is_another_one() {
 
 #[tokio::test]
 async fn what_is_not_the_digest_that_was_named_is_not_sent() {
-    use crate::served::{Stage, reply};
+    use portpass_testkit::http::reply;
+
+    use crate::served::Stage;
     let stage = Stage::start(|_, _| reply(500, "")).await;
     let other = Digest::sha256(b"other");
     let image = format!("{}/app:v1@{other}", stage.registry.address).parse().unwrap();

@@ -5,7 +5,10 @@ use std::{error::Error, path::PathBuf};
 use reqwest::Url;
 
 use super::{reach::TooNear, shown};
-use crate::trust::{causes, distrust, words};
+use crate::{
+    causes,
+    trust::{distrust, words},
+};
 
 /// Why a request has no answer. URLs are shown without their query.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

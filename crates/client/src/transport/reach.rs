@@ -67,7 +67,7 @@ impl Reach {
     }
 
     /// Whether a URL's host may be, as far as its spelling says; a name is decided when it is resolved.
-    pub(crate) fn allows_host(self, url: &Url) -> bool {
+    pub fn allows_host(self, url: &Url) -> bool {
         match url.host() {
             Some(url::Host::Ipv4(address)) => self.allows(address.into()),
             Some(url::Host::Ipv6(address)) => self.allows(address.into()),
@@ -78,8 +78,8 @@ impl Reach {
         }
     }
 
-    /// For an error message.
-    pub(crate) fn as_str(self) -> &'static str {
+    /// `public`, `private`, `link-local`, `loopback`
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Public => "public",
             Self::Private => "private",
@@ -89,9 +89,9 @@ impl Reach {
     }
 }
 
-/// Resolves names to addresses that are no nearer than this.
+/// Resolves names for [`reqwest`] to addresses that are no nearer than this.
 #[derive(Debug)]
-pub(crate) struct Resolver(pub(crate) Reach);
+pub struct Resolver(pub Reach);
 
 /// A name that has only addresses nearer than allowed.
 #[derive(Debug, thiserror::Error)]

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::TransportError;
 use crate::{
     host::Host,
-    trust::{Believed, Bundle, Identity, Rule, read_limited, system_roots},
+    trust::{Bundle, Fallback, Identity, ServerVerification, read_limited, system_roots},
 };
 
 /// How long nothing may move, where nobody says otherwise.
@@ -130,13 +130,17 @@ impl Settings {
         Ok(())
     }
 
-    /// Whom to believe; without TLS, the system's authorities need not be read.
-    pub(super) fn believed(&self, with_system: bool) -> Believed {
+    /// How servers are verified; without TLS, the system's authorities need not be read.
+    pub(super) fn server_verification(&self, with_system: bool) -> ServerVerification {
         if self.verification == danger::Verification::None {
-            return Believed::Anybody;
+            return ServerVerification::Disabled;
         }
         let system = if with_system { system_roots() } else { Vec::new() };
-        Believed::Authorities { system, named: self.authorities.clone(), beside: Rule::Named }
+        ServerVerification::Authorities {
+            system,
+            named: self.authorities.clone(),
+            fallback: Fallback::Named,
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 use insta::assert_snapshot;
+use portpass_testkit::http::{Seen, Served, redirect, reply};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::served::{Seen, Served, redirect, reply};
 
 mod trust;
 

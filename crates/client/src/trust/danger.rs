@@ -1,4 +1,4 @@
-//! Verifiers that believe more than rustls does. None of them is for whoever did not ask for it.
+//! Verifiers that accept more than rustls does. None of them is used unless somebody asked for it.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -15,7 +15,7 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
-use super::{Believed, Distrust, Presented, Rule, leaf, path, rules, rustls_rules};
+use super::{Distrust, Fallback, Presented, ServerVerification, leaf, path, rules, rustls_rules};
 
 /// Verifies by the rules of rustls, and where those refuse, by others.
 #[derive(Debug)]
@@ -36,15 +36,16 @@ enum Also {
     /// Nothing at all is checked: whoever sits on the way can take passwords and tokens.
     Anybody,
     /// Neither, and what was shown is kept.
-    Shown(Shown),
+    Recorded(RecordedChain),
 }
 
 /// The certificates that were shown last, the server's own first.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Shown(Arc<Mutex<Vec<CertificateDer<'static>>>>);
+pub struct RecordedChain(Arc<Mutex<Vec<CertificateDer<'static>>>>);
 
-impl Shown {
-    pub(crate) fn take(&self) -> Vec<CertificateDer<'static>> {
+impl RecordedChain {
+    /// Takes them out; empty before a server has shown any.
+    pub fn take(&self) -> Vec<CertificateDer<'static>> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -55,20 +56,22 @@ impl Shown {
 }
 
 impl Verifier {
-    pub(super) fn new(believed: Believed) -> Self {
+    pub(super) fn new(verification: ServerVerification) -> Self {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        match believed {
-            Believed::Authorities { system, named, beside } => {
+        match verification {
+            ServerVerification::Authorities { system, named, fallback } => {
                 let all: Vec<_> = system.into_iter().chain(named.iter().cloned()).collect();
                 let webpki = rustls_rules::verifier(all.iter().cloned());
-                let also = match beside {
-                    Rule::Named => Also::Named(named),
-                    Rule::Go => Also::Go(all),
+                let also = match fallback {
+                    Fallback::Named => Also::Named(named),
+                    Fallback::Go => Also::Go(all),
                 };
                 Self { webpki, also, provider }
             }
-            Believed::Anybody => Self { webpki: None, also: Also::Anybody, provider },
-            Believed::Shown(shown) => Self { webpki: None, also: Also::Shown(shown), provider },
+            ServerVerification::Disabled => Self { webpki: None, also: Also::Anybody, provider },
+            ServerVerification::Recorded(recorded) => {
+                Self { webpki: None, also: Also::Recorded(recorded), provider }
+            }
         }
     }
 }
@@ -123,8 +126,8 @@ impl ServerCertVerifier for Verifier {
                 Also::Named(named) => leaf::judge_named(&presented, named),
                 Also::Go(roots) => path::judge(rules::GO, &presented, roots, &Err(Distrust::Other)),
                 Also::Anybody => return Ok(ServerCertVerified::assertion()),
-                Also::Shown(shown) => {
-                    shown.keep(chain);
+                Also::Recorded(recorded) => {
+                    recorded.keep(chain);
                     return Ok(ServerCertVerified::assertion());
                 }
             };

@@ -2,7 +2,7 @@
 
 /// Why a chain is not trusted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Distrust {
+pub enum Distrust {
     /// It signed itself, and nobody was told to trust it.
     #[error("it signed itself, and nobody was told to trust it")]
     SelfSigned,

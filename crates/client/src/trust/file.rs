@@ -12,11 +12,11 @@ use rustls::pki_types::CertificateDer;
 
 use super::certificate;
 
-/// Beyond every bundle.
-pub(crate) const MAX_FILE: u64 = 16 * 1024 * 1024;
+/// The largest file that is read, in bytes: no bundle is as large.
+pub const MAX_FILE: u64 = 16 * 1024 * 1024;
 
 /// A file's bytes. It may be a pipe, as shells make them, or something that never ends.
-pub(crate) fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
+pub fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     let read = fs::File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut content)?;
     if u64::try_from(read).is_ok_and(|read| read > MAX_FILE) {
@@ -27,16 +27,16 @@ pub(crate) fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
 
 /// The certificates of a file, and what is wrong with the rest of it.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Bundle {
+pub struct Bundle {
     /// In their order.
-    pub(crate) certificates: Vec<CertificateDer<'static>>,
+    pub certificates: Vec<CertificateDer<'static>>,
     /// One sentence each, with the number of the block. There is at least one where there is no certificate.
-    pub(crate) faults: Vec<String>,
+    pub faults: Vec<String>,
 }
 
 impl Bundle {
     /// Reads all blocks between `-----BEGIN` and `-----END` lines.
-    pub(crate) fn read(bytes: &[u8]) -> Self {
+    pub fn read(bytes: &[u8]) -> Self {
         let mut bundle = Self::default();
         let blocks = Block::all(bytes);
         for (block, number) in blocks.iter().zip(1..) {
@@ -54,7 +54,7 @@ impl Bundle {
     }
 
     /// The faults with the file that they are in.
-    pub(crate) fn faults_of(&self, file: &Path) -> impl Iterator<Item = String> {
+    pub fn faults_of(&self, file: &Path) -> impl Iterator<Item = String> {
         self.faults.iter().map(move |fault| format!("{}: {fault}", file.display()))
     }
 }

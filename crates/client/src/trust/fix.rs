@@ -4,7 +4,7 @@ use super::Distrust;
 
 impl Distrust {
     /// What to do. `where_to` says where clients look for authorities.
-    pub(crate) fn fix(&self, where_to: &str) -> String {
+    pub fn fix(&self, where_to: &str) -> String {
         match self {
             Self::SelfSigned => format!("put this certificate where clients look: {where_to}"),
             Self::Unknown => format!(

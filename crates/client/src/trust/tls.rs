@@ -8,7 +8,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer},
 };
 
-use super::{Believed, danger::Verifier};
+use super::{ServerVerification, danger::Verifier};
 
 /// A certificate of our own, and its key.
 pub struct Identity {
@@ -22,18 +22,18 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// What is offered to be spoken over TLS.
+/// The versions of HTTP that are offered (ALPN).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Protocols {
-    /// HTTP/2, and HTTP/1.1 for who has no other.
+pub enum Protocols {
+    /// HTTP/2, and HTTP/1.1 for servers without it.
     Both,
     /// HTTP/1.1 alone.
     Http1,
 }
 
-/// TLS 1.2 and 1.3, with those whom we believe.
-pub(crate) fn client_config(
-    believed: Believed,
+/// TLS 1.2 and 1.3, with servers that this verification accepts.
+pub fn client_config(
+    verification: ServerVerification,
     identity: Option<&Identity>,
     protocols: Protocols,
 ) -> Result<ClientConfig, Error> {
@@ -41,7 +41,7 @@ pub(crate) fn client_config(
     let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(rustls::DEFAULT_VERSIONS)?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Verifier::new(believed)));
+        .with_custom_certificate_verifier(Arc::new(Verifier::new(verification)));
     let mut config = match identity {
         Some(own) => builder.with_client_auth_cert(own.chain.clone(), own.key.clone_key())?,
         None => builder.with_no_client_auth(),

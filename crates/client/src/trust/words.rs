@@ -1,24 +1,15 @@
 //! What an error of TLS is called for a person. The library's own words are for those who debug it.
 
-use std::{error, io};
+use std::error;
 
 use rustls::{AlertDescription, Error};
 
 use super::rustls_rules::distrust;
+use crate::causes;
 
-/// The words for the error of TLS that is among an error's causes, if one is.
-pub(crate) fn in_words(error: &(dyn error::Error + 'static)) -> Option<String> {
+/// Describes the error of TLS among an error and its causes, if there is one, in one short sentence.
+pub fn describe(error: &(dyn error::Error + 'static)) -> Option<String> {
     causes(error).find_map(|cause| cause.downcast_ref()).map(words)
-}
-
-/// An error and its causes. `io::Error` hides the error inside it from its own `source`.
-pub(crate) fn causes<'a>(
-    error: &'a (dyn error::Error + 'static),
-) -> impl Iterator<Item = &'a (dyn error::Error + 'static)> {
-    std::iter::successors(Some(error), |&error| {
-        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        inner.map(|inner| inner as &(dyn error::Error + 'static)).or_else(|| error.source())
-    })
 }
 
 /// One short sentence.

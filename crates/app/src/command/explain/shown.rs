@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use portpass_client::inspect::{date, span};
+use portpass_diagnose::time::{date, span};
 use portpass_server::{
     manage::{Decided, quoted},
     refusals::{INSUFFICIENT_SCOPE, Refused, TokenWords},

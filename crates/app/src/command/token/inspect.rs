@@ -7,10 +7,8 @@ use std::{
 };
 
 use clap::Args;
-use portpass_client::{
-    Clock as _, SystemClock,
-    inspect::{Against, Inspection, KeyIds, Link, Refusal, token_in},
-};
+use portpass_client::{Clock as _, SystemClock};
+use portpass_diagnose::inspect::{Against, Inspection, KeyIds, Link, Refusal, token_in};
 use serde_json::{Value, json};
 
 use super::Context;

@@ -1,12 +1,10 @@
 use futures_util::StreamExt as _;
 use portpass_protocol::{Digest, manifest::Descriptor};
+use portpass_testkit::http::{Seen, Served, redirect, reply};
 use reqwest::header;
 
 use super::super::Error;
-use crate::{
-    Remote,
-    served::{Seen, Served, Stage, redirect, reply},
-};
+use crate::{Remote, served::Stage};
 
 fn content() -> Vec<u8> {
     (0..200_000_u32).flat_map(u32::to_le_bytes).collect()

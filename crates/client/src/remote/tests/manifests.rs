@@ -1,11 +1,9 @@
 use insta::assert_snapshot;
 use portpass_protocol::{Digest, Reference};
+use portpass_testkit::http::{Reply, Seen, reply};
 use reqwest::header::{self, HeaderName};
 
-use crate::{
-    Manifest,
-    served::{Reply, Seen, Stage, reply},
-};
+use crate::{Manifest, served::Stage};
 
 const MANIFEST: &str = r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":0},"layers":[]}"#;
 const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";

@@ -7,13 +7,10 @@ use futures_util::{
 };
 use insta::assert_snapshot;
 use portpass_protocol::{Digest, manifest::Descriptor};
+use portpass_testkit::http::{Reply, Seen, reply};
 use reqwest::header;
 
-use crate::{
-    remote::Mounted,
-    served::{Reply, Seen, Stage, reply},
-    session::Error,
-};
+use crate::{remote::Mounted, served::Stage, session::Error};
 
 fn blob(content: &[u8]) -> Descriptor {
     let size = u64::try_from(content.len()).unwrap();
@@ -184,7 +181,7 @@ async fn a_mount_without_the_right_to_it_is_no_error() {
     let stage = Stage::start(|_, gate| {
         let scope =
             r#"scope="repository:a:pull,push repository:b:pull",error="insufficient_scope""#;
-        crate::served::challenge(format!("{},{scope}", gate.wanted))
+        portpass_testkit::http::challenge(format!("{},{scope}", gate.wanted))
     })
     .await;
     let mounted = stage.remote("a").mount_blob(&Digest::sha256(b"x"), &"b".parse().unwrap()).await;

@@ -8,11 +8,12 @@ use std::sync::{
 use futures_util::StreamExt as _;
 use insta::assert_snapshot;
 use portpass_protocol::{Digest, manifest::Descriptor};
+use portpass_testkit::http::{Raw, Served, Then, redirect, reply};
 use reqwest::header;
 
 use crate::{
     Remote,
-    served::{Counted, Memory, Raw, Served, Stage, Then, redirect, reply, session},
+    served::{Counted, Memory, Stage, session},
     session::Error,
 };
 

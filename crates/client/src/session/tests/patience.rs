@@ -8,12 +8,13 @@ use std::{
 use futures_util::{StreamExt as _, stream};
 use insta::assert_snapshot;
 use portpass_protocol::{Digest, manifest::Descriptor};
+use portpass_testkit::http::{Raw, Reply, Seen, Served, Then, reply};
 use reqwest::header;
 
 use crate::{
     Manifest, Remote,
     remote::Mounted,
-    served::{Counted, Memory, Raw, Reply, Seen, Served, Stage, Then, reply, session},
+    served::{Counted, Memory, Stage, session},
     session::Error,
 };
 

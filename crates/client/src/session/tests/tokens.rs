@@ -1,12 +1,13 @@
 //! Which token is shown, and what is done about a 401.
 
 use insta::assert_snapshot;
+use portpass_testkit::http::{Seen, Served, challenge, redirect, reply};
 use secrecy::ExposeSecret as _;
 
 use crate::{
     credentials::Credential,
     remote::Mounted,
-    served::{Seen, Served, Stage, challenge, redirect, reply, rights},
+    served::{Stage, rights},
     session::Error,
 };
 

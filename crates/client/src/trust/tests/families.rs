@@ -12,7 +12,7 @@ use rustls::{
 };
 
 use super::{
-    super::{Believed, Bundle, Distrust, Judged, Presented, Rule, danger::Verifier, words},
+    super::{Bundle, Distrust, Fallback, Presented, ServerVerification, danger::Verifier, words},
     fixture::{NOW, YES, below, is_ca, judge, leaf, named, parameters, root, say},
 };
 
@@ -117,7 +117,7 @@ fn what_a_certificate_says_of_its_use() {
 fn a_short_key_is_gos_alone() {
     let bundle = Bundle::read(SHORT.as_bytes());
     let chain = bundle.certificates;
-    let judged = Judged::new(
+    let judged = super::super::judge(
         &Presented {
             chain: &chain,
             name: &ServerName::try_from("localhost").unwrap(),
@@ -129,7 +129,8 @@ fn a_short_key_is_gos_alone() {
     say(&judged, [YES, short(), short()]);
     assert_eq!(judged.verifiable, short());
     let named = chain.clone();
-    let believed = Believed::Authorities { system: Vec::new(), named, beside: Rule::Named };
+    let believed =
+        ServerVerification::Authorities { system: Vec::new(), named, fallback: Fallback::Named };
     let name = ServerName::try_from("localhost").unwrap();
     let now = UnixTime::since_unix_epoch(NOW);
     let refused =
@@ -163,13 +164,13 @@ fn a_short_key_below_a_trusted_authority_is_gos_alone() {
     let name = ServerName::try_from("localhost").unwrap();
     let now = SystemTime::UNIX_EPOCH + NOW;
     let presented = Presented { chain: &chain, name: &name, now };
-    let judged = Judged::new(&presented, &roots);
+    let judged = super::super::judge(&presented, &roots);
     let short = || Err(Distrust::Short(1024));
     say(&judged, [YES, short(), short()]);
     assert_eq!(judged.verifiable, short());
-    for beside in [Rule::Named, Rule::Go] {
+    for fallback in [Fallback::Named, Fallback::Go] {
         for named in [roots.clone(), Vec::new()] {
-            let believed = Believed::Authorities { system: Vec::new(), named, beside };
+            let believed = ServerVerification::Authorities { system: Vec::new(), named, fallback };
             let refused = Verifier::new(believed)
                 .verify_server_cert(&chain[0], &[], &name, &[], UnixTime::since_unix_epoch(NOW))
                 .unwrap_err();

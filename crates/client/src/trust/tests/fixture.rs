@@ -8,7 +8,9 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
-use super::super::{Believed, Distrust, Judged, Presented, Rule, danger::Verifier};
+use super::super::{
+    Distrust, Fallback, Judgement, Presented, ServerVerification, danger::Verifier,
+};
 
 pub(super) struct Made {
     pub(super) der: CertificateDer<'static>,
@@ -78,27 +80,28 @@ pub(super) const NOW: Duration = Duration::from_secs(1_750_000_000);
 pub(super) fn judge(
     chain: &[CertificateDer<'static>],
     roots: &[CertificateDer<'static>],
-) -> Judged {
+) -> Judgement {
     let name = ServerName::try_from("localhost").unwrap();
     let now = SystemTime::UNIX_EPOCH + NOW;
-    let judged = Judged::new(&Presented { chain, name: &name, now }, roots);
+    let judged = super::super::judge(&Presented { chain, name: &name, now }, roots);
     // A connection is verified by rustls, and beside it by Go where that was asked for.
-    let verified = |beside: Rule| {
+    let verified = |fallback: Fallback| {
         let named = roots.to_vec();
-        let verifier = Verifier::new(Believed::Authorities { system: Vec::new(), named, beside });
+        let verifier =
+            Verifier::new(ServerVerification::Authorities { system: Vec::new(), named, fallback });
         let now = UnixTime::since_unix_epoch(NOW);
         verifier.verify_server_cert(&chain[0], &chain[1..], &name, &[], now).is_ok()
     };
-    assert_eq!(verified(Rule::Go), judged.rustls.is_ok() || judged.go.is_ok(), "{judged:?}");
+    assert_eq!(verified(Fallback::Go), judged.rustls.is_ok() || judged.go.is_ok(), "{judged:?}");
     let itself = roots.contains(&chain[0]);
     let by_name = judged.rustls.is_ok() || (itself && judged.go.is_ok());
-    assert_eq!(verified(Rule::Named), by_name, "{judged:?}");
+    assert_eq!(verified(Fallback::Named), by_name, "{judged:?}");
     judged
 }
 
 /// What Go, rustls and OpenSSL say.
 #[track_caller]
-pub(super) fn say(judged: &Judged, [go, rustls, open_ssl]: [Result<(), Distrust>; 3]) {
+pub(super) fn say(judged: &Judgement, [go, rustls, open_ssl]: [Result<(), Distrust>; 3]) {
     assert_eq!((&judged.go, &judged.rustls, &judged.open_ssl), (&go, &rustls, &open_ssl));
 }
 

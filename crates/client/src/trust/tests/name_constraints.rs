@@ -7,7 +7,7 @@ use rcgen::{
 };
 
 use super::{
-    super::{Distrust, Judged},
+    super::{Distrust, Judgement},
     fixture::{Made, YES, below, is_ca, judge, leaf, root, root_of, say},
 };
 
@@ -30,7 +30,7 @@ fn bound(
     }
 }
 
-fn under(root: &Made, change: impl FnOnce(&mut CertificateParams)) -> Judged {
+fn under(root: &Made, change: impl FnOnce(&mut CertificateParams)) -> Judgement {
     judge(&[leaf(root, change)], std::slice::from_ref(&root.der))
 }
 

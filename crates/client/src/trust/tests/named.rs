@@ -11,7 +11,9 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
-use super::super::{Believed, Distrust, Presented, Rule, danger::Verifier, leaf::judge_named};
+use super::super::{
+    Distrust, Fallback, Presented, ServerVerification, danger::Verifier, leaf::judge_named,
+};
 
 /// As `openssl req -x509` makes it: an authority that signed itself, for `localhost`.
 fn made(change: impl FnOnce(&mut CertificateParams)) -> CertificateDer<'static> {
@@ -37,10 +39,10 @@ fn judge(
     let name = ServerName::try_from(name).unwrap();
     let chain = std::slice::from_ref(shown);
     let by_rule = judge_named(&Presented { chain, name: &name, now: in_2025() }, named);
-    let verifier = Verifier::new(Believed::Authorities {
+    let verifier = Verifier::new(ServerVerification::Authorities {
         system: Vec::new(),
         named: named.to_vec(),
-        beside: Rule::Named,
+        fallback: Fallback::Named,
     });
     let now = UnixTime::since_unix_epoch(Duration::from_secs(1_750_000_000));
     let taken = verifier.verify_server_cert(shown, &[], &name, &[], now);

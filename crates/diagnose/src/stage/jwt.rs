@@ -1,0 +1,257 @@
+//! JWT: what the token shows of itself, before anything is compared with it. JWT-05 needs to know more,
+//! and stands with the keys.
+
+mod claims;
+mod header;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use portpass_jose::{Algorithm, Excerpt, Malformed, danger::Unverified, jws::Part};
+use portpass_protocol::challenge::Peer;
+use reqwest::header::HeaderValue;
+use secrecy::ExposeSecret as _;
+
+pub(super) use self::header::{chain, read_chain, short};
+use crate::{
+    Check, Finding, Needs,
+    case::Case,
+    facts::{Demand, Style},
+    reply::{Reply, Standing},
+};
+
+/// All that JWT-01 has to come before.
+const AFTER_PARTS: &[Check] =
+    &[Check::Jwt02, Check::Jwt03, Check::Jwt04, Check::Jwt05, Check::Jwt06, Check::Jwt07];
+/// All that looks into a token.
+pub(super) const OF_TOKENS: &[Check] = &[
+    Check::Clm01,
+    Check::Clm02,
+    Check::Clm03,
+    Check::Clm04,
+    Check::Clm05,
+    Check::Key02,
+    Check::Key03,
+    Check::Key06,
+    Check::Acc01,
+    Check::Acc02,
+    Check::Acc03,
+    Check::Acc04,
+    Check::Acc05,
+];
+/// From here on proxies begin to refuse the header (T12).
+const LONG: usize = 4 * 1024;
+/// What nginx takes at most, unless told otherwise.
+const TOO_LONG: usize = 8 * 1024;
+
+/// Answers JWT-01 to JWT-08 but JWT-05.
+pub(crate) fn run(case: &mut Case) {
+    let Some(token) = &case.facts.token else {
+        if case.facts.demand == Some(Demand::Basic) {
+            let why = Needs::Nothing("this registry wants the password itself, and no token");
+            case.skip(&[Check::Jwt01, Check::Jwt08], &why);
+            case.skip(AFTER_PARTS, &why);
+            case.skip(OF_TOKENS, &why);
+        }
+        return;
+    };
+    let text = token.text.expose_secret().to_owned();
+    size(case, &text);
+    let bare = bare(&text);
+    if !is_meant_as_jwt(&bare) {
+        opaque(case, &text);
+    } else if three_parts(case, &bare) {
+        nothing_around(case, &text, &bare);
+        header::run(case);
+        claims::run(case, &bare);
+    }
+}
+
+/// A token without what may stand around it, and without padding.
+pub(super) fn bare(text: &str) -> String {
+    let text = text.trim().trim_matches(['"', '\'']).trim();
+    let parts: Vec<&str> = text.split('.').map(|part| part.trim_end_matches('=')).collect();
+    parts.join(".")
+}
+
+/// JWT-01. A token that is none leaves nothing to look into.
+fn three_parts(case: &mut Case, bare: &str) -> bool {
+    let problem = match Unverified::parse(bare) {
+        Err(error) => Some(error),
+        Ok(opened) => opened.claims().err(),
+    };
+    let problem = problem.map(|error| (in_short(&error), "F70"));
+    let problem = problem.or_else(|| signature(bare));
+    let Some((problem, row)) = problem else {
+        let summary = "three parts in base64url, two of them JSON objects";
+        case.found(Finding::pass(Check::Jwt01, summary));
+        return true;
+    };
+    let parts: Vec<String> = bare.split('.').map(|part| part.len().to_string()).collect();
+    let finding = case
+        .fault(Check::Jwt01, problem)
+        .seen(format!("parts of {} characters", parts.join(", ")))
+        .breaks(&Peer::ALL)
+        .fix("the token has to be `header.claims.signature`, each in base64url without padding, the first two JSON objects; a library for JWT writes it right")
+        .rows(&[row]);
+    case.found(finding);
+    no_further(case);
+    false
+}
+
+fn no_further(case: &mut Case) {
+    case.skip(AFTER_PARTS, &Needs::Check(Check::Jwt01));
+    case.skip(OF_TOKENS, &Needs::Check(Check::Jwt01));
+}
+
+/// Whether it has parts, and begins as a JSON object does in base64. Opaque tokens have dots as well, as Google's
+/// `ya29.…` and Nexus' `DockerToken.…`.
+fn is_meant_as_jwt(bare: &str) -> bool {
+    bare.contains('.') && ["ey", "ew"].iter().any(|brace| bare.starts_with(brace))
+}
+
+/// Somebody's own kind of token, or no token.
+fn opaque(case: &mut Case, text: &str) {
+    let as_distribution = matches!(case.facts.style, Some(Style::Two | Style::Three));
+    let refused = case.facts.standing() == Standing::Refused;
+    if HeaderValue::from_str(text).is_err() {
+        let summary =
+            "the token has characters that cannot stand in a header: no client can send it";
+        let finding = Finding::fail(Check::Jwt01, summary)
+            .breaks(&Peer::ALL)
+            .fix("hand out the token alone, in letters and digits; a file or a program's output often ends with a line break")
+            .rows(&["F70"]);
+        case.found(finding);
+        return no_further(case);
+    }
+    if !(as_distribution && refused) {
+        let why = Needs::Nothing(
+            "the token is opaque, which is fine only where registry and token service are of one make",
+        );
+        case.skip(&[Check::Jwt01], &why);
+        case.skip(AFTER_PARTS, &why);
+        case.skip(OF_TOKENS, &why);
+        return;
+    }
+    let finding = Finding::fail(
+        Check::Jwt01,
+        format!("the token is a word of {} characters, and no JWT", text.len()),
+    )
+    .breaks(&Peer::ALL)
+    .fix("a registry like distribution takes signed JWTs alone: let the token service sign one, with `iss`, `aud`, `exp` and `access`")
+    .rows(&["F70"]);
+    case.found(finding);
+    no_further(case);
+}
+
+/// A signature that was cut short, or is written as it is in certificates.
+fn signature(bare: &str) -> Option<(String, &'static str)> {
+    let opened = Unverified::parse(bare).ok()?;
+    let (_, text) = bare.rsplit_once('.')?;
+    let Ok(bytes) = URL_SAFE_NO_PAD.decode(text) else {
+        return Some(("the token's signature is not base64url".to_owned(), "F70"));
+    };
+    let name = opened.header().get("alg")?.as_str()?;
+    let expected = match name.parse::<Algorithm>().ok()? {
+        Algorithm::EdDsa | Algorithm::Es256 => 64,
+        Algorithm::Es384 => 96,
+        Algorithm::Es512 => 132,
+        Algorithm::Hs256 | Algorithm::Hs384 | Algorithm::Hs512 => return None,
+        _ if bytes.len() < 256 => 256,
+        _ => return None,
+    };
+    let length = bytes.len();
+    match bytes.first() {
+        _ if length == expected => None,
+        Some(0x30) if name.starts_with("ES") => Some((
+            format!(
+                "the token's signature is DER, {length} bytes; {name} has {expected} plain ones (RFC 7518 §3.4)"
+            ),
+            "F84",
+        )),
+        _ => Some((
+            format!(
+                "the token's signature has {length} bytes, {name} has {expected}: it was cut short"
+            ),
+            "F70",
+        )),
+    }
+}
+
+fn in_short(error: &Malformed) -> String {
+    match error {
+        Malformed::Parts { found: 2 } => {
+            "the token has two parts: its signature is missing".to_owned()
+        }
+        Malformed::Json { part: Part::Header, .. } => {
+            "the token's header is no JSON object".to_owned()
+        }
+        Malformed::Json { part, why } => {
+            format!("the token's {part} is no JSON object: {}", Excerpt::of(&why.to_string()))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// JWT-02
+fn nothing_around(case: &mut Case, text: &str, bare: &str) {
+    let padded = text.contains('=');
+    let around: Vec<&str> = [
+        (text.contains(['"', '\'']), "quotes"),
+        (text.contains(['\n', '\r']), "a line break"),
+        (text.trim() != text && !text.contains(['\n', '\r']), "blanks"),
+    ]
+    .into_iter()
+    .filter_map(|(there, what)| there.then_some(what))
+    .collect();
+    let finding = if !around.is_empty() {
+        case.fault(Check::Jwt02, format!("there is {} around the token", around.join(" and ")))
+            .seen(format!("{} characters, the token itself {}", text.len(), bare.len()))
+            .breaks(&Peer::ALL)
+            .fix("hand out the token alone; a file or a program's output often ends with a line break")
+            .rows(&["F70"])
+    } else if padded && case.facts.style == Some(Style::Two) {
+        Finding::warn(
+            Check::Jwt02,
+            "the token is padded with `=`: distribution 2 takes that, distribution 3 does not",
+        )
+        .fix("encode the parts in base64url without padding (RFC 7515 §2)")
+        .rows(&["F71"])
+    } else if padded {
+        case.fault(Check::Jwt02, "the token is padded with `=`, which distribution 2 alone takes")
+            .breaks(&Peer::ALL)
+            .fix("encode the parts in base64url without padding (RFC 7515 §2)")
+            .rows(&["F71"])
+    } else {
+        Finding::pass(Check::Jwt02, "neither padding nor anything around it")
+    };
+    case.found(finding);
+}
+
+/// JWT-08
+fn size(case: &mut Case, text: &str) {
+    let length = text.len();
+    let refused = case.facts.replies.to_the_token().map(Reply::of).find_map(|reply| match reply {
+        Reply::Else(status) if reply.refuses() => Some(status),
+        _ => None,
+    });
+    let finding = if let Some(status) = refused.filter(|_| length > LONG) {
+        let summary = format!("the token has {length} bytes and is answered with {status}");
+        Finding::fail(Check::Jwt08, summary).breaks(&Peer::ALL)
+    } else if length > TOO_LONG {
+        case.fault(
+            Check::Jwt08,
+            format!("the token has {length} bytes; many proxies take headers of 8 KiB at most"),
+        )
+        .breaks(&Peer::ALL)
+    } else if length > LONG {
+        Finding::warn(
+            Check::Jwt08,
+            format!("the token has {length} bytes; from 4 KiB on some proxies refuse the header"),
+        )
+    } else {
+        return case.found(Finding::pass(Check::Jwt08, format!("the token has {length} bytes")));
+    };
+    let finding = finding
+        .fix("ask for fewer scopes at once, keep groups and other claims out of the token, leave out certificates of `x5c` that nobody needs. Nginx takes more with `large_client_header_buffers 4 32k`")
+        .rows(&["F79"]);
+    case.found(finding);
+}

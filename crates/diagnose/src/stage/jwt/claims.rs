@@ -1,0 +1,41 @@
+//! Whether the claims have the types that registries read (JW4): one that has not makes the whole token
+//! unreadable, whatever it says.
+
+use portpass_jose::danger::Unverified;
+use portpass_protocol::challenge::Peer;
+use portpass_token::{Claims, ClaimsError};
+
+use crate::{Check, Finding, case::Case};
+
+/// JWT-07
+pub(super) fn run(case: &mut Case, bare: &str) {
+    let Ok(opened) = Unverified::parse(bare) else { return };
+    let finding = match Claims::from_json(opened.payload()) {
+        Ok(_) => Finding::pass(Check::Jwt07, "its claims have the right types"),
+        Err(error) => {
+            let (fix, row) = advice(&error);
+            case.fault(Check::Jwt07, error.to_string()).breaks(&Peer::ALL).fix(fix).rows(&[row])
+        }
+    };
+    case.found(finding);
+}
+
+fn advice(error: &ClaimsError) -> (&'static str, &'static str) {
+    match error {
+        ClaimsError::Missing { claim: "exp" } => (
+            "write `exp`, whole seconds since 1970: without it registries take the token for one that ended then",
+            "F74",
+        ),
+        ClaimsError::Missing { claim: "iss" } => {
+            ("write `iss`, exactly as the registry's `issuer` has it", "F75")
+        }
+        ClaimsError::Type { claim, found: "null", .. } if claim.starts_with("access") => (
+            "leave out entries of `access` that grant nothing, or write `\"actions\":[]`: distribution breaks off at a null",
+            "F128",
+        ),
+        _ => (
+            "`exp`, `nbf` and `iat` are whole numbers of seconds, neither text nor with a fraction. `access` is a list of objects with `type`, `name` and a list `actions`",
+            "F73",
+        ),
+    }
+}

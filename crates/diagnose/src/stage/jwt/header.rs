@@ -1,0 +1,174 @@
+//! What the token's header says: algorithm, key, certificates.
+
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD},
+};
+use portpass_jose::{
+    Algorithm, Certificate, Excerpt, OutOfDate, Shape,
+    json::{self, Map, Value},
+};
+use portpass_protocol::challenge::Peer;
+
+use crate::{Check, Finding, Needs, case::Case, facts::Style, time::date};
+
+/// A sentence with somebody's names in it, which may be long.
+pub(in crate::stage) fn short(sentence: &impl std::fmt::Display) -> String {
+    let sentence = sentence.to_string();
+    match sentence.char_indices().nth(300) {
+        Some((end, _)) => format!("{}…", &sentence[..end]),
+        None => sentence,
+    }
+}
+
+/// JWT-03, JWT-04 and JWT-06.
+pub(super) fn run(case: &mut Case) {
+    let opened = case.facts.token.as_ref().and_then(|token| token.opened.as_ref());
+    let Some(header) = opened.map(|opened| opened.header.clone()) else { return };
+    let algorithm = algorithm(case, &header);
+    names_its_key(case, &header);
+    certificates(case, &header, algorithm);
+}
+
+/// The certificates of `x5c`, as they stand there.
+pub(in crate::stage) fn chain(header: &Map<String, Value>) -> &[Value] {
+    let chain = header.get("x5c").and_then(Value::as_array);
+    chain.map(Vec::as_slice).unwrap_or_default()
+}
+
+/// Those of them that can be read, leaf first.
+pub(in crate::stage) fn read_chain(header: &Map<String, Value>) -> Vec<Vec<u8>> {
+    let entries = chain(header).iter();
+    entries.filter_map(|entry| STANDARD.decode(entry.as_str()?).ok()).collect()
+}
+
+fn algorithm(case: &mut Case, header: &Map<String, Value>) -> Option<Algorithm> {
+    let fix = "sign with RS256 or ES256: every registry takes these";
+    let name = header.get("alg").and_then(Value::as_str).unwrap_or_default();
+    let Ok(algorithm) = name.parse::<Algorithm>() else {
+        let summary = match name {
+            "" => "the token's header has no `alg`".to_owned(),
+            "none" | "None" | "NONE" => "the token is not signed: its `alg` is `none`".to_owned(),
+            other => format!("no registry knows the signature algorithm {}", Excerpt::of(other)),
+        };
+        let finding = case.fault(Check::Jwt03, summary).breaks(&Peer::ALL).fix(fix).rows(&["F89"]);
+        case.found(finding);
+        return None;
+    };
+    let pss = matches!(algorithm, Algorithm::Ps256 | Algorithm::Ps384 | Algorithm::Ps512);
+    let new = pss || algorithm == Algorithm::EdDsa;
+    let finding = if algorithm.shape() == Shape::Octets {
+        let summary = format!(
+            "the token is signed with a shared secret ({algorithm}), which no registry has"
+        );
+        case.fault(Check::Jwt03, summary).breaks(&Peer::ALL).fix(fix).rows(&["F89"])
+    } else if new && case.facts.style == Some(Style::Two) {
+        let summary =
+            format!("the token is signed by {algorithm}, which distribution 2 does not know");
+        case.fault(Check::Jwt03, summary).breaks(&Peer::ALL).fix(fix).rows(&["F89"])
+    } else if new {
+        let summary =
+            format!("the token is signed by {algorithm}: distribution 2 does not know it");
+        Finding::warn(Check::Jwt03, summary).fix(fix)
+    } else {
+        Finding::pass(Check::Jwt03, format!("the token is signed by {algorithm}"))
+    };
+    case.found(finding);
+    Some(algorithm)
+}
+
+/// JWT-04, in the order in which registries look (VO3).
+fn names_its_key(case: &mut Case, header: &Map<String, Value>) {
+    let id = |holder: &Map<String, Value>| {
+        let id = holder.get("kid").and_then(Value::as_str)?;
+        Some(id.to_owned()).filter(|id| !id.is_empty())
+    };
+    let embedded = header.get("jwk").and_then(Value::as_object);
+    let named = if !chain(header).is_empty() {
+        Some(format!("it brings {} certificates", chain(header).len()))
+    } else if let Some(jwk) = embedded {
+        let points = id(jwk).is_some() || jwk.contains_key("x5c");
+        points.then(|| "it brings its key, which points to a trusted one".to_owned())
+    } else {
+        id(header).map(|id| format!("its key id is {}", Excerpt::of(&id)))
+    };
+    let members: Vec<&str> = header.keys().take(10).map(String::as_str).collect();
+    let finding = match named {
+        Some(summary) => Finding::pass(Check::Jwt04, summary),
+        None => case
+            .fault(Check::Jwt04, "the token names no key: neither `kid` nor `x5c` is in its header")
+            .seen(format!("its header has: {}", Excerpt::of(&members.join(", "))))
+            .breaks(&Peer::ALL)
+            .fix("write `kid` into the header: the libtrust fingerprint of the public key for distribution 2, its RFC 7638 thumbprint for distribution 3. Or `x5c` with the certificate, which both take. A token for any other use (an ID token, say) does not do")
+            .rows(&["F80"]),
+    };
+    case.found(finding);
+}
+
+fn certificates(case: &mut Case, header: &Map<String, Value>, algorithm: Option<Algorithm>) {
+    if chain(header).is_empty() {
+        let why = Needs::Nothing("the token carries no certificate");
+        return case.skip(&[Check::Jwt06], &why);
+    }
+    let read = chain(header).iter().enumerate();
+    let read: Result<Vec<Certificate>, String> = read.map(certificate).collect();
+    let leaf = match &read {
+        Ok(certificates) => &certificates[0],
+        Err(why) => {
+            let finding = case
+                .fault(Check::Jwt06, why.clone())
+                .breaks(&Peer::ALL)
+                .fix("`x5c` is a list of certificates, the signer's first, each DER in plain base64 (with `+`, `/` and padding), without the lines of PEM (RFC 7515 §4.1.6)")
+                .rows(&["F87"]);
+            return case.found(finding);
+        }
+    };
+    let shown = format!(
+        "{}, issued by {}, good until {}",
+        Excerpt::of(leaf.subject()),
+        Excerpt::of(leaf.issuer()),
+        date(leaf.not_after())
+    );
+    let now = case.registry_time();
+    let unfit = algorithm.filter(|algorithm| !leaf.key().algorithms().contains(*algorithm));
+    let finding = if let Err(out_of_date) = leaf.validity(now) {
+        let fix = match out_of_date {
+            OutOfDate::Expired { .. } => {
+                "renew the token service's certificate, and give it to the registry; tokens that name their key by `kid` instead of `x5c` do not mind"
+            }
+            OutOfDate::NotYetValid { .. } => "set the clocks, or reissue the certificate",
+        };
+        case.fault(Check::Jwt06, short(&out_of_date)).breaks(&Peer::ALL).fix(fix).rows(&["F88"])
+    } else if let Some(algorithm) = unfit {
+        let summary =
+            format!("the token says {algorithm}, but its certificate holds {}", leaf.key().shape());
+        case.fault(Check::Jwt06, summary)
+            .breaks(&Peer::ALL)
+            .fix(format!("sign with {}", leaf.key().shape().usual_algorithm()))
+            .rows(&["F89"])
+    } else {
+        Finding::pass(Check::Jwt06, "its certificates can be read, and are in date")
+    };
+    case.found(finding.seen(shown));
+}
+
+fn certificate((at, entry): (usize, &Value)) -> Result<Certificate, String> {
+    let Some(text) = entry.as_str() else {
+        return Err(format!("entry {at} of `x5c` is {}, expected a string", json::kind(entry)));
+    };
+    let Ok(der) = STANDARD.decode(text) else {
+        let other = URL_SAFE.decode(text).or_else(|_| URL_SAFE_NO_PAD.decode(text));
+        return Err(match other {
+            Ok(_) => {
+                format!("entry {at} of `x5c` is in base64url; certificates are in plain base64")
+            }
+            Err(_) if text.contains("-----BEGIN") => {
+                format!("entry {at} of `x5c` is PEM, not DER in base64")
+            }
+            Err(_) => format!("entry {at} of `x5c` is not base64"),
+        });
+    };
+    Certificate::from_der(&der).map_err(|error| {
+        format!("entry {at} of `x5c` is no certificate: {}", Excerpt::of(&error.to_string()))
+    })
+}
