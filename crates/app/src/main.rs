@@ -10,7 +10,7 @@ mod prompt;
 
 use std::{io, process::ExitCode};
 
-use portpass_server::config::Environment;
+use portpass_config::Environment;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{command::CommandLine, printer::Printer};

@@ -2,11 +2,11 @@
 
 use std::{num::NonZeroUsize, time::SystemTime};
 
+use portpass_config::{Config, ConfigError, ConfigFile, Environment, Sources};
 use portpass_password::{
     Formats, HashPool, HtpasswdFile, PasswordHash, htpasswd::HtpasswdSettings, pool::PoolSettings,
 };
 use portpass_protocol::foreign::is_obeyed;
-use portpass_server::config::{Config, ConfigError, ConfigFile, Environment, Sources};
 
 use crate::{assert_one_line, scratch};
 

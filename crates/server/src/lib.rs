@@ -11,10 +11,8 @@
 //! ```
 //!
 //! ```no_run
-//! use portpass_server::{
-//!     Parts, Server, ServerSettings, Shutdown, System,
-//!     config::{Config, Environment, Sources},
-//! };
+//! use portpass_config::{Config, Environment, Sources};
+//! use portpass_server::{Parts, Server, ServerSettings, Shutdown, System};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let sources = Sources { addr: Some("127.0.0.1:0".parse()?), ..Sources::default() };
@@ -29,12 +27,8 @@
 //! ```
 
 mod admin;
-pub mod config;
-mod data_directory;
 mod http;
-mod install;
 pub mod log;
-pub mod manage;
 pub mod metrics;
 mod parts;
 mod publish;
@@ -45,8 +39,6 @@ mod system;
 #[cfg(test)]
 mod testing;
 
-pub use data_directory::{DataDirectory, DataError};
-pub use install::{Administrator, InstallError};
 pub use parts::{Parts, StartError, StorageRefused};
 pub use run::{Addresses, Handle, Server, ServerSettings};
 pub use shutdown::{Shutdown, Stop};

@@ -8,16 +8,14 @@ use std::{
     time::Duration,
 };
 
+use portpass_config::{Log, LogFormat};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{
     Layer, Registry, filter::Targets, fmt::MakeWriter, layer::SubscriberExt, reload,
     util::SubscriberInitExt,
 };
 
-use crate::{
-    config::{Log, LogFormat},
-    http::access_log,
-};
+use crate::http::access_log;
 
 /// The process's log. When it is dropped, everything that was said is written.
 #[derive(Debug)]

@@ -2,12 +2,10 @@
 
 use std::{fs, io, path::Path, sync::Arc};
 
+use portpass_admin::{Visible, blocking, write_file};
 use portpass_authority::keyring::Ring;
 
-use crate::{
-    data_directory::{Visible, write_file},
-    parts::{StartError, blocking},
-};
+use crate::parts::StartError;
 
 /// Writes both files, where they are not what they should be.
 pub(crate) async fn write(data: &Path, ring: &Arc<Ring>) -> Result<(), StartError> {

@@ -94,7 +94,7 @@ mod rfc3339 {
         time: &SystemTime,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&crate::manage::rfc3339(*time))
+        serializer.serialize_str(&portpass_admin::rfc3339(*time))
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(

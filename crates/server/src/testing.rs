@@ -9,7 +9,7 @@ use std::{
 use rcgen::{CertificateParams, KeyPair};
 use tracing::subscriber::{DefaultGuard, NoSubscriber};
 
-use crate::config::TlsFiles;
+use portpass_config::TlsFiles;
 
 /// A certificate for 127.0.0.1 and its key, in files; clients trust it as its own root.
 pub(crate) struct Certified {

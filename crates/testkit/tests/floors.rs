@@ -17,11 +17,38 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("authority", &["protocol", "jose", "token", "state", "password"]),
     ("client", &["protocol", "jose", "token"]),
     ("diagnose", &["protocol", "jose", "token", "client"]),
+    // What a configuration names it also reads: keys, rules, password files.
+    ("config", &["protocol", "jose", "token", "password", "registry", "authority"]),
+    (
+        "admin",
+        &[
+            "protocol",
+            "jose",
+            "token",
+            "state",
+            "storage",
+            "password",
+            "registry",
+            "authority",
+            "config",
+        ],
+    ),
     (
         "server",
-        &["protocol", "jose", "token", "state", "storage", "password", "registry", "authority"],
+        &[
+            "protocol",
+            "jose",
+            "token",
+            "state",
+            "storage",
+            "password",
+            "registry",
+            "authority",
+            "config",
+            "admin",
+        ],
     ),
-    ("app", &["server", "client", "diagnose"]),
+    ("app", &["server", "admin", "config", "client", "diagnose"]),
 ];
 
 /// What tests stand on: may know everybody.

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use portpass_server::manage::{AuditEntry, AuditFilter, AuditQuestion, AuditVerdict, Management};
+use portpass_admin::{AuditEntry, AuditFilter, AuditQuestion, AuditVerdict, Installation};
 
-use super::{Context, Installation, refused};
+use super::{Context, InstallationArguments, refused};
 use crate::failure::Failure;
 
 mod shown;
@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     asked: Asked,
     #[command(flatten)]
-    installation: Installation,
+    installation: InstallationArguments,
 }
 
 #[derive(Args, Debug)]
@@ -63,30 +63,30 @@ enum Action {
 /// Runs it.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
     let Arguments { action, asked, installation } = arguments;
-    let management = installation.open(context).await?;
+    let installation = installation.open(context).await?;
     match action {
         Some(Action::Verify { expect, json }) => {
-            let verdict = management.verify_audit(expect.as_deref()).await.map_err(refused)?;
+            let verdict = installation.verify_audit(expect.as_deref()).await.map_err(refused)?;
             verified(&verdict, json, context)
         }
-        None => read(&management, asked, context).await,
+        None => read(&installation, asked, context).await,
     }
 }
 
-async fn read(management: &Management, asked: Asked, context: &Context) -> Result<(), Failure> {
+async fn read(installation: &Installation, asked: Asked, context: &Context) -> Result<(), Failure> {
     let Asked { account, repository, since, action: actions, number, follow, json } = asked;
     let question = AuditQuestion { account, repository, since, actions };
-    let filter = management.audit_filter(&question).map_err(refused)?;
-    let mut place = management.audit_end().await.map_err(refused)?;
+    let filter = installation.audit_filter(&question).map_err(refused)?;
+    let mut place = installation.audit_end().await.map_err(refused)?;
     let printed = |entries: &[AuditEntry]| print(entries, json, context);
     match (number, &question.since) {
         (None, Some(_)) => {
-            let first = management.audit_begin(&filter).await.map_err(refused)?;
-            place = all(management, &filter, first.saturating_sub(1), &printed).await?.max(place);
+            let first = installation.audit_begin(&filter).await.map_err(refused)?;
+            place = all(installation, &filter, first.saturating_sub(1), &printed).await?.max(place);
         }
         (number, _) => {
             let number = number.unwrap_or(LATEST);
-            let entries = management.latest_audit(&filter, number).await.map_err(refused)?;
+            let entries = installation.latest_audit(&filter, number).await.map_err(refused)?;
             printed(&entries)?;
             place = entries.last().map_or(place, |last| place.max(last.sequence));
         }
@@ -97,7 +97,7 @@ async fn read(management: &Management, asked: Asked, context: &Context) -> Resul
     let following = async {
         while !context.printer.is_closed() {
             tokio::time::sleep(LOOK_EVERY).await;
-            place = all(management, &filter, place, &printed).await?;
+            place = all(installation, &filter, place, &printed).await?;
         }
         Ok(())
     };
@@ -109,13 +109,13 @@ async fn read(management: &Management, asked: Asked, context: &Context) -> Resul
 
 /// Prints all that is meant behind a place, and gives the place where the trail ends.
 async fn all(
-    management: &Management,
+    installation: &Installation,
     filter: &AuditFilter,
     mut place: i64,
     printed: impl Fn(&[AuditEntry]) -> Result<(), Failure>,
 ) -> Result<i64, Failure> {
     while let Some((entries, last)) =
-        management.audit_after(filter, place).await.map_err(refused)?
+        installation.audit_after(filter, place).await.map_err(refused)?
     {
         printed(&entries)?;
         place = last;

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use portpass_server::manage::BackedUp;
+use portpass_admin::BackedUp;
 
-use super::{Context, Installation, refused};
+use super::{Context, InstallationArguments, refused};
 use crate::{failure::Failure, printer::human_bytes};
 
 /// What was typed.
@@ -18,15 +18,15 @@ pub(crate) struct Arguments {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    installation: Installation,
+    installation: InstallationArguments,
 }
 
 /// Runs it.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
     let Arguments { folder, json, installation } = arguments;
     let configured = installation.config.is_some();
-    let management = installation.open(context).await?;
-    let done = management.back_up(&folder).await.map_err(refused)?;
+    let installation = installation.open(context).await?;
+    let done = installation.back_up(&folder).await.map_err(refused)?;
     if json {
         context.printer.json(&serde_json::to_value(&done)?);
     } else {

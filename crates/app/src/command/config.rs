@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use portpass_server::config::{self, Config, ConfigError, RegistryAuth, Sources, TokenListen};
+use portpass_config::{Config, ConfigError, Environment, RegistryAuth, Sources, TokenListen};
 
 use super::Context;
 use crate::{failure::Failure, printer::Printer};
@@ -35,14 +35,11 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
     match arguments.action {
         Action::Check { file } => {
             let sources = Sources { config: file, ..Sources::default() };
-            let environment = context.environment.clone();
-            let load = move || Config::load(&sources, &environment);
-            let config = tokio::task::spawn_blocking(load).await?.map_err(refused)?;
-            describe(&config, printer);
+            describe(&load(&sources, &context.environment).await?, printer);
         }
-        Action::Schema => printer.json(&config::schema()),
+        Action::Schema => printer.json(&portpass_config::schema()),
         Action::Environment => {
-            let rows: Vec<[String; 3]> = config::variables()
+            let rows: Vec<[String; 3]> = portpass_config::variables()
                 .map(|variable| {
                     [
                         variable.name.into(),
@@ -57,8 +54,16 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
     Ok(())
 }
 
+/// Reads everything that the sources and the environment name.
+pub(crate) async fn load(sources: &Sources, environment: &Environment) -> Result<Config, Failure> {
+    let (sources, environment) = (sources.clone(), environment.clone());
+    tokio::task::spawn_blocking(move || Config::load(&sources, &environment))
+        .await?
+        .map_err(refused)
+}
+
 /// A configuration that makes no sense, with what may help.
-pub(crate) fn refused(error: ConfigError) -> Failure {
+fn refused(error: ConfigError) -> Failure {
     let hints = error.hints().to_vec();
     hints.into_iter().fold(Failure::from(error), Failure::hint)
 }

@@ -10,8 +10,8 @@ use std::{
 use clap::Args;
 use owo_colors::OwoColorize as _;
 use portpass_client::{SystemClock, credentials::Places};
+use portpass_config::Environment;
 use portpass_diagnose::{Detail, Given, Inputs, Local, Report, Target, Tone, inspect::token_in};
-use portpass_server::config::Environment;
 use secrecy::SecretString;
 
 use super::{Context, Ended, connection::Connection};

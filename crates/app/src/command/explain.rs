@@ -1,16 +1,14 @@
 //! `explain`: why a server refused a request, and what to do about it.
 
 use clap::Args;
+use portpass_admin::{AdminError, Decided, Installation, rfc3339};
 use portpass_client::{Clock as _, SystemClock};
+use portpass_config::Sources;
 use portpass_diagnose::time::distance;
-use portpass_server::{
-    config::Sources,
-    manage::{self, Decided, ManageError, Management, rfc3339},
-    refusals::{self, Absence, KnownFailure, Question, Refused, Told},
-};
+use portpass_server::refusals::{self, Absence, KnownFailure, Question, Refused, Told};
 use serde_json::{Value, json};
 
-use super::{Context, Installation, refused};
+use super::{Context, InstallationArguments, config::load};
 use crate::failure::Failure;
 
 mod list;
@@ -34,14 +32,14 @@ pub(crate) struct Arguments {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    installation: Installation,
+    installation: InstallationArguments,
 }
 
 /// Runs it.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
     let Arguments { request, number, all, json, installation } = arguments;
     let sources = installation.sources();
-    let data = manage::data_directory(&sources, &context.environment).await.map_err(refused)?;
+    let data = load(&sources, &context.environment).await?.data;
     let question = match &request {
         Some(request) => Question::Request(request.clone()),
         None if all => Question::All(number),
@@ -151,22 +149,18 @@ impl Background {
         needed: &[String],
         sources: &Sources,
         context: &Context,
-    ) -> Result<Self, ManageError> {
+    ) -> Result<Self, AdminError> {
         let decided = open(sources, context).await?.decided(subject, needed).await?;
         Ok(Self::Decided(Box::new(decided)))
     }
 
-    async fn account(
-        name: &str,
-        sources: &Sources,
-        context: &Context,
-    ) -> Result<Self, ManageError> {
+    async fn account(name: &str, sources: &Sources, context: &Context) -> Result<Self, AdminError> {
         open(sources, context).await?.about_account(name).await.map(Self::Account)
     }
 }
 
-async fn open(sources: &Sources, context: &Context) -> Result<Management, ManageError> {
-    manage::open(sources, &context.environment).await
+async fn open(sources: &Sources, context: &Context) -> Result<Installation, AdminError> {
+    portpass_admin::open(sources, &context.environment).await
 }
 
 fn described(refused: &Refused, background: &Background) -> Result<Value, Failure> {

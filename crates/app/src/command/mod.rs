@@ -31,10 +31,8 @@ use std::path::PathBuf;
 pub(crate) use habits::parse;
 
 use clap::{Args, Parser, Subcommand};
-use portpass_server::{
-    config::{Environment, Sources},
-    manage::{self, ManageError, Management},
-};
+use portpass_admin::{AdminError, Installation};
+use portpass_config::{Environment, Sources};
 
 use crate::{failure::Failure, printer::Printer};
 
@@ -149,7 +147,7 @@ pub(crate) async fn run(command_line: CommandLine, context: &Context) -> Result<
 
 /// `--config` and `--data`, which every management command takes: which installation is meant.
 #[derive(Args, Debug)]
-pub(crate) struct Installation {
+pub(crate) struct InstallationArguments {
     /// The configuration file; without one, the embedded default
     #[arg(long, global = true, value_name = "FILE", env = "PORTPASS_CONFIG")]
     pub(crate) config: Option<PathBuf>,
@@ -158,25 +156,25 @@ pub(crate) struct Installation {
     pub(crate) data: Option<PathBuf>,
 }
 
-impl Installation {
+impl InstallationArguments {
     /// What the configuration is to be read from.
     pub(crate) fn sources(self) -> Sources {
         Sources { config: self.config, data: self.data, ..Sources::default() }
     }
 
     /// Opens the database and configuration of that installation, while a server runs on it or not.
-    pub(crate) async fn open(self, context: &Context) -> Result<Management, Failure> {
-        let management =
-            manage::open(&self.sources(), &context.environment).await.map_err(refused)?;
-        for warning in management.warnings() {
+    pub(crate) async fn open(self, context: &Context) -> Result<Installation, Failure> {
+        let installation =
+            portpass_admin::open(&self.sources(), &context.environment).await.map_err(refused)?;
+        for warning in installation.warnings() {
             context.printer.warning(warning);
         }
-        Ok(management)
+        Ok(installation)
     }
 }
 
 /// What a management command could not do, with its hints and exit status.
-pub(crate) fn refused(error: ManageError) -> Failure {
+pub(crate) fn refused(error: AdminError) -> Failure {
     let hints = error.hints();
     let failure =
         if error.is_usage() { Failure::usage(error.to_string()) } else { Failure::from(error) };

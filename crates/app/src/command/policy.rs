@@ -3,9 +3,9 @@
 use std::{convert::Infallible, str::FromStr};
 
 use clap::{Args, Subcommand};
-use portpass_server::manage::Asked;
+use portpass_admin::Asked;
 
-use super::{Context, Installation, refused};
+use super::{Context, InstallationArguments, refused};
 use crate::failure::Failure;
 
 /// What was typed.
@@ -14,7 +14,7 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     action: Action,
     #[command(flatten)]
-    installation: Installation,
+    installation: InstallationArguments,
 }
 
 #[derive(Debug, Subcommand)]
@@ -52,9 +52,9 @@ impl FromStr for Who {
 
 /// Runs it.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
-    let management = arguments.installation.open(context).await?;
+    let installation = arguments.installation.open(context).await?;
     let Action::Explain { account, scopes, service, json } = arguments.action;
-    let explained = management.explain(&account.0, service.as_deref(), &scopes).await;
+    let explained = installation.explain(&account.0, service.as_deref(), &scopes).await;
     let explained = explained.map_err(refused)?;
     for left_out in &explained.left_out {
         context.printer.warning(format!("left out of a token: {left_out}"));

@@ -6,9 +6,10 @@ use std::{
 };
 
 use clap::Args;
+use portpass_admin::Administrator;
+use portpass_config::{Address, Adoption, Config, Environment, Sources};
 use portpass_server::{
-    Administrator, Parts, Server, ServerSettings, Shutdown, System,
-    config::{Address, Adoption, Config, Environment, Sources},
+    Parts, Server, ServerSettings, Shutdown, System,
     log::{self, LogGuard},
     raise_open_files,
     run::{Handle, Login},
@@ -17,7 +18,7 @@ use secrecy::ExposeSecret;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::level_filters::LevelFilter;
 
-use super::{Context, config::refused};
+use super::{Context, config::load};
 use crate::{failure::Failure, printer::Printer};
 
 /// What was typed.
@@ -68,13 +69,6 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
     // The log is written to its end before the process is.
     let _ = reload.await;
     Ok(())
-}
-
-async fn load(sources: &Sources, environment: &Environment) -> Result<Config, Failure> {
-    let (sources, environment) = (sources.clone(), environment.clone());
-    tokio::task::spawn_blocking(move || Config::load(&sources, &environment))
-        .await?
-        .map_err(refused)
 }
 
 fn hinted(hints: Vec<String>, error: impl std::error::Error) -> Failure {

@@ -1,9 +1,9 @@
 //! `session`: refresh tokens, which `docker login` leaves at a client.
 
 use clap::{Args, Subcommand};
-use portpass_server::manage::{Management, Session, SessionState, rfc3339};
+use portpass_admin::{Installation, Session, SessionState, rfc3339};
 
-use super::{Context, Installation, refused};
+use super::{Context, InstallationArguments, refused};
 use crate::failure::Failure;
 
 /// What was typed.
@@ -12,7 +12,7 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     action: Action,
     #[command(flatten)]
-    installation: Installation,
+    installation: InstallationArguments,
 }
 
 #[derive(Debug, Subcommand)]
@@ -42,20 +42,20 @@ enum Action {
 
 /// Runs it.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
-    let management = arguments.installation.open(context).await?;
+    let installation = arguments.installation.open(context).await?;
     match arguments.action {
         Action::List { account, all, json } => {
-            let mut sessions = management.sessions(account.as_deref()).await.map_err(refused)?;
+            let mut sessions = installation.sessions(account.as_deref()).await.map_err(refused)?;
             sessions.retain(|session| all || matches!(session.state, SessionState::Valid { .. }));
             list(&sessions, json, context)
         }
         Action::Revoke { account: Some(account), .. } => {
-            let revoked = management.revoke_sessions_of(&account).await.map_err(refused)?;
+            let revoked = installation.revoke_sessions_of(&account).await.map_err(refused)?;
             let plural = if revoked == 1 { "" } else { "s" };
             context.printer.note(format_args!("revoked {revoked} session{plural} of {account}"));
             Ok(())
         }
-        Action::Revoke { ids, account: None } => revoke(&management, &ids, context).await,
+        Action::Revoke { ids, account: None } => revoke(&installation, &ids, context).await,
     }
 }
 
@@ -70,9 +70,13 @@ fn list(sessions: &[Session], json: bool, context: &Context) -> Result<(), Failu
     Ok(())
 }
 
-async fn revoke(management: &Management, ids: &[String], context: &Context) -> Result<(), Failure> {
+async fn revoke(
+    installation: &Installation,
+    ids: &[String],
+    context: &Context,
+) -> Result<(), Failure> {
     for id in ids {
-        management.revoke_session(id).await.map_err(refused)?;
+        installation.revoke_session(id).await.map_err(refused)?;
         context.printer.note(format_args!("revoked {id}"));
     }
     Ok(())

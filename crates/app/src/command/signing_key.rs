@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use portpass_server::manage::{ExportFormat, Key, KeyPhase, Management, rfc3339};
+use portpass_admin::{ExportFormat, Installation, Key, KeyPhase, rfc3339};
 
-use super::{Context, Installation, refused};
+use super::{Context, InstallationArguments, refused};
 use crate::failure::Failure;
 
 /// What was typed.
@@ -14,7 +14,7 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     action: Action,
     #[command(flatten)]
-    installation: Installation,
+    installation: InstallationArguments,
 }
 
 #[derive(Debug, Subcommand)]
@@ -50,19 +50,19 @@ enum Format {
 
 /// Runs it.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
-    let management = arguments.installation.open(context).await?;
+    let installation = arguments.installation.open(context).await?;
     match arguments.action {
         Action::List { json } => {
-            list(&management.signing_keys().await.map_err(refused)?, json, context)
+            list(&installation.signing_keys().await.map_err(refused)?, json, context)
         }
         Action::Rotate { json } => {
-            let keys = management.rotate_signing_key().await.map_err(refused)?;
+            let keys = installation.rotate_signing_key().await.map_err(refused)?;
             context.printer.note("rotated; a running token service follows within seconds");
-            let notes = management.rotation_notes(ExportFormat::Bundle).map_err(refused)?;
+            let notes = installation.rotation_notes(ExportFormat::Bundle).map_err(refused)?;
             say(&notes, context);
             list(&keys, json, context)
         }
-        Action::Export { format, output } => export(&management, format, output, context).await,
+        Action::Export { format, output } => export(&installation, format, output, context).await,
     }
 }
 
@@ -89,7 +89,7 @@ fn row(key: &Key) -> [String; 3] {
 }
 
 async fn export(
-    management: &Management,
+    installation: &Installation,
     format: Format,
     output: Option<PathBuf>,
     context: &Context,
@@ -98,10 +98,10 @@ async fn export(
         Format::Bundle => ExportFormat::Bundle,
         Format::Jwks => ExportFormat::Jwks,
     };
-    let export = management.export_signing_keys(format).await.map_err(refused)?;
+    let export = installation.export_signing_keys(format).await.map_err(refused)?;
     match output {
         Some(path) => {
-            management.write_export(&export, &path).await.map_err(refused)?;
+            installation.write_export(&export, &path).await.map_err(refused)?;
             context.printer.note(format_args!("wrote {}", path.display()));
         }
         None => context.printer.line(export.text.trim_end()),

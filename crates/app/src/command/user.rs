@@ -1,10 +1,10 @@
 //! `user`: the accounts of the token service's database.
 
 use clap::{Args, Subcommand};
-use portpass_server::manage::{Management, NewUser, User, UserStatus, rfc3339};
+use portpass_admin::{Installation, NewUser, User, UserStatus, rfc3339};
 use secrecy::SecretString;
 
-use super::{Context, Installation, refused};
+use super::{Context, InstallationArguments, refused};
 use crate::{
     failure::Failure,
     prompt::{self, PasswordFrom},
@@ -16,7 +16,7 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     action: Action,
     #[command(flatten)]
-    installation: Installation,
+    installation: InstallationArguments,
 }
 
 #[derive(Debug, Subcommand)]
@@ -70,49 +70,49 @@ struct NewPassword {
 
 /// Runs it.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
-    let management = arguments.installation.open(context).await?;
+    let installation = arguments.installation.open(context).await?;
     let note = |what: &str, name: &str| context.printer.note(format_args!("{what} {name}"));
     match arguments.action {
         Action::Add { name, groups, password } => {
             // Nobody is to type a password twice for a name that cannot be.
-            management.may_add(&name, &groups).await.map_err(refused)?;
+            installation.may_add(&name, &groups).await.map_err(refused)?;
             let password = password.read(&name)?;
             let user = NewUser { name: name.clone(), password, groups };
-            let doubt = management.add_user(user).await.map_err(refused)?;
+            let doubt = installation.add_user(user).await.map_err(refused)?;
             note("added", &name);
             if let Some(doubt) = doubt {
                 context.printer.note(format_args!("warning: {doubt}"));
             }
         }
-        Action::List { json } => list(&management, json, context).await?,
+        Action::List { json } => list(&installation, json, context).await?,
         Action::Password { name, password } => {
             // Nobody is to type a password twice for a name that was mistyped.
-            management.must_exist(&name).await.map_err(refused)?;
+            installation.must_exist(&name).await.map_err(refused)?;
             let password = password.read(&name)?;
-            let stale = management.set_password(&name, password).await.map_err(refused)?;
+            let stale = installation.set_password(&name, password).await.map_err(refused)?;
             note("set the password of", &name);
             if let Some(file) = stale {
                 note("removed the old one,", &file.display().to_string());
             }
         }
         Action::Disable { name } => {
-            management.disable_user(&name).await.map_err(refused)?;
+            installation.disable_user(&name).await.map_err(refused)?;
             note("disabled", &name);
         }
         Action::Enable { name } => {
-            management.enable_user(&name).await.map_err(refused)?;
+            installation.enable_user(&name).await.map_err(refused)?;
             note("enabled", &name);
         }
         Action::Remove { name } => {
-            management.remove_user(&name).await.map_err(refused)?;
+            installation.remove_user(&name).await.map_err(refused)?;
             note("removed", &name);
         }
     }
     Ok(())
 }
 
-async fn list(management: &Management, json: bool, context: &Context) -> Result<(), Failure> {
-    let users = management.users().await.map_err(refused)?;
+async fn list(installation: &Installation, json: bool, context: &Context) -> Result<(), Failure> {
+    let users = installation.users().await.map_err(refused)?;
     if json {
         context.printer.json(&serde_json::to_value(&users)?);
     } else {

@@ -22,7 +22,7 @@ use super::{
     places::{Holder, Place, Places},
     tls::Tls,
 };
-use crate::parts::blocking;
+use portpass_admin::blocking;
 use portpass_protocol::origin::Scheme;
 
 /// A socket that is bound, and what is served on it.

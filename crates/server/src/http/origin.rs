@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, Version, header, request};
 use portpass_protocol::origin::{Authority, ClientAddress, Origin, OriginError, Scheme};
 
 use super::proxies::{Advice, Challenges, FOR, HOST, PROTO};
-use crate::config::TrustedProxies;
+use portpass_config::TrustedProxies;
 
 /// The connection that a request came over.
 #[derive(Clone, Copy, Debug)]
@@ -163,7 +163,11 @@ mod tests {
     }
 
     fn origins() -> Origins {
-        Origins::new(None, TrustedProxies::of(&["10.0.0.0/8"]), Challenges::NameTheRequest)
+        Origins::new(
+            None,
+            TrustedProxies::from_iter(["10.0.0.0/8".parse().unwrap()]),
+            Challenges::NameTheRequest,
+        )
     }
 
     /// CH13: what an outsider claims counts for nothing.

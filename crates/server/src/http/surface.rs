@@ -10,7 +10,8 @@ use portpass_registry::Registry;
 use tower::ServiceExt;
 
 use super::origin::Origins;
-use crate::{admin::Admin, config::DEFAULT_IDLE_TIMEOUT, metrics::RouteKind};
+use crate::{admin::Admin, metrics::RouteKind};
+use portpass_config::DEFAULT_IDLE_TIMEOUT;
 
 /// Everything behind one address.
 #[derive(Debug)]

@@ -17,6 +17,7 @@ use axum::{
 };
 use http::{HeaderMap, Response};
 use portpass_authority::http::TokenPath;
+use portpass_config::TrustedProxies;
 use portpass_protocol::{ClientAddress, Handled, Origin, RequestId};
 use portpass_token::{Random, SystemClock};
 use tokio::{
@@ -36,7 +37,6 @@ use super::{
     tls::{Reading, Tls},
 };
 use crate::{
-    config::TrustedProxies,
     metrics::Metrics,
     refusals::ring::Refusals,
     testing::{CapturedLog, Certified},
@@ -62,7 +62,11 @@ impl Random for Zeros {
 
 fn surface(router: Router, trusted: &[&str], headers: HeaderMap) -> Arc<Surface> {
     let tokens = TokenRoutes { path: TokenPath::default(), router };
-    let origins = Origins::new(None, TrustedProxies::of(trusted), Challenges::NameTheRequest);
+    let origins = Origins::new(
+        None,
+        trusted.iter().map(|network| network.parse().unwrap()).collect(),
+        Challenges::NameTheRequest,
+    );
     Arc::new(Surface::new(origins, headers).with_tokens(Some(tokens)))
 }
 

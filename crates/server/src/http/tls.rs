@@ -16,7 +16,7 @@ use rustls::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::config::{TlsError, TlsFiles};
+use portpass_config::{TlsError, TlsFiles};
 
 /// One listener's TLS: the handshake, and the files behind it.
 pub(crate) struct Tls {

@@ -7,7 +7,9 @@ use std::{
     time::Duration,
 };
 
+use portpass_admin::{Administrator, DataDirectory, Installer};
 use portpass_authority::audit::{Trail, Writer};
+use portpass_config::{AccountSource, Adoption, Attempts, Config};
 use portpass_password::{
     CredentialCache, HashPool, LimitSettings, Limits, PasswordCheck, pool::PoolSettings,
 };
@@ -23,13 +25,7 @@ use super::{
     StartError,
     store::{Claims, Opening},
 };
-use crate::{
-    config::{AccountSource, Adoption, Attempts, Config},
-    data_directory::DataDirectory,
-    install::{Administrator, Installer},
-    metrics::Metrics,
-    system::System,
-};
+use crate::{metrics::Metrics, system::System};
 
 /// Data directory, database, passwords, trail.
 #[derive(Debug)]

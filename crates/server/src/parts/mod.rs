@@ -5,9 +5,7 @@
 //!   └─ Parts    registry, token service, key ring            as long as a configuration
 //! ```
 
-mod accounts;
 mod base;
-mod keys;
 mod registry;
 mod store;
 mod tokens;
@@ -15,7 +13,11 @@ mod witness;
 
 use std::{io, path::Path, sync::Arc};
 
+use portpass_admin::{
+    Administrator, DataDirectory, DataError, InstallError, OpenKeyRingError, blocking,
+};
 use portpass_authority::keyring::KeyRing;
+use portpass_config::{Audit, Config, Environment, Http, TokenListen};
 use portpass_password::htpasswd::HtpasswdError;
 use portpass_protocol::Origin;
 use portpass_registry::Registry;
@@ -24,18 +26,15 @@ use portpass_storage::StoreError;
 use portpass_token::{Issuer, ServiceName};
 
 use crate::{
-    config::{Audit, Config, ConfigError, Environment, Http, TokenListen},
-    data_directory::{DataDirectory, DataError},
     http::{proxies::Challenges, surface::TokenRoutes},
-    install::{Administrator, InstallError},
     metrics::Metrics,
     publish,
     run::sites::{Place, places},
     system::System,
 };
 
+pub(crate) use self::base::Base;
 pub use self::store::StorageRefused;
-pub(crate) use self::{accounts::accounts, base::Base, keys::open_ring};
 
 /// A configuration, built.
 #[derive(Debug)]
@@ -156,28 +155,13 @@ impl Parts {
     }
 }
 
-/// Runs what waits for the disk where waiting harms nobody.
-pub(crate) async fn blocking<T, E>(
-    work: impl FnOnce() -> Result<T, E> + Send + 'static,
-) -> Result<T, E>
-where
-    T: Send + 'static,
-    E: Send + 'static,
-{
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        // These tasks are never cancelled, so it panicked: passed on.
-        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
-    }
-}
-
 /// Why a configuration that makes sense could not be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The configuration makes no sense after all.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
+    /// The registry has no token service beside it to trust.
+    #[error("there is no token service for the registry to trust")]
+    NoTokenService,
     /// The data directory.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -198,10 +182,7 @@ pub enum StartError {
     Htpasswd(#[from] HtpasswdError),
     /// The keys.
     #[error(transparent)]
-    Keys(#[from] portpass_authority::keyring::KeyRingError),
-    /// The seal key.
-    #[error(transparent)]
-    Seal(#[from] portpass_authority::keyring::SealError),
+    KeyRing(#[from] OpenKeyRingError),
     /// What other registries trust could not be written to the data directory.
     #[error("cannot write {name} to the data directory: {source}")]
     Publish {
@@ -219,7 +200,6 @@ impl StartError {
     /// What may help.
     pub fn hints(&self) -> Vec<String> {
         match self {
-            Self::Config(error) => error.hints().to_vec(),
             Self::Storage(error) => error.hints().iter().map(|hint| (*hint).to_owned()).collect(),
             _ => Vec::new(),
         }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use portpass_admin::htpasswd_file;
+use portpass_config::{Adoption, Auth, RegistryAuth, TokenListen};
 use portpass_password::Formats;
 use portpass_protocol::challenge::Quotable;
 use portpass_registry::{
@@ -10,15 +12,12 @@ use portpass_registry::{
 };
 use portpass_token::{Verifier, VerifierSettings};
 
-use super::{Base, RegistryPart, StartError, TokenPart, accounts::htpasswd_file, witness::ToTrail};
-use crate::{
-    config::{self, Adoption, Auth, ConfigError, RegistryAuth, TokenListen},
-    http::proxies::Challenges,
-};
+use super::{Base, RegistryPart, StartError, TokenPart, witness::ToTrail};
+use crate::http::proxies::Challenges;
 
 /// Opens the store and puts the controller in front.
 pub(super) async fn build(
-    registry: config::Registry,
+    registry: portpass_config::Registry,
     adoption: Adoption,
     tokens: Option<&TokenPart>,
     base: &Base,
@@ -38,9 +37,7 @@ pub(super) async fn build(
         }
         // The configuration does not build without a token service.
         (RegistryAuth::Beside, None) => {
-            return Err(
-                ConfigError::new("there is no token service for the registry to trust").into()
-            );
+            return Err(StartError::NoTokenService);
         }
     };
     let guarded = !matches!(guard, Guard::Open);
@@ -68,7 +65,7 @@ async fn named(auth: Auth, base: &Base) -> Result<Guard, StartError> {
             Guard::By(Arc::new(HtpasswdController { file, check, limits, realm, clock }))
         }
         Auth::Token(token) => {
-            let config::Token { realm, service, settings, trust } = *token;
+            let portpass_config::Token { realm, service, settings, trust } = *token;
             let verifier = Arc::new(Verifier::new(settings, trust));
             Guard::By(Arc::new(TokenController { verifier, realm, service, clock }))
         }

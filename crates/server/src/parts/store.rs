@@ -18,6 +18,8 @@ use std::{
     time::SystemTime,
 };
 
+use portpass_admin::blocking;
+use portpass_config::Adoption;
 use portpass_registry::upkeep::{Fit, UpkeepError};
 use portpass_state::{Db, StateError};
 use portpass_storage::{
@@ -25,8 +27,7 @@ use portpass_storage::{
     owner::{self, Claim, Found, Owner, OwnerError, Signed},
 };
 
-use super::{StartError, blocking};
-use crate::config::Adoption;
+use super::StartError;
 
 /// The stores that this process has claimed. A configuration that is read again finds its own here.
 #[derive(Debug, Default)]

@@ -2,23 +2,23 @@
 
 use std::sync::Arc;
 
+use portpass_admin::{account_sources, open_key_ring};
 use portpass_authority::{
     http,
     keyring::KeyRing,
     refresh::Lives,
     service::{self, Lifetime, TokenServiceParts},
 };
+use portpass_config::{Signing, TokenService};
 
-use super::{Base, StartError, TokenPart, accounts::accounts, keys::open_ring};
-use crate::{
-    config::{Signing, TokenService},
-    http::surface::TokenRoutes,
-};
+use super::{Base, StartError, TokenPart};
+use crate::{http::surface::TokenRoutes, system::System};
 
 /// Opens the key ring and puts the service together.
 pub(super) async fn build(config: TokenService, base: &Base) -> Result<TokenPart, StartError> {
     let keys = Arc::new(key_ring(config.signing, config.lifetime, base).await?);
-    let accounts = accounts(&config.accounts, &base.db, &base.check, &*base.system.clock).await?;
+    let accounts =
+        account_sources(&config.accounts, &base.db, &base.check, &*base.system.clock).await?;
     for squatter in accounts.squatters(&config.rules, base.system.clock.now()).await {
         tracing::warn!("{squatter}");
     }
@@ -56,7 +56,9 @@ async fn key_ring(
     match signing {
         Signing::Files(key) => Ok(KeyRing::fixed(*key)),
         Signing::Ring(algorithm) => {
-            open_ring(algorithm, lifetime, &base.db, base.directory.path(), &base.system).await
+            let System { clock, random, .. } = &base.system;
+            let (data, random) = (base.directory.path(), random.clone());
+            Ok(open_key_ring(algorithm, lifetime, &base.db, data, random, clock.now()).await?)
         }
     }
 }

@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use portpass_admin::blocking;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{UnixListener, UnixStream},
@@ -23,7 +24,6 @@ use tokio::{
 };
 
 use super::{Question, Told, ring::Refusals};
-use crate::parts::blocking;
 
 /// The socket, bound. It goes with the desk.
 #[derive(Debug)]

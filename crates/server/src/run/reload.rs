@@ -6,7 +6,8 @@ use std::{
 };
 
 use super::{State, sites};
-use crate::{config::Config, parts::StartError};
+use crate::parts::StartError;
+use portpass_config::Config;
 
 /// Reloads the configuration of a running server. Does not keep it alive.
 #[derive(Clone, Debug)]

@@ -7,12 +7,12 @@ use std::{
 };
 
 use http::HeaderMap;
+use portpass_admin::{ADMIN, Administrator};
+use portpass_config::{Address, Config, TlsFiles, TokenListen, TrustedProxies};
 
 use crate::{
     admin::{Admin, Health},
-    config::{Address, Config, TlsFiles, TokenListen, TrustedProxies},
     http::{origin::Origins, proxies::Challenges, surface::Surface},
-    install::{ADMIN, Administrator},
     parts::{Parts, TokenPart},
 };
 

@@ -2,15 +2,14 @@
 
 use std::{fs, path::Path, sync::Weak};
 
+use portpass_admin::{Administrator, DataError, open_key_ring};
+use portpass_config::{Config, Environment, Sources};
 use portpass_protocol::challenge;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::{
-    Administrator, DataError, Shutdown, StartError, Stop, System,
-    config::{Config, Environment, Sources},
-};
+use crate::{Shutdown, StartError, Stop, System};
 
 /// A server that runs.
 struct Running {
@@ -327,7 +326,8 @@ async fn a_rotation_by_another_process_is_followed() {
     let data = folder.path().join("data");
     let algorithm = portpass_jose::Algorithm::Es256;
     let system = System::real();
-    let other = crate::parts::open_ring(algorithm, lifetime, &db, &data, &system).await.unwrap();
+    let (random, now) = (system.random.clone(), system.clock.now());
+    let other = open_key_ring(algorithm, lifetime, &db, &data, random, now).await.unwrap();
     other.rotate(system.clock.now()).await.unwrap();
     // The server looks every few seconds; the test does not wait for that.
     let keys = server.parts.upgrade().unwrap().tokens.as_ref().unwrap().keys.clone();

@@ -11,7 +11,7 @@ use portpass_state::{AuditHead, Db, Retention, StateError};
 use portpass_token::Clock;
 
 use super::jobs::every;
-use crate::config::Audit;
+use portpass_config::Audit;
 
 /// Removes what may not stay, for as long as it is polled.
 pub(super) async fn bound_trail(

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
+use portpass_admin::{AuditEntry, AuditVerdict};
 use portpass_client::is_obeyed;
-use portpass_server::manage::{AuditEntry, AuditVerdict};
 
 /// An entry on as many lines as it takes, those behind the first indented.
 pub(super) fn text(entry: &AuditEntry) -> String {

@@ -1,9 +1,7 @@
 //! The latest refusals, two lines each, no wider than a terminal.
 
-use portpass_server::{
-    manage::rfc3339,
-    refusals::{Refused, Told},
-};
+use portpass_admin::rfc3339;
+use portpass_server::refusals::{Refused, Told};
 
 use super::shown::subject;
 use crate::printer::Printer;

@@ -2,11 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
+use portpass_admin::{Decided, quoted};
 use portpass_diagnose::time::{date, span};
-use portpass_server::{
-    manage::{Decided, quoted},
-    refusals::{INSUFFICIENT_SCOPE, Refused, TokenWords},
-};
+use portpass_server::refusals::{INSUFFICIENT_SCOPE, Refused, TokenWords};
 
 use super::{Background, Known, when};
 use crate::printer::Printer;

@@ -6,7 +6,7 @@ use portpass_authority::audit::Action;
 use portpass_state::{Change, RefreshState, RefreshToken, Revocation};
 use serde::Serialize;
 
-use super::{ManageError, Management, serialize_optional_time, serialize_time};
+use super::{AdminError, Installation, serialize_optional_time, serialize_time};
 
 /// One refresh token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -61,19 +61,19 @@ pub enum SessionState {
     },
 }
 
-impl Management {
+impl Installation {
     /// The sessions of the accounts of this name, or of all; newest first. Dead ones are kept for a
     /// while, to say why they are.
-    pub async fn sessions(&self, account: Option<&str>) -> Result<Vec<Session>, ManageError> {
+    pub async fn sessions(&self, account: Option<&str>) -> Result<Vec<Session>, AdminError> {
         self.token_service()?;
         let tokens = self.db.refresh_tokens(account, self.now()).await?;
         Ok(tokens.into_iter().map(Session::from).collect())
     }
 
     /// Ends one session: its client has to log in again.
-    pub async fn revoke_session(&self, id: &str) -> Result<(), ManageError> {
+    pub async fn revoke_session(&self, id: &str) -> Result<(), AdminError> {
         self.token_service()?;
-        let unknown = || ManageError::UnknownSession { id: id.to_owned() };
+        let unknown = || AdminError::UnknownSession { id: id.to_owned() };
         let row = id.parse().map_err(|_| unknown())?;
         let record = self.record(Action::SessionRevoked, id);
         match self.db.revoke_refresh_token(row, Revocation::SessionRevoked, &record).await? {
@@ -83,7 +83,7 @@ impl Management {
     }
 
     /// Ends all sessions of the accounts of this name; says how many there were.
-    pub async fn revoke_sessions_of(&self, account: &str) -> Result<u64, ManageError> {
+    pub async fn revoke_sessions_of(&self, account: &str) -> Result<u64, AdminError> {
         self.token_service()?;
         let record = self.record(Action::SessionsRevoked, account);
         let why = Revocation::SessionRevoked;

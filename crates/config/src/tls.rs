@@ -55,13 +55,13 @@ impl TlsSection {
 
 impl TlsFiles {
     /// Reads both files.
-    pub(crate) fn read(certificate: PathBuf, key: PathBuf) -> Result<Self, TlsError> {
+    pub fn read(certificate: PathBuf, key: PathBuf) -> Result<Self, TlsError> {
         let pair = read_pair(&certificate, &key)?;
         Ok(Self { certificate, key, pair })
     }
 
     /// Reads the files again.
-    pub(crate) fn read_again(&self) -> Result<Arc<CertifiedKey>, TlsError> {
+    pub fn read_again(&self) -> Result<Arc<CertifiedKey>, TlsError> {
         read_pair(&self.certificate, &self.key)
     }
 }
@@ -102,13 +102,32 @@ fn mismatch(error: &rustls::Error) -> &'static str {
 
 /// Why certificate and key cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum TlsError {
+#[non_exhaustive]
+pub enum TlsError {
+    /// A file cannot be read.
     #[error("cannot read {}: {reason}", path.display())]
-    Unreadable { path: PathBuf, reason: String },
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// There is no certificate.
     #[error("{} holds no certificate in PEM form", path.display())]
-    NoCertificate { path: PathBuf },
+    NoCertificate {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is no private key.
     #[error("{} holds no private key in PEM form (an encrypted key must be decrypted first)", path.display())]
-    NoKey { path: PathBuf },
+    NoKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The key is another certificate's, or of an unknown kind.
     #[error("certificate and key cannot be used together: {reason}")]
-    Mismatch { reason: &'static str },
+    Mismatch {
+        /// Why.
+        reason: &'static str,
+    },
 }

@@ -56,13 +56,13 @@ impl DataDirectory {
     }
 
     /// Whether it is a backup, on which no server has run yet.
-    pub(crate) fn is_backup(&self) -> Result<bool, DataError> {
+    pub fn is_backup(&self) -> Result<bool, DataError> {
         let path = self.path.join(BACKUP_MARKER);
         path.try_exists().map_err(|source| DataError::Unusable { path, what: "look at", source })
     }
 
     /// It is a backup no longer: no later backup writes over what happens here.
-    pub(crate) fn put_into_service(&self) -> Result<(), DataError> {
+    pub fn put_into_service(&self) -> Result<(), DataError> {
         let path = self.path.join(BACKUP_MARKER);
         fs::remove_file(&path).map_err(|source| DataError::Unusable {
             path,
@@ -78,7 +78,7 @@ impl DataDirectory {
 }
 
 /// The text of a file, and its name inside the directory.
-pub(crate) enum Visible {
+pub enum Visible {
     /// The owner alone: 0600.
     Owner,
     /// Everybody who can enter the directory: 0644.
@@ -86,7 +86,7 @@ pub(crate) enum Visible {
 }
 
 /// Puts a file in place as a whole: readers see the old content or the new one, also after a crash.
-pub(crate) fn write_file(path: &Path, content: &[u8], visible: &Visible) -> io::Result<()> {
+pub fn write_file(path: &Path, content: &[u8], visible: &Visible) -> io::Result<()> {
     let mode = match visible {
         Visible::Owner => 0o600,
         Visible::All => 0o644,

@@ -6,8 +6,8 @@ use portpass_state::AccountStatus;
 use portpass_token::ServiceName;
 use serde::Serialize;
 
-use super::{Asked, Explained, ManageError, Management, rules::service_name};
-use crate::config::{Auth, Config, RegistryAuth, Token, TokenService};
+use super::{AdminError, Asked, Explained, Installation, policy::service_name};
+use portpass_config::{Auth, Config, RegistryAuth, Token, TokenService};
 
 /// What stands behind a grant that was too small.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,10 +34,10 @@ pub struct Elsewhere {
     pub command: String,
 }
 
-impl Management {
+impl Installation {
     /// Asks the rules that a token of this subject came by for what a request needed. `subject` is empty
     /// for an anonymous caller.
-    pub async fn decided(&self, subject: &str, needed: &[String]) -> Result<Decided, ManageError> {
+    pub async fn decided(&self, subject: &str, needed: &[String]) -> Result<Decided, AdminError> {
         match source(&self.config) {
             Source::Rules(service) => {
                 let who = match subject {
@@ -54,7 +54,7 @@ impl Management {
     }
 
     /// What of an account explains a refused password, which no answer tells.
-    pub async fn about_account(&self, name: &str) -> Result<String, ManageError> {
+    pub async fn about_account(&self, name: &str) -> Result<String, AdminError> {
         let service = self.token_service()?;
         match self.find_account(service, name).await {
             Ok(account) => {
@@ -63,7 +63,7 @@ impl Management {
                 let state = if disabled { "is disabled" } else { "is there, and enabled" };
                 Ok(format!("`{name}` {state} in {}", account.source))
             }
-            Err(unknown @ ManageError::UnknownAccount { .. }) => Ok(unknown.to_string()),
+            Err(unknown @ AdminError::UnknownAccount { .. }) => Ok(unknown.to_string()),
             Err(error) => Err(error),
         }
     }

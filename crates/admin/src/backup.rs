@@ -25,14 +25,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use portpass_config::Signing;
 use portpass_protocol::{Digest, RepositoryName};
 use portpass_state::{CopyError, Db, HeldBlob};
 use portpass_storage::{Location, Replica, ReplicaError, Taken};
 use serde::Serialize;
 
 use self::folder::Folder;
-use super::{ManageError, Management};
-use crate::{config::Signing, data_directory::DataError, parts::blocking};
+use super::{AdminError, Installation};
+use crate::{blocking, data_directory::DataError};
 
 /// What a backup did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -62,10 +63,10 @@ pub struct Lost {
     pub repositories: Vec<RepositoryName>,
 }
 
-impl Management {
+impl Installation {
     /// Puts a backup of this installation into `folder`, or brings the one there up to date. A server may
     /// run meanwhile. What fails leaves the backup as it was.
-    pub async fn back_up(&self, folder: &Path) -> Result<BackedUp, ManageError> {
+    pub async fn back_up(&self, folder: &Path) -> Result<BackedUp, AdminError> {
         let folder = self.backup_folder(folder).await?;
         let mut done = BackedUp {
             folder: folder.path().to_path_buf(),
@@ -88,7 +89,7 @@ impl Management {
     }
 
     /// The folder, ours until it is dropped.
-    async fn backup_folder(&self, folder: &Path) -> Result<Folder, ManageError> {
+    async fn backup_folder(&self, folder: &Path) -> Result<Folder, AdminError> {
         let fresh = format!("{:032x}", u128::from_be_bytes(self.fresh()));
         let installation = self.db.installation(&fresh).await?;
         let (folder, places) = (folder.to_path_buf(), [self.config.data.clone(), self.blobs()]);
@@ -96,7 +97,7 @@ impl Management {
     }
 
     /// The database as it is now, in a file that nothing reads yet.
-    async fn snapshot(&self, folder: &Folder) -> Result<Db, ManageError> {
+    async fn snapshot(&self, folder: &Folder) -> Result<Db, AdminError> {
         let path = folder.prepare_snapshot()?;
         self.db.copy_to(&path).await.map_err(BackupError::from)?;
         let snapshot = Db::open(&path).await?;
@@ -110,7 +111,7 @@ impl Management {
         folder: &Folder,
         snapshot: &Db,
         done: &mut BackedUp,
-    ) -> Result<Replica, ManageError> {
+    ) -> Result<Replica, AdminError> {
         let sealed = !snapshot.key_ring().await?.keys.is_empty()
             && self
                 .config
@@ -177,7 +178,7 @@ impl BackedUp {
 }
 
 /// Asks who holds the blobs that could not be copied.
-async fn lost(missed: Outcomes, snapshot: &Db) -> Result<BackupError, ManageError> {
+async fn lost(missed: Outcomes, snapshot: &Db) -> Result<BackupError, AdminError> {
     let mut lost = Vec::with_capacity(missed.len());
     for (HeldBlob { digest, .. }, taken) in missed {
         let repositories = snapshot.holders(&digest).await?;

@@ -78,12 +78,6 @@ impl TrustedProxies {
         self.0.iter().any(|network| network.contains(&peer))
     }
 
-    /// These networks, for tests.
-    #[cfg(test)]
-    pub(crate) fn of(networks: &[&str]) -> Self {
-        Self(networks.iter().map(|network| network.parse().unwrap()).collect())
-    }
-
     fn build(typed: Vec<Placed<String>>, files: &Files) -> Result<Self, ConfigError> {
         let parse = |typed: Placed<String>| {
             let network =
@@ -96,6 +90,12 @@ impl TrustedProxies {
             })
         };
         Ok(Self(typed.into_iter().map(parse).collect::<Result<_, _>>()?))
+    }
+}
+
+impl FromIterator<IpNet> for TrustedProxies {
+    fn from_iter<I: IntoIterator<Item = IpNet>>(networks: I) -> Self {
+        Self(networks.into_iter().collect())
     }
 }
 
@@ -171,7 +171,7 @@ const OURS: [HeaderName; 6] = [
 
 /// Longer than any load balancer keeps a connection that it may send a request on (Google's 600 s): if we ended it first,
 /// that request would be lost.
-pub(crate) const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(620);
+pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(620);
 const SHORTEST_IDLE: Span = Span(Duration::from_secs(1));
 const LONGEST_IDLE: Span = Span(Duration::from_hours(24));
 

@@ -16,45 +16,45 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{config::Environment, install::seal_key};
+use crate::seal_key::seal_key;
 
 #[tokio::test]
 async fn without_a_database_nothing_is_made() {
     let place = Place::new("");
     fs::remove_file(place.database()).unwrap_or_default();
     let error = place.try_open().await.unwrap_err();
-    assert!(matches!(error, ManageError::NotInstalled { .. }), "{error}");
+    assert!(matches!(error, AdminError::NotInstalled { .. }), "{error}");
     assert!(!place.database().exists());
 }
 
 #[tokio::test]
 async fn an_account_lives_from_add_to_remove() {
     let place = Place::new("");
-    let management = place.open().await;
-    management.add_user(user("ann", &["developers", "release"])).await.unwrap();
-    management.add_user(user("bob", &[])).await.unwrap();
+    let installation = place.open().await;
+    installation.add_user(user("ann", &["developers", "release"])).await.unwrap();
+    installation.add_user(user("bob", &[])).await.unwrap();
 
     let ann = json!({
         "name": "ann", "groups": ["developers", "release"], "status": "enabled",
         "created_at": "2027-01-15T08:00:00Z",
     });
-    assert_eq!(users(&management).await[0], ann);
-    assert!(verifies(&management, "ann", "ann's password").await);
+    assert_eq!(users(&installation).await[0], ann);
+    assert!(verifies(&installation, "ann", "ann's password").await);
 
-    management.set_password("ann", SecretString::from("another")).await.unwrap();
-    assert!(verifies(&management, "ann", "another").await);
-    assert!(!verifies(&management, "ann", "ann's password").await);
+    installation.set_password("ann", SecretString::from("another")).await.unwrap();
+    assert!(verifies(&installation, "ann", "another").await);
+    assert!(!verifies(&installation, "ann", "ann's password").await);
 
-    management.disable_user("ann").await.unwrap();
-    let disabled = users(&management).await[0].clone();
+    installation.disable_user("ann").await.unwrap();
+    let disabled = users(&installation).await[0].clone();
     assert_eq!(disabled["status"], "disabled");
     assert_eq!(disabled["disabled_at"], "2027-01-15T08:00:00Z");
-    management.enable_user("ann").await.unwrap();
-    assert_eq!(users(&management).await[0], ann);
-    management.remove_user("ann").await.unwrap();
-    assert_eq!(users(&management).await.len(), 1);
+    installation.enable_user("ann").await.unwrap();
+    assert_eq!(users(&installation).await[0], ann);
+    installation.remove_user("ann").await.unwrap();
+    assert_eq!(users(&installation).await.len(), 1);
 
-    let trail = management.db.audit_after(0, 100).await.unwrap();
+    let trail = installation.db.audit_after(0, 100).await.unwrap();
     let trail: Vec<(&str, Option<&str>)> = trail
         .iter()
         .map(|entry| (entry.record.action.as_str(), entry.record.object.as_deref()))
@@ -74,27 +74,27 @@ async fn an_account_lives_from_add_to_remove() {
 #[tokio::test]
 async fn names_that_rules_speak_of_and_names_that_are_none_are_refused() {
     let place = Place::new("");
-    let management = place.open().await;
-    let error = management.add_user(user("public", &[])).await.unwrap_err();
-    assert!(matches!(error, ManageError::Reserved { .. }), "{error}");
+    let installation = place.open().await;
+    let error = installation.add_user(user("public", &[])).await.unwrap_err();
+    assert!(matches!(error, AdminError::Reserved { .. }), "{error}");
     assert!(error.to_string().contains("rule 3"), "{error}");
     for name in ["", "a/b", "*", "-x", "a b", "\u{7}"] {
-        let error = management.add_user(user(name, &[])).await.unwrap_err();
+        let error = installation.add_user(user(name, &[])).await.unwrap_err();
         assert!(error.is_usage(), "{name:?}: {error}");
     }
-    let error = management.add_user(user("ann", &["good", " bad"])).await.unwrap_err();
-    assert!(matches!(&error, ManageError::Group { text, .. } if text == " bad"), "{error}");
-    assert!(users(&management).await.is_empty());
+    let error = installation.add_user(user("ann", &["good", " bad"])).await.unwrap_err();
+    assert!(matches!(&error, AdminError::Group { text, .. } if text == " bad"), "{error}");
+    assert!(users(&installation).await.is_empty());
 }
 
 /// Repositories are lower case: `${account}/**` gives `Ann` nothing.
 #[tokio::test]
 async fn an_account_whose_name_no_repository_can_have_is_told_of() {
     let place = Place::new("");
-    let management = place.open().await;
-    assert_eq!(management.add_user(user("ann", &[])).await.unwrap(), None);
+    let installation = place.open().await;
+    assert_eq!(installation.add_user(user("ann", &[])).await.unwrap(), None);
     for name in ["Ann", "ann@example.com", "анна"] {
-        let doubt = management.add_user(user(name, &[])).await.unwrap().unwrap().to_string();
+        let doubt = installation.add_user(user(name, &[])).await.unwrap().unwrap().to_string();
         assert!(doubt.contains(&format!("`{name}/`")), "{doubt}");
     }
     let place = Place::new(
@@ -106,33 +106,33 @@ async fn an_account_whose_name_no_repository_can_have_is_told_of() {
 #[tokio::test]
 async fn the_first_password_of_the_administrator_goes_with_its_file() {
     let place = Place::new("");
-    let management = place.open().await;
-    let file = management.config.data.join("admin-password");
+    let installation = place.open().await;
+    let file = installation.config.data.join("admin-password");
     fs::write(&file, "first\n").unwrap();
     for name in ["ann", "admin"] {
-        management.add_user(user(name, &[])).await.unwrap();
+        installation.add_user(user(name, &[])).await.unwrap();
     }
     let new = || SecretString::from("new");
-    assert_eq!(management.set_password("ann", new()).await.unwrap(), None);
+    assert_eq!(installation.set_password("ann", new()).await.unwrap(), None);
     assert!(file.exists());
-    assert_eq!(management.set_password("admin", new()).await.unwrap(), Some(file.clone()));
+    assert_eq!(installation.set_password("admin", new()).await.unwrap(), Some(file.clone()));
     assert!(!file.exists());
-    assert_eq!(management.set_password("admin", new()).await.unwrap(), None);
+    assert_eq!(installation.set_password("admin", new()).await.unwrap(), None);
 }
 
 #[tokio::test]
 async fn a_taken_name_and_an_unknown_one_are_named() {
     let place = Place::new("");
-    let management = place.open().await;
-    management.add_user(user("ann", &[])).await.unwrap();
-    let error = management.add_user(user("ann", &[])).await.unwrap_err();
-    assert!(matches!(&error, ManageError::Exists { name } if name == "ann"), "{error}");
+    let installation = place.open().await;
+    installation.add_user(user("ann", &[])).await.unwrap();
+    let error = installation.add_user(user("ann", &[])).await.unwrap_err();
+    assert!(matches!(&error, AdminError::Exists { name } if name == "ann"), "{error}");
     let outcomes = [
-        management.set_password("bob", SecretString::from("x")).await.map(drop),
-        management.disable_user("bob").await,
-        management.enable_user("bob").await,
-        management.remove_user("bob").await,
-        management.must_exist("bob").await,
+        installation.set_password("bob", SecretString::from("x")).await.map(drop),
+        installation.disable_user("bob").await,
+        installation.enable_user("bob").await,
+        installation.remove_user("bob").await,
+        installation.must_exist("bob").await,
     ];
     for outcome in outcomes {
         let error = outcome.unwrap_err();
@@ -145,23 +145,23 @@ async fn accounts_that_nobody_asks_are_not_managed() {
     let place = Place::new("registry: { auth: { none: {} } }\n");
     let registry = place.open().await;
     let error = registry.add_user(user("ann", &[])).await.unwrap_err();
-    assert!(matches!(error, ManageError::NoTokenService), "{error}");
-    assert!(matches!(registry.signing_keys().await, Err(ManageError::NoTokenService)));
-    assert!(matches!(registry.sessions(None).await, Err(ManageError::NoTokenService)));
+    assert!(matches!(error, AdminError::NoTokenService), "{error}");
+    assert!(matches!(registry.signing_keys().await, Err(AdminError::NoTokenService)));
+    assert!(matches!(registry.sessions(None).await, Err(AdminError::NoTokenService)));
 
     let htpasswd = Place::new("token_service: { accounts: [ htpasswd: { path: users } ] }\n");
     let error = htpasswd.open().await.add_user(user("ann", &[])).await.unwrap_err();
-    assert!(matches!(error, ManageError::NoLocalAccounts), "{error}");
+    assert!(matches!(error, AdminError::NoLocalAccounts), "{error}");
 }
 
 #[tokio::test]
 async fn sessions_are_listed_and_revoked_one_by_one_and_by_account() {
     let place = Place::new("");
-    let management = place.open().await;
+    let installation = place.open().await;
     for (number, account) in [(1, "ann"), (2, "ann"), (3, "bob")] {
-        keep(&management, number, account).await;
+        keep(&installation, number, account).await;
     }
-    let sessions = management.sessions(Some("bob")).await.unwrap();
+    let sessions = installation.sessions(Some("bob")).await.unwrap();
     let expected = json!([{
         "id": RefreshId::from_random([3; 16]).to_string(), "account": "bob", "source": "htpasswd",
         "service": "registry", "client": "docker", "ceiling": "repository:a/b:pull",
@@ -170,38 +170,42 @@ async fn sessions_are_listed_and_revoked_one_by_one_and_by_account() {
     }]);
     assert_eq!(serde_json::to_value(&sessions).unwrap(), expected);
 
-    management.revoke_session(&sessions[0].id).await.unwrap();
-    let sessions = management.sessions(Some("bob")).await.unwrap();
+    installation.revoke_session(&sessions[0].id).await.unwrap();
+    let sessions = installation.sessions(Some("bob")).await.unwrap();
     let session = serde_json::to_value(&sessions[0]).unwrap();
     assert_eq!(
         (&session["state"], &session["why"]),
         (&json!("revoked"), &json!("session-revoked"))
     );
     for id in [sessions[0].id.as_str(), "not an id", "00000000-0000-4000-8000-000000000000"] {
-        let error = management.revoke_session(id).await.unwrap_err();
-        assert!(matches!(error, ManageError::UnknownSession { .. }), "{id}: {error}");
+        let error = installation.revoke_session(id).await.unwrap_err();
+        assert!(matches!(error, AdminError::UnknownSession { .. }), "{id}: {error}");
     }
-    assert_eq!(management.revoke_sessions_of("ann").await.unwrap(), 2);
-    assert_eq!(management.revoke_sessions_of("ann").await.unwrap(), 0);
-    assert_eq!(management.sessions(None).await.unwrap().len(), 3, "dead ones are kept for a while");
+    assert_eq!(installation.revoke_sessions_of("ann").await.unwrap(), 2);
+    assert_eq!(installation.revoke_sessions_of("ann").await.unwrap(), 0);
+    assert_eq!(
+        installation.sessions(None).await.unwrap().len(),
+        3,
+        "dead ones are kept for a while"
+    );
 }
 
 #[tokio::test]
 async fn keys_are_listed_and_rotated() {
     let place = Place::new("");
-    let management = place.open().await;
-    assert!(matches!(management.signing_keys().await, Err(ManageError::NoKeys)));
-    assert!(matches!(management.rotate_signing_key().await, Err(ManageError::NoKeys)));
-    place.first_start(&management).await;
+    let installation = place.open().await;
+    assert!(matches!(installation.signing_keys().await, Err(AdminError::NoKeys)));
+    assert!(matches!(installation.rotate_signing_key().await, Err(AdminError::NoKeys)));
+    place.first_start(&installation).await;
 
-    let before = management.signing_keys().await.unwrap();
+    let before = installation.signing_keys().await.unwrap();
     let [first] = before.as_slice() else { panic!("{before:?}") };
     assert_eq!(first.algorithm, "ES256");
     assert!(matches!(first.phase, KeyPhase::Signing { .. }));
     assert!(first.libtrust_id.as_ref().is_some_and(|id| id.matches(':').count() == 11));
 
-    let after = management.rotate_signing_key().await.unwrap();
-    assert_eq!(after, management.signing_keys().await.unwrap());
+    let after = installation.rotate_signing_key().await.unwrap();
+    assert_eq!(after, installation.signing_keys().await.unwrap());
     let phase = |id: &str| after.iter().find(|key| key.id == id).map(|key| key.phase);
     assert!(matches!(phase(&first.id), Some(KeyPhase::Retired { .. })), "{after:?}");
     let signing = after.iter().filter(|key| matches!(key.phase, KeyPhase::Signing { .. }));
@@ -211,13 +215,13 @@ async fn keys_are_listed_and_rotated() {
 #[tokio::test]
 async fn a_rotation_needs_the_seal_key() {
     let place = Place::new("");
-    let management = place.open().await;
-    place.first_start(&management).await;
+    let installation = place.open().await;
+    place.first_start(&installation).await;
     fs::remove_file(place.data().join("seal.key")).unwrap();
-    let error = management.rotate_signing_key().await.unwrap_err();
-    assert!(matches!(error, ManageError::Start(StartError::Install(_))), "{error}");
+    let error = installation.rotate_signing_key().await.unwrap_err();
+    assert!(matches!(error, AdminError::OpenKeyRing(OpenKeyRingError::SealKeyFile(_))), "{error}");
     assert!(!place.data().join("seal.key").exists(), "no other key is made in its place");
-    assert_eq!(management.signing_keys().await.unwrap().len(), 1, "to list needs none");
+    assert_eq!(installation.signing_keys().await.unwrap().len(), 1, "to list needs none");
 }
 
 #[tokio::test]
@@ -225,45 +229,46 @@ async fn exports_are_what_registries_read_and_say_who_must_read_them_again() {
     let services =
         "token_service:\n  services:\n    - { name: new }\n    - { name: old, key_id: libtrust }\n";
     let place = Place::new(services);
-    let management = place.open().await;
-    place.first_start(&management).await;
+    let installation = place.open().await;
+    place.first_start(&installation).await;
 
-    let bundle = management.export_signing_keys(ExportFormat::Bundle).await.unwrap();
+    let bundle = installation.export_signing_keys(ExportFormat::Bundle).await.unwrap();
     assert_eq!(bundle.text.matches("-----BEGIN CERTIFICATE-----").count(), 2, "root and leaf");
     assert!(!bundle.text.contains("PRIVATE"));
     assert_eq!(bundle.notes.len(), 1, "{:?}", bundle.notes);
     assert!(bundle.notes[0].contains("`old`") && bundle.notes[0].contains("restart"));
 
-    let jwks = management.export_signing_keys(ExportFormat::Jwks).await.unwrap();
+    let jwks = installation.export_signing_keys(ExportFormat::Jwks).await.unwrap();
     let set: Value = serde_json::from_str(&jwks.text).unwrap();
-    assert_eq!(set["keys"][0]["kid"], management.signing_keys().await.unwrap()[0].id.as_str());
+    assert_eq!(set["keys"][0]["kid"], installation.signing_keys().await.unwrap()[0].id.as_str());
     assert_eq!(set["keys"][0].get("d"), None, "no private half");
     assert_eq!(jwks.notes.len(), 1, "a JWK set has no root to follow");
 
     let file = place.data().join("bundle.pem");
-    management.write_export(&bundle, &file).await.unwrap();
+    installation.write_export(&bundle, &file).await.unwrap();
     assert_eq!(fs::read_to_string(&file).unwrap(), bundle.text);
-    let error = management.write_export(&bundle, &place.data().join("absent/b")).await.unwrap_err();
-    assert!(matches!(error, ManageError::File { .. }), "{error}");
+    let error =
+        installation.write_export(&bundle, &place.data().join("absent/b")).await.unwrap_err();
+    assert!(matches!(error, AdminError::File { .. }), "{error}");
 }
 
 /// `--output /dev/stdout` must not put a file in the place of the device.
 #[tokio::test]
 async fn an_export_replaces_files_and_nothing_else() {
     let place = Place::new("");
-    let management = place.open().await;
+    let installation = place.open().await;
     let export = Export { text: "keys\n".to_owned(), notes: vec![] };
     let (file, link) = (place.data().join("file"), place.data().join("link"));
     fs::write(&file, "old").unwrap();
     std::os::unix::fs::symlink(&file, &link).unwrap();
-    management.write_export(&export, &link).await.unwrap();
+    installation.write_export(&export, &link).await.unwrap();
     assert!(link.is_symlink());
     assert_eq!(fs::read_to_string(&file).unwrap(), "keys\n");
 
     let socket = place.data().join("socket");
     let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
-    let error = management.write_export(&export, &socket).await.unwrap_err();
-    assert!(matches!(error, ManageError::File { .. }), "{error}");
+    let error = installation.write_export(&export, &socket).await.unwrap_err();
+    assert!(matches!(error, AdminError::File { .. }), "{error}");
     assert!(!socket.is_file(), "a socket is no place for a file, and stays a socket");
 }
 
@@ -271,28 +276,28 @@ async fn an_export_replaces_files_and_nothing_else() {
 #[tokio::test]
 async fn an_explanation_says_what_is_left_out() {
     let place = Place::new("");
-    let management = place.open().await;
-    management.add_user(user("ann", &[])).await.unwrap();
+    let installation = place.open().await;
+    installation.add_user(user("ann", &[])).await.unwrap();
     let scopes = ["repository:ann/app:pull,Push", "repository:ann/App:pull nonsense"];
-    let explained = explain(&management, "ann", None, &scopes).await.unwrap();
+    let explained = explain(&installation, "ann", None, &scopes).await.unwrap();
     let [only] = &explained.explanations[..] else { panic!("{explained:?}") };
     assert_eq!(
         (only.resource.as_str(), &only.granted[..]),
         ("repository:ann/app", &["pull".to_owned()][..])
     );
     assert_eq!(explained.left_out.len(), 3, "{:?}", explained.left_out);
-    let nothing = explain(&management, "ann", None, &scopes[1..]).await;
-    assert!(matches!(nothing, Err(ManageError::Scope(_))), "{nothing:?}");
+    let nothing = explain(&installation, "ann", None, &scopes[1..]).await;
+    assert!(matches!(nothing, Err(AdminError::Scope(_))), "{nothing:?}");
 }
 
 #[tokio::test]
 async fn an_explanation_names_the_rules() {
     let place = Place::new("");
-    let management = place.open().await;
-    management.add_user(user("ann", &[])).await.unwrap();
+    let installation = place.open().await;
+    installation.add_user(user("ann", &[])).await.unwrap();
     let scopes =
         ["repository:ann/app:pull,push repository:bob/app:pull", "repository:ann/app:delete"];
-    let explained = explain(&management, "ann", None, &scopes).await.unwrap();
+    let explained = explain(&installation, "ann", None, &scopes).await.unwrap();
     let texts: Vec<String> = explained.explanations.iter().map(ToString::to_string).collect();
     assert_eq!(texts.len(), 2, "one entry for each resource: {texts:#?}");
     assert!(texts[0].contains("is granted pull, push, delete"), "{}", texts[0]);
@@ -301,7 +306,7 @@ async fn an_explanation_names_the_rules() {
     assert_eq!(explained.obstacle, None);
 
     let scopes = ["repository:public/a:pull".to_owned()];
-    let anonymous = management.explain(&Asked::Anonymous, None, &scopes).await.unwrap();
+    let anonymous = installation.explain(&Asked::Anonymous, None, &scopes).await.unwrap();
     assert_eq!(anonymous.explanations[0].granted, ["pull"]);
     assert_eq!(anonymous.explanations[0].account, None);
 }
@@ -309,10 +314,10 @@ async fn an_explanation_names_the_rules() {
 #[tokio::test]
 async fn a_disabled_account_is_explained_and_said_to_get_nothing() {
     let place = Place::new("");
-    let management = place.open().await;
-    management.add_user(user("ann", &[])).await.unwrap();
-    management.disable_user("ann").await.unwrap();
-    let explained = explain(&management, "ann", None, &["repository:ann/a:pull"]).await.unwrap();
+    let installation = place.open().await;
+    installation.add_user(user("ann", &[])).await.unwrap();
+    installation.disable_user("ann").await.unwrap();
+    let explained = explain(&installation, "ann", None, &["repository:ann/a:pull"]).await.unwrap();
     assert_eq!(explained.explanations[0].granted, ["pull"]);
     assert!(explained.obstacle.unwrap().contains("disabled"));
 
@@ -327,11 +332,11 @@ async fn every_source_of_accounts_is_asked() {
     let accounts =
         "token_service:\n  accounts:\n    - local: {}\n    - htpasswd: { path: users }\n";
     let place = Place::new(accounts);
-    let management = place.open().await;
-    let explained = explain(&management, "htuser", None, &["repository:htuser/a:push"]).await;
+    let installation = place.open().await;
+    let explained = explain(&installation, "htuser", None, &["repository:htuser/a:push"]).await;
     assert_eq!(explained.unwrap().explanations[0].granted, ["push"]);
     for name in ["nobody", "a/b", ""] {
-        let error = explain(&management, name, None, &["repository:a/b:pull"]).await.unwrap_err();
+        let error = explain(&installation, name, None, &["repository:a/b:pull"]).await.unwrap_err();
         assert!(error.to_string().ends_with("in local, htpasswd"), "{error}");
     }
 }
@@ -339,14 +344,14 @@ async fn every_source_of_accounts_is_asked() {
 #[tokio::test]
 async fn what_makes_no_sense_is_wrong_usage() {
     let place = Place::new("");
-    let management = place.open().await;
-    management.add_user(user("ann", &[])).await.unwrap();
+    let installation = place.open().await;
+    installation.add_user(user("ann", &[])).await.unwrap();
     let asked = [(None, "repository"), (Some("other"), "repository:a/b:pull")];
     for (service, scope) in asked {
-        let error = explain(&management, "ann", service, &[scope]).await.unwrap_err();
+        let error = explain(&installation, "ann", service, &[scope]).await.unwrap_err();
         assert!(error.is_usage(), "{error}");
     }
-    let known = explain(&management, "ann", Some("registry"), &["repository:a/b:pull"]).await;
+    let known = explain(&installation, "ann", Some("registry"), &["repository:a/b:pull"]).await;
     known.unwrap();
 }
 
@@ -379,14 +384,14 @@ impl Place {
         self.data().join("portpass.db")
     }
 
-    async fn open(&self) -> Management {
+    async fn open(&self) -> Installation {
         Db::open(&self.database()).await.unwrap().close().await;
-        let mut management = self.try_open().await.unwrap();
-        management.system.clock = Arc::new(Standing);
-        management
+        let mut installation = self.try_open().await.unwrap();
+        installation.clock = Arc::new(Standing);
+        installation
     }
 
-    async fn try_open(&self) -> Result<Management, ManageError> {
+    async fn try_open(&self) -> Result<Installation, AdminError> {
         let config = self.folder.path().join("config.yaml");
         let typed = fs::read_to_string(&config).unwrap();
         let sources = Sources {
@@ -399,16 +404,16 @@ impl Place {
     }
 
     /// Makes the key ring, as the first start of the token service does.
-    async fn first_start(&self, management: &Management) {
-        let random = management.system.random.clone();
+    async fn first_start(&self, installation: &Installation) {
+        let random = installation.random.clone();
         let seal = seal_key(&self.data(), false, &*random).unwrap();
         let parts = KeyRingParts {
-            db: management.db.clone(),
+            db: installation.db.clone(),
             seal: SealKey::new(&seal).unwrap(),
             schedule: Schedule::new(Algorithm::Es256, Duration::from_mins(5)),
             random,
         };
-        KeyRing::open(parts, management.now()).await.unwrap();
+        KeyRing::open(parts, installation.now()).await.unwrap();
     }
 }
 
@@ -431,19 +436,19 @@ fn user(name: &str, groups: &[&str]) -> NewUser {
 }
 
 /// As `user list --json` prints them.
-async fn users(management: &Management) -> Vec<Value> {
-    let users = management.users().await.unwrap();
+async fn users(installation: &Installation) -> Vec<Value> {
+    let users = installation.users().await.unwrap();
     users.iter().map(|user| serde_json::to_value(user).unwrap()).collect()
 }
 
-async fn verifies(management: &Management, name: &str, password: &str) -> bool {
-    let account = management.db.account(name).await.unwrap().unwrap();
+async fn verifies(installation: &Installation, name: &str, password: &str) -> bool {
+    let account = installation.db.account(name).await.unwrap().unwrap();
     let hash = account.password_hash.unwrap();
     let hash = PasswordHash::parse(hash.expose_secret(), Formats::Current).unwrap();
     hash.verify(password.as_bytes()) == Comparison::Match
 }
 
-async fn keep(management: &Management, number: u8, account: &str) {
+async fn keep(installation: &Installation, number: u8, account: &str) {
     let token = NewRefreshToken {
         id: RefreshId::from_random([number; 16]),
         hash: TokenHash([number; 32]),
@@ -453,22 +458,23 @@ async fn keep(management: &Management, number: u8, account: &str) {
         service: "registry".to_owned(),
         client: "docker".to_owned(),
         ceiling: Some("repository:a/b:pull".parse().unwrap()),
-        expires_at: management.now() + Duration::from_hours(2),
-        idle_until: management.now() + Duration::from_hours(1),
+        expires_at: installation.now() + Duration::from_hours(2),
+        idle_until: installation.now() + Duration::from_hours(1),
     };
-    let record = management.record(Action::RefreshTokenIssued, account);
-    let kept = management.db.add_refresh_token(&token, management.now(), &record).await.unwrap();
+    let record = installation.record(Action::RefreshTokenIssued, account);
+    let kept =
+        installation.db.add_refresh_token(&token, installation.now(), &record).await.unwrap();
     assert_eq!(kept, Kept::Kept(Vec::new()));
 }
 
 async fn explain(
-    management: &Management,
+    installation: &Installation,
     account: &str,
     service: Option<&str>,
     scopes: &[&str],
-) -> Result<Explained, ManageError> {
+) -> Result<Explained, AdminError> {
     let scopes: Vec<String> = scopes.iter().map(|&scope| scope.to_owned()).collect();
-    management.explain(&Asked::Account(account.to_owned()), service, &scopes).await
+    installation.explain(&Asked::Account(account.to_owned()), service, &scopes).await
 }
 
 /// Of no password that is written here.

@@ -146,7 +146,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::config::{ConfigFile, schema};
+    use crate::{ConfigFile, schema};
 
     /// Whoever gives a key the wrong shape is shown the right one: no key may be without.
     #[test]

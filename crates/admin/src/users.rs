@@ -7,17 +7,17 @@ use portpass_authority::{
     policy::RuleSet,
     subject::{AccountName, Group},
 };
+use portpass_config::{AccountSource, TokenService};
 use portpass_password::PasswordHash;
 use portpass_protocol::RepositoryName;
 use portpass_state::{AccountId, AccountStatus, Addition, Change, NewAccount};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 
-use super::{ManageError, Management, serialize_time};
+use super::{AdminError, Installation, serialize_time};
 use crate::{
-    config::{AccountSource, TokenService},
-    install::{ADMIN, forget_first_password},
-    parts::blocking,
+    blocking,
+    first_start::{ADMIN, forget_first_password},
 };
 
 /// An account to be made.
@@ -78,22 +78,22 @@ impl fmt::Display for Doubt {
     }
 }
 
-impl Management {
+impl Installation {
     /// Fails for a name or group that can be no account's, before anybody is asked for a password.
-    pub async fn may_add(&self, name: &str, groups: &[String]) -> Result<(), ManageError> {
+    pub async fn may_add(&self, name: &str, groups: &[String]) -> Result<(), AdminError> {
         let parsed = account_name(name)?;
         if let Some(rule) = self.local()?.rules.reserves(&parsed) {
-            return Err(ManageError::Reserved { name: name.to_owned(), rule: rule.to_string() });
+            return Err(AdminError::Reserved { name: name.to_owned(), rule: rule.to_string() });
         }
         self::groups(groups.to_vec())?;
         match self.db.account(name).await? {
             None => Ok(()),
-            Some(_) => Err(ManageError::Exists { name: name.to_owned() }),
+            Some(_) => Err(AdminError::Exists { name: name.to_owned() }),
         }
     }
 
     /// Makes an account. What may not be as it was meant is told.
-    pub async fn add_user(&self, user: NewUser) -> Result<Option<Doubt>, ManageError> {
+    pub async fn add_user(&self, user: NewUser) -> Result<Option<Doubt>, AdminError> {
         self.may_add(&user.name, &user.groups).await?;
         let service = self.local()?;
         let name = account_name(&user.name)?;
@@ -109,12 +109,12 @@ impl Management {
             .await?
         {
             Addition::Added => Ok(doubt(&service.rules, name)),
-            Addition::Exists => Err(ManageError::Exists { name: user.name }),
+            Addition::Exists => Err(AdminError::Exists { name: user.name }),
         }
     }
 
     /// All accounts, by name.
-    pub async fn users(&self) -> Result<Vec<User>, ManageError> {
+    pub async fn users(&self) -> Result<Vec<User>, AdminError> {
         self.local()?;
         let user = |account: portpass_state::Account| User {
             name: account.name,
@@ -134,7 +134,7 @@ impl Management {
         &self,
         name: &str,
         password: SecretString,
-    ) -> Result<Option<PathBuf>, ManageError> {
+    ) -> Result<Option<PathBuf>, AdminError> {
         self.must_exist(name).await?;
         let hash = self.hash(password).await?;
         let record = self.record(Action::PasswordChanged, name);
@@ -144,13 +144,13 @@ impl Management {
         }
         let data = self.config.data.clone();
         blocking(move || {
-            forget_first_password(&data).map_err(|source| ManageError::Stale { path: data, source })
+            forget_first_password(&data).map_err(|source| AdminError::Stale { path: data, source })
         })
         .await
     }
 
     /// Lets an account log in again. What was revoked stays revoked.
-    pub async fn enable_user(&self, name: &str) -> Result<(), ManageError> {
+    pub async fn enable_user(&self, name: &str) -> Result<(), AdminError> {
         self.local()?;
         let record = self.record(Action::AccountEnabled, name);
         let change = self.db.set_account_status(name, AccountStatus::Enabled, &record).await?;
@@ -158,7 +158,7 @@ impl Management {
     }
 
     /// Keeps an account from logging in, and revokes its refresh tokens.
-    pub async fn disable_user(&self, name: &str) -> Result<(), ManageError> {
+    pub async fn disable_user(&self, name: &str) -> Result<(), AdminError> {
         self.local()?;
         let status = AccountStatus::Disabled { since: self.now() };
         let record = self.record(Action::AccountDisabled, name);
@@ -166,29 +166,29 @@ impl Management {
     }
 
     /// Removes an account, and revokes its refresh tokens.
-    pub async fn remove_user(&self, name: &str) -> Result<(), ManageError> {
+    pub async fn remove_user(&self, name: &str) -> Result<(), AdminError> {
         self.local()?;
         known(name, self.db.remove_account(name, &self.record(Action::AccountRemoved, name)).await?)
     }
 
     /// Fails for an account that does not exist, before anybody is asked for its password.
-    pub async fn must_exist(&self, name: &str) -> Result<(), ManageError> {
+    pub async fn must_exist(&self, name: &str) -> Result<(), AdminError> {
         self.local()?;
         let there = self.db.account(name).await?;
         there.map(drop).ok_or_else(|| unknown(name))
     }
 
     /// The token service, if it asks the accounts of the database.
-    fn local(&self) -> Result<&TokenService, ManageError> {
+    fn local(&self) -> Result<&TokenService, AdminError> {
         let service = self.token_service()?;
         if service.accounts.contains(&AccountSource::Local) {
             Ok(service)
         } else {
-            Err(ManageError::NoLocalAccounts)
+            Err(AdminError::NoLocalAccounts)
         }
     }
 
-    async fn hash(&self, password: SecretString) -> Result<SecretString, ManageError> {
+    async fn hash(&self, password: SecretString) -> Result<SecretString, AdminError> {
         let salt = self.fresh();
         blocking(move || {
             let hash = PasswordHash::argon2id(password.expose_secret().as_bytes(), salt);
@@ -205,25 +205,25 @@ fn doubt(rules: &RuleSet, name: AccountName) -> Option<Doubt> {
     Some(Doubt { name, namespace })
 }
 
-fn account_name(text: &str) -> Result<AccountName, ManageError> {
-    text.parse().map_err(|why| ManageError::Name { text: text.to_owned(), why })
+fn account_name(text: &str) -> Result<AccountName, AdminError> {
+    text.parse().map_err(|why| AdminError::Name { text: text.to_owned(), why })
 }
 
-fn groups(texts: Vec<String>) -> Result<BTreeSet<String>, ManageError> {
+fn groups(texts: Vec<String>) -> Result<BTreeSet<String>, AdminError> {
     let check = |text: String| match text.parse::<Group>() {
         Ok(_) => Ok(text),
-        Err(why) => Err(ManageError::Group { text, why }),
+        Err(why) => Err(AdminError::Group { text, why }),
     };
     texts.into_iter().map(check).collect()
 }
 
-fn known(name: &str, change: Change) -> Result<(), ManageError> {
+fn known(name: &str, change: Change) -> Result<(), AdminError> {
     match change {
         Change::Done => Ok(()),
         Change::Unknown => Err(unknown(name)),
     }
 }
 
-fn unknown(name: &str) -> ManageError {
-    ManageError::UnknownAccount { name: name.to_owned(), sources: vec!["local".to_owned()] }
+fn unknown(name: &str) -> AdminError {
+    AdminError::UnknownAccount { name: name.to_owned(), sources: vec!["local".to_owned()] }
 }

@@ -47,18 +47,17 @@ pub use self::{
     error::ConfigError,
     file::{ConfigFile, schema},
     files::Files,
-    http::{Http, TrustedProxies},
+    http::{DEFAULT_IDLE_TIMEOUT, Http, TrustedProxies},
     limits::Attempts,
     log::{Log, LogFormat},
     measure::{MeasureError, Size, Span},
     place::{Place, Placed},
     registry::{Registry, RegistryAuth},
     signing::Signing,
-    tls::TlsFiles,
+    tls::{TlsError, TlsFiles},
     token_service::{TokenListen, TokenService},
     variables::{VariableHelp, variables},
 };
-pub(crate) use self::{http::DEFAULT_IDLE_TIMEOUT, tls::TlsError};
 
 /// What to do with blobs that are not known to be those of the database.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

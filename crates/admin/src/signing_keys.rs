@@ -3,15 +3,15 @@
 use std::{fs, path::Path, time::SystemTime};
 
 use portpass_authority::keyring::{Phase, Published, PublishedKey};
+use portpass_config::Signing;
 use portpass_jose::{KeyId, KeyIdForm};
 use portpass_token::ServiceName;
 use serde::Serialize;
 
-use super::{ManageError, Management, serialize_time};
+use super::{AdminError, Installation, serialize_time};
 use crate::{
-    config::Signing,
+    blocking,
     data_directory::{Visible, write_file},
-    parts::blocking,
 };
 
 /// One key, as everybody may see it.
@@ -73,21 +73,21 @@ pub struct Export {
     pub notes: Vec<String>,
 }
 
-impl Management {
+impl Installation {
     /// The keys, in the order they were made.
-    pub async fn signing_keys(&self) -> Result<Vec<Key>, ManageError> {
+    pub async fn signing_keys(&self) -> Result<Vec<Key>, AdminError> {
         Ok(self.published().await?.keys.iter().map(Key::from).collect())
     }
 
     /// Signs with another key from now on. A running token service takes it up within seconds.
-    pub async fn rotate_signing_key(&self) -> Result<Vec<Key>, ManageError> {
+    pub async fn rotate_signing_key(&self) -> Result<Vec<Key>, AdminError> {
         let ring = self.key_ring().await?;
         ring.rotate(self.now()).await?;
         Ok(ring.current().published().keys.iter().map(Key::from).collect())
     }
 
     /// The public keys for registries elsewhere.
-    pub async fn export_signing_keys(&self, format: ExportFormat) -> Result<Export, ManageError> {
+    pub async fn export_signing_keys(&self, format: ExportFormat) -> Result<Export, AdminError> {
         let published = self.published().await?;
         let text = match format {
             ExportFormat::Bundle => published.bundle(),
@@ -97,7 +97,7 @@ impl Management {
     }
 
     /// Puts public keys into a file as a whole; what is no file (`/dev/stdout`, a pipe) is written to.
-    pub async fn write_export(&self, export: &Export, path: &Path) -> Result<(), ManageError> {
+    pub async fn write_export(&self, export: &Export, path: &Path) -> Result<(), AdminError> {
         let (target, text) = (path.to_path_buf(), export.text.clone());
         let write = move || {
             // Through links, so that they stay what they are.
@@ -109,11 +109,11 @@ impl Management {
         };
         blocking(write)
             .await
-            .map_err(|source| ManageError::File { path: path.to_path_buf(), source })
+            .map_err(|source| AdminError::File { path: path.to_path_buf(), source })
     }
 
     /// What a registry misses at a rotation that reads its file once, at its start: sentences.
-    pub fn rotation_notes(&self, format: ExportFormat) -> Result<Vec<String>, ManageError> {
+    pub fn rotation_notes(&self, format: ExportFormat) -> Result<Vec<String>, AdminError> {
         let service = self.token_service()?;
         match (&service.signing, format) {
             (Signing::Files(_), _) => Ok(Vec::new()),
@@ -136,9 +136,9 @@ impl Management {
         }
     }
 
-    async fn published(&self) -> Result<Published, ManageError> {
+    async fn published(&self) -> Result<Published, AdminError> {
         match &self.token_service()?.signing {
-            Signing::Ring(_) => Published::read(&self.db).await?.ok_or(ManageError::NoKeys),
+            Signing::Ring(_) => Published::read(&self.db).await?.ok_or(AdminError::NoKeys),
             Signing::Files(key) => Ok(Published::fixed(key)),
         }
     }

@@ -12,8 +12,8 @@ use portpass_state::{AuditEntry as Row, AuditHead, Fault, Verified};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use super::{ManageError, Management};
-use crate::config::Span;
+use super::{AdminError, Installation};
+use portpass_config::Span;
 
 /// What is asked of the trail, as it was typed.
 #[derive(Debug, Clone, Default)]
@@ -86,9 +86,9 @@ pub struct AuditVerdict {
     pub more: bool,
 }
 
-impl Management {
+impl Installation {
     /// Understands a question.
-    pub fn audit_filter(&self, question: &AuditQuestion) -> Result<AuditFilter, ManageError> {
+    pub fn audit_filter(&self, question: &AuditQuestion) -> Result<AuditFilter, AdminError> {
         let AuditQuestion { account, repository, since, actions } = question;
         let actions = actions.iter().map(|word| word.parse()).collect::<Result<_, _>>()?;
         Ok(AuditFilter {
@@ -100,7 +100,7 @@ impl Management {
     }
 
     /// The end of the trail: what is written from now on comes behind it.
-    pub async fn audit_end(&self) -> Result<i64, ManageError> {
+    pub async fn audit_end(&self) -> Result<i64, AdminError> {
         Ok(self.db.audit_room().await?.last)
     }
 
@@ -109,7 +109,7 @@ impl Management {
         &self,
         filter: &AuditFilter,
         number: usize,
-    ) -> Result<Vec<AuditEntry>, ManageError> {
+    ) -> Result<Vec<AuditEntry>, AdminError> {
         let first = self.audit_begin(filter).await?;
         let (mut found, mut before) = (Vec::new(), i64::MAX);
         while found.len() < number && before > first {
@@ -129,7 +129,7 @@ impl Management {
         &self,
         filter: &AuditFilter,
         place: i64,
-    ) -> Result<Option<(Vec<AuditEntry>, i64)>, ManageError> {
+    ) -> Result<Option<(Vec<AuditEntry>, i64)>, AdminError> {
         let rows = self.db.audit_after(place, AT_ONCE).await?;
         let Some(last) = rows.last().map(|row| row.sequence) else { return Ok(None) };
         let meant = rows.into_iter().filter(|row| filter.means(row));
@@ -137,7 +137,7 @@ impl Management {
     }
 
     /// The first place that can be meant.
-    pub async fn audit_begin(&self, filter: &AuditFilter) -> Result<i64, ManageError> {
+    pub async fn audit_begin(&self, filter: &AuditFilter) -> Result<i64, AdminError> {
         match filter.since {
             None => Ok(0),
             Some(since) => Ok(self.db.audit_since(since).await?.unwrap_or(i64::MAX)),
@@ -145,7 +145,7 @@ impl Management {
     }
 
     /// Computes the chain of the trail again, and holds it against an end that was noted earlier.
-    pub async fn verify_audit(&self, expected: Option<&str>) -> Result<AuditVerdict, ManageError> {
+    pub async fn verify_audit(&self, expected: Option<&str>) -> Result<AuditVerdict, AdminError> {
         let expected = expected.map(head).transpose()?;
         let verified = self.db.verify_audit(expected.as_ref()).await?;
         let Verified { removed, unchained, chained, head, faults, more } = verified;
@@ -192,30 +192,30 @@ fn repositories(row: &Row, object: Object) -> impl Iterator<Item = &str> {
     own.into_iter().chain(from).chain(asked)
 }
 
-fn pattern(text: &str) -> Result<PathPattern, ManageError> {
-    let refused = |why| ManageError::Pattern { text: text.to_owned(), why };
+fn pattern(text: &str) -> Result<PathPattern, AdminError> {
+    let refused = |why| AdminError::Pattern { text: text.to_owned(), why };
     let pattern = PathPattern::parse(text).map_err(refused)?;
     if pattern.has_placeholders() {
-        return Err(ManageError::OpenPattern { text: text.to_owned() });
+        return Err(AdminError::OpenPattern { text: text.to_owned() });
     }
     Ok(pattern)
 }
 
 /// How long ago, or when.
-fn time(text: &str, now: SystemTime) -> Result<SystemTime, ManageError> {
-    let refused = || ManageError::Since { text: text.to_owned() };
+fn time(text: &str, now: SystemTime) -> Result<SystemTime, AdminError> {
+    let refused = || AdminError::Since { text: text.to_owned() };
     match text.parse::<Span>() {
         Ok(Span(ago)) => Ok(now.checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH)),
         Err(_) => text.parse::<Timestamp>().map(SystemTime::from).map_err(|_| refused()),
     }
 }
 
-fn head(text: &str) -> Result<AuditHead, ManageError> {
+fn head(text: &str) -> Result<AuditHead, AdminError> {
     let read = || {
         let (sequence, hash) = text.split_once(':')?;
         Some(AuditHead { sequence: sequence.parse().ok()?, hash: hash.parse().ok()? })
     };
-    read().ok_or_else(|| ManageError::AuditHead { text: text.to_owned() })
+    read().ok_or_else(|| AdminError::AuditHead { text: text.to_owned() })
 }
 
 fn sentence(fault: Fault) -> String {

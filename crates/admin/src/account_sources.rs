@@ -5,20 +5,23 @@ use std::{path::Path, sync::Arc};
 use portpass_authority::accounts::{
     Authenticator, Chain, htpasswd::HtpasswdAccounts, local::LocalAccounts,
 };
-use portpass_password::{Formats, HtpasswdFile, PasswordCheck, htpasswd::HtpasswdSettings};
+use portpass_config::AccountSource;
+use portpass_password::{
+    Formats, HtpasswdFile, PasswordCheck,
+    htpasswd::{HtpasswdError, HtpasswdSettings},
+};
 use portpass_state::Db;
 use portpass_token::Clock;
 
-use super::{StartError, blocking};
-use crate::config::AccountSource;
+use crate::blocking;
 
 /// Starts the sources, in the order in which they are asked.
-pub(crate) async fn accounts(
+pub async fn account_sources(
     configured: &[AccountSource],
     db: &Db,
     check: &PasswordCheck,
     clock: &dyn Clock,
-) -> Result<Chain, StartError> {
+) -> Result<Chain, HtpasswdError> {
     let mut sources: Vec<Arc<dyn Authenticator>> = Vec::new();
     for source in configured {
         sources.push(match source {
@@ -33,12 +36,12 @@ pub(crate) async fn accounts(
 }
 
 /// Opens a password file; what is wrong with its lines was said when the configuration was read.
-pub(super) async fn htpasswd_file(
+pub async fn htpasswd_file(
     path: &Path,
     formats: Formats,
     check: &PasswordCheck,
     clock: &dyn Clock,
-) -> Result<Arc<HtpasswdFile>, StartError> {
+) -> Result<Arc<HtpasswdFile>, HtpasswdError> {
     let settings = HtpasswdSettings { path: path.to_path_buf(), formats };
     let (costs, now) = (check.pool().source(), clock.now());
     let file = blocking(move || HtpasswdFile::open(settings, costs, now)).await?;

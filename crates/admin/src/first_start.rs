@@ -1,9 +1,7 @@
-//! The first start: seal key and administrator. Later starts find what it made.
+//! The first start makes the account of the administrator. Later starts find it.
 
 use std::{
-    fmt::Write as _,
     fs, io,
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -16,8 +14,8 @@ use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 use crate::{
+    blocking,
     data_directory::{Visible, write_file},
-    parts::blocking,
 };
 
 /// The account that the first start makes, and how to learn its password.
@@ -40,19 +38,24 @@ pub enum Administrator {
 }
 
 /// What the first start needs.
-pub(crate) struct Installer<'a> {
-    pub(crate) data: &'a Path,
-    pub(crate) db: &'a Db,
-    pub(crate) pool: &'a HashPool,
-    pub(crate) random: &'a dyn Random,
+pub struct Installer<'a> {
+    /// The data directory.
+    pub data: &'a Path,
+    /// The database in it.
+    pub db: &'a Db,
+    /// Where passwords are hashed.
+    pub pool: &'a HashPool,
+    /// Where a password comes from that nobody gave.
+    pub random: &'a dyn Random,
     /// `PORTPASS_ADMIN_PASSWORD_FILE`
-    pub(crate) given: Option<&'a Path>,
-    pub(crate) now: SystemTime,
+    pub given: Option<&'a Path>,
+    /// The time of the record in the audit trail.
+    pub now: SystemTime,
 }
 
 impl Installer<'_> {
     /// Makes the account `admin`, once in the life of a database: whoever removes it later wants it gone.
-    pub(crate) async fn administrator(&self) -> Result<Administrator, InstallError> {
+    pub async fn administrator(&self) -> Result<Administrator, InstallError> {
         if self.db.meta(INSTALLED).await?.is_some() {
             return self.known().await;
         }
@@ -154,68 +157,6 @@ pub(crate) fn forget_first_password(data: &Path) -> io::Result<Option<PathBuf>> 
     }
 }
 
-/// The key that seals private keys in the database: 32 bytes in hexadecimal digits.
-///
-/// Makes one only for a database that has sealed nothing yet: with another key the ring would be lost.
-/// Blocks.
-pub(crate) fn seal_key(
-    data: &Path,
-    sealed: bool,
-    random: &dyn Random,
-) -> Result<Zeroizing<[u8; 32]>, InstallError> {
-    let path = data.join(SEAL_KEY);
-    let file = |what: &'static str| {
-        let path = path.clone();
-        move |source| InstallError::File { path, what, source }
-    };
-    match fs::read_to_string(&path) {
-        Ok(text) => {
-            let text = Zeroizing::new(text);
-            let mode = fs::metadata(&path).map_err(file("look at"))?.mode();
-            if mode & 0o077 != 0 {
-                tracing::warn!(
-                    "{} can be read by others (mode {:o}): chmod 600",
-                    path.display(),
-                    mode & 0o777
-                );
-            }
-            parse_seal_key(text.trim()).ok_or(InstallError::SealKey { path })
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound && sealed => {
-            Err(InstallError::SealKeyGone { path })
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let mut key = Zeroizing::new([0; 32]);
-            random.fill(&mut *key);
-            let digits = hexadecimal(&key);
-            write_file(&path, digits.as_bytes(), &Visible::Owner).map_err(file("write"))?;
-            Ok(key)
-        }
-        Err(error) => Err(file("read")(error)),
-    }
-}
-
-fn hexadecimal(key: &[u8; 32]) -> Zeroizing<String> {
-    let mut digits = Zeroizing::new(String::with_capacity(65));
-    for byte in key {
-        // Writing to a String cannot fail.
-        let _ = write!(digits, "{byte:02x}");
-    }
-    digits.push('\n');
-    digits
-}
-
-fn parse_seal_key(digits: &str) -> Option<Zeroizing<[u8; 32]>> {
-    if digits.len() != 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return None;
-    }
-    let mut key = Zeroizing::new([0; 32]);
-    for (index, byte) in key.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&digits[2 * index..2 * index + 2], 16).ok()?;
-    }
-    Some(key)
-}
-
 /// The first line of a file, as secrets are mounted into containers.
 fn read_password(path: &Path) -> Result<SecretString, InstallError> {
     let failed = |source| InstallError::Given { path: path.to_path_buf(), source };
@@ -269,21 +210,6 @@ pub enum InstallError {
         /// Which.
         path: PathBuf,
     },
-    /// The seal key is no key.
-    #[error("{} does not hold 64 hexadecimal digits: restore it from its backup", path.display())]
-    SealKey {
-        /// Which.
-        path: PathBuf,
-    },
-    /// The seal key is gone, and what it sealed is still there.
-    #[error(
-        "{} is missing, and the database holds keys that it sealed: restore it from its backup",
-        path.display()
-    )]
-    SealKeyGone {
-        /// Which.
-        path: PathBuf,
-    },
     /// The database.
     #[error(transparent)]
     State(#[from] StateError),
@@ -293,10 +219,9 @@ pub enum InstallError {
 }
 
 /// The account that the rules of the embedded default name.
-pub(crate) const ADMIN: &str = "admin";
+pub const ADMIN: &str = "admin";
 
 const PASSWORD_FILE: &str = "admin-password";
-const SEAL_KEY: &str = "seal.key";
 const INSTALLED: &str = "administrator";
 const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 
@@ -304,6 +229,7 @@ const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 mod tests {
     use std::{
         num::NonZeroUsize,
+        os::unix::fs::MetadataExt as _,
         sync::atomic::{AtomicU8, Ordering},
     };
 
@@ -437,21 +363,5 @@ mod tests {
         );
         assert!(matches!(place.start(None).await.unwrap(), Administrator::Managed));
         assert!(place.db.account(ADMIN).await.unwrap().is_none());
-    }
-
-    #[test]
-    fn a_seal_key_is_made_once_and_never_for_a_sealed_ring() {
-        let data = tempfile::tempdir().unwrap();
-        let random = Counting::default();
-        assert!(matches!(
-            seal_key(data.path(), true, &random),
-            Err(InstallError::SealKeyGone { .. })
-        ));
-        let key = seal_key(data.path(), false, &random).unwrap();
-        assert_eq!(*seal_key(data.path(), true, &random).unwrap(), *key);
-        let path = data.path().join(SEAL_KEY);
-        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
-        fs::write(&path, "zz").unwrap();
-        assert!(matches!(seal_key(data.path(), true, &random), Err(InstallError::SealKey { .. })));
     }
 }

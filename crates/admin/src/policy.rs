@@ -7,7 +7,10 @@ use portpass_authority::{
     policy::{Explanation, explain},
     subject::{Account, SourceName, Subject},
 };
-use portpass_password::{CredentialCache, HashPool, PasswordCheck, pool::PoolSettings};
+use portpass_config::TokenService;
+use portpass_password::{
+    CredentialCache, HashPool, PasswordCheck, htpasswd::HtpasswdError, pool::PoolSettings,
+};
 use portpass_protocol::{
     AccessSet,
     scope::{self, ScopeError},
@@ -15,11 +18,8 @@ use portpass_protocol::{
 use portpass_state::AccountStatus;
 use portpass_token::ServiceName;
 
-use super::{ManageError, Management};
-use crate::{
-    config::TokenService,
-    parts::{StartError, accounts},
-};
+use super::{AdminError, Installation};
+use crate::account_sources;
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub struct Explained {
     pub obstacle: Option<String>,
 }
 
-impl Management {
+impl Installation {
     /// Decides as the token service would on a request with these scopes, without one being made.
     ///
     /// `service` is absent for the one that requests without a service mean.
@@ -50,7 +50,7 @@ impl Management {
         who: &Asked,
         service: Option<&str>,
         scopes: &[String],
-    ) -> Result<Explained, ManageError> {
+    ) -> Result<Explained, AdminError> {
         let token_service = self.token_service()?;
         let service = service_name(token_service, service)?;
         let (requested, left_out) = requested(scopes)?;
@@ -79,16 +79,16 @@ impl Management {
         &self,
         service: &TokenService,
         name: &str,
-    ) -> Result<Account, ManageError> {
+    ) -> Result<Account, AdminError> {
         let sources: Vec<String> =
             service.accounts.iter().map(|source| source.name().to_string()).collect();
-        let unknown = || ManageError::UnknownAccount { name: name.to_owned(), sources };
+        let unknown = || AdminError::UnknownAccount { name: name.to_owned(), sources };
         let Ok(parsed) = name.parse() else { return Err(unknown()) };
         let chain = self.chain(service).await?;
         chain.by_name(&parsed, self.now()).await?.ok_or_else(unknown)
     }
 
-    async fn obstacle(&self, account: &Account) -> Result<Option<String>, ManageError> {
+    async fn obstacle(&self, account: &Account) -> Result<Option<String>, AdminError> {
         if account.source != SourceName::local() {
             return Ok(None);
         }
@@ -99,25 +99,25 @@ impl Management {
     }
 
     /// The sources of accounts, for looking names up: no password is checked here.
-    async fn chain(&self, service: &TokenService) -> Result<Chain, StartError> {
+    async fn chain(&self, service: &TokenService) -> Result<Chain, HtpasswdError> {
         let mut key = [0; 32];
-        self.system.random.fill(&mut key);
+        self.random.fill(&mut key);
         let pool = HashPool::new(PoolSettings::for_cores(NonZeroUsize::MIN));
         let cache = CredentialCache::new(key, NonZeroUsize::MIN, Duration::ZERO);
         let check = PasswordCheck::new(pool, Arc::new(cache));
-        accounts(&service.accounts, &self.db, &check, &*self.system.clock).await
+        account_sources(&service.accounts, &self.db, &check, &*self.clock).await
     }
 }
 
 pub(super) fn service_name(
     service: &TokenService,
     name: Option<&str>,
-) -> Result<ServiceName, ManageError> {
+) -> Result<ServiceName, AdminError> {
     let found = match name {
         None => service.services.iter().next(),
         Some(name) => service.services.named(name),
     };
-    found.map(|service| service.name.clone()).ok_or_else(|| ManageError::UnknownService {
+    found.map(|service| service.name.clone()).ok_or_else(|| AdminError::UnknownService {
         name: name.unwrap_or_default().to_owned(),
         known: service.services.iter().map(|service| service.name.to_string()).collect(),
     })
@@ -125,7 +125,7 @@ pub(super) fn service_name(
 
 /// One entry for each resource, in the order asked, and what is left out, as in a token request. Where nothing is
 /// left there is nothing to explain.
-fn requested(scopes: &[String]) -> Result<(AccessSet, Vec<ScopeError>), ManageError> {
+fn requested(scopes: &[String]) -> Result<(AccessSet, Vec<ScopeError>), AdminError> {
     let mut requested = AccessSet::new();
     let mut left_out = Vec::new();
     for text in scopes {

@@ -1,163 +1,25 @@
-//! What management commands do to an installation, while a server runs on it or not.
-//!
-//! ```text
-//! Management ── users.rs         accounts of the database
-//!            ├─ sessions.rs      refresh tokens
-//!            ├─ signing_keys.rs  the ring: list, rotate, export
-//!            ├─ audit.rs         the trail: read, follow, verify
-//!            ├─ backup.rs        a backup that a server can start from
-//!            ├─ rules.rs         who may do what, and which rule says so
-//!            └─ decided.rs       which of them a registry's token came by
-//! ```
-//!
-//! A running server notices every change within seconds: it watches versions in the database. Each
-//! change leaves its record in the audit trail, in the same transaction.
+//! Why an operation on an installation failed.
 
-mod audit;
-mod backup;
-mod decided;
-mod rules;
-mod sessions;
-mod signing_keys;
-mod users;
+use std::path::PathBuf;
 
-use std::{path::PathBuf, time::SystemTime};
-
-use jiff::{Timestamp, tz::TimeZone};
 use portpass_authority::{
     accounts::Unavailable,
     audit::{Action, UnknownAction},
-    keyring::{KeyRing, KeyRingError},
+    keyring::KeyRingError,
     policy::PatternError,
     subject::{GroupError, NameError},
 };
+use portpass_config::ConfigError;
+use portpass_password::htpasswd::HtpasswdError;
 use portpass_protocol::scope::ScopeError;
-use portpass_state::{AuditRecord, Db, StateError};
+use portpass_state::StateError;
 
-pub use self::{
-    audit::{AuditEntry, AuditFilter, AuditQuestion, AuditVerdict},
-    backup::{BackedUp, BackupError, Lost},
-    decided::{Decided, Elsewhere, quoted},
-    rules::{Asked, Explained},
-    sessions::{Session, SessionState},
-    signing_keys::{Export, ExportFormat, Key, KeyPhase},
-    users::{Doubt, NewUser, User, UserStatus},
-};
-
-use crate::{
-    config::{Config, ConfigError, Environment, Signing, Sources, TokenService},
-    parts::{StartError, blocking, open_ring},
-    system::System,
-};
-
-/// An installation opened for management. A server may run on it at the same time.
-#[derive(Debug)]
-pub struct Management {
-    config: Config,
-    db: Db,
-    system: System,
-}
-
-/// Opens what `sources` and `environment` name. Makes nothing: without a database it fails and says so.
-pub async fn open(sources: &Sources, environment: &Environment) -> Result<Management, ManageError> {
-    let (sources, environment) = (sources.clone(), environment.clone());
-    let config = blocking(move || Config::load(&sources, &environment)).await?;
-    let path = config.database();
-    match path.try_exists() {
-        Ok(true) => {}
-        Ok(false) => return Err(ManageError::NotInstalled { path }),
-        Err(source) => return Err(ManageError::Hidden { path, source }),
-    }
-    let db = Db::open(&path).await?;
-    Ok(Management { config, db, system: System::real() })
-}
-
-/// The data directory that `sources` and `environment` name, whether anything is there or not.
-pub async fn data_directory(
-    sources: &Sources,
-    environment: &Environment,
-) -> Result<PathBuf, ManageError> {
-    let (sources, environment) = (sources.clone(), environment.clone());
-    let config = blocking(move || Config::load(&sources, &environment)).await?;
-    Ok(config.data)
-}
-
-impl Management {
-    /// The key ring, as the server has it. Only a ring that a server made is opened.
-    async fn key_ring(&self) -> Result<KeyRing, ManageError> {
-        let service = self.token_service()?;
-        let Signing::Ring(algorithm) = service.signing else {
-            return Err(KeyRingError::Fixed.into());
-        };
-        if self.db.key_ring().await?.keys.is_empty() {
-            return Err(ManageError::NoKeys);
-        }
-        Ok(open_ring(algorithm, service.lifetime, &self.db, &self.config.data, &self.system)
-            .await?)
-    }
-
-    /// The token service's configuration; there is none in a process that is a registry alone.
-    fn token_service(&self) -> Result<&TokenService, ManageError> {
-        self.config.token_service.as_ref().ok_or(ManageError::NoTokenService)
-    }
-
-    /// What of the configuration should be seen.
-    pub fn warnings(&self) -> &[String] {
-        &self.config.warnings
-    }
-
-    fn now(&self) -> SystemTime {
-        self.system.clock.now()
-    }
-
-    fn fresh(&self) -> [u8; 16] {
-        let mut bits = [0; 16];
-        self.system.random.fill(&mut bits);
-        bits
-    }
-
-    /// A record of something done from the command line.
-    fn record(&self, action: Action, object: &str) -> AuditRecord {
-        AuditRecord {
-            at: self.now(),
-            action: action.as_str().to_owned(),
-            actor: None,
-            object: Some(object.to_owned()),
-            address: None,
-            request: None,
-            detail: serde_json::json!({ "by": "command line" }),
-        }
-    }
-}
-
-/// A time as people and programs read it (RFC 3339), in UTC, to the second.
-pub fn rfc3339(time: SystemTime) -> String {
-    let text = |timestamp: Timestamp| {
-        timestamp.to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-    };
-    // What no calendar reaches is shown as what it stands for.
-    Timestamp::try_from(time).map_or_else(|_| "never".to_owned(), text)
-}
-
-fn serialize_time<S: serde::Serializer>(
-    time: &SystemTime,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&rfc3339(*time))
-}
-
-#[expect(clippy::ref_option, reason = "what serde hands over")]
-fn serialize_optional_time<S: serde::Serializer>(
-    time: &Option<SystemTime>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serde::Serialize::serialize(&time.map(rfc3339), serializer)
-}
+use crate::{backup::BackupError, key_ring::OpenKeyRingError};
 
 /// Why an installation could not be opened, or has not what was asked of it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum ManageError {
+pub enum AdminError {
     /// No entry of the trail has that word.
     #[error(transparent)]
     Action(#[from] UnknownAction),
@@ -313,12 +175,15 @@ pub enum ManageError {
     /// The key ring.
     #[error(transparent)]
     Keys(#[from] KeyRingError),
-    /// What the key ring needs.
+    /// The key ring, as it was opened.
     #[error(transparent)]
-    Start(#[from] StartError),
+    OpenKeyRing(#[from] OpenKeyRingError),
+    /// A password file.
+    #[error(transparent)]
+    Htpasswd(#[from] HtpasswdError),
 }
 
-impl ManageError {
+impl AdminError {
     /// What may help, most likely first.
     pub fn hints(&self) -> Vec<String> {
         match self {
@@ -355,6 +220,3 @@ impl ManageError {
         )
     }
 }
-
-#[cfg(test)]
-mod tests;

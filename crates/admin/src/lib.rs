@@ -1,0 +1,166 @@
+//! The operations on an installation: its data directory, its database and what the configuration says of both.
+//!
+//! ```text
+//! Installation ── users.rs         accounts of the database
+//!              ├─ sessions.rs      refresh tokens
+//!              ├─ signing_keys.rs  the key ring: list, rotate, export
+//!              ├─ audit.rs         the audit trail: read, follow, verify
+//!              ├─ backup.rs        a backup that a server can start from
+//!              ├─ policy.rs        who may do what, and which rule says so
+//!              └─ grant_origin.rs  which policy a registry's tokens are granted by
+//!
+//! what a server shares with it ── data_directory.rs  lock, file modes
+//!                              ├─ first_start.rs     the account `admin`
+//!                              ├─ seal_key.rs        the key of the private keys
+//!                              ├─ key_ring.rs        the ring, opened
+//!                              └─ account_sources.rs the sources of accounts, opened
+//! ```
+//!
+//! An operation takes parameters and returns a typed value or an error; it prints nothing.
+//! A running server notices every change within seconds: it watches versions in the database. Each
+//! change leaves its record in the audit trail, in the same transaction.
+
+mod account_sources;
+mod audit;
+mod backup;
+mod blocking;
+mod data_directory;
+mod error;
+mod first_start;
+mod grant_origin;
+mod key_ring;
+mod policy;
+mod seal_key;
+mod sessions;
+mod signing_keys;
+mod users;
+
+use std::{sync::Arc, time::SystemTime};
+
+use jiff::{Timestamp, tz::TimeZone};
+use portpass_authority::{
+    audit::Action,
+    keyring::{KeyRing, KeyRingError},
+};
+use portpass_config::{Config, Environment, Signing, Sources, TokenService};
+use portpass_state::{AuditRecord, Db};
+use portpass_token::{Clock, Random, SystemClock, SystemRandom};
+
+pub use self::{
+    account_sources::{account_sources, htpasswd_file},
+    audit::{AuditEntry, AuditFilter, AuditQuestion, AuditVerdict},
+    backup::{BackedUp, BackupError, Lost},
+    blocking::blocking,
+    data_directory::{DataDirectory, DataError, Visible, write_file},
+    error::AdminError,
+    first_start::{ADMIN, Administrator, InstallError, Installer},
+    grant_origin::{Decided, Elsewhere, quoted},
+    key_ring::{OpenKeyRingError, open_key_ring},
+    policy::{Asked, Explained},
+    seal_key::SealKeyError,
+    sessions::{Session, SessionState},
+    signing_keys::{Export, ExportFormat, Key, KeyPhase},
+    users::{Doubt, NewUser, User, UserStatus},
+};
+
+/// An installation opened for installation. A server may run on it at the same time.
+#[derive(Debug)]
+pub struct Installation {
+    config: Config,
+    db: Db,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+}
+
+/// Opens what `sources` and `environment` name. Makes nothing: without a database it fails and says so.
+pub async fn open(
+    sources: &Sources,
+    environment: &Environment,
+) -> Result<Installation, AdminError> {
+    let (sources, environment) = (sources.clone(), environment.clone());
+    let config = blocking(move || Config::load(&sources, &environment)).await?;
+    let path = config.database();
+    match path.try_exists() {
+        Ok(true) => {}
+        Ok(false) => return Err(AdminError::NotInstalled { path }),
+        Err(source) => return Err(AdminError::Hidden { path, source }),
+    }
+    let db = Db::open(&path).await?;
+    Ok(Installation { config, db, clock: Arc::new(SystemClock), random: Arc::new(SystemRandom) })
+}
+
+impl Installation {
+    /// The key ring, as the server has it. Only a ring that a server made is opened.
+    async fn key_ring(&self) -> Result<KeyRing, AdminError> {
+        let service = self.token_service()?;
+        let Signing::Ring(algorithm) = service.signing else {
+            return Err(KeyRingError::Fixed.into());
+        };
+        if self.db.key_ring().await?.keys.is_empty() {
+            return Err(AdminError::NoKeys);
+        }
+        let random = self.random.clone();
+        let (db, data) = (&self.db, &self.config.data);
+        Ok(open_key_ring(algorithm, service.lifetime, db, data, random, self.now()).await?)
+    }
+
+    /// The token service's configuration; there is none in a process that is a registry alone.
+    fn token_service(&self) -> Result<&TokenService, AdminError> {
+        self.config.token_service.as_ref().ok_or(AdminError::NoTokenService)
+    }
+
+    /// What of the configuration should be seen.
+    pub fn warnings(&self) -> &[String] {
+        &self.config.warnings
+    }
+
+    fn now(&self) -> SystemTime {
+        self.clock.now()
+    }
+
+    fn fresh(&self) -> [u8; 16] {
+        let mut bits = [0; 16];
+        self.random.fill(&mut bits);
+        bits
+    }
+
+    /// A record of something done from the command line.
+    fn record(&self, action: Action, object: &str) -> AuditRecord {
+        AuditRecord {
+            at: self.now(),
+            action: action.as_str().to_owned(),
+            actor: None,
+            object: Some(object.to_owned()),
+            address: None,
+            request: None,
+            detail: serde_json::json!({ "by": "command line" }),
+        }
+    }
+}
+
+/// A time as people and programs read it (RFC 3339), in UTC, to the second.
+pub fn rfc3339(time: SystemTime) -> String {
+    let text = |timestamp: Timestamp| {
+        timestamp.to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    };
+    // What no calendar reaches is shown as what it stands for.
+    Timestamp::try_from(time).map_or_else(|_| "never".to_owned(), text)
+}
+
+fn serialize_time<S: serde::Serializer>(
+    time: &SystemTime,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&rfc3339(*time))
+}
+
+#[expect(clippy::ref_option, reason = "what serde hands over")]
+fn serialize_optional_time<S: serde::Serializer>(
+    time: &Option<SystemTime>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serde::Serialize::serialize(&time.map(rfc3339), serializer)
+}
+
+#[cfg(test)]
+mod tests;
