@@ -150,6 +150,7 @@ mod tests {
 
     use super::*;
 
+    /// CL9
     #[test]
     fn errors_are_read_in_every_usual_shape() {
         let table = [
