@@ -243,6 +243,7 @@ mod tests {
         r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
     const DOCUMENTED: &str = r#"{"kty":"EC","crv":"P-256","kid":"one","x":"m7zUpx3b-zmVE5cymSs64POG9QcyEpJaYCD82-549_Q","y":"dU3biz8sZ_8GPB-odm8Wxz3lNDr1xcAQQPQaOcr1fmc"}"#;
 
+    /// JW13, JW14, R15
     #[test]
     fn a_key_is_found_under_all_its_names() {
         let set = KeySet::from_jwks(&format!(r#"{{"keys":[{DOCUMENTED},{RFC_8037}]}}"#)).unwrap();
@@ -282,6 +283,7 @@ mod tests {
         }
     }
 
+    /// CF3
     #[test]
     fn of_two_entries_with_one_name_the_last_counts() {
         let first = RFC_8037.replace('}', r#","kid":"one"}"#);

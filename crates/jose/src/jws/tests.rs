@@ -280,6 +280,7 @@ fn a_long_list_of_trusted_keys_is_cut_short() {
     assert!(refusal.ends_with(" and 2 more"), "{refusal}");
 }
 
+/// JW11, JW12
 /// CVE-2016-10555 and its kin: the algorithm is the key's, not the header's.
 #[test]
 fn the_header_cannot_choose_another_algorithm_than_the_keys() {
@@ -326,6 +327,7 @@ fn a_signature_in_der_is_refused() {
     assert!(case.verify(&token).is_ok());
 }
 
+/// VO3
 /// CVE-2025-24976: an embedded key is a pointer, whatever else it says.
 #[test]
 fn an_embedded_key_points_to_a_trusted_one_and_is_never_used() {

@@ -115,6 +115,7 @@ fn every_kind_of_key_can_be_in_a_chain() {
     }
 }
 
+/// VO4
 #[test]
 fn any_extended_key_usage_will_do() {
     let root = Made::root("root");
@@ -125,6 +126,7 @@ fn any_extended_key_usage_will_do() {
     }
 }
 
+/// VO4
 /// The usual set-up of `docker_auth`: one `openssl req -x509` certificate is bundle and signer.
 #[test]
 fn a_leaf_of_the_bundle_needs_nothing_but_its_dates() {
@@ -156,6 +158,7 @@ fn an_authority_below_a_root_may_be_the_leaf() {
     assert!(matches!(refusal(&[&rogue], &[&low, &middle]), ChainError::BadSignature { .. }));
 }
 
+/// VO4
 /// By hand and by webpki alike.
 #[test]
 fn a_rogue_root_of_the_same_name_vouches_for_nobody() {
