@@ -50,6 +50,7 @@ fn claims_read_back_as_they_were_written() {
     }
 }
 
+/// JW5, JW7
 #[test]
 fn what_may_be_missing_or_null_is_as_good_as_empty() {
     let least = read("").unwrap();

@@ -59,6 +59,7 @@ impl Case {
     }
 }
 
+/// R15
 #[test]
 fn a_good_token_gives_its_claims() {
     let case = Case::new();
@@ -110,6 +111,7 @@ fn issuer_and_audience_are_compared_letter_for_letter() {
     assert_eq!(case.refusal(&other).0, "token-audience-mismatch");
 }
 
+/// R15, VO9, VO10
 /// JW5, JW6: (seconds from now, what is said)
 #[test]
 fn a_minute_is_forgiven_and_not_a_nanosecond_more() {
@@ -147,6 +149,7 @@ fn what_is_no_jwt_is_said_to_be_none() {
     assert_eq!(why.id(), "token-not-a-jwt");
 }
 
+/// VO6
 /// Signature first, claims second: nothing of an unsigned payload is looked at, `iss` neither
 /// (CVE-2024-5037).
 #[test]
