@@ -133,6 +133,7 @@ mod tests {
         Arc::new(PasswordHash::parse(text, Formats::Current).unwrap())
     }
 
+    /// HT8
     #[tokio::test]
     async fn the_right_password_is_accepted_and_then_known_without_the_pool() {
         let (check, _source) = check(0);
@@ -214,6 +215,7 @@ mod tests {
         [a, b, c]
     }
 
+    /// HT7
     /// The work is counted, and the answers: what a clock could see is the same for both.
     #[tokio::test]
     async fn equal_refusals_share_one_hash_whether_the_name_is_known_or_not() {

@@ -121,6 +121,7 @@ fn sixty_bytes_of_another_script_are_malformed_and_no_panic() {
     }
 }
 
+/// HT5
 #[test]
 fn a_bcrypt_cost_is_between_4_and_31_and_not_above_what_a_pool_can_bear() {
     let hash = |cost: &str| {
@@ -142,6 +143,7 @@ fn a_bcrypt_cost_is_between_4_and_31_and_not_above_what_a_pool_can_bear() {
     }
 }
 
+/// HT5
 /// `echo -n password | argon2 somesalt -id -t 2 -m 16 -p 1`, as the reference implementation's own
 /// test (`test.c` of phc-winner-argon2) has it.
 #[test]

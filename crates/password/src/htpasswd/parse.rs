@@ -215,6 +215,7 @@ mod tests {
         );
     }
 
+    /// HT4
     #[test]
     fn lines_whose_name_could_not_be_an_accounts_are_skipped_with_a_warning() {
         let long = "a".repeat(129);

@@ -90,6 +90,7 @@ fn a_file_that_is_not_there_is_not_made() {
     assert_eq!(fs::read_dir(bench.folder.path()).unwrap().count(), 0);
 }
 
+/// HT6
 #[tokio::test]
 async fn a_change_counts_within_two_seconds() {
     for replace in [Bench::write, Bench::replace] {
@@ -197,6 +198,7 @@ async fn the_costliest_entry_in_force_is_what_refusals_cost() {
     assert_eq!(bench.pool.highest(), Highest::default());
 }
 
+/// HT3
 #[test]
 fn a_file_that_cannot_be_used_stops_the_start_and_says_what_to_do() {
     let bench = Bench::new();
