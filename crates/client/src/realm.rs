@@ -156,6 +156,7 @@ mod tests {
         Reached { origin: Url::parse(origin).unwrap(), reach, plain_http }
     }
 
+    /// CL10
     #[test]
     fn credentials_go_where_the_registry_points_if_that_is_as_safe() {
         let public = reached("https://registry.example.com/", Reach::Public, false);
@@ -185,6 +186,7 @@ mod tests {
         }
     }
 
+    /// CL7, CL10
     #[test]
     fn realms_that_credentials_must_not_go_to_are_named() {
         let public = reached("https://registry.example.com/", Reach::Public, false);

@@ -137,6 +137,7 @@ async fn a_registry_that_asks_for_nothing_gets_nothing() {
     assert!(set.server.seen().iter().all(|seen| seen.authorization.is_none()));
 }
 
+/// CL8
 #[tokio::test]
 async fn names_that_basic_cannot_carry_are_refused_before_anything_is_sent() {
     let set = Set::of(Served::always(reply(200, "{}")).await);
@@ -146,6 +147,7 @@ async fn names_that_basic_cannot_carry_are_refused_before_anything_is_sent() {
     assert_eq!(set.server.seen().len(), 0);
 }
 
+/// CL5
 #[tokio::test]
 async fn a_token_is_got_with_what_is_kept() {
     let service = Served::always(reply(200, GOOD)).await;
@@ -221,6 +223,7 @@ async fn a_registry_that_asks_only_at_a_repository_is_asked_there() {
     assert_snapshot!(set.said(&error), @"REGISTRY takes no tokens: it asks for none");
 }
 
+/// CL7
 #[tokio::test]
 async fn challenges_that_lead_nowhere_are_named() {
     let mut said = Vec::new();

@@ -104,6 +104,7 @@ async fn an_identity_token_goes_by_post_and_nowhere_else() {
     assert_eq!(seen.one("scope"), Some("repository:a/b:pull,push repository:c/d:pull"));
 }
 
+/// CL5
 #[tokio::test]
 async fn a_service_without_get_is_asked_by_post() {
     for status in [404, 405] {
@@ -136,6 +137,7 @@ async fn a_wrong_password_is_sent_once() {
     assert_eq!(service.seen().len(), 2);
 }
 
+/// CL4
 #[tokio::test]
 async fn a_token_is_kept_until_shortly_before_its_end() {
     let service = Served::always(reply(200, TOKEN)).await;
@@ -210,6 +212,7 @@ async fn a_kept_token_is_for_the_same_question_of_the_same_person_only() {
     }
 }
 
+/// CL4
 #[tokio::test]
 async fn those_who_ask_at_once_share_one_request() {
     let (good, bad) =
@@ -285,6 +288,7 @@ async fn a_token_for_the_registry_itself_is_sent_to_no_token_service() {
     assert_eq!((error, service.seen().len()), (TokenError::ReadyMade, 0));
 }
 
+/// CH17
 /// CVE-2020-15157 and its kin: what is for one origin goes to no other.
 #[tokio::test]
 async fn credentials_follow_no_redirect_to_another_origin() {

@@ -88,6 +88,7 @@ async fn a_blob_that_is_not_its_digest_ends_in_an_error() {
     assert_eq!(read(&stage.remote("a"), &descriptor, 0).await.unwrap(), b"0123456789");
 }
 
+/// OC31
 #[tokio::test]
 async fn storage_elsewhere_is_read_without_credentials() {
     let storage = Served::start(|seen| {

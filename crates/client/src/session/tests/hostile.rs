@@ -201,6 +201,7 @@ async fn lists_that_do_not_end_are_left() {
         "#);
 }
 
+/// R10
 /// CVE-2026-50151: neither `Link` nor `Location` takes credentials elsewhere.
 #[tokio::test]
 async fn links_and_locations_lead_nowhere_else() {

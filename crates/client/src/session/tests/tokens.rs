@@ -98,6 +98,7 @@ async fn a_kept_token_that_is_refused_is_got_anew_once() {
     assert_eq!((stage.seen().len(), stage.service.seen().len()), (4, 2), "and kept again");
 }
 
+/// CL11
 #[tokio::test]
 async fn a_new_token_that_is_refused_is_the_last_word() {
     let stage =
@@ -255,6 +256,7 @@ async fn every_401_is_answered_and_not_only_that_of_the_ping() {
     assert_eq!(stage.service.only().all("scope"), ["repository:private:pull"]);
 }
 
+/// CL10
 /// CVE-2026-48978, CVE-2026-33540: credentials go to no realm that is nearer than the registry, or none.
 #[tokio::test]
 async fn realms_where_credentials_must_not_go_end_the_request() {
@@ -285,6 +287,7 @@ async fn realms_where_credentials_must_not_go_end_the_request() {
         "#);
 }
 
+/// CH17, OC31
 /// CVE-2020-15157 (`ContainerDrip`), GHSA-vh4v-2xq2-g5cg, CVE-2026-49349: where a redirect leads, no
 /// credentials go and no challenge is answered.
 #[tokio::test]
