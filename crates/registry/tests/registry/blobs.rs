@@ -300,6 +300,38 @@ async fn a_mount_reaches_no_further_than_the_token() {
     }
 }
 
+/// AR9
+#[tokio::test]
+async fn who_may_not_reach_a_repository_does_not_learn_whether_it_is_there() {
+    let registry = Harness::guarded(Guard::By(Arc::new(AsTheTokenSays)), Deletes::Enabled).await;
+    let ask = async |method: &str, path: &str, token: &str| {
+        let token = format!("Bearer {token}");
+        let headers = [(header::AUTHORIZATION, &*token)];
+        registry.send(request(method.parse().unwrap(), path, headers, "hello")).await
+    };
+    let digest = Digest::sha256(b"hello");
+    let push = format!("/v2/team/there/blobs/uploads/?digest={digest}");
+    let pushed = ask("POST", &push, "repository:team/there:pull,push").await;
+    assert_eq!(pushed.status, StatusCode::CREATED);
+    for (method, end) in [
+        ("GET", "tags/list".to_owned()),
+        ("GET", "manifests/v1".to_owned()),
+        ("PUT", "manifests/v1".to_owned()),
+        ("GET", format!("blobs/{digest}")),
+        ("HEAD", format!("blobs/{digest}")),
+        ("DELETE", format!("blobs/{digest}")),
+        ("POST", format!("blobs/uploads/?mount={digest}")),
+        ("GET", format!("referrers/{digest}")),
+    ] {
+        let [there, nowhere] = ["there", "never"].map(|name| format!("/v2/team/{name}/{end}"));
+        let there = ask(method, &there, "repository:other:pull,push,delete").await;
+        let nowhere = ask(method, &nowhere, "repository:other:pull,push,delete").await;
+        assert_eq!(there.status, StatusCode::UNAUTHORIZED, "{method} {end}");
+        let nowhere = format!("{nowhere:?}").replace("team/never", "team/there");
+        assert_eq!(format!("{there:?}"), nowhere, "{method} {end}");
+    }
+}
+
 /// OC23, CVE-2026-41888
 #[tokio::test]
 async fn nothing_is_deleted_where_deleting_is_switched_off() {

@@ -92,6 +92,7 @@ async fn who_stands_still_is_cut_off_sooner() {
     assert!(text.contains("nothing came for 30 s"), "{text}");
 }
 
+/// R14
 /// A token that ends while the body comes ends the request: the client comes back with another.
 #[tokio::test]
 async fn the_end_of_the_token_ends_the_body() {

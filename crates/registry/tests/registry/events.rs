@@ -48,6 +48,7 @@ fn change(seen: Vec<Event>, registry: &Harness) -> RepositoryChange {
     event.change
 }
 
+/// AR12
 #[tokio::test]
 async fn pushes_mounts_and_deletes_are_told_with_whose_they_are() {
     let guard = Guard::By(Arc::new(AsTheTokenSays));

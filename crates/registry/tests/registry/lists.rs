@@ -40,6 +40,7 @@ fn told(answer: &Answer) -> String {
     format!("{} {}", answer.header("link"), String::from_utf8_lossy(&answer.body).trim_end())
 }
 
+/// OC32
 /// OC21: sorted as ASCII, in pages that say where the next one is, and only if there is one.
 #[tokio::test]
 async fn tags_are_listed_in_pages() {

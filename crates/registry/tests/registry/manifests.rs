@@ -65,6 +65,7 @@ async fn push(
     registry.send(request(Method::PUT, &path, [(header::CONTENT_TYPE, media_type)], body)).await
 }
 
+/// DX8, OC32
 /// OC4, OC5, OC16, DX2: what was pushed comes back, whatever the client says that it accepts.
 #[tokio::test]
 async fn a_manifest_comes_back_byte_for_byte_whatever_is_accepted() {
@@ -144,6 +145,7 @@ async fn a_media_type_is_read_without_its_parameters() {
     assert_eq!(registry.get("/v2/team/app/manifests/v1").await.header("content-type"), OCI);
 }
 
+/// DX2
 /// OC16, OC17, GHSA-qq97-vm5h-rrhg
 #[tokio::test]
 async fn what_is_no_manifest_is_refused() {
@@ -175,6 +177,7 @@ async fn what_is_no_manifest_is_refused() {
     assert_eq!(got.refusal(), (404, "MANIFEST_UNKNOWN".into()));
 }
 
+/// DX4
 /// OC16
 #[tokio::test]
 async fn every_missing_blob_and_child_is_named() {
@@ -240,6 +243,7 @@ async fn an_index_of_blobs_is_taken() {
     assert_eq!(refused.refusal(), (400, "MANIFEST_BLOB_UNKNOWN".into()));
 }
 
+/// OC27
 /// OC16, CVE-2017-11468
 #[tokio::test]
 async fn a_manifest_has_at_most_four_mebibytes() {

@@ -1,4 +1,4 @@
-//! Refusals as clients and operators see them: protocol.md §1, §3, §7, §9; clients.md R1 to R9, R11.
+//! Refusals as clients and operators see them: protocol.md §1, §3, §7, §9; R1 to R9, R11.
 
 use std::time::Duration;
 
@@ -46,6 +46,7 @@ fn refusal_of(response: &Response) -> (&'static str, String) {
     (refusal.id, refusal.text)
 }
 
+/// R5
 /// CH1, CH3, CH4, CH9, R1, R2: what is needed stands in the challenge and in the body.
 #[tokio::test]
 async fn a_challenge_says_what_the_request_needs() {
@@ -112,6 +113,7 @@ async fn a_head_is_challenged_like_a_get() {
     }
 }
 
+/// CH7, R3, VO13
 /// CH6, CH8, VO1 to VO11, R6, AR14: the client is told which of three things is wrong; the log is
 /// told which of all.
 #[tokio::test]
@@ -184,6 +186,7 @@ async fn every_way_to_be_refused_has_its_error_and_its_reason() {
     assert_eq!(answer.extensions().get::<Handled>().unwrap().subject.as_deref(), Some("ann"));
 }
 
+/// AR12
 /// CL12: `docker login` asks for nothing.
 #[tokio::test]
 async fn any_valid_token_is_good_for_the_base() {
@@ -298,6 +301,7 @@ www-authenticate: Basic realm="the registry"
     }
 }
 
+/// AR13
 /// Unavailable is not a no.
 #[tokio::test]
 async fn a_source_that_does_not_answer_is_neither_a_no_nor_a_pass() {
@@ -343,6 +347,7 @@ retry-after: 5
 "#);
 }
 
+/// OC27
 /// AR8, OC6, OC19, `OC27b`, OC28, OC29, R11: what is no request at all is answered before anybody is
 /// asked who they are, and tells nothing of what is stored.
 #[tokio::test]
@@ -405,6 +410,7 @@ allow: GET, HEAD, PUT, DELETE
 "#);
 }
 
+/// OC27
 /// OC26: what an authorized client is told.
 #[tokio::test]
 async fn error_bodies_have_code_message_and_detail() {

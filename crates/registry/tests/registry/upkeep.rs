@@ -38,6 +38,7 @@ async fn sweep(registry: &Harness) -> Swept {
     }
 }
 
+/// DX7
 async fn a_session_that_nobody_went_on_with_for_a_day_is_purged(registry: Harness) {
     let abandoned = registry.session("team/app").await;
     registry.patch(&abandoned, "hello").await;

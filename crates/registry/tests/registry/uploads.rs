@@ -67,6 +67,7 @@ async fn who_begins_too_much_leaves_it_to_other_addresses_to_begin(registry: Har
     assert_eq!(begin("2001:db8:0:1::1").await, StatusCode::ACCEPTED);
 }
 
+/// DX8, OC32
 /// OC7, OC13
 async fn a_session_says_where_it_is_and_how_far(registry: Harness) {
     let begun = registry.post(UPLOADS).await;
