@@ -210,6 +210,18 @@ async fn what_the_rules_do_not_allow_is_left_out_of_the_token() {
     }
 }
 
+/// TP3
+#[tokio::test]
+async fn what_was_granted_is_told_with_spaces_between() {
+    let fixture = Fixture::new().await;
+    let form = "grant_type=password&username=ann&password=secret";
+    let asked =
+        "scope=repository:ann/a:pull,push&scope=repository:bob/a:pull+repository:public/a:pull";
+    let answer = post(&fixture, &format!("{form}&{asked}")).await;
+    let granted = "repository:ann/a:pull,push repository:public/a:pull";
+    assert_eq!(answer.json()["scope"], granted);
+}
+
 /// T1, T10
 #[tokio::test]
 async fn parameters_may_be_missing_empty_or_unknown() {

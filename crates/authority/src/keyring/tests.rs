@@ -88,6 +88,7 @@ async fn the_first_start_makes_a_root_for_ten_years_and_a_key_that_signs() {
     assert_eq!(again.jwks_tag(), ring.jwks_tag());
 }
 
+/// JW13, JW14
 #[tokio::test]
 async fn a_registry_takes_the_tokens_of_the_ring_by_root_bundle_or_jwks() {
     for algorithm in [Algorithm::Es256, Algorithm::Es384, Algorithm::Es512, Algorithm::EdDsa] {

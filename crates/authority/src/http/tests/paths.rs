@@ -31,6 +31,7 @@ async fn the_key_set_is_cached_and_revalidated() {
     assert_eq!((posted.status, posted.header("allow")), (405, "GET, HEAD"));
 }
 
+/// TG9
 /// The Fetch standard: a browser takes no answer but a 2xx for leave to send the request itself. Without credentials,
 /// which it never sends along.
 #[tokio::test]

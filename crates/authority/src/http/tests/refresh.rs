@@ -33,6 +33,7 @@ async fn a_refresh_token_is_used_again_and_again_and_stays_the_same() {
     assert_eq!(granted(&fixture, &answer), "repository:team/x:");
 }
 
+/// TG7, TP4
 #[tokio::test]
 async fn a_refresh_token_dies_with_what_it_is_bound_to() {
     const DAY: u64 = 24 * 60 * 60;
@@ -261,6 +262,7 @@ async fn an_identity_token_in_place_of_the_name_is_repeated_nowhere() {
     assert!(!format!("{trail:?}").to_lowercase().contains(begins), "{trail:?}");
 }
 
+/// TG7
 #[tokio::test]
 async fn a_service_that_withholds_refresh_tokens_gives_tokens_without() {
     let fixture = Fixture::new().await;
