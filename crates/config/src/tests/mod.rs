@@ -168,6 +168,7 @@ fn distributions_token_block_parses_word_for_word() {
     assert!(config.token_service.is_none());
 }
 
+/// CF6
 #[test]
 fn without_a_file_both_services_run_on_loopback() {
     let config = without_file(&[]).unwrap();
@@ -248,6 +249,35 @@ fn optional_keys_of_the_token_block_have_distributions_meaning() {
         Realm::SameOrigin { path: Quotable::new("path", "/auth/token").unwrap() }
     );
     assert_eq!(token.settings.allowed.to_string(), "ES256, RS256");
+}
+
+/// CF1, CF4
+#[test]
+fn each_of_the_three_names_is_needed_and_an_empty_list_of_algorithms_is_the_usual_one() {
+    let folder = Folder::new("");
+    folder.certify("root");
+    let block = |realm: &str, service: &str, issuer: &str| {
+        let keys = "rootcertbundle: root.crt, autoredirect: true, signingalgorithms: []";
+        let token = format!("{{ {realm}{service}{issuer}{keys} }}");
+        folder.write("portpass.yaml", &format!("registry: {{ auth: {{ token: {token} }} }}\n"));
+        folder.load()
+    };
+    let (realm, service, issuer) = ("realm: https://a/t, ", "service: s, ", "issuer: i, ");
+    let RegistryAuth::Named(Auth::Token(token)) =
+        block(realm, service, issuer).unwrap().registry.unwrap().auth
+    else {
+        panic!()
+    };
+    assert_eq!(token.settings.allowed, portpass_jose::Algorithms::PUBLIC_KEY);
+    for (name, refused) in [
+        ("realm", ["", "realm: '', "].map(|realm| block(realm, service, issuer))),
+        ("service", ["", "service: '', "].map(|service| block(realm, service, issuer))),
+        ("issuer", ["", "issuer: '', "].map(|issuer| block(realm, service, issuer))),
+    ] {
+        let [missing, empty] = refused.map(|refused| refused.unwrap_err().to_string());
+        assert!(missing.ends_with(&format!("the key `{name}` is missing")), "{missing}");
+        assert!(empty.ends_with(&format!("auth.token.{name}: the value is empty")), "{empty}");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::*;
 
+/// AR15, CF1, CF2, CF4, CF6, R4, T4
 #[test]
 fn mistakes_are_named_with_line_and_hint() {
     let mut told = String::new();
