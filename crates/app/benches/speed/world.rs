@@ -198,14 +198,14 @@ impl Content {
     }
 }
 
-/// In one body (OC10).
+/// In one body (OC12).
 pub(crate) fn push_blob(connection: &mut Connection, digest: &Digest, blob: &[u8]) {
     let location = begin(connection);
     let target = finishing(&location, digest);
     connection.expect(201, ("PUT", &target), BYTES, blob);
 }
 
-/// In pieces of this many bytes (OC12).
+/// In pieces of this many bytes (OC11).
 pub(crate) fn push_blob_in_patches(
     connection: &mut Connection,
     digest: &Digest,
