@@ -1,7 +1,7 @@
 //! The rules that comments cite by number, held against `docs/protocol.md`.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -42,6 +42,13 @@ fn every_rule_and_section_that_is_cited_is_on_the_page() {
     assert_none(&missing);
 }
 
+#[test]
+fn every_must_is_cited_by_a_test() {
+    let cited = cited_by_tests();
+    let page = read("docs/protocol.md");
+    assert_none(&without_test(&rules(&page), &cited));
+}
+
 fn without_test(rules: &[Rule], cited: &BTreeSet<String>) -> Vec<String> {
     let musts = rules.iter().filter(|rule| rule.level == "MUST");
     let untested = musts.filter(|rule| !cited.contains(&rule.number));
@@ -49,6 +56,23 @@ fn without_test(rules: &[Rule], cited: &BTreeSet<String>) -> Vec<String> {
         format!("docs/protocol.md:{}: {} is a MUST that no test cites", rule.line, rule.number)
     };
     untested.map(told).collect()
+}
+
+fn cited_by_tests() -> BTreeSet<String> {
+    let mut crates: BTreeMap<String, Vec<(syn::File, String)>> = BTreeMap::new();
+    for (name, text) in texts().into_iter().filter(|(name, _)| is_rust(Path::new(name))) {
+        let file = syn::parse_file(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let of = name.split('/').take(2).collect::<Vec<_>>().join("/");
+        crates.entry(of).or_default().push((file, text));
+    }
+    let mut cited = BTreeSet::new();
+    for files in crates.values() {
+        let tests = Tests::of(files.iter().map(|(file, _)| file));
+        for (file, text) in files {
+            cited.extend(tests.cited(file, text));
+        }
+    }
+    cited
 }
 
 /// Everything that may cite: sources, pages, and the page of rules itself. Not this test, which cites
