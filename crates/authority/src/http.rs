@@ -26,9 +26,8 @@ mod tests;
 
 use crate::{
     refresh::RefreshSecret,
-    request::{ClientInfo, MAX_FORM, RequestError, TokenRequest, revocation},
+    request::{ClientInfo, Credential, MAX_FORM, RequestError, TokenRequest, revocation},
     service::{Issued, TokenError, TokenService},
-    subject::Credential,
 };
 
 /// Where the token endpoint lies: `/token`.

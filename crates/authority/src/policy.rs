@@ -11,6 +11,7 @@ use self::index::Index;
 use crate::subject::{AccountName, Subject};
 
 mod audience;
+mod effect;
 mod explain;
 mod index;
 mod pattern;
@@ -20,9 +21,10 @@ mod tests;
 
 pub use self::{
     audience::{Audience, AudienceError, Caller},
+    effect::Effect,
     explain::{Cited, Explanation, NearMiss, explain},
     pattern::{PathPattern, PatternError},
-    rule::{ActionBits, Effect, Rule, RuleId, RuleProblem, RuleText, Surroundings, Target},
+    rule::{ActionBits, Rule, RuleId, RuleProblem, RuleText, Surroundings, Target},
 };
 
 /// Which part of a request the rules allow, and which rules said so. No I/O.

@@ -16,10 +16,10 @@ mod fields;
 #[cfg(test)]
 mod tests;
 
-pub use credential::Unusable;
+pub use credential::{Credential, Unusable};
 use fields::Fields;
 
-use crate::subject::{AccountName, Credential};
+use crate::subject::AccountName;
 
 /// What a client asks a token for.
 #[derive(Debug, Clone)]

@@ -24,8 +24,8 @@ use crate::{
     keyring::KeyRing,
     policy::{Decision, Policy},
     refresh::{Lives, LookUpError, RefreshProblem, RefreshSecret, RefreshTokens, Session},
-    request::{ClientInfo, Leg, Services, TokenRequest},
-    subject::{Account, Credential, Login, Subject},
+    request::{ClientInfo, Credential, Leg, Services, TokenRequest},
+    subject::{Account, Login, Subject},
 };
 
 /// What a token service is made of.

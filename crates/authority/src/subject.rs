@@ -6,8 +6,6 @@ use portpass_password::{Claim, Standing};
 use portpass_protocol::access::AccessSet;
 use secrecy::SecretString;
 
-use crate::refresh::RefreshSecret;
-
 /// The name of an account: letters and digits of any script and `._@+-`, one to 128 characters,
 /// beginning with a letter or digit.
 ///
@@ -275,17 +273,6 @@ impl Login {
     }
 }
 
-/// What a token request presents.
-#[derive(Debug, Clone)]
-pub enum Credential {
-    /// Nothing: not even an `Authorization` header.
-    Anonymous,
-    /// HTTP Basic, or the form's `username` and `password`.
-    Password(Login),
-    /// The form's `refresh_token`.
-    Refresh(RefreshSecret),
-}
-
 const MAX_ACCOUNT_NAME: usize = 128;
 const MAX_GROUP_NAME: usize = 255;
 const MAX_SOURCE_NAME: usize = 32;
@@ -331,11 +318,5 @@ mod tests {
         for name in ["", " a", "a ", "a\nb", "\u{7}"] {
             assert!(name.parse::<Group>().is_err(), "{name:?}");
         }
-    }
-
-    #[test]
-    fn a_password_is_not_printed() {
-        let login = Login { account: "ann".parse().unwrap(), password: "hunter2".into() };
-        assert!(!format!("{:?}", Credential::Password(login)).contains("hunter2"));
     }
 }

@@ -1,9 +1,8 @@
 //! What arrives at a server.
 
 use http::{HeaderMap, HeaderValue, Method, Uri, header::AUTHORIZATION};
-use portpass_authority::{
-    request::{MAX_RESOURCES, RefreshIssuance, Service, Services, TokenRequest},
-    subject::Credential,
+use portpass_authority::request::{
+    Credential, MAX_RESOURCES, RefreshIssuance, Service, Services, TokenRequest,
 };
 use portpass_jose::KeyIdForm;
 use portpass_protocol::RepositoryName;

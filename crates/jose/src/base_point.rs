@@ -3,7 +3,7 @@
 //! `docker_auth` 1.14 (`disable_legacy_key_id`) and distribution 3.0.0 hash the point that all keys of a curve are
 //! multiples of, in place of the key's own point. So everybody's keys of that curve have one and the same id.
 
-use crate::{KeyId, verifying::Parts};
+use crate::{KeyId, components::Components, thumbprint};
 
 /// The curve whose base point an id is the thumbprint of, as `P-256`.
 pub fn curve_of_base_point(id: &str) -> Option<&'static str> {
@@ -20,8 +20,10 @@ impl BasePoint {
     /// As RFC 7638 wants it, and as those programs compute it: without zero bytes in front.
     fn ids(&self) -> impl Iterator<Item = KeyId> {
         let (x, y) = (self.x.into(), self.y.into());
-        let parts = Parts::Elliptic { curve: self.curve, x, y };
-        [Some(KeyId::thumbprint(&parts)), KeyId::unpadded(&parts)].into_iter().flatten()
+        let components = Components::Elliptic { curve: self.curve, x, y };
+        [Some(thumbprint::rfc7638(&components)), thumbprint::unpadded(&components)]
+            .into_iter()
+            .flatten()
     }
 }
 

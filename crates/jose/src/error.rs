@@ -76,11 +76,13 @@ pub enum KeyError {
         /// What the key is.
         shape: Shape,
     },
-    /// More certificates than [`crate::x5c::MAX_CERTIFICATES`].
-    #[error("{count} certificates are more than the {limit} a chain may have", limit = crate::x5c::MAX_CERTIFICATES)]
+    /// More certificates than a chain may have.
+    #[error("{count} certificates are more than the {limit} a chain may have")]
     TooManyCertificates {
         /// How many there are.
         count: usize,
+        /// How many there may be.
+        limit: usize,
     },
     /// A public key of a kind that signs nothing here.
     #[error("the public key is not usable: {0}")]

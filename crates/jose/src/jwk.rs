@@ -5,8 +5,9 @@ use zeroize::Zeroizing;
 
 use crate::{
     KeyError, KeyId, VerifyingKey, base64url,
+    components::Components,
     json::{self, Map, Value},
-    verifying::{Curve, Parts},
+    verifying::Curve,
 };
 
 /// One JWK: a public key and what is written beside it.
@@ -48,29 +49,36 @@ impl Jwk {
     }
 }
 
+impl VerifyingKey {
+    /// Reads a JWK (RFC 7517 §4); of a private one, only the public half.
+    pub fn from_jwk(json: &str) -> Result<Self, KeyError> {
+        Jwk::parse(json.as_bytes()).map(|jwk| jwk.key)
+    }
+}
+
 /// The public members of a key, with `kid`, `use` and, where it has but one, `alg`; `None` for a
 /// shared secret, which is nobody else's business.
 pub(crate) fn to_object(key: &VerifyingKey, id: &KeyId) -> Option<Map<String, Value>> {
     let mut object = Map::new();
     let mut put = |name: &str, value: &str| object.insert(name.to_owned(), value.into());
-    match key.parts() {
-        Parts::Elliptic { curve, x, y } => {
+    match key.components() {
+        Components::Elliptic { curve, x, y } => {
             put("kty", "EC");
             put("crv", curve);
             put("x", &base64url::encode(x));
             put("y", &base64url::encode(y));
         }
-        Parts::Edwards { x } => {
+        Components::Edwards { x } => {
             put("kty", "OKP");
             put("crv", "Ed25519");
             put("x", &base64url::encode(x));
         }
-        Parts::Rsa { n, e } => {
+        Components::Rsa { n, e } => {
             put("kty", "RSA");
             put("n", &base64url::encode(n));
             put("e", &base64url::encode(e));
         }
-        Parts::Octets => return None,
+        Components::Octets => return None,
     }
     put("kid", id.as_str());
     put("use", "sig");

@@ -31,6 +31,7 @@ pub mod algorithm;
 mod base64url;
 mod base_point;
 pub mod certificate;
+mod components;
 pub mod danger;
 mod error;
 pub mod excerpt;
@@ -43,6 +44,7 @@ mod made;
 pub mod pem;
 pub mod set;
 pub mod signing;
+mod thumbprint;
 pub mod verifying;
 pub mod x5c;
 

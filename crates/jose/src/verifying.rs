@@ -15,7 +15,9 @@ use x509_parser::{
     x509::SubjectPublicKeyInfo,
 };
 
-use crate::{Algorithm, Algorithms, KeyId, Shape, error::KeyError, jwk::Jwk};
+use crate::{
+    Algorithm, Algorithms, KeyId, Shape, components::Components, error::KeyError, thumbprint,
+};
 
 /// A public key with the algorithms that it may be used with.
 ///
@@ -30,18 +32,9 @@ pub struct VerifyingKey {
 struct Inner {
     id: KeyId,
     shape: Shape,
-    parts: Parts,
+    components: Components,
     spki: Box<[u8]>,
     checks: Checks,
-}
-
-/// What a key consists of, as a JWK lists it: big-endian, coordinates padded to the curve's size.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) enum Parts {
-    Edwards { x: Box<[u8]> },
-    Elliptic { curve: &'static str, x: Box<[u8]>, y: Box<[u8]> },
-    Octets,
-    Rsa { n: Box<[u8]>, e: Box<[u8]> },
 }
 
 enum Checks {
@@ -75,11 +68,6 @@ impl VerifyingKey {
         } else {
             Err(KeyError::Unsupported(format!("its type has the object identifier {oid}")))
         }
-    }
-
-    /// Reads a JWK (RFC 7517 §4); of a private one, only the public half.
-    pub fn from_jwk(json: &str) -> Result<Self, KeyError> {
-        Jwk::parse(json.as_bytes()).map(|jwk| jwk.key)
     }
 
     /// Its RFC 7638 thumbprint.
@@ -136,12 +124,12 @@ impl VerifyingKey {
             return Vec::new();
         }
         let mut ids = vec![self.inner.id.clone(), KeyId::libtrust(self)];
-        ids.extend(KeyId::unpadded(&self.inner.parts));
+        ids.extend(thumbprint::unpadded(&self.inner.components));
         ids
     }
 
-    pub(crate) fn parts(&self) -> &Parts {
-        &self.inner.parts
+    pub(crate) fn components(&self) -> &Components {
+        &self.inner.components
     }
 
     /// The same key for one algorithm alone, as a JWK's `alg` says.
@@ -164,7 +152,11 @@ impl VerifyingKey {
             )));
         }
         let key = parse(&signature::ED25519, x)?;
-        Self::public(Shape::Ed25519, Parts::Edwards { x: x.into() }, vec![(Algorithm::EdDsa, key)])
+        Self::public(
+            Shape::Ed25519,
+            Components::Edwards { x: x.into() },
+            vec![(Algorithm::EdDsa, key)],
+        )
     }
 
     /// From an uncompressed point (SEC 1 §2.3.3).
@@ -181,9 +173,9 @@ impl VerifyingKey {
         }
         let key = parse(curve.verification(), point)?;
         let (x, y) = coordinates.split_at(size);
-        let parts = Parts::Elliptic { curve: curve.name(), x: x.into(), y: y.into() };
+        let components = Components::Elliptic { curve: curve.name(), x: x.into(), y: y.into() };
         let shape = curve.shape();
-        Self::public(shape, parts, vec![(shape.usual_algorithm(), key)])
+        Self::public(shape, components, vec![(shape.usual_algorithm(), key)])
     }
 
     /// From modulus and exponent, big-endian (RFC 7518 §6.3.1).
@@ -206,7 +198,7 @@ impl VerifyingKey {
             })
             .collect::<Result<_, aws_lc_rs::error::KeyRejected>>()
             .map_err(|_| rejected())?;
-        Self::public(Shape::Rsa, Parts::Rsa { n: n.into(), e: e.into() }, keys)
+        Self::public(Shape::Rsa, Components::Rsa { n: n.into(), e: e.into() }, keys)
     }
 
     /// From a shared secret (RFC 7518 §3.2): usable with each HMAC whose hash it is long enough for.
@@ -221,9 +213,9 @@ impl VerifyingKey {
         }
         let algorithms = keys.iter().map(|(algorithm, _)| *algorithm).collect();
         let inner = Inner {
-            id: KeyId::thumbprint(&Parts::Octets),
+            id: thumbprint::rfc7638(&Components::Octets),
             shape: Shape::Octets,
-            parts: Parts::Octets,
+            components: Components::Octets,
             spki: Box::default(),
             checks: Checks::Secret(keys),
         };
@@ -232,7 +224,7 @@ impl VerifyingKey {
 
     fn public(
         shape: Shape,
-        parts: Parts,
+        components: Components,
         keys: Vec<(Algorithm, ParsedPublicKey)>,
     ) -> Result<Self, KeyError> {
         let (_, first) = keys.first().ok_or(KeyError::PrivateKey)?;
@@ -240,13 +232,27 @@ impl VerifyingKey {
             .as_der()
             .map_err(|_| KeyError::Unsupported("it cannot be written as DER".to_owned()))?;
         let inner = Inner {
-            id: KeyId::thumbprint(&parts),
+            id: thumbprint::rfc7638(&components),
             shape,
-            parts,
+            components,
             spki: spki.as_ref().into(),
             checks: Checks::Public(keys),
         };
         Ok(Self { algorithms: shape.algorithms(), inner: Arc::new(inner) })
+    }
+}
+
+impl KeyId {
+    /// SHA-256 of the key's canonical JWK, base64url without padding (RFC 7638): what distribution 3
+    /// calls the keys of its bundle (JW13).
+    pub fn rfc7638(key: &VerifyingKey) -> Self {
+        key.id().clone()
+    }
+
+    /// 240 bits of the SHA-256 of the DER public key in twelve groups of base32: what distribution 2
+    /// calls the keys of its bundle (JW13).
+    pub fn libtrust(key: &VerifyingKey) -> Self {
+        thumbprint::libtrust(key.to_spki())
     }
 }
 

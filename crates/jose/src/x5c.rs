@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A stranger's chain costs no more than a good one of its length: no key that nobody vouches for checks
-//! anything, [`MAX_SIGNATURES`](checks::MAX_SIGNATURES) are checked at most, and a refusal is remembered for a minute.
+//! anything, [`MAX_SIGNATURES`](MAX_SIGNATURES) are checked at most, and a refusal is remembered for a minute.
 //!
 //! A bundle certificate is an authority only if it says so (`CA:TRUE`); any other vouches for its own
 //! key and for nobody else.
@@ -16,6 +16,7 @@
 mod by_hand;
 mod checks;
 mod error;
+mod explain;
 mod refused;
 
 use std::{
@@ -29,11 +30,14 @@ use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, VerifiedPath};
 
 pub use self::error::ChainError;
-use self::{checks::Checks, error::explain, refused::Refusals};
+use self::{checks::Checks, explain::explain, refused::Refusals};
 use crate::{Certificate, KeyError, KeySet, VerifyingKey, certificate::Authority, pem};
 
 /// How many certificates an `x5c` header may carry.
 pub const MAX_CERTIFICATES: usize = 5;
+
+/// How many signatures of one chain are checked: five certificates, and a few roots of one name.
+const MAX_SIGNATURES: usize = 8;
 
 /// A signer's certificates, leaf first; from one to [`MAX_CERTIFICATES`].
 #[derive(Debug, Clone)]
@@ -45,7 +49,7 @@ impl CertificateChain {
         match certificates.len() {
             0 => Err(KeyError::NoCertificate),
             1..=MAX_CERTIFICATES => Ok(Self(certificates)),
-            count => Err(KeyError::TooManyCertificates { count }),
+            count => Err(KeyError::TooManyCertificates { count, limit: MAX_CERTIFICATES }),
         }
     }
 

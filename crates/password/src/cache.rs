@@ -11,7 +11,7 @@ use quick_cache::sync::Cache;
 use secrecy::ExposeSecret as _;
 
 use crate::{
-    check::Claim,
+    credentials::Claim,
     flight::{Finding, Fingerprint, Flights, Lead, Seat},
     format::PasswordHash,
     pool::{Matched, Paid},

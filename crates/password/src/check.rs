@@ -2,34 +2,12 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use secrecy::SecretString;
-
 use crate::{
     cache::{CredentialCache, Found},
+    credentials::Claim,
     format::PasswordHash,
-    pool::{Busy, HashPool, Paid, Standing},
+    pool::{Busy, HashPool, Paid},
 };
-
-/// Who somebody says to be, and the password that is to prove it.
-#[derive(Debug, Clone, Copy)]
-pub struct Claim<'a> {
-    /// Which source is asked: two sources may know the same name.
-    pub source: &'a str,
-    /// The account.
-    pub name: &'a str,
-    /// What was presented.
-    pub password: &'a SecretString,
-    /// Which queue it waits in, if it has to be hashed.
-    pub standing: Standing,
-}
-
-#[cfg(test)]
-impl<'a> Claim<'a> {
-    /// Of a local account.
-    pub(crate) fn unproved(name: &'a str, password: &'a SecretString) -> Self {
-        Self { source: "local", name, password, standing: Standing::Unproved }
-    }
-}
 
 /// What a check found.
 #[derive(Debug, PartialEq, Eq)]
@@ -114,7 +92,7 @@ mod tests {
         cost::{Cost, Highest, Work},
         format::Formats,
         pool::{
-            PoolSettings, SourceCosts,
+            PoolSettings, SourceCosts, Standing,
             tests::{hold, until},
         },
     };

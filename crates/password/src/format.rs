@@ -1,8 +1,9 @@
 //! Stored password hashes: which are read, how a password is compared with one, what that costs.
 
-pub(crate) mod argon2id;
-pub(crate) mod bcrypt;
-pub(crate) mod legacy;
+mod argon2id;
+mod bcrypt;
+mod legacy;
+mod spend;
 
 use std::fmt;
 
@@ -11,12 +12,10 @@ use self::{
     bcrypt::Bcrypt,
     legacy::{Apr1, ShaCrypt, ShaOnce},
 };
-use crate::cost::Cost;
+use crate::cost::{Cost, MAX_ARGON2_MEMORY, MAX_ARGON2_WORK};
 
-pub use self::{
-    argon2id::{MAX_ARGON2_MEMORY, MAX_ARGON2_WORK},
-    bcrypt::MAX_BCRYPT_COST,
-};
+pub use self::bcrypt::MAX_BCRYPT_COST;
+pub(crate) use self::spend::top_up;
 
 /// Which stored forms are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

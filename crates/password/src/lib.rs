@@ -31,6 +31,7 @@
 pub mod cache;
 pub mod check;
 pub mod cost;
+mod credentials;
 mod flight;
 pub mod format;
 pub mod htpasswd;
@@ -38,7 +39,8 @@ pub mod limits;
 pub mod pool;
 
 pub use cache::CredentialCache;
-pub use check::{Claim, PasswordCheck, Verdict};
+pub use check::{PasswordCheck, Verdict};
+pub use credentials::Claim;
 pub use format::{Formats, PasswordHash};
 pub use htpasswd::HtpasswdFile;
 pub use limits::{Admission, Attempt, LimitSettings, Limited, Limits};

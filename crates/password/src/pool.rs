@@ -15,7 +15,7 @@ use tokio::{
 
 use crate::{
     cost::{Cost, Highest, Work},
-    format::{Comparison, PasswordHash},
+    format::{self, Comparison, PasswordHash},
 };
 
 /// Hashes on blocking threads, as many at once as it was given. Cheap to clone; one for the whole
@@ -165,7 +165,7 @@ impl HashPool {
     }
 
     fn pay(&self, spent: Cost, password: &[u8]) -> Paid {
-        self.has_worked(self.highest().top_up(spent, password));
+        self.has_worked(format::top_up(self.highest(), spent, password));
         Paid(())
     }
 

@@ -3,7 +3,7 @@
 //! Order is kept everywhere (a challenge and a token read the same each time, CH5); equality of
 //! [`Actions`] is that of sets.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeSeq};
 
@@ -397,20 +397,6 @@ impl<'de> Deserialize<'de> for AccessSet {
                 actions: entry.actions.unwrap_or_default(),
             })
             .collect())
-    }
-}
-
-impl FromStr for AccessSet {
-    type Err = crate::scope::ScopeError;
-
-    /// Reads a space-separated list of scopes; the first that is malformed is the error.
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (scopes, mut errors) = crate::scope::parse_list(text);
-        if errors.is_empty() {
-            Ok(scopes.into_iter().map(crate::scope::Scope::into_access).collect())
-        } else {
-            Err(errors.swap_remove(0))
-        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 
 use crate::{
     access::{Access, AccessSet},
-    name::excerpt,
+    foreign::excerpt,
     origin::Origin,
 };
 

@@ -21,6 +21,15 @@ pub fn on_one_line(text: &str, length: usize) -> String {
     line
 }
 
+/// Foreign text for an error message: never longer than a line.
+pub(crate) fn excerpt(text: &str) -> String {
+    const SHOWN: usize = 64;
+    match text.char_indices().nth(SHOWN) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     access::{Access, Action},
     digest::{Digest, DigestError},
+    foreign::excerpt,
 };
 
 /// A repository's name as the OCI distribution specification writes it ("Pulling manifests"):
@@ -232,15 +233,6 @@ fn check_component(component: &str) -> Result<(), NameError> {
         Ok(())
     } else {
         Err(NameError::Component { component: excerpt(component) })
-    }
-}
-
-/// Foreign text for an error message: never longer than a line.
-pub(crate) fn excerpt(text: &str) -> String {
-    const SHOWN: usize = 64;
-    match text.char_indices().nth(SHOWN) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{}…", &text[..end]),
     }
 }
 

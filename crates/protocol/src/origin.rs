@@ -5,7 +5,7 @@
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
-use crate::name::excerpt;
+use crate::foreign::excerpt;
 
 /// The scheme and authority under which the client called: `https://registry.example:5000`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

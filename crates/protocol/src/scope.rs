@@ -1,10 +1,11 @@
 //! Scopes: what a client asks a token for (distribution's `scope.md`, SC1–SC9).
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use crate::{
-    access::{Access, Action, Actions, Resource},
-    name::{RepositoryName, excerpt},
+    access::{Access, AccessSet, Action, Actions, Resource},
+    foreign::excerpt,
+    name::RepositoryName,
 };
 
 /// One resource scope: `type["(" class ")"] ":" name ":" actions`.
@@ -105,6 +106,20 @@ pub fn parse_list(text: &str) -> (Vec<Scope>, Vec<ScopeError>) {
         }
     }
     (scopes, errors)
+}
+
+impl FromStr for AccessSet {
+    type Err = ScopeError;
+
+    /// Reads a space-separated list of scopes; the first that is malformed is the error.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (scopes, mut errors) = parse_list(text);
+        if errors.is_empty() {
+            Ok(scopes.into_iter().map(Scope::into_access).collect())
+        } else {
+            Err(errors.swap_remove(0))
+        }
+    }
 }
 
 /// A text that is no scope.

@@ -7,8 +7,8 @@ use super::*;
 use crate::{
     fixture::{Fixture, NOW},
     policy::Decision,
-    request::{ClientInfo, Leg, RefreshIssuance, Service, TokenRequest},
-    subject::{Credential, Login},
+    request::{ClientInfo, Credential, Leg, RefreshIssuance, Service, TokenRequest},
+    subject::Login,
 };
 
 fn request(scope: &str, credential: Credential, wants_refresh: bool) -> TokenRequest {

@@ -17,9 +17,9 @@ use serde::Serialize;
 use super::{json, never_stored, set};
 use crate::{
     accounts::Unavailable,
-    request::{RequestError, TokenRequest},
+    request::{Credential, RequestError, TokenRequest},
     service::{TokenError, TokenService},
-    subject::{AccountName, Credential},
+    subject::AccountName,
 };
 
 /// What a client learns of an error.

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use super::{pattern::WordPattern, rule::Effect};
+use super::{effect::Effect, pattern::WordPattern};
 use crate::subject::{Account, AccountName, Group, GroupError, NameError, SourceName, Subject};
 
 /// Who asks, as the rules see it.

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
     audience::{Audience, Caller},
-    rule::{Effect, Rule, Target},
+    effect::Effect,
+    rule::{Rule, Target},
 };
 
 /// Places of rules in their list.

@@ -6,6 +6,7 @@ use portpass_protocol::access::Action;
 
 use super::{
     audience::{Audience, AudienceError, Caller},
+    effect::Effect,
     pattern::{Names, PathPattern, PatternError, Placeholder, Stand},
 };
 use crate::subject::{AccountName, SourceName};
@@ -51,24 +52,6 @@ impl RuleId {
 impl fmt::Display for RuleId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "rule {}", self.0)
-    }
-}
-
-/// Whether a rule gives or takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Effect {
-    /// It gives.
-    Allow,
-    /// It takes, whatever gives.
-    Deny,
-}
-
-impl fmt::Display for Effect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Allow => "allow",
-            Self::Deny => "deny",
-        })
     }
 }
 

@@ -13,8 +13,19 @@ use zeroize::Zeroizing;
 use super::{Fields, RequestError, excerpt};
 use crate::{
     refresh::{MalformedSecret, RefreshSecret},
-    subject::{AccountName, Credential, Login, NameError},
+    subject::{AccountName, Login, NameError},
 };
+
+/// What a token request presents.
+#[derive(Debug, Clone)]
+pub enum Credential {
+    /// Nothing: not even an `Authorization` header.
+    Anonymous,
+    /// HTTP Basic, or the form's `username` and `password`.
+    Password(Login),
+    /// The form's `refresh_token`.
+    Refresh(RefreshSecret),
+}
 
 /// Reads the header of a GET. One that is there but unusable is refused: whoever tries to say who
 /// they are must not be taken for nobody (TG2, T8).

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use secrecy::ExposeSecret;
 
 use super::*;
+use crate::subject::Login;
 
 fn services() -> Services {
     let service = |name: &str| Service {
@@ -479,4 +480,10 @@ proptest! {
             prop_assert_eq!(by_query.unread, by_form.unread);
         }
     }
+}
+
+#[test]
+fn a_password_is_not_printed() {
+    let login = Login { account: "ann".parse().unwrap(), password: "hunter2".into() };
+    assert!(!format!("{:?}", Credential::Password(login)).contains("hunter2"));
 }

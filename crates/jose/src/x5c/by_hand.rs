@@ -9,8 +9,7 @@ use std::time::SystemTime;
 
 use super::{
     ChainError, allows,
-    checks::Checks,
-    error::{may_issue, signature_is_known},
+    checks::{Checks, may_issue, signature_is_known},
 };
 use crate::Certificate;
 

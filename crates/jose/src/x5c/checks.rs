@@ -1,9 +1,10 @@
-//! The signature checks of one chain: each is made once, and there are few.
+//! The checks of one certificate by another. The signature checks of one chain are few, and each is
+//! made once.
 
 use std::cell::RefCell;
 
-use super::ChainError;
-use crate::Certificate;
+use super::{MAX_SIGNATURES, error::ChainError};
+use crate::{Certificate, certificate::Authority};
 
 /// Checks signatures as long as there are some left.
 ///
@@ -104,5 +105,23 @@ fn on_the_way<'a>(
     found
 }
 
-/// How many signatures of one chain are checked: five certificates, and a few roots of one name.
-pub(super) const MAX_SIGNATURES: usize = 8;
+/// Whether a certificate may sign others; `Err` says why not.
+pub(super) fn may_issue(certificate: &Certificate) -> Result<(), ChainError> {
+    let issuer = || certificate.subject().to_owned();
+    match certificate.authority() {
+        Authority::Yes { .. } => Ok(()),
+        Authority::No => Err(ChainError::NoAuthority { issuer: issuer() }),
+        Authority::NotForCertificates => Err(ChainError::KeyUsage { issuer: issuer() }),
+        Authority::CannotSay => {
+            Err(ChainError::IssuerVersion { issuer: issuer(), version: certificate.version() })
+        }
+    }
+}
+
+/// Whether the signature on a certificate is of a kind that can be checked.
+pub(super) fn signature_is_known(certificate: &Certificate) -> Result<(), ChainError> {
+    certificate.unknown_signature().map_or(Ok(()), |oid| {
+        let subject = certificate.subject().to_owned();
+        Err(ChainError::SignatureAlgorithm { subject, oid: oid.to_owned() })
+    })
+}

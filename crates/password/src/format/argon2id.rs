@@ -7,13 +7,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD as BASE64};
 use subtle::ConstantTimeEq as _;
 
 use super::FormatError;
-use crate::cost::Argon2Work;
-
-/// The most memory that one check may take, in KiB.
-pub const MAX_ARGON2_MEMORY: u32 = 128 * 1024;
-
-/// The most memory times passes of one check, in KiB: some 0.4 s on one core.
-pub const MAX_ARGON2_WORK: u32 = 1024 * 1024;
+use crate::cost::{Argon2Work, MAX_ARGON2_MEMORY, MAX_ARGON2_WORK};
 
 #[derive(Clone)]
 pub(super) struct Argon2id {
@@ -76,7 +70,7 @@ impl fmt::Display for Argon2id {
 }
 
 /// Fills `output`. `work` has been checked, and so have the lengths.
-pub(crate) fn hash_into(work: Argon2Work, password: &[u8], salt: &[u8], output: &mut [u8]) {
+pub(super) fn hash_into(work: Argon2Work, password: &[u8], salt: &[u8], output: &mut [u8]) {
     let parameters = Params::new(work.memory(), work.passes(), work.lanes(), Some(output.len()))
         .expect("the work was checked when it was made");
     Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters)

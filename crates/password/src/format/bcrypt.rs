@@ -67,7 +67,7 @@ impl Bcrypt {
 
 /// Hashes as every bcrypt does: the password ends with a NUL, and what lies beyond 72 bytes does
 /// not count (HT5).
-pub(crate) fn hash(password: &[u8], cost: u8, salt: [u8; SALT]) -> [u8; HASH] {
+pub(super) fn hash(password: &[u8], cost: u8, salt: [u8; SALT]) -> [u8; HASH] {
     let mut key = [0; KEY];
     let length = password.len().min(KEY);
     key[..length].copy_from_slice(&password[..length]);
@@ -80,7 +80,7 @@ pub(crate) fn hash(password: &[u8], cost: u8, salt: [u8; SALT]) -> [u8; HASH] {
 
 /// Does what `rounds` rounds of any hash do, and forgets the result: what they take hangs on neither password
 /// nor salt.
-pub(crate) fn work(rounds: u32) {
+pub(super) fn work(rounds: u32) {
     let mut state = <Blowfish>::bc_init_state();
     for _ in 0..rounds {
         state.bc_expand_key(&[1; KEY]);

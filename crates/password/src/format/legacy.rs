@@ -16,7 +16,7 @@ pub(super) const MAX_ROUNDS: u32 = 500_000;
 
 /// Every round hashes the whole password again, so a long one must not count: `htpasswd` itself
 /// takes 255 bytes at most. Longer ones never match.
-pub(crate) fn clip(password: &[u8]) -> &[u8] {
+pub(super) fn clip(password: &[u8]) -> &[u8] {
     &password[..password.len().min(MAX_PASSWORD)]
 }
 
@@ -113,7 +113,7 @@ impl Apr1 {
 }
 
 /// The end of an apr1 hash, as text.
-pub(crate) fn apr1(password: &[u8], salt: &[u8]) -> [u8; 22] {
+pub(super) fn apr1(password: &[u8], salt: &[u8]) -> [u8; 22] {
     let inner = Md5::new().chain_update(password).chain_update(salt).chain_update(password);
     let inner = inner.finalize();
     let mut outer = Md5::new().chain_update(password).chain_update("$apr1$").chain_update(salt);

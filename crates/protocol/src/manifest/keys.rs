@@ -12,7 +12,7 @@ use serde::{
 };
 
 use super::ManifestError;
-use crate::name::excerpt;
+use crate::foreign::excerpt;
 
 /// Refuses known names twice or in another spelling.
 pub(super) fn check(bytes: &[u8]) -> Result<(), ManifestError> {

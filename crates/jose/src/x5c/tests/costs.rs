@@ -1,7 +1,6 @@
 //! What a chain costs: signature checks are counted, and who makes them.
 
 use super::*;
-use crate::x5c::checks::MAX_SIGNATURES;
 
 const MINUTE: Duration = Duration::from_mins(1);
 
