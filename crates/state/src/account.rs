@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::SystemTime};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
-    AccountId, AccountKey, AuditRecord, Db, Revocation, StateError,
+    AccountId, AccountKey, AuditRecord, Change, Db, Revocation, StateError,
     meta::Counter,
     refresh::revoke_account,
     sql::{Row, sql},
@@ -65,16 +65,6 @@ pub enum Addition {
     Added,
     /// There is one of this name; nothing was changed.
     Exists,
-}
-
-/// Whether there was something to change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use = "there may be nothing of this name"]
-pub enum Change {
-    /// It is as it was asked for now.
-    Done,
-    /// There is nothing of this name; nothing was changed.
-    Unknown,
 }
 
 impl Db {
@@ -238,26 +228,6 @@ async fn insert_groups(
         write.run(statement.bind(id).bind(group.as_str())).await?;
     }
     Ok(())
-}
-
-/// Whether an account may be used, and its credential is of this version still. Of accounts of other
-/// sources there are no rows: those are what their source says at each use.
-pub(crate) async fn is_as_it_was(
-    account: &AccountKey,
-    credential_version: &str,
-    write: &mut Write,
-) -> Result<bool, StateError> {
-    if account.source != AccountKey::LOCAL {
-        return Ok(true);
-    }
-    let (Ok(id), Ok(version)) =
-        (account.id.parse::<AccountId>(), credential_version.parse::<u64>())
-    else {
-        return Ok(false);
-    };
-    let statement = sql("SELECT id FROM account
-         WHERE id = $1 AND credential_version = $2 AND disabled_at IS NULL");
-    Ok(write.first(statement.bind(id).bind(version)).await?.is_some())
 }
 
 /// Revokes the refresh tokens of the local account whose row was changed.

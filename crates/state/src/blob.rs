@@ -5,23 +5,12 @@ use std::time::SystemTime;
 use portpass_protocol::{Digest, RepositoryName};
 
 use crate::{
-    Change, Db, StateError, UploadClaim,
+    Blob, Change, Db, StateError, UploadClaim,
     repository::RepositoryRow,
     sql::{Row, Statement, chunk, chunks, sql},
     upload::end,
     writer::Write,
 };
-
-/// A blob as one repository holds it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Blob {
-    /// Where the object lies; the store knows what it means.
-    pub location: String,
-    /// Length in bytes.
-    pub size: u64,
-    /// What it was committed as.
-    pub media_type: String,
-}
 
 /// An object that lies durably in the store, to be made a blob of a repository.
 #[derive(Debug, Clone, Copy)]

@@ -29,6 +29,16 @@ pub struct Db {
     party: Party,
 }
 
+/// Whether there was something to change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "there may be nothing of this name"]
+pub enum Change {
+    /// It is as it was asked for now.
+    Done,
+    /// There is nothing of this name; nothing was changed.
+    Unknown,
+}
+
 impl Db {
     /// Opens the database file, makes it (mode 0600) if there is none, and brings its tables up to
     /// date. Several processes may have it open at once.

@@ -55,6 +55,7 @@ pub mod audit;
 pub mod blob;
 #[cfg(test)]
 mod conformance;
+pub mod content;
 pub mod db;
 pub mod error;
 pub mod garbage;
@@ -74,17 +75,18 @@ pub mod tag;
 pub mod upload;
 mod writer;
 
-pub use account::{Account, AccountStatus, Addition, Change, NewAccount};
+pub use account::{Account, AccountStatus, Addition, NewAccount};
 pub use audit::{
     AuditEntry, AuditHead, AuditRecord, AuditRoom, Fault, NotAHash, Retention, RowHash, Verified,
 };
-pub use blob::{Blob, BlobCommit, Candidates, Committed, Mounted};
-pub use db::Db;
+pub use blob::{BlobCommit, Candidates, Committed, Mounted};
+pub use content::{Blob, Manifest};
+pub use db::{Change, Db};
 pub use error::StateError;
 pub use garbage::{Garbage, UnreferencedBlob};
 pub use id::{AccountId, IdError, LeaseOwner, RefreshId, UploadId};
 pub use key::{KeyPhase, KeyRing, KeyRole, KeyRow, Swap};
-pub use manifest::{Deletion, Manifest, Missing, NewManifest, PutManifest};
+pub use manifest::{Deletion, Missing, NewManifest, PutManifest};
 pub use page::{MAX_PAGE, Page};
 pub use referrer::Referrer;
 pub use refresh::{

@@ -2,26 +2,14 @@
 
 use std::{collections::HashSet, time::SystemTime};
 
-use bytes::Bytes;
 use portpass_protocol::{Digest, Reference, RepositoryName, Tag};
 
 use crate::{
-    Db, StateError,
+    Db, Manifest, StateError,
     repository::RepositoryRow,
     sql::{CHUNK, Connections, Row, Statement, chunk, chunks, sql},
     writer::Write,
 };
-
-/// A manifest as it was pushed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Manifest {
-    /// Under the algorithm it was pushed with.
-    pub digest: Digest,
-    /// As pushed, without parameters.
-    pub media_type: String,
-    /// The very bytes.
-    pub bytes: Bytes,
-}
 
 /// A manifest to be kept, with what the caller read in it.
 #[derive(Debug, Clone, Copy)]

@@ -8,7 +8,6 @@ use portpass_protocol::AccessSet;
 
 use crate::{
     AccountId, AuditRecord, Change, Db, RefreshId, StateError,
-    account::is_as_it_was,
     sql::{Row, Statement, Value, sql},
     writer::Write,
 };
@@ -321,6 +320,26 @@ pub(crate) async fn revoke_account(
     .bind(why.as_str());
     write.run(statement).await?;
     Ok(())
+}
+
+/// Whether an account may be used, and its credential is of this version still. Of accounts of other
+/// sources there are no rows: those are what their source says at each use.
+async fn is_as_it_was(
+    account: &AccountKey,
+    credential_version: &str,
+    write: &mut Write,
+) -> Result<bool, StateError> {
+    if account.source != AccountKey::LOCAL {
+        return Ok(true);
+    }
+    let (Ok(id), Ok(version)) =
+        (account.id.parse::<AccountId>(), credential_version.parse::<u64>())
+    else {
+        return Ok(false);
+    };
+    let statement = sql("SELECT id FROM account
+         WHERE id = $1 AND credential_version = $2 AND disabled_at IS NULL");
+    Ok(write.first(statement.bind(id).bind(version)).await?.is_some())
 }
 
 fn insert(token: &NewRefreshToken, now: SystemTime) -> Statement {
