@@ -2,8 +2,6 @@
 
 use portpass_protocol::{Digest, DigestAlgorithm, HashState, Hasher};
 
-use crate::store::StoreError;
-
 /// The hash of an upload's bytes by each algorithm that was asked for: one, as a rule.
 #[derive(Debug, Clone)]
 pub(crate) struct Hashers {
@@ -12,9 +10,10 @@ pub(crate) struct Hashers {
 }
 
 impl Hashers {
-    pub(crate) fn restore(first: &HashState, also: Option<&HashState>) -> Result<Self, StoreError> {
-        let restore = |state| Hasher::restore(state).map_err(|_| StoreError::DamagedHash);
-        Ok(Self { first: restore(first)?, also: also.map(restore).transpose()? })
+    /// `None` where a state was not made by a [`Hasher`].
+    pub(crate) fn restore(first: &HashState, also: Option<&HashState>) -> Option<Self> {
+        let also = also.map(Hasher::restore).transpose().ok()?;
+        Some(Self { first: Hasher::restore(first).ok()?, also })
     }
 
     pub(crate) fn update(&mut self, bytes: &[u8]) {

@@ -217,7 +217,7 @@ impl Upload {
     }
 
     pub(crate) fn hashers(&self) -> Result<Hashers, StoreError> {
-        Hashers::restore(&self.hash, self.also.as_ref())
+        Hashers::restore(&self.hash, self.also.as_ref()).ok_or(StoreError::DamagedHash)
     }
 
     /// This upload, all of which `hasher` has seen.
