@@ -8,7 +8,10 @@ use portpass_protocol::{
     Access, AccessSet, Challenge, Origin, TokenWords, foreign::on_one_line, refresh_token,
 };
 
-use crate::access::{Caller, Grant, Unusable};
+use crate::{
+    credentials::{Caller, Unusable},
+    grant::Grant,
+};
 
 mod htpasswd;
 mod silly;

@@ -10,19 +10,19 @@ use portpass_storage::BodyStream;
 use tokio::time;
 
 use crate::{
-    access::{Authorized, Grant},
+    access::Authorized,
     error::Error,
     event::Event,
+    grant::Grant,
+    registry::Registry,
     route::{BlobOp, ManifestOp, Route, UploadOp},
-    service::Registry,
 };
 
 mod base;
 mod blob;
 mod catalog;
-pub(crate) mod conditional;
+mod conditional;
 mod list;
-pub(crate) mod location;
 mod manifest;
 mod referrers;
 mod tags;

@@ -27,17 +27,22 @@
 
 pub mod access;
 pub mod controller;
+pub mod credentials;
 mod error;
 pub mod event;
+pub mod grant;
 mod handler;
 mod intake;
+mod location;
+mod registry;
 mod respond;
 pub mod route;
 mod service;
 pub mod upkeep;
 
-pub use access::{Caller, Grant, Presented};
 pub use controller::{AccessController, Guard};
+pub use credentials::{Caller, Presented};
 pub use event::Witness;
+pub use grant::Grant;
+pub use registry::{Deletes, Registry, RegistryParts};
 pub use route::{Route, RouteError};
-pub use service::{Deletes, Registry, RegistryParts};

@@ -23,7 +23,7 @@ use crate::{
     access::Denied,
     controller::{Absence, Denial},
     error::Error,
-    handler::location,
+    location,
     route::RouteError,
 };
 

@@ -4,79 +4,24 @@ use std::{
     convert::Infallible,
     future::Future,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
-    time::SystemTime,
 };
 
 use axum::{body::Body, response::Response};
 use http::{Request, request::Parts};
-use portpass_protocol::{ClientAddress, Handled, Origin};
-use portpass_state::Db;
-use portpass_storage::BlobStore;
-use portpass_token::{Clock, Random};
+use portpass_protocol::{Handled, Origin};
 
 use crate::{
-    access::{self, Authorized, Caller},
-    controller::Guard,
+    access::{self, Authorized},
+    credentials::Caller,
     error::Error,
-    event::Witness,
     handler,
-    intake::Intake,
+    registry::Registry,
     respond,
     route::Route,
 };
 
-/// What a registry is made of.
-#[derive(Debug)]
-pub struct RegistryParts {
-    /// Who may do what.
-    pub guard: Guard,
-    /// Manifests, tags, and which blobs belong to which repository.
-    pub db: Db,
-    /// The bytes of blobs.
-    pub store: Arc<dyn BlobStore>,
-    /// What time it is.
-    pub clock: Arc<dyn Clock>,
-    /// Names for upload sessions.
-    pub random: Arc<dyn Random>,
-    /// Whether anything may be deleted.
-    pub deletes: Deletes,
-    /// Who is told of what changes.
-    pub witness: Arc<dyn Witness>,
-}
-
-/// One switch for tags, manifests and blobs (CVE-2026-41888).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Deletes {
-    /// Refused with 405, whoever asks.
-    Disabled,
-    /// A question of rights.
-    Enabled,
-}
-
-/// The registry. Cheap to clone; all clones are one.
-#[derive(Debug, Clone)]
-pub struct Registry {
-    shared: Arc<Shared>,
-    /// For what is written on behalf of somebody.
-    db: Db,
-}
-
-/// What all clones have in common.
-#[derive(Debug)]
-struct Shared {
-    parts: RegistryParts,
-    intake: Intake,
-}
-
 impl Registry {
-    /// A registry of these parts.
-    pub fn new(parts: RegistryParts) -> Self {
-        let db = parts.db.clone();
-        Self { shared: Arc::new(Shared { parts, intake: Intake::new() }), db }
-    }
-
     /// The whole way of a request. There is no other door to a handler.
     ///
     /// The listener has put the address that the client used into the request's extensions
@@ -121,58 +66,6 @@ impl Registry {
             }
             Err(error) => respond::error(&error, &subject),
         }
-    }
-
-    /// The same registry, where this account writes, or this address where it has no name: among those who write,
-    /// each has its turn.
-    pub(crate) fn on_behalf_of(&self, account: &str, address: Option<ClientAddress>) -> Self {
-        let db = match (account, address) {
-            ("", Some(address)) => self.db.by(&format!("network {:02x?}", address.network())),
-            (account, _) => self.db.by(account),
-        };
-        Self { shared: Arc::clone(&self.shared), db }
-    }
-
-    /// Room for manifests under way.
-    pub(crate) fn intake(&self) -> &Intake {
-        &self.shared.intake
-    }
-
-    /// Who may do what.
-    pub(crate) fn guard(&self) -> &Guard {
-        &self.shared.parts.guard
-    }
-
-    /// Manifests, tags, and which blobs belong to which repository.
-    pub(crate) fn db(&self) -> &Db {
-        &self.db
-    }
-
-    /// The bytes of blobs.
-    pub(crate) fn store(&self) -> &Arc<dyn BlobStore> {
-        &self.shared.parts.store
-    }
-
-    /// What time it is.
-    pub(crate) fn now(&self) -> SystemTime {
-        self.shared.parts.clock.now()
-    }
-
-    /// 128 random bits.
-    pub(crate) fn draw(&self) -> [u8; 16] {
-        let mut bits = [0; 16];
-        self.shared.parts.random.fill(&mut bits);
-        bits
-    }
-
-    /// Who is told of what changes.
-    pub(crate) fn witness(&self) -> &dyn Witness {
-        &*self.shared.parts.witness
-    }
-
-    /// Whether anything may be deleted.
-    pub(crate) fn deletes(&self) -> Deletes {
-        self.shared.parts.deletes
     }
 }
 

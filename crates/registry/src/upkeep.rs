@@ -21,7 +21,7 @@ use portpass_storage::{
 };
 use tokio::time::{self, MissedTickBehavior};
 
-use crate::service::Registry;
+use crate::registry::Registry;
 
 /// What a round of upkeep did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

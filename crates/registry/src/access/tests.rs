@@ -1,70 +1,18 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use http::HeaderValue;
 use insta::assert_snapshot;
 use portpass_protocol::{
-    DigestAlgorithm,
+    AccessSet, DigestAlgorithm,
     challenge::{Basic, Quotable},
 };
-use secrecy::ExposeSecret as _;
 
 use super::*;
-use crate::controller::{Absence, AccessController};
-
-fn presented(values: &[&[u8]]) -> String {
-    let mut headers = HeaderMap::new();
-    for value in values {
-        headers.append(AUTHORIZATION, HeaderValue::from_bytes(value).unwrap());
-    }
-    match Presented::from_headers(&headers) {
-        Presented::Nothing => "nothing".into(),
-        Presented::Basic { username, password } => {
-            format!("basic {username:?} {:?}", password.expose_secret())
-        }
-        Presented::Bearer(token) => format!("bearer {token:?}"),
-        Presented::Other(why) => why.id().into(),
-    }
-}
-
-/// VO1, HT1, AR14
-#[test]
-fn an_authorization_header_is_read_as_distribution_reads_it() {
-    for (value, expected) in [
-        ("", "nothing"),
-        ("Bearer a.b.c", r#"bearer "a.b.c""#),
-        ("bearer a.b.c", r#"bearer "a.b.c""#),
-        ("BEARER a.b.c", r#"bearer "a.b.c""#),
-        ("Bearer  a.b.c", r#"bearer " a.b.c""#), // two spaces: a token that is none
-        ("Bearer a b", r#"bearer "a b""#),
-        ("Bearer", "token-empty"),
-        ("Bearer ", "token-empty"),
-        ("Bearer\ta.b.c", "authorization-scheme"),
-        ("a.b.c", "authorization-scheme"),
-        ("Token a.b.c", "authorization-scheme"),
-        ("Negotiate abc", "authorization-scheme"),
-        (" Bearer a.b.c", "authorization-scheme"),
-        ("Basic YW5uOnNlY3JldA==", r#"basic "ann" "secret""#),
-        ("basic YW5uOnNlY3JldA==", r#"basic "ann" "secret""#),
-        ("Basic YW5uOmE6Yg==", r#"basic "ann" "a:b""#),
-        ("Basic Og==", r#"basic "" """#),
-        ("Basic YW5u", "basic-malformed"),              // no colon
-        ("Basic YW5uOnNlY3JldA", "basic-malformed"),    // no padding
-        ("Basic  YW5uOnNlY3JldA==", "basic-malformed"), // two spaces
-        ("Basic /zpz", "basic-malformed"),              // not UTF-8
-        ("Basic !", "basic-malformed"),
-        ("Basic", "basic-malformed"),
-    ] {
-        assert_eq!(presented(&[value.as_bytes()]), expected, "{value:?}");
-    }
-    assert_eq!(presented(&[]), "nothing");
-    assert_eq!(presented(&[b"Bearer \xff"]), "authorization-not-ascii");
-    assert_eq!(presented(&[b"Bearer a.b.c", b"Basic YW5uOnNlY3JldA=="]), "authorization-repeated");
-    assert_eq!(presented(&[b"Bearer a.b.c", b"Bearer a.b.c"]), "authorization-repeated");
-    let umlauts = format!("Basic {}", STANDARD.encode("jürgen:pässword"));
-    assert_eq!(presented(&[umlauts.as_bytes()]), r#"basic "jürgen" "pässword""#);
-}
+use crate::{
+    controller::{Absence, AccessController},
+    credentials::Unusable,
+    grant::tests::listed,
+};
 
 /// Whoever asks is granted what the token says, which is plain text here.
 #[derive(Debug)]
@@ -84,18 +32,6 @@ impl AccessController for Trusting {
     fn challenge(&self, _: &Origin, _: &[Access], _: &Denial) -> Challenge {
         Basic::new(Quotable::new("realm", "test").unwrap()).into()
     }
-}
-
-fn listed(access: &str) -> AccessSet {
-    access.split(' ').filter(|entry| !entry.is_empty()).map(access_of).collect()
-}
-
-fn access_of(entry: &str) -> Access {
-    let (name, actions) = entry.split_once(':').unwrap();
-    Access::repository(
-        name,
-        actions.split(',').filter(|action| !action.is_empty()).map(Action::from),
-    )
 }
 
 async fn decide(token: &str, method: &str, path: &str) -> Result<Route, Box<Denied>> {
@@ -210,15 +146,4 @@ async fn a_denial_tells_the_log_what_was_granted_and_what_is_lacking() {
     assert_eq!(denied.subject.as_deref(), Some("ann"));
     let denied = decide("", "GET", "/v2/a/tags/list").await.unwrap_err();
     assert_snapshot!(denied.denial, @"the caller is granted nothing, which does not cover repository:a:pull");
-}
-
-/// OC15; zot's CVE-2024-39897: a blob without a named source is looked for only where the caller may pull.
-#[test]
-fn readable_are_the_repositories_that_may_be_pulled() {
-    let granted = Grant::listed("ann", listed("a:pull b:push c:* d: Bad:pull"));
-    let names = ["a", "c"].map(|name| name.parse().unwrap());
-    assert_eq!(granted.readable(), Readable::Among(names.to_vec()));
-    assert_eq!(Grant::everything("root").readable(), Readable::All);
-    let catalog = [Access::catalog()].into_iter().collect();
-    assert_eq!(Grant::listed("ann", catalog).readable(), Readable::Among(vec![]));
 }

@@ -11,7 +11,10 @@ use portpass_protocol::{
 use portpass_token::Clock;
 
 use super::{Absence, AccessController, Denial, shortened};
-use crate::access::{Caller, Grant, Presented};
+use crate::{
+    credentials::{Caller, Presented},
+    grant::Grant,
+};
 
 /// Grants everything to whoever the file knows (HT1).
 #[derive(Debug)]

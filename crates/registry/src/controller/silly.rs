@@ -7,7 +7,10 @@ use portpass_protocol::{
 };
 
 use super::{Absence, AccessController, Denial};
-use crate::access::{Caller, Grant, Presented};
+use crate::{
+    credentials::{Caller, Presented},
+    grant::Grant,
+};
 
 /// Grants everything for any `Authorization` header at all, unread. Never for a registry that
 /// matters.

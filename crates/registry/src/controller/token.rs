@@ -10,7 +10,10 @@ use portpass_protocol::{
 use portpass_token::{Clock, Verifier, glance};
 
 use super::{Absence, AccessController, Denial, Reason};
-use crate::access::{Caller, Grant, Presented};
+use crate::{
+    credentials::{Caller, Presented},
+    grant::Grant,
+};
 
 /// Grants what a token's `access` claim says.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use portpass_storage::{Content, Location, StoreError};
 use super::{Call, conditional};
 use crate::{
     error::Error,
-    service::{Deletes, Registry},
+    registry::{Deletes, Registry},
 };
 
 /// `GET` and `HEAD /v2/NAME/blobs/DIGEST` (OC2, OC3). A `HEAD` opens nothing, but looks whether the bytes are there:

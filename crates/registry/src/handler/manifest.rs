@@ -17,8 +17,8 @@ use portpass_protocol::{
 use portpass_state::{Deletion, Manifest, NewManifest, PutManifest};
 use serde_json::{Map, Value};
 
-use super::{CONTENT_DIGEST, Call, blob, conditional, location};
-use crate::{error::Error, service::Deletes};
+use super::{CONTENT_DIGEST, Call, blob, conditional};
+use crate::{error::Error, location, registry::Deletes};
 
 /// `GET` and `HEAD /v2/NAME/manifests/REFERENCE`: what was pushed, whatever the client says that it
 /// accepts (OC4, OC5). 304 where the client has it already.

@@ -7,10 +7,10 @@ use portpass_state::Referrer;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Call, list::link_next, location};
+use super::{Call, list::link_next};
 use crate::{
     error::Error,
-    respond,
+    location, respond,
     route::{ArtifactType, Page},
 };
 

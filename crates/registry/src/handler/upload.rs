@@ -23,12 +23,13 @@ use portpass_storage::{Appended, CommitError, End, Upload as Progress};
 use tracing::Instrument as _;
 
 use self::{announced::Announced, keep::keep, session::Session};
-use super::{Call, blob::is_whole as blob_is_whole, location};
+use super::{Call, blob::is_whole as blob_is_whole};
 use crate::{
-    access::{Grant, Readable},
     error::Error,
+    grant::{Grant, Readable},
+    location,
+    registry::Registry,
     route::{Mount, Start},
-    service::Registry,
 };
 
 /// `POST /v2/NAME/blobs/uploads/` (OC7, OC8, OC9, OC15).

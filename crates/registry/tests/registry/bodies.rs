@@ -10,7 +10,7 @@ use axum::body::Body;
 use http::{Method, Request, header};
 use portpass_protocol::{Access, Challenge, Digest, Origin};
 use portpass_registry::{
-    AccessController, Deletes, Grant, Guard, access::Caller, controller::Denial,
+    AccessController, Deletes, Grant, Guard, controller::Denial, credentials::Caller,
 };
 
 use tokio::task::JoinHandle;

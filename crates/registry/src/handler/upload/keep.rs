@@ -4,7 +4,7 @@ use portpass_protocol::{Digest, RepositoryName};
 use portpass_state::{BlobCommit, Change, Committed as Row, UploadClaim};
 use portpass_storage::{Committed, Location, StoreError, Upload as Progress, is_whole};
 
-use crate::{error::Error, service::Registry};
+use crate::{error::Error, registry::Registry};
 
 /// Whether the bytes became a blob of the repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use super::{
     announced::Announced,
     keep::{Kept, keep},
 };
-use crate::{error::Error, handler, service::Registry};
+use crate::{error::Error, handler, registry::Registry};
 
 /// A session that this request alone writes to, until it lets go of it.
 ///
