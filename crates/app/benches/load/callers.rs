@@ -1,10 +1,7 @@
 //! Those who guess passwords, and those who should not notice.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -17,18 +14,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval},
 };
 
-use crate::{run::World, traffic::expect};
-
-/// What became of the wrong passwords.
-#[derive(Debug, Default)]
-pub(crate) struct Guesses {
-    /// 401: they were hashed.
-    pub(crate) hashed: AtomicU64,
-    /// 429: too many.
-    pub(crate) limited: AtomicU64,
-    /// 503: the pool was full.
-    pub(crate) busy: AtomicU64,
-}
+use crate::world::{World, expect};
 
 /// Somebody who has logged in.
 pub(crate) struct Account {

@@ -19,12 +19,16 @@ mod memory;
 mod report;
 mod run;
 mod traffic;
+mod world;
 
 use std::path::PathBuf;
 
 use portpass_testkit::page;
 
-use crate::run::{Mix, Outcome, Run};
+use crate::{
+    run::{Outcome, Run},
+    world::Mix,
+};
 
 fn main() {
     let settings = Settings::read(std::env::args().skip(1));

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::run::{Mix, Outcome};
+use crate::{run::Outcome, world::Mix};
 
 /// Rows are figures, columns are runs.
 pub(crate) fn table(outcomes: &[Outcome]) -> String {

@@ -16,10 +16,9 @@ use tokio::{task::JoinSet, time::sleep};
 
 use crate::{
     blobs::{Blob, digest_of},
-    run::World,
+    world::{PUSHERS, REPOSITORY, World, expect},
 };
 
-pub(crate) const PUSHERS: u64 = 24;
 const PULLERS: u64 = 100;
 
 /// One of each size, so that there is something to pull.
@@ -142,40 +141,9 @@ async fn pull(world: &World, tag: &str) -> Result<u64, String> {
     if digest.to_string() == wanted { Ok(length) } else { Err(format!("{digest}, not {wanted}")) }
 }
 
-impl World {
-    pub(crate) fn token_url(&self) -> String {
-        format!("{}/token", self.url)
-    }
-
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("{}/v2/{REPOSITORY}/{path}", self.url))
-    }
-
-    async fn administrators_token(&self) -> Result<String, String> {
-        let scope = format!("repository:{REPOSITORY}:pull,push");
-        let query = [("service", "registry"), ("scope", &scope)];
-        let request = self.http.get(self.token_url()).query(&query);
-        let request = request.basic_auth("admin", Some(&self.administrator));
-        let answer = expect(request, StatusCode::OK).await?.json::<Value>().await;
-        Ok(answer.map_err(|error| error.to_string())?["token"].as_str().unwrap().to_owned())
-    }
-}
-
 fn location(world: &World, response: &Response) -> String {
     let location = response.headers()["location"].to_str().unwrap();
     if location.starts_with('/') { format!("{}{location}", world.url) } else { location.to_owned() }
-}
-
-/// The answer, if it has the status that it should have.
-pub(crate) async fn expect(
-    request: RequestBuilder,
-    status: StatusCode,
-) -> Result<Response, String> {
-    let response = request.send().await.map_err(|error| format!("{error:?}"))?;
-    if response.status() == status {
-        return Ok(response);
-    }
-    Err(format!("{} of {}", response.status(), response.url().path()))
 }
 
 /// One of the sizes, each as often as its weight says.
@@ -189,8 +157,5 @@ fn weighted(dice: &mut Dice, sizes: &[(usize, usize)]) -> usize {
     }
     sizes[0].0
 }
-
-/// Anyone pulls it.
-const REPOSITORY: &str = "public/load";
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
