@@ -126,7 +126,7 @@ impl Check {
     pub fn stage(self) -> Stage {
         let group = self.id().split('-').next().unwrap_or_default();
         let known = Stage::ALL.iter().find(|stage| stage.groups().contains(&group));
-        known.copied().unwrap_or(Stage::Use)
+        known.copied().unwrap_or(Stage::Registry)
     }
 }
 
@@ -141,43 +141,49 @@ impl fmt::Display for Check {
 pub enum Stage {
     /// What lies on this machine.
     Local,
-    /// The way to the registry and to its token service.
-    Reach,
+    /// The network, to the registry and to its token service.
+    Network,
     /// The registry's answer to those without credentials.
-    Ask,
+    Challenge,
     /// The token service.
-    Get,
+    TokenService,
     /// The token itself.
-    Read,
+    Token,
     /// The registry's answer to the token.
-    Use,
+    Registry,
 }
 
 impl Stage {
     /// In flow order.
-    pub const ALL: &[Self] =
-        &[Self::Local, Self::Reach, Self::Ask, Self::Get, Self::Read, Self::Use];
+    pub const ALL: &[Self] = &[
+        Self::Local,
+        Self::Network,
+        Self::Challenge,
+        Self::TokenService,
+        Self::Token,
+        Self::Registry,
+    ];
 
     /// One or two words.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Local => "this machine",
-            Self::Reach => "the way",
-            Self::Ask => "challenge",
-            Self::Get => "token service",
-            Self::Read => "token",
-            Self::Use => "registry",
+            Self::Network => "the way",
+            Self::Challenge => "challenge",
+            Self::TokenService => "token service",
+            Self::Token => "token",
+            Self::Registry => "registry",
         }
     }
 
     fn groups(self) -> &'static [&'static str] {
         match self {
             Self::Local => &["CFG"],
-            Self::Reach => &["NET"],
-            Self::Ask => &["PING", "CHAL"],
-            Self::Get => &["TOK", "RESP"],
-            Self::Read => &["JWT", "CLM", "KEY", "ACC"],
-            Self::Use => &["USE", "OPS", "EXP"],
+            Self::Network => &["NET"],
+            Self::Challenge => &["PING", "CHAL"],
+            Self::TokenService => &["TOK", "RESP"],
+            Self::Token => &["JWT", "CLM", "KEY", "ACC"],
+            Self::Registry => &["USE", "OPS", "EXP"],
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::probe::Seen;
+use super::exchange::Response;
 
-mod words;
+mod clause;
 
-use self::words::Clause;
+use self::clause::Clause;
 
 /// What is said to be wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,14 +32,14 @@ pub(super) enum Complaint {
 impl Complaint {
     /// Reads an answer that is no success. A page that comes with 200 may say that there is maintenance, and is no
     /// success either.
-    pub(super) fn of(seen: &Seen) -> Option<Self> {
-        let page = seen.is_html();
-        if (seen.status.is_success() && !page) || seen.status.is_redirection() {
+    pub(super) fn of(response: &Response) -> Option<Self> {
+        let page = response.is_html();
+        if (response.status.is_success() && !page) || response.status.is_redirection() {
             return None;
         }
-        let said = Said::of(seen);
-        if seen.status.is_success() {
-            return said.clauses().find_map(|clause| clause.of_the_house());
+        let said = ErrorText::of(response);
+        if response.status.is_success() {
+            return said.clauses().find_map(|clause| clause.about_the_service());
         }
         let by_codes =
             |read: fn(&str) -> Option<Self>| said.codes.iter().find_map(|code| read(code));
@@ -71,19 +71,19 @@ fn of_anything(code: &str) -> Option<Complaint> {
 
 /// The words of a body: sentences for people, and codes for programs.
 #[derive(Default)]
-struct Said {
+struct ErrorText {
     sentences: Vec<String>,
     codes: Vec<String>,
 }
 
-impl Said {
-    fn of(seen: &Seen) -> Self {
+impl ErrorText {
+    fn of(response: &Response) -> Self {
         let mut said = Self::default();
-        if let Ok(value) = serde_json::from_slice(&seen.body) {
+        if let Ok(value) = serde_json::from_slice(&response.body) {
             said.json(&value, 0);
         } else {
-            let text = String::from_utf8_lossy(&seen.body[..seen.body.len().min(READ)]);
-            let text = if seen.is_html() { without_tags(&text) } else { text.into_owned() };
+            let text = String::from_utf8_lossy(&response.body[..response.body.len().min(READ)]);
+            let text = if response.is_html() { without_tags(&text) } else { text.into_owned() };
             said.sentences.push(text);
         }
         said

@@ -68,14 +68,14 @@ impl fmt::Display for Needs {
     }
 }
 
-/// The answer to one check: what was seen, whom it breaks, what to do.
+/// The answer to one check: the evidence, the clients that break, the fix.
 #[derive(Debug, Clone)]
 pub struct Finding {
     /// The question.
     pub check: Check,
     /// The answer.
     pub verdict: Verdict,
-    /// One sentence with the fact that was seen.
+    /// One sentence with the fact.
     pub summary: String,
     /// What was sent and seen, one line each; nothing secret.
     pub evidence: Vec<String>,
@@ -114,7 +114,7 @@ impl Finding {
 
     /// Adds a line of evidence.
     #[must_use]
-    pub fn seen(mut self, line: impl Into<String>) -> Self {
+    pub fn evidence(mut self, line: impl Into<String>) -> Self {
         self.evidence.push(redact::cut(&line.into(), MAX_TEXT));
         self
     }

@@ -1,4 +1,4 @@
-//! What is looked at, and what is known of it.
+//! The target of a diagnosis, and what is known of it.
 
 use std::{
     path::{Path, PathBuf},
@@ -23,7 +23,7 @@ use portpass_client::{
 pub struct Target {
     /// The registry.
     pub host: Host,
-    /// What somebody wants to pull or push there.
+    /// The repository to pull from or push to.
     pub repository: Option<RepositoryName>,
     /// Which of its images.
     pub reference: Option<Reference>,
@@ -76,28 +76,28 @@ impl std::fmt::Display for Target {
     }
 }
 
-/// What somebody who asks can give; all of it is optional.
+/// What a user can give; all of it is optional.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one flag of the command")]
 pub struct Inputs {
     /// A name and a password that were typed.
     pub password: Option<(String, SecretString)>,
     /// Where credentials lie otherwise, and the folders of certificates.
-    pub local: Local,
+    pub local: LocalInputs,
     /// A token that a client got, to be looked at in place of a new one.
     pub token: Option<SecretString>,
     /// The registry's configuration file.
-    pub registry_config: Option<Given>,
+    pub registry_config: Option<InputFile>,
     /// What the registry has as `issuer`.
     pub issuer: Option<String>,
     /// What the registry has as `service`.
     pub service: Option<String>,
     /// The registry's `rootcertbundle`.
-    pub bundle: Option<Given>,
+    pub bundle: Option<InputFile>,
     /// The registry's `jwks`.
-    pub jwks: Option<Given>,
+    pub jwks: Option<InputFile>,
     /// The token service's private key.
-    pub token_key: Option<Given>,
+    pub token_key: Option<InputFile>,
     /// Whether blobs may be pushed, and deleted again.
     pub write: bool,
     /// Whether one wrong password may be sent.
@@ -110,22 +110,22 @@ pub struct Inputs {
     pub authorities: Vec<CertificateDer<'static>>,
     /// What is in their files and cannot be used, as sentences.
     pub passed_over: Vec<String>,
-    /// Whether a certificate that is not trusted ends the walk.
+    /// Whether a certificate that is not trusted ends the run.
     pub verification: Verification,
-    /// The command as it was typed, for whoever reads the report.
+    /// The command as it was typed, for the readers of the report.
     pub command: Vec<String>,
 }
 
 /// A file that was given, read or not.
 #[derive(Debug, Clone)]
-pub struct Given {
+pub struct InputFile {
     /// Its path.
     pub path: PathBuf,
     /// Its bytes, or why it cannot be read.
     pub content: Result<Arc<[u8]>, String>,
 }
 
-impl Given {
+impl InputFile {
     /// Reads it.
     pub fn read(path: PathBuf) -> Self {
         let content = read_limited(&path).map(Arc::from).map_err(|error| error.to_string());
@@ -135,7 +135,7 @@ impl Given {
 
 /// What of this machine clients look at.
 #[derive(Debug, Clone, Default)]
-pub struct Local {
+pub struct LocalInputs {
     /// Files and helpers of credentials.
     pub places: Places,
     /// `HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY` and `ALL_PROXY`, in either case, as they are set.
@@ -145,12 +145,12 @@ pub struct Local {
 }
 
 /// What time it is, and how to wait.
-pub trait Patience: Clock {
+pub trait Timer: Clock {
     /// Resolves when so much time has passed.
     fn wait(&self, time: std::time::Duration) -> futures_util::future::BoxFuture<'static, ()>;
 }
 
-impl Patience for portpass_token::SystemClock {
+impl Timer for portpass_token::SystemClock {
     fn wait(&self, time: std::time::Duration) -> futures_util::future::BoxFuture<'static, ()> {
         Box::pin(tokio::time::sleep(time))
     }
@@ -158,7 +158,7 @@ impl Patience for portpass_token::SystemClock {
 
 impl Inputs {
     /// Nothing is known.
-    pub fn none(local: Local) -> Self {
+    pub fn none(local: LocalInputs) -> Self {
         Self {
             password: None,
             local,
@@ -208,11 +208,11 @@ mod tests {
         let large = folder.path().join("large");
         fs::File::create(&large).unwrap().set_len(MAX_FILE + 1).unwrap();
         for path in [large.as_path(), Path::new("/dev/zero")] {
-            let refused = Given::read(path.to_owned()).content.unwrap_err();
+            let refused = InputFile::read(path.to_owned()).content.unwrap_err();
             assert!(refused.contains("16 MB"), "{refused}");
         }
         fs::File::options().write(true).open(&large).unwrap().set_len(MAX_FILE).unwrap();
-        assert!(Given::read(large).content.is_ok());
+        assert!(InputFile::read(large).content.is_ok());
     }
 
     #[test]

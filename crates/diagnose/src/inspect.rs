@@ -17,15 +17,15 @@ use portpass_token::Claims;
 
 use crate::time::{date, distance};
 
-mod against;
 mod key;
 mod notes;
 #[cfg(test)]
 mod tests;
+mod trust_settings;
 
 pub use self::{
-    against::{Against, Refusal, TrustError, Trusted},
-    key::{KeyIds, Link},
+    key::{ChainEntry, KeyIds},
+    trust_settings::{Refusal, TrustError, TrustSettings, Trusted},
 };
 
 /// A token that has been opened. Nobody has vouched for what it says.
@@ -85,8 +85,8 @@ impl Inspection {
     }
 
     /// The certificates that it brings, leaf first.
-    pub fn chain(&self, now: SystemTime) -> Vec<Link> {
-        self.key.certificates().map(|entry| Link::of(entry, now)).collect()
+    pub fn chain(&self, now: SystemTime) -> Vec<ChainEntry> {
+        self.key.certificates().map(|entry| ChainEntry::of(entry, now)).collect()
     }
 
     /// Its header without keys, as people read it.

@@ -1,72 +1,75 @@
-//! Walks the whole flow of a login and a pull, and says what is wrong, by what it was seen, and how
-//! to mend it: for any registry and any token service.
+//! Goes through a login and a pull as clients do, and reports what is wrong, the evidence, and the fix: for any
+//! registry and any token service.
 //!
 //! ```text
-//! Target, Inputs ──> Case ── stage ── stage ── … ──> Report
-//!                     |  Facts: what was seen, once        findings in flow order,
-//!                     └  Probe: one way out, written down   the first failure is the cause
+//! Target, Inputs ──> Run ── stage ── stage ── … ──> Report
+//!                     |  Observations: nothing is asked twice     findings in flow order,
+//!                     └  Probe: sends and records every request   the first failure is the cause
 //! ```
 //!
-//! Nothing is followed, trusted or written that a careful client would not; credentials go where
-//! [`Realm::check`](portpass_client::realm::Realm::check) lets them.
+//! The diagnosis follows, trusts and writes nothing that a careful client would not. Credentials go where
+//! [`Realm::check`](portpass_client::realm::Realm::check) lets them, and nowhere else.
+//!
+//! [`inspect`] looks into one token, without a registry.
 
 use std::sync::Arc;
 
 mod base_point;
-mod case;
 mod cause;
 mod check;
 mod complaint;
-mod desk;
-mod facts;
+mod exchange;
 mod finding;
+mod incomplete;
 mod inputs;
 pub mod inspect;
-mod look;
+mod known_failures;
+mod network;
+mod observations;
+mod outcome;
 mod probe;
 mod proxy;
 mod redact;
-mod reply;
 mod report;
-mod rows;
+mod run;
 mod settings;
 mod stage;
-mod stop;
 #[cfg(test)]
 mod tests;
 pub mod time;
+mod token_endpoint;
 
-use self::{case::Case, facts::Facts};
 pub use self::{
     check::{Check, Stage},
+    exchange::Exchange,
     finding::{Finding, Needs, Verdict},
-    inputs::{Given, Inputs, Local, Patience, Target},
-    probe::Exchange,
-    report::{Detail, Made, Report, Tone},
+    inputs::{InputFile, Inputs, LocalInputs, Target, Timer},
+    report::{Detail, Provenance, Report, Tone},
 };
+use self::{observations::Observations, run::Run};
 
-/// Asks all that can be asked with what was given.
-pub async fn diagnose(target: Target, inputs: Inputs, clock: Arc<dyn Patience>) -> Report {
-    let mut case = Case::new(target, inputs, clock);
-    stage::cfg::run(&mut case).await;
-    stage::net::run(&mut case).await;
-    stage::ping::run(&mut case).await;
-    stage::chal::run(&mut case).await;
-    stage::net::run_for_realm(&mut case).await;
-    stage::tok::run(&mut case).await;
-    stage::resp::run(&mut case);
+/// Answers every check that these inputs allow.
+pub async fn diagnose(target: Target, inputs: Inputs, clock: Arc<dyn Timer>) -> Report {
+    let mut run = Run::new(target, inputs, clock);
+    stage::configuration::check(&mut run).await;
+    stage::network::check(&mut run).await;
+    stage::ping::check(&mut run).await;
+    stage::challenge::check(&mut run).await;
+    stage::network::check_realm(&mut run).await;
+    stage::token_request::check(&mut run).await;
+    stage::token_response::check(&mut run);
     // What the registry says to tokens tells which verifier it has, which checks of the token need.
-    stage::uses::ask(&mut case).await;
-    stage::jwt::run(&mut case);
-    stage::clm::run(&mut case);
-    stage::key::run(&mut case);
-    stage::acc::run(&mut case);
-    stage::uses::run(&mut case);
-    stage::ops::run(&mut case).await;
+    stage::requests::send_tokens(&mut run).await;
+    stage::jwt::check(&mut run);
+    stage::claims::check(&mut run);
+    stage::keys::check(&mut run);
+    stage::access::check(&mut run);
+    stage::requests::check(&mut run);
+    stage::operations::check(&mut run).await;
     // Waits, where that was asked for, so that the next one finds the token expired.
-    stage::uses::expire(&mut case).await;
-    stage::exp::run(&mut case).await;
-    stage::net::compare_clocks(&mut case);
-    stop::judge(&mut case);
-    case.conclude()
+    stage::requests::expire(&mut run).await;
+    stage::expiry::check(&mut run).await;
+    stage::network::compare_clocks(&mut run);
+    incomplete::judge(&mut run);
+    run.into_report()
 }

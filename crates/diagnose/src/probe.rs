@@ -1,13 +1,11 @@
-//! Sends one request at a time and writes down what was said, secrets left out.
+//! Sends one request at a time, and records it and its answer without secrets.
 
 use std::{
     collections::HashMap,
-    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
-use bytes::Bytes;
 use portpass_client::{
     host::is_loopback,
     transport::{Reach, Resolver, danger::Verification, shown},
@@ -15,216 +13,57 @@ use portpass_client::{
 };
 use portpass_token::Clock;
 use reqwest::{
-    Client, Method, StatusCode, Url,
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
+    Client,
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue},
 };
 use rustls::pki_types::CertificateDer;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 
 use super::{
+    exchange::{Authorization, Exchange, HttpVersion, MAX_BODY, Request, RequestBody, Response},
     proxy::Proxies,
     redact::{self, Secrets},
 };
 
-mod silence;
+mod error;
 
-use self::silence::silence;
-pub(super) use self::silence::{Silence, SilenceKind};
+use self::error::request_error;
+pub(super) use self::error::{RequestError, RequestErrorKind};
 
-/// No more is asked of anybody in one diagnosis, unless it may write.
+/// The most requests of a diagnosis that may not write.
 pub(super) const REQUESTS: usize = 60;
-/// Requests more, for one that may.
+/// The requests that one may send beyond them if it may write.
 pub(super) const REQUESTS_TO_WRITE: usize = 60;
 /// What docker waits for an answer (T13).
-pub(super) const PATIENCE: Duration = Duration::from_secs(15);
-/// All answers together are not waited for longer: a diagnosis ends, whatever it meets.
-pub(super) const ALL_PATIENCE: Duration = Duration::from_mins(3);
-/// The longest body that is read. The largest client reads 1 MiB of a token service's answer.
-pub(super) const MAX_BODY: usize = 1024 * 1024;
+pub(super) const TIMEOUT: Duration = Duration::from_secs(15);
+/// The longest wait for all answers together, so that every diagnosis ends.
+pub(super) const TOTAL_TIMEOUT: Duration = Duration::from_mins(3);
 
-/// One request.
+/// How connections are made.
 #[derive(Debug, Clone)]
-pub(super) struct Ask {
-    /// GET and the like.
-    pub(super) method: Method,
-    /// Where to.
-    pub(super) url: Url,
-    /// Beside those that are sent anyway.
-    pub(super) headers: Vec<(HeaderName, String)>,
-    /// Who is asking.
-    pub(super) authorization: Authorization,
-    /// What is sent.
-    pub(super) body: Sent,
-    /// Over which protocol.
-    pub(super) version: Version,
-    /// On a connection of its own.
-    pub(super) fresh: bool,
-}
-
-/// What stands in `Authorization`.
-#[derive(Debug, Clone)]
-pub(super) enum Authorization {
-    /// Nothing.
-    None,
-    /// `Basic`.
-    Basic {
-        /// The name.
-        username: String,
-        /// The password.
-        password: SecretString,
-    },
-    /// `Bearer`.
-    Bearer(SecretString),
-    /// These very words; they are shown as they are, so nothing secret may be in them.
-    Words(String),
-}
-
-/// A request's body.
-#[derive(Debug, Clone)]
-pub(super) enum Sent {
-    /// None.
-    Nothing,
-    /// A form; its values are shown, but for passwords and tokens.
-    Form(Vec<(&'static str, SecretString)>),
-    /// Bytes, shown by their number.
-    Bytes(Bytes),
-}
-
-/// A version of HTTP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Version {
-    /// What TLS agrees on.
-    Any,
-    /// HTTP/1.1 alone.
-    Http1,
-}
-
-impl Ask {
-    /// `GET`, with nothing.
-    pub(super) fn get(url: Url) -> Self {
-        Self::new(Method::GET, url)
-    }
-
-    /// With nothing.
-    pub(super) fn new(method: Method, url: Url) -> Self {
-        Self {
-            method,
-            url,
-            headers: Vec::new(),
-            authorization: Authorization::None,
-            body: Sent::Nothing,
-            version: Version::Any,
-            fresh: false,
-        }
-    }
-
-    /// As this caller.
-    #[must_use]
-    pub(super) fn with(mut self, authorization: Authorization) -> Self {
-        self.authorization = authorization;
-        self
-    }
-
-    /// With this body.
-    #[must_use]
-    pub(super) fn send(mut self, body: Sent) -> Self {
-        self.body = body;
-        self
-    }
-
-    /// On a connection of its own.
-    #[must_use]
-    pub(super) fn fresh(mut self) -> Self {
-        self.fresh = true;
-        self
-    }
-}
-
-/// An answer. Its body may hold secrets: it is for looking at, not for showing.
-#[derive(Debug, Clone)]
-pub(super) struct Seen {
-    /// Of HTTP.
-    pub(super) status: StatusCode,
-    /// All of them; several of one name are several.
-    pub(super) headers: HeaderMap,
-    /// Cut at [`MAX_BODY`].
-    pub(super) body: Bytes,
-    /// Whether there was more of it.
-    pub(super) truncated: bool,
-    /// From where.
-    pub(super) address: Option<SocketAddr>,
-    /// By the version that was spoken.
-    pub(super) http2: bool,
-    /// How long it took.
-    pub(super) took: Duration,
-    /// When it was there, by our clock.
-    pub(super) at: SystemTime,
-}
-
-impl Seen {
-    /// A header, if it is there once or more and is text; the first one.
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).and_then(|value| value.to_str().ok())
-    }
-
-    /// `application/json`, without parameters and in lower case.
-    pub(super) fn media_type(&self) -> String {
-        let value = self.header("content-type").unwrap_or_default();
-        value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
-    }
-
-    /// Whether it is a page for people.
-    pub(super) fn is_html(&self) -> bool {
-        self.media_type() == "text/html" || self.body.trim_ascii_start().starts_with(b"<")
-    }
-
-    /// The server's clock, from `Date`.
-    pub(super) fn date(&self) -> Option<SystemTime> {
-        let text = self.header("date")?;
-        let date = jiff::fmt::rfc2822::parse(text).ok()?;
-        Some(SystemTime::from(date.timestamp()))
-    }
-
-    /// The beginning of the body as one line, tokens left out.
-    pub(super) fn excerpt(&self) -> String {
-        redact::body(&self.body)
-    }
-}
-
-/// One exchange as it may be shown.
-#[derive(Debug, Clone)]
-pub struct Exchange {
-    /// `GET https://…`, with the query; values of secrets are left out.
-    pub request: Vec<String>,
-    /// Status, headers and the beginning of the body, or why there is none.
-    pub answer: Vec<String>,
-}
-
-/// What requests go by.
-#[derive(Debug, Clone)]
-pub(super) struct Way {
+pub(super) struct Connection {
     /// The system's authorities.
     pub(super) system: Arc<[CertificateDer<'static>]>,
-    /// Who is trusted beside them.
+    /// Authorities that are trusted beside them.
     pub(super) authorities: Vec<CertificateDer<'static>>,
-    /// Whether it counts that somebody is not trusted.
+    /// Whether certificates are verified.
     pub(super) verification: Verification,
-    /// Whom else, once it is known that clients in Go are content and rustls is not.
-    pub(super) rule: Fallback,
+    /// What is trusted where rustls refuses: more, once it is known that clients in Go accept it.
+    pub(super) fallback: Fallback,
     /// The proxies of the environment.
     pub(super) proxies: Proxies,
     /// How near a name may lead: the registry's own reach, once it is known.
     pub(super) reach: Reach,
 }
 
-/// The one way out of a diagnosis.
+/// Sends all requests of a diagnosis.
 #[derive(Debug)]
 pub(super) struct Probe {
-    way: Way,
+    connection: Connection,
     clock: Arc<dyn Clock>,
     limit: usize,
     /// By version, and by whether proxies of the environment count.
-    clients: Mutex<HashMap<(Version, bool), Client>>,
+    clients: Mutex<HashMap<(HttpVersion, bool), Client>>,
     exchanges: Mutex<Vec<Exchange>>,
     /// What must not be shown of them.
     pub(super) secrets: Secrets,
@@ -233,45 +72,45 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    /// Goes this way.
-    pub(super) fn new(way: Way, limit: usize, clock: Arc<dyn Clock>) -> Self {
+    /// With these connections.
+    pub(super) fn new(connection: Connection, limit: usize, clock: Arc<dyn Clock>) -> Self {
         let (clients, exchanges, secrets, waited) = Default::default();
-        Self { way, clock, limit, clients, exchanges, secrets, waited }
+        Self { connection, clock, limit, clients, exchanges, secrets, waited }
     }
 
     /// What the next requests go by.
-    pub(super) fn way(&self) -> &Way {
-        &self.way
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
     }
 
-    /// Changes the way that the next requests go.
-    pub(super) fn change_way(&mut self, change: impl FnOnce(&mut Way)) {
-        change(&mut self.way);
+    /// Changes how the next requests connect.
+    pub(super) fn change_connection(&mut self, change: impl FnOnce(&mut Connection)) {
+        change(&mut self.connection);
         self.clients.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Sends a request, follows nothing, and writes it down.
-    pub(super) async fn ask(&self, ask: &Ask) -> Result<Seen, Silence> {
+    pub(super) async fn send(&self, request: &Request) -> Result<Response, RequestError> {
         if self.exchanges().len() >= self.limit {
             let reason = format!("{} requests are enough for one diagnosis", self.limit);
-            return Err(Silence { reason, kind: SilenceKind::Budget });
+            return Err(RequestError { reason, kind: RequestErrorKind::Budget });
         }
-        if *self.waited() >= ALL_PATIENCE {
-            let reason = format!("{} s of waiting are enough", ALL_PATIENCE.as_secs());
-            return Err(Silence { reason, kind: SilenceKind::Budget });
+        if *self.waited() >= TOTAL_TIMEOUT {
+            let reason = format!("{} s of waiting are enough", TOTAL_TIMEOUT.as_secs());
+            return Err(RequestError { reason, kind: RequestErrorKind::Budget });
         }
-        self.secrets.learn_ask(ask);
+        self.secrets.learn_request(request);
         let begun = self.clock.now();
-        let answer = self.exchange(ask).await;
+        let answer = self.exchange(request).await;
         *self.waited() += self.clock.now().duration_since(begun).unwrap_or_default();
         let exchange = Exchange {
-            request: redact::request(ask),
+            request: redact::request(request),
             answer: match &answer {
                 Ok(seen) => {
                     self.secrets.learn_answer(&seen.body);
                     redact::answer(seen)
                 }
-                Err(silence) => vec![silence.to_string()],
+                Err(error) => vec![error.to_string()],
             },
         };
         self.exchanges().push(exchange);
@@ -279,7 +118,7 @@ impl Probe {
     }
 
     /// All that was said, in order, and nothing secret of it.
-    pub(super) fn spoken(&self) -> Vec<Exchange> {
+    pub(super) fn redacted_exchanges(&self) -> Vec<Exchange> {
         let mut spoken = self.exchanges().clone();
         for exchange in &mut spoken {
             self.secrets.hide_in_exchange(exchange);
@@ -287,17 +126,17 @@ impl Probe {
         spoken
     }
 
-    fn client(&self, ask: &Ask) -> Result<Client, Silence> {
-        let host = ask.url.host_str().unwrap_or_default();
-        let route = (ask.version, is_loopback(host.trim_matches(['[', ']'])));
-        if ask.fresh {
-            return client(&self.way, route);
+    fn client(&self, request: &Request) -> Result<Client, RequestError> {
+        let host = request.url.host_str().unwrap_or_default();
+        let route = (request.version, is_loopback(host.trim_matches(['[', ']'])));
+        if request.fresh {
+            return client(&self.connection, route);
         }
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(&route) {
             return Ok(client.clone());
         }
-        let client = client(&self.way, route)?;
+        let client = client(&self.connection, route)?;
         clients.insert(route, client.clone());
         Ok(client)
     }
@@ -310,13 +149,14 @@ impl Probe {
         self.exchanges.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn exchange(&self, ask: &Ask) -> Result<Seen, Silence> {
-        let client = self.client(ask)?;
+    async fn exchange(&self, request: &Request) -> Result<Response, RequestError> {
+        let client = self.client(request)?;
         let begun = self.clock.now();
-        let mut response = request(&client, ask)?.send().await.map_err(|error| silence(&error))?;
+        let mut response =
+            build(&client, request)?.send().await.map_err(|error| request_error(&error))?;
         let mut body = Vec::new();
         let mut truncated = false;
-        while let Some(chunk) = response.chunk().await.map_err(|error| silence(&error))? {
+        while let Some(chunk) = response.chunk().await.map_err(|error| request_error(&error))? {
             let room = MAX_BODY - body.len();
             body.extend_from_slice(&chunk[..chunk.len().min(room)]);
             if chunk.len() > room {
@@ -325,7 +165,7 @@ impl Probe {
             }
         }
         let at = self.clock.now();
-        Ok(Seen {
+        Ok(Response {
             status: response.status(),
             headers: response.headers().clone(),
             body: body.into(),
@@ -338,88 +178,97 @@ impl Probe {
     }
 }
 
-fn client(way: &Way, (version, direct): (Version, bool)) -> Result<Client, Silence> {
+fn client(
+    connection: &Connection,
+    (version, direct): (HttpVersion, bool),
+) -> Result<Client, RequestError> {
     let builder = Client::builder()
         .user_agent(concat!("portpass-diagnose/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
-        .timeout(PATIENCE)
+        .timeout(TIMEOUT)
         // Whose proxies count is known here, and not asked of the environment.
         .no_proxy();
-    let builder = match (direct, way.proxies.is_empty()) {
+    let builder = match (direct, connection.proxies.is_empty()) {
         // A proxy may be anywhere, and resolves what it is asked for itself.
         (false, false) => {
-            let proxies = way.proxies.clone();
+            let proxies = connection.proxies.clone();
             builder.proxy(reqwest::Proxy::custom(move |url| {
                 proxies.of_url(url).map(|proxy| proxy.url.clone())
             }))
         }
-        _ => builder.dns_resolver(Resolver(way.reach)),
+        _ => builder.dns_resolver(Resolver(connection.reach)),
     };
     let (builder, protocols) = match version {
-        Version::Any => (builder, Protocols::Both),
-        Version::Http1 => (builder.http1_only(), Protocols::Http1),
+        HttpVersion::Any => (builder, Protocols::Both),
+        HttpVersion::Http1 => (builder.http1_only(), Protocols::Http1),
     };
-    let believed = match way.verification {
+    let believed = match connection.verification {
         Verification::Full => ServerVerification::Authorities {
-            system: way.system.to_vec(),
-            named: way.authorities.clone(),
-            fallback: way.rule,
+            system: connection.system.to_vec(),
+            named: connection.authorities.clone(),
+            fallback: connection.fallback,
         },
         Verification::None => ServerVerification::Disabled,
     };
-    let tls = client_config(believed, None, protocols).map_err(|error| Silence {
+    let tls = client_config(believed, None, protocols).map_err(|error| RequestError {
         reason: describe(&error).unwrap_or_else(|| error.to_string()),
-        kind: SilenceKind::Connect,
+        kind: RequestErrorKind::Connect,
     })?;
-    builder.tls_backend_preconfigured(tls).build().map_err(|error| silence(&error))
+    builder.tls_backend_preconfigured(tls).build().map_err(|error| request_error(&error))
 }
 
-fn request(client: &Client, ask: &Ask) -> Result<reqwest::RequestBuilder, Silence> {
-    let mut request = client.request(ask.method.clone(), ask.url.clone());
-    for (name, value) in &ask.headers {
-        request = request.header(name, value);
+fn build(client: &Client, request: &Request) -> Result<reqwest::RequestBuilder, RequestError> {
+    let mut builder = client.request(request.method.clone(), request.url.clone());
+    for (name, value) in &request.headers {
+        builder = builder.header(name, value);
     }
-    request = match &ask.authorization {
-        Authorization::None => request,
+    builder = match &request.authorization {
+        Authorization::None => builder,
         Authorization::Basic { username, password } => {
-            request.basic_auth(username, Some(password.expose_secret()))
+            builder.basic_auth(username, Some(password.expose_secret()))
         }
         Authorization::Bearer(token) => {
             let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
-                .map_err(|_| Silence {
-                    reason: format!("the token cannot stand in a header of {}", shown(&ask.url)),
-                    kind: SilenceKind::Broken,
+                .map_err(|_| RequestError {
+                    reason: format!(
+                        "the token cannot stand in a header of {}",
+                        shown(&request.url)
+                    ),
+                    kind: RequestErrorKind::Broken,
                 })?;
             value.set_sensitive(true);
-            request.header(AUTHORIZATION, value)
+            builder.header(AUTHORIZATION, value)
         }
-        Authorization::Words(words) => request.header(AUTHORIZATION, words),
+        Authorization::Literal(words) => builder.header(AUTHORIZATION, words),
     };
-    Ok(match &ask.body {
-        Sent::Nothing => request,
-        Sent::Bytes(bytes) => request.body(bytes.clone()),
-        Sent::Form(fields) => {
+    Ok(match &request.body {
+        RequestBody::Nothing => builder,
+        RequestBody::Bytes(bytes) => builder.body(bytes.clone()),
+        RequestBody::Form(fields) => {
             let mut form = url::form_urlencoded::Serializer::new(String::new());
             for (name, value) in fields {
                 form.append_pair(name, value.expose_secret());
             }
-            request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.finish())
+            builder.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.finish())
         }
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use portpass_testkit::http::{Served, reply};
+    use reqwest::Url;
 
     use super::*;
 
     /// Goes on by a minute whenever it is looked at.
     #[derive(Debug, Default)]
-    struct Hurried(Mutex<Duration>);
+    struct FastClock(Mutex<Duration>);
 
-    impl Clock for Hurried {
+    impl Clock for FastClock {
         fn now(&self) -> SystemTime {
             let mut time = self.0.lock().unwrap();
             *time += Duration::from_mins(1);
@@ -430,24 +279,24 @@ mod tests {
     #[tokio::test]
     async fn whoever_is_slow_is_not_waited_for_without_end() {
         let served = Served::always(reply(200, "")).await;
-        let way = Way {
+        let connection = Connection {
             system: Arc::default(),
             authorities: Vec::new(),
             verification: Verification::Full,
-            rule: Fallback::Named,
+            fallback: Fallback::Named,
             proxies: Proxies::default(),
             reach: Reach::Loopback,
         };
-        let probe = Probe::new(way, REQUESTS, Arc::new(Hurried::default()));
+        let probe = Probe::new(connection, REQUESTS, Arc::new(FastClock::default()));
         let url: Url = served.url("/").parse().unwrap();
         let mut asked = 0;
-        let silence = loop {
-            match probe.ask(&Ask::get(url.clone())).await {
+        let error = loop {
+            match probe.send(&Request::get(url.clone())).await {
                 Ok(_) => asked += 1,
-                Err(silence) => break silence,
+                Err(error) => break error,
             }
         };
-        assert_eq!(silence.kind, SilenceKind::Budget);
+        assert_eq!(error.kind, RequestErrorKind::Budget);
         assert!(asked <= 3, "{asked}");
     }
 }

@@ -6,7 +6,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
 use self::secret::{hide, is_secret, without};
-use super::probe::{Ask, Authorization, Seen, Sent};
+use super::exchange::{Authorization, Request, RequestBody, Response};
 
 mod known;
 mod login;
@@ -14,8 +14,8 @@ mod secret;
 
 pub(super) use known::Secrets;
 
-/// Parameters of queries that are shown. Any other may be a signature: a URL of a storage opens a blob to whoever has
-/// it, and an upload's has the registry's own state in it.
+/// Parameters of queries that are shown. Any other may be a signature: with the URL of a storage anybody can
+/// fetch a blob, and an upload's has the registry's own state in it.
 const KNOWN: &[&str] = &[
     "account",
     "client_id",
@@ -37,9 +37,9 @@ const EXCERPT: usize = 300;
 const HEADER: usize = 1000;
 
 /// The lines of a request.
-pub(super) fn request(ask: &Ask) -> Vec<String> {
-    let mut lines = vec![format!("{} {}", ask.method, url(&ask.url))];
-    match &ask.authorization {
+pub(super) fn request(request: &Request) -> Vec<String> {
+    let mut lines = vec![format!("{} {}", request.method, url(&request.url))];
+    match &request.authorization {
         Authorization::None => {}
         Authorization::Basic { username, .. } => {
             lines.push(format!("Authorization: Basic {username}:…"));
@@ -48,13 +48,13 @@ pub(super) fn request(ask: &Ask) -> Vec<String> {
             let length = token.expose_secret().len();
             lines.push(format!("Authorization: Bearer … ({length} characters)"));
         }
-        Authorization::Words(words) => lines.push(format!("Authorization: {words}")),
+        Authorization::Literal(words) => lines.push(format!("Authorization: {words}")),
     }
-    lines.extend(ask.headers.iter().map(|(name, value)| format!("{name}: {value}")));
-    match &ask.body {
-        Sent::Nothing => {}
-        Sent::Bytes(bytes) => lines.push(format!("({} bytes)", bytes.len())),
-        Sent::Form(fields) => {
+    lines.extend(request.headers.iter().map(|(name, value)| format!("{name}: {value}")));
+    match &request.body {
+        RequestBody::Nothing => {}
+        RequestBody::Bytes(bytes) => lines.push(format!("({} bytes)", bytes.len())),
+        RequestBody::Form(fields) => {
             let shown = fields.iter().map(|(name, value)| {
                 let value = if is_secret(name) { "…" } else { value.expose_secret() };
                 format!("{name}={value}")
@@ -66,9 +66,9 @@ pub(super) fn request(ask: &Ask) -> Vec<String> {
 }
 
 /// The lines of an answer.
-pub(super) fn answer(seen: &Seen) -> Vec<String> {
-    let mut lines = vec![format!("{} ({} ms)", seen.status, seen.took.as_millis())];
-    let shown = seen.headers.iter().map(|(name, value)| {
+pub(super) fn answer(response: &Response) -> Vec<String> {
+    let mut lines = vec![format!("{} ({} ms)", response.status, response.took.as_millis())];
+    let shown = response.headers.iter().map(|(name, value)| {
         let value = match name.as_str() {
             secret if is_secret(secret) => "…".to_owned(),
             "location" | "content-location" => location(&String::from_utf8_lossy(value.as_bytes())),
@@ -77,10 +77,15 @@ pub(super) fn answer(seen: &Seen) -> Vec<String> {
         format!("{name}: {}", cut(&value, HEADER))
     });
     lines.extend(shown);
-    if !seen.body.is_empty() {
-        lines.push(body(&seen.body));
+    if !response.body.is_empty() {
+        lines.push(body(&response.body));
     }
     lines
+}
+
+/// The beginning of an answer's body as one line, tokens left out.
+pub(super) fn excerpt(response: &Response) -> String {
+    body(&response.body)
 }
 
 /// A URL with its query, values of secrets left out.

@@ -1,11 +1,13 @@
-//! What a diagnosis came to, and the three forms in which it is told: to a person, to a program, and
-//! to whoever gets a file. None of them changes what was found.
+//! The result of a diagnosis, and its three forms: text for a person, JSON for a program, and a page of HTML. None of
+//! them changes the findings.
 
 use std::time::SystemTime;
 
 use portpass_protocol::foreign::is_obeyed;
 
-use super::{Check, Finding, Needs, Stage, Target, Verdict, cause, probe::Exchange, rows};
+use super::{
+    Check, Finding, Needs, Stage, Target, Verdict, cause, exchange::Exchange, known_failures,
+};
 
 mod html;
 mod json;
@@ -21,7 +23,7 @@ pub struct Report {
     /// What was looked at.
     pub target: Target,
     /// When and how it was made.
-    pub made: Made,
+    pub provenance: Provenance,
     /// Whether blobs may have been pushed.
     pub wrote: bool,
     /// One for each check.
@@ -30,16 +32,16 @@ pub struct Report {
     pub exchanges: Vec<Exchange>,
 }
 
-/// How a report was made: who gets it can do the same.
+/// How a report was made, so that its readers can do the same.
 #[derive(Debug, Clone)]
-pub struct Made {
+pub struct Provenance {
     /// When the last answer was there.
     pub at: SystemTime,
     /// The command; nothing secret is in it.
     pub command: String,
 }
 
-impl Made {
+impl Provenance {
     /// `2026-11-30T09:41:00Z`
     fn time(&self) -> String {
         let at = jiff::Timestamp::try_from(self.at);
@@ -90,7 +92,7 @@ impl Report {
         json::of(self, trace)
     }
 
-    /// One file for a browser, or for whoever is to mend it: nothing in it is loaded or run.
+    /// One file for a browser: nothing in it is loaded or run.
     pub fn html(&self) -> String {
         html::of(self)
     }
@@ -198,8 +200,10 @@ fn clean(text: &str) -> String {
 /// What it may be where several faults look alike, each with its row.
 fn alike(finding: &Finding) -> Option<String> {
     let [_, _, ..] = finding.rows[..] else { return None };
-    let words =
-        finding.rows.iter().map(|row| format!("{} ({row})", rows::what(row).unwrap_or("?")));
+    let words = finding
+        .rows
+        .iter()
+        .map(|row| format!("{} ({row})", known_failures::what(row).unwrap_or("?")));
     Some(words.collect::<Vec<_>>().join("; or "))
 }
 

@@ -7,7 +7,7 @@ use portpass_client::trust::read_limited;
 use portpass_jose::json::Value;
 use serde_saphyr::Error as YamlError;
 
-use super::{Given, Inputs};
+use super::{InputFile, Inputs};
 
 /// What a registry compares tokens with.
 #[derive(Debug, Clone, Default)]
@@ -17,9 +17,9 @@ pub(super) struct Settings {
     /// Must be `aud`.
     pub(super) service: Option<String>,
     /// Certificates that it trusts.
-    pub(super) bundle: Option<Given>,
+    pub(super) bundle: Option<InputFile>,
     /// Keys that it trusts.
-    pub(super) jwks: Option<Given>,
+    pub(super) jwks: Option<InputFile>,
     /// `signingalgorithms`, as it stands there.
     pub(super) algorithms: Option<Value>,
     /// What the configuration does not tell, and why.
@@ -46,7 +46,7 @@ impl Settings {
         settings
     }
 
-    fn configure(&mut self, file: &Given) {
+    fn configure(&mut self, file: &InputFile) {
         let name = file.path.display();
         let root = match &file.content {
             Ok(bytes) => serde_saphyr::from_slice::<Value>(bytes).map_err(|error| in_words(&error)),
@@ -73,7 +73,7 @@ impl Settings {
     }
 
     /// A file that a configuration names. One that is not here may well be where the registry runs.
-    fn beside(&mut self, file: &Path, path: &str) -> Option<Given> {
+    fn beside(&mut self, file: &Path, path: &str) -> Option<InputFile> {
         let path = file.parent().unwrap_or(Path::new("")).join(path);
         // Nobody has typed this path: a pipe would be waited for, and a device may do what it likes.
         let is_file = std::fs::metadata(&path).map(|metadata| metadata.is_file());
@@ -81,7 +81,7 @@ impl Settings {
             if is_file { read_limited(&path) } else { Err(io::Error::other("it is no file")) }
         });
         match read {
-            Ok(bytes) => Some(Given { path, content: Ok(bytes.into()) }),
+            Ok(bytes) => Some(InputFile { path, content: Ok(bytes.into()) }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let path = path.display();
                 self.doubts.push(format!(
@@ -89,7 +89,7 @@ impl Settings {
                 ));
                 None
             }
-            Err(error) => Some(Given { path, content: Err(error.to_string()) }),
+            Err(error) => Some(InputFile { path, content: Err(error.to_string()) }),
         }
     }
 }
@@ -113,7 +113,7 @@ fn in_words(error: &YamlError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Local;
+    use crate::LocalInputs;
 
     fn read(yaml: &str, files: &[&str]) -> Settings {
         let folder = tempfile::tempdir().unwrap();
@@ -122,8 +122,8 @@ mod tests {
         }
         let path = folder.path().join("config.yml");
         std::fs::write(&path, yaml).unwrap();
-        let mut inputs = Inputs::none(Local::default());
-        inputs.registry_config = Some(Given::read(path));
+        let mut inputs = Inputs::none(LocalInputs::default());
+        inputs.registry_config = Some(InputFile::read(path));
         Settings::read(&inputs)
     }
 
@@ -151,9 +151,9 @@ mod tests {
 
     #[test]
     fn what_is_given_by_itself_wins() {
-        let mut inputs = Inputs::none(Local::default());
+        let mut inputs = Inputs::none(LocalInputs::default());
         inputs.issuer = Some("given".to_owned());
-        inputs.registry_config = Some(Given {
+        inputs.registry_config = Some(InputFile {
             path: "config.yml".into(),
             content: Ok(b"auth: { token: { issuer: written, service: s } }".as_slice().into()),
         });

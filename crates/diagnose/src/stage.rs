@@ -1,15 +1,15 @@
-//! The stages of the flow: each asks, looks, and answers its checks.
+//! The stages of the flow: each sends requests and answers its checks.
 
-pub(super) mod acc;
-pub(super) mod cfg;
-pub(super) mod chal;
-pub(super) mod clm;
-pub(super) mod exp;
+pub(super) mod access;
+pub(super) mod challenge;
+pub(super) mod claims;
+pub(super) mod configuration;
+pub(super) mod expiry;
 pub(super) mod jwt;
-pub(super) mod key;
-pub(super) mod net;
-pub(super) mod ops;
+pub(super) mod keys;
+pub(super) mod network;
+pub(super) mod operations;
 pub(super) mod ping;
-pub(super) mod resp;
-pub(super) mod tok;
-pub(super) mod uses;
+pub(super) mod requests;
+pub(super) mod token_request;
+pub(super) mod token_response;

@@ -11,7 +11,9 @@ use clap::Args;
 use owo_colors::OwoColorize as _;
 use portpass_client::{SystemClock, credentials::Places};
 use portpass_config::Environment;
-use portpass_diagnose::{Detail, Given, Inputs, Local, Report, Target, Tone, inspect::token_in};
+use portpass_diagnose::{
+    Detail, InputFile, Inputs, LocalInputs, Report, Target, Tone, inspect::token_in,
+};
 use secrecy::SecretString;
 
 use super::{Context, Ended, connection::Connection};
@@ -142,7 +144,7 @@ fn inputs(arguments: &Arguments, context: &Context) -> Result<Inputs, Failure> {
     }
     let connection = &arguments.connection;
     connection.warn(&arguments.target.host, context)?;
-    let given = |path: &Option<PathBuf>| path.clone().map(Given::read);
+    let given = |path: &Option<PathBuf>| path.clone().map(InputFile::read);
     let mut inputs = Inputs {
         password: password(arguments)?,
         token: arguments.token.as_deref().map(token).transpose()?,
@@ -204,13 +206,13 @@ fn cannot(what: &str, file: &Path, why: &str) -> Failure {
 }
 
 /// What clients on this machine would look at.
-fn local(environment: &Environment) -> Local {
+fn local(environment: &Environment) -> LocalInputs {
     let get = |name: &str| environment.get(name).map(str::to_owned);
     let names = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"];
     let names = names.iter().flat_map(|name| [(*name).to_owned(), name.to_lowercase()]);
     let home = get("HOME").map(PathBuf::from);
     let below_home = home.into_iter().map(|home| home.join(".config/containers/certs.d"));
-    Local {
+    LocalInputs {
         places: Places::from_environment(get),
         proxies: names.filter_map(|name| get(&name).map(|value| (name, value))).collect(),
         certificate_folders: CERTIFICATES.iter().map(PathBuf::from).chain(below_home).collect(),

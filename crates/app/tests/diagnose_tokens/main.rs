@@ -6,7 +6,7 @@
 use std::{fmt::Display, fs, path::Path, sync::Arc};
 
 use portpass_client::SystemClock;
-use portpass_diagnose::{Check, Given, Inputs, Local, Report, diagnose};
+use portpass_diagnose::{Check, InputFile, Inputs, LocalInputs, Report, diagnose};
 use portpass_testkit::{Distribution, Portpass, TrustedTokens, WrittenTokenService};
 
 const ACCOUNT: &str = "ann";
@@ -21,7 +21,7 @@ async fn registries_that_take_their_tokens_have_no_fault() {
     for key_id in ["libtrust", "x5c"] {
         let tokens = token_service(key_id);
         let registry = of_ours(&tokens, "portpass");
-        let bundle = Given::read(tokens.folder().join("data/root.crt"));
+        let bundle = InputFile::read(tokens.folder().join("data/root.crt"));
         let found = report(registry.address(), |inputs| {
             inputs.bundle = Some(bundle);
             inputs.issuer = Some("portpass".to_owned());
@@ -49,7 +49,7 @@ async fn another_issuer_is_one_of_few_things_left_until_the_configuration_is_giv
     let registry = of_ours(&tokens, "https://tokens.example");
     is_for(&report(registry.address(), |_| {}).await, Check::Key06, "F75");
     let yaml = "auth: { token: { issuer: 'https://tokens.example', service: registry } }";
-    let config = Given { path: "config.yml".into(), content: Ok(yaml.as_bytes().into()) };
+    let config = InputFile { path: "config.yml".into(), content: Ok(yaml.as_bytes().into()) };
     let found = report(registry.address(), |inputs| inputs.registry_config = Some(config));
     is_for(&found.await, Check::Clm02, "F75");
 }
@@ -61,7 +61,7 @@ async fn the_bundle_of_another_token_service_is_recognised_by_its_file() {
     let bundle = stranger.folder().join("data/root.crt");
     let registry = distribution(&format!("{}/token", tokens.url()), "portpass", &bundle);
     is_for(&report(registry.address(), |_| {}).await, Check::Key06, "F84");
-    let found = report(registry.address(), |inputs| inputs.bundle = Some(Given::read(bundle)));
+    let found = report(registry.address(), |inputs| inputs.bundle = Some(InputFile::read(bundle)));
     is_for(&found.await, Check::Key02, "F84");
 }
 
@@ -97,7 +97,7 @@ fn of_ours(tokens: &Portpass, issuer: &str) -> Distribution {
 }
 
 async fn report(host: impl Display, give: impl FnOnce(&mut Inputs)) -> Report {
-    let mut inputs = Inputs::none(Local::default());
+    let mut inputs = Inputs::none(LocalInputs::default());
     inputs.password = Some((ACCOUNT.to_owned(), PASSWORD.into()));
     give(&mut inputs);
     let target = format!("{host}/{ACCOUNT}/app").parse().unwrap();

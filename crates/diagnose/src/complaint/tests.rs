@@ -9,7 +9,7 @@ use reqwest::{
 
 use super::{Complaint::*, *};
 
-fn answer(status: u16, body: &str) -> Seen {
+fn answer(status: u16, body: &str) -> Response {
     let mut headers = HeaderMap::new();
     let kind = match body.trim_start().chars().next() {
         Some('{' | '[') => "application/json",
@@ -17,7 +17,7 @@ fn answer(status: u16, body: &str) -> Seen {
         _ => "text/plain",
     };
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    Seen {
+    Response {
         status: StatusCode::from_u16(status).unwrap(),
         headers,
         body: body.to_owned().into(),

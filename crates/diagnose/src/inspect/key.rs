@@ -47,7 +47,7 @@ impl KeyIds {
 /// One certificate of a chain, in words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
-pub enum Link {
+pub enum ChainEntry {
     /// A certificate.
     Certificate {
         /// Whose key it vouches for.
@@ -72,7 +72,7 @@ pub enum Link {
     },
 }
 
-impl Link {
+impl ChainEntry {
     pub(super) fn of(entry: Result<Certificate, String>, now: SystemTime) -> Self {
         let certificate = match entry {
             Ok(certificate) => certificate,

@@ -128,7 +128,7 @@ fn what_some_registry_refuses_is_noted() {
 }
 
 /// Everything that is shown of a token, and what a registry says of it.
-fn shown(token: &str, against: Option<Against>) -> String {
+fn shown(token: &str, against: Option<TrustSettings>) -> String {
     let trusted = against.map(|against| against.read().unwrap());
     let inspection = Inspection::of(token, now()).unwrap();
     let mut lines: Vec<String> =
@@ -210,17 +210,18 @@ fn minted(key: &SigningKey, form: KeyIdForm) -> String {
 }
 
 /// A registry that trusts the key of these tests by its JWK set.
-fn jwks() -> Against {
+fn jwks() -> TrustSettings {
     let mut keys = KeySet::new();
     keys.insert(key().public().clone());
-    Against { jwks: Some(keys.to_jwks()), ..Against::default() }
+    TrustSettings { jwks: Some(keys.to_jwks()), ..TrustSettings::default() }
 }
 
 #[test]
 fn a_chain_is_shown_link_by_link() {
     let (bundle, key) = certified(NOW + 86_400);
     let token = minted(&key, KeyIdForm::X5c);
-    let against = || Against { bundle: Some(bundle.clone().into()), ..Against::default() };
+    let against =
+        || TrustSettings { bundle: Some(bundle.clone().into()), ..TrustSettings::default() };
     assert_snapshot!(shown(&token, Some(against())), @r#"
     alg: ES256
     typ: JWT
@@ -232,7 +233,7 @@ fn a_chain_is_shown_link_by_link() {
     CN=middle | CN=root | 2023-11-14T21:56:40Z to 2023-11-26T12:00:00Z (ends in 11 d 13 h) | yes | a P-256 key
     holds
     "#);
-    assert_snapshot!(shown(&token, Some(Against { issuer: Some("DTEST".into()), ..against() })), @r#"
+    assert_snapshot!(shown(&token, Some(TrustSettings { issuer: Some("DTEST".into()), ..against() })), @r#"
     alg: ES256
     typ: JWT
     key: a chain of 2 certificates: CN=leaf, issued by CN=middle
@@ -263,7 +264,7 @@ fn a_chain_is_shown_link_by_link() {
 #[test]
 fn a_chain_of_the_past_or_of_nonsense_is_shown_as_what_it_is() {
     let (bundle, key) = certified(NOW - 75);
-    let against = Against { bundle: Some(bundle.into()), ..Against::default() };
+    let against = TrustSettings { bundle: Some(bundle.into()), ..TrustSettings::default() };
     assert_snapshot!(shown(&minted(&key, KeyIdForm::X5c), Some(against)), @r#"
     alg: ES256
     typ: JWT
@@ -311,7 +312,7 @@ fn a_key_that_is_trusted_has_both_ids_whichever_the_token_names() {
     let (bundle, _) = certified(NOW + 86_400);
     let thumbprint = minted(&key(), KeyIdForm::Rfc7638);
     let service = Some("other".to_owned());
-    assert_snapshot!(shown(&thumbprint, Some(Against { service, ..jwks() })), @r#"
+    assert_snapshot!(shown(&thumbprint, Some(TrustSettings { service, ..jwks() })), @r#"
     alg: ES256
     typ: JWT
     key: TK4IGXU63xcJX8t__OwEhzQ3iFfrtGb3x-4niXQDlv8, an RFC 7638 thumbprint
@@ -322,11 +323,11 @@ fn a_key_that_is_trusted_has_both_ids_whichever_the_token_names() {
     audience "token-service" is not "other"
     `registry.auth.token.service` and the `service` that the token was made for differ
     "#);
-    let against = Against { bundle: Some(bundle.into()), ..Against::default() };
+    let against = TrustSettings { bundle: Some(bundle.into()), ..TrustSettings::default() };
     let unknown = shown(&thumbprint, Some(against));
     assert!(unknown.contains("no key\ntoken-key-unknown F81 F83 F85 F92"), "{unknown}");
     let own = certificate_of_its_own();
-    let against = Against { bundle: Some(own.into()), ..Against::default() };
+    let against = TrustSettings { bundle: Some(own.into()), ..TrustSettings::default() };
     let found = shown(&thumbprint, Some(against));
     assert!(found.contains("in the bundle") && found.ends_with("holds"), "{found}");
 }
@@ -392,11 +393,11 @@ fn what_is_signed_by_nobody_is_refused_as_its_registry_does() {
 
 #[test]
 fn whom_a_registry_could_not_trust_is_no_verdict_on_the_token() {
-    let said = |against: Against| against.read().unwrap_err().to_string();
-    let bundle = Against { bundle: Some("nothing".into()), ..Against::default() };
+    let said = |against: TrustSettings| against.read().unwrap_err().to_string();
+    let bundle = TrustSettings { bundle: Some("nothing".into()), ..TrustSettings::default() };
     assert_snapshot!(said(bundle), @"the bundle cannot be used: there is no certificate; expected a PEM block `-----BEGIN CERTIFICATE-----`");
-    assert_snapshot!(said(Against { jwks: Some("{}".into()), ..Against::default() }), @"the keys cannot be used: not a JWK set: `keys` is missing");
-    let partly = Against { jwks: Some(r#"{"keys":[5]}"#.into()), ..Against::default() };
+    assert_snapshot!(said(TrustSettings { jwks: Some("{}".into()), ..TrustSettings::default() }), @"the keys cannot be used: not a JWK set: `keys` is missing");
+    let partly = TrustSettings { jwks: Some(r#"{"keys":[5]}"#.into()), ..TrustSettings::default() };
     assert_snapshot!(partly.read().unwrap().skipped.join("\n"), @"entry 1 of the JWK set is of no use: it is a number, expected an object");
 }
 

@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
 use super::{login, secret::is_secret};
-use crate::probe::{Ask, Authorization, Exchange, Sent};
+use crate::exchange::{Authorization, Exchange, Request, RequestBody};
 
 /// What is shown in a secret's place, and where a text is cut.
 const MARK: char = '…';
@@ -46,18 +46,18 @@ impl Secrets {
     }
 
     /// All of a request.
-    pub(crate) fn learn_ask(&self, ask: &Ask) {
-        match &ask.authorization {
-            Authorization::None | Authorization::Words(_) => {}
+    pub(crate) fn learn_request(&self, request: &Request) {
+        match &request.authorization {
+            Authorization::None | Authorization::Literal(_) => {}
             Authorization::Basic { username, password } => {
                 self.learn_login(username, password.expose_secret());
             }
             Authorization::Bearer(token) => self.learn(token.expose_secret()),
         }
-        for (_, value) in ask.url.query_pairs().filter(|(name, _)| is_secret(name)) {
+        for (_, value) in request.url.query_pairs().filter(|(name, _)| is_secret(name)) {
             self.learn(&value);
         }
-        if let Sent::Form(fields) = &ask.body {
+        if let RequestBody::Form(fields) = &request.body {
             for (_, value) in fields.iter().filter(|(name, _)| is_secret(name)) {
                 self.learn(value.expose_secret());
             }

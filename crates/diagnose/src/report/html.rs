@@ -132,8 +132,8 @@ fn trace(report: &Report) -> String {
 
 /// How it was made: who gets the page can do the same.
 fn footer(report: &Report) -> String {
-    let (time, tally) = (escaped(&report.made.time()), escaped(&report.tally()));
-    let command = match report.made.command.as_str() {
+    let (time, tally) = (escaped(&report.provenance.time()), escaped(&report.tally()));
+    let command = match report.provenance.command.as_str() {
         "" => String::new(),
         command => format!("<pre>{}</pre>\n", escaped(command)),
     };

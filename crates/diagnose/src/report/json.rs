@@ -9,8 +9,8 @@ pub(super) fn of(report: &Report, trace: bool) -> Value {
     let mut document = json!({
         "schema": "portpass.diagnose/1",
         "version": VERSION,
-        "time": report.made.time(),
-        "command": clean(&report.made.command),
+        "time": report.provenance.time(),
+        "command": clean(&report.provenance.command),
         "target": report.target.to_string(),
         "verdict": report.verdict(),
         "cause": report.cause().map(|cause| cause.check.id()),

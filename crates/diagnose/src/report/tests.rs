@@ -21,10 +21,10 @@ fn origin_story() -> Report {
             Check::Resp03,
             "the answer has no token: its keys are \"jwt\" and \"expires_in\"",
         )
-        .seen("GET https://auth.example.com/token?service=registry&scope=repository:team/app:pull")
-        .seen("200: {\"expires_in\":300,\"jwt\":\"… (712 characters)\"}")
-        .seen("docker and containerd say: authorization server did not include a token in the response")
-        .seen("the registry logs \"authorization token required\": that is how every login begins, also a good one")
+        .evidence("GET https://auth.example.com/token?service=registry&scope=repository:team/app:pull")
+        .evidence("200: {\"expires_in\":300,\"jwt\":\"… (712 characters)\"}")
+        .evidence("docker and containerd say: authorization server did not include a token in the response")
+        .evidence("the registry logs \"authorization token required\": that is how every login begins, also a good one")
         .breaks(&Peer::ALL)
         .fix("give the token under both of its names, `{\"token\": \"…\", \"access_token\": \"…\", \"expires_in\": 300}`")
         .rows(&["F60"]),
@@ -40,7 +40,7 @@ fn with_warnings() -> Report {
     let passed = Check::ALL.iter().map(|check| Finding::pass(*check, "as it should be"));
     report(
         passed.chain([Finding::warn(Check::Exp01, "a token lives 120 seconds")
-            .seen("expires_in 120")
+            .evidence("expires_in 120")
             .fix("let it live 300 seconds: a large layer takes longer")
             .rows(&["F63", "F123"])]),
     )
@@ -62,7 +62,7 @@ fn report(findings: impl IntoIterator<Item = Finding>) -> Report {
         findings.into_iter().map(|finding| (finding.check, finding)).collect();
     Report {
         target: "registry.example.com:5000/team/app:v1".parse().unwrap(),
-        made: Made {
+        provenance: Provenance {
             at: SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_790_000_000),
             command: "portpass diagnose registry.example.com:5000/team/app:v1".to_owned(),
         },
@@ -218,7 +218,7 @@ fn saying(words: &str) -> Report {
             Check::Exp01 => Finding::warn(*check, words),
             _ => Finding::pass(*check, words),
         };
-        finding.seen(words).fix(words).rows(&["F28"])
+        finding.evidence(words).fix(words).rows(&["F28"])
     }));
     let said = vec![words.to_owned()];
     report.exchanges = vec![Exchange { request: said.clone(), answer: said }];

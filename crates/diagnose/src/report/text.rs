@@ -3,7 +3,7 @@
 use super::{Report, alike, broken, clean};
 use crate::{Check, Exchange, Finding, Needs, Stage};
 
-/// What a piece of the text is, for whoever colours it.
+/// What a piece of the text is, so that it can be coloured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
     /// It holds.

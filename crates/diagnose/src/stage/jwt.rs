@@ -13,9 +13,9 @@ use secrecy::ExposeSecret as _;
 pub(super) use self::header::{chain, read_chain, short};
 use crate::{
     Check, Finding, Needs,
-    case::Case,
-    facts::{Demand, Style},
-    reply::{Reply, Standing},
+    observations::{RequiredAuth, Verifier},
+    outcome::{Outcome, TokenStatus},
+    run::Run,
 };
 
 /// All that JWT-01 has to come before.
@@ -43,25 +43,25 @@ const LONG: usize = 4 * 1024;
 const TOO_LONG: usize = 8 * 1024;
 
 /// Answers JWT-01 to JWT-08 but JWT-05.
-pub(crate) fn run(case: &mut Case) {
-    let Some(token) = &case.facts.token else {
-        if case.facts.demand == Some(Demand::Basic) {
+pub(crate) fn check(run: &mut Run) {
+    let Some(token) = &run.observed.token else {
+        if run.observed.required_auth == Some(RequiredAuth::Basic) {
             let why = Needs::Nothing("this registry wants the password itself, and no token");
-            case.skip(&[Check::Jwt01, Check::Jwt08], &why);
-            case.skip(AFTER_PARTS, &why);
-            case.skip(OF_TOKENS, &why);
+            run.skip(&[Check::Jwt01, Check::Jwt08], &why);
+            run.skip(AFTER_PARTS, &why);
+            run.skip(OF_TOKENS, &why);
         }
         return;
     };
     let text = token.text.expose_secret().to_owned();
-    size(case, &text);
+    size(run, &text);
     let bare = bare(&text);
     if !is_meant_as_jwt(&bare) {
-        opaque(case, &text);
-    } else if three_parts(case, &bare) {
-        nothing_around(case, &text, &bare);
-        header::run(case);
-        claims::run(case, &bare);
+        opaque(run, &text);
+    } else if three_parts(run, &bare) {
+        nothing_around(run, &text, &bare);
+        header::check(run);
+        claims::check(run, &bare);
     }
 }
 
@@ -73,7 +73,7 @@ pub(super) fn bare(text: &str) -> String {
 }
 
 /// JWT-01. A token that is none leaves nothing to look into.
-fn three_parts(case: &mut Case, bare: &str) -> bool {
+fn three_parts(run: &mut Run, bare: &str) -> bool {
     let problem = match Unverified::parse(bare) {
         Err(error) => Some(error),
         Ok(opened) => opened.claims().err(),
@@ -82,24 +82,24 @@ fn three_parts(case: &mut Case, bare: &str) -> bool {
     let problem = problem.or_else(|| signature(bare));
     let Some((problem, row)) = problem else {
         let summary = "three parts in base64url, two of them JSON objects";
-        case.found(Finding::pass(Check::Jwt01, summary));
+        run.record(Finding::pass(Check::Jwt01, summary));
         return true;
     };
     let parts: Vec<String> = bare.split('.').map(|part| part.len().to_string()).collect();
-    let finding = case
-        .fault(Check::Jwt01, problem)
-        .seen(format!("parts of {} characters", parts.join(", ")))
+    let finding = run
+        .token_fault(Check::Jwt01, problem)
+        .evidence(format!("parts of {} characters", parts.join(", ")))
         .breaks(&Peer::ALL)
         .fix("the token has to be `header.claims.signature`, each in base64url without padding, the first two JSON objects; a library for JWT writes it right")
         .rows(&[row]);
-    case.found(finding);
-    no_further(case);
+    run.record(finding);
+    no_further(run);
     false
 }
 
-fn no_further(case: &mut Case) {
-    case.skip(AFTER_PARTS, &Needs::Check(Check::Jwt01));
-    case.skip(OF_TOKENS, &Needs::Check(Check::Jwt01));
+fn no_further(run: &mut Run) {
+    run.skip(AFTER_PARTS, &Needs::Check(Check::Jwt01));
+    run.skip(OF_TOKENS, &Needs::Check(Check::Jwt01));
 }
 
 /// Whether it has parts, and begins as a JSON object does in base64. Opaque tokens have dots as well, as Google's
@@ -109,9 +109,10 @@ fn is_meant_as_jwt(bare: &str) -> bool {
 }
 
 /// Somebody's own kind of token, or no token.
-fn opaque(case: &mut Case, text: &str) {
-    let as_distribution = matches!(case.facts.style, Some(Style::Two | Style::Three));
-    let refused = case.facts.standing() == Standing::Refused;
+fn opaque(run: &mut Run, text: &str) {
+    let as_distribution =
+        matches!(run.observed.verifier, Some(Verifier::Distribution2 | Verifier::Distribution3));
+    let refused = run.observed.token_status() == TokenStatus::Rejected;
     if HeaderValue::from_str(text).is_err() {
         let summary =
             "the token has characters that cannot stand in a header: no client can send it";
@@ -119,16 +120,16 @@ fn opaque(case: &mut Case, text: &str) {
             .breaks(&Peer::ALL)
             .fix("hand out the token alone, in letters and digits; a file or a program's output often ends with a line break")
             .rows(&["F70"]);
-        case.found(finding);
-        return no_further(case);
+        run.record(finding);
+        return no_further(run);
     }
     if !(as_distribution && refused) {
         let why = Needs::Nothing(
             "the token is opaque, which is fine only where registry and token service are of one make",
         );
-        case.skip(&[Check::Jwt01], &why);
-        case.skip(AFTER_PARTS, &why);
-        case.skip(OF_TOKENS, &why);
+        run.skip(&[Check::Jwt01], &why);
+        run.skip(AFTER_PARTS, &why);
+        run.skip(OF_TOKENS, &why);
         return;
     }
     let finding = Finding::fail(
@@ -138,8 +139,8 @@ fn opaque(case: &mut Case, text: &str) {
     .breaks(&Peer::ALL)
     .fix("a registry like distribution takes signed JWTs alone: let the token service sign one, with `iss`, `aud`, `exp` and `access`")
     .rows(&["F70"]);
-    case.found(finding);
-    no_further(case);
+    run.record(finding);
+    no_further(run);
 }
 
 /// A signature that was cut short, or is written as it is in certificates.
@@ -192,7 +193,7 @@ fn in_short(error: &Malformed) -> String {
 }
 
 /// JWT-02
-fn nothing_around(case: &mut Case, text: &str, bare: &str) {
+fn nothing_around(run: &mut Run, text: &str, bare: &str) {
     let padded = text.contains('=');
     let around: Vec<&str> = [
         (text.contains(['"', '\'']), "quotes"),
@@ -203,12 +204,12 @@ fn nothing_around(case: &mut Case, text: &str, bare: &str) {
     .filter_map(|(there, what)| there.then_some(what))
     .collect();
     let finding = if !around.is_empty() {
-        case.fault(Check::Jwt02, format!("there is {} around the token", around.join(" and ")))
-            .seen(format!("{} characters, the token itself {}", text.len(), bare.len()))
+        run.token_fault(Check::Jwt02, format!("there is {} around the token", around.join(" and ")))
+            .evidence(format!("{} characters, the token itself {}", text.len(), bare.len()))
             .breaks(&Peer::ALL)
             .fix("hand out the token alone; a file or a program's output often ends with a line break")
             .rows(&["F70"])
-    } else if padded && case.facts.style == Some(Style::Two) {
+    } else if padded && run.observed.verifier == Some(Verifier::Distribution2) {
         Finding::warn(
             Check::Jwt02,
             "the token is padded with `=`: distribution 2 takes that, distribution 3 does not",
@@ -216,28 +217,32 @@ fn nothing_around(case: &mut Case, text: &str, bare: &str) {
         .fix("encode the parts in base64url without padding (RFC 7515 §2)")
         .rows(&["F71"])
     } else if padded {
-        case.fault(Check::Jwt02, "the token is padded with `=`, which distribution 2 alone takes")
-            .breaks(&Peer::ALL)
-            .fix("encode the parts in base64url without padding (RFC 7515 §2)")
-            .rows(&["F71"])
+        run.token_fault(
+            Check::Jwt02,
+            "the token is padded with `=`, which distribution 2 alone takes",
+        )
+        .breaks(&Peer::ALL)
+        .fix("encode the parts in base64url without padding (RFC 7515 §2)")
+        .rows(&["F71"])
     } else {
         Finding::pass(Check::Jwt02, "neither padding nor anything around it")
     };
-    case.found(finding);
+    run.record(finding);
 }
 
 /// JWT-08
-fn size(case: &mut Case, text: &str) {
+fn size(run: &mut Run, text: &str) {
     let length = text.len();
-    let refused = case.facts.replies.to_the_token().map(Reply::of).find_map(|reply| match reply {
-        Reply::Else(status) if reply.refuses() => Some(status),
-        _ => None,
-    });
+    let refused =
+        run.observed.replies.to_the_token().map(Outcome::of).find_map(|reply| match reply {
+            Outcome::Other(status) if reply.refuses() => Some(status),
+            _ => None,
+        });
     let finding = if let Some(status) = refused.filter(|_| length > LONG) {
         let summary = format!("the token has {length} bytes and is answered with {status}");
         Finding::fail(Check::Jwt08, summary).breaks(&Peer::ALL)
     } else if length > TOO_LONG {
-        case.fault(
+        run.token_fault(
             Check::Jwt08,
             format!("the token has {length} bytes; many proxies take headers of 8 KiB at most"),
         )
@@ -248,10 +253,10 @@ fn size(case: &mut Case, text: &str) {
             format!("the token has {length} bytes; from 4 KiB on some proxies refuse the header"),
         )
     } else {
-        return case.found(Finding::pass(Check::Jwt08, format!("the token has {length} bytes")));
+        return run.record(Finding::pass(Check::Jwt08, format!("the token has {length} bytes")));
     };
     let finding = finding
         .fix("ask for fewer scopes at once, keep groups and other claims out of the token, leave out certificates of `x5c` that nobody needs. Nginx takes more with `large_client_header_buffers 4 32k`")
         .rows(&["F79"]);
-    case.found(finding);
+    run.record(finding);
 }

@@ -1,4 +1,4 @@
-//! The registry's answers to those who show nothing.
+//! The registry's answers to requests without credentials.
 
 use portpass_protocol::{Reference, challenge::Peer};
 use reqwest::{
@@ -6,12 +6,13 @@ use reqwest::{
     header::{HeaderValue, LOCATION, WWW_AUTHENTICATE},
 };
 
-use super::net::compare_versions;
+use super::network::compare_versions;
 use crate::{
     Check, Finding, Needs,
-    case::Case,
-    probe::{Ask, Seen, Silence},
+    exchange::{Request, Response},
+    probe::RequestError,
     redact,
+    run::Run,
 };
 
 mod answer;
@@ -19,65 +20,65 @@ mod answer;
 /// Connections that are compared, beside the first.
 const CONNECTIONS: usize = 3;
 
-pub(crate) async fn run(case: &mut Case) {
-    let Some(url) = case.url("/v2/") else { return };
-    match case.probe.ask(&Ask::get(url.clone())).await {
-        Ok(seen) => case.facts.ping = Some(seen),
-        Err(silence) => return unanswered(case, &silence),
+pub(crate) async fn check(run: &mut Run) {
+    let Some(url) = run.url("/v2/") else { return };
+    match run.probe.send(&Request::get(url.clone())).await {
+        Ok(response) => run.observed.ping = Some(response),
+        Err(error) => return unanswered(run, &error),
     }
-    compare_versions(case).await;
-    case.facts.ping_head = case.probe.ask(&Ask::new(Method::HEAD, url.clone())).await.ok();
-    repository(case).await;
-    redirects(case).await;
-    answer::speaker(case).await;
-    asks(case);
-    header(case);
-    connections(case, &url).await;
+    compare_versions(run).await;
+    run.observed.ping_head = run.probe.send(&Request::new(Method::HEAD, url.clone())).await.ok();
+    repository(run).await;
+    redirects(run).await;
+    answer::identify_server(run).await;
+    asks(run);
+    header(run);
+    connections(run, &url).await;
 }
 
 /// What is there, and answers nothing.
-fn unanswered(case: &mut Case, silence: &Silence) {
-    let host = &case.target.host;
+fn unanswered(run: &mut Run, error: &RequestError) {
+    let host = &run.target.host;
     let finding = Finding::fail(Check::Ping03, format!("{host} takes the connection, and answers /v2/ with nothing"))
-        .seen(silence.to_string())
+        .evidence(error.to_string())
         .breaks(&Peer::ALL)
         .fix("see the log of what listens there: a registry answers `GET /v2/` within a second. A proxy in front may wait for one that is gone")
         .rows(&["F05", "F06"]);
-    case.found(finding);
+    run.record(finding);
     let unasked = [Check::Net06, Check::Ping01, Check::Ping02, Check::Ping04, Check::Ping05];
-    case.skip(&unasked, &Needs::Check(Check::Ping03));
+    run.skip(&unasked, &Needs::Check(Check::Ping03));
 }
 
-/// Asks for the repository as somebody who shows nothing.
-async fn repository(case: &mut Case) {
-    let Some(name) = &case.target.repository else { return };
-    let wanted = case.target.reference.as_ref().map(Reference::to_string);
+/// Requests the repository without credentials.
+async fn repository(run: &mut Run) {
+    let Some(name) = &run.target.repository else { return };
+    let wanted = run.target.reference.as_ref().map(Reference::to_string);
     let path = match &wanted {
         Some(reference) => format!("/v2/{name}/manifests/{reference}"),
         None => format!("/v2/{name}/tags/list"),
     };
     // HEAD is for manifests; which one makes no difference to what is asked for.
     let head = format!("/v2/{name}/manifests/{}", wanted.as_deref().unwrap_or("latest"));
-    if let Some(url) = case.url(&path) {
-        case.facts.repository = case.probe.ask(&Ask::get(url)).await.ok();
+    if let Some(url) = run.url(&path) {
+        run.observed.repository = run.probe.send(&Request::get(url)).await.ok();
     }
-    if let Some(url) = case.url(&head) {
-        let ask = Ask::new(Method::HEAD, url);
-        case.facts.repository_head = case.probe.ask(&ask).await.ok();
+    if let Some(url) = run.url(&head) {
+        let request = Request::new(Method::HEAD, url);
+        run.observed.repository_head = run.probe.send(&request).await.ok();
     }
 }
 
 /// PING-02
-async fn redirects(case: &mut Case) {
-    let bare = match case.url("/v2") {
-        Some(url) => case.probe.ask(&Ask::get(url)).await.ok(),
+async fn redirects(run: &mut Run) {
+    let bare = match run.url("/v2") {
+        Some(url) => run.probe.send(&Request::get(url)).await.ok(),
         None => None,
     };
-    let to = |seen: &Option<Seen>| {
-        let seen = seen.as_ref().filter(|seen| seen.status.is_redirection())?;
-        Some((seen.status, location(case, seen)))
+    let to = |response: &Option<Response>| {
+        let response = response.as_ref().filter(|response| response.status.is_redirection())?;
+        Some((response.status, location(run, response)))
     };
-    let asked = [("GET", to(&case.facts.ping)), ("HEAD", to(&case.facts.ping_head))];
+    let asked = [("GET", to(&run.observed.ping)), ("HEAD", to(&run.observed.ping_head))];
     let lines: Vec<String> = asked
         .iter()
         .filter_map(|(method, to)| {
@@ -93,14 +94,15 @@ async fn redirects(case: &mut Case) {
     } else {
         Finding::pass(Check::Ping02, "/v2/ is answered where it was asked")
     };
-    case.found(lines.into_iter().fold(finding, Finding::seen));
+    run.record(lines.into_iter().fold(finding, Finding::evidence));
 }
 
 /// Where a redirect leads, without a query.
-fn location(case: &Case, seen: &Seen) -> String {
-    let text = seen.headers.get(LOCATION).map(|value| String::from_utf8_lossy(value.as_bytes()));
+fn location(run: &Run, response: &Response) -> String {
+    let text =
+        response.headers.get(LOCATION).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let text = text.unwrap_or_default();
-    let target = case.url("/v2/").and_then(|url: Url| url.join(&text).ok());
+    let target = run.url("/v2/").and_then(|url: Url| url.join(&text).ok());
     target.map_or_else(
         || "nowhere".to_owned(),
         |target| format!("{}{}", target.origin().ascii_serialization(), target.path()),
@@ -108,10 +110,10 @@ fn location(case: &Case, seen: &Seen) -> String {
 }
 
 /// PING-01
-fn asks(case: &mut Case) {
-    let Some(ping) = &case.facts.ping else { return };
+fn asks(run: &mut Run) {
+    let Some(ping) = &run.observed.ping else { return };
     let status = ping.status;
-    let named = case.facts.repository.as_ref().map(|seen| seen.status);
+    let named = run.observed.repository.as_ref().map(|response| response.status);
     let finding = match status {
         StatusCode::UNAUTHORIZED => {
             Finding::pass(Check::Ping01, "/v2/ is answered with 401 to those who show nothing")
@@ -129,7 +131,7 @@ fn asks(case: &mut Case) {
             Check::Ping01,
             "/v2/ is answered with 200: the registry asks nobody who they are",
         )
-        .seen(match named {
+        .evidence(match named {
             Some(status) => format!("the repository is answered with {status}"),
             None => "name a repository to see whether that asks for a token".to_owned(),
         })
@@ -137,32 +139,32 @@ fn asks(case: &mut Case) {
         .fix("nothing, if it is meant to be open. If some repositories need a token, answer `GET /v2/` with 401 and the challenge, or `docker login` succeeds with any password and pulls fail")
         .rows(&["F23"]),
         status if status.is_redirection() => Finding::skip(Check::Ping01, Needs::Check(Check::Ping02)),
-        StatusCode::MISDIRECTED_REQUEST if case.failed(Check::Net06) => {
+        StatusCode::MISDIRECTED_REQUEST if run.failed(Check::Net06) => {
             Finding::skip(Check::Ping01, Needs::Check(Check::Net06))
         }
         _ => Finding::skip(Check::Ping01, Needs::Check(Check::Ping03)),
     };
-    case.found(finding);
+    run.record(finding);
 }
 
 /// PING-04
-fn header(case: &mut Case) {
-    let has = |seen: &Seen| seen.headers.contains_key(WWW_AUTHENTICATE);
-    let unauthorized = |seen: &&Seen| seen.status == StatusCode::UNAUTHORIZED;
-    let Some(ping) = case.facts.ping.as_ref().filter(unauthorized) else {
-        let needs = match case.facts.ping.as_ref().map(|seen| seen.status) {
+fn header(run: &mut Run) {
+    let has = |response: &Response| response.headers.contains_key(WWW_AUTHENTICATE);
+    let unauthorized = |response: &&Response| response.status == StatusCode::UNAUTHORIZED;
+    let Some(ping) = run.observed.ping.as_ref().filter(unauthorized) else {
+        let needs = match run.observed.ping.as_ref().map(|response| response.status) {
             Some(StatusCode::OK) => Needs::Nothing("nothing is asked for"),
             Some(status) if status.is_redirection() => Needs::Check(Check::Ping02),
             _ => Needs::Check(Check::Ping03),
         };
-        case.skip(&[Check::Ping04], &needs);
+        run.skip(&[Check::Ping04], &needs);
         return;
     };
-    let heads = [&case.facts.ping_head, &case.facts.repository_head];
-    let bare_head = heads.into_iter().flatten().filter(unauthorized).any(|seen| !has(seen));
+    let heads = [&run.observed.ping_head, &run.observed.repository_head];
+    let bare_head = heads.into_iter().flatten().filter(unauthorized).any(|response| !has(response));
     let finding = if !has(ping) {
         Finding::fail(Check::Ping04, "the 401 to GET /v2/ has no WWW-Authenticate")
-            .seen(answer::whose(ping))
+            .evidence(answer::whose(ping))
             .breaks(&Peer::ALL)
             .fix("let the header through: a proxy may hide it (nginx: `proxy_hide_header`, `proxy_intercept_errors on`, an `error_page 401`), or answer by itself; ask the registry's own port to see whether it sends it")
             .rows(&["F24", "F06"])
@@ -174,23 +176,23 @@ fn header(case: &mut Case) {
     } else {
         Finding::pass(Check::Ping04, "the 401 says how to come back, to GET and HEAD")
     };
-    case.found(finding);
+    run.record(finding);
 }
 
 /// PING-05
-async fn connections(case: &mut Case, url: &Url) {
-    let Some(first) = case.facts.ping.clone() else { return };
+async fn connections(run: &mut Run, url: &Url) {
+    let Some(first) = run.observed.ping.clone() else { return };
     let (mut kinds, mut silent) = (vec![kind(&first)], Vec::new());
     for _ in 0..CONNECTIONS {
-        match case.probe.ask(&Ask::get(url.clone()).fresh()).await {
+        match run.probe.send(&Request::get(url.clone()).fresh()).await {
             // Whoever asks too often is told so, which is no difference between machines.
-            Ok(seen) if seen.status == StatusCode::TOO_MANY_REQUESTS => {}
-            Ok(seen) => kinds.push(kind(&seen)),
+            Ok(response) if response.status == StatusCode::TOO_MANY_REQUESTS => {}
+            Ok(response) => kinds.push(kind(&response)),
             // The net, or a machine that is gone: no answer is not another answer.
-            Err(silence) => silent.push(format!("no answer: {silence}")),
+            Err(error) => silent.push(format!("no answer: {error}")),
         }
     }
-    case.found(compared(kinds, &silent));
+    run.record(compared(kinds, &silent));
 }
 
 fn compared(mut kinds: Vec<String>, silent: &[String]) -> Finding {
@@ -226,12 +228,12 @@ fn compared(mut kinds: Vec<String>, silent: &[String]) -> Finding {
         .fix("several machines answer by this name: give all the same `auth: token:` (realm, service, issuer, bundle), and restart the one that was left behind. Ask each by its own address")
         .rows(&["F31"]),
     };
-    lines.into_iter().fold(finding, Finding::seen)
+    lines.into_iter().fold(finding, Finding::evidence)
 }
 
 /// What has to be the same: the status, and where a token is to be had.
-fn kind(seen: &Seen) -> String {
-    let lines = seen.headers.get_all(WWW_AUTHENTICATE).iter().map(HeaderValue::as_bytes);
+fn kind(response: &Response) -> String {
+    let lines = response.headers.get_all(WWW_AUTHENTICATE).iter().map(HeaderValue::as_bytes);
     let challenges = portpass_protocol::challenge::parse(lines);
     let said: Vec<String> = challenges
         .iter()
@@ -241,7 +243,7 @@ fn kind(seen: &Seen) -> String {
             redact::text(&format!("{}, realm {realm:?}, service {service:?}", challenge.scheme))
         })
         .collect();
-    format!("{} {}", seen.status.as_u16(), said.join("; "))
+    format!("{} {}", response.status.as_u16(), said.join("; "))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use base64::{
 use portpass_client::SystemClock;
 use portpass_testkit::http::{Reply, Seen, Served, challenge, reply};
 
-use crate::{Detail, Inputs, Local, Report, diagnose};
+use crate::{Detail, Inputs, LocalInputs, Report, diagnose};
 
 const NAME: &str = "ann";
 const PASSWORD: &str = "secretPW+12/34";
@@ -19,7 +19,7 @@ fn inputs() -> Inputs {
     Inputs {
         password: Some((NAME.to_owned(), PASSWORD.into())),
         command: command.map(str::to_owned).to_vec(),
-        ..Inputs::none(Local::default())
+        ..Inputs::none(LocalInputs::default())
     }
 }
 
@@ -44,7 +44,7 @@ async fn with_service(answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -
 }
 
 /// Everything in which a report is told.
-fn told(report: &Report) -> [(&'static str, String); 5] {
+fn describe(report: &Report) -> [(&'static str, String); 5] {
     let text = |detail| report.text(detail, |_, text| text.to_owned());
     [
         ("short text", text(Detail::Short)),
@@ -57,7 +57,7 @@ fn told(report: &Report) -> [(&'static str, String); 5] {
 
 #[track_caller]
 fn tells_nothing_of(report: &Report, secrets: &[&str]) {
-    for (form, said) in told(report) {
+    for (form, said) in describe(report) {
         for secret in secrets {
             assert!(!said.contains(secret), "{secret} is in the {form}: {said}");
         }

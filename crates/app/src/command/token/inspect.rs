@@ -8,7 +8,9 @@ use std::{
 
 use clap::Args;
 use portpass_client::{Clock as _, SystemClock};
-use portpass_diagnose::inspect::{Against, Inspection, KeyIds, Link, Refusal, token_in};
+use portpass_diagnose::inspect::{
+    ChainEntry, Inspection, KeyIds, Refusal, TrustSettings, token_in,
+};
 use serde_json::{Value, json};
 
 use super::Context;
@@ -40,7 +42,7 @@ pub(super) struct Arguments {
 /// Runs it.
 pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     let now = SystemClock.now();
-    let trusted = against(arguments)?.map(Against::read).transpose()?;
+    let trusted = against(arguments)?.map(TrustSettings::read).transpose()?;
     let token = token_in(&typed(arguments.token.as_deref())?)?;
     if token.is_empty() {
         return Err(Failure::usage("there is no token to look into"));
@@ -78,7 +80,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
 /// What has to be looked for.
 struct Found {
     ids: Option<KeyIds>,
-    chain: Vec<Link>,
+    chain: Vec<ChainEntry>,
     claims: Vec<(String, String)>,
 }
 
@@ -121,7 +123,7 @@ fn show(printer: &Printer, inspection: &Inspection, found: &Found) {
     }
     printer.table(["header", ""], &header);
     if !found.chain.is_empty() {
-        let rows: Vec<[String; 5]> = found.chain.iter().map(Link::row).collect();
+        let rows: Vec<[String; 5]> = found.chain.iter().map(ChainEntry::row).collect();
         printer.table(["certificate", "issued by", "valid", "CA", "key"], &rows);
     }
     let claims: Vec<[String; 2]> = found.claims.iter().map(row).collect();
@@ -136,7 +138,7 @@ fn show(printer: &Printer, inspection: &Inspection, found: &Found) {
 }
 
 /// Whom to trust; `None` if nobody was named.
-fn against(arguments: &Arguments) -> Result<Option<Against>, Failure> {
+fn against(arguments: &Arguments) -> Result<Option<TrustSettings>, Failure> {
     let Arguments { bundle, jwks, issuer, service, .. } = arguments;
     if bundle.is_none() && jwks.is_none() {
         return match issuer.as_ref().or(service.as_ref()) {
@@ -146,7 +148,7 @@ fn against(arguments: &Arguments) -> Result<Option<Against>, Failure> {
             )),
         };
     }
-    Ok(Some(Against {
+    Ok(Some(TrustSettings {
         bundle: bundle.as_deref().map(bytes_of).transpose()?,
         jwks: jwks.as_deref().map(text_of).transpose()?,
         issuer: issuer.clone(),

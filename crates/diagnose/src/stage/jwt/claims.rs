@@ -5,19 +5,22 @@ use portpass_jose::danger::Unverified;
 use portpass_protocol::challenge::Peer;
 use portpass_token::{Claims, ClaimsError};
 
-use crate::{Check, Finding, case::Case};
+use crate::{Check, Finding, run::Run};
 
 /// JWT-07
-pub(super) fn run(case: &mut Case, bare: &str) {
+pub(super) fn check(run: &mut Run, bare: &str) {
     let Ok(opened) = Unverified::parse(bare) else { return };
     let finding = match Claims::from_json(opened.payload()) {
         Ok(_) => Finding::pass(Check::Jwt07, "its claims have the right types"),
         Err(error) => {
             let (fix, row) = advice(&error);
-            case.fault(Check::Jwt07, error.to_string()).breaks(&Peer::ALL).fix(fix).rows(&[row])
+            run.token_fault(Check::Jwt07, error.to_string())
+                .breaks(&Peer::ALL)
+                .fix(fix)
+                .rows(&[row])
         }
     };
-    case.found(finding);
+    run.record(finding);
 }
 
 fn advice(error: &ClaimsError) -> (&'static str, &'static str) {

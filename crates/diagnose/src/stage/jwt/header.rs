@@ -10,7 +10,7 @@ use portpass_jose::{
 };
 use portpass_protocol::challenge::Peer;
 
-use crate::{Check, Finding, Needs, case::Case, facts::Style, time::date};
+use crate::{Check, Finding, Needs, observations::Verifier, run::Run, time::date};
 
 /// A sentence with somebody's names in it, which may be long.
 pub(in crate::stage) fn short(sentence: &impl std::fmt::Display) -> String {
@@ -22,12 +22,12 @@ pub(in crate::stage) fn short(sentence: &impl std::fmt::Display) -> String {
 }
 
 /// JWT-03, JWT-04 and JWT-06.
-pub(super) fn run(case: &mut Case) {
-    let opened = case.facts.token.as_ref().and_then(|token| token.opened.as_ref());
+pub(super) fn check(run: &mut Run) {
+    let opened = run.observed.token.as_ref().and_then(|token| token.decoded.as_ref());
     let Some(header) = opened.map(|opened| opened.header.clone()) else { return };
-    let algorithm = algorithm(case, &header);
-    names_its_key(case, &header);
-    certificates(case, &header, algorithm);
+    let algorithm = algorithm(run, &header);
+    names_its_key(run, &header);
+    certificates(run, &header, algorithm);
 }
 
 /// The certificates of `x5c`, as they stand there.
@@ -42,7 +42,7 @@ pub(in crate::stage) fn read_chain(header: &Map<String, Value>) -> Vec<Vec<u8>> 
     entries.filter_map(|entry| STANDARD.decode(entry.as_str()?).ok()).collect()
 }
 
-fn algorithm(case: &mut Case, header: &Map<String, Value>) -> Option<Algorithm> {
+fn algorithm(run: &mut Run, header: &Map<String, Value>) -> Option<Algorithm> {
     let fix = "sign with RS256 or ES256: every registry takes these";
     let name = header.get("alg").and_then(Value::as_str).unwrap_or_default();
     let Ok(algorithm) = name.parse::<Algorithm>() else {
@@ -51,8 +51,9 @@ fn algorithm(case: &mut Case, header: &Map<String, Value>) -> Option<Algorithm> 
             "none" | "None" | "NONE" => "the token is not signed: its `alg` is `none`".to_owned(),
             other => format!("no registry knows the signature algorithm {}", Excerpt::of(other)),
         };
-        let finding = case.fault(Check::Jwt03, summary).breaks(&Peer::ALL).fix(fix).rows(&["F89"]);
-        case.found(finding);
+        let finding =
+            run.token_fault(Check::Jwt03, summary).breaks(&Peer::ALL).fix(fix).rows(&["F89"]);
+        run.record(finding);
         return None;
     };
     let pss = matches!(algorithm, Algorithm::Ps256 | Algorithm::Ps384 | Algorithm::Ps512);
@@ -61,11 +62,11 @@ fn algorithm(case: &mut Case, header: &Map<String, Value>) -> Option<Algorithm> 
         let summary = format!(
             "the token is signed with a shared secret ({algorithm}), which no registry has"
         );
-        case.fault(Check::Jwt03, summary).breaks(&Peer::ALL).fix(fix).rows(&["F89"])
-    } else if new && case.facts.style == Some(Style::Two) {
+        run.token_fault(Check::Jwt03, summary).breaks(&Peer::ALL).fix(fix).rows(&["F89"])
+    } else if new && run.observed.verifier == Some(Verifier::Distribution2) {
         let summary =
             format!("the token is signed by {algorithm}, which distribution 2 does not know");
-        case.fault(Check::Jwt03, summary).breaks(&Peer::ALL).fix(fix).rows(&["F89"])
+        run.token_fault(Check::Jwt03, summary).breaks(&Peer::ALL).fix(fix).rows(&["F89"])
     } else if new {
         let summary =
             format!("the token is signed by {algorithm}: distribution 2 does not know it");
@@ -73,12 +74,12 @@ fn algorithm(case: &mut Case, header: &Map<String, Value>) -> Option<Algorithm> 
     } else {
         Finding::pass(Check::Jwt03, format!("the token is signed by {algorithm}"))
     };
-    case.found(finding);
+    run.record(finding);
     Some(algorithm)
 }
 
 /// JWT-04, in the order in which registries look (VO3).
-fn names_its_key(case: &mut Case, header: &Map<String, Value>) {
+fn names_its_key(run: &mut Run, header: &Map<String, Value>) {
     let id = |holder: &Map<String, Value>| {
         let id = holder.get("kid").and_then(Value::as_str)?;
         Some(id.to_owned()).filter(|id| !id.is_empty())
@@ -95,32 +96,32 @@ fn names_its_key(case: &mut Case, header: &Map<String, Value>) {
     let members: Vec<&str> = header.keys().take(10).map(String::as_str).collect();
     let finding = match named {
         Some(summary) => Finding::pass(Check::Jwt04, summary),
-        None => case
-            .fault(Check::Jwt04, "the token names no key: neither `kid` nor `x5c` is in its header")
-            .seen(format!("its header has: {}", Excerpt::of(&members.join(", "))))
+        None => run
+            .token_fault(Check::Jwt04, "the token names no key: neither `kid` nor `x5c` is in its header")
+            .evidence(format!("its header has: {}", Excerpt::of(&members.join(", "))))
             .breaks(&Peer::ALL)
             .fix("write `kid` into the header: the libtrust fingerprint of the public key for distribution 2, its RFC 7638 thumbprint for distribution 3. Or `x5c` with the certificate, which both take. A token for any other use (an ID token, say) does not do")
             .rows(&["F80"]),
     };
-    case.found(finding);
+    run.record(finding);
 }
 
-fn certificates(case: &mut Case, header: &Map<String, Value>, algorithm: Option<Algorithm>) {
+fn certificates(run: &mut Run, header: &Map<String, Value>, algorithm: Option<Algorithm>) {
     if chain(header).is_empty() {
         let why = Needs::Nothing("the token carries no certificate");
-        return case.skip(&[Check::Jwt06], &why);
+        return run.skip(&[Check::Jwt06], &why);
     }
     let read = chain(header).iter().enumerate();
     let read: Result<Vec<Certificate>, String> = read.map(certificate).collect();
     let leaf = match &read {
         Ok(certificates) => &certificates[0],
         Err(why) => {
-            let finding = case
-                .fault(Check::Jwt06, why.clone())
+            let finding = run
+                .token_fault(Check::Jwt06, why.clone())
                 .breaks(&Peer::ALL)
                 .fix("`x5c` is a list of certificates, the signer's first, each DER in plain base64 (with `+`, `/` and padding), without the lines of PEM (RFC 7515 §4.1.6)")
                 .rows(&["F87"]);
-            return case.found(finding);
+            return run.record(finding);
         }
     };
     let shown = format!(
@@ -129,7 +130,7 @@ fn certificates(case: &mut Case, header: &Map<String, Value>, algorithm: Option<
         Excerpt::of(leaf.issuer()),
         date(leaf.not_after())
     );
-    let now = case.registry_time();
+    let now = run.registry_time();
     let unfit = algorithm.filter(|algorithm| !leaf.key().algorithms().contains(*algorithm));
     let finding = if let Err(out_of_date) = leaf.validity(now) {
         let fix = match out_of_date {
@@ -138,18 +139,21 @@ fn certificates(case: &mut Case, header: &Map<String, Value>, algorithm: Option<
             }
             OutOfDate::NotYetValid { .. } => "set the clocks, or reissue the certificate",
         };
-        case.fault(Check::Jwt06, short(&out_of_date)).breaks(&Peer::ALL).fix(fix).rows(&["F88"])
+        run.token_fault(Check::Jwt06, short(&out_of_date))
+            .breaks(&Peer::ALL)
+            .fix(fix)
+            .rows(&["F88"])
     } else if let Some(algorithm) = unfit {
         let summary =
             format!("the token says {algorithm}, but its certificate holds {}", leaf.key().shape());
-        case.fault(Check::Jwt06, summary)
+        run.token_fault(Check::Jwt06, summary)
             .breaks(&Peer::ALL)
             .fix(format!("sign with {}", leaf.key().shape().usual_algorithm()))
             .rows(&["F89"])
     } else {
         Finding::pass(Check::Jwt06, "its certificates can be read, and are in date")
     };
-    case.found(finding.seen(shown));
+    run.record(finding.evidence(shown));
 }
 
 fn certificate((at, entry): (usize, &Value)) -> Result<Certificate, String> {

@@ -5,23 +5,23 @@ use reqwest::{StatusCode, header::WWW_AUTHENTICATE};
 
 use crate::{
     Check, Finding, Needs,
-    case::Case,
-    probe::{Ask, Seen},
+    exchange::{Request, Response},
     redact,
+    run::Run,
 };
 
 /// Where registries are put by those who put them below a path.
 const USUAL_PREFIXES: [&str; 2] = ["registry", "docker"];
 
-pub(super) async fn speaker(case: &mut Case) {
-    let Some(ping) = case.facts.ping.clone() else { return };
+pub(super) async fn identify_server(run: &mut Run) {
+    let Some(ping) = run.observed.ping.clone() else { return };
     let finding = match ping.status {
-        StatusCode::OK if ping.is_html() => elsewhere(case, &ping).await,
+        StatusCode::OK if ping.is_html() => elsewhere(run, &ping).await,
         StatusCode::OK | StatusCode::UNAUTHORIZED => at_home(&ping),
         status if status.is_redirection() => {
             Finding::skip(Check::Ping03, Needs::Check(Check::Ping02))
         }
-        StatusCode::MISDIRECTED_REQUEST if case.failed(Check::Net06) => {
+        StatusCode::MISDIRECTED_REQUEST if run.failed(Check::Net06) => {
             Finding::skip(Check::Ping03, Needs::Check(Check::Net06))
         }
         StatusCode::TOO_MANY_REQUESTS => blocked(
@@ -42,7 +42,7 @@ pub(super) async fn speaker(case: &mut Case) {
             "somebody in front of the registry refuses: a proxy, a firewall for applications, a list of addresses. Let /v2/ through, since a registry itself answers 401",
             &["F06"],
         ),
-        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => elsewhere(case, &ping).await,
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => elsewhere(run, &ping).await,
         status => blocked(
             &ping,
             &format!("/v2/ is answered with {status}"),
@@ -50,11 +50,11 @@ pub(super) async fn speaker(case: &mut Case) {
             &["F126", "F06"],
         ),
     };
-    case.found(finding);
+    run.record(finding);
 }
 
 /// An answer with a status that registries have.
-fn at_home(ping: &Seen) -> Finding {
+fn at_home(ping: &Response) -> Finding {
     let version = ping.headers.contains_key("docker-distribution-api-version");
     let json = serde_json::from_slice::<serde_json::Value>(&ping.body).is_ok();
     let open = ping.status == StatusCode::OK && ping.body.is_empty();
@@ -63,41 +63,41 @@ fn at_home(ping: &Seen) -> Finding {
         let header = if version { "with" } else { "without" };
         let summary = "/v2/ is answered as a registry does".to_owned();
         return Finding::pass(Check::Ping03, summary)
-            .seen(format!("{header} Docker-Distribution-Api-Version"));
+            .evidence(format!("{header} Docker-Distribution-Api-Version"));
     }
     // Without a challenge another check names it.
     if ping.status == StatusCode::UNAUTHORIZED && !challenged {
         return Finding::skip(Check::Ping03, Needs::Check(Check::Ping04));
     }
     Finding::warn(Check::Ping03, "/v2/ is answered by something in front of the registry")
-        .seen(whose(ping))
-        .seen(format!("body: {}", ping.excerpt()))
+        .evidence(whose(ping))
+        .evidence(format!("body: {}", redact::excerpt(ping)))
         .breaks(&[Peer::Docker])
         .fix("if a proxy asks for the password, that is its affair; if the registry has a token service, let /v2/ through to it untouched. Errors should be JSON with `Docker-Distribution-Api-Version: registry/2.0`, or docker says \"invalid character '<'\"")
         .rows(&["F25", "F06"])
 }
 
-fn blocked(ping: &Seen, summary: &str, fix: &str, rows: &[&'static str]) -> Finding {
+fn blocked(ping: &Response, summary: &str, fix: &str, rows: &[&'static str]) -> Finding {
     Finding::fail(Check::Ping03, summary)
-        .seen(whose(ping))
-        .seen(format!("body: {}", ping.excerpt()))
+        .evidence(whose(ping))
+        .evidence(format!("body: {}", redact::excerpt(ping)))
         .breaks(&Peer::ALL)
         .fix(fix)
         .rows(rows)
 }
 
 /// Nothing is at `/v2/`: looks below the paths where it might be.
-async fn elsewhere(case: &Case, ping: &Seen) -> Finding {
-    let own = case.target.repository.as_ref().map(ToString::to_string);
+async fn elsewhere(run: &Run, ping: &Response) -> Finding {
+    let own = run.target.repository.as_ref().map(ToString::to_string);
     let own = own.as_deref().and_then(|name| name.split_once('/')).map(|(first, _)| first);
     let mut prefixes: Vec<&str> = own.into_iter().collect();
     prefixes.extend(USUAL_PREFIXES.iter().filter(|usual| Some(**usual) != own));
     for prefix in prefixes {
-        let Some(url) = case.url(&format!("/{prefix}/v2/")) else { continue };
-        let Ok(seen) = case.probe.ask(&Ask::get(url)).await else { continue };
-        let registry = seen.headers.contains_key("docker-distribution-api-version")
-            || (seen.status == StatusCode::UNAUTHORIZED
-                && seen.headers.contains_key(WWW_AUTHENTICATE));
+        let Some(url) = run.url(&format!("/{prefix}/v2/")) else { continue };
+        let Ok(response) = run.probe.send(&Request::get(url)).await else { continue };
+        let registry = response.headers.contains_key("docker-distribution-api-version")
+            || (response.status == StatusCode::UNAUTHORIZED
+                && response.headers.contains_key(WWW_AUTHENTICATE));
         if registry {
             return Finding::fail(
                 Check::Ping03,
@@ -120,13 +120,13 @@ async fn elsewhere(case: &Case, ping: &Seen) -> Finding {
 }
 
 /// Who says so.
-pub(super) fn whose(seen: &Seen) -> String {
+pub(super) fn whose(response: &Response) -> String {
     let words = ["server", "via", "x-cache", "content-type"]
         .iter()
-        .filter_map(|name| seen.header(name).map(|value| format!("{name}: {value}")));
+        .filter_map(|name| response.header(name).map(|value| format!("{name}: {value}")));
     let words: Vec<String> = words.collect();
     if words.is_empty() {
-        return format!("{}, without a word of who says so", seen.status);
+        return format!("{}, without a word of who says so", response.status);
     }
-    redact::text(&format!("{}, {}", seen.status, words.join(", ")))
+    redact::text(&format!("{}, {}", response.status, words.join(", ")))
 }

@@ -3,10 +3,11 @@
 use axum::http::header::WWW_AUTHENTICATE;
 use portpass_testkit::http::{challenge, reply};
 
-use super::world::{Like, World, every_second, given};
-use crate::{Check, Detail, Report, facts::Demand};
+use super::scenario::{RegistryKind, Scenario, every_second, given};
+use crate::{Check, Detail, Report, observations::RequiredAuth};
 
-const ALL: [Like; 3] = [Like::Two, Like::Three, Like::Portpass];
+const ALL: [RegistryKind; 3] =
+    [RegistryKind::Distribution2, RegistryKind::Distribution3, RegistryKind::Portpass];
 
 #[track_caller]
 fn nothing_fails(report: &Report) {
@@ -30,8 +31,8 @@ async fn healthy_registries_pass_every_check_of_the_token() {
         .filter(|check| (Check::Jwt01..=Check::Use05).contains(check))
         .filter(|check| ![Check::Jwt06, Check::Key04, Check::Key05].contains(check))
         .collect();
-    for like in ALL {
-        let report = World::of(like).with_its_files().diagnose().await;
+    for kind in ALL {
+        let report = Scenario::of(kind).with_its_files().diagnose().await;
         nothing_fails(&report);
         verdicts(&report, "pass", &checks);
     }
@@ -39,7 +40,7 @@ async fn healthy_registries_pass_every_check_of_the_token() {
 
 #[tokio::test]
 async fn what_was_not_given_is_said_to_be_missing() {
-    let report = World::of(Like::Two).diagnose().await;
+    let report = Scenario::of(RegistryKind::Distribution2).diagnose().await;
     nothing_fails(&report);
     verdicts(
         &report,
@@ -51,14 +52,14 @@ async fn what_was_not_given_is_said_to_be_missing() {
 
 #[tokio::test]
 async fn a_token_with_its_certificate_passes_everywhere() {
-    for like in ALL {
-        let world = World::of(like).with_its_files();
-        let chain = world.signer.x5c();
-        let world = world.header(move |header| {
+    for kind in ALL {
+        let scenario = Scenario::of(kind).with_its_files();
+        let chain = scenario.signer.x5c();
+        let scenario = scenario.header(move |header| {
             header["x5c"] = chain.clone();
             header.as_object_mut().unwrap().remove("kid");
         });
-        let report = world.diagnose().await;
+        let report = scenario.diagnose().await;
         nothing_fails(&report);
         verdicts(
             &report,
@@ -70,18 +71,18 @@ async fn a_token_with_its_certificate_passes_everywhere() {
 
 #[tokio::test]
 async fn a_login_without_a_repository_needs_no_grant() {
-    let mut world = World::of(Like::Three);
-    world.repository = false;
-    let report = world.diagnose().await;
+    let mut scenario = Scenario::of(RegistryKind::Distribution3);
+    scenario.repository = false;
+    let report = scenario.diagnose().await;
     nothing_fails(&report);
     verdicts(&report, "pass", &[Check::Acc01, Check::Use02]);
 }
 
 #[tokio::test]
 async fn an_open_registry_is_not_asked_about_tokens() {
-    let mut world = World::of(Like::Three).behind(|_| Some(reply(200, "{}")));
-    world.demand = Some(Demand::Nothing);
-    nothing_fails(&world.diagnose().await);
+    let mut scenario = Scenario::of(RegistryKind::Distribution3).behind(|_| Some(reply(200, "{}")));
+    scenario.required_auth = Some(RequiredAuth::Nothing);
+    nothing_fails(&scenario.diagnose().await);
 }
 
 /// ghcr.io and the like: tokens of their own make, and answers of their own.
@@ -92,14 +93,14 @@ async fn an_opaque_token_is_fine_where_it_is_taken() {
         |_| "DockerToken.djE6-1f3870be".to_owned(),
         |_| "ya29.djE6.a0AfB".to_owned(),
     ] {
-        let world = World::of(Like::Three).rewritten(rewrite);
-        let world = world.behind(|seen| {
+        let scenario = Scenario::of(RegistryKind::Distribution3).rewritten(rewrite);
+        let scenario = scenario.behind(|seen| {
             let shown = seen.authorization.as_deref()?;
             let answer =
                 || if shown.contains("djE6") { reply(200, "{}") } else { reply(403, "denied") };
             (seen.path != "/token").then(answer)
         });
-        let report = world.diagnose().await;
+        let report = scenario.diagnose().await;
         nothing_fails(&report);
         verdicts(&report, "skip", &[Check::Jwt01, Check::Clm01, Check::Key06, Check::Acc01]);
         verdicts(&report, "pass", &[Check::Use01, Check::Use02, Check::Use03]);
@@ -108,17 +109,18 @@ async fn an_opaque_token_is_fine_where_it_is_taken() {
 
 #[tokio::test]
 async fn a_file_that_was_given_and_is_none_is_told_of() {
-    let world = World::of(Like::Three);
-    let report =
-        world.given(|inputs| inputs.registry_config = Some(given("config.yml", "a: ["))).diagnose();
+    let scenario = Scenario::of(RegistryKind::Distribution3);
+    let report = scenario
+        .given(|inputs| inputs.registry_config = Some(given("config.yml", "a: [")))
+        .diagnose();
     let report = report.await;
     nothing_fails(&report);
     verdicts(&report, "warn", &[Check::Clm02]);
 }
 
 /// Gitea and Forgejo: two challenges, a scope of their own, and tokens that only they can read.
-fn gitea(takes_passwords: bool) -> World {
-    World::of(Like::Three)
+fn gitea(takes_passwords: bool) -> Scenario {
+    Scenario::of(RegistryKind::Distribution3)
         .header(|header| header["alg"] = "HS256".into())
         .claims(|claims| {
             claims.as_object_mut().unwrap().remove("access");
@@ -156,7 +158,7 @@ async fn a_password_in_the_token_s_place_is_fine_where_it_is_taken() {
 /// A limit that a diagnosis comes to is no fault of the token. Whether a client gets through is not known then.
 #[tokio::test]
 async fn a_registry_that_has_had_enough_says_nothing_of_the_token() {
-    let report = World::of(Like::Three)
+    let report = Scenario::of(RegistryKind::Distribution3)
         .behind(|seen| {
             let shown = seen.authorization.as_deref()?;
             (seen.path != "/token" && shown.contains("eyJ")).then(|| reply(429, "slow down"))
@@ -170,7 +172,7 @@ async fn a_registry_that_has_had_enough_says_nothing_of_the_token() {
     assert_eq!(report.findings.iter().filter(|finding| finding.failed()).count(), 1);
     // Nor is it one node of several that has other keys.
     let is_second = every_second();
-    let limited = World::of(Like::Three);
+    let limited = Scenario::of(RegistryKind::Distribution3);
     let report =
         limited.behind(move |seen| is_second(seen).then(|| reply(503, "busy"))).diagnose().await;
     nothing_fails(&report);
@@ -180,7 +182,7 @@ async fn a_registry_that_has_had_enough_says_nothing_of_the_token() {
 /// A registry that is content knows better than rules made for others.
 #[tokio::test]
 async fn what_the_registry_takes_is_no_failure() {
-    let world = World::of(Like::Three)
+    let scenario = Scenario::of(RegistryKind::Distribution3)
         .claims(|claims| {
             claims["aud"] = "another".into();
             claims["exp"] = "soon".into();
@@ -191,19 +193,20 @@ async fn what_the_registry_takes_is_no_failure() {
             let shown = seen.authorization.as_deref()?;
             (seen.path != "/token" && shown.contains("eyJ")).then(|| reply(200, "{}"))
         });
-    let report = world.diagnose().await;
+    let report = scenario.diagnose().await;
     nothing_fails(&report);
     verdicts(&report, "warn", &[Check::Jwt07, Check::Clm01]);
 }
 
 #[tokio::test]
 async fn a_password_is_shown_where_the_registry_wants_it() {
-    let mut world = World::of(Like::Two).behind(|seen| match seen.basic() {
-        Some(basic) if basic == "ann:secret" => Some(reply(200, "{}")),
-        _ => Some(challenge("Basic realm=\"the file\"")),
-    });
-    world.demand = Some(Demand::Basic);
-    let report = world.diagnose().await;
+    let mut scenario =
+        Scenario::of(RegistryKind::Distribution2).behind(|seen| match seen.basic() {
+            Some(basic) if basic == "ann:secret" => Some(reply(200, "{}")),
+            _ => Some(challenge("Basic realm=\"the file\"")),
+        });
+    scenario.required_auth = Some(RequiredAuth::Basic);
+    let report = scenario.diagnose().await;
     nothing_fails(&report);
     verdicts(&report, "pass", &[Check::Use02, Check::Use03]);
     verdicts(&report, "skip", &[Check::Use01, Check::Jwt01, Check::Acc01, Check::Key06]);
@@ -216,22 +219,22 @@ async fn a_password_is_shown_where_the_registry_wants_it() {
 
 #[tokio::test]
 async fn an_expired_token_is_waited_for_and_called_invalid() {
-    let mut world = World::of(Like::Three);
-    world.inputs.wait_expiry = true;
-    let report = world.diagnose().await;
+    let mut scenario = Scenario::of(RegistryKind::Distribution3);
+    scenario.inputs.wait_expiry = true;
+    let report = scenario.diagnose().await;
     nothing_fails(&report);
     verdicts(&report, "pass", &[Check::Use06]);
 }
 
 #[tokio::test]
 async fn nothing_of_the_token_or_the_key_is_shown() {
-    let mut world = World::of(Like::Two).with_its_files();
-    world.issuer = "another".to_owned();
-    let token = world.token("repository:team/app:pull");
-    world.inputs.token = Some(token.clone().into());
-    world.inputs.token_key =
+    let mut scenario = Scenario::of(RegistryKind::Distribution2).with_its_files();
+    scenario.issuer = "another".to_owned();
+    let token = scenario.token("repository:team/app:pull");
+    scenario.inputs.token = Some(token.clone().into());
+    scenario.inputs.token_key =
         Some(given("key.pem", "-----BEGIN PRIVATE KEY-----\nsecret\n-----END"));
-    let report = format!("{:?}", world.diagnose().await);
+    let report = format!("{:?}", scenario.diagnose().await);
     for piece in token.split('.') {
         assert!(!report.contains(piece), "{piece} in {report}");
     }

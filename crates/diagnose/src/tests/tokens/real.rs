@@ -6,18 +6,19 @@ use std::fs;
 use portpass_testkit::{Distribution, TrustedTokens};
 use serde_json::{Value, json};
 
-use super::world::{ISSUER, Like, Pair, SERVICE, World, cause_of};
+use super::certified_key::CertifiedKey;
+use super::scenario::{ISSUER, RegistryKind, SERVICE, Scenario, cause_of};
 use crate::Check;
 
 struct Real {
     registry: Distribution,
-    trusted: Pair,
+    trusted: CertifiedKey,
     _folder: tempfile::TempDir,
 }
 
 impl Real {
     fn start() -> Self {
-        let trusted = Pair::new("tokens");
+        let trusted = CertifiedKey::new("tokens");
         let folder = tempfile::tempdir().unwrap();
         let bundle = folder.path().join("bundle.pem");
         fs::write(&bundle, &trusted.pem).unwrap();
@@ -27,19 +28,19 @@ impl Real {
     }
 
     /// A token service whose key the registry trusts.
-    fn trusted(&self) -> World {
-        World::with(Like::Two, self.trusted.again())
+    fn trusted(&self) -> Scenario {
+        Scenario::with(RegistryKind::Distribution2, self.trusted.again())
     }
 
     /// One whose key it does not trust.
-    fn stranger(&self) -> World {
-        let mut world = World::of(Like::Two);
-        world.bundle.clone_from(&self.trusted.pem);
-        world
+    fn stranger(&self) -> Scenario {
+        let mut scenario = Scenario::of(RegistryKind::Distribution2);
+        scenario.bundle.clone_from(&self.trusted.pem);
+        scenario
     }
 }
 
-type SetUp = fn(&Real) -> World;
+type SetUp = fn(&Real) -> Scenario;
 
 /// Row, check, and what is wrong.
 const TABLE: &[(&str, Check, &str, SetUp)] = &[
@@ -64,8 +65,8 @@ const TABLE: &[(&str, Check, &str, SetUp)] = &[
         real.trusted().claims(|claims| claims["iss"] = "https://tokens.example".into())
     }),
     ("F75", Check::Clm02, "another issuer, with the registry's", |real| {
-        let world = real.trusted().claims(|claims| claims["iss"] = "Tokens.example".into());
-        world.with_its_files()
+        let scenario = real.trusted().claims(|claims| claims["iss"] = "Tokens.example".into());
+        scenario.with_its_files()
     }),
     ("F76", Check::Clm01, "another audience", |real| {
         real.trusted().claims(|claims| claims["aud"] = "registry".into())
@@ -83,14 +84,14 @@ const TABLE: &[(&str, Check, &str, SetUp)] = &[
     ("F84", Check::Key03, "the same, with its bundle", |real| impostor(real).with_its_files()),
     ("F85", Check::Key06, "another certificate", Real::stranger),
     ("F85", Check::Key04, "the TLS certificate for a bundle", |real| {
-        let mut world = real.stranger();
-        world.tls_leaf = Some(real.trusted.der.clone());
-        world.with_its_files()
+        let mut scenario = real.stranger();
+        scenario.tls_leaf = Some(real.trusted.der.clone());
+        scenario.with_its_files()
     }),
     ("F87", Check::Key06, "a chain to nobody", |real| {
-        let world = real.stranger();
-        let chain = world.signer.x5c();
-        world.header(move |header| header["x5c"] = chain.clone())
+        let scenario = real.stranger();
+        let chain = scenario.signer.x5c();
+        scenario.header(move |header| header["x5c"] = chain.clone())
     }),
     ("F89", Check::Jwt03, "no signature", |real| {
         real.trusted().header(|header| header["alg"] = "none".into())
@@ -122,12 +123,12 @@ const TABLE: &[(&str, Check, &str, SetUp)] = &[
     }),
 ];
 
-fn misnamed(real: &Real) -> World {
-    let id = Pair::new("x").libtrust();
+fn misnamed(real: &Real) -> Scenario {
+    let id = CertifiedKey::new("x").libtrust();
     real.trusted().header(move |header| header["kid"] = id.clone().into())
 }
 
-fn impostor(real: &Real) -> World {
+fn impostor(real: &Real) -> Scenario {
     let id = real.trusted.libtrust();
     real.stranger().header(move |header| header["kid"] = id.clone().into())
 }
@@ -155,10 +156,10 @@ async fn distribution_2_with_tokens_that_it_takes_has_no_fault() {
         ("a libtrust key id", real.trusted()),
         ("a certificate", real.trusted().header(move |header| header["x5c"] = chain.clone())),
         ("padding", real.trusted().rewritten(|token| format!("{token}=="))),
-        ("no repository", World { repository: false, ..real.trusted() }),
+        ("no repository", Scenario { repository: false, ..real.trusted() }),
     ];
-    for (what, world) in healthy {
-        let report = world.with_its_files().diagnose_real(real.registry.address()).await;
+    for (what, scenario) in healthy {
+        let report = scenario.with_its_files().diagnose_real(real.registry.address()).await;
         assert!(report.cause().is_none(), "{what}: {:#?}", report.cause());
         let taken = report.finding(Check::Use02).unwrap();
         assert_eq!(taken.verdict.as_str(), "pass", "{what}: {taken:#?}");
@@ -168,12 +169,12 @@ async fn distribution_2_with_tokens_that_it_takes_has_no_fault() {
 #[tokio::test]
 async fn distribution_2_calls_an_expired_token_invalid() {
     let real = Real::start();
-    let mut world = real.trusted().claims(|claims| {
+    let mut scenario = real.trusted().claims(|claims| {
         claims["exp"] = (claims["exp"].as_u64().unwrap() - 5000).into();
     });
-    world.now();
-    world.inputs.token = Some(world.token("repository:team/app:pull").into());
-    let report = world.diagnose_real(real.registry.address()).await;
+    scenario.now();
+    scenario.inputs.token = Some(scenario.token("repository:team/app:pull").into());
+    let report = scenario.diagnose_real(real.registry.address()).await;
     assert_eq!(cause_of(&report), Check::Clm04);
     assert_eq!(report.finding(Check::Use06).unwrap().verdict.as_str(), "pass");
 }

@@ -1,0 +1,295 @@
+//! CHAL-03 to CHAL-06: whether clients can go where the registry points, and may.
+
+use portpass_client::{
+    host::is_loopback,
+    realm::{Reached, Realm, RealmError},
+    transport::Reach,
+};
+use portpass_protocol::challenge::Peer;
+use reqwest::Url;
+
+use super::REST;
+use crate::{
+    Check, Finding, Needs,
+    network::{self, ConnectError},
+    observations::AnonymousEndpoint,
+    redact,
+    run::Run,
+    stage,
+};
+
+/// What templates leave behind when nobody fills them in.
+const RESIDUE: &[&str] =
+    &["%!", "<nil>", "<no value>", "${", "$(", "{{", "}}", "%5C", "%5c", "\\", "<", "null://"];
+
+const REALM: &str = "set `realm` in the registry's `auth: token:` (REGISTRY_AUTH_TOKEN_REALM) to the whole URL of the token service, as in https://auth.example.com/token";
+
+/// The checks about the realm: all of this file.
+const REALMS: &[Check] = REST.split_at(4).0;
+
+pub(super) async fn check(run: &mut Run, text: &str) {
+    let Some(origin) = run.observed.origin.clone() else { return };
+    let Some(url) = whole(run, text) else {
+        run.skip(&REALMS[1..], &Needs::Check(Check::Chal03));
+        return;
+    };
+    let reach = run.observed.reach.unwrap_or(Reach::Public);
+    let reached = Reached { origin: origin.clone(), reach, plain_http: run.inputs.plain_http };
+    let checked = Realm::check(text, &reached);
+    scheme(run, &origin, &url, &checked);
+    match &checked {
+        Ok(realm) => go(run, &origin, realm.url(), reach).await,
+        Err(RealmError::TooNear { .. }) => {
+            let literal = url.host_str().unwrap_or_default();
+            too_near(run, &url, literal, reach_of(&url));
+            apart(run, &url).await;
+        }
+        Err(_) => {
+            // For what it is refused is told. Where it leads can be seen all the same.
+            if leads_somewhere(run, &origin, &url, reach).await {
+                apart(run, &url).await;
+            }
+        }
+    }
+}
+
+/// Has a realm that credentials may not go to looked at without them, or else what is beside the registry. CHAL-06 too.
+async fn apart(run: &mut Run, url: &Url) {
+    if may_be_looked_at(url).await {
+        let way = stage::network::reach(run, url).await.map(drop);
+        let open = way.is_ok();
+        if let Some(origin) = run.observed.origin.clone() {
+            port(run, &origin, url, &way);
+        }
+        run.observed.realm_connection = Some(way);
+        if open {
+            run.observed.anonymous_endpoint = Some(AnonymousEndpoint::Realm(url.clone()));
+            return;
+        }
+    } else {
+        run.skip(&[Check::Chal06], &Needs::Check(Check::Chal05));
+    }
+    let kept_back = if run.failed(Check::Chal05) { Check::Chal05 } else { Check::Chal04 };
+    note_beside(run, url, kept_back).await;
+}
+
+/// On this machine only what is called so, and nothing on this link: clouds keep their machines' secrets there,
+/// and a report is passed on.
+async fn may_be_looked_at(url: &Url) -> bool {
+    match network::resolve(url).await {
+        Ok(addresses) => {
+            let nearest = addresses.iter().map(|address| Reach::of(address.ip())).max();
+            nearest <= Some(Reach::Private) || reach_of(url) == Reach::Loopback
+        }
+        // A proxy may know it.
+        Err(_) => reach_of(url) <= Reach::Private,
+    }
+}
+
+/// CHAL-03
+fn whole(run: &mut Run, text: &str) -> Option<Url> {
+    let shown = redact::text(text);
+    let residue = RESIDUE.iter().find(|residue| text.contains(**residue));
+    let parsed = Url::parse(text).ok().filter(Url::has_host);
+    let bare_v6 = text.split("://").nth(1).and_then(|rest| rest.split('/').next());
+    let bare_v6 =
+        bare_v6.is_some_and(|host| !host.starts_with('[') && host.matches(':').count() > 1);
+    let fail = |summary: String, fix: &str, row: &'static str| {
+        let finding = Finding::fail(Check::Chal03, summary).breaks(&Peer::ALL).fix(fix);
+        finding.rows(&[row])
+    };
+    let finding = match (&parsed, residue) {
+        (_, Some(residue)) => fail(
+            format!("the realm {shown:?} has {residue:?} in it, which a template has left"),
+            &format!(
+                "{REALM}; see that the variable behind it is set where the registry is started"
+            ),
+            "F28",
+        ),
+        (None, _) if bare_v6 => fail(
+            format!("the realm {shown:?} has an IPv6 address without brackets"),
+            "put the address into brackets (http://[fd00::1]:5001/token), or better use a name",
+            "F13",
+        ),
+        (None, _) if !text.contains("://") => {
+            fail(format!("the realm {shown:?} is no whole URL"), REALM, "F29")
+        }
+        (None, _) => {
+            fail(format!("the realm {shown:?} is no URL that clients can go to"), REALM, "F28")
+        }
+        (Some(url), _) if !matches!(url.scheme(), "http" | "https") => {
+            fail(format!("the realm {shown:?} is neither http nor https"), REALM, "F28")
+        }
+        (Some(url), _) if !url.username().is_empty() || url.password().is_some() => fail(
+            "the realm has a name or a password in it".to_owned(),
+            "take them out: clients send their own",
+            "F28",
+        ),
+        (Some(url), _) => {
+            let shown = redact::url(url);
+            run.record(Finding::pass(Check::Chal03, format!("the realm is {shown}")));
+            return parsed;
+        }
+    };
+    run.record(finding);
+    None
+}
+
+/// CHAL-04
+fn scheme(run: &mut Run, origin: &Url, url: &Url, checked: &Result<Realm, RealmError>) {
+    let shown = url.origin().ascii_serialization();
+    if origin.scheme() == "https" && url.scheme() == "http" {
+        let finding = Finding::fail(
+            Check::Chal04,
+            format!("the registry speaks HTTPS, and its realm {shown} is plain HTTP"),
+        )
+        .breaks(&[Peer::Crane, Peer::Regclient, Peer::Docker, Peer::Containerd])
+        .fix("if the realm is written in the registry's configuration, write https there. If it is made from the request, the proxy in front has to say that it speaks TLS (nginx: `proxy_set_header X-Forwarded-Proto $scheme;`) or the service has to be told its external URL. Passwords would cross the net in plain text")
+        .rows(&["F04"]);
+        run.record(finding);
+        return;
+    }
+    let finding = if let Err(RealmError::Plain { .. }) = checked {
+        // Without a login nothing is kept back, and the walk tells the rest.
+        let answer = if run.observed.credential.is_some() { Finding::fail } else { Finding::warn };
+        answer(
+            Check::Chal04,
+            format!(
+                "the realm {shown} is plain HTTP on another machine; no password is sent there unasked"
+            ),
+        )
+        .fix("say --plain-http to send it all the same, as docker does, or give the token service TLS")
+    } else {
+        Finding::pass(
+            Check::Chal04,
+            format!("the registry speaks {}, and its realm {}", origin.scheme(), url.scheme()),
+        )
+    };
+    run.record(finding);
+}
+
+/// CHAL-05 and CHAL-06 for a realm that credentials may go to.
+async fn go(run: &mut Run, origin: &Url, url: &Url, reach: Reach) {
+    if !leads_somewhere(run, origin, url, reach).await {
+        return;
+    }
+    let same = url.origin() == origin.origin();
+    let way = if same { Ok(()) } else { stage::network::reach(run, url).await.map(drop) };
+    port(run, origin, url, &way);
+    if run.failed(Check::Chal06) {
+        note_beside(run, url, Check::Chal06).await;
+    }
+    run.observed.realm_connection = Some(way);
+    if !run.failed(Check::Chal06) {
+        run.observed.realm = Some(url.clone());
+    }
+}
+
+/// CHAL-05: whether the realm's name leads to where credentials may go.
+async fn leads_somewhere(run: &mut Run, origin: &Url, url: &Url, reach: Reach) -> bool {
+    let same = url.origin() == origin.origin();
+    let proxied = run.probe.connection().proxies.of_url(url).is_some();
+    if !same && !proxied && !resolves(run, url, reach).await {
+        return false;
+    }
+    let shown = url.origin().ascii_serialization();
+    let finding =
+        Finding::pass(Check::Chal05, format!("{shown} is an address that clients can go to"));
+    run.record(finding);
+    true
+}
+
+/// What does not resolve is looked for beside the registry, and what is too near is looked at without credentials.
+async fn resolves(run: &mut Run, url: &Url, reach: Reach) -> bool {
+    let host = url.host_str().unwrap_or_default().to_owned();
+    let addresses = match network::resolve(url).await {
+        Ok(addresses) => addresses,
+        Err(reason) => {
+            let beside = stage::network::find_on_same_host(run, url).await;
+            let finding = Finding::fail(
+                Check::Chal05,
+                format!("the realm's host {host} has no address here: {reason}"),
+            )
+            .breaks(&Peer::ALL)
+            .fix(format!("the realm has to be a name that clients can look up. {host} may be a container's or a service's name, which only machines beside it know. To mend it, {REALM}"))
+            .rows(&["F01"]);
+            run.record(beside.into_iter().fold(finding, Finding::evidence));
+            run.skip(&[Check::Chal06], &Needs::Check(Check::Chal05));
+            return false;
+        }
+    };
+    let farthest = addresses.iter().map(|address| Reach::of(address.ip())).min();
+    if farthest.is_some_and(|farthest| farthest > reach) {
+        let address = addresses[0].ip();
+        too_near(run, url, &address.to_string(), Reach::of(address));
+        apart(run, url).await;
+        return false;
+    }
+    true
+}
+
+fn too_near(run: &mut Run, url: &Url, address: &str, near: Reach) {
+    let shown = url.origin().ascii_serialization();
+    let host = &run.target.host;
+    let finding = if near == Reach::Loopback {
+        Finding::fail(
+            Check::Chal05,
+            format!(
+                "the realm {shown} is each client's own machine, and the registry {host} is not"
+            ),
+        )
+        .breaks(&Peer::ALL)
+        .fix(format!("a `localhost` has come from an example: {REALM}"))
+        .rows(&["F02"])
+    } else {
+        Finding::fail(
+            Check::Chal05,
+            format!("the realm {shown} is a {} address, and the registry {host} is not", near.as_str()),
+        )
+        .breaks(&[Peer::Crane, Peer::Regclient])
+        .fix(format!("use a name, or the registry's own host and port (a proxy can serve both): {REALM}. From outside that network no client reaches it"))
+        .rows(&["F30"])
+    };
+    run.record(finding.evidence(format!("{shown} leads to {address}")));
+}
+
+/// How near a URL's host is by its spelling.
+fn reach_of(url: &Url) -> Reach {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    match host.parse() {
+        Ok(address) => Reach::of(address),
+        Err(_) if is_loopback(host) => Reach::Loopback,
+        Err(_) => Reach::Public,
+    }
+}
+
+/// Adds to a check what is served beside the registry.
+async fn note_beside(run: &mut Run, url: &Url, check: Check) {
+    if let Some(line) = stage::network::find_on_same_host(run, url).await {
+        run.add_evidence(check, &line);
+    }
+}
+
+/// CHAL-06
+fn port(run: &mut Run, origin: &Url, url: &Url, way: &Result<(), ConnectError>) {
+    let (ours, theirs) = (origin.port_or_known_default(), url.port_or_known_default());
+    let ports = format!(
+        "registry: port {}, realm: port {}",
+        ours.unwrap_or_default(),
+        theirs.unwrap_or_default()
+    );
+    // The port that a scheme has anyway, where the registry has another: it got lost on the way.
+    let lost = origin.host() == url.host() && origin.port().is_some() && url.port().is_none();
+    let finding = match way {
+        Err(closed) if lost => Finding::fail(
+            Check::Chal06,
+            format!("the realm has lost the port {}: {closed}", ours.unwrap_or_default()),
+        )
+        .breaks(&Peer::ALL)
+        .fix("let the proxy hand on the host with its port (nginx: `proxy_set_header Host $http_host;`, not `$host`), or write the port into the realm or the service's external URL")
+        .rows(&["F03"]),
+        Err(_) => Finding::skip(Check::Chal06, Needs::Check(Check::Net05)),
+        Ok(()) => Finding::pass(Check::Chal06, "the realm's port takes connections"),
+    };
+    run.record(finding.evidence(ports));
+}

@@ -1,0 +1,204 @@
+//! The refresh token: whether it works, twice, and for other scopes.
+
+use super::{
+    Caller, Check, Finding, Needs, Peer, Response, Run, SecretString, StatusCode, TokenEndpoint,
+    describe, is_page, send, token_in, token_request,
+};
+use crate::{complaint::Complaint, token_endpoint::granted};
+
+/// Who keeps a refresh token in place of the password.
+const KEEPERS: &[Peer] =
+    &[Peer::Docker, Peer::Containerd, Peer::Podman, Peer::Crane, Peer::Oras, Peer::Regclient];
+
+/// EXP-02, EXP-03, RESP-07
+pub(super) async fn check(run: &mut Run, endpoint: &TokenEndpoint) {
+    match Caller::of(run) {
+        Caller::RefreshToken(token) => kept(run, endpoint, &token).await,
+        Caller::Password { .. } => match run.observed.answers.refresh_token.clone() {
+            Some(token) => given(run, endpoint, &token).await,
+            None if run
+                .observed
+                .answers
+                .login
+                .as_ref()
+                .is_some_and(|response| token_in(response).is_some()) =>
+            {
+                run.skip(
+                    &[Check::Exp02, Check::Exp03],
+                    &Needs::Nothing(
+                        "the token service gives no refresh token: clients keep the password",
+                    ),
+                );
+            }
+            None => {}
+        },
+        Caller::Anonymous => run.skip(&[Check::Exp02, Check::Exp03], &token_request::LOGIN),
+    }
+}
+
+/// One that the login of this diagnosis gave.
+async fn given(run: &mut Run, endpoint: &TokenEndpoint, token: &SecretString) {
+    let wanted = token_request::wanted(run);
+    let Some(first) = send(run, Check::Exp02, endpoint.refresh(token, &wanted)).await else {
+        return;
+    };
+    if !works(&first) {
+        // Where the scope or every POST is refused, this says nothing of refresh tokens.
+        let earlier = [Check::Tok03, Check::Tok04].into_iter().find(|check| run.failed(*check));
+        if let Some(earlier) = earlier {
+            let all = [Check::Exp02, Check::Exp03, Check::Resp07];
+            return run.skip(&all, &Needs::Check(earlier));
+        }
+        run.skip(&[Check::Exp03, Check::Resp07], &Needs::Check(Check::Exp02));
+        run.record(named(endpoint, &first).unwrap_or_else(|| missing(&first)));
+        return;
+    }
+    again(run, endpoint, token, &first).await;
+}
+
+/// One that was kept: it has been shown once already.
+async fn kept(run: &mut Run, endpoint: &TokenEndpoint, token: &SecretString) {
+    let Some(first) = run.observed.answers.posted.clone() else { return };
+    if !works(&first) {
+        if run.failed(Check::Tok04) || first.status.is_success() {
+            return;
+        }
+        run.record(named(endpoint, &first).unwrap_or_else(|| stale(run, &first)));
+        return;
+    }
+    if rotated(&first, token) {
+        // Where tokens are used once, a second use may lock its owner out.
+        let finding = Finding::warn(
+            Check::Exp02,
+            "the identity token works, and its answer has another one, which docker does not keep",
+        )
+        .evidence("it was not shown a second time: some token services take it for stolen then");
+        run.skip(
+            &[Check::Exp03],
+            &Needs::Nothing("the identity token may be good for one use alone"),
+        );
+        run.record(rotation(finding));
+        return;
+    }
+    again(run, endpoint, token, &first).await;
+}
+
+async fn again(run: &mut Run, endpoint: &TokenEndpoint, token: &SecretString, first: &Response) {
+    let wanted = token_request::wanted(run);
+    let Some(second) = send(run, Check::Exp02, endpoint.refresh(token, &wanted)).await else {
+        return;
+    };
+    if !works(&second) {
+        let finding = Finding::fail(
+            Check::Exp02,
+            format!("the refresh token works once, then {}", second.status),
+        )
+        .evidence(describe("POST with the refresh token, the first time", first))
+        .evidence(describe("POST with the same refresh token again", &second));
+        let finding = if rotated(first, token) {
+            finding.evidence("the first answer has another refresh token")
+        } else {
+            finding
+        };
+        run.skip(&[Check::Exp03, Check::Resp07], &Needs::Check(Check::Exp02));
+        run.record(rotation(finding));
+        return;
+    }
+    let finding = Finding::pass(Check::Exp02, "the refresh token works, and works again");
+    let scoped = run.observed.answers.scoped.as_ref().and_then(granted);
+    let less = scoped.zip(granted(&second)).is_some_and(|(by_password, by_refresh)| {
+        !by_password.iter().all(|access| by_refresh.covers(access))
+    });
+    run.record(if less {
+        Finding::warn(Check::Exp02, "with the refresh token less is granted than with the password")
+            .fix("let the refresh token stand for its owner with all rights: docker uses it for every pull and push after login")
+    } else {
+        finding
+    });
+    if run.observed.answers.refresh_token.is_some() {
+        run.record(Finding::pass(Check::Resp07, "the refresh token that login gives works"));
+    }
+    other_scope(run, endpoint, token).await;
+}
+
+/// EXP-03
+async fn other_scope(run: &mut Run, endpoint: &TokenEndpoint, token: &SecretString) {
+    if run.failed(Check::Tok08) {
+        run.skip(&[Check::Exp03], &Needs::Check(Check::Tok08));
+        return;
+    }
+    let other = ["repository:portpass-diagnose/nobody:pull".to_owned()];
+    let Some(response) = send(run, Check::Exp03, endpoint.refresh(token, &other)).await else {
+        return;
+    };
+    run.record(if works(&response) {
+        Finding::pass(Check::Exp03, "the refresh token works for another scope")
+    } else {
+        Finding::fail(Check::Exp03, format!("the refresh token for another scope gets {}", response.status))
+            .evidence(describe("POST with the refresh token and another repository's scope", &response))
+            .breaks(KEEPERS)
+            .rows(&["F65", "F52"])
+            .fix("bind a refresh token to its owner and the service, not to a scope. Docker keeps the one from login, which names none, for every repository. What is not granted is left out of `access`, with status 200")
+    });
+}
+
+fn works(response: &Response) -> bool {
+    response.status.is_success() && !is_page(response) && token_in(response).is_some()
+}
+
+fn rotated(response: &Response, token: &SecretString) -> bool {
+    let answer = portpass_protocol::token_response::read(&response.body).ok();
+    let other = answer.and_then(|answer| answer.refresh_token);
+    other.is_some_and(|other| other != crate::token_endpoint::exposed(token))
+}
+
+/// What is not the refresh token's fault. That its grant is unknown is what F65 is about.
+fn named(endpoint: &TokenEndpoint, first: &Response) -> Option<Finding> {
+    let grant = Complaint::of(first) == Some(Complaint::GrantType);
+    let what = "POST with the refresh token, as docker";
+    let finding = token_request::named_parameter::finding(Check::Exp02, endpoint, what, first)
+        .filter(|_| !grant)?;
+    Some(finding.breaks(KEEPERS))
+}
+
+/// F65
+fn missing(first: &Response) -> Finding {
+    let status = first.status;
+    let summary = if status.is_success() {
+        "login gives a refresh token, and POST with it is answered without a token".to_owned()
+    } else {
+        format!("login gives a refresh token, and POST with it gets {status}")
+    };
+    Finding::fail(Check::Exp02, summary)
+        .evidence(describe("POST with the refresh token that login gave", first))
+        .evidence("docker keeps the refresh token and drops the password: login works, then every pull fails")
+        .breaks(KEEPERS)
+        .rows(&["F65"])
+        .fix("serve grant_type=refresh_token by POST on the realm's path, or give no refresh_token to offline_token=true: clients then keep the password. After that, `docker logout HOST` and log in again")
+}
+
+/// A kept one that does not count any more, or never did.
+fn stale(run: &Run, first: &Response) -> Finding {
+    let status = first.status;
+    let place = run.observed.credential.as_ref().map(|found| found.place.to_string());
+    let absent = matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)
+        || Complaint::of(first) == Some(Complaint::GrantType);
+    let summary = if absent {
+        format!("the token service takes no identity token: {status} to POST")
+    } else {
+        format!("the token service refuses the identity token: {status}")
+    };
+    let rows: &[&str] = if absent { &["F65"] } else { &["F66", "F142", "F65"] };
+    Finding::fail(Check::Exp02, summary)
+        .evidence(describe("POST with the identity token, as docker", first))
+        .evidence(format!("the identity token is kept in {}", place.unwrap_or_default()))
+        .breaks(KEEPERS)
+        .rows(rows)
+        .fix("`docker logout HOST` and log in again. If it happens again after the first pull, the token service exchanges refresh tokens at each use (switch that off), and if after its restart, it keeps them in memory alone. With --username and --password-stdin this diagnosis tells which")
+}
+
+fn rotation(finding: Finding) -> Finding {
+    finding.breaks(KEEPERS).rows(&["F66"]).fix(
+        "let a refresh token work until it is revoked: switch off its rotation, and the detection of reuse (Keycloak: Revoke Refresh Token; others: one-time refresh tokens). Clients keep the one from login and ignore the new one",
+    )
+}

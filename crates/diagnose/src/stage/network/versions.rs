@@ -1,0 +1,49 @@
+//! NET-06: whether HTTP/1.1 and HTTP/2 get the same answer.
+
+use portpass_protocol::challenge::Peer;
+use reqwest::StatusCode;
+
+use crate::{
+    Check, Finding, Needs,
+    exchange::{HttpVersion, Request},
+    run::Run,
+};
+
+/// Asks `/v2/` in HTTP/1.1, where it was asked in HTTP/2.
+pub(crate) async fn compare_versions(run: &mut Run) {
+    let Some((ping, url)) = run.observed.ping.as_ref().zip(run.url("/v2/")) else { return };
+    if url.scheme() != "https" {
+        run.skip(&[Check::Net06], &Needs::Nothing("HTTP/2 is spoken over TLS alone"));
+        return;
+    }
+    if !ping.http2 {
+        let finding = Finding::pass(Check::Net06, "the registry speaks HTTP/1.1 alone");
+        run.record(finding);
+        return;
+    }
+    let two = ping.status;
+    let request = Request { version: HttpVersion::Http1, ..Request::get(url) };
+    let finding = match run.probe.send(&request).await {
+        Ok(one) if one.status == two => {
+            Finding::pass(Check::Net06, format!("HTTP/1.1 and HTTP/2 both get {two}"))
+        }
+        Ok(one) if one.status == StatusCode::TOO_MANY_REQUESTS => {
+            Finding::skip(Check::Net06, Needs::Nothing("too many requests came from here; wait"))
+        }
+        Ok(one) => Finding::fail(
+            Check::Net06,
+            format!("HTTP/2 gets {two} for /v2/, and HTTP/1.1 gets {}", one.status),
+        )
+        .breaks(&Peer::ALL)
+        .fix("switch HTTP/2 off for this host in the proxy (nginx: `http2 off;`), or give hosts that share an address certificates of their own. With one for several names, clients send one host's requests over another's connection (421)")
+        .rows(&["F14"]),
+        Err(error) => Finding::fail(
+            Check::Net06,
+            format!("HTTP/2 gets {two} for /v2/, and HTTP/1.1 no answer: {error}"),
+        )
+        .breaks(&[Peer::Podman, Peer::Regclient])
+        .fix("let the proxy speak HTTP/1.1 as well; not every client speaks HTTP/2")
+        .rows(&["F14"]),
+    };
+    run.record(finding);
+}

@@ -1,0 +1,59 @@
+//! What the answers to operations say.
+
+use portpass_protocol::challenge::Peer;
+use reqwest::StatusCode;
+
+use crate::{
+    Check, Finding, Needs,
+    exchange::{Request, Response},
+    probe::{RequestError, RequestErrorKind},
+    redact,
+};
+
+/// An answer that is none of a registry that has what it is asked for.
+pub(super) fn broken_answer(check: Check, what: &str, response: &Response) -> Finding {
+    if response.is_html() {
+        return Finding::fail(check, format!("{what} is answered with a page: {}", response.status))
+            .evidence("docker says: error parsing HTTP response: invalid character '<' looking for beginning of value")
+            .breaks(&Peer::ALL)
+            .fix("the page is of a proxy in front of the registry: look for the request in its log. Let it pass errors of /v2/ on as they are")
+            .rows(&["F126"]);
+    }
+    if response.status == StatusCode::TOO_MANY_REQUESTS {
+        return Finding::fail(check, format!("{what} is answered with 429: too many pulls"))
+            .evidence("the limit counts an account, or all who come from one address, as behind one NAT")
+            .breaks(&Peer::ALL)
+            .fix("wait, log in to have the limit of an account, or pull through a cache of one's own");
+    }
+    let fix = if is_denied(response) {
+        "the registry takes the token elsewhere in the same repository: look for the request in its log"
+    } else {
+        "look for the request in the registry's log"
+    };
+    let summary = format!("{what} is answered with {}", response.status);
+    Finding::fail(check, summary).breaks(&Peer::ALL).fix(fix)
+}
+
+/// Whether it was for want of rights.
+pub(super) fn is_denied(response: &Response) -> bool {
+    matches!(response.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+}
+
+/// `GET /v2/…: 404 …`
+pub(super) fn describe(request: &Request, answer: &Result<Response, RequestError>) -> String {
+    let asked = format!("{} {}", request.method, request.url.path());
+    match answer {
+        Ok(response) if response.status.is_success() || response.body.is_empty() => {
+            format!("{asked}: {}", response.status)
+        }
+        Ok(response) => format!("{asked}: {} {}", response.status, redact::excerpt(response)),
+        Err(error) => format!("{asked}: {error}"),
+    }
+}
+
+/// Why nothing can be said where enough has been asked.
+pub(super) fn out_of_requests(error: &RequestError) -> Option<Needs> {
+    (error.kind == RequestErrorKind::Budget).then_some(ENOUGH)
+}
+
+const ENOUGH: Needs = Needs::Nothing("enough was asked already");

@@ -1,0 +1,71 @@
+//! Registries that want the password itself.
+
+use portpass_client::credentials::Credential;
+use portpass_protocol::challenge::Peer;
+
+use super::words;
+use crate::{Check, Finding, Needs, outcome::Outcome, run::Run};
+
+const OF_TOKENS: &[Check] = &[Check::Use01, Check::Use05, Check::Use06];
+const NO_TOKENS: Needs = Needs::Nothing("this registry wants the password itself, and no token");
+
+/// USE-02 and USE-03 with the password.
+pub(super) fn check(run: &mut Run) {
+    run.skip(OF_TOKENS, &NO_TOKENS);
+    run.record(Finding::pass(
+        Check::Use04,
+        "it asks for the name and the password themselves, as `auth: htpasswd` of a registry and `auth_basic` of a proxy do: there is no token service, and no token",
+    ));
+    let Some(response) = &run.observed.replies.real else {
+        let needs = match &run.observed.credential {
+            Some(found) if !matches!(found.credential, Credential::Password { .. }) => {
+                Needs::Nothing(
+                    "an identity token is no password, which is what this registry wants",
+                )
+            }
+            _ => Needs::Input("--username and --password-stdin"),
+        };
+        return run.skip(&[Check::Use02, Check::Use03], &needs);
+    };
+    let said = format!("to the password on /v2/: {}", words(response));
+    let finding = match Outcome::of(response) {
+        Outcome::Accepted => Finding::pass(Check::Use02, "the registry takes the password"),
+        Outcome::InvalidToken | Outcome::Unauthorized => {
+            Finding::fail(Check::Use02, "the registry refuses the password")
+                .breaks(&Peer::ALL)
+                .fix("is it the right one? Then look at the registry's htpasswd file. Distribution and nginx's registry guides take bcrypt alone (`htpasswd -Bbn NAME PASSWORD`), the name counts letter for letter, and a `$` in a compose file has to be `$$`. Distribution reads a changed file by itself, a mounted single file stays the old one until the container starts anew")
+                .rows(&["F144", "F40", "F41"])
+        }
+        _ => Finding::fail(
+            Check::Use02,
+            format!("the registry answers the password with {}", response.status.as_u16()),
+        )
+        .breaks(&Peer::ALL)
+        .fix("look into the log of the registry, or of the proxy that checks its passwords. Nginx says `crypt_r() failed` to a hash that its system does not know")
+        .rows(&["F144"]),
+    };
+    let refused = finding.failed();
+    let place =
+        run.observed.credential.as_ref().map(|found| format!("credential: {}", found.place));
+    run.record(place.into_iter().fold(finding.evidence(said), Finding::evidence));
+    on_repository(run, refused);
+}
+
+fn on_repository(run: &mut Run, refused: bool) {
+    if refused {
+        return run.skip(&[Check::Use03], &Needs::Check(Check::Use02));
+    }
+    let Some(response) = &run.observed.replies.repository else { return };
+    let said = format!("to the password on the repository: {}", words(response));
+    let finding = match Outcome::of(response) {
+        Outcome::Accepted => Finding::pass(Check::Use03, "the password opens the repository"),
+        _ => Finding::fail(
+            Check::Use03,
+            "the password is good for /v2/ and not for the repository",
+        )
+        .fix(
+            "see what rights the account has in front of the registry: htpasswd itself knows none",
+        ),
+    };
+    run.record(finding.evidence(said));
+}
