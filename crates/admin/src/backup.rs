@@ -27,12 +27,12 @@ use std::{
 
 use portpass_config::Signing;
 use portpass_protocol::{Digest, RepositoryName};
-use portpass_state::{CopyError, Db, HeldBlob};
+use portpass_state::{CopyError, Db, HeldBlob, StateError};
 use portpass_storage::{Location, Replica, ReplicaError, Taken};
 use serde::Serialize;
 
 use self::folder::Folder;
-use super::{AdminError, Installation};
+use super::Installation;
 use crate::{blocking, data_directory::DataError};
 
 /// What a backup did.
@@ -66,7 +66,7 @@ pub struct Lost {
 impl Installation {
     /// Puts a backup of this installation into `folder`, or brings the one there up to date. A server may
     /// run meanwhile. What fails leaves the backup as it was.
-    pub async fn back_up(&self, folder: &Path) -> Result<BackedUp, AdminError> {
+    pub async fn back_up(&self, folder: &Path) -> Result<BackedUp, BackupError> {
         let folder = self.backup_folder(folder).await?;
         let mut done = BackedUp {
             folder: folder.path().to_path_buf(),
@@ -83,23 +83,23 @@ impl Installation {
         let replica = outcome?;
         let (folder, bytes) = blocking(move || folder.put_in_place()).await?;
         done.database_bytes = bytes;
-        done.removed = blocking(move || replica.prune()).await.map_err(BackupError::from)?;
+        done.removed = blocking(move || replica.prune()).await?;
         drop(folder);
         Ok(done)
     }
 
     /// The folder, ours until it is dropped.
-    async fn backup_folder(&self, folder: &Path) -> Result<Folder, AdminError> {
+    async fn backup_folder(&self, folder: &Path) -> Result<Folder, BackupError> {
         let fresh = format!("{:032x}", u128::from_be_bytes(self.fresh()));
         let installation = self.db.installation(&fresh).await?;
         let (folder, places) = (folder.to_path_buf(), [self.config.data.clone(), self.blobs()]);
-        Ok(blocking(move || Folder::open(&folder, &places, &installation)).await?)
+        blocking(move || Folder::open(&folder, &places, &installation)).await
     }
 
     /// The database as it is now, in a file that nothing reads yet.
-    async fn snapshot(&self, folder: &Folder) -> Result<Db, AdminError> {
+    async fn snapshot(&self, folder: &Folder) -> Result<Db, BackupError> {
         let path = folder.prepare_snapshot()?;
-        self.db.copy_to(&path).await.map_err(BackupError::from)?;
+        self.db.copy_to(&path).await?;
         let snapshot = Db::open(&path).await?;
         snapshot.forget_what_no_copy_has().await?;
         Ok(snapshot)
@@ -111,7 +111,7 @@ impl Installation {
         folder: &Folder,
         snapshot: &Db,
         done: &mut BackedUp,
-    ) -> Result<Replica, AdminError> {
+    ) -> Result<Replica, BackupError> {
         let sealed = !snapshot.key_ring().await?.keys.is_empty()
             && self
                 .config
@@ -121,7 +121,7 @@ impl Installation {
         folder.copy_files(&self.config.data, sealed)?;
         let (from, to) = (self.blobs(), folder.blobs());
         let new = blocking(move || Replica::new(from, to)).await;
-        let mut replica = new.map_err(BackupError::from)?;
+        let mut replica = new?;
         let mut after = None;
         let mut missed = Vec::new();
         loop {
@@ -133,10 +133,10 @@ impl Installation {
             missed.extend(done.count(outcomes));
         }
         if !missed.is_empty() {
-            return Err(lost(missed, snapshot).await?.into());
+            return Err(lost(missed, snapshot).await?);
         }
         let settled = blocking(move || replica.settle().map(|()| replica)).await;
-        Ok(settled.map_err(BackupError::from)?)
+        Ok(settled?)
     }
 
     fn blobs(&self) -> PathBuf {
@@ -178,7 +178,7 @@ impl BackedUp {
 }
 
 /// Asks who holds the blobs that could not be copied.
-async fn lost(missed: Outcomes, snapshot: &Db) -> Result<BackupError, AdminError> {
+async fn lost(missed: Outcomes, snapshot: &Db) -> Result<BackupError, BackupError> {
     let mut lost = Vec::with_capacity(missed.len());
     for (HeldBlob { digest, .. }, taken) in missed {
         let repositories = snapshot.holders(&digest).await?;
@@ -267,6 +267,9 @@ pub enum BackupError {
         source: io::Error,
     },
     /// The database.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The copy of the database.
     #[error(transparent)]
     Copy(#[from] CopyError),
     /// The blobs.

@@ -5,6 +5,7 @@
 
 mod command;
 mod failure;
+mod outcome;
 mod printer;
 mod prompt;
 
@@ -34,7 +35,7 @@ fn main() -> ExitCode {
         }
     };
     match runtime.block_on(command::run(command_line, &context)) {
-        Ok(ended) => context.printer.success(ended),
+        Ok(outcome) => context.printer.exit_code(outcome),
         Err(failure) => context.printer.failure(&failure),
     }
 }

@@ -19,8 +19,8 @@ use portpass_client::transfer::{Progress, Unwatched};
 use serde_json::Value;
 
 use crate::{
-    command::Ended,
     failure::{Failure, Status, harmless},
+    outcome::Outcome,
 };
 
 mod progress;
@@ -65,13 +65,13 @@ impl Printer {
         self.line(in_ascii_where_obeyed(&format!("{value:#}")));
     }
 
-    /// How a command ended that has said all, if all that was printed arrived.
-    pub(crate) fn success(&self, ended: Ended) -> ExitCode {
-        match ended {
+    /// The exit status of a command that did not fail: 1 if not all that was printed arrived.
+    pub(crate) fn exit_code(&self, outcome: Outcome) -> ExitCode {
+        match outcome {
             _ if self.lost.load(Ordering::Relaxed) => ExitCode::FAILURE,
-            Ended::Done => ExitCode::SUCCESS,
-            Ended::Broken => ExitCode::from(1),
-            Ended::Doubtful => ExitCode::from(3),
+            Outcome::Success => ExitCode::SUCCESS,
+            Outcome::Problem => ExitCode::from(1),
+            Outcome::Warning => ExitCode::from(3),
         }
     }
 

@@ -21,6 +21,7 @@ mod http;
 mod limits;
 mod log;
 mod measure;
+mod overlay;
 mod place;
 mod placeholder;
 mod policy;

@@ -26,13 +26,14 @@
 //! # }
 //! ```
 
-mod admin;
 mod http;
+mod key_files;
+mod listeners;
 pub mod log;
 pub mod metrics;
 mod parts;
-mod publish;
 pub mod refusals;
+mod request;
 pub mod run;
 mod shutdown;
 mod system;

@@ -5,6 +5,7 @@
 use std::{fmt, time::Duration};
 
 use http::{Method, StatusCode};
+use portpass_protocol::advice::By;
 use prometheus_client::{
     collector::Collector,
     encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text::encode},
@@ -248,6 +249,22 @@ impl EncodeLabelValue for MethodLabel {
 }
 
 impl RouteKind {
+    /// The service that answers it.
+    pub(crate) fn answered_by(self) -> By {
+        match self {
+            Self::Token | Self::Keys | Self::Revoke => By::TokenService,
+            Self::Base
+            | Self::Catalog
+            | Self::Tags
+            | Self::Manifest
+            | Self::Blob
+            | Self::Upload
+            | Self::Referrers
+            | Self::Admin
+            | Self::Other => By::Registry,
+        }
+    }
+
     /// The label's value.
     pub fn as_str(self) -> &'static str {
         match self {

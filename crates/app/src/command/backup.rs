@@ -26,7 +26,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
     let Arguments { folder, json, installation } = arguments;
     let configured = installation.config.is_some();
     let installation = installation.open(context).await?;
-    let done = installation.back_up(&folder).await.map_err(refused)?;
+    let done = installation.back_up(&folder).await.map_err(|error| refused(error.into()))?;
     if json {
         context.printer.json(&serde_json::to_value(&done)?);
     } else {

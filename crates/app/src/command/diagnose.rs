@@ -16,9 +16,10 @@ use portpass_diagnose::{
 };
 use secrecy::SecretString;
 
-use super::{Context, Ended, connection::Connection};
+use super::{Context, connection::Connection};
 use crate::{
     failure::Failure,
+    outcome::Outcome,
     prompt::{self, PasswordFrom},
 };
 
@@ -95,7 +96,7 @@ struct Shown {
 }
 
 /// Runs it.
-pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<Ended, Failure> {
+pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<Outcome, Failure> {
     let inputs = inputs(&arguments, context)?;
     let Arguments { target, shown: Shown { json, verbose, trace, report: file }, .. } = arguments;
     let report = portpass_diagnose::diagnose(target, inputs, Arc::new(SystemClock)).await;
@@ -114,14 +115,14 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<Ended
             .map_err(|error| cannot("written", &file, &error.to_string()))?;
         context.printer.note(format_args!("{} has the report", file.display()));
     }
-    Ok(ended(&report))
+    Ok(outcome(&report))
 }
 
-fn ended(report: &Report) -> Ended {
+fn outcome(report: &Report) -> Outcome {
     match report.verdict() {
-        "fail" => Ended::Broken,
-        "warn" => Ended::Doubtful,
-        _ => Ended::Done,
+        "fail" => Outcome::Problem,
+        "warn" => Outcome::Warning,
+        _ => Outcome::Success,
     }
 }
 

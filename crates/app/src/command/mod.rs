@@ -34,7 +34,7 @@ use clap::{Args, Parser, Subcommand};
 use portpass_admin::{AdminError, Installation};
 use portpass_config::{Environment, Sources};
 
-use crate::{failure::Failure, printer::Printer};
+use crate::{failure::Failure, outcome::Outcome, printer::Printer};
 
 /// Registry token authentication: a token service, an OCI registry and their client in one binary.
 #[derive(Debug, Parser)]
@@ -95,17 +95,6 @@ impl CommandLine {
     }
 }
 
-/// How a command ended that did what it was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
-    /// Nothing is left to say.
-    Done,
-    /// It was asked what is wrong, and found something.
-    Broken,
-    /// It found only what may be wrong.
-    Doubtful,
-}
-
 /// Everything a command may touch beside its arguments.
 #[derive(Debug)]
 pub(crate) struct Context {
@@ -116,7 +105,7 @@ pub(crate) struct Context {
 }
 
 /// Runs the command that was typed.
-pub(crate) async fn run(command_line: CommandLine, context: &Context) -> Result<Ended, Failure> {
+pub(crate) async fn run(command_line: CommandLine, context: &Context) -> Result<Outcome, Failure> {
     let done = match command_line.command {
         Command::Serve(arguments) => serve::run(arguments, context).await,
         Command::Config(arguments) => config::run(arguments, context).await,
@@ -142,7 +131,7 @@ pub(crate) async fn run(command_line: CommandLine, context: &Context) -> Result<
         }
         Command::Diagnose(arguments) => return diagnose::run(arguments, context).await,
     };
-    done.map(|()| Ended::Done)
+    done.map(|()| Outcome::Success)
 }
 
 /// `--config` and `--data`, which every management command takes: which installation is meant.

@@ -8,46 +8,17 @@ use std::{
 };
 
 use axum::body::{Body, Bytes};
-use http::{HeaderMap, Method, Response, StatusCode, header, request};
+use http::{Method, Response, StatusCode, header};
 use http_body::{Frame, SizeHint};
-use portpass_protocol::{
-    handled::Handled,
-    origin::{ClientAddress, RequestId},
-};
-use tokio::time::Instant;
+use portpass_protocol::handled::Handled;
 use tracing::Level;
 
-use super::{activity::UnderWay, by};
+use super::activity::UnderWay;
 use crate::{
     metrics::{Answered, Metrics, RouteKind},
     refusals::ring::Refusals,
+    request::RequestSummary,
 };
-
-/// What the line says of the request; taken before the request is given away.
-#[derive(Debug)]
-pub(crate) struct Asked {
-    pub(crate) id: RequestId,
-    pub(crate) client: ClientAddress,
-    pub(crate) method: Method,
-    pub(crate) path: String,
-    pub(crate) agent: String,
-    pub(crate) at: Instant,
-}
-
-impl Asked {
-    /// The path without the query, which may hold what is nobody's business; both cut to a length that a
-    /// log can bear.
-    pub(crate) fn new(id: RequestId, client: ClientAddress, head: &request::Parts) -> Self {
-        Self {
-            id,
-            client,
-            method: head.method.clone(),
-            path: cut(head.uri.path()),
-            agent: agent(&head.headers),
-            at: Instant::now(),
-        }
-    }
-}
 
 /// The answer's body; writes the line when it ends or is dropped.
 #[derive(Debug)]
@@ -59,7 +30,7 @@ pub(crate) struct LoggedBody {
 
 #[derive(Debug)]
 struct Line {
-    asked: Asked,
+    request: RequestSummary,
     kind: RouteKind,
     status: StatusCode,
     handled: Handled,
@@ -77,10 +48,10 @@ impl LoggedBody {
         Self { _under_way: Some(under_way), ..self }
     }
 
-    /// Takes over the body of the answer to `asked`.
+    /// Takes over the body of the answer to `request`.
     pub(crate) fn around(
         mut answer: Response<Body>,
-        asked: Asked,
+        request: RequestSummary,
         kind: RouteKind,
         metrics: Arc<Metrics>,
         refusals: &Refusals,
@@ -88,15 +59,15 @@ impl LoggedBody {
         let handled = answer.extensions_mut().remove::<Handled>().unwrap_or_default();
         let status = answer.status();
         // Before the answer is out: whoever has it can ask for it.
-        refusals.keep(&asked, kind, status, &handled);
-        let bodiless = asked.method == Method::HEAD
+        refusals.keep(&request, kind, status, &handled);
+        let bodiless = request.method == Method::HEAD
             || status == StatusCode::NO_CONTENT
             || status == StatusCode::NOT_MODIFIED;
         let announced = answer.headers().get(header::CONTENT_LENGTH);
         let announced = announced.and_then(|length| length.to_str().ok()?.parse().ok());
         answer.map(|inner| {
             let ended = bodiless || http_body::Body::is_end_stream(&inner);
-            let line = Line { asked, kind, status, handled, sent: 0, announced, ended, metrics };
+            let line = Line { request, kind, status, handled, sent: 0, announced, ended, metrics };
             Self { inner, line, _under_way: None }
         })
     }
@@ -115,12 +86,12 @@ impl http_body::Body for LoggedBody {
             Some(Ok(frame)) => {
                 let length = frame.data_ref().map_or(0, Bytes::len);
                 self.line.sent += length as u64;
-                // A body whose length is known is not asked for its end.
+                // A body whose length is known is not request for its end.
                 self.line.ended |=
                     self.inner.is_end_stream() || self.line.announced == Some(self.line.sent);
             }
             Some(Err(error)) => {
-                tracing::error!(request_id = %self.line.asked.id.0, "the answer broke off: {error}");
+                tracing::error!(request_id = %self.line.request.id.0, "the answer broke off: {error}");
             }
             None => self.line.ended = true,
         }
@@ -138,10 +109,10 @@ impl http_body::Body for LoggedBody {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        let took = self.asked.at.elapsed();
+        let took = self.request.at.elapsed();
         self.metrics.answered(&Answered {
             kind: self.kind,
-            method: &self.asked.method,
+            method: &self.request.method,
             status: self.status,
             refusal: self.handled.refusal.as_ref().map(|refusal| refusal.id),
             took,
@@ -153,9 +124,10 @@ impl Drop for Line {
 
 impl Line {
     fn write(&self, took: Duration) {
-        let Asked { id, client, method, path, agent, .. } = &self.asked;
+        let RequestSummary { id, client, method, path, agent, .. } = &self.request;
         let refusal = self.handled.refusal.as_ref();
-        let failure = refusal.and_then(|refusal| refusal.failures(by(self.kind)).certain());
+        let failure =
+            refusal.and_then(|refusal| refusal.failures(self.kind.answered_by()).certain());
         // The fields stand here once per level, since a level is part of where an event is declared.
         macro_rules! line {
             ($level:ident) => {
@@ -209,18 +181,3 @@ pub(crate) const TARGET: &str = "access";
 fn milliseconds(took: Duration) -> f64 {
     (took.as_secs_f64() * 1_000_000.0).round() / 1_000.0
 }
-
-fn agent(headers: &HeaderMap) -> String {
-    headers
-        .get(header::USER_AGENT)
-        .and_then(|value| value.to_str().ok())
-        .map(cut)
-        .unwrap_or_default()
-}
-
-fn cut(text: &str) -> String {
-    let end = text.char_indices().nth(MAX_TEXT).map_or(text.len(), |(end, _)| end);
-    text[..end].to_owned()
-}
-
-const MAX_TEXT: usize = 300;

@@ -23,8 +23,8 @@ use super::{
     access_log::LoggedBody,
     activity::Activity,
     door::Door,
-    origin::Peer,
     patience::PatientStream,
+    peer::Peer,
     streams::{self, Streams},
     tls::{HTTP_2, Tls},
 };

@@ -12,14 +12,17 @@ use portpass_protocol::{
 };
 
 use super::{
-    access_log::{Asked, LoggedBody},
-    activity::Activity,
-    origin::{Peer, Seen},
-    patience::PatientBody,
-    request_id::{RequestIds, taken_over},
+    access_log::LoggedBody, activity::Activity, origin::Seen, patience::PatientBody, peer::Peer,
     surface::Surface,
 };
-use crate::{metrics::Metrics, refusals::ring::Refusals};
+use crate::{
+    metrics::Metrics,
+    refusals::ring::Refusals,
+    request::{
+        RequestSummary,
+        id::{RequestIds, taken_over},
+    },
+};
 
 /// The way in of one listener. What is behind it can be replaced while it serves.
 #[derive(Debug)]
@@ -80,7 +83,7 @@ impl Door {
         let id = self.id(&surface, &head, &peer);
         let seen = surface.origins().see(&head, &peer);
         let client = seen.as_ref().map_or(ClientAddress(peer.remote.ip()), |seen| seen.client);
-        let asked = Asked::new(id.clone(), client, &head);
+        let summary = RequestSummary::new(id.clone(), client, &head);
         let kind = surface.kind(&head.uri);
         let mut response = match seen {
             Ok(Seen { origin, client }) => {
@@ -99,7 +102,7 @@ impl Door {
             Err(error) => bad_host(&error),
         };
         finish(&surface, &id, &mut response);
-        LoggedBody::around(response, asked, kind, self.metrics.clone(), &self.refusals)
+        LoggedBody::around(response, summary, kind, self.metrics.clone(), &self.refusals)
     }
 
     /// A proxy that is trusted may have named the request already.

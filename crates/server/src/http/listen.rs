@@ -18,7 +18,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     connection::Connection,
     door::Door,
-    origin::Peer,
+    peer::Peer,
     places::{Holder, Place, Places},
     tls::Tls,
 };

@@ -6,21 +6,13 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderName, Version, header, request};
-use portpass_protocol::origin::{Authority, ClientAddress, Origin, OriginError, Scheme};
+use portpass_protocol::origin::{Authority, ClientAddress, Origin, OriginError};
 
-use super::proxies::{Advice, Challenges, FOR, HOST, PROTO};
+use super::{
+    peer::Peer,
+    proxies::{Advice, Challenges, FOR, HOST, PROTO},
+};
 use portpass_config::TrustedProxies;
-
-/// The connection that a request came over.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer {
-    /// The other end.
-    pub(crate) remote: SocketAddr,
-    /// Our end.
-    pub(crate) local: SocketAddr,
-    /// Whether it is encrypted.
-    pub(crate) scheme: Scheme,
-}
 
 /// Decides what a request's origin and caller are.
 #[derive(Debug)]
@@ -146,6 +138,7 @@ fn address(text: &str) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use http::Request;
+    use portpass_protocol::origin::Scheme;
 
     use super::*;
     use crate::testing::CapturedLog;

@@ -6,7 +6,7 @@ use std::{net::IpAddr, sync::Once};
 use http::{HeaderMap, HeaderName};
 use portpass_protocol::origin::{Authority, Origin, OriginError, Scheme};
 
-use super::origin::Peer;
+use super::peer::Peer;
 
 /// Whether a wrong address of a request would reach a challenge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use axum::{Router, body::Body};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use portpass_authority::http::{JWKS_PATH, REVOKE_PATH, TokenPath};
 use portpass_protocol::Handled;
 use portpass_registry::Registry;
 use tower::ServiceExt;
 
-use super::origin::Origins;
-use crate::{admin::Admin, metrics::RouteKind};
+use super::{monitoring::Monitoring, origin::Origins, plain_text::plain_text};
+use crate::metrics::RouteKind;
 use portpass_config::DEFAULT_IDLE_TIMEOUT;
 
 /// Everything behind one address.
@@ -21,7 +21,7 @@ pub(crate) struct Surface {
     idle_timeout: Duration,
     registry: Option<Registry>,
     tokens: Option<TokenRoutes>,
-    admin: Option<Admin>,
+    monitoring: Option<Monitoring>,
 }
 
 /// The token service's part of a listener.
@@ -37,7 +37,7 @@ impl Surface {
     /// Serves nothing yet; `headers` are added to every answer.
     pub(crate) fn new(origins: Origins, headers: HeaderMap) -> Self {
         let idle_timeout = DEFAULT_IDLE_TIMEOUT;
-        Self { origins, headers, idle_timeout, registry: None, tokens: None, admin: None }
+        Self { origins, headers, idle_timeout, registry: None, tokens: None, monitoring: None }
     }
 
     /// Ends connections on which nothing is asked for so long.
@@ -62,8 +62,8 @@ impl Surface {
 
     /// Makes it the surface of health and metrics.
     #[must_use]
-    pub(crate) fn with_admin(mut self, admin: Admin) -> Self {
-        self.admin = Some(admin);
+    pub(crate) fn with_monitoring(mut self, monitoring: Monitoring) -> Self {
+        self.monitoring = Some(monitoring);
         self
     }
 
@@ -82,7 +82,7 @@ impl Surface {
     /// What a request is counted as, and who answers it. Asks for the path alone.
     pub(crate) fn kind(&self, uri: &Uri) -> RouteKind {
         let path = uri.path();
-        if self.admin.is_some() {
+        if self.monitoring.is_some() {
             return RouteKind::Admin;
         }
         if let Some(tokens) = &self.tokens {
@@ -101,9 +101,9 @@ impl Surface {
 
     /// Answers. `kind` is what [`Surface::kind`] said.
     pub(crate) async fn serve(&self, kind: RouteKind, request: Request<Body>) -> Response<Body> {
-        if let Some(admin) = &self.admin {
+        if let Some(monitoring) = &self.monitoring {
             let (head, _) = request.into_parts();
-            return admin.serve(&head.method, head.uri.path()).await;
+            return monitoring.serve(&head.method, head.uri.path()).await;
         }
         match (kind, &self.tokens, &self.registry) {
             (RouteKind::Token | RouteKind::Keys | RouteKind::Revoke, Some(tokens), _) => {
@@ -171,25 +171,16 @@ fn add_cause(response: &mut Response<Body>, cause: &str) {
 /// AR15: whoever asks `/` wants to know whether anybody is there.
 fn alive(method: &Method) -> Response<Body> {
     let body = if method == Method::HEAD { Body::empty() } else { Body::from("portpass\n") };
-    text(StatusCode::OK, body)
+    plain_text(StatusCode::OK, body)
 }
 
 fn nothing_here() -> Response<Body> {
-    let mut response = text(StatusCode::NOT_FOUND, Body::from("not found\n"));
+    let mut response = plain_text(StatusCode::NOT_FOUND, Body::from("not found\n"));
     response.extensions_mut().insert(Handled::refused(
         None,
         "unknown-path",
         "nothing is served at this path here",
     ));
-    response
-}
-
-/// A plain answer.
-pub(crate) fn text(status: StatusCode, body: Body) -> Response<Body> {
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, plain);
     response
 }
 

@@ -32,13 +32,13 @@ use super::{
     listen::{Connections, Listener},
     origin::Origins,
     proxies::Challenges,
-    request_id::RequestIds,
     surface::{Surface, TokenRoutes},
     tls::{Reading, Tls},
 };
 use crate::{
     metrics::Metrics,
     refusals::ring::Refusals,
+    request::id::RequestIds,
     testing::{CapturedLog, Certified},
 };
 

@@ -11,7 +11,7 @@ mod store;
 mod tokens;
 mod witness;
 
-use std::{io, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use portpass_admin::{
     Administrator, DataDirectory, DataError, InstallError, OpenKeyRingError, blocking,
@@ -27,9 +27,9 @@ use portpass_token::{Issuer, ServiceName};
 
 use crate::{
     http::{proxies::Challenges, surface::TokenRoutes},
+    key_files::{self, WriteKeysError},
+    listeners::{ListenerConfig, listeners},
     metrics::Metrics,
-    publish,
-    run::sites::{Place, places},
     system::System,
 };
 
@@ -43,7 +43,7 @@ pub struct Parts {
     pub(crate) http: Http,
     pub(crate) audit: Audit,
     /// Where to listen.
-    pub(crate) places: Vec<Place>,
+    pub(crate) listeners: Vec<ListenerConfig>,
     pub(crate) registry: Option<RegistryPart>,
     pub(crate) tokens: Option<TokenPart>,
     administrator: Option<Administrator>,
@@ -92,7 +92,7 @@ impl Parts {
         let administrator = base.install(&config, given).await?;
         let parts = Self::on(base, config, administrator).await?;
         parts.base.put_into_service()?;
-        parts.publish().await?;
+        parts.write_key_files().await?;
         Ok(parts)
     }
 
@@ -106,7 +106,7 @@ impl Parts {
         config: Config,
         administrator: Option<Administrator>,
     ) -> Result<Self, StartError> {
-        let places = places(&config);
+        let listeners = listeners(&config);
         let Config { http, audit, registry, token_service, adoption, .. } = config;
         let tokens = match token_service {
             Some(service) => Some(tokens::build(service, &base).await?),
@@ -118,13 +118,13 @@ impl Parts {
             }
             None => None,
         };
-        Ok(Self { base, http, audit, places, registry, tokens, administrator })
+        Ok(Self { base, http, audit, listeners, registry, tokens, administrator })
     }
 
     /// Writes what other registries trust.
-    pub(crate) async fn publish(&self) -> Result<(), StartError> {
+    pub(crate) async fn write_key_files(&self) -> Result<(), StartError> {
         match &self.tokens {
-            Some(tokens) => publish::write(self.data(), &tokens.keys.current()).await,
+            Some(tokens) => Ok(key_files::write(self.data(), &tokens.keys.current()).await?),
             None => Ok(()),
         }
     }
@@ -183,14 +183,9 @@ pub enum StartError {
     /// The keys.
     #[error(transparent)]
     KeyRing(#[from] OpenKeyRingError),
-    /// What other registries trust could not be written to the data directory.
-    #[error("cannot write {name} to the data directory: {source}")]
-    Publish {
-        /// Which file.
-        name: &'static str,
-        /// What the system said.
-        source: io::Error,
-    },
+    /// The files for other registries.
+    #[error(transparent)]
+    KeyFiles(#[from] WriteKeysError),
     /// A text that cannot stand in a challenge.
     #[error(transparent)]
     Challenge(#[from] portpass_protocol::challenge::NotQuotable),

@@ -12,8 +12,10 @@ use portpass_token::Clock;
 use tokio::time::Instant;
 
 use super::{INSUFFICIENT_SCOPE, Question, Refused, Told};
-use crate::http::{access_log::Asked, by, request_id::RequestIds};
-use crate::metrics::RouteKind;
+use crate::{
+    metrics::RouteKind,
+    request::{RequestSummary, id::RequestIds},
+};
 
 /// The refusals of this process, oldest first. When there is no more room, the oldest go.
 #[derive(Debug)]
@@ -70,7 +72,7 @@ impl Refusals {
     /// every conversation begins: there would be nothing else to see.
     pub(crate) fn keep(
         &self,
-        asked: &Asked,
+        request: &RequestSummary,
         kind: RouteKind,
         status: StatusCode,
         handled: &Handled,
@@ -79,16 +81,16 @@ impl Refusals {
         if refusal.id == "credentials-missing" || kind == RouteKind::Admin {
             return;
         }
-        let refused = self.refused(asked, kind, status, handled, refusal);
+        let refused = self.refused(request, kind, status, handled, refusal);
         // Texts, numbers and lists of texts cannot fail to become JSON.
         let Ok(json) = serde_json::to_string(&refused) else { return };
-        let time = (asked.at, Instant::now());
+        let time = (request.at, Instant::now());
         let mut rings = self.lock();
         let number = rings.count;
         rings.count += 1;
-        let (request, json) = (refused.request.into(), json.into());
-        let kept = Kept { number, request, json, same: same(refusal), time };
-        if is_absence(&asked.method, status, refusal) {
+        let same = same(refusal);
+        let kept = Kept { number, request: refused.request.into(), json: json.into(), same, time };
+        if is_absence(&request.method, status, refusal) {
             rings.absent.push(kept, self.bounds.of_absences());
         } else {
             rings.refused.push(kept, self.bounds);
@@ -124,23 +126,23 @@ impl Refusals {
 
     fn refused(
         &self,
-        asked: &Asked,
+        request: &RequestSummary,
         kind: RouteKind,
         status: StatusCode,
         handled: &Handled,
         refusal: &Refusal,
     ) -> Refused {
-        let by = by(kind);
+        let by = kind.answered_by();
         let grounds = refusal.grounds.as_deref();
         let failures = refusal.failures(by);
         Refused {
-            request: asked.id.0.clone(),
+            request: request.id.0.clone(),
             at: self.clock.now(),
-            client: asked.client.0.to_string(),
-            agent: asked.agent.clone(),
+            client: request.client.0.to_string(),
+            agent: request.agent.clone(),
             subject: handled.subject.as_deref().map(|name| on_one_line(name, MAX_NAME)),
-            method: asked.method.to_string(),
-            path: asked.path.clone(),
+            method: request.method.to_string(),
+            path: request.path.clone(),
             status: status.as_u16(),
             by,
             refusal: refusal.id.to_owned(),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Refused;
-use crate::http::request_id::parts_of;
+use crate::request::id::parts_of;
 
 /// What somebody wants to know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

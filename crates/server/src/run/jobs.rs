@@ -5,17 +5,14 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use portpass_authority::keyring::{KeyRing, Ring};
 use portpass_state::Db;
 use portpass_token::Clock;
-use tokio::{
-    sync::watch,
-    time::{MissedTickBehavior, interval, timeout},
-};
+use tokio::{sync::watch, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::trail::bound_trail;
+use super::{every, trail::bound_trail};
 use crate::{
     http::tls::{Reading, Tls},
+    key_files,
     parts::{Base, Parts},
-    publish,
 };
 
 /// The jobs of one configuration.
@@ -96,7 +93,7 @@ async fn publish_keys(mut ring: watch::Receiver<Arc<Ring>>, base: Arc<Base>) -> 
             return std::future::pending().await;
         }
         let current = ring.borrow_and_update().clone();
-        let written = publish::write(base.directory.path(), &current).await;
+        let written = key_files::write(base.directory.path(), &current).await;
         published = written.is_ok();
         match written {
             Ok(()) => tracing::info!(key = %current.signing().id(), "the key ring has changed"),
@@ -141,12 +138,6 @@ pub(super) async fn watch_certificates(listeners: Vec<Arc<Tls>>) {
             }
         }
     }
-}
-
-pub(super) fn every(period: Duration) -> tokio::time::Interval {
-    let mut timer = interval(period);
-    timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    timer
 }
 
 /// A rotation by another process must count before the old key's tokens are gone.

@@ -8,7 +8,7 @@
 
 mod jobs;
 mod reload;
-pub(crate) mod sites;
+mod routers;
 mod trail;
 
 #[cfg(test)]
@@ -22,24 +22,28 @@ use std::{
 
 use arc_swap::ArcSwap;
 use portpass_protocol::Scheme;
-use tokio::{task::JoinSet, time::timeout};
+use tokio::{
+    task::JoinSet,
+    time::{MissedTickBehavior, interval, timeout},
+};
 
-use self::{jobs::Jobs, sites::Site};
+use self::jobs::Jobs;
 pub use self::{
     reload::{Handle, ReloadError},
-    sites::Login,
+    routers::Login,
 };
 pub use crate::http::listen::BindError;
 use crate::{
-    admin::Health,
     http::{
         door::Door,
         listen::{Connections, Listener},
-        request_id::RequestIds,
+        monitoring::Health,
         tls::Tls,
     },
+    listeners::ListenerKind,
     parts::Parts,
     refusals::{desk::Desk, ring::Refusals},
+    request::id::RequestIds,
     shutdown::Shutdown,
     system::MOST_CONNECTIONS,
 };
@@ -75,7 +79,7 @@ impl Default for ServerSettings {
 #[derive(Debug)]
 struct State {
     parts: ArcSwap<Parts>,
-    doors: Vec<(Site, Arc<Door>)>,
+    doors: Vec<(ListenerKind, Arc<Door>)>,
     health: Arc<Health>,
     jobs: Mutex<Option<Jobs>>,
     /// One reload at a time.
@@ -116,23 +120,23 @@ impl Server {
         let refusals = Arc::new(Refusals::new(ids.clone(), base.system.clock.clone()));
         let health = Arc::new(Health::new(base.db.clone()));
         let (mut listeners, mut doors, mut tls) = (Vec::new(), Vec::new(), Vec::new());
-        for place in &parts.places {
-            let surface = Arc::new(sites::surface(place.site, &parts, &health));
-            let (name, metrics) = (place.site.name(), base.metrics.clone());
+        for listener in &parts.listeners {
+            let surface = Arc::new(routers::router(listener.kind, &parts, &health));
+            let (name, metrics) = (listener.kind.name(), base.metrics.clone());
             let door = Door::new(name, surface, ids.clone(), metrics, refusals.clone());
             let door = Arc::new(door);
-            doors.push((place.site, door.clone()));
-            let encryption = place.tls.clone().map(Tls::new).transpose()?.map(Arc::new);
+            doors.push((listener.kind, door.clone()));
+            let encryption = listener.tls.clone().map(Tls::new).transpose()?.map(Arc::new);
             tls.extend(encryption.clone());
-            let listener =
-                Listener::bind(place.site.key(), place.address, encryption, door).await?;
+            let bound =
+                Listener::bind(listener.kind.key(), listener.address, encryption, door).await?;
             tracing::info!(
-                address = %listener.address(),
-                scheme = %listener.scheme(),
+                address = %bound.address(),
+                scheme = %bound.scheme(),
                 "{} listens",
-                sites::what(place.site, &parts)
+                routers::description(listener.kind, &parts)
             );
-            listeners.push(listener);
+            listeners.push(bound);
         }
         let desk = Desk::open(base.directory.path()).await;
         let desk = desk.inspect_err(|error| {
@@ -152,12 +156,12 @@ impl Server {
     /// Where it is reached.
     pub fn addresses(&self) -> Addresses {
         let mut addresses = Addresses::default();
-        for (listener, (site, _)) in self.listeners.iter().zip(&self.state.doors) {
+        for (listener, (kind, _)) in self.listeners.iter().zip(&self.state.doors) {
             let bound = Some(Bound { address: listener.address(), scheme: listener.scheme() });
-            match site {
-                Site::Http => addresses.http = bound,
-                Site::Tokens => addresses.tokens = bound,
-                Site::Admin => addresses.admin = bound,
+            match kind {
+                ListenerKind::Http => addresses.http = bound,
+                ListenerKind::Tokens => addresses.tokens = bound,
+                ListenerKind::Admin => addresses.admin = bound,
             }
         }
         addresses
@@ -165,7 +169,7 @@ impl Server {
 
     /// How to log in to the registry; `None` where there is none, or nobody is asked who they are.
     pub fn login(&self) -> Option<Login> {
-        sites::login(&self.state.parts.load(), self.addresses().http?.address)
+        routers::login(&self.state.parts.load(), self.addresses().http?.address)
     }
 
     /// To reload its configuration while it runs.
@@ -194,8 +198,8 @@ impl Server {
         let clients = Connections::new(settings.connections);
         let probes = Connections::new(PROBES);
         let mut accepting = JoinSet::new();
-        for (listener, (site, _)) in listeners.into_iter().zip(&state.doors) {
-            let connections = if *site == Site::Admin { &probes } else { &clients };
+        for (listener, (kind, _)) in listeners.into_iter().zip(&state.doors) {
+            let connections = if *kind == ListenerKind::Admin { &probes } else { &clients };
             accepting.spawn(listener.accept(connections.clone()));
         }
 
@@ -235,6 +239,12 @@ impl State {
             jobs.stop().await;
         }
     }
+}
+
+fn every(period: Duration) -> tokio::time::Interval {
+    let mut timer = interval(period);
+    timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    timer
 }
 
 /// Why a server could not be started on its parts.

@@ -5,8 +5,8 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use super::{State, sites};
-use crate::parts::StartError;
+use super::{State, routers};
+use crate::{listeners::listeners, parts::StartError};
 use portpass_config::Config;
 
 /// Reloads the configuration of a running server. Does not keep it alive.
@@ -30,21 +30,21 @@ impl Handle {
                 to: config.data,
             });
         }
-        let places = sites::places(&config);
-        let same = places.len() == old.places.len()
-            && places.iter().zip(&old.places).all(|(new, old)| new.is_as(old));
+        let listeners = listeners(&config);
+        let same = listeners.len() == old.listeners.len()
+            && listeners.iter().zip(&old.listeners).all(|(new, old)| new.has_socket_of(old));
         if !same {
             return Err(ReloadError::Listeners);
         }
         let new = Arc::new(old.rebuild(config).await?);
-        for (site, door) in &state.doors {
-            door.replace(Arc::new(sites::surface(*site, &new, &state.health)));
+        for (kind, door) in &state.doors {
+            door.replace(Arc::new(routers::router(*kind, &new, &state.health)));
         }
         state.parts.store(new.clone());
         state.stop_jobs().await;
         state.start_jobs();
         // In force it is, whatever becomes of the files for others.
-        if let Err(error) = new.publish().await {
+        if let Err(error) = new.write_key_files().await {
             tracing::error!("{error}");
         }
         Ok(())

@@ -353,9 +353,9 @@ async fn every_listener_for_clients_keeps_idle_connections_as_long_as_configured
         let file = format!("{http}\ntoken_service: {{ addr: 127.0.0.1:0 }}\n");
         let parts = folder.parts(Some(&file)).await.unwrap();
         let health = Arc::new(Health::new(parts.base.db.clone()));
-        for site in [Site::Http, Site::Tokens] {
-            let idle_timeout = sites::surface(site, &parts, &health).idle_timeout();
-            assert_eq!(idle_timeout, Duration::from_secs(seconds), "{site:?}");
+        for kind in [ListenerKind::Http, ListenerKind::Tokens] {
+            let idle_timeout = routers::router(kind, &parts, &health).idle_timeout();
+            assert_eq!(idle_timeout, Duration::from_secs(seconds), "{kind:?}");
         }
     }
 }

@@ -10,7 +10,7 @@ use std::{
 use portpass_state::{AuditHead, Db, Retention, StateError};
 use portpass_token::Clock;
 
-use super::jobs::every;
+use super::every;
 use portpass_config::Audit;
 
 /// Removes what may not stay, for as long as it is polled.

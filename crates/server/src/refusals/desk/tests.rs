@@ -3,7 +3,7 @@ use std::os::unix::{fs::MetadataExt as _, net::UnixStream as StdStream};
 use portpass_token::{Random, SystemClock};
 
 use super::*;
-use crate::http::request_id::RequestIds;
+use crate::request::id::RequestIds;
 
 #[derive(Debug)]
 struct Sevens;

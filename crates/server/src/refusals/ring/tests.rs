@@ -36,13 +36,13 @@ impl Refusals {
         self.answered(&self.asked(Method::GET, path), StatusCode::UNAUTHORIZED, handled)
     }
 
-    fn asked(&self, method: Method, path: &str) -> Asked {
+    fn asked(&self, method: Method, path: &str) -> RequestSummary {
         let request = Request::builder().method(method).uri(path).body(()).unwrap();
         let (head, ()) = request.into_parts();
-        Asked::new(self.ids.next(), ClientAddress([192, 0, 2, 7].into()), &head)
+        RequestSummary::new(self.ids.next(), ClientAddress([192, 0, 2, 7].into()), &head)
     }
 
-    fn answered(&self, asked: &Asked, status: StatusCode, handled: &Handled) -> String {
+    fn answered(&self, asked: &RequestSummary, status: StatusCode, handled: &Handled) -> String {
         self.keep(asked, RouteKind::Manifest, status, handled);
         asked.id.0.clone()
     }

@@ -1,4 +1,4 @@
-//! `/healthz`, `/readyz` and `/metrics`, for those who run the server.
+//! `/healthz`, `/readyz` and `/metrics`, for operators.
 
 use std::{
     sync::{
@@ -13,11 +13,12 @@ use http::{HeaderValue, Method, Response, StatusCode, header};
 use portpass_state::Db;
 use tokio::time::timeout;
 
-use crate::{http::surface::text, metrics::Metrics};
+use super::plain_text::plain_text;
+use crate::metrics::Metrics;
 
-/// The admin listener's answers.
+/// Answers on the listener for operators.
 #[derive(Clone, Debug)]
-pub(crate) struct Admin {
+pub(crate) struct Monitoring {
     metrics: Arc<Metrics>,
     health: Arc<Health>,
 }
@@ -45,18 +46,20 @@ impl Health {
         if self.draining.load(Ordering::Relaxed) {
             return Some("stopping".to_owned());
         }
-        match timeout(PATIENCE, self.db.ping()).await {
+        match timeout(PING_TIMEOUT, self.db.ping()).await {
             Ok(Ok(())) => None,
             Ok(Err(error)) => {
                 tracing::error!("not ready: the database does not answer: {error}");
                 Some("the database does not answer".to_owned())
             }
-            Err(_) => Some(format!("the database has not answered for {} s", PATIENCE.as_secs())),
+            Err(_) => {
+                Some(format!("the database has not answered for {} s", PING_TIMEOUT.as_secs()))
+            }
         }
     }
 }
 
-impl Admin {
+impl Monitoring {
     pub(crate) fn new(metrics: Arc<Metrics>, health: Arc<Health>) -> Self {
         Self { metrics, health }
     }
@@ -65,18 +68,20 @@ impl Admin {
     pub(crate) async fn serve(&self, method: &Method, path: &str) -> Response<Body> {
         if !matches!(*method, Method::GET | Method::HEAD) {
             let mut response =
-                text(StatusCode::METHOD_NOT_ALLOWED, Body::from("only GET and HEAD\n"));
+                plain_text(StatusCode::METHOD_NOT_ALLOWED, Body::from("only GET and HEAD\n"));
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
             return response;
         }
         match path {
-            "/healthz" => text(StatusCode::OK, Body::from("ok\n")),
+            "/healthz" => plain_text(StatusCode::OK, Body::from("ok\n")),
             "/readyz" => match self.health.unready().await {
-                None => text(StatusCode::OK, Body::from("ready\n")),
-                Some(why) => text(StatusCode::SERVICE_UNAVAILABLE, Body::from(format!("{why}\n"))),
+                None => plain_text(StatusCode::OK, Body::from("ready\n")),
+                Some(why) => {
+                    plain_text(StatusCode::SERVICE_UNAVAILABLE, Body::from(format!("{why}\n")))
+                }
             },
             "/metrics" => self.metrics(),
-            _ => text(
+            _ => plain_text(
                 StatusCode::NOT_FOUND,
                 Body::from("/healthz, /readyz and /metrics are served here\n"),
             ),
@@ -95,7 +100,7 @@ impl Admin {
             }
             Err(error) => {
                 tracing::error!("the metrics cannot be written: {error}");
-                text(
+                plain_text(
                     StatusCode::INTERNAL_SERVER_ERROR,
                     Body::from("the metrics cannot be written\n"),
                 )
@@ -105,4 +110,4 @@ impl Admin {
 }
 
 /// A probe waits a few seconds at most.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
