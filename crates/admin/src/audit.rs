@@ -17,7 +17,7 @@ use portpass_config::Span;
 
 /// What is asked of the trail, as it was typed.
 #[derive(Debug, Clone, Default)]
-pub struct AuditQuestion {
+pub struct AuditQuery {
     /// Only what this account did, and what was done to it.
     pub account: Option<String>,
     /// Only what is about repositories like this.
@@ -88,8 +88,8 @@ pub struct AuditVerdict {
 
 impl Installation {
     /// Understands a question.
-    pub fn audit_filter(&self, question: &AuditQuestion) -> Result<AuditFilter, AdminError> {
-        let AuditQuestion { account, repository, since, actions } = question;
+    pub fn audit_filter(&self, question: &AuditQuery) -> Result<AuditFilter, AdminError> {
+        let AuditQuery { account, repository, since, actions } = question;
         let actions = actions.iter().map(|word| word.parse()).collect::<Result<_, _>>()?;
         Ok(AuditFilter {
             account: account.clone(),
@@ -113,10 +113,10 @@ impl Installation {
         let first = self.audit_begin(filter).await?;
         let (mut found, mut before) = (Vec::new(), i64::MAX);
         while found.len() < number && before > first {
-            let rows = self.db.audit_before(before, AT_ONCE).await?;
+            let rows = self.db.audit_before(before, PAGE).await?;
             let Some(last) = rows.last() else { break };
             before = last.sequence;
-            let meant = rows.into_iter().filter(|row| row.sequence >= first && filter.means(row));
+            let meant = rows.into_iter().filter(|row| row.sequence >= first && filter.matches(row));
             found.extend(meant.take(number - found.len()).map(AuditEntry::from));
         }
         found.reverse();
@@ -130,9 +130,9 @@ impl Installation {
         filter: &AuditFilter,
         place: i64,
     ) -> Result<Option<(Vec<AuditEntry>, i64)>, AdminError> {
-        let rows = self.db.audit_after(place, AT_ONCE).await?;
+        let rows = self.db.audit_after(place, PAGE).await?;
         let Some(last) = rows.last().map(|row| row.sequence) else { return Ok(None) };
-        let meant = rows.into_iter().filter(|row| filter.means(row));
+        let meant = rows.into_iter().filter(|row| filter.matches(row));
         Ok(Some((meant.map(AuditEntry::from).collect(), last)))
     }
 
@@ -155,14 +155,14 @@ impl Installation {
             unchained,
             removed_to: removed,
             head: head.map(|head| format!("{}:{}", head.sequence, head.hash)),
-            faults: faults.into_iter().map(sentence).collect(),
+            faults: faults.into_iter().map(describe).collect(),
             more,
         })
     }
 }
 
 impl AuditFilter {
-    fn means(&self, row: &Row) -> bool {
+    fn matches(&self, row: &Row) -> bool {
         let record = &row.record;
         let object = record.action.parse::<Action>().map_or(Object::Nothing, Action::object);
         let is_about = |name: &str| {
@@ -193,7 +193,7 @@ fn repositories(row: &Row, object: Object) -> impl Iterator<Item = &str> {
 }
 
 fn pattern(text: &str) -> Result<PathPattern, AdminError> {
-    let refused = |why| AdminError::Pattern { text: text.to_owned(), why };
+    let refused = |why| AdminError::InvalidPattern { text: text.to_owned(), why };
     let pattern = PathPattern::parse(text).map_err(refused)?;
     if pattern.has_placeholders() {
         return Err(AdminError::OpenPattern { text: text.to_owned() });
@@ -203,7 +203,7 @@ fn pattern(text: &str) -> Result<PathPattern, AdminError> {
 
 /// How long ago, or when.
 fn time(text: &str, now: SystemTime) -> Result<SystemTime, AdminError> {
-    let refused = || AdminError::Since { text: text.to_owned() };
+    let refused = || AdminError::InvalidTime { text: text.to_owned() };
     match text.parse::<Span>() {
         Ok(Span(ago)) => Ok(now.checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH)),
         Err(_) => text.parse::<Timestamp>().map(SystemTime::from).map_err(|_| refused()),
@@ -215,10 +215,10 @@ fn head(text: &str) -> Result<AuditHead, AdminError> {
         let (sequence, hash) = text.split_once(':')?;
         Some(AuditHead { sequence: sequence.parse().ok()?, hash: hash.parse().ok()? })
     };
-    read().ok_or_else(|| AdminError::AuditHead { text: text.to_owned() })
+    read().ok_or_else(|| AdminError::InvalidAuditHead { text: text.to_owned() })
 }
 
-fn sentence(fault: Fault) -> String {
+fn describe(fault: Fault) -> String {
     match fault {
         Fault::Changed { sequence } => {
             format!(
@@ -314,6 +314,6 @@ fn to_the_millisecond<S: Serializer>(time: &SystemTime, serializer: S) -> Result
 }
 
 /// Entries that are read at a time.
-const AT_ONCE: usize = 500;
+const PAGE: usize = 500;
 /// No detail is longer.
 const LONGEST_PART: usize = 4096;

@@ -33,11 +33,11 @@ use serde::Serialize;
 
 use self::folder::Folder;
 use super::Installation;
-use crate::{blocking, data_directory::DataError};
+use crate::{blocking, data_directory::DataDirectoryError};
 
 /// What a backup did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct BackedUp {
+pub struct BackupSummary {
     /// Where it lies.
     pub folder: PathBuf,
     /// Bytes of the database.
@@ -54,7 +54,7 @@ pub struct BackedUp {
 
 /// A blob that cannot be backed up.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lost {
+pub struct UnreadableBlob {
     /// Which.
     pub digest: Digest,
     /// Whether there is anything at all.
@@ -66,9 +66,9 @@ pub struct Lost {
 impl Installation {
     /// Puts a backup of this installation into `folder`, or brings the one there up to date. A server may
     /// run meanwhile. What fails leaves the backup as it was.
-    pub async fn back_up(&self, folder: &Path) -> Result<BackedUp, BackupError> {
+    pub async fn back_up(&self, folder: &Path) -> Result<BackupSummary, BackupError> {
         let folder = self.backup_folder(folder).await?;
-        let mut done = BackedUp {
+        let mut done = BackupSummary {
             folder: folder.path().to_path_buf(),
             database_bytes: 0,
             copied: 0,
@@ -90,7 +90,7 @@ impl Installation {
 
     /// The folder, ours until it is dropped.
     async fn backup_folder(&self, folder: &Path) -> Result<Folder, BackupError> {
-        let fresh = format!("{:032x}", u128::from_be_bytes(self.fresh()));
+        let fresh = format!("{:032x}", u128::from_be_bytes(self.random_id()));
         let installation = self.db.installation(&fresh).await?;
         let (folder, places) = (folder.to_path_buf(), [self.config.data.clone(), self.blobs()]);
         blocking(move || Folder::open(&folder, &places, &installation)).await
@@ -110,7 +110,7 @@ impl Installation {
         &self,
         folder: &Folder,
         snapshot: &Db,
-        done: &mut BackedUp,
+        done: &mut BackupSummary,
     ) -> Result<Replica, BackupError> {
         let sealed = !snapshot.key_ring().await?.keys.is_empty()
             && self
@@ -159,7 +159,7 @@ fn take(mut replica: Replica, page: Vec<HeldBlob>) -> Result<(Replica, Outcomes)
     Ok((replica, outcomes))
 }
 
-impl BackedUp {
+impl BackupSummary {
     /// Counts what was copied; gives what could not be.
     fn count(&mut self, outcomes: Outcomes) -> Outcomes {
         let mut missed = Vec::new();
@@ -182,9 +182,9 @@ async fn lost(missed: Outcomes, snapshot: &Db) -> Result<BackupError, BackupErro
     let mut lost = Vec::with_capacity(missed.len());
     for (HeldBlob { digest, .. }, taken) in missed {
         let repositories = snapshot.holders(&digest).await?;
-        lost.push(Lost { digest, damaged: taken == Taken::Damaged, repositories });
+        lost.push(UnreadableBlob { digest, damaged: taken == Taken::Damaged, repositories });
     }
-    Ok(BackupError::Lost { lost })
+    Ok(BackupError::UnreadableBlobs { lost })
 }
 
 /// Why there is no new backup. The one that was there is as it was.
@@ -193,7 +193,7 @@ async fn lost(missed: Outcomes, snapshot: &Db) -> Result<BackupError, BackupErro
 pub enum BackupError {
     /// Backup and installation would be in each other's way.
     #[error("{} and {} lie in one another: a backup belongs elsewhere, on another disk if there is one", folder.display(), place.display())]
-    Within {
+    Nested {
         /// Where the backup should be.
         folder: PathBuf,
         /// What is to be backed up.
@@ -201,7 +201,7 @@ pub enum BackupError {
     },
     /// Other files lie there.
     #[error("{} is no backup, and holds `{found}`: name an empty folder or a new one", folder.display())]
-    Foreign {
+    NotEmpty {
         /// Where the backup should be.
         folder: PathBuf,
         /// What lies there.
@@ -213,7 +213,7 @@ pub enum BackupError {
          makes the backup, or name a new folder in it",
         folder.display()
     )]
-    Writable {
+    WritableByOthers {
         /// Where the backup should be.
         folder: PathBuf,
         /// Whose it is.
@@ -223,7 +223,7 @@ pub enum BackupError {
     },
     /// The backup of another installation, or of a program that writes others.
     #[error("{} is not a backup of this installation ({why}): name another folder", folder.display())]
-    Other {
+    OtherBackup {
         /// Where the backup should be.
         folder: PathBuf,
         /// How that can be seen.
@@ -249,13 +249,13 @@ pub enum BackupError {
         count(lost),
         list(lost)
     )]
-    Lost {
+    UnreadableBlobs {
         /// Which.
-        lost: Vec<Lost>,
+        lost: Vec<UnreadableBlob>,
     },
     /// The folder cannot be used.
     #[error(transparent)]
-    Folder(DataError),
+    Folder(DataDirectoryError),
     /// A file.
     #[error("cannot {doing} {}: {source}", path.display())]
     File {
@@ -281,7 +281,7 @@ impl BackupError {
     /// What may help.
     pub(super) fn hints(&self) -> Vec<String> {
         match self {
-            Self::Lost { .. } => vec![
+            Self::UnreadableBlobs { .. } => vec![
                 "nobody can pull images with these blobs: delete them (`DELETE /v2/NAME/blobs/DIGEST` in each \
                  repository named) or put their files back; then the backup is made without them"
                     .to_owned(),
@@ -294,12 +294,12 @@ impl BackupError {
     }
 }
 
-fn count(lost: &[Lost]) -> String {
+fn count(lost: &[UnreadableBlob]) -> String {
     if let [_] = lost { "one blob".to_owned() } else { format!("{} blobs", lost.len()) }
 }
 
-fn list(lost: &[Lost]) -> String {
-    let line = |lost: &Lost| {
+fn list(lost: &[UnreadableBlob]) -> String {
+    let line = |lost: &UnreadableBlob| {
         let names: Vec<&str> = lost.repositories.iter().map(RepositoryName::as_str).collect();
         let state = if lost.damaged { "damaged" } else { "missing" };
         format!("\n  {} is {state}; held by {}", lost.digest, names.join(", "))

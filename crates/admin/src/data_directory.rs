@@ -16,15 +16,15 @@ pub struct DataDirectory {
 
 impl DataDirectory {
     /// Makes the directory (0700) if it is not there, and takes its lock. Blocks.
-    pub fn open(path: &Path) -> Result<Self, DataError> {
+    pub fn open(path: &Path) -> Result<Self, DataDirectoryError> {
         let failed = |what: &'static str| {
             let path = path.to_path_buf();
-            move |source| DataError::Unusable { path, what, source }
+            move |source| DataDirectoryError::Io { path, what, source }
         };
-        make(path).map_err(failed("make"))?;
+        create_private_dir(path).map_err(failed("make"))?;
         let about = fs::metadata(path).map_err(failed("look at"))?;
         if !about.is_dir() {
-            return Err(DataError::NoDirectory { path: path.to_path_buf() });
+            return Err(DataDirectoryError::NotADirectory { path: path.to_path_buf() });
         }
         let (owner, ours) = (about.uid(), rustix::process::geteuid().as_raw());
         if owner != ours && ours == ROOT {
@@ -45,10 +45,10 @@ impl DataDirectory {
         }
         let lock = lock(path).map_err(|error| match error {
             // A directory of another user may well be ours to write: volumes are, by their group.
-            DataError::Unusable { source, .. }
+            DataDirectoryError::Io { source, .. }
                 if source.kind() == io::ErrorKind::PermissionDenied && owner != ours =>
             {
-                DataError::Foreign { path: path.to_path_buf(), owner, ours }
+                DataDirectoryError::OtherOwner { path: path.to_path_buf(), owner, ours }
             }
             error => error,
         })?;
@@ -56,15 +56,15 @@ impl DataDirectory {
     }
 
     /// Whether it is a backup, on which no server has run yet.
-    pub fn is_backup(&self) -> Result<bool, DataError> {
+    pub fn is_backup(&self) -> Result<bool, DataDirectoryError> {
         let path = self.path.join(BACKUP_MARKER);
-        path.try_exists().map_err(|source| DataError::Unusable { path, what: "look at", source })
+        path.try_exists().map_err(|source| DataDirectoryError::Io { path, what: "look at", source })
     }
 
     /// It is a backup no longer: no later backup writes over what happens here.
-    pub fn put_into_service(&self) -> Result<(), DataError> {
+    pub fn put_into_service(&self) -> Result<(), DataDirectoryError> {
         let path = self.path.join(BACKUP_MARKER);
-        fs::remove_file(&path).map_err(|source| DataError::Unusable {
+        fs::remove_file(&path).map_err(|source| DataDirectoryError::Io {
             path,
             what: "remove",
             source,
@@ -77,19 +77,19 @@ impl DataDirectory {
     }
 }
 
-/// The text of a file, and its name inside the directory.
-pub enum Visible {
+/// Who may read a file.
+pub enum FileMode {
     /// The owner alone: 0600.
-    Owner,
+    Private,
     /// Everybody who can enter the directory: 0644.
-    All,
+    Public,
 }
 
 /// Puts a file in place as a whole: readers see the old content or the new one, also after a crash.
-pub fn write_file(path: &Path, content: &[u8], visible: &Visible) -> io::Result<()> {
+pub fn write_file(path: &Path, content: &[u8], visible: &FileMode) -> io::Result<()> {
     let mode = match visible {
-        Visible::Owner => 0o600,
-        Visible::All => 0o644,
+        FileMode::Private => 0o600,
+        FileMode::Public => 0o644,
     };
     let temporary = with_suffix(path, ".new");
     // What a crash left may have another mode.
@@ -117,7 +117,7 @@ pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 }
 
 /// Makes a directory for the owner alone, and what leads to it, unless it is there.
-pub(crate) fn make(path: &Path) -> io::Result<()> {
+pub(crate) fn create_private_dir(path: &Path) -> io::Result<()> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;
     }
@@ -128,9 +128,9 @@ pub(crate) fn make(path: &Path) -> io::Result<()> {
 }
 
 /// The kernel drops the lock with the process, however it ends.
-fn lock(directory: &Path) -> Result<File, DataError> {
+fn lock(directory: &Path) -> Result<File, DataDirectoryError> {
     let path = directory.join(LOCK);
-    let failed = |source| DataError::Unusable { path: path.clone(), what: "lock", source };
+    let failed = |source| DataDirectoryError::Io { path: path.clone(), what: "lock", source };
     let mut file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -145,7 +145,7 @@ fn lock(directory: &Path) -> Result<File, DataError> {
             let mut holder = String::new();
             // The number is for the message alone.
             let _ = (&mut file).take(20).read_to_string(&mut holder);
-            return Err(DataError::Taken {
+            return Err(DataDirectoryError::InUse {
                 path: directory.to_path_buf(),
                 holder: holder.trim().to_owned(),
             });
@@ -161,13 +161,13 @@ fn lock(directory: &Path) -> Result<File, DataError> {
 /// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum DataError {
+pub enum DataDirectoryError {
     /// Another server runs on it.
     #[error(
         "another `portpass serve` (process {holder}) runs on {}: stop it, or give this one another --data",
         path.display()
     )]
-    Taken {
+    InUse {
         /// The directory.
         path: PathBuf,
         /// The other's process number.
@@ -179,7 +179,7 @@ pub enum DataError {
          directory by --data or `data`",
         path.display()
     )]
-    Foreign {
+    OtherOwner {
         /// The directory.
         path: PathBuf,
         /// Whose it is.
@@ -189,13 +189,13 @@ pub enum DataError {
     },
     /// Something else lies there.
     #[error("{} is no directory: name another by --data or `data`", path.display())]
-    NoDirectory {
+    NotADirectory {
         /// What was named.
         path: PathBuf,
     },
     /// The system does not let us.
     #[error("cannot {what} {}: {source}", path.display())]
-    Unusable {
+    Io {
         /// What it was about.
         path: PathBuf,
         /// What was tried.
@@ -228,7 +228,7 @@ mod tests {
         let path = tempfile::tempdir().unwrap();
         let first = DataDirectory::open(path.path()).unwrap();
         let refused = DataDirectory::open(path.path()).unwrap_err();
-        let DataError::Taken { holder, .. } = &refused else { panic!("{refused}") };
+        let DataDirectoryError::InUse { holder, .. } = &refused else { panic!("{refused}") };
         assert_eq!(*holder, std::process::id().to_string());
         drop(first);
         DataDirectory::open(path.path()).unwrap();
@@ -251,7 +251,7 @@ mod tests {
         let path = folder.path().join("file");
         fs::write(&path, "").unwrap();
         let refused = DataDirectory::open(&path).unwrap_err();
-        assert!(matches!(refused, DataError::NoDirectory { .. }), "{refused}");
+        assert!(matches!(refused, DataDirectoryError::NotADirectory { .. }), "{refused}");
         assert!(refused.to_string().contains("--data"), "{refused}");
     }
 
@@ -261,7 +261,7 @@ mod tests {
         let path = folder.path().join("secret");
         fs::write(&path, "old").unwrap();
         fs::write(folder.path().join("secret.new"), "left by a crash").unwrap();
-        write_file(&path, b"new", &Visible::Owner).unwrap();
+        write_file(&path, b"new", &FileMode::Private).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);

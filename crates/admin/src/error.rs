@@ -22,12 +22,12 @@ use crate::{backup::BackupError, key_ring::OpenKeyRingError};
 pub enum AdminError {
     /// No entry of the trail has that word.
     #[error(transparent)]
-    Action(#[from] UnknownAction),
+    UnknownAction(#[from] UnknownAction),
     /// What was noted of the trail cannot be read.
     #[error(
         "{text:?} is no place of the audit trail: expected NUMBER:HASH, as `portpass audit verify` prints it"
     )]
-    AuditHead {
+    InvalidAuditHead {
         /// What was given.
         text: String,
     },
@@ -39,13 +39,13 @@ pub enum AdminError {
     Config(#[from] ConfigError),
     /// There is an account of this name already.
     #[error("there is an account named `{name}` already")]
-    Exists {
+    AccountExists {
         /// Which.
         name: String,
     },
     /// A file cannot be written.
     #[error("cannot write {}: {source}", path.display())]
-    File {
+    WriteFile {
         /// Which.
         path: PathBuf,
         /// What the system said.
@@ -53,7 +53,7 @@ pub enum AdminError {
     },
     /// The name of a group cannot be one.
     #[error("{text:?} cannot be a group: {why}")]
-    Group {
+    InvalidGroup {
         /// What was given.
         text: String,
         /// Why not.
@@ -61,7 +61,7 @@ pub enum AdminError {
     },
     /// The name of an account cannot be one.
     #[error("{text:?} cannot be an account name: {why}")]
-    Name {
+    InvalidName {
         /// What was given.
         text: String,
         /// Why not.
@@ -87,7 +87,7 @@ pub enum AdminError {
     },
     /// What should be a pattern of repositories is none.
     #[error("{text:?} is no pattern of repositories: {why}")]
-    Pattern {
+    InvalidPattern {
         /// What was given.
         text: String,
         /// Why not.
@@ -107,7 +107,7 @@ pub enum AdminError {
          delete it",
         path.display()
     )]
-    Stale {
+    StalePasswordFile {
         /// The data directory.
         path: PathBuf,
         /// What the system said.
@@ -115,13 +115,13 @@ pub enum AdminError {
     },
     /// What should be a time is none.
     #[error("{text:?} is no time: expected how long ago, as in 2h or 3d, or 2026-11-30T05:00:00Z")]
-    Since {
+    InvalidTime {
         /// What was given.
         text: String,
     },
     /// A scope cannot be read.
     #[error(transparent)]
-    Scope(#[from] ScopeError),
+    InvalidScope(#[from] ScopeError),
     /// A source of accounts does not answer.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -158,7 +158,7 @@ pub enum AdminError {
     },
     /// Whether anything was started there cannot be seen.
     #[error("cannot look at {}: {source}; run this as the user that `portpass serve` runs as", path.display())]
-    Hidden {
+    Inaccessible {
         /// What was looked for.
         path: PathBuf,
         /// What the system said.
@@ -174,7 +174,7 @@ pub enum AdminError {
     State(#[from] StateError),
     /// The key ring.
     #[error(transparent)]
-    Keys(#[from] KeyRingError),
+    KeyRing(#[from] KeyRingError),
     /// The key ring, as it was opened.
     #[error(transparent)]
     OpenKeyRing(#[from] OpenKeyRingError),
@@ -189,14 +189,14 @@ impl AdminError {
         match self {
             Self::Backup(error) => error.hints(),
             Self::Config(error) => error.hints().to_vec(),
-            Self::Exists { name } => {
+            Self::AccountExists { name } => {
                 vec![format!("`portpass user password {name}` sets another password")]
             }
             Self::UnknownAccount { .. } => vec!["`portpass user list` shows all accounts".into()],
             Self::UnknownSession { .. } => {
                 vec!["`portpass session list` shows the sessions".into()]
             }
-            Self::Action(_) => {
+            Self::UnknownAction(_) => {
                 let words: Vec<&str> = Action::ALL.into_iter().map(Action::as_str).collect();
                 vec![format!("there are {}", words.join(", "))]
             }
@@ -208,14 +208,14 @@ impl AdminError {
     pub fn is_usage(&self) -> bool {
         matches!(
             self,
-            Self::Action(_)
-                | Self::AuditHead { .. }
-                | Self::Group { .. }
-                | Self::Name { .. }
+            Self::UnknownAction(_)
+                | Self::InvalidAuditHead { .. }
+                | Self::InvalidGroup { .. }
+                | Self::InvalidName { .. }
                 | Self::OpenPattern { .. }
-                | Self::Pattern { .. }
-                | Self::Scope(_)
-                | Self::Since { .. }
+                | Self::InvalidPattern { .. }
+                | Self::InvalidScope(_)
+                | Self::InvalidTime { .. }
                 | Self::UnknownService { .. }
         )
     }

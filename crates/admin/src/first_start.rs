@@ -15,21 +15,21 @@ use zeroize::Zeroizing;
 
 use crate::{
     blocking,
-    data_directory::{Visible, write_file},
+    data_directory::{FileMode, write_file},
 };
 
 /// The account that the first start makes, and how to learn its password.
 #[derive(Debug)]
 pub enum Administrator {
     /// It was made just now.
-    Made {
+    Created {
         /// Where its password stands; absent if the operator gave it.
         password_file: Option<PathBuf>,
         /// For a terminal only. Absent if the operator gave it.
         password: Option<SecretString>,
     },
     /// It was made at an earlier start, and its first password still holds and stands here.
-    Known {
+    InitialPassword {
         /// Readable by the owner alone.
         password_file: PathBuf,
     },
@@ -38,7 +38,7 @@ pub enum Administrator {
 }
 
 /// What the first start needs.
-pub struct Installer<'a> {
+pub struct FirstStart<'a> {
     /// The data directory.
     pub data: &'a Path,
     /// The database in it.
@@ -53,9 +53,9 @@ pub struct Installer<'a> {
     pub now: SystemTime,
 }
 
-impl Installer<'_> {
+impl FirstStart<'_> {
     /// Makes the account `admin`, once in the life of a database: whoever removes it later wants it gone.
-    pub async fn administrator(&self) -> Result<Administrator, InstallError> {
+    pub async fn administrator(&self) -> Result<Administrator, FirstStartError> {
         if self.db.meta(INSTALLED).await?.is_some() {
             return self.known().await;
         }
@@ -68,8 +68,8 @@ impl Installer<'_> {
         Ok(made)
     }
 
-    async fn make(&self) -> Result<Administrator, InstallError> {
-        let (password, written) = self.first_password().await?;
+    async fn make(&self) -> Result<Administrator, FirstStartError> {
+        let (password, written) = self.initial_password().await?;
         let mut salt = [0; 16];
         self.random.fill(&mut salt);
         let hash = self.pool.hash(password.clone(), salt).await?;
@@ -93,7 +93,7 @@ impl Installer<'_> {
         match self.db.add_account(&account, &audit).await? {
             Addition::Added => {
                 let shown = written.is_some().then_some(password);
-                Ok(Administrator::Made { password_file: written, password: shown })
+                Ok(Administrator::Created { password_file: written, password: shown })
             }
             Addition::Exists => self.known().await,
         }
@@ -101,11 +101,11 @@ impl Installer<'_> {
 
     /// A password and, if it was made up here, the file that it stands in by now: an account whose
     /// password nobody knows would be for good.
-    async fn first_password(&self) -> Result<(SecretString, Option<PathBuf>), InstallError> {
+    async fn initial_password(&self) -> Result<(SecretString, Option<PathBuf>), FirstStartError> {
         let path = self.data.join(PASSWORD_FILE);
         let failed = |what: &'static str| {
             let path = path.clone();
-            move |source| InstallError::File { path, what, source }
+            move |source| FirstStartError::File { path, what, source }
         };
         if let Some(given) = self.given {
             // A start that crashed may have left one that never counted.
@@ -120,14 +120,14 @@ impl Installer<'_> {
         let password = generate_password(self.random);
         let line = Zeroizing::new(format!("{}\n", password.expose_secret()));
         let target = path.clone();
-        blocking(move || write_file(&target, line.as_bytes(), &Visible::Owner))
+        blocking(move || write_file(&target, line.as_bytes(), &FileMode::Private))
             .await
             .map_err(failed("write"))?;
         Ok((password, Some(path)))
     }
 
     /// The file with the first password counts as long as nobody has set another.
-    async fn known(&self) -> Result<Administrator, InstallError> {
+    async fn known(&self) -> Result<Administrator, FirstStartError> {
         let password_file = self.data.join(PASSWORD_FILE);
         let there = password_file.try_exists().unwrap_or(false);
         let first =
@@ -139,7 +139,7 @@ impl Installer<'_> {
             );
         }
         Ok(if there && first {
-            Administrator::Known { password_file }
+            Administrator::InitialPassword { password_file }
         } else {
             Administrator::Managed
         })
@@ -148,7 +148,7 @@ impl Installer<'_> {
 
 /// Removes the file with the first password once another was set: what it says would mislead, and it
 /// may be in use elsewhere. Whether there was one. Blocks.
-pub(crate) fn forget_first_password(data: &Path) -> io::Result<Option<PathBuf>> {
+pub(crate) fn remove_initial_password(data: &Path) -> io::Result<Option<PathBuf>> {
     let path = data.join(PASSWORD_FILE);
     match fs::remove_file(&path) {
         Ok(()) => Ok(Some(path)),
@@ -158,12 +158,12 @@ pub(crate) fn forget_first_password(data: &Path) -> io::Result<Option<PathBuf>> 
 }
 
 /// The first line of a file, as secrets are mounted into containers.
-fn read_password(path: &Path) -> Result<SecretString, InstallError> {
-    let failed = |source| InstallError::Given { path: path.to_path_buf(), source };
+fn read_password(path: &Path) -> Result<SecretString, FirstStartError> {
+    let failed = |source| FirstStartError::Given { path: path.to_path_buf(), source };
     let text = Zeroizing::new(fs::read_to_string(path).map_err(failed)?);
     let password = text.lines().next().unwrap_or_default();
     if password.is_empty() {
-        return Err(InstallError::NoPassword { path: path.to_path_buf() });
+        return Err(FirstStartError::NoPassword { path: path.to_path_buf() });
     }
     Ok(SecretString::from(password))
 }
@@ -185,7 +185,7 @@ fn generate_password(random: &dyn Random) -> SecretString {
 /// Why the first start did not come to its end.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum InstallError {
+pub enum FirstStartError {
     /// A file in the data directory, or one that was named.
     #[error("cannot {what} {}: {source}", path.display())]
     File {
@@ -249,14 +249,14 @@ mod tests {
         }
     }
 
-    struct Place {
+    struct Fixture {
         data: tempfile::TempDir,
         db: Db,
         pool: HashPool,
         random: Counting,
     }
 
-    impl Place {
+    impl Fixture {
         async fn new() -> Self {
             let one = NonZeroUsize::MIN;
             Self {
@@ -267,8 +267,8 @@ mod tests {
             }
         }
 
-        async fn start(&self, given: Option<&Path>) -> Result<Administrator, InstallError> {
-            let installer = Installer {
+        async fn start(&self, given: Option<&Path>) -> Result<Administrator, FirstStartError> {
+            let installer = FirstStart {
                 data: self.data.path(),
                 db: &self.db,
                 pool: &self.pool,
@@ -286,68 +286,74 @@ mod tests {
 
     #[tokio::test]
     async fn the_first_start_writes_the_password_for_the_owner_alone() {
-        let place = Place::new().await;
-        let Administrator::Made { password_file, password } = place.start(None).await.unwrap()
+        let fixture = Fixture::new().await;
+        let Administrator::Created { password_file, password } = fixture.start(None).await.unwrap()
         else {
             panic!()
         };
-        assert_eq!(password_file, Some(place.file()));
+        assert_eq!(password_file, Some(fixture.file()));
         let password = password.unwrap();
         assert_eq!(
-            fs::read_to_string(place.file()).unwrap(),
+            fs::read_to_string(fixture.file()).unwrap(),
             format!("{}\n", password.expose_secret())
         );
-        assert_eq!(fs::metadata(place.file()).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(fs::metadata(fixture.file()).unwrap().mode() & 0o777, 0o600);
         assert_eq!(password.expose_secret().len(), 29);
-        let account = place.db.account(ADMIN).await.unwrap().unwrap();
+        let account = fixture.db.account(ADMIN).await.unwrap().unwrap();
         assert!(account.password_hash.unwrap().expose_secret().starts_with("$argon2id$"));
     }
 
     #[tokio::test]
     async fn later_starts_change_nothing() {
-        let place = Place::new().await;
-        let _first = place.start(None).await.unwrap();
-        let written = fs::read(place.file()).unwrap();
-        let hash = place.db.account(ADMIN).await.unwrap().unwrap().password_hash.unwrap();
-        assert!(matches!(place.start(None).await.unwrap(), Administrator::Known { .. }));
-        assert_eq!(fs::read(place.file()).unwrap(), written);
-        let again = place.db.account(ADMIN).await.unwrap().unwrap().password_hash.unwrap();
+        let fixture = Fixture::new().await;
+        let _first = fixture.start(None).await.unwrap();
+        let written = fs::read(fixture.file()).unwrap();
+        let hash = fixture.db.account(ADMIN).await.unwrap().unwrap().password_hash.unwrap();
+        assert!(matches!(
+            fixture.start(None).await.unwrap(),
+            Administrator::InitialPassword { .. }
+        ));
+        assert_eq!(fs::read(fixture.file()).unwrap(), written);
+        let again = fixture.db.account(ADMIN).await.unwrap().unwrap().password_hash.unwrap();
         assert_eq!(hash.expose_secret(), again.expose_secret());
     }
 
     #[tokio::test]
     async fn a_crash_before_the_account_leaves_nothing_that_counts() {
-        let place = Place::new().await;
-        fs::write(place.file(), "of the start that crashed\n").unwrap();
-        let Administrator::Made { password, .. } = place.start(None).await.unwrap() else {
+        let fixture = Fixture::new().await;
+        fs::write(fixture.file(), "of the start that crashed\n").unwrap();
+        let Administrator::Created { password, .. } = fixture.start(None).await.unwrap() else {
             panic!()
         };
-        let written = fs::read_to_string(place.file()).unwrap();
+        let written = fs::read_to_string(fixture.file()).unwrap();
         assert_eq!(written.trim(), password.unwrap().expose_secret());
     }
 
     #[tokio::test]
     async fn a_given_password_is_written_nowhere_and_an_empty_one_is_refused() {
-        let place = Place::new().await;
-        let given = place.data.path().join("given");
+        let fixture = Fixture::new().await;
+        let given = fixture.data.path().join("given");
         fs::write(&given, "\n").unwrap();
-        assert!(matches!(place.start(Some(&given)).await, Err(InstallError::NoPassword { .. })));
-        let gone = place.start(Some(&place.data.path().join("gone"))).await.unwrap_err();
+        assert!(matches!(
+            fixture.start(Some(&given)).await,
+            Err(FirstStartError::NoPassword { .. })
+        ));
+        let gone = fixture.start(Some(&fixture.data.path().join("gone"))).await.unwrap_err();
         assert!(gone.to_string().contains("PORTPASS_ADMIN_PASSWORD_FILE"), "{gone}");
         fs::write(&given, "correct horse\n").unwrap();
-        fs::write(place.file(), "left by a crash").unwrap();
-        let made = place.start(Some(&given)).await.unwrap();
+        fs::write(fixture.file(), "left by a crash").unwrap();
+        let made = fixture.start(Some(&given)).await.unwrap();
         assert!(
-            matches!(made, Administrator::Made { password_file: None, password: None }),
+            matches!(made, Administrator::Created { password_file: None, password: None }),
             "{made:?}"
         );
-        assert!(!place.file().exists());
+        assert!(!fixture.file().exists());
     }
 
     #[tokio::test]
     async fn an_administrator_that_was_removed_stays_removed() {
-        let place = Place::new().await;
-        let _first = place.start(None).await.unwrap();
+        let fixture = Fixture::new().await;
+        let _first = fixture.start(None).await.unwrap();
         let audit = AuditRecord {
             at: SystemTime::UNIX_EPOCH,
             action: "account-removed".to_owned(),
@@ -358,10 +364,10 @@ mod tests {
             detail: serde_json::json!({}),
         };
         assert_eq!(
-            place.db.remove_account(ADMIN, &audit).await.unwrap(),
+            fixture.db.remove_account(ADMIN, &audit).await.unwrap(),
             portpass_state::Change::Done
         );
-        assert!(matches!(place.start(None).await.unwrap(), Administrator::Managed));
-        assert!(place.db.account(ADMIN).await.unwrap().is_none());
+        assert!(matches!(fixture.start(None).await.unwrap(), Administrator::Managed));
+        assert!(fixture.db.account(ADMIN).await.unwrap().is_none());
     }
 }

@@ -6,28 +6,28 @@ use portpass_state::AccountStatus;
 use portpass_token::ServiceName;
 use serde::Serialize;
 
-use super::{AdminError, Asked, Explained, Installation, policy::service_name};
+use super::{AdminError, Caller, Installation, PolicyExplanation, policy::service_name};
 use portpass_config::{Auth, Config, RegistryAuth, Token, TokenService};
 
 /// What stands behind a grant that was too small.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decided {
+pub enum GrantOrigin {
     /// The rules of the token service in this installation.
-    Here {
+    ThisInstallation {
         /// Each resource that was needed, and which rule gives or takes what.
-        explained: Explained,
+        explained: PolicyExplanation,
         /// Whether the rules grant all that was needed, so that the token does not tell the whole.
         suffices: bool,
     },
     /// A token service elsewhere.
-    Elsewhere(Elsewhere),
+    OtherTokenService(OtherTokenService),
     /// No rules: this registry asks no token service.
-    Nowhere,
+    NoTokenService,
 }
 
 /// A token service that is not in this installation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Elsewhere {
+pub struct OtherTokenService {
     /// Where clients get their tokens; a path, where it is at the address that they use.
     pub realm: String,
     /// What to type on its machine, if it is one of ours.
@@ -37,24 +37,30 @@ pub struct Elsewhere {
 impl Installation {
     /// Asks the rules that a token of this subject came by for what a request needed. `subject` is empty
     /// for an anonymous caller.
-    pub async fn decided(&self, subject: &str, needed: &[String]) -> Result<Decided, AdminError> {
+    pub async fn grant_origin(
+        &self,
+        subject: &str,
+        needed: &[String],
+    ) -> Result<GrantOrigin, AdminError> {
         match source(&self.config) {
             Source::Rules(service) => {
                 let who = match subject {
-                    "" => Asked::Anonymous,
-                    name => Asked::Account(name.to_owned()),
+                    "" => Caller::Anonymous,
+                    name => Caller::Account(name.to_owned()),
                 };
                 let explained = self.explain(&who, Some(service.as_str()), needed).await?;
                 let suffices = explained.obstacle.is_none() && grants_all(&explained, needed);
-                Ok(Decided::Here { explained, suffices })
+                Ok(GrantOrigin::ThisInstallation { explained, suffices })
             }
-            Source::Elsewhere(token) => Ok(Decided::Elsewhere(elsewhere(token, subject, needed))),
-            Source::Nothing => Ok(Decided::Nowhere),
+            Source::Elsewhere(token) => {
+                Ok(GrantOrigin::OtherTokenService(other_token_service(token, subject, needed)))
+            }
+            Source::Nothing => Ok(GrantOrigin::NoTokenService),
         }
     }
 
     /// What of an account explains a refused password, which no answer tells.
-    pub async fn about_account(&self, name: &str) -> Result<String, AdminError> {
+    pub async fn account_state(&self, name: &str) -> Result<String, AdminError> {
         let service = self.token_service()?;
         match self.find_account(service, name).await {
             Ok(account) => {
@@ -80,10 +86,10 @@ enum Source<'a> {
 fn source(config: &Config) -> Source<'_> {
     let beside = config.token_service.as_ref();
     match (config.registry.as_ref().map(|registry| &registry.auth), beside) {
-        (Some(RegistryAuth::Beside), Some(service)) => {
+        (Some(RegistryAuth::InProcess), Some(service)) => {
             Source::Rules(service.services.first().name.clone())
         }
-        (Some(RegistryAuth::Named(Auth::Token(token))), service) => {
+        (Some(RegistryAuth::Configured(Auth::Token(token))), service) => {
             let audience = &token.settings.audience;
             let ours = |service: &&TokenService| {
                 service.issuer == token.settings.issuer
@@ -94,14 +100,15 @@ fn source(config: &Config) -> Source<'_> {
                 None => Source::Elsewhere(token),
             }
         }
-        (Some(RegistryAuth::Beside), None)
-        | (Some(RegistryAuth::Named(Auth::Htpasswd(_) | Auth::Silly(_) | Auth::None)) | None, _) => {
-            Source::Nothing
-        }
+        (Some(RegistryAuth::InProcess), None)
+        | (
+            Some(RegistryAuth::Configured(Auth::Htpasswd(_) | Auth::Silly(_) | Auth::None)) | None,
+            _,
+        ) => Source::Nothing,
     }
 }
 
-fn elsewhere(token: &Token, subject: &str, needed: &[String]) -> Elsewhere {
+fn other_token_service(token: &Token, subject: &str, needed: &[String]) -> OtherTokenService {
     let realm = match &token.realm {
         Realm::Fixed(url) => url.as_str(),
         Realm::SameOrigin { path } => path.as_str(),
@@ -109,15 +116,15 @@ fn elsewhere(token: &Token, subject: &str, needed: &[String]) -> Elsewhere {
     let who = match subject {
         "" => "anonymous".to_owned(),
         "anonymous" => "user:anonymous".to_owned(),
-        name => quoted(name),
+        name => shell_quoted(name),
     };
-    let scopes: Vec<String> = needed.iter().map(|scope| quoted(scope)).collect();
-    let service = quoted(token.settings.audience.as_str());
+    let scopes: Vec<String> = needed.iter().map(|scope| shell_quoted(scope)).collect();
+    let service = shell_quoted(token.settings.audience.as_str());
     let command = format!("portpass policy explain {who} {} --service {service}", scopes.join(" "));
-    Elsewhere { realm: realm.to_owned(), command }
+    OtherTokenService { realm: realm.to_owned(), command }
 }
 
-fn grants_all(explained: &Explained, needed: &[String]) -> bool {
+fn grants_all(explained: &PolicyExplanation, needed: &[String]) -> bool {
     let Ok(needed) = needed.join(" ").parse::<AccessSet>() else { return false };
     let granted = |resource: &str, action: &str| {
         let on_it = explained.explanations.iter().find(|why| why.resource == resource);
@@ -130,7 +137,7 @@ fn grants_all(explained: &Explained, needed: &[String]) -> bool {
 }
 
 /// A word as a shell takes it.
-pub fn quoted(word: &str) -> String {
+pub fn shell_quoted(word: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~+@:,".contains(&byte);
     if !word.is_empty() && word.bytes().all(plain) {
         word.to_owned()
@@ -151,7 +158,7 @@ mod tests {
             ("o'hara", r"'o'\''hara'"),
             ("", "''"),
         ] {
-            assert_eq!(quoted(word), typed);
+            assert_eq!(shell_quoted(word), typed);
         }
     }
 }

@@ -48,19 +48,19 @@ use portpass_token::{Clock, Random, SystemClock, SystemRandom};
 
 pub use self::{
     account_sources::{account_sources, htpasswd_file},
-    audit::{AuditEntry, AuditFilter, AuditQuestion, AuditVerdict},
-    backup::{BackedUp, BackupError, Lost},
+    audit::{AuditEntry, AuditFilter, AuditQuery, AuditVerdict},
+    backup::{BackupError, BackupSummary, UnreadableBlob},
     blocking::blocking,
-    data_directory::{DataDirectory, DataError, Visible, write_file},
+    data_directory::{DataDirectory, DataDirectoryError, FileMode, write_file},
     error::AdminError,
-    first_start::{ADMIN, Administrator, InstallError, Installer},
-    grant_origin::{Decided, Elsewhere, quoted},
+    first_start::{ADMIN, Administrator, FirstStart, FirstStartError},
+    grant_origin::{GrantOrigin, OtherTokenService, shell_quoted},
     key_ring::{OpenKeyRingError, open_key_ring},
-    policy::{Asked, Explained},
+    policy::{Caller, PolicyExplanation},
     seal_key::SealKeyError,
     sessions::{Session, SessionState},
-    signing_keys::{Export, ExportFormat, Key, KeyPhase},
-    users::{Doubt, NewUser, User, UserStatus},
+    signing_keys::{KeyFormat, KeyPhase, PublicKeyExport, SigningKey},
+    users::{NewUser, UnusableNamespace, User, UserStatus},
 };
 
 /// An installation opened for installation. A server may run on it at the same time.
@@ -83,7 +83,7 @@ pub async fn open(
     match path.try_exists() {
         Ok(true) => {}
         Ok(false) => return Err(AdminError::NotInstalled { path }),
-        Err(source) => return Err(AdminError::Hidden { path, source }),
+        Err(source) => return Err(AdminError::Inaccessible { path, source }),
     }
     let db = Db::open(&path).await?;
     Ok(Installation { config, db, clock: Arc::new(SystemClock), random: Arc::new(SystemRandom) })
@@ -118,7 +118,7 @@ impl Installation {
         self.clock.now()
     }
 
-    fn fresh(&self) -> [u8; 16] {
+    fn random_id(&self) -> [u8; 16] {
         let mut bits = [0; 16];
         self.random.fill(&mut bits);
         bits

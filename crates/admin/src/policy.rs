@@ -23,7 +23,7 @@ use crate::account_sources;
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Asked {
+pub enum Caller {
     /// Somebody without credentials.
     Anonymous,
     /// Whoever logs in by this name.
@@ -32,11 +32,11 @@ pub enum Asked {
 
 /// What somebody would be granted, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Explained {
+pub struct PolicyExplanation {
     /// One for each resource, in the order asked.
     pub explanations: Vec<Explanation>,
     /// What a token request would leave out, and why.
-    pub left_out: Vec<String>,
+    pub ignored_scopes: Vec<String>,
     /// What keeps the account from getting any token at all.
     pub obstacle: Option<String>,
 }
@@ -47,20 +47,20 @@ impl Installation {
     /// `service` is absent for the one that requests without a service mean.
     pub async fn explain(
         &self,
-        who: &Asked,
+        who: &Caller,
         service: Option<&str>,
         scopes: &[String],
-    ) -> Result<Explained, AdminError> {
+    ) -> Result<PolicyExplanation, AdminError> {
         let token_service = self.token_service()?;
         let service = service_name(token_service, service)?;
-        let (requested, left_out) = requested(scopes)?;
+        let (requested, ignored_scopes) = requested(scopes)?;
         let (subject, obstacle) = match who {
-            Asked::Anonymous => {
+            Caller::Anonymous => {
                 let refused = "anonymous callers get no token here (`token_service.anonymous`)";
                 let obstacle = (!token_service.anonymous).then(|| refused.to_owned());
                 (Subject::Anonymous, obstacle)
             }
-            Asked::Account(name) => {
+            Caller::Account(name) => {
                 let account = self.find_account(token_service, name).await?;
                 let obstacle = self.obstacle(&account).await?;
                 (Subject::from(account), obstacle)
@@ -68,9 +68,9 @@ impl Installation {
         };
         let explain = |access| explain(&*token_service.rules, &subject, &service, access);
         let explanations = requested.iter().map(explain).collect();
-        Ok(Explained {
+        Ok(PolicyExplanation {
             explanations,
-            left_out: left_out.iter().map(ToString::to_string).collect(),
+            ignored_scopes: ignored_scopes.iter().map(ToString::to_string).collect(),
             obstacle,
         })
     }
@@ -127,22 +127,22 @@ pub(super) fn service_name(
 /// left there is nothing to explain.
 fn requested(scopes: &[String]) -> Result<(AccessSet, Vec<ScopeError>), AdminError> {
     let mut requested = AccessSet::new();
-    let mut left_out = Vec::new();
+    let mut ignored_scopes = Vec::new();
     for text in scopes {
         let (scopes, errors) = scope::parse_list(text);
-        left_out.extend(errors);
+        ignored_scopes.extend(errors);
         for scope in scopes {
             match scope.held_by_registries() {
                 Ok(scope) => requested.insert(scope.into_access()),
-                Err(error) => left_out.push(error),
+                Err(error) => ignored_scopes.push(error),
             }
         }
     }
-    match left_out.pop() {
+    match ignored_scopes.pop() {
         Some(error) if requested.is_empty() => Err(error.into()),
         last => {
-            left_out.extend(last);
-            Ok((requested, left_out))
+            ignored_scopes.extend(last);
+            Ok((requested, ignored_scopes))
         }
     }
 }

@@ -10,7 +10,7 @@ use std::{
 use portpass_token::Random;
 use zeroize::Zeroizing;
 
-use crate::data_directory::{Visible, write_file};
+use crate::data_directory::{FileMode, write_file};
 
 /// The key that seals private keys in the database: 32 bytes in hexadecimal digits.
 ///
@@ -46,7 +46,7 @@ pub(crate) fn seal_key(
             let mut key = Zeroizing::new([0; 32]);
             random.fill(&mut *key);
             let digits = hexadecimal(&key);
-            write_file(&path, digits.as_bytes(), &Visible::Owner).map_err(file("write"))?;
+            write_file(&path, digits.as_bytes(), &FileMode::Private).map_err(file("write"))?;
             Ok(key)
         }
         Err(error) => Err(file("read")(error)),

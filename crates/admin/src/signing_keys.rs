@@ -11,12 +11,12 @@ use serde::Serialize;
 use super::{AdminError, Installation, serialize_time};
 use crate::{
     blocking,
-    data_directory::{Visible, write_file},
+    data_directory::{FileMode, write_file},
 };
 
 /// One key, as everybody may see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Key {
+pub struct SigningKey {
     /// Its RFC 7638 thumbprint, which distribution 3 calls it.
     pub id: String,
     /// What distribution 2 calls it.
@@ -57,7 +57,7 @@ pub enum KeyPhase {
 
 /// What the public keys are written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExportFormat {
+pub enum KeyFormat {
     /// Certificates in PEM form, for `rootcertbundle`.
     Bundle,
     /// A JWK set, for `jwks`.
@@ -66,7 +66,7 @@ pub enum ExportFormat {
 
 /// Public keys for a registry, and what its operator has to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Export {
+pub struct PublicKeyExport {
     /// The file's content.
     pub text: String,
     /// Sentences.
@@ -75,29 +75,36 @@ pub struct Export {
 
 impl Installation {
     /// The keys, in the order they were made.
-    pub async fn signing_keys(&self) -> Result<Vec<Key>, AdminError> {
-        Ok(self.published().await?.keys.iter().map(Key::from).collect())
+    pub async fn signing_keys(&self) -> Result<Vec<SigningKey>, AdminError> {
+        Ok(self.published().await?.keys.iter().map(SigningKey::from).collect())
     }
 
     /// Signs with another key from now on. A running token service takes it up within seconds.
-    pub async fn rotate_signing_key(&self) -> Result<Vec<Key>, AdminError> {
+    pub async fn rotate_signing_key(&self) -> Result<Vec<SigningKey>, AdminError> {
         let ring = self.key_ring().await?;
         ring.rotate(self.now()).await?;
-        Ok(ring.current().published().keys.iter().map(Key::from).collect())
+        Ok(ring.current().published().keys.iter().map(SigningKey::from).collect())
     }
 
     /// The public keys for registries elsewhere.
-    pub async fn export_signing_keys(&self, format: ExportFormat) -> Result<Export, AdminError> {
+    pub async fn export_signing_keys(
+        &self,
+        format: KeyFormat,
+    ) -> Result<PublicKeyExport, AdminError> {
         let published = self.published().await?;
         let text = match format {
-            ExportFormat::Bundle => published.bundle(),
-            ExportFormat::Jwks => String::from_utf8_lossy(published.jwks()).into_owned() + "\n",
+            KeyFormat::Bundle => published.bundle(),
+            KeyFormat::Jwks => String::from_utf8_lossy(published.jwks()).into_owned() + "\n",
         };
-        Ok(Export { text, notes: self.rotation_notes(format)? })
+        Ok(PublicKeyExport { text, notes: self.rotation_notes(format)? })
     }
 
     /// Puts public keys into a file as a whole; what is no file (`/dev/stdout`, a pipe) is written to.
-    pub async fn write_export(&self, export: &Export, path: &Path) -> Result<(), AdminError> {
+    pub async fn write_export(
+        &self,
+        export: &PublicKeyExport,
+        path: &Path,
+    ) -> Result<(), AdminError> {
         let (target, text) = (path.to_path_buf(), export.text.clone());
         let write = move || {
             // Through links, so that they stay what they are.
@@ -105,24 +112,24 @@ impl Installation {
             if target.exists() && !target.is_file() {
                 return fs::write(&target, text);
             }
-            write_file(&target, text.as_bytes(), &Visible::All)
+            write_file(&target, text.as_bytes(), &FileMode::Public)
         };
         blocking(write)
             .await
-            .map_err(|source| AdminError::File { path: path.to_path_buf(), source })
+            .map_err(|source| AdminError::WriteFile { path: path.to_path_buf(), source })
     }
 
     /// What a registry misses at a rotation that reads its file once, at its start: sentences.
-    pub fn rotation_notes(&self, format: ExportFormat) -> Result<Vec<String>, AdminError> {
+    pub fn rotation_notes(&self, format: KeyFormat) -> Result<Vec<String>, AdminError> {
         let service = self.token_service()?;
         match (&service.signing, format) {
             (Signing::Files(_), _) => Ok(Vec::new()),
-            (Signing::Ring(_), ExportFormat::Jwks) => Ok(vec![
+            (Signing::Ring(_), KeyFormat::Jwks) => Ok(vec![
                 "a JWK set names single keys: a registry that reads it from a file needs a new export \
                  and a restart at each rotation"
                     .to_owned(),
             ]),
-            (Signing::Ring(_), ExportFormat::Bundle) => {
+            (Signing::Ring(_), KeyFormat::Bundle) => {
                 let by_id =
                     service.services.iter().filter(|service| service.key_id != KeyIdForm::X5c);
                 let note = |name: &ServiceName| {
@@ -144,7 +151,7 @@ impl Installation {
     }
 }
 
-impl From<&PublishedKey> for Key {
+impl From<&PublishedKey> for SigningKey {
     fn from(key: &PublishedKey) -> Self {
         let libtrust =
             key.certificate.as_ref().map(|certificate| KeyId::libtrust(certificate.key()));

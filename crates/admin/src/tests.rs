@@ -20,17 +20,17 @@ use crate::seal_key::seal_key;
 
 #[tokio::test]
 async fn without_a_database_nothing_is_made() {
-    let place = Place::new("");
-    fs::remove_file(place.database()).unwrap_or_default();
-    let error = place.try_open().await.unwrap_err();
+    let fixture = Fixture::new("");
+    fs::remove_file(fixture.database()).unwrap_or_default();
+    let error = fixture.try_open().await.unwrap_err();
     assert!(matches!(error, AdminError::NotInstalled { .. }), "{error}");
-    assert!(!place.database().exists());
+    assert!(!fixture.database().exists());
 }
 
 #[tokio::test]
 async fn an_account_lives_from_add_to_remove() {
-    let place = Place::new("");
-    let installation = place.open().await;
+    let fixture = Fixture::new("");
+    let installation = fixture.open().await;
     installation.add_user(user("ann", &["developers", "release"])).await.unwrap();
     installation.add_user(user("bob", &[])).await.unwrap();
 
@@ -73,8 +73,8 @@ async fn an_account_lives_from_add_to_remove() {
 /// Design §5: an account called like a literal first segment would own that namespace.
 #[tokio::test]
 async fn names_that_rules_speak_of_and_names_that_are_none_are_refused() {
-    let place = Place::new("");
-    let installation = place.open().await;
+    let fixture = Fixture::new("");
+    let installation = fixture.open().await;
     let error = installation.add_user(user("public", &[])).await.unwrap_err();
     assert!(matches!(error, AdminError::Reserved { .. }), "{error}");
     assert!(error.to_string().contains("rule 3"), "{error}");
@@ -83,30 +83,31 @@ async fn names_that_rules_speak_of_and_names_that_are_none_are_refused() {
         assert!(error.is_usage(), "{name:?}: {error}");
     }
     let error = installation.add_user(user("ann", &["good", " bad"])).await.unwrap_err();
-    assert!(matches!(&error, AdminError::Group { text, .. } if text == " bad"), "{error}");
+    assert!(matches!(&error, AdminError::InvalidGroup { text, .. } if text == " bad"), "{error}");
     assert!(users(&installation).await.is_empty());
 }
 
 /// Repositories are lower case: `${account}/**` gives `Ann` nothing.
 #[tokio::test]
 async fn an_account_whose_name_no_repository_can_have_is_told_of() {
-    let place = Place::new("");
-    let installation = place.open().await;
+    let fixture = Fixture::new("");
+    let installation = fixture.open().await;
     assert_eq!(installation.add_user(user("ann", &[])).await.unwrap(), None);
     for name in ["Ann", "ann@example.com", "анна"] {
-        let doubt = installation.add_user(user(name, &[])).await.unwrap().unwrap().to_string();
-        assert!(doubt.contains(&format!("`{name}/`")), "{doubt}");
+        let unusable_namespace =
+            installation.add_user(user(name, &[])).await.unwrap().unwrap().to_string();
+        assert!(unusable_namespace.contains(&format!("`{name}/`")), "{unusable_namespace}");
     }
-    let place = Place::new(
+    let fixture = Fixture::new(
         "token_service:\n  policy:\n    - { allow: [pull], repository: 'a/**', to: signed-in }\n",
     );
-    assert_eq!(place.open().await.add_user(user("Ann", &[])).await.unwrap(), None);
+    assert_eq!(fixture.open().await.add_user(user("Ann", &[])).await.unwrap(), None);
 }
 
 #[tokio::test]
 async fn the_first_password_of_the_administrator_goes_with_its_file() {
-    let place = Place::new("");
-    let installation = place.open().await;
+    let fixture = Fixture::new("");
+    let installation = fixture.open().await;
     let file = installation.config.data.join("admin-password");
     fs::write(&file, "first\n").unwrap();
     for name in ["ann", "admin"] {
@@ -122,17 +123,17 @@ async fn the_first_password_of_the_administrator_goes_with_its_file() {
 
 #[tokio::test]
 async fn a_taken_name_and_an_unknown_one_are_named() {
-    let place = Place::new("");
-    let installation = place.open().await;
+    let fixture = Fixture::new("");
+    let installation = fixture.open().await;
     installation.add_user(user("ann", &[])).await.unwrap();
     let error = installation.add_user(user("ann", &[])).await.unwrap_err();
-    assert!(matches!(&error, AdminError::Exists { name } if name == "ann"), "{error}");
+    assert!(matches!(&error, AdminError::AccountExists { name } if name == "ann"), "{error}");
     let outcomes = [
         installation.set_password("bob", SecretString::from("x")).await.map(drop),
         installation.disable_user("bob").await,
         installation.enable_user("bob").await,
         installation.remove_user("bob").await,
-        installation.must_exist("bob").await,
+        installation.check_user_exists("bob").await,
     ];
     for outcome in outcomes {
         let error = outcome.unwrap_err();
@@ -142,22 +143,22 @@ async fn a_taken_name_and_an_unknown_one_are_named() {
 
 #[tokio::test]
 async fn accounts_that_nobody_asks_are_not_managed() {
-    let place = Place::new("registry: { auth: { none: {} } }\n");
-    let registry = place.open().await;
+    let fixture = Fixture::new("registry: { auth: { none: {} } }\n");
+    let registry = fixture.open().await;
     let error = registry.add_user(user("ann", &[])).await.unwrap_err();
     assert!(matches!(error, AdminError::NoTokenService), "{error}");
     assert!(matches!(registry.signing_keys().await, Err(AdminError::NoTokenService)));
     assert!(matches!(registry.sessions(None).await, Err(AdminError::NoTokenService)));
 
-    let htpasswd = Place::new("token_service: { accounts: [ htpasswd: { path: users } ] }\n");
+    let htpasswd = Fixture::new("token_service: { accounts: [ htpasswd: { path: users } ] }\n");
     let error = htpasswd.open().await.add_user(user("ann", &[])).await.unwrap_err();
     assert!(matches!(error, AdminError::NoLocalAccounts), "{error}");
 }
 
 #[tokio::test]
 async fn sessions_are_listed_and_revoked_one_by_one_and_by_account() {
-    let place = Place::new("");
-    let installation = place.open().await;
+    let fixture = Fixture::new("");
+    let installation = fixture.open().await;
     for (number, account) in [(1, "ann"), (2, "ann"), (3, "bob")] {
         keep(&installation, number, account).await;
     }
@@ -192,11 +193,11 @@ async fn sessions_are_listed_and_revoked_one_by_one_and_by_account() {
 
 #[tokio::test]
 async fn keys_are_listed_and_rotated() {
-    let place = Place::new("");
-    let installation = place.open().await;
+    let fixture = Fixture::new("");
+    let installation = fixture.open().await;
     assert!(matches!(installation.signing_keys().await, Err(AdminError::NoKeys)));
     assert!(matches!(installation.rotate_signing_key().await, Err(AdminError::NoKeys)));
-    place.first_start(&installation).await;
+    fixture.first_start(&installation).await;
 
     let before = installation.signing_keys().await.unwrap();
     let [first] = before.as_slice() else { panic!("{before:?}") };
@@ -214,13 +215,13 @@ async fn keys_are_listed_and_rotated() {
 
 #[tokio::test]
 async fn a_rotation_needs_the_seal_key() {
-    let place = Place::new("");
-    let installation = place.open().await;
-    place.first_start(&installation).await;
-    fs::remove_file(place.data().join("seal.key")).unwrap();
+    let fixture = Fixture::new("");
+    let installation = fixture.open().await;
+    fixture.first_start(&installation).await;
+    fs::remove_file(fixture.data().join("seal.key")).unwrap();
     let error = installation.rotate_signing_key().await.unwrap_err();
     assert!(matches!(error, AdminError::OpenKeyRing(OpenKeyRingError::SealKeyFile(_))), "{error}");
-    assert!(!place.data().join("seal.key").exists(), "no other key is made in its place");
+    assert!(!fixture.data().join("seal.key").exists(), "no other key is made in its place");
     assert_eq!(installation.signing_keys().await.unwrap().len(), 1, "to list needs none");
 }
 
@@ -228,55 +229,55 @@ async fn a_rotation_needs_the_seal_key() {
 async fn exports_are_what_registries_read_and_say_who_must_read_them_again() {
     let services =
         "token_service:\n  services:\n    - { name: new }\n    - { name: old, key_id: libtrust }\n";
-    let place = Place::new(services);
-    let installation = place.open().await;
-    place.first_start(&installation).await;
+    let fixture = Fixture::new(services);
+    let installation = fixture.open().await;
+    fixture.first_start(&installation).await;
 
-    let bundle = installation.export_signing_keys(ExportFormat::Bundle).await.unwrap();
+    let bundle = installation.export_signing_keys(KeyFormat::Bundle).await.unwrap();
     assert_eq!(bundle.text.matches("-----BEGIN CERTIFICATE-----").count(), 2, "root and leaf");
     assert!(!bundle.text.contains("PRIVATE"));
     assert_eq!(bundle.notes.len(), 1, "{:?}", bundle.notes);
     assert!(bundle.notes[0].contains("`old`") && bundle.notes[0].contains("restart"));
 
-    let jwks = installation.export_signing_keys(ExportFormat::Jwks).await.unwrap();
+    let jwks = installation.export_signing_keys(KeyFormat::Jwks).await.unwrap();
     let set: Value = serde_json::from_str(&jwks.text).unwrap();
     assert_eq!(set["keys"][0]["kid"], installation.signing_keys().await.unwrap()[0].id.as_str());
     assert_eq!(set["keys"][0].get("d"), None, "no private half");
     assert_eq!(jwks.notes.len(), 1, "a JWK set has no root to follow");
 
-    let file = place.data().join("bundle.pem");
+    let file = fixture.data().join("bundle.pem");
     installation.write_export(&bundle, &file).await.unwrap();
     assert_eq!(fs::read_to_string(&file).unwrap(), bundle.text);
     let error =
-        installation.write_export(&bundle, &place.data().join("absent/b")).await.unwrap_err();
-    assert!(matches!(error, AdminError::File { .. }), "{error}");
+        installation.write_export(&bundle, &fixture.data().join("absent/b")).await.unwrap_err();
+    assert!(matches!(error, AdminError::WriteFile { .. }), "{error}");
 }
 
 /// `--output /dev/stdout` must not put a file in the place of the device.
 #[tokio::test]
 async fn an_export_replaces_files_and_nothing_else() {
-    let place = Place::new("");
-    let installation = place.open().await;
-    let export = Export { text: "keys\n".to_owned(), notes: vec![] };
-    let (file, link) = (place.data().join("file"), place.data().join("link"));
+    let fixture = Fixture::new("");
+    let installation = fixture.open().await;
+    let export = PublicKeyExport { text: "keys\n".to_owned(), notes: vec![] };
+    let (file, link) = (fixture.data().join("file"), fixture.data().join("link"));
     fs::write(&file, "old").unwrap();
     std::os::unix::fs::symlink(&file, &link).unwrap();
     installation.write_export(&export, &link).await.unwrap();
     assert!(link.is_symlink());
     assert_eq!(fs::read_to_string(&file).unwrap(), "keys\n");
 
-    let socket = place.data().join("socket");
+    let socket = fixture.data().join("socket");
     let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
     let error = installation.write_export(&export, &socket).await.unwrap_err();
-    assert!(matches!(error, AdminError::File { .. }), "{error}");
+    assert!(matches!(error, AdminError::WriteFile { .. }), "{error}");
     assert!(!socket.is_file(), "a socket is no place for a file, and stays a socket");
 }
 
 /// As in a token request, and said.
 #[tokio::test]
 async fn an_explanation_says_what_is_left_out() {
-    let place = Place::new("");
-    let installation = place.open().await;
+    let fixture = Fixture::new("");
+    let installation = fixture.open().await;
     installation.add_user(user("ann", &[])).await.unwrap();
     let scopes = ["repository:ann/app:pull,Push", "repository:ann/App:pull nonsense"];
     let explained = explain(&installation, "ann", None, &scopes).await.unwrap();
@@ -285,15 +286,15 @@ async fn an_explanation_says_what_is_left_out() {
         (only.resource.as_str(), &only.granted[..]),
         ("repository:ann/app", &["pull".to_owned()][..])
     );
-    assert_eq!(explained.left_out.len(), 3, "{:?}", explained.left_out);
+    assert_eq!(explained.ignored_scopes.len(), 3, "{:?}", explained.ignored_scopes);
     let nothing = explain(&installation, "ann", None, &scopes[1..]).await;
-    assert!(matches!(nothing, Err(AdminError::Scope(_))), "{nothing:?}");
+    assert!(matches!(nothing, Err(AdminError::InvalidScope(_))), "{nothing:?}");
 }
 
 #[tokio::test]
 async fn an_explanation_names_the_rules() {
-    let place = Place::new("");
-    let installation = place.open().await;
+    let fixture = Fixture::new("");
+    let installation = fixture.open().await;
     installation.add_user(user("ann", &[])).await.unwrap();
     let scopes =
         ["repository:ann/app:pull,push repository:bob/app:pull", "repository:ann/app:delete"];
@@ -306,24 +307,24 @@ async fn an_explanation_names_the_rules() {
     assert_eq!(explained.obstacle, None);
 
     let scopes = ["repository:public/a:pull".to_owned()];
-    let anonymous = installation.explain(&Asked::Anonymous, None, &scopes).await.unwrap();
+    let anonymous = installation.explain(&Caller::Anonymous, None, &scopes).await.unwrap();
     assert_eq!(anonymous.explanations[0].granted, ["pull"]);
     assert_eq!(anonymous.explanations[0].account, None);
 }
 
 #[tokio::test]
 async fn a_disabled_account_is_explained_and_said_to_get_nothing() {
-    let place = Place::new("");
-    let installation = place.open().await;
+    let fixture = Fixture::new("");
+    let installation = fixture.open().await;
     installation.add_user(user("ann", &[])).await.unwrap();
     installation.disable_user("ann").await.unwrap();
     let explained = explain(&installation, "ann", None, &["repository:ann/a:pull"]).await.unwrap();
     assert_eq!(explained.explanations[0].granted, ["pull"]);
     assert!(explained.obstacle.unwrap().contains("disabled"));
 
-    let place = Place::new("token_service: { anonymous: false }\n");
-    let closed = place.open().await;
-    let explained = closed.explain(&Asked::Anonymous, None, &["repository:a/b:pull".into()]).await;
+    let fixture = Fixture::new("token_service: { anonymous: false }\n");
+    let closed = fixture.open().await;
+    let explained = closed.explain(&Caller::Anonymous, None, &["repository:a/b:pull".into()]).await;
     assert!(explained.unwrap().obstacle.unwrap().contains("anonymous"));
 }
 
@@ -331,8 +332,8 @@ async fn a_disabled_account_is_explained_and_said_to_get_nothing() {
 async fn every_source_of_accounts_is_asked() {
     let accounts =
         "token_service:\n  accounts:\n    - local: {}\n    - htpasswd: { path: users }\n";
-    let place = Place::new(accounts);
-    let installation = place.open().await;
+    let fixture = Fixture::new(accounts);
+    let installation = fixture.open().await;
     let explained = explain(&installation, "htuser", None, &["repository:htuser/a:push"]).await;
     assert_eq!(explained.unwrap().explanations[0].granted, ["push"]);
     for name in ["nobody", "a/b", ""] {
@@ -343,8 +344,8 @@ async fn every_source_of_accounts_is_asked() {
 
 #[tokio::test]
 async fn what_makes_no_sense_is_wrong_usage() {
-    let place = Place::new("");
-    let installation = place.open().await;
+    let fixture = Fixture::new("");
+    let installation = fixture.open().await;
     installation.add_user(user("ann", &[])).await.unwrap();
     let asked = [(None, "repository"), (Some("other"), "repository:a/b:pull")];
     for (service, scope) in asked {
@@ -363,11 +364,11 @@ fn times_are_written_in_utc_to_the_second() {
 }
 
 /// A data directory with an empty database, and a configuration file beside it.
-struct Place {
+struct Fixture {
     folder: tempfile::TempDir,
 }
 
-impl Place {
+impl Fixture {
     fn new(configuration: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("data")).unwrap();
@@ -387,7 +388,7 @@ impl Place {
     async fn open(&self) -> Installation {
         Db::open(&self.database()).await.unwrap().close().await;
         let mut installation = self.try_open().await.unwrap();
-        installation.clock = Arc::new(Standing);
+        installation.clock = Arc::new(FixedClock);
         installation
     }
 
@@ -419,9 +420,9 @@ impl Place {
 
 /// Always the same moment.
 #[derive(Debug)]
-struct Standing;
+struct FixedClock;
 
-impl Clock for Standing {
+impl Clock for FixedClock {
     fn now(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_hours(500_000)
     }
@@ -472,9 +473,9 @@ async fn explain(
     account: &str,
     service: Option<&str>,
     scopes: &[&str],
-) -> Result<Explained, AdminError> {
+) -> Result<PolicyExplanation, AdminError> {
     let scopes: Vec<String> = scopes.iter().map(|&scope| scope.to_owned()).collect();
-    installation.explain(&Asked::Account(account.to_owned()), service, &scopes).await
+    installation.explain(&Caller::Account(account.to_owned()), service, &scopes).await
 }
 
 /// Of no password that is written here.

@@ -17,7 +17,7 @@ use serde::Serialize;
 use super::{AdminError, Installation, serialize_time};
 use crate::{
     blocking,
-    first_start::{ADMIN, forget_first_password},
+    first_start::{ADMIN, remove_initial_password},
 };
 
 /// An account to be made.
@@ -62,12 +62,12 @@ pub enum UserStatus {
 
 /// An account that the rules give less than they seem to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Doubt {
+pub struct UnusableNamespace {
     name: AccountName,
     namespace: String,
 }
 
-impl fmt::Display for Doubt {
+impl fmt::Display for UnusableNamespace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, namespace } = self;
         write!(
@@ -80,25 +80,25 @@ impl fmt::Display for Doubt {
 
 impl Installation {
     /// Fails for a name or group that can be no account's, before anybody is asked for a password.
-    pub async fn may_add(&self, name: &str, groups: &[String]) -> Result<(), AdminError> {
+    pub async fn check_new_user(&self, name: &str, groups: &[String]) -> Result<(), AdminError> {
         let parsed = account_name(name)?;
-        if let Some(rule) = self.local()?.rules.reserves(&parsed) {
+        if let Some(rule) = self.local_accounts()?.rules.reserves(&parsed) {
             return Err(AdminError::Reserved { name: name.to_owned(), rule: rule.to_string() });
         }
         self::groups(groups.to_vec())?;
         match self.db.account(name).await? {
             None => Ok(()),
-            Some(_) => Err(AdminError::Exists { name: name.to_owned() }),
+            Some(_) => Err(AdminError::AccountExists { name: name.to_owned() }),
         }
     }
 
     /// Makes an account. What may not be as it was meant is told.
-    pub async fn add_user(&self, user: NewUser) -> Result<Option<Doubt>, AdminError> {
-        self.may_add(&user.name, &user.groups).await?;
-        let service = self.local()?;
+    pub async fn add_user(&self, user: NewUser) -> Result<Option<UnusableNamespace>, AdminError> {
+        self.check_new_user(&user.name, &user.groups).await?;
+        let service = self.local_accounts()?;
         let name = account_name(&user.name)?;
         let account = NewAccount {
-            id: AccountId::from_random(self.fresh()),
+            id: AccountId::from_random(self.random_id()),
             name: name.as_str().to_owned(),
             password_hash: Some(self.hash(user.password).await?),
             groups: groups(user.groups)?,
@@ -108,14 +108,14 @@ impl Installation {
             .add_account(&account, &self.record(Action::AccountAdded, name.as_str()))
             .await?
         {
-            Addition::Added => Ok(doubt(&service.rules, name)),
-            Addition::Exists => Err(AdminError::Exists { name: user.name }),
+            Addition::Added => Ok(unusable_namespace(&service.rules, name)),
+            Addition::Exists => Err(AdminError::AccountExists { name: user.name }),
         }
     }
 
     /// All accounts, by name.
     pub async fn users(&self) -> Result<Vec<User>, AdminError> {
-        self.local()?;
+        self.local_accounts()?;
         let user = |account: portpass_state::Account| User {
             name: account.name,
             groups: account.groups.into_iter().collect(),
@@ -135,7 +135,7 @@ impl Installation {
         name: &str,
         password: SecretString,
     ) -> Result<Option<PathBuf>, AdminError> {
-        self.must_exist(name).await?;
+        self.check_user_exists(name).await?;
         let hash = self.hash(password).await?;
         let record = self.record(Action::PasswordChanged, name);
         known(name, self.db.set_password(name, &hash, &record).await?)?;
@@ -144,14 +144,15 @@ impl Installation {
         }
         let data = self.config.data.clone();
         blocking(move || {
-            forget_first_password(&data).map_err(|source| AdminError::Stale { path: data, source })
+            remove_initial_password(&data)
+                .map_err(|source| AdminError::StalePasswordFile { path: data, source })
         })
         .await
     }
 
     /// Lets an account log in again. What was revoked stays revoked.
     pub async fn enable_user(&self, name: &str) -> Result<(), AdminError> {
-        self.local()?;
+        self.local_accounts()?;
         let record = self.record(Action::AccountEnabled, name);
         let change = self.db.set_account_status(name, AccountStatus::Enabled, &record).await?;
         known(name, change)
@@ -159,7 +160,7 @@ impl Installation {
 
     /// Keeps an account from logging in, and revokes its refresh tokens.
     pub async fn disable_user(&self, name: &str) -> Result<(), AdminError> {
-        self.local()?;
+        self.local_accounts()?;
         let status = AccountStatus::Disabled { since: self.now() };
         let record = self.record(Action::AccountDisabled, name);
         known(name, self.db.set_account_status(name, status, &record).await?)
@@ -167,19 +168,19 @@ impl Installation {
 
     /// Removes an account, and revokes its refresh tokens.
     pub async fn remove_user(&self, name: &str) -> Result<(), AdminError> {
-        self.local()?;
+        self.local_accounts()?;
         known(name, self.db.remove_account(name, &self.record(Action::AccountRemoved, name)).await?)
     }
 
     /// Fails for an account that does not exist, before anybody is asked for its password.
-    pub async fn must_exist(&self, name: &str) -> Result<(), AdminError> {
-        self.local()?;
+    pub async fn check_user_exists(&self, name: &str) -> Result<(), AdminError> {
+        self.local_accounts()?;
         let there = self.db.account(name).await?;
         there.map(drop).ok_or_else(|| unknown(name))
     }
 
     /// The token service, if it asks the accounts of the database.
-    fn local(&self) -> Result<&TokenService, AdminError> {
+    fn local_accounts(&self) -> Result<&TokenService, AdminError> {
         let service = self.token_service()?;
         if service.accounts.contains(&AccountSource::Local) {
             Ok(service)
@@ -189,7 +190,7 @@ impl Installation {
     }
 
     async fn hash(&self, password: SecretString) -> Result<SecretString, AdminError> {
-        let salt = self.fresh();
+        let salt = self.random_id();
         blocking(move || {
             let hash = PasswordHash::argon2id(password.expose_secret().as_bytes(), salt);
             Ok(SecretString::from(hash.expose()))
@@ -199,20 +200,20 @@ impl Installation {
 }
 
 /// `${account}/**` is nobody's where no repository can be called like the account.
-fn doubt(rules: &RuleSet, name: AccountName) -> Option<Doubt> {
+fn unusable_namespace(rules: &RuleSet, name: AccountName) -> Option<UnusableNamespace> {
     let lost = |namespace: &String| namespace.parse::<RepositoryName>().is_err();
     let namespace = rules.own_namespaces(&name).find(lost)?;
-    Some(Doubt { name, namespace })
+    Some(UnusableNamespace { name, namespace })
 }
 
 fn account_name(text: &str) -> Result<AccountName, AdminError> {
-    text.parse().map_err(|why| AdminError::Name { text: text.to_owned(), why })
+    text.parse().map_err(|why| AdminError::InvalidName { text: text.to_owned(), why })
 }
 
 fn groups(texts: Vec<String>) -> Result<BTreeSet<String>, AdminError> {
     let check = |text: String| match text.parse::<Group>() {
         Ok(_) => Ok(text),
-        Err(why) => Err(AdminError::Group { text, why }),
+        Err(why) => Err(AdminError::InvalidGroup { text, why }),
     };
     texts.into_iter().map(check).collect()
 }

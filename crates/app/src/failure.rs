@@ -26,7 +26,7 @@ impl Failure {
     ///
     /// Parts of it may be from files and servers: no terminal is to obey them.
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        let message = harmless(message.into());
+        let message = escape_control(message.into());
         Self { message, hints: Vec::new(), status: Status::Failed }
     }
 
@@ -38,7 +38,7 @@ impl Failure {
     /// Adds a line that says what to do; the same line twice is printed once.
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
-        let hint = harmless(hint.into());
+        let hint = escape_control(hint.into());
         if !self.hints.contains(&hint) {
             self.hints.push(hint);
         }
@@ -62,7 +62,7 @@ impl Failure {
 }
 
 /// The same text with the characters written out that a terminal obeys; lines stay lines.
-pub(crate) fn harmless(text: String) -> String {
+pub(crate) fn escape_control(text: String) -> String {
     let obeyed = |c: char| is_obeyed(c) && c != '\n';
     if !text.contains(obeyed) {
         return text;
@@ -104,6 +104,6 @@ mod tests {
         let failure = Failure::new("no image \u{1b}[2J\u{9b}31m\rx\nline").hint("a\u{7}b");
         assert_eq!(failure.message(), "no image \\u{1b}[2J\\u{9b}31m\\rx\nline");
         assert_eq!(failure.hints(), ["a\\u{7}b"]);
-        assert_eq!(harmless("gpj\u{202e}exe\u{2028}".to_owned()), "gpj\\u{202e}exe\\u{2028}");
+        assert_eq!(escape_control("gpj\u{202e}exe\u{2028}".to_owned()), "gpj\\u{202e}exe\\u{2028}");
     }
 }

@@ -19,7 +19,7 @@ use portpass_client::transfer::{Progress, Unwatched};
 use serde_json::Value;
 
 use crate::{
-    failure::{Failure, Status, harmless},
+    failure::{Failure, Status, escape_control},
     outcome::Outcome,
 };
 
@@ -52,7 +52,7 @@ impl Printer {
 
     /// One line of data, or several.
     pub(crate) fn line(&self, text: impl Display) {
-        self.written(writeln!(anstream::stdout(), "{}", harmless(text.to_string())));
+        self.written(writeln!(anstream::stdout(), "{}", escape_control(text.to_string())));
     }
 
     /// Text of several lines, which ends its last one itself.
@@ -77,8 +77,10 @@ impl Printer {
 
     /// Rows under a heading, columns aligned by their widest cell.
     pub(crate) fn table<const N: usize>(&self, heading: [&str; N], rows: &[[String; N]]) {
-        let rows: Vec<[String; N]> =
-            rows.iter().map(|row| row.each_ref().map(|cell| harmless(cell.clone()))).collect();
+        let rows: Vec<[String; N]> = rows
+            .iter()
+            .map(|row| row.each_ref().map(|cell| escape_control(cell.clone())))
+            .collect();
         let widths: [usize; N] = std::array::from_fn(|column| {
             rows.iter()
                 .map(|row| row[column].chars().count())
@@ -99,7 +101,7 @@ impl Printer {
 
     /// Something a person should know that is not the data asked for.
     pub(crate) fn note(&self, text: impl Display) {
-        self.say(harmless(text.to_string()));
+        self.say(escape_control(text.to_string()));
     }
 
     fn say(&self, text: impl Display) {
@@ -134,7 +136,7 @@ impl Printer {
 
     /// `warning: …`
     pub(crate) fn warning(&self, text: impl Display) {
-        let text = harmless(text.to_string());
+        let text = escape_control(text.to_string());
         self.say(format_args!("{} {text}", "warning:".yellow().bold()));
     }
 

@@ -7,7 +7,7 @@ use portpass_password::Formats;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{ConfigError, Files, Placed};
+use super::{ConfigError, Files, Located};
 
 /// What was typed: one source.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -30,7 +30,7 @@ pub struct LocalSection {}
 pub struct HtpasswdSource {
     /// The file, as `htpasswd -B` writes it. A change counts within two seconds.
     #[schemars(required)]
-    pub path: Option<Placed<PathBuf>>,
+    pub path: Option<Located<PathBuf>>,
     /// Accept also what older `htpasswd` wrote: apr1, SHA-1 and sha-crypt. Default: no
     pub legacy_hashes: Option<bool>,
 }
@@ -61,7 +61,7 @@ impl AccountSource {
 
 /// Reads the files; each kind of source can be there once, since rules and refresh tokens name it by its kind.
 pub(crate) fn build(
-    typed: Option<Placed<Vec<Placed<Source>>>>,
+    typed: Option<Located<Vec<Located<Source>>>>,
     files: &Files,
 ) -> Result<Vec<AccountSource>, ConfigError> {
     let key = "token_service.accounts";
@@ -71,7 +71,7 @@ pub(crate) fn build(
         return Err(error.hint("expected `- local: {}` or `- htpasswd: { path: FILE }`"));
     }
     let mut sources: Vec<AccountSource> = Vec::new();
-    for Placed { value, place } in typed.value {
+    for Located { value, place } in typed.value {
         let source = match value {
             Source::Local(LocalSection {}) => AccountSource::Local,
             Source::Htpasswd(section) => {

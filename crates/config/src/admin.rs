@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Address, ConfigError, Files, Place, Placed};
+use super::{Address, ConfigError, Files, Located, Location};
 
 /// What was typed under `admin`. Absent: neither health nor metrics are served.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -11,7 +11,7 @@ use super::{Address, ConfigError, Files, Place, Placed};
 pub struct AdminSection {
     /// Address and port of /healthz, /readyz and /metrics; nobody is asked who they are there.
     #[schemars(required)]
-    pub addr: Option<Placed<Address>>,
+    pub addr: Option<Located<Address>>,
 }
 
 /// What `admin` means.
@@ -23,7 +23,7 @@ pub struct Admin {
 
 impl AdminSection {
     /// Checks the values.
-    pub(crate) fn build(self, place: &Place, files: &Files) -> Result<Admin, ConfigError> {
+    pub(crate) fn build(self, place: &Location, files: &Files) -> Result<Admin, ConfigError> {
         let addr = self.addr.ok_or_else(|| {
             files
                 .error(place, "admin", "the key `addr` is missing")

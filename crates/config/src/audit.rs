@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    ConfigError, Files, Placed,
+    ConfigError, Files, Located,
     measure::{MeasureError, Size, Span},
 };
 
@@ -16,10 +16,10 @@ use super::{
 pub struct AuditSection {
     /// What happened longer ago is forgotten. Default: 90d.
     #[schemars(with = "Option<Span>")]
-    pub keep: Option<Placed<String>>,
+    pub keep: Option<Located<String>>,
     /// The trail never takes more of the database; the oldest is forgotten first. Default: 1GiB.
     #[schemars(with = "Option<Size>")]
-    pub max_size: Option<Placed<String>>,
+    pub max_size: Option<Located<String>>,
 }
 
 /// What `audit` means.
@@ -43,12 +43,12 @@ impl AuditSection {
 /// A value of at least `least`.
 fn measure<T: FromStr<Err = MeasureError> + PartialOrd + Display>(
     key: &str,
-    typed: Option<Placed<String>>,
+    typed: Option<Located<String>>,
     default: T,
     least: &T,
     files: &Files,
 ) -> Result<T, ConfigError> {
-    let Some(Placed { value, place }) = typed else { return Ok(default) };
+    let Some(Located { value, place }) = typed else { return Ok(default) };
     let read: T =
         value.parse().map_err(|error| files.error(&place, key, format!("{value:?}: {error}")))?;
     if read < *least {

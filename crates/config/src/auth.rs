@@ -16,7 +16,7 @@ use serde::{
 use serde_json::Value;
 
 use super::{
-    ConfigError, Files, Place, Placed,
+    ConfigError, Files, Located, Location,
     limits::{Attempts, LimitsSection},
 };
 
@@ -40,24 +40,24 @@ pub enum AuthSection {
 pub struct TokenSection {
     /// URL of the token service, as clients reach it.
     #[schemars(required)]
-    pub realm: Option<Placed<String>>,
+    pub realm: Option<Located<String>>,
     /// What the token service calls this registry.
     #[schemars(required)]
-    pub service: Option<Placed<String>>,
+    pub service: Option<Located<String>>,
     /// What the token service calls itself.
     #[schemars(required)]
-    pub issuer: Option<Placed<String>>,
+    pub issuer: Option<Located<String>>,
     /// Certificates of the token service's keys, or of their root, in PEM form. This or `jwks`, or both.
-    pub rootcertbundle: Option<Placed<PathBuf>>,
+    pub rootcertbundle: Option<Located<PathBuf>>,
     /// Public keys of the token service as a JSON Web Key Set.
-    pub jwks: Option<Placed<PathBuf>>,
+    pub jwks: Option<Located<PathBuf>>,
     /// Algorithms that tokens may be signed with. Default: `EdDSA`, ES*, PS* and RS*.
     #[schemars(with = "Option<Vec<String>>")]
-    pub signingalgorithms: Option<Vec<Placed<String>>>,
+    pub signingalgorithms: Option<Vec<Located<String>>>,
     /// Build the realm from the address that the client used.
     pub autoredirect: Option<bool>,
     /// The path of such a realm. Default: /auth/token
-    pub autoredirectpath: Option<Placed<String>>,
+    pub autoredirectpath: Option<Located<String>>,
 }
 
 /// What was typed under `registry.auth.htpasswd`.
@@ -66,10 +66,10 @@ pub struct TokenSection {
 pub struct HtpasswdSection {
     /// What clients show when they ask for a password.
     #[schemars(required)]
-    pub realm: Option<Placed<String>>,
+    pub realm: Option<Located<String>>,
     /// The file, as `htpasswd -B` writes it. A change counts within two seconds.
     #[schemars(required)]
-    pub path: Option<Placed<PathBuf>>,
+    pub path: Option<Located<PathBuf>>,
     /// Attempts per address and per account.
     pub limits: Option<LimitsSection>,
 }
@@ -80,10 +80,10 @@ pub struct HtpasswdSection {
 pub struct SillySection {
     /// The realm of the challenge.
     #[schemars(required)]
-    pub realm: Option<Placed<String>>,
+    pub realm: Option<Located<String>>,
     /// The service of the challenge.
     #[schemars(required)]
-    pub service: Option<Placed<String>>,
+    pub service: Option<Located<String>>,
 }
 
 /// `none: {}`.
@@ -139,7 +139,7 @@ pub struct Silly {
 
 impl Auth {
     /// Who may come in, for people.
-    pub fn what(&self) -> &'static str {
+    pub fn description(&self) -> &'static str {
         match self {
             Self::Token(_) => "tokens of a token service elsewhere",
             Self::Htpasswd(_) => "the users of an htpasswd file",
@@ -173,7 +173,7 @@ impl AuthSection {
     }
 
     /// Reads files, parses keys.
-    pub(crate) fn build(self, place: &Place, files: &Files) -> Result<Auth, ConfigError> {
+    pub(crate) fn build(self, place: &Location, files: &Files) -> Result<Auth, ConfigError> {
         let section = Section { key: format!("registry.auth.{}", self.word()), place, files };
         Ok(match self {
             Self::Token(token) => Auth::Token(Box::new(token.build(&section)?)),
@@ -216,7 +216,7 @@ impl HtpasswdSection {
         let path = self.path.ok_or_else(|| section.missing("path"))?;
         // HT3: distribution makes a file that is not there, and with it an account for everything.
         let path = section.files.htpasswd(&section.key_of("path"), &path, Formats::Current)?;
-        let attempts = LimitsSection::meaning(self.limits.as_ref());
+        let attempts = LimitsSection::build(self.limits.as_ref());
         if attempts == Attempts::Unlimited {
             let key = section.key_of("limits");
             section.files.warn(section.place, &key, "passwords may be tried without limit");
@@ -228,7 +228,7 @@ impl HtpasswdSection {
 /// The section that is being built, for errors that name it.
 struct Section<'a> {
     key: String,
-    place: &'a Place,
+    place: &'a Location,
     files: &'a Files,
 }
 
@@ -241,15 +241,15 @@ impl Section<'_> {
         self.files.error(self.place, &self.key, format!("the key `{name}` is missing"))
     }
 
-    fn error(&self, name: &str, typed: &Placed<String>, message: &str) -> ConfigError {
+    fn error(&self, name: &str, typed: &Located<String>, message: &str) -> ConfigError {
         self.files.error(&typed.place, &self.key_of(name), message)
     }
 
     fn text(
         &self,
         name: &str,
-        typed: Option<Placed<String>>,
-    ) -> Result<Placed<String>, ConfigError> {
+        typed: Option<Located<String>>,
+    ) -> Result<Located<String>, ConfigError> {
         let typed = typed.ok_or_else(|| self.missing(name))?;
         if typed.value.is_empty() {
             return Err(self.error(name, &typed, "the value is empty"));
@@ -261,7 +261,7 @@ impl Section<'_> {
     fn quotable(
         &self,
         name: &'static str,
-        typed: Option<Placed<String>>,
+        typed: Option<Located<String>>,
     ) -> Result<Quotable, ConfigError> {
         let typed = self.text(name, typed)?;
         Quotable::new(name, &typed.value)
@@ -269,7 +269,7 @@ impl Section<'_> {
     }
 
     /// Clients take the realm as it stands: absolute, and nothing that they would stumble over (R4).
-    fn realm(&self, typed: Option<Placed<String>>) -> Result<Quotable, ConfigError> {
+    fn realm(&self, typed: Option<Located<String>>) -> Result<Quotable, ConfigError> {
         let typed = self.text("realm", typed)?;
         let refuse = |message: &str| {
             self.error("realm", &typed, message)
@@ -290,11 +290,11 @@ impl Section<'_> {
     fn path_of_url(
         &self,
         name: &'static str,
-        typed: Option<Placed<String>>,
+        typed: Option<Located<String>>,
     ) -> Result<Quotable, ConfigError> {
         let path = typed
             .filter(|typed| !typed.value.is_empty())
-            .unwrap_or_else(|| Placed::default_value("/auth/token".to_owned()));
+            .unwrap_or_else(|| Located::default_value("/auth/token".to_owned()));
         if !path.value.starts_with('/') {
             return Err(self.error(name, &path, "a path begins with `/`"));
         }
@@ -302,8 +302,8 @@ impl Section<'_> {
     }
 
     /// CF4: an empty list is the default one.
-    fn algorithms(&self, typed: &[Placed<String>]) -> Result<Option<Algorithms>, ConfigError> {
-        let parse = |name: &Placed<String>| {
+    fn algorithms(&self, typed: &[Located<String>]) -> Result<Option<Algorithms>, ConfigError> {
+        let parse = |name: &Located<String>| {
             name.value.parse::<Algorithm>().map_err(|_| {
                 let error = self.error(
                     "signingalgorithms",
@@ -320,8 +320,8 @@ impl Section<'_> {
     /// CF2, CF3.
     fn trust(
         &self,
-        bundle: Option<&Placed<PathBuf>>,
-        jwks: Option<&Placed<PathBuf>>,
+        bundle: Option<&Located<PathBuf>>,
+        jwks: Option<&Located<PathBuf>>,
     ) -> Result<Trust, ConfigError> {
         let mut roots = TrustRoots::none();
         if let Some(path) = bundle {

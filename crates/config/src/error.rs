@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use portpass_protocol::foreign::is_obeyed;
 use serde_saphyr::Error as YamlError;
 
-use super::shape::{self, Key};
+use super::type_error::{self, Key};
 
 /// What is wrong, where, and what may help.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,7 +46,7 @@ impl ConfigError {
             // Writing to a String cannot fail.
             let _ = write!(place, ":{}:{}", location.line(), location.column());
         }
-        if let Some(sentence) = shape::sentence(error, key) {
+        if let Some(sentence) = type_error::sentence(error, key) {
             return Self::at(place, sentence);
         }
         match error {

@@ -7,10 +7,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::{
-    Address, Admin, Adoption, Config, ConfigError, Environment, Files, Http, Place, Placed,
+    Address, Admin, Adoption, Config, ConfigError, Environment, Files, Http, Located, Location,
     Registry, RegistryAuth, Sources, TokenListen, TokenService, admin::AdminSection,
     audit::AuditSection, files::read_limited, foreign, http::HttpSection, log::LogSection,
-    placeholder, registry::RegistrySection, shape::Key, token_service::TokenServiceSection,
+    placeholder, registry::RegistrySection, token_service::TokenServiceSection, type_error::Key,
 };
 
 /// The configuration file of portpass. Every value has a default; without a file, `portpass serve` is a
@@ -20,22 +20,22 @@ use super::{
 pub struct ConfigFile {
     /// The directory of database and keys, and of blobs unless said otherwise. Default: /var/lib/portpass for
     /// root, else `portpass` in the XDG data home.
-    pub data: Option<Placed<PathBuf>>,
+    pub data: Option<Located<PathBuf>>,
     /// `sqlite`: a file in the data directory.
     #[schemars(with = "Option<String>")]
-    pub database: Option<Placed<SecretString>>,
+    pub database: Option<Located<SecretString>>,
     /// The address that the registry is served on, and how clients call it.
     pub http: Option<HttpSection>,
     /// Health and metrics. Absent: not served.
-    pub admin: Option<Placed<AdminSection>>,
+    pub admin: Option<Located<AdminSection>>,
     /// How much is logged, and how.
     pub log: Option<LogSection>,
     /// How much of the audit trail is kept.
     pub audit: Option<AuditSection>,
     /// The registry. Absent: this process is none.
-    pub registry: Option<Placed<RegistrySection>>,
+    pub registry: Option<Located<RegistrySection>>,
     /// The token service. Absent: this process issues no tokens.
-    pub token_service: Option<Placed<TokenServiceSection>>,
+    pub token_service: Option<Located<TokenServiceSection>>,
 }
 
 /// The JSON Schema of the configuration file.
@@ -67,7 +67,7 @@ impl ConfigFile {
         // A file of comments alone is a null.
         let typed: Option<Self> = typed.map_err(|error| {
             let error = ConfigError::from_yaml(name, &key, &error);
-            let error = foreign::whose(text).into_iter().fold(error, ConfigError::hint);
+            let error = foreign::file_hint(text).into_iter().fold(error, ConfigError::hint);
             placeholder::hint(text).into_iter().fold(error, ConfigError::hint)
         })?;
         placeholder::refuse(name, text)?;
@@ -75,23 +75,23 @@ impl ConfigFile {
     }
 
     /// What the command line says wins.
-    pub(crate) fn override_by(&mut self, sources: &Sources) {
+    pub(crate) fn apply_flags(&mut self, sources: &Sources) {
         if let Some(data) = &sources.data {
-            self.data = Some(Placed { value: data.clone(), place: Place::Flag("--data") });
+            self.data = Some(Located { value: data.clone(), place: Location::Flag("--data") });
         }
         if let Some(addr) = sources.addr {
-            let addr = Placed { value: addr, place: Place::Flag("--addr") };
+            let addr = Located { value: addr, place: Location::Flag("--addr") };
             self.http.get_or_insert_default().addr = Some(addr);
         }
     }
 
     /// Without a file both services run; but whoever names another controller for the registry has
     /// another token service, or none.
-    pub(crate) fn fill_in_pair(&mut self) {
+    pub(crate) fn add_default_services(&mut self) {
         let registry =
-            self.registry.get_or_insert_with(|| Placed::default_value(RegistrySection::default()));
+            self.registry.get_or_insert_with(|| Located::default_value(RegistrySection::default()));
         if registry.value.auth.is_none() && self.token_service.is_none() {
-            self.token_service = Some(Placed::default_value(TokenServiceSection::default()));
+            self.token_service = Some(Located::default_value(TokenServiceSection::default()));
         }
     }
 
@@ -148,7 +148,7 @@ impl ConfigFile {
 }
 
 /// The value may hold a password and is never repeated.
-fn check_database(typed: &Placed<SecretString>, files: &Files) -> Result<(), ConfigError> {
+fn check_database(typed: &Located<SecretString>, files: &Files) -> Result<(), ConfigError> {
     let refuse = |message: &str| {
         Err(files.error(&typed.place, "database", message).hint("expected `sqlite`"))
     };
@@ -165,10 +165,10 @@ fn check_database(typed: &Placed<SecretString>, files: &Files) -> Result<(), Con
 fn check_realm(
     registry: &Registry,
     service: Option<&TokenService>,
-    place: &Place,
+    place: &Location,
     files: &Files,
 ) -> Result<(), ConfigError> {
-    let (RegistryAuth::Beside, Some(service)) = (&registry.auth, service) else { return Ok(()) };
+    let (RegistryAuth::InProcess, Some(service)) = (&registry.auth, service) else { return Ok(()) };
     match (&service.listen, &service.url) {
         (TokenListen::Shared, _) | (TokenListen::Own { .. }, Some(_)) => Ok(()),
         (TokenListen::Own { addr, .. }, None) => {
@@ -187,7 +187,7 @@ fn check_admin(
     admin: &Admin,
     http: &Http,
     service: Option<&TokenService>,
-    place: &Place,
+    place: &Location,
     files: &Files,
 ) -> Result<(), ConfigError> {
     let own = service.and_then(|service| match &service.listen {

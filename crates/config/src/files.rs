@@ -12,7 +12,7 @@ use portpass_password::{
     htpasswd::{HtpasswdError, HtpasswdSettings},
 };
 
-use super::{ConfigError, Place, Placed};
+use super::{ConfigError, Located, Location};
 
 /// Reads what a configuration names and says where it was named. Relative paths start at the
 /// configuration file's own folder.
@@ -25,7 +25,7 @@ pub struct Files {
 
 impl Files {
     /// The files of the configuration at `path`.
-    pub(crate) fn beside(path: &Path) -> Self {
+    pub(crate) fn relative_to(path: &Path) -> Self {
         let folder = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
             _ => PathBuf::from("."),
@@ -48,17 +48,22 @@ impl Files {
     }
 
     /// An error about the value of `key`, which was given at `place`.
-    pub(crate) fn error(&self, place: &Place, key: &str, message: impl AsRef<str>) -> ConfigError {
+    pub(crate) fn error(
+        &self,
+        place: &Location,
+        key: &str,
+        message: impl AsRef<str>,
+    ) -> ConfigError {
         let message = format!("{key}: {}", message.as_ref());
         match place {
-            Place::Line(line) => ConfigError::at(format!("{}:{line}", self.name), message),
-            Place::Variable(name) | Place::Flag(name) => ConfigError::at(name, message),
-            Place::Default => ConfigError::at(&self.name, message),
+            Location::Line(line) => ConfigError::at(format!("{}:{line}", self.name), message),
+            Location::Variable(name) | Location::Flag(name) => ConfigError::at(name, message),
+            Location::Default => ConfigError::at(&self.name, message),
         }
     }
 
     /// Remembers something about the value of `key` that does not stop the start.
-    pub(crate) fn warn(&self, place: &Place, key: &str, message: impl AsRef<str>) {
+    pub(crate) fn warn(&self, place: &Location, key: &str, message: impl AsRef<str>) {
         let warning = self.error(place, key, message).to_string();
         self.warnings.borrow_mut().push(warning);
     }
@@ -69,16 +74,16 @@ impl Files {
     }
 
     /// Where a path that was given leads.
-    pub(crate) fn resolve(&self, path: &Placed<PathBuf>) -> PathBuf {
+    pub(crate) fn resolve(&self, path: &Located<PathBuf>) -> PathBuf {
         match path.place {
-            Place::Line(_) => self.folder.join(&path.value),
+            Location::Line(_) => self.folder.join(&path.value),
             // What was typed into a shell means what it means there.
-            Place::Variable(_) | Place::Flag(_) | Place::Default => path.value.clone(),
+            Location::Variable(_) | Location::Flag(_) | Location::Default => path.value.clone(),
         }
     }
 
     /// The bytes of a file that must be there.
-    pub(crate) fn read(&self, key: &str, path: &Placed<PathBuf>) -> Result<Vec<u8>, ConfigError> {
+    pub(crate) fn read(&self, key: &str, path: &Located<PathBuf>) -> Result<Vec<u8>, ConfigError> {
         let resolved = self.resolve(path);
         read_limited(&resolved).map_err(|error| {
             let message = format!("cannot read {}: {error}", resolved.display());
@@ -87,8 +92,8 @@ impl Files {
     }
 
     /// Says where a relative path starts.
-    fn with_start_of_paths(&self, path: &Placed<PathBuf>, error: ConfigError) -> ConfigError {
-        if path.value.is_relative() && matches!(path.place, Place::Line(_)) {
+    fn with_start_of_paths(&self, path: &Located<PathBuf>, error: ConfigError) -> ConfigError {
+        if path.value.is_relative() && matches!(path.place, Location::Line(_)) {
             error.hint(format!("a relative path starts at the folder of {}", self.name))
         } else {
             error
@@ -99,7 +104,7 @@ impl Files {
     pub(crate) fn htpasswd(
         &self,
         key: &str,
-        path: &Placed<PathBuf>,
+        path: &Located<PathBuf>,
         formats: Formats,
     ) -> Result<PathBuf, ConfigError> {
         let resolved = self.resolve(path);
@@ -119,7 +124,7 @@ impl Files {
     pub(crate) fn read_text(
         &self,
         key: &str,
-        path: &Placed<PathBuf>,
+        path: &Located<PathBuf>,
     ) -> Result<String, ConfigError> {
         String::from_utf8(self.read(key, path)?).map_err(|_| {
             let message = format!("{} is not text", self.resolve(path).display());

@@ -78,7 +78,7 @@ fn is_of_kubernetes(name: &str, value: &str) -> bool {
 }
 
 /// Words of distribution's log that there are not here, and the nearest that there is. Other variables stand as they are.
-pub(super) fn as_ours<'a>(name: &str, value: &'a str) -> (&'a str, Option<String>) {
+pub(super) fn translated<'a>(name: &str, value: &'a str) -> (&'a str, Option<String>) {
     let level = value.to_ascii_lowercase();
     let ours = match (name, if name == "REGISTRY_LOG_LEVEL" { &*level } else { value }) {
         ("REGISTRY_LOG_FORMATTER", "logstash") => "json",
@@ -91,7 +91,7 @@ pub(super) fn as_ours<'a>(name: &str, value: &'a str) -> (&'a str, Option<String
 }
 
 /// Whose file it is, if it is another server's: a sentence that leads on.
-pub(super) fn whose(text: &str) -> Option<&'static str> {
+pub(super) fn file_hint(text: &str) -> Option<&'static str> {
     let whole: Value = serde_saphyr::from_str(text).ok()?;
     let has = |key: &str| whole.get(key).is_some();
     let of_accounts = ["users", "acl", "ldap_auth", "ext_auth", "google_auth", "github_auth"];

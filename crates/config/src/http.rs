@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    Address, ConfigError, Files, Place, Placed, measure::Span, tls::TlsFiles, tls::TlsSection,
+    Address, ConfigError, Files, Located, Location, measure::Span, tls::TlsFiles, tls::TlsSection,
 };
 
 /// What was typed under `http`.
@@ -17,20 +17,20 @@ use super::{
 #[serde(deny_unknown_fields)]
 pub struct HttpSection {
     /// Address and port to listen on. Default: 127.0.0.1:5000, since it is plain HTTP.
-    pub addr: Option<Placed<Address>>,
+    pub addr: Option<Located<Address>>,
     /// Serve HTTPS. Absent: plain HTTP.
-    pub tls: Option<Placed<TlsSection>>,
+    pub tls: Option<Located<TlsSection>>,
     /// How clients call us: `https://registry.example.com`. Absent: taken from the request.
-    pub host: Option<Placed<String>>,
+    pub host: Option<Located<String>>,
     /// Networks whose X-Forwarded-Proto, X-Forwarded-Host and X-Forwarded-For are believed.
     #[schemars(with = "Option<Vec<String>>")]
-    pub trusted_proxies: Option<Vec<Placed<String>>>,
+    pub trusted_proxies: Option<Vec<Located<String>>>,
     /// How long a connection may stay open without a request. Default: 620s.
     #[schemars(with = "Option<Span>")]
-    pub idle_timeout: Option<Placed<String>>,
+    pub idle_timeout: Option<Located<String>>,
     /// Headers that are added to every answer.
     #[schemars(with = "Option<BTreeMap<String, Vec<String>>>")]
-    pub headers: Option<BTreeMap<String, Vec<Placed<String>>>>,
+    pub headers: Option<BTreeMap<String, Vec<Located<String>>>>,
 }
 
 /// What `http` means.
@@ -78,8 +78,8 @@ impl TrustedProxies {
         self.0.iter().any(|network| network.contains(&peer))
     }
 
-    fn build(typed: Vec<Placed<String>>, files: &Files) -> Result<Self, ConfigError> {
-        let parse = |typed: Placed<String>| {
+    fn build(typed: Vec<Located<String>>, files: &Files) -> Result<Self, ConfigError> {
+        let parse = |typed: Located<String>| {
             let network =
                 typed.value.parse().or_else(|_| typed.value.parse::<IpAddr>().map(IpNet::from));
             network.map_err(|_| {
@@ -102,7 +102,7 @@ impl FromIterator<IpNet> for TrustedProxies {
 /// A scheme, host and optional port, and nothing behind them.
 pub(crate) fn origin(
     key: &str,
-    typed: &Placed<String>,
+    typed: &Located<String>,
     files: &Files,
 ) -> Result<Origin, ConfigError> {
     let text = typed.value.strip_suffix('/').unwrap_or(&typed.value);
@@ -119,8 +119,8 @@ pub(crate) fn origin(
     })
 }
 
-fn idle_timeout(typed: Option<Placed<String>>, files: &Files) -> Result<Duration, ConfigError> {
-    let Some(Placed { value, place }) = typed else { return Ok(DEFAULT_IDLE_TIMEOUT) };
+fn idle_timeout(typed: Option<Located<String>>, files: &Files) -> Result<Duration, ConfigError> {
+    let Some(Located { value, place }) = typed else { return Ok(DEFAULT_IDLE_TIMEOUT) };
     let refuse = |why: String| files.error(&place, "http.idle_timeout", why);
     let span: Span = value.parse().map_err(|error| refuse(format!("{value:?}: {error}")))?;
     if (SHORTEST_IDLE..=LONGEST_IDLE).contains(&span) {
@@ -133,13 +133,13 @@ fn idle_timeout(typed: Option<Placed<String>>, files: &Files) -> Result<Duration
 }
 
 fn headers(
-    typed: BTreeMap<String, Vec<Placed<String>>>,
+    typed: BTreeMap<String, Vec<Located<String>>>,
     files: &Files,
 ) -> Result<HeaderMap, ConfigError> {
     let mut headers = HeaderMap::new();
     for (name, values) in typed {
         let key = format!("http.headers.{name}");
-        let place = values.first().map_or(Place::Default, |value| value.place.clone());
+        let place = values.first().map_or(Location::Default, |value| value.place.clone());
         let name = HeaderName::try_from(&name)
             .map_err(|_| files.error(&place, &key, format!("{name:?} is not a header's name")))?;
         if OURS.contains(&name) {

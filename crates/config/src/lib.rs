@@ -19,19 +19,19 @@ mod files;
 mod foreign;
 mod http;
 mod limits;
+mod location;
 mod log;
 mod measure;
+mod one_or_many;
 mod overlay;
-mod place;
 mod placeholder;
 mod policy;
 mod registry;
-mod shape;
 mod signing;
 mod tls;
 mod token_service;
+mod type_error;
 mod variables;
-mod words;
 
 #[cfg(test)]
 mod tests;
@@ -50,9 +50,9 @@ pub use self::{
     files::Files,
     http::{DEFAULT_IDLE_TIMEOUT, Http, TrustedProxies},
     limits::Attempts,
+    location::{Located, Location},
     log::{Log, LogFormat},
     measure::{MeasureError, Size, Span},
-    place::{Place, Placed},
     registry::{Registry, RegistryAuth},
     signing::Signing,
     tls::{TlsError, TlsFiles},
@@ -111,13 +111,13 @@ impl Config {
     /// makes nothing.
     pub fn load(sources: &Sources, environment: &Environment) -> Result<Self, ConfigError> {
         let (mut typed, files) = match &sources.config {
-            Some(path) => (ConfigFile::read(path)?, Files::beside(path)),
+            Some(path) => (ConfigFile::read(path)?, Files::relative_to(path)),
             None => (ConfigFile::default(), Files::without_file()),
         };
-        let mut warnings = typed.overlay(environment)?;
-        typed.override_by(sources);
+        let mut warnings = typed.apply_environment(environment)?;
+        typed.apply_flags(sources);
         if sources.config.is_none() {
-            typed.fill_in_pair();
+            typed.add_default_services();
         }
         let mut config = typed.build(&files, environment)?;
         config.adoption = sources.adoption;

@@ -22,7 +22,7 @@ pub enum Attempts {
 
 impl LimitsSection {
     /// What a section means that may not be there.
-    pub(super) fn meaning(section: Option<&Self>) -> Attempts {
+    pub(super) fn build(section: Option<&Self>) -> Attempts {
         match section.and_then(|limits| limits.enabled) {
             Some(false) => Attempts::Unlimited,
             Some(true) | None => Attempts::Limited,

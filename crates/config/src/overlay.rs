@@ -5,7 +5,7 @@ use super::{ConfigError, ConfigFile, Environment, error::nearest, foreign, varia
 impl ConfigFile {
     /// Sets every value that the table names and the environment has. Other variables never stop the start:
     /// Kubernetes injects `REGISTRY_PORT=tcp://…`. Gives warnings.
-    pub(crate) fn overlay(
+    pub(crate) fn apply_environment(
         &mut self,
         environment: &Environment,
     ) -> Result<Vec<String>, ConfigError> {
@@ -14,7 +14,7 @@ impl ConfigFile {
             // Our own name wins over distribution's.
             for name in variable.registry.into_iter().chain([variable.name]) {
                 if let Some(text) = environment.get(name) {
-                    let (text, warning) = foreign::as_ours(name, text);
+                    let (text, warning) = foreign::translated(name, text);
                     warnings.extend(warning);
                     variable.set(self, name, text)?;
                 }

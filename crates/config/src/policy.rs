@@ -4,7 +4,7 @@ use portpass_authority::policy::{Rule, RuleSet, RuleText, Surroundings, Target};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{ConfigError, Files, Placed, accounts::AccountSource, words::Words};
+use super::{ConfigError, Files, Located, accounts::AccountSource, one_or_many::OneOrMany};
 
 /// What was typed: one rule.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -20,14 +20,14 @@ pub struct RuleSection {
     pub registry: Option<String>,
     /// To or from whom: `anyone`, `anonymous`, `signed-in`, `user:NAME`, `group:NAME`.
     #[schemars(required)]
-    pub to: Option<Words>,
+    pub to: Option<OneOrMany>,
     /// Whom the rule passes over.
-    pub except: Option<Words>,
+    pub except: Option<OneOrMany>,
 }
 
 /// Understands all rules, or says in which line one makes no sense.
 pub(crate) fn build(
-    typed: Option<Placed<Vec<Placed<RuleSection>>>>,
+    typed: Option<Located<Vec<Located<RuleSection>>>>,
     accounts: &[AccountSource],
     anonymous: bool,
     files: &Files,
@@ -42,9 +42,11 @@ pub(crate) fn build(
             }
             typed.value
         }
-        None => default_rules(accounts, anonymous).into_iter().map(Placed::default_value).collect(),
+        None => {
+            default_rules(accounts, anonymous).into_iter().map(Located::default_value).collect()
+        }
     };
-    let understand = |(index, rule): (usize, Placed<RuleSection>)| {
+    let understand = |(index, rule): (usize, Located<RuleSection>)| {
         let (place, key) = (rule.place, format!("token_service.policy[{}]", index + 1));
         let understood = Rule::parse(&rule.value.into(), &around)
             .map_err(|problem| files.error(&place, &key, problem.to_string()))?;
@@ -64,7 +66,7 @@ pub(crate) fn build(
 /// The rules of a token service that names none: those of `portpass serve` without a file.
 fn default_rules(accounts: &[AccountSource], anonymous: bool) -> Vec<RuleSection> {
     let words = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect());
-    let to = |word: &str| Some(Words(vec![word.to_owned()]));
+    let to = |word: &str| Some(OneOrMany(vec![word.to_owned()]));
     let allow = |actions: &[&str], repository: &str, audience: &str| RuleSection {
         allow: words(actions),
         repository: Some(repository.to_owned()),

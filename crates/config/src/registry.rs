@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    ConfigError, Files, Place, Placed,
+    ConfigError, Files, Located, Location,
     auth::{Auth, AuthSection},
 };
 
@@ -15,7 +15,7 @@ use super::{
 #[serde(deny_unknown_fields)]
 pub struct RegistrySection {
     /// Who may come in; exactly one controller. Absent: the token service in this process is trusted directly.
-    pub auth: Option<Placed<AuthSection>>,
+    pub auth: Option<Located<AuthSection>>,
     /// Where blobs lie, and whether anything may be deleted.
     pub storage: Option<StorageSection>,
 }
@@ -35,7 +35,7 @@ pub struct StorageSection {
 #[serde(deny_unknown_fields)]
 pub struct FilesystemSection {
     /// The directory. Default: `blobs` in the data directory.
-    pub rootdirectory: Option<Placed<PathBuf>>,
+    pub rootdirectory: Option<Located<PathBuf>>,
 }
 
 /// What was typed under `registry.storage.delete`.
@@ -61,9 +61,9 @@ pub struct Registry {
 #[derive(Debug)]
 pub enum RegistryAuth {
     /// Whoever holds a token of the token service in this process.
-    Beside,
+    InProcess,
     /// What `registry.auth` names.
-    Named(Auth),
+    Configured(Auth),
 }
 
 impl RegistrySection {
@@ -71,14 +71,14 @@ impl RegistrySection {
     /// service runs in this process.
     pub(crate) fn build(
         self,
-        place: &Place,
+        place: &Location,
         data: &std::path::Path,
         beside: bool,
         files: &Files,
     ) -> Result<Registry, ConfigError> {
         let auth = match self.auth {
-            Some(auth) => RegistryAuth::Named(auth.value.build(&auth.place, files)?),
-            None if beside => RegistryAuth::Beside,
+            Some(auth) => RegistryAuth::Configured(auth.value.build(&auth.place, files)?),
+            None if beside => RegistryAuth::InProcess,
             None => {
                 return Err(files
                     .error(place, "registry", "there is neither an `auth` nor a `token_service` to trust")
@@ -103,8 +103,8 @@ impl RegistryAuth {
     /// Tokens say who may do what; the other controllers let everybody do everything.
     fn knows_rights(&self) -> bool {
         match self {
-            Self::Beside | Self::Named(Auth::Token(_)) => true,
-            Self::Named(Auth::Htpasswd(_) | Auth::Silly(_) | Auth::None) => false,
+            Self::InProcess | Self::Configured(Auth::Token(_)) => true,
+            Self::Configured(Auth::Htpasswd(_) | Auth::Silly(_) | Auth::None) => false,
         }
     }
 }

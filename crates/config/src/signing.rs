@@ -6,18 +6,18 @@ use portpass_jose::{Algorithm, CertificateChain, SigningKey};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{ConfigError, Files, Placed};
+use super::{ConfigError, Files, Located};
 
 /// What was typed: an algorithm for keys of our own making, or the files of a key.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SigningSection {
     /// ES256 (default), ES384, ES512, EdDSA, or one of RS* and PS* for a key from a file.
-    pub algorithm: Option<Placed<String>>,
+    pub algorithm: Option<Located<String>>,
     /// The key's certificate and those between it and its root, in PEM form.
-    pub certificate: Option<Placed<PathBuf>>,
+    pub certificate: Option<Located<PathBuf>>,
     /// The private key, in PEM form. Absent: keys are generated, kept in the database and renewed.
-    pub key: Option<Placed<PathBuf>>,
+    pub key: Option<Located<PathBuf>>,
 }
 
 /// What `signing` means.
@@ -32,11 +32,11 @@ pub enum Signing {
 impl SigningSection {
     /// Reads and parses the files; they must belong together.
     pub(crate) fn build(
-        typed: Option<Placed<Self>>,
+        typed: Option<Located<Self>>,
         files: &Files,
     ) -> Result<Signing, ConfigError> {
         let key = "token_service.signing";
-        let Some(Placed { value: section, place }) = typed else {
+        let Some(Located { value: section, place }) = typed else {
             return Ok(Signing::Ring(Algorithm::Es256));
         };
         let algorithm = section.algorithm.map(|typed| algorithm(&typed, files)).transpose()?;
@@ -51,7 +51,7 @@ impl SigningSection {
                 return Err(missing("certificate").hint("x5c needs the certificate of the key"));
             }
         };
-        let refuse = |typed: &Placed<PathBuf>, name: &str, error: &dyn std::error::Error| {
+        let refuse = |typed: &Located<PathBuf>, name: &str, error: &dyn std::error::Error| {
             let message = format!("{}: {error}", files.resolve(typed).display());
             files.error(&typed.place, &format!("{key}.{name}"), message)
         };
@@ -68,7 +68,7 @@ impl SigningSection {
     }
 }
 
-fn algorithm(typed: &Placed<String>, files: &Files) -> Result<Algorithm, ConfigError> {
+fn algorithm(typed: &Located<String>, files: &Files) -> Result<Algorithm, ConfigError> {
     typed.value.parse().map_err(|_| {
         let message = format!("unknown algorithm {:?}", typed.value);
         files

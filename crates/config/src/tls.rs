@@ -8,7 +8,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{ConfigError, Files, Place, Placed, files::read_limited};
+use super::{ConfigError, Files, Located, Location, files::read_limited};
 
 /// What was typed: where certificate and key lie. They are read again when they change.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -16,10 +16,10 @@ use super::{ConfigError, Files, Place, Placed, files::read_limited};
 pub struct TlsSection {
     /// The certificate and those between it and its root, in PEM form.
     #[schemars(required)]
-    pub certificate: Option<Placed<PathBuf>>,
+    pub certificate: Option<Located<PathBuf>>,
     /// Its private key, in PEM form.
     #[schemars(required)]
-    pub key: Option<Placed<PathBuf>>,
+    pub key: Option<Located<PathBuf>>,
 }
 
 /// Certificate and key as they were read, and where to read them again.
@@ -38,7 +38,7 @@ impl TlsSection {
     pub(crate) fn build(
         self,
         key: &str,
-        place: &Place,
+        place: &Location,
         files: &Files,
     ) -> Result<TlsFiles, ConfigError> {
         let missing = |name: &str| files.error(place, key, format!("the key `{name}` is missing"));

@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    Address, ConfigError, Files, Place, Placed,
+    Address, ConfigError, Files, Located, Location,
     accounts::{self, AccountSource, Source},
     http::{Http, origin},
     limits::{Attempts, LimitsSection},
@@ -28,25 +28,25 @@ use super::{
 #[serde(deny_unknown_fields)]
 pub struct TokenServiceSection {
     /// Address and port of its own. Absent: served on `http.addr`.
-    pub addr: Option<Placed<Address>>,
+    pub addr: Option<Located<Address>>,
     /// How clients reach it; needed when it has its own `addr` and a registry here builds the realm.
-    pub url: Option<Placed<String>>,
+    pub url: Option<Located<String>>,
     /// Serve HTTPS on its own address. Default: as `http.tls`.
-    pub tls: Option<Placed<TlsSection>>,
+    pub tls: Option<Located<TlsSection>>,
     /// The path of the token endpoint. Default: /token
-    pub path: Option<Placed<String>>,
+    pub path: Option<Located<String>>,
     /// What it calls itself: `iss` in every token. Default: portpass
-    pub issuer: Option<Placed<String>>,
+    pub issuer: Option<Located<String>>,
     /// How long a token lives, in seconds; 60 at least. Default: 300
     #[schemars(with = "Option<u64>", range(min = 60, max = 86400))]
-    pub expiration: Option<Placed<u64>>,
+    pub expiration: Option<Located<u64>>,
     /// What tokens are signed with. Default: ES256 keys that are generated and kept in the database.
-    pub signing: Option<Placed<SigningSection>>,
+    pub signing: Option<Located<SigningSection>>,
     /// The services (registries) that tokens are made for; the first is the one of a request that names none.
     /// Default: `registry`
-    pub services: Option<Placed<Vec<Placed<ServiceSection>>>>,
+    pub services: Option<Located<Vec<Located<ServiceSection>>>>,
     /// Where accounts come from, in the order in which they are asked. Default: `local`
-    pub accounts: Option<Placed<Vec<Placed<Source>>>>,
+    pub accounts: Option<Located<Vec<Located<Source>>>>,
     /// Whether tokens are given without credentials, as far as the rules allow. Default: yes
     pub anonymous: Option<bool>,
     /// Whether clients that ask for a refresh token get one. Default: yes
@@ -55,7 +55,7 @@ pub struct TokenServiceSection {
     pub limits: Option<LimitsSection>,
     /// Who may do what. Default: `user:local/admin` everything, everybody pulls `public/**`, everybody signed in
     /// has `${account}/**`.
-    pub policy: Option<Placed<Vec<Placed<RuleSection>>>>,
+    pub policy: Option<Located<Vec<Located<RuleSection>>>>,
 }
 
 /// One of the services that tokens are made for.
@@ -134,7 +134,7 @@ impl TokenServiceSection {
     /// Reads keys and password files, compiles rules.
     pub(crate) fn build(
         self,
-        place: &Place,
+        place: &Location,
         http: &Http,
         files: &Files,
     ) -> Result<TokenService, ConfigError> {
@@ -151,15 +151,15 @@ impl TokenServiceSection {
             rules: Arc::new(policy::build(self.policy, &accounts, anonymous, files)?),
             accounts,
             anonymous,
-            attempts: LimitsSection::meaning(self.limits.as_ref()),
+            attempts: LimitsSection::build(self.limits.as_ref()),
         })
         .inspect(|service| warn(service, place, files))
     }
 }
 
 fn listen(
-    addr: Option<Placed<Address>>,
-    tls: Option<Placed<TlsSection>>,
+    addr: Option<Located<Address>>,
+    tls: Option<Located<TlsSection>>,
     http: &Http,
     files: &Files,
 ) -> Result<TokenListen, ConfigError> {
@@ -194,14 +194,14 @@ fn listen(
     }
 }
 
-fn path(typed: Option<Placed<String>>, files: &Files) -> Result<TokenPath, ConfigError> {
+fn path(typed: Option<Located<String>>, files: &Files) -> Result<TokenPath, ConfigError> {
     let Some(typed) = typed else { return Ok(TokenPath::default()) };
     typed.value.parse().map_err(|error: portpass_authority::http::TokenPathError| {
         files.error(&typed.place, "token_service.path", error.to_string())
     })
 }
 
-fn issuer(typed: Option<Placed<String>>, files: &Files) -> Result<Issuer, ConfigError> {
+fn issuer(typed: Option<Located<String>>, files: &Files) -> Result<Issuer, ConfigError> {
     let Some(typed) = typed else { return Ok(Issuer::new("portpass")) };
     if typed.value.is_empty() {
         return Err(files.error(&typed.place, "token_service.issuer", "the value is empty"));
@@ -209,24 +209,24 @@ fn issuer(typed: Option<Placed<String>>, files: &Files) -> Result<Issuer, Config
     Ok(Issuer::new(typed.value))
 }
 
-fn lifetime(typed: Option<Placed<u64>>, files: &Files) -> Result<Lifetime, ConfigError> {
-    let typed = typed.unwrap_or_else(|| Placed::default_value(DEFAULT_LIFETIME));
+fn lifetime(typed: Option<Located<u64>>, files: &Files) -> Result<Lifetime, ConfigError> {
+    let typed = typed.unwrap_or_else(|| Located::default_value(DEFAULT_LIFETIME));
     Lifetime::from_seconds(typed.value)
         .map_err(|error| files.error(&typed.place, "token_service.expiration", error.to_string()))
 }
 
 fn services(
-    typed: Option<Placed<Vec<Placed<ServiceSection>>>>,
+    typed: Option<Located<Vec<Located<ServiceSection>>>>,
     refresh_tokens: Option<bool>,
     files: &Files,
 ) -> Result<Services, ConfigError> {
     let key = "token_service.services";
     let typed = typed.unwrap_or_else(|| {
         let registry = ServiceSection::named("registry");
-        Placed::default_value(vec![Placed::default_value(registry)])
+        Located::default_value(vec![Located::default_value(registry)])
     });
     let mut services: Vec<Service> = Vec::new();
-    for Placed { value: section, place } in typed.value {
+    for Located { value: section, place } in typed.value {
         // Its registry writes it into challenges.
         let name = Quotable::new("service", &section.name)
             .map_err(|error| files.error(&place, key, error.to_string()))?;
@@ -261,7 +261,7 @@ impl From<KeyIdWord> for KeyIdForm {
     }
 }
 
-fn warn(service: &TokenService, place: &Place, files: &Files) {
+fn warn(service: &TokenService, place: &Location, files: &Files) {
     if service.attempts == Attempts::Unlimited {
         files.warn(place, "token_service.limits", "passwords may be tried without limit");
     }

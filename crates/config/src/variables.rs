@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 
 use super::{
-    Address, ConfigError, ConfigFile, Place, Placed,
+    Address, ConfigError, ConfigFile, Located, Location,
     accounts::Source,
     admin::AdminSection,
     auth::{AuthSection, HtpasswdSection, SillySection, TokenSection, two_controllers},
@@ -14,10 +14,10 @@ use super::{
     placeholder,
     policy::RuleSection,
     registry::{RegistrySection, StorageSection},
-    shape::Key,
     signing::SigningSection,
     tls::TlsSection,
     token_service::{ServiceSection, TokenServiceSection},
+    type_error::Key,
 };
 
 /// One line of the printed table.
@@ -45,7 +45,7 @@ pub(crate) struct Variable {
     pub(crate) name: &'static str,
     pub(crate) registry: Option<&'static str>,
     key: &'static str,
-    apply: fn(&mut ConfigFile, &Given<'_>) -> Result<(), String>,
+    apply: fn(&mut ConfigFile, &VariableValue<'_>) -> Result<(), String>,
 }
 
 impl Variable {
@@ -57,31 +57,31 @@ impl Variable {
         text: &str,
     ) -> Result<(), ConfigError> {
         placeholder::refuse_in_variable(name, self.key, text)?;
-        (self.apply)(file, &Given { name, text })
+        (self.apply)(file, &VariableValue { name, text })
             .map_err(|message| ConfigError::at(name, format!("{}: {message}", self.key)))
     }
 }
 
 /// What a variable holds.
-pub(crate) struct Given<'a> {
+pub(crate) struct VariableValue<'a> {
     name: &'static str,
     text: &'a str,
 }
 
-impl Given<'_> {
-    fn placed<T>(&self, value: T) -> Placed<T> {
-        Placed { value, place: Place::Variable(self.name) }
+impl VariableValue<'_> {
+    fn placed<T>(&self, value: T) -> Located<T> {
+        Located { value, place: Location::Variable(self.name) }
     }
 
-    fn text(&self) -> Placed<String> {
+    fn text(&self) -> Located<String> {
         self.placed(self.text.to_owned())
     }
 
-    fn path(&self) -> Placed<PathBuf> {
+    fn path(&self) -> Located<PathBuf> {
         self.placed(PathBuf::from(self.text))
     }
 
-    fn address(&self) -> Result<Placed<Address>, String> {
+    fn address(&self) -> Result<Located<Address>, String> {
         Ok(self.placed(self.text.parse::<Address>().map_err(|error| error.to_string())?))
     }
 
@@ -91,7 +91,7 @@ impl Given<'_> {
     }
 
     /// A list as it would stand in the file, or its items with commas between them.
-    fn list<T: DeserializeOwned>(&self) -> Result<Vec<Placed<T>>, String> {
+    fn list<T: DeserializeOwned>(&self) -> Result<Vec<Located<T>>, String> {
         let text = self.text.trim();
         let items: Vec<T> =
             if text.starts_with('[') { read_yaml(text)? } else { read_yaml(&format!("[{text}]"))? };
@@ -112,20 +112,20 @@ impl ConfigFile {
         self.http.get_or_insert_default()
     }
 
-    fn http_tls(&mut self, given: &Given<'_>) -> &mut TlsSection {
+    fn http_tls(&mut self, given: &VariableValue<'_>) -> &mut TlsSection {
         &mut self.http().tls.get_or_insert_with(|| given.placed(TlsSection::default())).value
     }
 
-    fn registry(&mut self, given: &Given<'_>) -> &mut RegistrySection {
+    fn registry(&mut self, given: &VariableValue<'_>) -> &mut RegistrySection {
         &mut self.registry.get_or_insert_with(|| given.placed(RegistrySection::default())).value
     }
 
-    fn storage(&mut self, given: &Given<'_>) -> &mut StorageSection {
+    fn storage(&mut self, given: &VariableValue<'_>) -> &mut StorageSection {
         self.registry(given).storage.get_or_insert_default()
     }
 
     /// The controller of that word; another one that is there already is an error (CF6).
-    fn auth(&mut self, word: &str, given: &Given<'_>) -> Result<&mut AuthSection, String> {
+    fn auth(&mut self, word: &str, given: &VariableValue<'_>) -> Result<&mut AuthSection, String> {
         let empty = AuthSection::empty(word).ok_or_else(|| {
             format!("unknown word {word:?}, expected `token`, `htpasswd`, `silly` or `none`")
         })?;
@@ -139,35 +139,35 @@ impl ConfigFile {
         }
     }
 
-    fn auth_token(&mut self, given: &Given<'_>) -> Result<&mut TokenSection, String> {
+    fn auth_token(&mut self, given: &VariableValue<'_>) -> Result<&mut TokenSection, String> {
         match self.auth("token", given)? {
             AuthSection::Token(token) => Ok(token),
             other => Err(two_controllers(other.word(), "token")),
         }
     }
 
-    fn auth_htpasswd(&mut self, given: &Given<'_>) -> Result<&mut HtpasswdSection, String> {
+    fn auth_htpasswd(&mut self, given: &VariableValue<'_>) -> Result<&mut HtpasswdSection, String> {
         match self.auth("htpasswd", given)? {
             AuthSection::Htpasswd(htpasswd) => Ok(htpasswd),
             other => Err(two_controllers(other.word(), "htpasswd")),
         }
     }
 
-    fn auth_silly(&mut self, given: &Given<'_>) -> Result<&mut SillySection, String> {
+    fn auth_silly(&mut self, given: &VariableValue<'_>) -> Result<&mut SillySection, String> {
         match self.auth("silly", given)? {
             AuthSection::Silly(silly) => Ok(silly),
             other => Err(two_controllers(other.word(), "silly")),
         }
     }
 
-    fn token_service(&mut self, given: &Given<'_>) -> &mut TokenServiceSection {
+    fn token_service(&mut self, given: &VariableValue<'_>) -> &mut TokenServiceSection {
         &mut self
             .token_service
             .get_or_insert_with(|| given.placed(TokenServiceSection::default()))
             .value
     }
 
-    fn token_service_tls(&mut self, given: &Given<'_>) -> &mut TlsSection {
+    fn token_service_tls(&mut self, given: &VariableValue<'_>) -> &mut TlsSection {
         &mut self
             .token_service(given)
             .tls
@@ -175,7 +175,7 @@ impl ConfigFile {
             .value
     }
 
-    fn signing(&mut self, given: &Given<'_>) -> &mut SigningSection {
+    fn signing(&mut self, given: &VariableValue<'_>) -> &mut SigningSection {
         &mut self
             .token_service(given)
             .signing
@@ -185,12 +185,12 @@ impl ConfigFile {
 }
 
 /// Reading a path out of a list makes it a path of the shell, not of the file.
-fn place_paths(sources: &mut [Placed<Source>], given: &Given<'_>) {
+fn place_paths(sources: &mut [Located<Source>], given: &VariableValue<'_>) {
     for source in sources {
         if let Source::Htpasswd(section) = &mut source.value
             && let Some(path) = &mut section.path
         {
-            path.place = Place::Variable(given.name);
+            path.place = Location::Variable(given.name);
         }
     }
 }

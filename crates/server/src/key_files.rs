@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::Path, sync::Arc};
 
-use portpass_admin::{Visible, blocking, write_file};
+use portpass_admin::{FileMode, blocking, write_file};
 use portpass_authority::keyring::Ring;
 
 /// Writes both files, where they are not what they should be.
@@ -29,6 +29,6 @@ pub struct WriteKeysError {
 fn write_if_other(path: &Path, content: &[u8]) -> io::Result<()> {
     match fs::read(path) {
         Ok(there) if there == content => Ok(()),
-        Ok(_) | Err(_) => write_file(path, content, &Visible::All),
+        Ok(_) | Err(_) => write_file(path, content, &FileMode::Public),
     }
 }

@@ -10,7 +10,8 @@ use std::{
 
 use super::BackupError;
 use crate::data_directory::{
-    BACKUP_MARKER, DataDirectory, DataError, ROOT, Visible, make, with_suffix, write_file,
+    BACKUP_MARKER, DataDirectory, DataDirectoryError, FileMode, ROOT, create_private_dir,
+    with_suffix, write_file,
 };
 
 /// A folder that is ours to write a backup to.
@@ -32,24 +33,26 @@ impl Folder {
         for place in places {
             let place = resolve(place)?;
             if path.starts_with(&place) || place.starts_with(&path) {
-                return Err(BackupError::Within { folder: path, place });
+                return Err(BackupError::Nested { folder: path, place });
             }
         }
-        demand_ours(&path, places)?;
+        check_permissions(&path, places)?;
         if !is_marked(&path, installation)? {
-            demand_empty(&path)?;
-            make(&path).map_err(failed("make", &path))?;
+            check_empty(&path)?;
+            create_private_dir(&path).map_err(failed("make", &path))?;
             let marker = path.join(BACKUP_MARKER);
-            write_file(&marker, text_for(installation).as_bytes(), &Visible::Owner)
+            write_file(&marker, text_for(installation).as_bytes(), &FileMode::Private)
                 .map_err(failed("write", &marker))?;
         }
         let lock = DataDirectory::open(&path).map_err(|error| match error {
-            DataError::Taken { holder, .. } => BackupError::Busy { folder: path.clone(), holder },
+            DataDirectoryError::InUse { holder, .. } => {
+                BackupError::Busy { folder: path.clone(), holder }
+            }
             error => BackupError::Folder(error),
         })?;
         // A server may have come between.
         if !is_marked(&path, installation)? {
-            return Err(BackupError::Other { folder: path, why: "a server runs on it" });
+            return Err(BackupError::OtherBackup { folder: path, why: "a server runs on it" });
         }
         Ok(Self { lock })
     }
@@ -89,7 +92,7 @@ impl Folder {
                 // The snapshot that is in place could not be opened with another one.
                 Ok(_) if name == SEAL_KEY => {
                     let (folder, why) = (self.path().to_path_buf(), "its seal.key is another");
-                    return Err(BackupError::Other { folder, why });
+                    return Err(BackupError::OtherBackup { folder, why });
                 }
                 Ok(_) | Err(_) => {
                     write_file(&to, &content, &visible).map_err(failed("write", &to))?;
@@ -155,7 +158,7 @@ fn is_marked(path: &Path, installation: &str) -> Result<bool, BackupError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(failed("read", &marker)(error)),
     };
-    let other = |why| Err(BackupError::Other { folder: path.to_path_buf(), why });
+    let other = |why| Err(BackupError::OtherBackup { folder: path.to_path_buf(), why });
     match text.lines().collect::<Vec<_>>().as_slice() {
         [FORMAT, of, ..] if *of == format!("installation {installation}") => Ok(true),
         [FORMAT, ..] => other("it is another's"),
@@ -165,7 +168,7 @@ fn is_marked(path: &Path, installation: &str) -> Result<bool, BackupError> {
 
 /// Whoever can write to the folder could lay a link where a file is to be written, or put other accounts and
 /// keys into what is restored later. A folder may also be that of the user whose data are backed up.
-fn demand_ours(path: &Path, places: &[PathBuf]) -> Result<(), BackupError> {
+fn check_permissions(path: &Path, places: &[PathBuf]) -> Result<(), BackupError> {
     let about = match fs::metadata(path) {
         Ok(about) => about,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -177,12 +180,12 @@ fn demand_ours(path: &Path, places: &[PathBuf]) -> Result<(), BackupError> {
     let mode = about.mode() & 0o7777;
     if mode & 0o022 != 0 || !trusted.contains(&about.uid()) {
         let folder = path.to_path_buf();
-        return Err(BackupError::Writable { folder, owner: about.uid(), mode });
+        return Err(BackupError::WritableByOthers { folder, owner: about.uid(), mode });
     }
     Ok(())
 }
 
-fn demand_empty(path: &Path) -> Result<(), BackupError> {
+fn check_empty(path: &Path) -> Result<(), BackupError> {
     let entries = match fs::read_dir(path) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -190,9 +193,9 @@ fn demand_empty(path: &Path) -> Result<(), BackupError> {
     };
     for entry in entries {
         let name = entry.map_err(failed("read", path))?.file_name();
-        if !NOTHING.iter().any(|nothing| name == *nothing) {
+        if !IGNORED_IN_EMPTY.iter().any(|ignored| name == *ignored) {
             let found = name.to_string_lossy().into_owned();
-            return Err(BackupError::Foreign { folder: path.to_path_buf(), found });
+            return Err(BackupError::NotEmpty { folder: path.to_path_buf(), found });
         }
     }
     Ok(())
@@ -230,12 +233,12 @@ const SNAPSHOT: &str = "portpass.db.new";
 const SEAL_KEY: &str = "seal.key";
 
 /// What is copied whole. Without the first no server starts; the rest spares an operator a search.
-const FILES: [(&str, Visible); 4] = [
-    (SEAL_KEY, Visible::Owner),
-    ("admin-password", Visible::Owner),
-    ("root.crt", Visible::All),
-    ("jwks.json", Visible::All),
+const FILES: [(&str, FileMode); 4] = [
+    (SEAL_KEY, FileMode::Private),
+    ("admin-password", FileMode::Private),
+    ("root.crt", FileMode::Public),
+    ("jwks.json", FileMode::Public),
 ];
 
 /// What an empty folder may hold: a new disk's own folder, and a marker that was not finished.
-const NOTHING: [&str; 2] = ["lost+found", "portpass.backup.new"];
+const IGNORED_IN_EMPTY: [&str; 2] = ["lost+found", "portpass.backup.new"];

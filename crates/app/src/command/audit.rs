@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use portpass_admin::{AuditEntry, AuditFilter, AuditQuestion, AuditVerdict, Installation};
+use portpass_admin::{AuditEntry, AuditFilter, AuditQuery, AuditVerdict, Installation};
 
 use super::{Context, InstallationArguments, refused};
 use crate::failure::Failure;
 
-mod shown;
+mod display;
 
 /// What was typed.
 #[derive(Args, Debug)]
@@ -17,13 +17,13 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     action: Option<Action>,
     #[command(flatten)]
-    asked: Asked,
+    query: QueryArguments,
     #[command(flatten)]
     installation: InstallationArguments,
 }
 
 #[derive(Args, Debug)]
-struct Asked {
+struct QueryArguments {
     /// Only what this account did, and what was done to it
     #[arg(long, value_name = "ACCOUNT")]
     account: Option<String>,
@@ -62,20 +62,25 @@ enum Action {
 
 /// Runs it.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
-    let Arguments { action, asked, installation } = arguments;
+    let Arguments { action, query, installation } = arguments;
     let installation = installation.open(context).await?;
     match action {
         Some(Action::Verify { expect, json }) => {
             let verdict = installation.verify_audit(expect.as_deref()).await.map_err(refused)?;
             verified(&verdict, json, context)
         }
-        None => read(&installation, asked, context).await,
+        None => read(&installation, query, context).await,
     }
 }
 
-async fn read(installation: &Installation, asked: Asked, context: &Context) -> Result<(), Failure> {
-    let Asked { account, repository, since, action: actions, number, follow, json } = asked;
-    let question = AuditQuestion { account, repository, since, actions };
+async fn read(
+    installation: &Installation,
+    query: QueryArguments,
+    context: &Context,
+) -> Result<(), Failure> {
+    let QueryArguments { account, repository, since, action: actions, number, follow, json } =
+        query;
+    let question = AuditQuery { account, repository, since, actions };
     let filter = installation.audit_filter(&question).map_err(refused)?;
     let mut place = installation.audit_end().await.map_err(refused)?;
     let printed = |entries: &[AuditEntry]| print(entries, json, context);
@@ -129,9 +134,9 @@ fn print(entries: &[AuditEntry], json: bool, context: &Context) -> Result<(), Fa
             break;
         }
         if json {
-            context.printer.line(shown::json(entry)?);
+            context.printer.line(display::json(entry)?);
         } else {
-            context.printer.text(&shown::text(entry));
+            context.printer.text(&display::text(entry));
         }
     }
     Ok(())
@@ -141,7 +146,7 @@ fn verified(verdict: &AuditVerdict, json: bool, context: &Context) -> Result<(),
     if json {
         context.printer.json(&serde_json::to_value(verdict)?);
     } else {
-        context.printer.text(&shown::verdict(verdict));
+        context.printer.text(&display::verdict(verdict));
     }
     if verdict.holds {
         return Ok(());

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use portpass_admin::BackedUp;
+use portpass_admin::BackupSummary;
 
 use super::{Context, InstallationArguments, refused};
 use crate::{failure::Failure, printer::human_bytes};
@@ -41,8 +41,8 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
     Ok(())
 }
 
-fn summary(done: &BackedUp) -> String {
-    let BackedUp { folder, database_bytes, copied, copied_bytes, already, removed } = done;
+fn summary(done: &BackupSummary) -> String {
+    let BackupSummary { folder, database_bytes, copied, copied_bytes, already, removed } = done;
     format!(
         "backed up to {}: database {}, {copied} blobs copied ({}), {already} there already, {removed} removed",
         folder.display(),

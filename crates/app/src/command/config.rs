@@ -77,8 +77,8 @@ fn describe(config: &Config, printer: &Printer) {
     printer.line(format_args!("data           {}", config.data.display()));
     if let Some(registry) = &config.registry {
         let auth = match &registry.auth {
-            RegistryAuth::Beside => "tokens of the token service in this process",
-            RegistryAuth::Named(named) => named.what(),
+            RegistryAuth::InProcess => "tokens of the token service in this process",
+            RegistryAuth::Configured(named) => named.description(),
         };
         let deletes = if registry.deletes { "" } else { ", nothing can be deleted" };
         printer.line(format_args!("registry       {http}, open to: {auth}{deletes}"));

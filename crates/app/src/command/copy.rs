@@ -8,7 +8,7 @@ use portpass_client::transfer::Place;
 use super::{
     Context,
     connection::Connection,
-    moving::{How, Move},
+    transfer::{ImageTransfer, TransferArguments},
 };
 use crate::failure::Failure;
 
@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
     #[arg(value_name = "TO")]
     to: Place,
     #[command(flatten)]
-    how: How,
+    how: TransferArguments,
     /// Speak plain HTTP with FROM on another machine; credentials go in the clear
     #[arg(long)]
     from_plain_http: bool,
@@ -69,5 +69,5 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
         tls_verify: arguments.to_tls_verify,
     };
     let Arguments { from, to, how, .. } = arguments;
-    Move { from: (from, from_there), to: (to, to_there), how }.run(context).await
+    ImageTransfer { from: (from, from_there), to: (to, to_there), how }.run(context).await
 }

@@ -59,14 +59,14 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     connection: Connection,
     #[command(flatten)]
-    also: Also,
+    optional: OptionalChecks,
     #[command(flatten)]
-    shown: Shown,
+    output: OutputArguments,
 }
 
 /// What is done only for those who ask for it.
 #[derive(Args, Debug)]
-struct Also {
+struct OptionalChecks {
     /// Also push small blobs to the repository, and delete them again
     #[arg(long)]
     write: bool,
@@ -80,7 +80,7 @@ struct Also {
 
 /// In which form it is told.
 #[derive(Args, Debug)]
-struct Shown {
+struct OutputArguments {
     /// Print what was found as JSON
     #[arg(long)]
     json: bool,
@@ -98,7 +98,9 @@ struct Shown {
 /// Runs it.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<Outcome, Failure> {
     let inputs = inputs(&arguments, context)?;
-    let Arguments { target, shown: Shown { json, verbose, trace, report: file }, .. } = arguments;
+    let Arguments {
+        target, output: OutputArguments { json, verbose, trace, report: file }, ..
+    } = arguments;
     let report = portpass_diagnose::diagnose(target, inputs, Arc::new(SystemClock)).await;
     if json {
         context.printer.json(&report.json(trace));
@@ -107,7 +109,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<Outco
             context.printer.text(&report.trace());
         }
         let detail = if verbose { Detail::Full } else { Detail::Short };
-        context.printer.text(&report.text(detail, painted));
+        context.printer.text(&report.text(detail, colored));
     }
     // After it was told: what was found must not go with a file that cannot be written.
     if let Some(file) = file {
@@ -127,7 +129,7 @@ fn outcome(report: &Report) -> Outcome {
 }
 
 /// Colours go away by themselves where they are not wanted.
-fn painted(tone: Tone, text: &str) -> String {
+fn colored(tone: Tone, text: &str) -> String {
     match tone {
         Tone::Good => text.green().to_string(),
         Tone::Warning => text.yellow().to_string(),
@@ -155,9 +157,9 @@ fn inputs(arguments: &Arguments, context: &Context) -> Result<Inputs, Failure> {
         bundle: given(&arguments.bundle),
         jwks: given(&arguments.jwks),
         token_key: given(&arguments.token_key),
-        write: arguments.also.write,
-        wrong_password: arguments.also.wrong_password,
-        wait_expiry: arguments.also.wait_expiry,
+        write: arguments.optional.write,
+        wrong_password: arguments.optional.wrong_password,
+        wait_expiry: arguments.optional.wait_expiry,
         plain_http: connection.plain_http,
         verification: connection.verification(),
         command: std::iter::once("portpass".to_owned())

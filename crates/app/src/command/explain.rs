@@ -1,7 +1,7 @@
 //! `explain`: why a server refused a request, and what to do about it.
 
 use clap::Args;
-use portpass_admin::{AdminError, Decided, Installation, rfc3339};
+use portpass_admin::{AdminError, GrantOrigin, Installation, rfc3339};
 use portpass_client::{Clock as _, SystemClock};
 use portpass_config::Sources;
 use portpass_diagnose::time::distance;
@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use super::{Context, InstallationArguments, config::load};
 use crate::failure::Failure;
 
+mod display;
 mod list;
-mod shown;
 
-use self::shown::show;
+use self::display::show;
 
 /// What was typed.
 #[derive(Args, Debug)]
@@ -85,7 +85,7 @@ async fn explain(
 /// What the installation knows beside what the server kept.
 enum Background {
     /// The rules that decided.
-    Decided(Box<Decided>),
+    Decided(Box<GrantOrigin>),
     /// The state of the account.
     Account(String),
     /// It cannot be looked at.
@@ -95,7 +95,7 @@ enum Background {
 }
 
 /// The failures that a refusal may be.
-struct Known {
+struct PossibleFailures {
     known: Vec<&'static KnownFailure>,
     /// Whether it is the only one, and no other way to it can be thought of.
     is_certain: bool,
@@ -124,12 +124,12 @@ impl Background {
 
     /// What it is known as. Rules that grant it do not refuse it; rules that do not are the reason for certain, where
     /// it is a token service of this installation that they decide for.
-    fn failures(&self, refused: &Refused) -> Known {
+    fn failures(&self, refused: &Refused) -> PossibleFailures {
         let mut known = refused.known_failures();
         let rules = match self {
             Self::Decided(decided) => match **decided {
-                Decided::Here { suffices, .. } => Some(suffices),
-                Decided::Elsewhere(_) | Decided::Nowhere => None,
+                GrantOrigin::ThisInstallation { suffices, .. } => Some(suffices),
+                GrantOrigin::OtherTokenService(_) | GrantOrigin::NoTokenService => None,
             },
             Self::Account(_) | Self::Hidden(_) | Self::Nothing => None,
         };
@@ -141,7 +141,7 @@ impl Background {
             Some(false) | None => {}
         }
         let is_certain = known.len() == 1 && (rules.is_some() || known[0].row != NO_RULE);
-        Known { known, is_certain }
+        PossibleFailures { known, is_certain }
     }
 
     async fn decided(
@@ -150,12 +150,12 @@ impl Background {
         sources: &Sources,
         context: &Context,
     ) -> Result<Self, AdminError> {
-        let decided = open(sources, context).await?.decided(subject, needed).await?;
+        let decided = open(sources, context).await?.grant_origin(subject, needed).await?;
         Ok(Self::Decided(Box::new(decided)))
     }
 
     async fn account(name: &str, sources: &Sources, context: &Context) -> Result<Self, AdminError> {
-        open(sources, context).await?.about_account(name).await.map(Self::Account)
+        open(sources, context).await?.account_state(name).await.map(Self::Account)
     }
 }
 
@@ -169,17 +169,17 @@ fn described(refused: &Refused, background: &Background) -> Result<Value, Failur
     document["what_to_do"] = refused.what_to_do().into();
     match background {
         Background::Decided(decided) => match &**decided {
-            Decided::Here { explained, suffices } => {
+            GrantOrigin::ThisInstallation { explained, suffices } => {
                 document["rules"] = json!({
                     "explanations": explained.explanations,
                     "obstacle": explained.obstacle,
                     "grant_all_now": suffices,
                 });
             }
-            Decided::Elsewhere(elsewhere) => {
+            GrantOrigin::OtherTokenService(elsewhere) => {
                 document["rules_elsewhere"] = serde_json::to_value(elsewhere)?;
             }
-            Decided::Nowhere => {}
+            GrantOrigin::NoTokenService => {}
         },
         Background::Account(state) => document["account"] = state.as_str().into(),
         Background::Hidden(why) => document["hidden"] = why.as_str().into(),

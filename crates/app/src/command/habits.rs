@@ -21,12 +21,13 @@ struct Habit {
 /// Reads the command line of this process. Help and wrong usage end the process, as clap does it.
 pub(crate) fn parse() -> CommandLine {
     let words: Vec<OsString> = std::env::args_os().collect();
-    CommandLine::try_parse_from(&words).unwrap_or_else(|error| led(error, &words).exit())
+    CommandLine::try_parse_from(&words)
+        .unwrap_or_else(|error| with_suggestion(error, &words).exit())
 }
 
 /// The same error, with what the typed word was meant for. clap's own guess is taken out: it goes by the letters
 /// alone.
-fn led(mut error: clap::Error, words: &[OsString]) -> clap::Error {
+fn with_suggestion(mut error: clap::Error, words: &[OsString]) -> clap::Error {
     let typed = match error.kind() {
         ErrorKind::UnknownArgument => error.get(ContextKind::InvalidArg),
         // The second: `token` takes the word behind its registry for a subcommand.

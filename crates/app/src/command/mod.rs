@@ -14,7 +14,6 @@ pub(crate) mod explain;
 mod habits;
 pub(crate) mod login;
 pub(crate) mod logout;
-mod moving;
 pub(crate) mod policy;
 pub(crate) mod pull;
 pub(crate) mod push;
@@ -23,6 +22,7 @@ pub(crate) mod session;
 pub(crate) mod signing_key;
 pub(crate) mod tags;
 pub(crate) mod token;
+mod transfer;
 pub(crate) mod user;
 pub(crate) mod version;
 

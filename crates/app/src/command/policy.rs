@@ -3,7 +3,7 @@
 use std::{convert::Infallible, str::FromStr};
 
 use clap::{Args, Subcommand};
-use portpass_admin::Asked;
+use portpass_admin::Caller;
 
 use super::{Context, InstallationArguments, refused};
 use crate::failure::Failure;
@@ -22,7 +22,7 @@ enum Action {
     /// Say what an account would be granted, and which rules say so
     Explain {
         /// The account; `anonymous` for a caller without credentials (`user:anonymous` for an account of that name)
-        account: Who,
+        account: CallerArgument,
         /// What is asked for, as in a challenge: repository:team/app:pull,push
         #[arg(required = true, value_name = "SCOPE")]
         scopes: Vec<String>,
@@ -37,15 +37,15 @@ enum Action {
 
 /// Whom a rule would name so.
 #[derive(Clone, Debug)]
-struct Who(Asked);
+struct CallerArgument(Caller);
 
-impl FromStr for Who {
+impl FromStr for CallerArgument {
     type Err = Infallible;
 
     fn from_str(text: &str) -> Result<Self, Infallible> {
         Ok(Self(match text {
-            "anonymous" => Asked::Anonymous,
-            name => Asked::Account(name.strip_prefix("user:").unwrap_or(name).to_owned()),
+            "anonymous" => Caller::Anonymous,
+            name => Caller::Account(name.strip_prefix("user:").unwrap_or(name).to_owned()),
         }))
     }
 }
@@ -56,8 +56,8 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
     let Action::Explain { account, scopes, service, json } = arguments.action;
     let explained = installation.explain(&account.0, service.as_deref(), &scopes).await;
     let explained = explained.map_err(refused)?;
-    for left_out in &explained.left_out {
-        context.printer.warning(format!("left out of a token: {left_out}"));
+    for ignored in &explained.ignored_scopes {
+        context.printer.warning(format!("left out of a token: {ignored}"));
     }
     if let Some(obstacle) = &explained.obstacle {
         context.printer.warning(obstacle);

@@ -6,7 +6,7 @@ use portpass_client::{ImageReference, transfer::Place};
 use super::{
     Context,
     connection::Connection,
-    moving::{How, Move},
+    transfer::{ImageTransfer, TransferArguments},
 };
 use crate::failure::Failure;
 
@@ -20,7 +20,7 @@ pub(crate) struct Arguments {
     #[arg(value_name = "IMAGE")]
     image: ImageReference,
     #[command(flatten)]
-    how: How,
+    how: TransferArguments,
     #[command(flatten)]
     connection: Connection,
 }
@@ -35,5 +35,5 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
             .hint("`portpass copy` goes from registry to registry"));
     }
     let to = (Place::Registry(image), connection.clone());
-    Move { from: (source, connection), to, how }.run(context).await
+    ImageTransfer { from: (source, connection), to, how }.run(context).await
 }

@@ -81,16 +81,16 @@ fn announce(server: &Server, printer: &Printer) {
     let parts = server.parts();
     if !printer.is_terminal() {
         match parts.administrator() {
-            Some(Administrator::Made { password_file: Some(file), .. }) => {
+            Some(Administrator::Created { password_file: Some(file), .. }) => {
                 tracing::info!(
                     "made the account `admin`; its password stands in {}",
                     file.display()
                 );
             }
-            Some(Administrator::Known { password_file }) => {
+            Some(Administrator::InitialPassword { password_file }) => {
                 tracing::info!("the password of `admin` stands in {}", password_file.display());
             }
-            Some(Administrator::Made { password_file: None, .. } | Administrator::Managed)
+            Some(Administrator::Created { password_file: None, .. } | Administrator::Managed)
             | None => {}
         }
         return;
@@ -110,7 +110,7 @@ fn announce(server: &Server, printer: &Printer) {
         }
     }
     printer.line(format_args!("  {:15}  {}", "data", parts.data().display()));
-    if let Some(Administrator::Made { password_file: Some(file), password: Some(password) }) =
+    if let Some(Administrator::Created { password_file: Some(file), password: Some(password) }) =
         parts.administrator()
     {
         printer.line(format_args!(

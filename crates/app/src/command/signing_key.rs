@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use portpass_admin::{ExportFormat, Installation, Key, KeyPhase, rfc3339};
+use portpass_admin::{Installation, KeyFormat, KeyPhase, SigningKey, rfc3339};
 
 use super::{Context, InstallationArguments, refused};
 use crate::failure::Failure;
@@ -58,7 +58,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
         Action::Rotate { json } => {
             let keys = installation.rotate_signing_key().await.map_err(refused)?;
             context.printer.note("rotated; a running token service follows within seconds");
-            let notes = installation.rotation_notes(ExportFormat::Bundle).map_err(refused)?;
+            let notes = installation.rotation_notes(KeyFormat::Bundle).map_err(refused)?;
             say(&notes, context);
             list(&keys, json, context)
         }
@@ -66,7 +66,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
     }
 }
 
-fn list(keys: &[Key], json: bool, context: &Context) -> Result<(), Failure> {
+fn list(keys: &[SigningKey], json: bool, context: &Context) -> Result<(), Failure> {
     if json {
         context.printer.json(&serde_json::to_value(keys)?);
     } else {
@@ -76,7 +76,7 @@ fn list(keys: &[Key], json: bool, context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-fn row(key: &Key) -> [String; 3] {
+fn row(key: &SigningKey) -> [String; 3] {
     let phase = match key.phase {
         KeyPhase::Announced { signs_from } => {
             format!("announced, signs from {}", rfc3339(signs_from))
@@ -95,8 +95,8 @@ async fn export(
     context: &Context,
 ) -> Result<(), Failure> {
     let format = match format {
-        Format::Bundle => ExportFormat::Bundle,
-        Format::Jwks => ExportFormat::Jwks,
+        Format::Bundle => KeyFormat::Bundle,
+        Format::Jwks => KeyFormat::Jwks,
     };
     let export = installation.export_signing_keys(format).await.map_err(refused)?;
     match output {

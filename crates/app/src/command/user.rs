@@ -75,7 +75,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
     match arguments.action {
         Action::Add { name, groups, password } => {
             // Nobody is to type a password twice for a name that cannot be.
-            installation.may_add(&name, &groups).await.map_err(refused)?;
+            installation.check_new_user(&name, &groups).await.map_err(refused)?;
             let password = password.read(&name)?;
             let user = NewUser { name: name.clone(), password, groups };
             let doubt = installation.add_user(user).await.map_err(refused)?;
@@ -87,7 +87,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
         Action::List { json } => list(&installation, json, context).await?,
         Action::Password { name, password } => {
             // Nobody is to type a password twice for a name that was mistyped.
-            installation.must_exist(&name).await.map_err(refused)?;
+            installation.check_user_exists(&name).await.map_err(refused)?;
             let password = password.read(&name)?;
             let stale = installation.set_password(&name, password).await.map_err(refused)?;
             note("set the password of", &name);

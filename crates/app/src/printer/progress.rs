@@ -12,7 +12,7 @@ use portpass_client::{
     transfer::{Progress, Step},
 };
 
-use crate::failure::harmless;
+use crate::failure::escape_control;
 
 /// `12.3 MiB`
 pub(crate) fn human_bytes(bytes: u64) -> String {
@@ -28,7 +28,9 @@ impl Progress for Lines {
         let what = match step {
             Step::Begun { from: 0 } | Step::Advanced { .. } => return,
             Step::Begun { from } => format!("goes on from {}", human_bytes(from)),
-            Step::Broken { error } => format!("{}; trying again", harmless(error.to_string())),
+            Step::Broken { error } => {
+                format!("{}; trying again", escape_control(error.to_string()))
+            }
             Step::Done => "done".to_owned(),
             Step::Held => "there already".to_owned(),
             Step::Mounted => "mounted".to_owned(),

@@ -180,7 +180,7 @@ fn a_registry_can_be_told_everything_by_variables_and_is_then_alone() {
     ])
     .unwrap();
     let registry = config.registry.unwrap();
-    assert!(matches!(registry.auth, RegistryAuth::Named(Auth::Token(_))));
+    assert!(matches!(registry.auth, RegistryAuth::Configured(Auth::Token(_))));
     assert!(!registry.deletes);
     assert!(
         config.token_service.is_none(),

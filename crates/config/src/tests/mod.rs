@@ -131,7 +131,7 @@ fn the_file_of_the_documentation_means_what_it_says() {
     let registry = config.registry.as_ref().unwrap();
     assert!(registry.deletes);
     assert_eq!(registry.blobs, Path::new("/var/lib/portpass/blobs"));
-    let RegistryAuth::Named(Auth::Token(token)) = &registry.auth else {
+    let RegistryAuth::Configured(Auth::Token(token)) = &registry.auth else {
         panic!("{:?}", registry.auth)
     };
     assert_eq!(token.realm, fixed("http://ip:5013/registry/v1/token"));
@@ -158,7 +158,7 @@ fn distributions_token_block_parses_word_for_word() {
     let folder = Folder::new(&DISTRIBUTION.replace("/etc/registry/", ""));
     folder.certify("root");
     let config = folder.load().unwrap();
-    let Some(Registry { auth: RegistryAuth::Named(Auth::Token(token)), deletes, .. }) =
+    let Some(Registry { auth: RegistryAuth::Configured(Auth::Token(token)), deletes, .. }) =
         config.registry
     else {
         panic!()
@@ -177,7 +177,7 @@ fn without_a_file_both_services_run_on_loopback() {
     assert!(config.admin.is_none());
     assert_eq!((config.audit.keep.as_secs(), config.audit.max_size), (90 * 86_400, 1 << 30));
     let registry = config.registry.unwrap();
-    assert!(matches!(registry.auth, RegistryAuth::Beside));
+    assert!(matches!(registry.auth, RegistryAuth::InProcess));
     assert!(registry.deletes);
     assert_eq!(registry.blobs, Path::new("/home/ann/.local/share/portpass/blobs"));
     let service = config.token_service.unwrap();
@@ -214,7 +214,7 @@ fn relative_paths_start_at_the_files_folder() {
     folder.write("users", "");
     let config = folder.load().unwrap();
     assert_eq!(config.data, folder.path().join("here"));
-    let RegistryAuth::Named(Auth::Htpasswd(htpasswd)) = config.registry.unwrap().auth else {
+    let RegistryAuth::Configured(Auth::Htpasswd(htpasswd)) = config.registry.unwrap().auth else {
         panic!()
     };
     assert_eq!(htpasswd.path, folder.path().join("users"));
@@ -227,7 +227,7 @@ fn none_is_a_word_or_an_empty_map() {
     for auth in ["none", "NONE", "{ none: {} }", "{ None: {} }"] {
         let config = Folder::new(&format!("registry: {{ auth: {auth} }}\n")).load().unwrap();
         let registry = config.registry.unwrap();
-        assert!(matches!(registry.auth, RegistryAuth::Named(Auth::None)), "{auth}");
+        assert!(matches!(registry.auth, RegistryAuth::Configured(Auth::None)), "{auth}");
         assert!(!registry.deletes, "{auth}: nobody is asked who they are, so nobody deletes");
     }
 }
@@ -240,7 +240,8 @@ fn optional_keys_of_the_token_block_have_distributions_meaning() {
                  signingalgorithms: [ES256, RS256]\n";
     let folder = Folder::new(block);
     folder.certify("root");
-    let RegistryAuth::Named(Auth::Token(token)) = folder.load().unwrap().registry.unwrap().auth
+    let RegistryAuth::Configured(Auth::Token(token)) =
+        folder.load().unwrap().registry.unwrap().auth
     else {
         panic!()
     };

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use portpass_admin::{Administrator, DataDirectory, Installer};
+use portpass_admin::{Administrator, DataDirectory, FirstStart};
 use portpass_authority::audit::{Trail, Writer};
 use portpass_config::{AccountSource, Adoption, Attempts, Config};
 use portpass_password::{
@@ -92,7 +92,7 @@ impl Base {
         if !local {
             return Ok(None);
         }
-        let installer = Installer {
+        let installer = FirstStart {
             data: self.directory.path(),
             db: &self.db,
             pool: self.check.pool(),

@@ -14,7 +14,7 @@ mod witness;
 use std::{path::Path, sync::Arc};
 
 use portpass_admin::{
-    Administrator, DataDirectory, DataError, InstallError, OpenKeyRingError, blocking,
+    Administrator, DataDirectory, DataDirectoryError, FirstStartError, OpenKeyRingError, blocking,
 };
 use portpass_authority::keyring::KeyRing;
 use portpass_config::{Audit, Config, Environment, Http, TokenListen};
@@ -164,10 +164,10 @@ pub enum StartError {
     NoTokenService,
     /// The data directory.
     #[error(transparent)]
-    Data(#[from] DataError),
+    Data(#[from] DataDirectoryError),
     /// The first start.
     #[error(transparent)]
-    Install(#[from] InstallError),
+    Install(#[from] FirstStartError),
     /// The database.
     #[error(transparent)]
     State(#[from] StateError),

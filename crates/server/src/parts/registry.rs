@@ -23,20 +23,20 @@ pub(super) async fn build(
     base: &Base,
 ) -> Result<RegistryPart, StartError> {
     let (guard, challenges) = match (registry.auth, tokens) {
-        (RegistryAuth::Named(auth), _) => {
+        (RegistryAuth::Configured(auth), _) => {
             let challenges = match &auth {
                 Auth::Token(token) => named_by(&token.realm),
                 Auth::None | Auth::Silly(_) | Auth::Htpasswd(_) => Challenges::NameOthers,
             };
             (named(auth, base).await?, challenges)
         }
-        (RegistryAuth::Beside, Some(tokens)) => {
+        (RegistryAuth::InProcess, Some(tokens)) => {
             let controller = beside(tokens, base)?;
             let challenges = named_by(&controller.realm);
             (Guard::By(Arc::new(controller)), challenges)
         }
         // The configuration does not build without a token service.
-        (RegistryAuth::Beside, None) => {
+        (RegistryAuth::InProcess, None) => {
             return Err(StartError::NoTokenService);
         }
     };

@@ -92,8 +92,10 @@ pub(super) fn login(parts: &Parts, bound: SocketAddr) -> Option<Login> {
     };
     let (account, password_file) = match parts.administrator() {
         None => (None, None),
-        Some(Administrator::Made { password_file, .. }) => (Some(ADMIN), password_file.clone()),
-        Some(Administrator::Known { password_file }) => (Some(ADMIN), Some(password_file.clone())),
+        Some(Administrator::Created { password_file, .. }) => (Some(ADMIN), password_file.clone()),
+        Some(Administrator::InitialPassword { password_file }) => {
+            (Some(ADMIN), Some(password_file.clone()))
+        }
         Some(Administrator::Managed) => (Some(ADMIN), None),
     };
     Some(Login { host, account, password_file })

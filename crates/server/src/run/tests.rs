@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, sync::Weak};
 
-use portpass_admin::{Administrator, DataError, open_key_ring};
+use portpass_admin::{Administrator, DataDirectoryError, open_key_ring};
 use portpass_config::{Config, Environment, Sources};
 use portpass_protocol::challenge;
 use serde_json::Value;
@@ -188,7 +188,7 @@ async fn two_servers_on_one_data_directory_are_one_too_many() {
     let folder = Folder::new();
     let first = folder.start_default().await;
     let refused = folder.parts(None).await.unwrap_err();
-    assert!(matches!(refused, StartError::Data(DataError::Taken { .. })), "{refused}");
+    assert!(matches!(refused, StartError::Data(DataDirectoryError::InUse { .. })), "{refused}");
     first.stop().await;
     folder.start_default().await.stop().await;
 }
@@ -197,10 +197,13 @@ async fn two_servers_on_one_data_directory_are_one_too_many() {
 async fn the_first_start_shows_the_password_once() {
     let folder = Folder::new();
     let parts = folder.parts(None).await.unwrap();
-    assert!(matches!(parts.administrator(), Some(Administrator::Made { password: Some(_), .. })));
+    assert!(matches!(
+        parts.administrator(),
+        Some(Administrator::Created { password: Some(_), .. })
+    ));
     drop(parts);
     let parts = folder.parts(None).await.unwrap();
-    assert!(matches!(parts.administrator(), Some(Administrator::Known { .. })));
+    assert!(matches!(parts.administrator(), Some(Administrator::InitialPassword { .. })));
 }
 
 #[tokio::test]

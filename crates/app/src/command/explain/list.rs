@@ -3,7 +3,7 @@
 use portpass_admin::rfc3339;
 use portpass_server::refusals::{Refused, Told};
 
-use super::shown::subject;
+use super::display::subject;
 use crate::printer::Printer;
 
 /// Prints them, newest first.

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use portpass_admin::{Decided, quoted};
+use portpass_admin::{GrantOrigin, shell_quoted};
 use portpass_diagnose::time::{date, span};
 use portpass_server::refusals::{INSUFFICIENT_SCOPE, Refused, TokenWords};
 
-use super::{Background, Known, when};
+use super::{Background, PossibleFailures, when};
 use crate::printer::Printer;
 
 /// Prints all that is known of it.
@@ -15,7 +15,7 @@ pub(super) fn show(printer: &Printer, refused: &Refused, background: &Background
     if let Background::Account(state) = background {
         rows.push(row("account", state));
     }
-    let Known { known, is_certain } = background.failures(refused);
+    let PossibleFailures { known, is_certain } = background.failures(refused);
     let name = if is_certain { "known as" } else { "may be" };
     rows.extend(known.iter().map(|known| row(name, format!("{}: {}", known.row, known.what))));
     rows.extend(refused.what_to_do().map(|advice| row("what to do", advice)));
@@ -35,7 +35,7 @@ pub(super) fn show(printer: &Printer, refused: &Refused, background: &Background
 /// What a client does not do by itself, somebody has to do for it.
 fn keeps_its_token(printer: &Printer, refused: &Refused) {
     let scopes: Vec<String> =
-        refused.needed.iter().map(|scope| format!("--scope {}", quoted(scope))).collect();
+        refused.needed.iter().map(|scope| format!("--scope {}", shell_quoted(scope))).collect();
     printer.line(format_args!(
         "this client keeps its token: it showed the same one for the same {} times, and asked for no larger one",
         refused.repeated + 1
@@ -135,9 +135,9 @@ fn moment(seconds: i64, then: SystemTime) -> String {
     format!("{} ({far})", date(time))
 }
 
-fn decision(printer: &Printer, decided: &Decided, refused: &Refused) {
+fn decision(printer: &Printer, decided: &GrantOrigin, refused: &Refused) {
     match decided {
-        Decided::Here { explained, suffices } => {
+        GrantOrigin::ThisInstallation { explained, suffices } => {
             printer.table(["rules", "as they are now"], &[]);
             for explanation in &explained.explanations {
                 printer.line(explanation);
@@ -149,12 +149,12 @@ fn decision(printer: &Printer, decided: &Decided, refused: &Refused) {
                 printer.line(why_it_lacks(refused));
             }
         }
-        Decided::Elsewhere(elsewhere) => {
+        GrantOrigin::OtherTokenService(elsewhere) => {
             printer.table(["rules", &format!("elsewhere: {}", elsewhere.realm)], &[]);
             printer.line("the token service is not in this configuration; if it is a portpass, type on its machine:");
             printer.line(format_args!("    {}", elsewhere.command));
         }
-        Decided::Nowhere => {}
+        GrantOrigin::NoTokenService => {}
     }
 }
 

@@ -24,7 +24,7 @@ impl Key {
         for segment in path {
             match segment {
                 Segment::Seq { .. } => at.push_str("[]"),
-                // The value of a `Placed`, which nobody types.
+                // The value of a `Located`, which nobody types.
                 Segment::Map { key: name } if name == "value" => {}
                 Segment::Map { key: name } | Segment::Enum { variant: name } => {
                     if !at.is_empty() {

@@ -18,7 +18,7 @@ use crate::{failure::Failure, printer::human_bytes};
 
 /// How much is moved, and what is said about it.
 #[derive(Args, Debug)]
-pub(super) struct How {
+pub(super) struct TransferArguments {
     /// Only the image for this platform, as in linux/amd64 or linux/arm/v7
     #[arg(long, value_name = "OS/ARCH[/VARIANT]", conflicts_with = "all")]
     platform: Option<Platform>,
@@ -39,13 +39,13 @@ pub(super) struct How {
 
 /// One image, and its way.
 #[derive(Debug)]
-pub(super) struct Move {
+pub(super) struct ImageTransfer {
     pub(super) from: (Place, Connection),
     pub(super) to: (Place, Connection),
-    pub(super) how: How,
+    pub(super) how: TransferArguments,
 }
 
-impl Move {
+impl ImageTransfer {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         let selection = self.selection()?;
         let (source, known) = self.source(context).await?;

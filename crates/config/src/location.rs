@@ -8,16 +8,16 @@ use serde_saphyr::Spanned;
 
 /// A value and where it was given.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Placed<T> {
+pub struct Located<T> {
     /// What was typed.
     pub value: T,
     /// Where.
-    pub place: Place,
+    pub place: Location,
 }
 
 /// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Location {
     /// This line of the configuration file.
     Line(u64),
     /// This environment variable.
@@ -28,28 +28,28 @@ pub enum Place {
     Default,
 }
 
-impl<T> Placed<T> {
+impl<T> Located<T> {
     /// A value that nobody typed.
     pub fn default_value(value: T) -> Self {
-        Self { value, place: Place::Default }
+        Self { value, place: Location::Default }
     }
 }
 
-impl<T: fmt::Debug> fmt::Debug for Placed<T> {
+impl<T: fmt::Debug> fmt::Debug for Located<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.value.fmt(f)
     }
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Placed<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Located<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = Spanned::<T>::deserialize(deserializer)?;
-        Ok(Self { value: spanned.value, place: Place::Line(spanned.referenced.line()) })
+        Ok(Self { value: spanned.value, place: Location::Line(spanned.referenced.line()) })
     }
 }
 
 /// In the schema a placed value is the value.
-impl<T: JsonSchema> JsonSchema for Placed<T> {
+impl<T: JsonSchema> JsonSchema for Located<T> {
     fn inline_schema() -> bool {
         T::inline_schema()
     }
