@@ -19,13 +19,13 @@ pub(crate) enum PasswordFrom {
 ///
 /// # Errors
 /// There is no terminal to ask on, or what came is empty.
-pub(crate) fn name(question: &str) -> Result<String, Failure> {
+pub(crate) fn name(query: &str) -> Result<String, Failure> {
     if !stdin().is_terminal() {
         return Err(Failure::usage("there is no terminal to ask for the name on")
             .hint("give it with --username"));
     }
     let mut terminal = stderr();
-    terminal.write_all(question.as_bytes())?;
+    terminal.write_all(query.as_bytes())?;
     terminal.flush()?;
     let mut line = String::new();
     stdin().read_line(&mut line)?;
@@ -57,7 +57,7 @@ pub(crate) fn account(name: &str) -> Result<(), Failure> {
 ///
 /// # Errors
 /// There is no terminal to ask on, stdin cannot be read, or what came is empty.
-pub(crate) fn password(question: &str, from: PasswordFrom) -> Result<SecretString, Failure> {
+pub(crate) fn password(query: &str, from: PasswordFrom) -> Result<SecretString, Failure> {
     let password = match from {
         PasswordFrom::Stdin => {
             let mut text = String::new();
@@ -65,7 +65,7 @@ pub(crate) fn password(question: &str, from: PasswordFrom) -> Result<SecretStrin
             let trimmed = text.strip_suffix('\n').unwrap_or(&text);
             trimmed.strip_suffix('\r').unwrap_or(trimmed).to_owned()
         }
-        PasswordFrom::Terminal if stdin().is_terminal() => rpassword::prompt_password(question)?,
+        PasswordFrom::Terminal if stdin().is_terminal() => rpassword::prompt_password(query)?,
         PasswordFrom::Terminal => {
             return Err(Failure::usage("there is no terminal to ask for the password on")
                 .hint("give it on stdin and add --password-stdin"));
@@ -81,8 +81,8 @@ pub(crate) fn password(question: &str, from: PasswordFrom) -> Result<SecretStrin
 ///
 /// # Errors
 /// As [`password`], and if the two differ.
-pub(crate) fn new_password(question: &str) -> Result<SecretString, Failure> {
-    let first = password(question, PasswordFrom::Terminal)?;
+pub(crate) fn new_password(query: &str) -> Result<SecretString, Failure> {
+    let first = password(query, PasswordFrom::Terminal)?;
     let second = password("Once more: ", PasswordFrom::Terminal)?;
     if first.expose_secret() == second.expose_secret() {
         Ok(first)

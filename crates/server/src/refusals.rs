@@ -1,19 +1,19 @@
 //! The latest refusals of this process, for whoever asks why.
 //!
 //! ```text
-//! Door ── keep ──► Ring      in memory, bounded in entries and bytes; what is
-//!                   │        only not there has a ring of its own
-//!                  Desk      a socket in the data directory, for its owner alone
-//!                   │
-//! portpass explain ─┴ ask ──► Told
+//! ListenerService ── keep ──► RefusalLog     in memory, bounded in entries and bytes; what is
+//!                                  │          only not there has a ring of its own
+//!                             RefusalSocket   a socket in the data directory, for its owner alone
+//!                                  │
+//! portpass explain ─────── query ──┴────────► QueryResult
 //! ```
 //!
 //! What is kept says more than the answer did, and nothing that anybody could use: no token, no
 //! signature, no password.
 
-pub(crate) mod desk;
+mod query;
 pub(crate) mod ring;
-mod told;
+pub(crate) mod socket;
 
 use std::time::SystemTime;
 
@@ -27,13 +27,13 @@ pub use portpass_protocol::{
 };
 
 pub use self::{
-    desk::{AskError, ask},
-    told::{Absence, Question, Told},
+    query::{Absence, Query, QueryResult},
+    socket::{QueryError, query},
 };
 
 /// One request that was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refused {
+pub struct RefusedRequest {
     /// What the answer has as `X-Request-Id`.
     pub request: String,
     /// When it was answered.
@@ -71,7 +71,7 @@ pub struct Refused {
     pub repeated: usize,
 }
 
-impl Refused {
+impl RefusedRequest {
     /// What whoever runs the server does about it.
     pub fn what_to_do(&self) -> Option<&'static str> {
         Advice::on(self.by, &self.refusal).map(|advice| advice.what_to_do)

@@ -15,7 +15,7 @@ pub struct System {
     /// How many passwords are hashed at once.
     pub cores: NonZeroUsize,
     /// How its open files are shared out.
-    pub files: FileShares,
+    pub files: FileBudget,
 }
 
 impl System {
@@ -25,7 +25,7 @@ impl System {
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
             cores: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
-            files: FileShares::of(open_files()),
+            files: FileBudget::of(open_files()),
         }
     }
 }
@@ -33,7 +33,7 @@ impl System {
 /// What of the files that this process may have open is for whom. The rest is for what must always work: the database,
 /// the addresses that are listened on, health and metrics, and whoever connects until it is known who that is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FileShares {
+pub struct FileBudget {
     /// Connections of clients.
     pub connections: usize,
     /// Blobs that come or go as fast as their clients like.
@@ -42,12 +42,12 @@ pub struct FileShares {
     pub brief: usize,
 }
 
-impl FileShares {
+impl FileBudget {
     /// A blob is held over a connection, and many connections hold none: of a few files three quarters are for
     /// connections. Of many there is one of each for each.
     pub fn of(limit: usize) -> Self {
         let brief = (limit / 64).clamp(1, MOST_BRIEF);
-        let kept_back = KEPT_BACK + brief * OpenFiles::PER_BRIEF;
+        let kept_back = RESERVED_FILES + brief * OpenFiles::PER_BRIEF;
         // Too few to run well, but enough to start and to say so.
         let shared = limit.saturating_sub(kept_back).max(limit / 4);
         let connections = (shared - shared / 4).clamp(1, MOST_CONNECTIONS);
@@ -74,7 +74,7 @@ fn open_files() -> usize {
 
 /// Database, sockets that listen, log, locks, files that are read again, 64 connections to health and metrics, and 32
 /// that wait for a place.
-const KEPT_BACK: usize = 160;
+const RESERVED_FILES: usize = 160;
 
 /// Connections of clients, however many files there are.
 pub(crate) const MOST_CONNECTIONS: usize = 10_000;
@@ -97,12 +97,12 @@ mod tests {
             (65_536, 10_000, 10_000),
             (usize::MAX, 10_000, 10_000),
         ] {
-            let shares = FileShares::of(limit);
+            let shares = FileBudget::of(limit);
             assert_eq!((shares.connections, shares.blobs), (connections, blobs), "{limit}");
             let all = shares.connections + shares.blobs + shares.brief * OpenFiles::PER_BRIEF;
-            assert!(all + KEPT_BACK <= limit, "{limit}: {shares:?}");
+            assert!(all + RESERVED_FILES <= limit, "{limit}: {shares:?}");
         }
-        let few = FileShares::of(64);
+        let few = FileBudget::of(64);
         assert!(few.connections > 0 && few.connections + few.blobs <= 64, "{few:?}");
     }
 }

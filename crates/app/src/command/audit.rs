@@ -80,11 +80,11 @@ async fn read(
 ) -> Result<(), Failure> {
     let QueryArguments { account, repository, since, action: actions, number, follow, json } =
         query;
-    let question = AuditQuery { account, repository, since, actions };
-    let filter = installation.audit_filter(&question).map_err(refused)?;
+    let query = AuditQuery { account, repository, since, actions };
+    let filter = installation.audit_filter(&query).map_err(refused)?;
     let mut place = installation.audit_end().await.map_err(refused)?;
     let printed = |entries: &[AuditEntry]| print(entries, json, context);
-    match (number, &question.since) {
+    match (number, &query.since) {
         (None, Some(_)) => {
             let first = installation.audit_begin(&filter).await.map_err(refused)?;
             place = all(installation, &filter, first.saturating_sub(1), &printed).await?.max(place);

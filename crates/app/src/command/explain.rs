@@ -5,7 +5,7 @@ use portpass_admin::{AdminError, GrantOrigin, Installation, rfc3339};
 use portpass_client::{Clock as _, SystemClock};
 use portpass_config::Sources;
 use portpass_diagnose::time::distance;
-use portpass_server::refusals::{self, Absence, KnownFailure, Question, Refused, Told};
+use portpass_server::refusals::{self, Absence, KnownFailure, Query, QueryResult, RefusedRequest};
 use serde_json::{Value, json};
 
 use super::{Context, InstallationArguments, config::load};
@@ -40,21 +40,21 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
     let Arguments { request, number, all, json, installation } = arguments;
     let sources = installation.sources();
     let data = load(&sources, &context.environment).await?.data;
-    let question = match &request {
-        Some(request) => Question::Request(request.clone()),
-        None if all => Question::All(number),
-        None => Question::Latest(number),
+    let query = match &request {
+        Some(request) => Query::Request(request.clone()),
+        None if all => Query::All(number),
+        None => Query::Latest(number),
     };
-    let told = refusals::ask(&data, &question).await?;
+    let result = refusals::query(&data, &query).await?;
     match &request {
-        Some(request) if told.found.is_empty() => Err(absent(&told, request)),
-        Some(_) => explain(&told.found, &sources, json, context).await,
+        Some(request) if result.found.is_empty() => Err(absent(&result, request)),
+        Some(_) => explain(&result.found, &sources, json, context).await,
         None if json => {
-            context.printer.json(&serde_json::to_value(&told.found)?);
+            context.printer.json(&serde_json::to_value(&result.found)?);
             Ok(())
         }
         None => {
-            list::show(&context.printer, &told, all);
+            list::show(&context.printer, &result, all);
             Ok(())
         }
     }
@@ -62,7 +62,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
 
 /// A trusted proxy may have given one id to several requests.
 async fn explain(
-    found: &[Refused],
+    found: &[RefusedRequest],
     sources: &Sources,
     json: bool,
     context: &Context,
@@ -107,7 +107,7 @@ const NO_RULE: &str = "F104";
 const OF_RULES: &[&str] = &["F47", NO_RULE];
 
 impl Background {
-    async fn of(refused: &Refused, sources: &Sources, context: &Context) -> Self {
+    async fn of(refused: &RefusedRequest, sources: &Sources, context: &Context) -> Self {
         let known = match (refused.refusal.as_str(), refused.subject.as_deref()) {
             (refusals::INSUFFICIENT_SCOPE, Some(subject)) => {
                 Self::decided(subject, &refused.needed, sources, context).await
@@ -124,7 +124,7 @@ impl Background {
 
     /// What it is known as. Rules that grant it do not refuse it; rules that do not are the reason for certain, where
     /// it is a token service of this installation that they decide for.
-    fn failures(&self, refused: &Refused) -> PossibleFailures {
+    fn failures(&self, refused: &RefusedRequest) -> PossibleFailures {
         let mut known = refused.known_failures();
         let rules = match self {
             Self::Decided(decided) => match **decided {
@@ -163,7 +163,7 @@ async fn open(sources: &Sources, context: &Context) -> Result<Installation, Admi
     portpass_admin::open(sources, &context.environment).await
 }
 
-fn described(refused: &Refused, background: &Background) -> Result<Value, Failure> {
+fn described(refused: &RefusedRequest, background: &Background) -> Result<Value, Failure> {
     let mut document = serde_json::to_value(refused)?;
     document["failures"] = serde_json::to_value(background.failures(refused).known)?;
     document["what_to_do"] = refused.what_to_do().into();
@@ -189,13 +189,13 @@ fn described(refused: &Refused, background: &Background) -> Result<Value, Failur
 }
 
 /// Why nothing is kept of it, and where to look instead.
-fn absent(told: &Told, request: &str) -> Failure {
-    let (why, hint) = match told.absence(request) {
+fn absent(result: &QueryResult, request: &str) -> Failure {
+    let (why, hint) = match result.absence(request) {
         Absence::OtherProcess => (
             format!(
                 "the request {request} is of an earlier start of this server, or of another server: the ids of this start \
                  begin with {}",
-                told.process
+                result.process
             ),
             format!("the log line of that time has the reason: look for request_id={request}"),
         ),
@@ -210,7 +210,7 @@ fn absent(told: &Told, request: &str) -> Failure {
             format!(
                 "of the request {request} nothing is kept: it was not refused, came without credentials, or is not among \
                  the last {} refusals",
-                told.kept
+                result.kept
             ),
             format!("its log line tells how it ended: look for request_id={request}"),
         ),
@@ -223,6 +223,6 @@ fn absent(told: &Told, request: &str) -> Failure {
 }
 
 /// When it was, and how long ago that is.
-fn when(refused: &Refused, now: std::time::SystemTime) -> String {
+fn when(refused: &RefusedRequest, now: std::time::SystemTime) -> String {
     format!("{} ({})", rfc3339(refused.at), distance(refused.at, now))
 }

@@ -9,10 +9,10 @@ use clap::Args;
 use portpass_admin::Administrator;
 use portpass_config::{Address, Adoption, Config, Environment, Sources};
 use portpass_server::{
-    Parts, Server, ServerSettings, Shutdown, System,
+    Components, Server, ServerSettings, Shutdown, System,
     log::{self, LogGuard},
     raise_open_files,
-    run::{Handle, Login},
+    run::{Login, ReloadHandle},
 };
 use secrecy::ExposeSecret;
 use tokio::signal::unix::{SignalKind, signal};
@@ -54,9 +54,9 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
     let system = System::real();
     let settings =
         ServerSettings { connections: system.files.connections, ..ServerSettings::default() };
-    let parts = Parts::build(config, &context.environment, system).await;
-    let parts = parts.map_err(|error| hinted(error.hints(), error))?;
-    let server = Server::bind(parts, settings).await;
+    let components = Components::build(config, &context.environment, system).await;
+    let components = components.map_err(|error| hinted(error.hints(), error))?;
+    let server = Server::bind(components, settings).await;
     let server = server.map_err(|error| hinted(error.hints(), error))?;
     log.flush();
     announce(&server, &context.printer);
@@ -78,9 +78,9 @@ fn hinted(hints: Vec<String>, error: impl std::error::Error) -> Failure {
 /// Says where everything is. The last line on a terminal is the one to type; elsewhere stdout is a log,
 /// and no password is shown.
 fn announce(server: &Server, printer: &Printer) {
-    let parts = server.parts();
+    let components = server.components();
     if !printer.is_terminal() {
-        match parts.administrator() {
+        match components.administrator() {
             Some(Administrator::Created { password_file: Some(file), .. }) => {
                 tracing::info!(
                     "made the account `admin`; its password stands in {}",
@@ -98,10 +98,10 @@ fn announce(server: &Server, printer: &Printer) {
     let addresses = server.addresses();
     printer.line(format_args!("portpass {}", env!("CARGO_PKG_VERSION")));
     for (what, bound) in [
-        ("registry", addresses.http.filter(|_| parts.has_registry())),
+        ("registry", addresses.http.filter(|_| components.has_registry())),
         (
             "token service",
-            addresses.tokens.or(addresses.http).filter(|_| parts.has_token_service()),
+            addresses.tokens.or(addresses.http).filter(|_| components.has_token_service()),
         ),
         ("health, metrics", addresses.admin),
     ] {
@@ -109,9 +109,9 @@ fn announce(server: &Server, printer: &Printer) {
             printer.line(format_args!("  {what:15}  {}://{}", bound.scheme, bound.address));
         }
     }
-    printer.line(format_args!("  {:15}  {}", "data", parts.data().display()));
+    printer.line(format_args!("  {:15}  {}", "data", components.data().display()));
     if let Some(Administrator::Created { password_file: Some(file), password: Some(password) }) =
-        parts.administrator()
+        components.administrator()
     {
         printer.line(format_args!(
             "  {:15}  admin, password {}",
@@ -150,7 +150,7 @@ fn quoted(path: &Path) -> String {
 
 /// Each SIGHUP reads the configuration again. What cannot be used is reported, and nothing changes.
 async fn reload_on_hangup(
-    handle: Handle,
+    handle: ReloadHandle,
     sources: Sources,
     environment: Environment,
     log: LogGuard,
@@ -170,7 +170,7 @@ async fn reload_on_hangup(
     }
 }
 
-async fn reload(handle: &Handle, config: Config, log: &LogGuard) {
+async fn reload(handle: &ReloadHandle, config: Config, log: &LogGuard) {
     let (level, warnings) = (config.log.level, config.warnings.clone());
     match handle.reload(config).await {
         Ok(()) => {

@@ -13,10 +13,10 @@ use http_body::{Frame, SizeHint};
 use portpass_protocol::handled::Handled;
 use tracing::Level;
 
-use super::activity::UnderWay;
+use super::activity::RequestGuard;
 use crate::{
     metrics::{Answered, Metrics, RouteKind},
-    refusals::ring::Refusals,
+    refusals::ring::RefusalLog,
     request::RequestSummary,
 };
 
@@ -25,7 +25,7 @@ use crate::{
 pub(crate) struct LoggedBody {
     inner: Body,
     line: Line,
-    _under_way: Option<UnderWay>,
+    _under_way: Option<RequestGuard>,
 }
 
 #[derive(Debug)]
@@ -44,7 +44,7 @@ struct Line {
 
 impl LoggedBody {
     /// Its request is under way until it is sent.
-    pub(crate) fn holding(self, under_way: UnderWay) -> Self {
+    pub(crate) fn holding(self, under_way: RequestGuard) -> Self {
         Self { _under_way: Some(under_way), ..self }
     }
 
@@ -54,7 +54,7 @@ impl LoggedBody {
         request: RequestSummary,
         kind: RouteKind,
         metrics: Arc<Metrics>,
-        refusals: &Refusals,
+        refusals: &RefusalLog,
     ) -> Response<Self> {
         let handled = answer.extensions_mut().remove::<Handled>().unwrap_or_default();
         let status = answer.status();

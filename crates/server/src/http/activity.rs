@@ -38,7 +38,7 @@ impl Activity {
     }
 
     /// Bytes came: where no request is under way, the first ones of the next.
-    pub(crate) fn came(&self) {
+    pub(crate) fn received(&self) {
         let age = self.age();
         self.moved.store(age, Ordering::Relaxed);
         if self.is_idle() && self.head.load(Ordering::Relaxed) == 0 {
@@ -47,15 +47,15 @@ impl Activity {
     }
 
     /// Bytes went.
-    pub(crate) fn went(&self) {
+    pub(crate) fn sent_bytes(&self) {
         self.moved.store(self.age(), Ordering::Relaxed);
     }
 
     /// A request, until its answer is out, or its body read or given up.
-    pub(crate) fn begin(self: &Arc<Self>) -> UnderWay {
+    pub(crate) fn begin(self: &Arc<Self>) -> RequestGuard {
         self.under_way.fetch_add(1, Ordering::Relaxed);
         self.head.store(0, Ordering::Relaxed);
-        UnderWay(Arc::clone(self))
+        RequestGuard(Arc::clone(self))
     }
 
     /// Whether no request is under way.
@@ -64,7 +64,7 @@ impl Activity {
     }
 
     /// Since when no request has been under way; of one that is, since when nothing has moved.
-    pub(crate) fn still_since(&self) -> Instant {
+    pub(crate) fn last_progress(&self) -> Instant {
         let last = if self.is_idle() { &self.rested } else { &self.moved };
         self.opened + Duration::from_millis(last.load(Ordering::Relaxed))
     }
@@ -83,9 +83,9 @@ impl Activity {
 
 /// A request that is under way, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct UnderWay(Arc<Activity>);
+pub(crate) struct RequestGuard(Arc<Activity>);
 
-impl Drop for UnderWay {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
         self.0.rested.store(self.0.age(), Ordering::Relaxed);
         self.0.under_way.fetch_sub(1, Ordering::Relaxed);

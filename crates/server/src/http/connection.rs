@@ -22,10 +22,10 @@ use tokio_util::sync::CancellationToken;
 use super::{
     access_log::LoggedBody,
     activity::Activity,
-    door::Door,
-    patience::PatientStream,
+    listener_service::ListenerService,
     peer::Peer,
-    streams::{self, Streams},
+    stall_timeout::StallTimeoutStream,
+    streams::{self, StreamExecutor},
     tls::{HTTP_2, Tls},
 };
 
@@ -35,7 +35,7 @@ pub(crate) struct Connection {
     /// Both ends.
     pub(crate) peer: Peer,
     /// Answers its requests.
-    pub(crate) door: Arc<Door>,
+    pub(crate) service: Arc<ListenerService>,
     /// What happens on it.
     pub(crate) activity: Arc<Activity>,
     /// The requests under way are its last, once this begins.
@@ -54,11 +54,11 @@ impl Connection {
             }
             Ok(Ok(stream)) => Box::pin(self.serve_http1(stream)).await,
             Ok(Err(error)) => {
-                self.door.metrics().handshake_failed();
+                self.service.metrics().handshake_failed();
                 tracing::debug!(%client, "no TLS connection: {error}");
             }
             Err(_) => {
-                self.door.metrics().handshake_failed();
+                self.service.metrics().handshake_failed();
                 tracing::debug!(%client, "no TLS connection within {} s", HANDSHAKE.as_secs());
             }
         }
@@ -68,7 +68,7 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let stream = PatientStream::new(stream, self.activity.clone());
+        let stream = StallTimeoutStream::new(stream, self.activity.clone());
         let this = self.clone();
         // Boxed: hyper keeps room for what is under way, and most of the time nothing is.
         let answer = service_fn(move |request| {
@@ -88,17 +88,17 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let stream = PatientStream::new(stream, self.activity.clone());
+        let stream = StallTimeoutStream::new(stream, self.activity.clone());
         let this = self.clone();
         let answer = service_fn(move |request| {
             let this = this.clone();
             async move {
                 let response = this.answer(request).await;
-                streams::answered();
+                streams::response_started();
                 Ok::<_, Infallible>(response)
             }
         });
-        let connection = http2::Builder::new(Streams)
+        let connection = http2::Builder::new(StreamExecutor)
             .timer(TokioTimer::new())
             .keep_alive_interval(PING)
             .keep_alive_timeout(PING)
@@ -113,7 +113,7 @@ impl Connection {
 
     async fn answer(&self, request: http::Request<Incoming>) -> http::Response<LoggedBody> {
         let under_way = self.activity.begin();
-        let response = self.door.handle(request, self.peer, &self.activity).await;
+        let response = self.service.handle(request, self.peer, &self.activity).await;
         response.map(|body| body.holding(under_way))
     }
 
@@ -125,12 +125,12 @@ impl Connection {
         let mut connection = pin!(connection);
         let result = tokio::select! {
             result = connection.as_mut() => result,
-            end = self.over(version) => match end {
-                End::Idle => {
+            end = self.timed_out(version) => match end {
+                ConnectionTimeout::Idle => {
                     connection.as_mut().graceful_shutdown();
                     connection.await
                 }
-                End::SlowHead => {
+                ConnectionTimeout::SlowHead => {
                     let limit = HEAD.as_secs();
                     tracing::debug!(client = %self.peer.remote, "no request came within {limit} s");
                     return;
@@ -149,7 +149,7 @@ impl Connection {
 
 /// Why a connection ends though nobody has ended it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+enum ConnectionTimeout {
     /// Nothing was asked for a long time.
     Idle,
     /// A request was begun, and its headers did not end.
@@ -159,8 +159,8 @@ enum End {
 impl Connection {
     /// Resolves when it is time to end it. What happens on it is looked at now and then, and not each time: a
     /// request has no timer of its own.
-    async fn over(&self, version: Version) -> End {
-        let idle_timeout = self.door.idle_timeout();
+    async fn timed_out(&self, version: Version) -> ConnectionTimeout {
+        let idle_timeout = self.service.idle_timeout();
         loop {
             let now = Instant::now();
             let no_sooner = now + HEAD.min(idle_timeout);
@@ -168,13 +168,13 @@ impl Connection {
             let head = self.activity.head_since().filter(|_| version < Version::HTTP_2);
             let look_again = match head {
                 _ if !self.activity.is_idle() => no_sooner,
-                Some(since) if now >= since + HEAD => return End::SlowHead,
+                Some(since) if now >= since + HEAD => return ConnectionTimeout::SlowHead,
                 // Its answer may be out, and idleness begin, long before that.
                 Some(since) => (since + HEAD).min(no_sooner),
                 None => {
-                    let end = self.activity.still_since() + idle_timeout;
+                    let end = self.activity.last_progress() + idle_timeout;
                     if now >= end {
-                        return End::Idle;
+                        return ConnectionTimeout::Idle;
                     }
                     end.min(no_sooner)
                 }

@@ -10,48 +10,52 @@ use portpass_protocol::origin::{Authority, ClientAddress, Origin, OriginError};
 
 use super::{
     peer::Peer,
-    proxies::{Advice, Challenges, FOR, HOST, PROTO},
+    proxies::{ChallengeRealm, FOR, HOST, PROTO, ProxyWarnings},
 };
 use portpass_config::TrustedProxies;
 
 /// Decides what a request's origin and caller are.
 #[derive(Debug)]
-pub(crate) struct Origins {
+pub(crate) struct OriginResolver {
     fixed: Option<Origin>,
     trusted: TrustedProxies,
-    advice: Advice,
+    warnings: ProxyWarnings,
 }
 
 /// What was decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub(crate) struct RequestOrigin {
     /// How the client calls us.
     pub(crate) origin: Origin,
     /// Who the client is, behind proxies that are trusted.
     pub(crate) client: ClientAddress,
 }
 
-impl Origins {
+impl OriginResolver {
     /// `fixed` is `http.host`, `trusted` is `http.trusted_proxies`; `challenges` says what a wrong origin
     /// would spoil.
     pub(crate) fn new(
         fixed: Option<Origin>,
         trusted: TrustedProxies,
-        challenges: Challenges,
+        challenges: ChallengeRealm,
     ) -> Self {
-        let challenges = if fixed.is_some() { Challenges::NameOthers } else { challenges };
-        Self { fixed, trusted, advice: Advice::new(challenges) }
+        let challenges = if fixed.is_some() { ChallengeRealm::Fixed } else { challenges };
+        Self { fixed, trusted, warnings: ProxyWarnings::new(challenges) }
     }
 
     /// Reads `Host`, and from a trusted peer `X-Forwarded-Proto`, `X-Forwarded-Host` and `X-Forwarded-For`.
     ///
     /// # Errors
     /// The request names no host, or one that no challenge may echo.
-    pub(crate) fn see(&self, head: &request::Parts, peer: &Peer) -> Result<Seen, OriginError> {
+    pub(crate) fn resolve(
+        &self,
+        head: &request::Parts,
+        peer: &Peer,
+    ) -> Result<RequestOrigin, OriginError> {
         let trusted = self.trusted.contain(peer.remote.ip());
         let forwarded = trusted.then_some(&head.headers);
         if !trusted {
-            self.advice.on_unknown(&head.headers, peer.remote.ip());
+            self.warnings.on_unknown(&head.headers, peer.remote.ip());
         }
         let origin = match &self.fixed {
             Some(fixed) => fixed.clone(),
@@ -66,11 +70,11 @@ impl Origins {
             },
         };
         if let Some(headers) = forwarded {
-            self.advice.on_silent(headers, &origin, peer);
+            self.warnings.on_silent(headers, &origin, peer);
         }
         let client =
             forwarded.map_or(peer.remote.ip(), |headers| self.client(headers, peer.remote.ip()));
-        Ok(Seen { origin, client: ClientAddress(client.to_canonical()) })
+        Ok(RequestOrigin { origin, client: ClientAddress(client.to_canonical()) })
     }
 
     /// Whether this peer's word on the client counts.
@@ -90,7 +94,7 @@ impl Origins {
         match first.parse() {
             Ok(value) => Some(value),
             Err(error) => {
-                self.advice.on_unreadable(name, &error);
+                self.warnings.on_unreadable(name, &error);
                 None
             }
         }
@@ -155,11 +159,11 @@ mod tests {
         request.body(()).unwrap().into_parts().0
     }
 
-    fn origins() -> Origins {
-        Origins::new(
+    fn origins() -> OriginResolver {
+        OriginResolver::new(
             None,
             TrustedProxies::from_iter(["10.0.0.0/8".parse().unwrap()]),
-            Challenges::NameTheRequest,
+            ChallengeRealm::FromRequest,
         )
     }
 
@@ -178,7 +182,7 @@ mod tests {
             ("[::ffff:10.1.2.3]:9", "https://registry.example", "192.0.2.7"),
             ("192.0.2.1:9", "http://inside:5000", "192.0.2.1"),
         ] {
-            let seen = origins().see(&head(&forwarded), &peer(remote, Scheme::Http)).unwrap();
+            let seen = origins().resolve(&head(&forwarded), &peer(remote, Scheme::Http)).unwrap();
             assert_eq!(seen.origin.to_string(), origin, "{remote}");
             assert_eq!(seen.client.0.to_string(), client, "{remote}");
         }
@@ -194,7 +198,7 @@ mod tests {
             ("x-forwarded-host", "a\",error=\"x"),
         ] {
             let head = head(&[("host", "inside"), (name, value)]);
-            let seen = origins().see(&head, &peer("10.0.0.1:9", Scheme::Http)).unwrap();
+            let seen = origins().resolve(&head, &peer("10.0.0.1:9", Scheme::Http)).unwrap();
             assert_eq!(seen.origin.to_string(), "http://inside", "{name}: {value}");
         }
     }
@@ -202,12 +206,13 @@ mod tests {
     #[test]
     fn a_proxy_that_is_not_listed_is_named_once_with_the_setting() {
         let log = CapturedLog::start();
-        let origins = Origins::new(None, TrustedProxies::default(), Challenges::NameTheRequest);
+        let origins =
+            OriginResolver::new(None, TrustedProxies::default(), ChallengeRealm::FromRequest);
         let forwarded = head(&[("host", "inside"), ("x-forwarded-proto", "https")]);
         for _ in 0..3 {
-            origins.see(&forwarded, &peer("192.0.2.1:9", Scheme::Http)).unwrap();
+            origins.resolve(&forwarded, &peer("192.0.2.1:9", Scheme::Http)).unwrap();
         }
-        origins.see(&head(&[("host", "inside")]), &peer("192.0.2.1:9", Scheme::Http)).unwrap();
+        origins.resolve(&head(&[("host", "inside")]), &peer("192.0.2.1:9", Scheme::Http)).unwrap();
         let lines = log.lines_of("portpass_server::http::proxies");
         assert_eq!(lines.len(), 1, "{lines:?}");
         let message = lines[0]["message"].as_str().unwrap();
@@ -221,7 +226,7 @@ mod tests {
             ("x-forwarded-proto", "https, http"),
             ("x-forwarded-host", "outside.example:8443, middle"),
         ]);
-        let seen = origins().see(&head, &peer("10.0.0.1:9", Scheme::Http)).unwrap();
+        let seen = origins().resolve(&head, &peer("10.0.0.1:9", Scheme::Http)).unwrap();
         assert_eq!(seen.origin.to_string(), "https://outside.example:8443");
     }
 
@@ -239,7 +244,7 @@ mod tests {
             ("10.9.9.9", "10.9.9.9"),
         ] {
             let head = head(&[("host", "h"), ("x-forwarded-for", value)]);
-            let seen = origins().see(&head, &peer("10.0.0.1:9", Scheme::Http)).unwrap();
+            let seen = origins().resolve(&head, &peer("10.0.0.1:9", Scheme::Http)).unwrap();
             assert_eq!(seen.client.0.to_string(), client, "{value}");
         }
     }
@@ -248,22 +253,25 @@ mod tests {
     fn a_host_that_could_break_out_of_a_challenge_is_refused() {
         for host in ["a b", "a\"b", "a,b", "", "user@a", "a/b"] {
             let refused =
-                origins().see(&head(&[("host", host)]), &peer("192.0.2.1:9", Scheme::Https));
+                origins().resolve(&head(&[("host", host)]), &peer("192.0.2.1:9", Scheme::Https));
             assert!(refused.is_err(), "{host:?}");
         }
         let twice = head(&[("host", "a"), ("host", "b")]);
-        assert!(origins().see(&twice, &peer("192.0.2.1:9", Scheme::Https)).is_err());
-        assert!(origins().see(&head(&[]), &peer("192.0.2.1:9", Scheme::Https)).is_err());
+        assert!(origins().resolve(&twice, &peer("192.0.2.1:9", Scheme::Https)).is_err());
+        assert!(origins().resolve(&head(&[]), &peer("192.0.2.1:9", Scheme::Https)).is_err());
     }
 
     #[test]
     fn the_configured_host_wins_over_every_header() {
         let fixed =
             Origin { scheme: Scheme::Https, authority: "registry.example".parse().unwrap() };
-        let origins =
-            Origins::new(Some(fixed), TrustedProxies::default(), Challenges::NameTheRequest);
+        let origins = OriginResolver::new(
+            Some(fixed),
+            TrustedProxies::default(),
+            ChallengeRealm::FromRequest,
+        );
         let seen =
-            origins.see(&head(&[("host", "a b")]), &peer("192.0.2.1:9", Scheme::Http)).unwrap();
+            origins.resolve(&head(&[("host", "a b")]), &peer("192.0.2.1:9", Scheme::Http)).unwrap();
         assert_eq!(seen.origin.to_string(), "https://registry.example");
     }
 
@@ -271,7 +279,7 @@ mod tests {
     fn http_1_0_may_leave_the_host_out() {
         let mut head = head(&[]);
         head.version = Version::HTTP_10;
-        let seen = origins().see(&head, &peer("192.0.2.1:9", Scheme::Http)).unwrap();
+        let seen = origins().resolve(&head, &peer("192.0.2.1:9", Scheme::Http)).unwrap();
         assert_eq!(seen.origin.to_string(), "http://127.0.0.1:5000");
     }
 }

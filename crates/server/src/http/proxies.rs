@@ -10,26 +10,26 @@ use super::peer::Peer;
 
 /// Whether a wrong address of a request would reach a challenge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Challenges {
+pub(crate) enum ChallengeRealm {
     /// They are built from what the request says.
-    NameTheRequest,
+    FromRequest,
     /// They are not.
-    NameOthers,
+    Fixed,
 }
 
 /// One listener's advice. Each kind is given once, however many requests deserve it.
 #[derive(Debug)]
-pub(crate) struct Advice {
-    challenges: Challenges,
+pub(crate) struct ProxyWarnings {
+    challenges: ChallengeRealm,
     unknown: Once,
     unreadable: Once,
     schemeless: Once,
     hostless: Once,
 }
 
-impl Advice {
+impl ProxyWarnings {
     /// None given yet.
-    pub(crate) fn new(challenges: Challenges) -> Self {
+    pub(crate) fn new(challenges: ChallengeRealm) -> Self {
         let (unknown, unreadable) = (Once::new(), Once::new());
         Self { challenges, unknown, unreadable, schemeless: Once::new(), hostless: Once::new() }
     }
@@ -49,7 +49,7 @@ impl Advice {
 
     fn harm_of_unknown(&self, headers: &HeaderMap) -> Option<&'static str> {
         let says_how_it_was_called = headers.contains_key(&PROTO) || headers.contains_key(&HOST);
-        let realm = says_how_it_was_called && self.challenges == Challenges::NameTheRequest;
+        let realm = says_how_it_was_called && self.challenges == ChallengeRealm::FromRequest;
         match (realm, headers.contains_key(&FOR)) {
             (true, true) => Some(
                 "challenges name the address that it called, and its clients share one login limit",
@@ -73,7 +73,7 @@ impl Advice {
     /// such header come from this side of the proxy.
     pub(crate) fn on_silent(&self, headers: &HeaderMap, origin: &Origin, peer: &Peer) {
         let forwards = [PROTO, HOST, FOR].iter().any(|name| headers.contains_key(name));
-        if !forwards || self.challenges == Challenges::NameOthers {
+        if !forwards || self.challenges == ChallengeRealm::Fixed {
             return;
         }
         let proxy = peer.remote.ip().to_canonical();
@@ -138,11 +138,15 @@ mod tests {
     }
 
     /// What is said of three requests of a trusted proxy to 127.0.0.1:5000.
-    fn advice(challenges: Challenges, given: &[(&'static str, &str)], seen: &str) -> Vec<String> {
+    fn warnings(
+        challenges: ChallengeRealm,
+        given: &[(&'static str, &str)],
+        seen: &str,
+    ) -> Vec<String> {
         let log = CapturedLog::start();
-        let advice = Advice::new(challenges);
+        let warnings = ProxyWarnings::new(challenges);
         for _ in 0..3 {
-            advice.on_silent(&headers(given), &origin(seen), &peer());
+            warnings.on_silent(&headers(given), &origin(seen), &peer());
         }
         let lines = log.lines_of("portpass_server::http::proxies");
         lines.iter().map(|line| line["message"].as_str().unwrap().to_owned()).collect()
@@ -160,7 +164,7 @@ mod tests {
             (&[P], "https://127.0.0.1:5000", &["Host $http_host"]),
             (&[F], "http://127.0.0.1:5000", &["X-Forwarded-Proto $scheme", "Host $http_host"]),
         ] {
-            let said = advice(Challenges::NameTheRequest, given, seen);
+            let said = warnings(ChallengeRealm::FromRequest, given, seen);
             assert_eq!(said.len(), named.len(), "{given:?}: {said:?}");
             for (line, name) in said.iter().zip(named) {
                 assert!(line.contains(name) && line.contains("http.host"), "{given:?}: {line}");
@@ -172,15 +176,16 @@ mod tests {
     /// A realm that stands in the configuration is right however the request came.
     #[test]
     fn where_no_challenge_names_the_request_nothing_is_said() {
-        let said = advice(Challenges::NameOthers, &[F], "http://127.0.0.1:5000");
+        let said = warnings(ChallengeRealm::Fixed, &[F], "http://127.0.0.1:5000");
         assert!(said.is_empty(), "{said:?}");
     }
 
     /// Behind a proxy that is not listed, one client's wrong passwords are everybody's.
     #[test]
     fn what_an_unknown_proxy_spoils_is_named() {
-        let harm = |challenges, given| Advice::new(challenges).harm_of_unknown(&headers(given));
-        let (request, others) = (Challenges::NameTheRequest, Challenges::NameOthers);
+        let harm =
+            |challenges, given| ProxyWarnings::new(challenges).harm_of_unknown(&headers(given));
+        let (request, others) = (ChallengeRealm::FromRequest, ChallengeRealm::Fixed);
         assert_eq!(harm(request, &[]), None);
         assert_eq!(harm(request, &[P]), Some("challenges name the address that it called"));
         assert_eq!(harm(request, &[F]), Some("its clients share one login limit"));

@@ -17,38 +17,38 @@ use std::{
 use hyper::rt::Executor;
 use tokio::time::{Instant, sleep};
 
-use super::patience::PATIENCE;
+use super::stall_timeout::STALL_TIMEOUT;
 
 /// Runs what hyper makes of a stream, for as long as its answer makes progress.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Streams;
+pub(crate) struct StreamExecutor;
 
 tokio::task_local! {
     /// Whether the stream that is polled has its answer.
     static ANSWERED: Arc<AtomicBool>;
 }
 
-/// From here on the peer has to take what it asked for. Nothing outside of a stream of [`Streams`].
-pub(crate) fn answered() {
+/// From here on the peer has to take what it asked for. Nothing outside of a stream of [`StreamExecutor`].
+pub(crate) fn response_started() {
     let _ = ANSWERED.try_with(|answered| answered.store(true, Ordering::Relaxed));
 }
 
-impl<F> Executor<F> for Streams
+impl<F> Executor<F> for StreamExecutor
 where
     F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, stream: F) {
         let answered = Arc::new(AtomicBool::new(false));
         let stream = ANSWERED.scope(answered.clone(), stream);
-        tokio::spawn(patiently(stream, answered));
+        tokio::spawn(with_stall_timeout(stream, answered));
     }
 }
 
-/// Drops `stream`, which resets it, when it was not woken for [`PATIENCE`] after it had its answer. Until then it is the
+/// Drops `stream`, which resets it, when it was not woken for [`STALL_TIMEOUT`] after it had its answer. Until then it is the
 /// handler that it waits for.
-async fn patiently(stream: impl Future<Output = ()>, answered: Arc<AtomicBool>) {
+async fn with_stall_timeout(stream: impl Future<Output = ()>, answered: Arc<AtomicBool>) {
     let mut stream = pin!(stream);
-    let mut timer = pin!(sleep(PATIENCE));
+    let mut timer = pin!(sleep(STALL_TIMEOUT));
     let mut woken = Instant::now();
     poll_fn(|context| {
         if stream.as_mut().poll(context).is_ready() {
@@ -61,11 +61,11 @@ async fn patiently(stream: impl Future<Output = ()>, answered: Arc<AtomicBool>) 
             woken = Instant::now();
             return Poll::Pending;
         }
-        if woken.elapsed() >= PATIENCE {
+        if woken.elapsed() >= STALL_TIMEOUT {
             tracing::debug!("a stream whose answer nobody takes is reset");
             return Poll::Ready(());
         }
-        timer.as_mut().reset(woken + PATIENCE);
+        timer.as_mut().reset(woken + STALL_TIMEOUT);
         timer.as_mut().poll(context)
     })
     .await;

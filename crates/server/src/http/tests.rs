@@ -1,4 +1,4 @@
-//! The rim over real sockets, with handlers of the tests' own behind it.
+//! A listener over real sockets, with handlers of the tests' own behind it.
 
 mod frames;
 mod idle;
@@ -28,26 +28,26 @@ use tokio::{
 };
 
 use super::{
-    door::Door,
-    listen::{Connections, Listener},
-    origin::Origins,
-    proxies::Challenges,
-    surface::{Surface, TokenRoutes},
-    tls::{Reading, Tls},
+    listener::{Connections, Listener},
+    listener_router::{ListenerRouter, TokenRoutes},
+    listener_service::ListenerService,
+    origin::OriginResolver,
+    proxies::ChallengeRealm,
+    tls::{CertificateReload, Tls},
 };
 use crate::{
     metrics::Metrics,
-    refusals::ring::Refusals,
+    refusals::ring::RefusalLog,
     request::id::RequestIds,
     testing::{CapturedLog, Certified},
 };
 
 /// A listener with a handler at `/token`, and the end of it.
-struct Rim {
+struct Fixture {
     address: SocketAddr,
     connections: Connections,
     metrics: Arc<Metrics>,
-    door: Arc<Door>,
+    service: Arc<ListenerService>,
     accepting: JoinHandle<()>,
 }
 
@@ -60,32 +60,33 @@ impl Random for Zeros {
     }
 }
 
-fn surface(router: Router, trusted: &[&str], headers: HeaderMap) -> Arc<Surface> {
+fn routes(router: Router, trusted: &[&str], headers: HeaderMap) -> Arc<ListenerRouter> {
     let tokens = TokenRoutes { path: TokenPath::default(), router };
-    let origins = Origins::new(
+    let origins = OriginResolver::new(
         None,
         trusted.iter().map(|network| network.parse().unwrap()).collect(),
-        Challenges::NameTheRequest,
+        ChallengeRealm::FromRequest,
     );
-    Arc::new(Surface::new(origins, headers).with_tokens(Some(tokens)))
+    Arc::new(ListenerRouter::new(origins, headers).with_tokens(Some(tokens)))
 }
 
-impl Rim {
-    async fn with(surface: Arc<Surface>, tls: Option<Arc<Tls>>, limit: usize) -> Self {
+impl Fixture {
+    async fn with(router: Arc<ListenerRouter>, tls: Option<Arc<Tls>>, limit: usize) -> Self {
         let metrics = Arc::new(Metrics::new());
         let ids = Arc::new(RequestIds::new(&Zeros));
-        let refusals = Arc::new(Refusals::new(ids.clone(), Arc::new(SystemClock)));
-        let door = Arc::new(Door::new("test", surface, ids, metrics.clone(), refusals));
+        let refusals = Arc::new(RefusalLog::new(ids.clone(), Arc::new(SystemClock)));
+        let service =
+            Arc::new(ListenerService::new("test", router, ids, metrics.clone(), refusals));
         let loopback = "127.0.0.1:0".parse().unwrap();
-        let listener = Listener::bind("test", loopback, tls, door.clone()).await.unwrap();
+        let listener = Listener::bind("test", loopback, tls, service.clone()).await.unwrap();
         let address = listener.address();
         let connections = Connections::new(limit);
         let accepting = tokio::spawn(listener.accept(connections.clone()));
-        Self { address, connections, metrics, door, accepting }
+        Self { address, connections, metrics, service, accepting }
     }
 
     async fn serving(router: Router) -> Self {
-        Self::with(surface(router, &[], HeaderMap::new()), None, 100).await
+        Self::with(routes(router, &[], HeaderMap::new()), None, 100).await
     }
 
     async fn connect(&self) -> TcpStream {
@@ -144,12 +145,12 @@ fn header<'a>(answer: &'a str, name: &str) -> Option<&'a str> {
 #[tokio::test]
 async fn every_answer_carries_the_id_that_the_handler_saw() {
     let id = |Extension(RequestId(id)): Extension<RequestId>| async move { id };
-    let rim = Rim::serving(Router::new().route("/token", get(id))).await;
-    let answer = rim.get("/token", "").await;
+    let server = Fixture::serving(Router::new().route("/token", get(id))).await;
+    let answer = server.get("/token", "").await;
     let id = header(&answer, "x-request-id").unwrap();
     assert!(answer.ends_with(&format!("\r\n\r\n{id}")), "{answer}");
     for (path, status) in [("/nowhere", "404"), ("/", "200"), ("/v2/", "404")] {
-        let answer = rim.get(path, "").await;
+        let answer = server.get(path, "").await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
         assert!(header(&answer, "x-request-id").is_some_and(|other| other != id), "{answer}");
     }
@@ -159,8 +160,9 @@ async fn every_answer_carries_the_id_that_the_handler_saw() {
 async fn an_id_is_taken_over_from_a_trusted_proxy_only() {
     let router = Router::new().route("/token", get(|| async {}));
     for (trusted, own) in [(&[][..], true), (&["127.0.0.1/32"][..], false)] {
-        let rim = Rim::with(surface(router.clone(), trusted, HeaderMap::new()), None, 100).await;
-        let answer = rim.get("/token", "X-Request-Id: from-the-proxy\r\n").await;
+        let server =
+            Fixture::with(routes(router.clone(), trusted, HeaderMap::new()), None, 100).await;
+        let answer = server.get("/token", "X-Request-Id: from-the-proxy\r\n").await;
         assert_eq!(header(&answer, "x-request-id") != Some("from-the-proxy"), own, "{answer}");
     }
 }
@@ -172,24 +174,24 @@ async fn the_handler_sees_the_origin_and_the_client() {
         format!("{origin} {client}")
     };
     let router = Router::new().route("/token", get(seen));
-    let rim = Rim::with(surface(router, &["127.0.0.0/8"], HeaderMap::new()), None, 100).await;
-    assert!(rim.get("/token", "").await.ends_with("\r\n\r\nhttp://h 127.0.0.1"));
+    let server = Fixture::with(routes(router, &["127.0.0.0/8"], HeaderMap::new()), None, 100).await;
+    assert!(server.get("/token", "").await.ends_with("\r\n\r\nhttp://h 127.0.0.1"));
     let forwarded =
         "X-Forwarded-Proto: https\r\nX-Forwarded-Host: r.example\r\nX-Forwarded-For: 192.0.2.7\r\n";
-    assert!(rim.get("/token", forwarded).await.ends_with("\r\n\r\nhttps://r.example 192.0.2.7"));
+    assert!(server.get("/token", forwarded).await.ends_with("\r\n\r\nhttps://r.example 192.0.2.7"));
 }
 
 /// CH13
 #[tokio::test]
 async fn a_host_that_no_challenge_may_echo_is_a_bad_request() {
-    let rim = Rim::serving(Router::new().route("/token", get(|| async { "served" }))).await;
+    let server = Fixture::serving(Router::new().route("/token", get(|| async { "served" }))).await;
     let answer =
-        rim.exchange("GET /token HTTP/1.1\r\nHost: a\"b\r\nConnection: close\r\n\r\n").await;
+        server.exchange("GET /token HTTP/1.1\r\nHost: a\"b\r\nConnection: close\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
     assert_eq!(header(&answer, "content-type"), Some("application/json"));
     assert!(!answer.contains("served"));
     assert!(
-        rim.metrics.text().unwrap().contains(r#"portpass_refusals_total{reason="bad-host"} 1"#)
+        server.metrics.text().unwrap().contains(r#"portpass_refusals_total{reason="bad-host"} 1"#)
     );
 }
 
@@ -198,16 +200,16 @@ async fn a_panic_is_an_answer_that_says_nothing_of_it() {
     async fn panics() -> &'static str {
         panic!("the password was hunter2");
     }
-    let rim = Rim::serving(Router::new().route("/token", get(panics))).await;
-    let answer = rim.get("/token", "").await;
+    let server = Fixture::serving(Router::new().route("/token", get(panics))).await;
+    let answer = server.get("/token", "").await;
     assert!(answer.starts_with("HTTP/1.1 500"), "{answer}");
     assert!(
         answer.ends_with("{\"errors\":[{\"code\":\"UNKNOWN\",\"message\":\"internal error\"}]}\n"),
         "{answer}"
     );
     assert!(header(&answer, "x-request-id").is_some());
-    assert!(rim.metrics.text().unwrap().contains("portpass_panics_total 1"));
-    assert!(rim.get("/", "").await.starts_with("HTTP/1.1 200"), "the server goes on");
+    assert!(server.metrics.text().unwrap().contains("portpass_panics_total 1"));
+    assert!(server.get("/", "").await.starts_with("HTTP/1.1 200"), "the server goes on");
 }
 
 #[tokio::test]
@@ -217,27 +219,28 @@ async fn configured_headers_are_added_and_never_replace_an_answers_own() {
     headers.append("x-frame-options", "configured".parse().unwrap());
     headers.append("x-a", "1".parse().unwrap());
     headers.append("x-a", "2".parse().unwrap());
-    let rim =
-        Rim::with(surface(Router::new().route("/token", get(own)), &[], headers), None, 100).await;
-    let answer = rim.get("/token", "").await;
+    let server =
+        Fixture::with(routes(Router::new().route("/token", get(own)), &[], headers), None, 100)
+            .await;
+    let answer = server.get("/token", "").await;
     assert_eq!(header(&answer, "x-frame-options"), Some("own"));
     assert!(answer.contains("x-a: 1\r\nx-a: 2\r\n"), "{answer}");
 }
 
 #[tokio::test]
 async fn headers_larger_than_32_kib_are_refused() {
-    let rim = Rim::serving(Router::new().route("/token", get(|| async { "served" }))).await;
-    let fits = rim.get("/token", &format!("X-A: {}\r\n", "a".repeat(31 * 1024))).await;
+    let server = Fixture::serving(Router::new().route("/token", get(|| async { "served" }))).await;
+    let fits = server.get("/token", &format!("X-A: {}\r\n", "a".repeat(31 * 1024))).await;
     assert!(fits.starts_with("HTTP/1.1 200"), "{fits}");
-    let large = rim.get("/token", &format!("X-A: {}\r\n", "a".repeat(33 * 1024))).await;
+    let large = server.get("/token", &format!("X-A: {}\r\n", "a".repeat(33 * 1024))).await;
     assert!(large.starts_with("HTTP/1.1 431"), "{large}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_never_finishes_its_headers_is_left() {
-    let rim = Rim::serving(Router::new()).await;
+    let server = Fixture::serving(Router::new()).await;
     for begun in ["", "GET / HTTP/1.1\r\nHost: h\r\nX-"] {
-        let mut stream = rim.connect().await;
+        let mut stream = server.connect().await;
         stream.write_all(begun.as_bytes()).await.unwrap();
         // Time goes on by itself when nothing else does.
         assert_eq!(rest_of(&mut stream).await, "", "after {begun:?}");
@@ -252,17 +255,17 @@ async fn a_client_that_stops_sending_its_body_is_left() {
             Err(error) => format!("{error:?}"),
         }
     };
-    let rim = Rim::serving(Router::new().route("/token", axum::routing::post(read))).await;
-    let mut stream = rim.connect().await;
+    let server = Fixture::serving(Router::new().route("/token", axum::routing::post(read))).await;
+    let mut stream = server.connect().await;
     let head = "POST /token HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhalf";
     stream.write_all(head.as_bytes()).await.unwrap();
     let answer = rest_of(&mut stream).await;
     assert!(answer.contains("Stalled"), "{answer}");
-    let mut stream = rim.connect().await;
+    let mut stream = server.connect().await;
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.shutdown().await.unwrap();
     let answer = rest_of(&mut stream).await;
-    assert!(answer.contains("HungUp"), "{answer}");
+    assert!(answer.contains("ConnectionClosed"), "{answer}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -272,12 +275,12 @@ async fn a_client_that_stops_taking_its_answer_is_left() {
             Ok::<_, std::io::Error>(vec![0; 64 * 1024])
         }))
     };
-    let rim = Rim::serving(Router::new().route("/token", get(endless))).await;
-    let mut stream = rim.connect().await;
+    let server = Fixture::serving(Router::new().route("/token", get(endless))).await;
+    let mut stream = server.connect().await;
     stream.write_all(b"GET /token HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
     stream.read_exact(&mut [0; 16]).await.unwrap();
     // The client stays, and reads no more.
-    assert_eq!(rim.end().await, 0, "the connection ended by itself");
+    assert_eq!(server.end().await, 0, "the connection ended by itself");
     drop(stream);
 }
 
@@ -292,17 +295,17 @@ async fn a_drain_lets_requests_end_and_leaves_idle_connections() {
             "done"
         }
     };
-    let rim = Rim::serving(Router::new().route("/token", get(slow))).await;
-    let address = rim.address;
-    let mut silent = rim.connect().await;
-    let mut idle = rim.connect().await;
+    let server = Fixture::serving(Router::new().route("/token", get(slow))).await;
+    let address = server.address;
+    let mut silent = server.connect().await;
+    let mut idle = server.connect().await;
     idle.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
     read_until(&mut idle, "portpass\n").await;
-    let mut busy = rim.connect().await;
+    let mut busy = server.connect().await;
     busy.write_all(b"GET /token HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
     entered.notified().await;
 
-    let ending = tokio::spawn(rim.end());
+    let ending = tokio::spawn(server.end());
     assert_eq!(rest_of(&mut idle).await, "", "nothing is under way on it");
     assert_eq!(rest_of(&mut silent).await, "");
     assert!(TcpStream::connect(address).await.is_err(), "nothing new is taken");
@@ -314,27 +317,27 @@ async fn a_drain_lets_requests_end_and_leaves_idle_connections() {
 
 #[tokio::test(start_paused = true)]
 async fn what_does_not_end_in_time_is_cut_off() {
-    let rim =
-        Rim::serving(Router::new().route("/token", get(std::future::pending::<&'static str>)))
+    let server =
+        Fixture::serving(Router::new().route("/token", get(std::future::pending::<&'static str>)))
             .await;
-    let mut busy = rim.connect().await;
+    let mut busy = server.connect().await;
     busy.write_all(b"GET /token HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
-    while !rim.metrics.text().unwrap().contains("connections_open{listener=\"test\"} 1") {
+    while !server.metrics.text().unwrap().contains("connections_open{listener=\"test\"} 1") {
         tokio::task::yield_now().await;
     }
-    let cut_off = rim.connections.drain(Duration::from_secs(30), std::future::pending()).await;
+    let cut_off = server.connections.drain(Duration::from_secs(30), std::future::pending()).await;
     assert_eq!(cut_off, 1);
     assert_eq!(rest_of(&mut busy).await, "");
 }
 
 #[tokio::test]
 async fn what_is_served_can_be_replaced_under_open_connections() {
-    let rim = Rim::serving(Router::new().route("/token", get(|| async { "old." }))).await;
-    let mut stream = rim.connect().await;
+    let server = Fixture::serving(Router::new().route("/token", get(|| async { "old." }))).await;
+    let mut stream = server.connect().await;
     stream.write_all(b"GET /token HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
     read_until(&mut stream, "old.").await;
     let router = Router::new().route("/token", get(|| async { "new." }));
-    rim.door.replace(surface(router, &[], HeaderMap::new()));
+    server.service.replace(routes(router, &[], HeaderMap::new()));
     stream.write_all(b"GET /token HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
     read_until(&mut stream, "new.").await;
 }
@@ -354,13 +357,14 @@ async fn the_access_log_names_subject_and_refusal_and_no_secret() {
         ));
         response
     };
-    let rim = Rim::serving(Router::new().route("/token", get(refuse))).await;
-    rim.get(
-        "/token?password=hunter2",
-        "Authorization: Basic aHVudGVyMg==\r\nUser-Agent: docker/29\r\n",
-    )
-    .await;
-    rim.end().await;
+    let server = Fixture::serving(Router::new().route("/token", get(refuse))).await;
+    server
+        .get(
+            "/token?password=hunter2",
+            "Authorization: Basic aHVudGVyMg==\r\nUser-Agent: docker/29\r\n",
+        )
+        .await;
+    server.end().await;
     let lines = log.lines_of("access");
     assert_eq!(lines.len(), 1, "{lines:?}");
     let line = &lines[0];
@@ -394,17 +398,17 @@ async fn a_broken_answer_is_marked_in_the_log() {
             Ok::<_, std::io::Error>(vec![0; 64 * 1024])
         }))
     };
-    let rim = Rim::serving(
+    let server = Fixture::serving(
         Router::new().route("/token", get(large)).route("/x", any(|_: Request| async {})),
     )
     .await;
-    let mut stream = rim.connect().await;
+    let mut stream = server.connect().await;
     stream.write_all(b"GET /token HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
     stream.read_exact(&mut [0; 16]).await.unwrap();
     // A reset, as of a client that is killed.
     stream.set_zero_linger().unwrap();
     drop(stream);
-    rim.end().await;
+    server.end().await;
     let lines = log.lines_of("access");
     assert_eq!(lines[0]["broken"], true, "{lines:?}");
 }
@@ -418,16 +422,16 @@ async fn an_answer_of_announced_length_is_whole_once_that_much_was_sent() {
         let body = Body::from_stream(futures_util::stream::iter(pieces));
         ([(http::header::CONTENT_LENGTH, "6")], body)
     };
-    let rim = Rim::serving(
+    let server = Fixture::serving(
         Router::new().route("/token", get(streamed)).route("/x", any(|_: Request| async {})),
     )
     .await;
-    let mut stream = rim.connect().await;
+    let mut stream = server.connect().await;
     stream.write_all(b"GET /token HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     assert!(answer.ends_with("abcdef"), "{answer}");
-    rim.end().await;
+    server.end().await;
     let lines = log.lines_of("access");
     assert_eq!((&lines[0]["bytes"], lines[0].get("broken")), (&6.into(), None), "{lines:?}");
 }
@@ -447,46 +451,48 @@ async fn http_2_is_spoken_where_alpn_agrees_on_it() {
     let certified = Certified::new();
     let seen = |Extension(origin): Extension<Origin>| async move { origin.to_string() };
     let router = Router::new().route("/token", get(seen));
-    let rim = Rim::with(surface(router, &[], HeaderMap::new()), Some(tls(&certified)), 100).await;
-    let url = format!("https://127.0.0.1:{}/token", rim.address.port());
+    let server =
+        Fixture::with(routes(router, &[], HeaderMap::new()), Some(tls(&certified)), 100).await;
+    let url = format!("https://127.0.0.1:{}/token", server.address.port());
     let answer = client(&certified.certificate()).get(&url).send().await.unwrap();
     assert_eq!(answer.version(), http::Version::HTTP_2);
     assert!(answer.headers().contains_key("x-request-id"));
     let origin = answer.text().await.unwrap();
     assert_eq!(format!("{origin}/token"), url, "the scheme is the connection's own");
-    rim.end().await;
+    server.end().await;
 }
 
 #[tokio::test]
 async fn a_changed_certificate_is_served_to_new_connections() {
     let certified = Certified::new();
     let tls = tls(&certified);
-    let rim =
-        Rim::with(surface(Router::new(), &[], HeaderMap::new()), Some(tls.clone()), 100).await;
-    let url = format!("https://127.0.0.1:{}/", rim.address.port());
+    let server =
+        Fixture::with(routes(Router::new(), &[], HeaderMap::new()), Some(tls.clone()), 100).await;
+    let url = format!("https://127.0.0.1:{}/", server.address.port());
     let old = certified.certificate();
     assert!(client(&old).get(&url).send().await.is_ok());
-    assert_eq!(tls.read_if_changed(), Reading::Unchanged);
+    assert_eq!(tls.reload_if_changed(), CertificateReload::Unchanged);
 
     certified.write_certificate("no certificate");
-    assert!(matches!(tls.read_if_changed(), Reading::Kept(_)));
+    assert!(matches!(tls.reload_if_changed(), CertificateReload::Rejected(_)));
     assert!(client(&old).get(&url).send().await.is_ok(), "the last good pair is served");
 
     let new = certified.renew();
-    assert_eq!(tls.read_if_changed(), Reading::Replaced);
+    assert_eq!(tls.reload_if_changed(), CertificateReload::Replaced);
     assert!(client(&new).get(&url).send().await.is_ok());
     assert!(client(&old).get(&url).send().await.is_err());
-    assert_eq!(tls.read_if_changed(), Reading::Unchanged);
+    assert_eq!(tls.reload_if_changed(), CertificateReload::Unchanged);
 }
 
 #[tokio::test]
 async fn plain_http_to_a_tls_port_harms_nobody() {
     let certified = Certified::new();
-    let rim =
-        Rim::with(surface(Router::new(), &[], HeaderMap::new()), Some(tls(&certified)), 100).await;
-    let answer = rim.get("/", "").await;
+    let server =
+        Fixture::with(routes(Router::new(), &[], HeaderMap::new()), Some(tls(&certified)), 100)
+            .await;
+    let answer = server.get("/", "").await;
     assert!(!answer.contains("HTTP/1.1"), "{answer}");
-    let url = format!("https://127.0.0.1:{}/", rim.address.port());
+    let url = format!("https://127.0.0.1:{}/", server.address.port());
     assert!(client(&certified.certificate()).get(&url).send().await.is_ok());
-    assert!(rim.metrics.text().unwrap().contains("portpass_tls_handshakes_failed_total 1"));
+    assert!(server.metrics.text().unwrap().contains("portpass_tls_handshakes_failed_total 1"));
 }

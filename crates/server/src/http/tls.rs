@@ -28,13 +28,13 @@ pub(crate) struct Tls {
 
 /// What [`Tls::read_if_changed`] found.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Reading {
+pub(crate) enum CertificateReload {
     /// The files are as they were.
     Unchanged,
     /// The next handshakes use what they hold now.
     Replaced,
     /// They cannot be used; the last good pair stays.
-    Kept(TlsError),
+    Rejected(TlsError),
 }
 
 impl Tls {
@@ -62,19 +62,19 @@ impl Tls {
     /// Looks whether the files are others than those that are served. Blocks.
     ///
     /// Two files cannot change at once: a pair that does not fit is tried again when either changes.
-    pub(crate) fn read_if_changed(&self) -> Reading {
+    pub(crate) fn reload_if_changed(&self) -> CertificateReload {
         let stamp = Stamp::of(&self.files);
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         if *read == stamp {
-            return Reading::Unchanged;
+            return CertificateReload::Unchanged;
         }
         *read = stamp;
         match self.files.read_again() {
             Ok(pair) => {
                 self.current.0.store(pair);
-                Reading::Replaced
+                CertificateReload::Replaced
             }
-            Err(error) => Reading::Kept(error),
+            Err(error) => CertificateReload::Rejected(error),
         }
     }
 

@@ -11,7 +11,7 @@ use portpass_protocol::{AccessSet, Handled, Refusal, foreign::on_one_line};
 use portpass_token::Clock;
 use tokio::time::Instant;
 
-use super::{INSUFFICIENT_SCOPE, Question, Refused, Told};
+use super::{INSUFFICIENT_SCOPE, Query, QueryResult, RefusedRequest};
 use crate::{
     metrics::RouteKind,
     request::{RequestSummary, id::RequestIds},
@@ -19,7 +19,7 @@ use crate::{
 
 /// The refusals of this process, oldest first. When there is no more room, the oldest go.
 #[derive(Debug)]
-pub(crate) struct Refusals {
+pub(crate) struct RefusalLog {
     ids: Arc<RequestIds>,
     clock: Arc<dyn Clock>,
     bounds: Bounds,
@@ -44,14 +44,14 @@ struct Bounds {
 
 #[derive(Debug, Default)]
 struct Ring {
-    kept: VecDeque<Kept>,
+    kept: VecDeque<Entry>,
     bytes: usize,
     forgotten: u64,
 }
 
 /// An entry as it is sent, so that its bytes are all that it takes.
 #[derive(Debug)]
-struct Kept {
+struct Entry {
     /// Counts all that are kept.
     number: u64,
     request: Box<str>,
@@ -62,7 +62,7 @@ struct Kept {
     time: (Instant, Instant),
 }
 
-impl Refusals {
+impl RefusalLog {
     /// Keeps a few thousand. `ids` are those of this process.
     pub(crate) fn new(ids: Arc<RequestIds>, clock: Arc<dyn Clock>) -> Self {
         Self { ids, clock, bounds: BOUNDS, rings: Mutex::default() }
@@ -89,7 +89,7 @@ impl Refusals {
         let number = rings.count;
         rings.count += 1;
         let same = same(refusal);
-        let kept = Kept { number, request: refused.request.into(), json: json.into(), same, time };
+        let kept = Entry { number, request: refused.request.into(), json: json.into(), same, time };
         if is_absence(&request.method, status, refusal) {
             rings.absent.push(kept, self.bounds.of_absences());
         } else {
@@ -98,22 +98,22 @@ impl Refusals {
     }
 
     /// What somebody who asks is told, as JSON.
-    pub(crate) fn answer(&self, question: &Question) -> String {
+    pub(crate) fn answer(&self, query: &Query) -> String {
         let rings = self.lock();
         let (refused, absent) = (rings.refused.latest(), rings.absent.latest());
-        let mut found: Vec<&Kept> = match question {
-            Question::Latest(number) => refused.take(*number).collect(),
-            Question::All(number) => refused.take(*number).chain(absent.take(*number)).collect(),
-            Question::Request(id) => {
+        let mut found: Vec<&Entry> = match query {
+            Query::Latest(number) => refused.take(*number).collect(),
+            Query::All(number) => refused.take(*number).chain(absent.take(*number)).collect(),
+            Query::Request(id) => {
                 refused.chain(absent).filter(|kept| *kept.request == **id).collect()
             }
         };
         found.sort_unstable_by_key(|kept| std::cmp::Reverse(kept.number));
-        if let Question::All(number) = question {
+        if let Query::All(number) = query {
             found.truncate(*number);
         }
-        let found: Vec<String> = found.into_iter().map(|kept| rings.refused.told(kept)).collect();
-        let head = Told {
+        let found: Vec<String> = found.into_iter().map(|kept| rings.refused.json(kept)).collect();
+        let head = QueryResult {
             process: self.ids.process(),
             issued: self.ids.issued(),
             kept: rings.refused.kept.len(),
@@ -131,11 +131,11 @@ impl Refusals {
         status: StatusCode,
         handled: &Handled,
         refusal: &Refusal,
-    ) -> Refused {
+    ) -> RefusedRequest {
         let by = kind.answered_by();
         let grounds = refusal.grounds.as_deref();
         let failures = refusal.failures(by);
-        Refused {
+        RefusedRequest {
             request: request.id.0.clone(),
             at: self.clock.now(),
             client: request.client.0.to_string(),
@@ -168,18 +168,18 @@ impl Bounds {
 }
 
 impl Ring {
-    fn latest(&self) -> impl Iterator<Item = &Kept> {
+    fn latest(&self) -> impl Iterator<Item = &Entry> {
         self.kept.iter().rev()
     }
 
     /// The entry as JSON, with how often else it came.
-    fn told(&self, kept: &Kept) -> String {
+    fn json(&self, kept: &Entry) -> String {
         let again = self.kept.iter().filter(|other| kept.is_repeated_by(other)).count();
         let fields = kept.json.strip_suffix(NOT_REPEATED).filter(|_| again > 0);
         fields.map_or_else(|| kept.json.to_string(), |fields| format!("{fields}{again}}}"))
     }
 
-    fn push(&mut self, kept: Kept, bounds: Bounds) {
+    fn push(&mut self, kept: Entry, bounds: Bounds) {
         self.bytes += kept.bytes();
         self.kept.push_back(kept);
         while self.kept.len() > bounds.entries || self.bytes > bounds.bytes {
@@ -190,7 +190,7 @@ impl Ring {
     }
 }
 
-impl Kept {
+impl Entry {
     /// Whether the other is of the same token for the same, and one of the two came after the other was answered: what
     /// a client asks side by side is no repetition.
     fn is_repeated_by(&self, other: &Self) -> bool {

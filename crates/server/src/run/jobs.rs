@@ -8,11 +8,11 @@ use portpass_token::Clock;
 use tokio::{sync::watch, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{every, trail::bound_trail};
+use super::{audit_retention::enforce_audit_retention, every};
 use crate::{
-    http::tls::{Reading, Tls},
+    components::{Components, SharedState},
+    http::tls::{CertificateReload, Tls},
     key_files,
-    parts::{Base, Parts},
 };
 
 /// The jobs of one configuration.
@@ -23,19 +23,19 @@ pub(super) struct Jobs {
 }
 
 impl Jobs {
-    /// Starts all that these parts need.
-    pub(super) fn start(parts: &Arc<Parts>) -> Self {
+    /// Starts all that these components need.
+    pub(super) fn start(components: &Arc<Components>) -> Self {
         let jobs = Self { tracker: TaskTracker::new(), stop: CancellationToken::new() };
-        let clock = parts.base.system.clock.clone();
-        let (db, data) = (parts.base.db.clone(), parts.data().to_path_buf());
-        jobs.spawn(bound_trail(db, parts.audit, data, clock.clone()));
-        if let Some(part) = &parts.registry {
+        let clock = components.shared.system.clock.clone();
+        let (db, data) = (components.shared.db.clone(), components.data().to_path_buf());
+        jobs.spawn(enforce_audit_retention(db, components.audit, data, clock.clone()));
+        if let Some(part) = &components.registry {
             jobs.spawn(part.registry.clone().keep_up());
         }
-        if let Some(tokens) = &parts.tokens {
-            jobs.spawn(turn_keys(tokens.keys.clone(), clock.clone()));
-            jobs.spawn(publish_keys(tokens.keys.subscribe(), parts.base.clone()));
-            jobs.spawn(forget_sessions(parts.base.db.clone(), clock));
+        if let Some(tokens) = &components.tokens {
+            jobs.spawn(rotate_keys(tokens.keys.clone(), clock.clone()));
+            jobs.spawn(write_key_files(tokens.keys.subscribe(), components.shared.clone()));
+            jobs.spawn(delete_dead_sessions(components.shared.db.clone(), clock));
         }
         jobs
     }
@@ -59,7 +59,7 @@ impl Jobs {
 }
 
 /// Announces, promotes and forgets keys when it is time, and sees what other processes did.
-async fn turn_keys(keys: Arc<KeyRing>, clock: Arc<dyn Clock>) -> Infallible {
+async fn rotate_keys(keys: Arc<KeyRing>, clock: Arc<dyn Clock>) -> Infallible {
     let mut timer = every(LOOK_AT_KEYS);
     let mut failing = false;
     loop {
@@ -80,7 +80,10 @@ async fn turn_keys(keys: Arc<KeyRing>, clock: Arc<dyn Clock>) -> Infallible {
 }
 
 /// After each change, other registries' files are written; what could not be written is tried again.
-async fn publish_keys(mut ring: watch::Receiver<Arc<Ring>>, base: Arc<Base>) -> Infallible {
+async fn write_key_files(
+    mut ring: watch::Receiver<Arc<Ring>>,
+    shared: Arc<SharedState>,
+) -> Infallible {
     // What was current when this was subscribed to is published already.
     let mut published = true;
     loop {
@@ -93,7 +96,7 @@ async fn publish_keys(mut ring: watch::Receiver<Arc<Ring>>, base: Arc<Base>) -> 
             return std::future::pending().await;
         }
         let current = ring.borrow_and_update().clone();
-        let written = key_files::write(base.directory.path(), &current).await;
+        let written = key_files::write(shared.directory.path(), &current).await;
         published = written.is_ok();
         match written {
             Ok(()) => tracing::info!(key = %current.signing().id(), "the key ring has changed"),
@@ -103,12 +106,12 @@ async fn publish_keys(mut ring: watch::Receiver<Arc<Ring>>, base: Arc<Base>) -> 
 }
 
 /// Removes the rows of refresh tokens that nobody can use, after anybody could still want to know why.
-async fn forget_sessions(db: Db, clock: Arc<dyn Clock>) -> Infallible {
-    let mut timer = every(FORGET_SESSIONS);
+async fn delete_dead_sessions(db: Db, clock: Arc<dyn Clock>) -> Infallible {
+    let mut timer = every(DELETE_SESSIONS_EVERY);
     loop {
         timer.tick().await;
         let now = clock.now();
-        let Some(before) = now.checked_sub(REMEMBER_SESSIONS) else { continue };
+        let Some(before) = now.checked_sub(KEEP_DEAD_SESSIONS) else { continue };
         match db.forget_refresh_tokens(before, now).await {
             Ok(0) => {}
             Ok(forgotten) => tracing::info!(forgotten, "forgot dead refresh tokens"),
@@ -127,12 +130,14 @@ pub(super) async fn watch_certificates(listeners: Vec<Arc<Tls>>) {
         timer.tick().await;
         for tls in &listeners {
             let looked = tls.clone();
-            let reading = tokio::task::spawn_blocking(move || looked.read_if_changed()).await;
+            let reading = tokio::task::spawn_blocking(move || looked.reload_if_changed()).await;
             let file = tls.certificate().display();
             match reading {
-                Ok(Reading::Unchanged) | Err(_) => {}
-                Ok(Reading::Replaced) => tracing::info!("new connections use the changed {file}"),
-                Ok(Reading::Kept(error)) => {
+                Ok(CertificateReload::Unchanged) | Err(_) => {}
+                Ok(CertificateReload::Replaced) => {
+                    tracing::info!("new connections use the changed {file}");
+                }
+                Ok(CertificateReload::Rejected(error)) => {
                     tracing::error!("the changed {file} is not used: {error}");
                 }
             }
@@ -145,6 +150,6 @@ const LOOK_AT_KEYS: Duration = Duration::from_secs(5);
 
 const LOOK_AT_CERTIFICATES: Duration = Duration::from_secs(5);
 
-const FORGET_SESSIONS: Duration = Duration::from_hours(1);
+const DELETE_SESSIONS_EVERY: Duration = Duration::from_hours(1);
 
-const REMEMBER_SESSIONS: Duration = Duration::from_hours(30 * 24);
+const KEEP_DEAD_SESSIONS: Duration = Duration::from_hours(30 * 24);

@@ -1,15 +1,15 @@
 //! Running: bind, serve, keep up, drain.
 //!
 //! ```text
-//! Parts ─ bind ─► Server ─ run ─► drain: sockets closed, requests end,
-//!                    │              jobs stop, the trail is written
-//!                    └ Handle ─ reload: second Parts, built whole, then swapped
+//! Components ─ bind ─► Server ─ run ─► drain: sockets closed, requests end,
+//!                         │              jobs stop, the trail is written
+//!                         └ ReloadHandle: second Components, built whole, then swapped
 //! ```
 
+mod audit_retention;
 mod jobs;
 mod reload;
 mod routers;
-mod trail;
 
 #[cfg(test)]
 mod tests;
@@ -29,20 +29,20 @@ use tokio::{
 
 use self::jobs::Jobs;
 pub use self::{
-    reload::{Handle, ReloadError},
+    reload::{ReloadError, ReloadHandle},
     routers::Login,
 };
-pub use crate::http::listen::BindError;
+pub use crate::http::listener::BindError;
 use crate::{
+    components::Components,
     http::{
-        door::Door,
-        listen::{Connections, Listener},
+        listener::{Connections, Listener},
+        listener_service::ListenerService,
         monitoring::Health,
         tls::Tls,
     },
     listeners::ListenerKind,
-    parts::Parts,
-    refusals::{desk::Desk, ring::Refusals},
+    refusals::{ring::RefusalLog, socket::RefusalSocket},
     request::id::RequestIds,
     shutdown::Shutdown,
     system::MOST_CONNECTIONS,
@@ -52,8 +52,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Server {
     /// Goes first: its socket must not outlive the data directory's lock.
-    desk: Option<Desk>,
-    refusals: Arc<Refusals>,
+    refusal_socket: Option<RefusalSocket>,
+    refusals: Arc<RefusalLog>,
     state: Arc<State>,
     listeners: Vec<Listener>,
     tls: Vec<Arc<Tls>>,
@@ -66,20 +66,20 @@ pub struct ServerSettings {
     /// Connections at once; above that they wait in the kernel's queue.
     pub connections: usize,
     /// How long requests under way may take after the end was asked for.
-    pub patience: Duration,
+    pub drain_timeout: Duration,
 }
 
 impl Default for ServerSettings {
     fn default() -> Self {
-        Self { connections: MOST_CONNECTIONS, patience: Duration::from_secs(30) }
+        Self { connections: MOST_CONNECTIONS, drain_timeout: Duration::from_secs(30) }
     }
 }
 
 /// What can be exchanged while the server runs.
 #[derive(Debug)]
 struct State {
-    parts: ArcSwap<Parts>,
-    doors: Vec<(ListenerKind, Arc<Door>)>,
+    components: ArcSwap<Components>,
+    services: Vec<(ListenerKind, Arc<ListenerService>)>,
     health: Arc<Health>,
     jobs: Mutex<Option<Jobs>>,
     /// One reload at a time.
@@ -107,56 +107,57 @@ pub struct Bound {
 }
 
 /// Binds, and serves until `shutdown` says so.
-pub async fn run(parts: Parts, shutdown: Shutdown) -> Result<(), RunError> {
-    Server::bind(parts, ServerSettings::default()).await?.run(shutdown).await;
+pub async fn run(components: Components, shutdown: Shutdown) -> Result<(), RunError> {
+    Server::bind(components, ServerSettings::default()).await?.run(shutdown).await;
     Ok(())
 }
 
 impl Server {
     /// Opens a listener wherever something is served, and nowhere else.
-    pub async fn bind(parts: Parts, settings: ServerSettings) -> Result<Self, RunError> {
-        let base = &parts.base;
-        let ids = Arc::new(RequestIds::new(&*base.system.random));
-        let refusals = Arc::new(Refusals::new(ids.clone(), base.system.clock.clone()));
-        let health = Arc::new(Health::new(base.db.clone()));
-        let (mut listeners, mut doors, mut tls) = (Vec::new(), Vec::new(), Vec::new());
-        for listener in &parts.listeners {
-            let surface = Arc::new(routers::router(listener.kind, &parts, &health));
-            let (name, metrics) = (listener.kind.name(), base.metrics.clone());
-            let door = Door::new(name, surface, ids.clone(), metrics, refusals.clone());
-            let door = Arc::new(door);
-            doors.push((listener.kind, door.clone()));
+    pub async fn bind(components: Components, settings: ServerSettings) -> Result<Self, RunError> {
+        let shared = &components.shared;
+        let ids = Arc::new(RequestIds::new(&*shared.system.random));
+        let refusals = Arc::new(RefusalLog::new(ids.clone(), shared.system.clock.clone()));
+        let health = Arc::new(Health::new(shared.db.clone()));
+        let (mut listeners, mut services, mut tls) = (Vec::new(), Vec::new(), Vec::new());
+        for listener in &components.listeners {
+            let router = Arc::new(routers::router(listener.kind, &components, &health));
+            let (name, metrics) = (listener.kind.name(), shared.metrics.clone());
+            let service =
+                ListenerService::new(name, router, ids.clone(), metrics, refusals.clone());
+            let service = Arc::new(service);
+            services.push((listener.kind, service.clone()));
             let encryption = listener.tls.clone().map(Tls::new).transpose()?.map(Arc::new);
             tls.extend(encryption.clone());
             let bound =
-                Listener::bind(listener.kind.key(), listener.address, encryption, door).await?;
+                Listener::bind(listener.kind.key(), listener.address, encryption, service).await?;
             tracing::info!(
                 address = %bound.address(),
                 scheme = %bound.scheme(),
                 "{} listens",
-                routers::description(listener.kind, &parts)
+                routers::description(listener.kind, &components)
             );
             listeners.push(bound);
         }
-        let desk = Desk::open(base.directory.path()).await;
-        let desk = desk.inspect_err(|error| {
+        let refusal_socket = RefusalSocket::open(shared.directory.path()).await;
+        let refusal_socket = refusal_socket.inspect_err(|error| {
             tracing::warn!("`portpass explain` cannot ask this server: {error}");
         });
-        let desk = desk.ok();
+        let refusal_socket = refusal_socket.ok();
         let state = State {
-            parts: ArcSwap::from_pointee(parts),
-            doors,
+            components: ArcSwap::from_pointee(components),
+            services,
             health,
             jobs: Mutex::new(None),
             reloading: tokio::sync::Mutex::new(()),
         };
-        Ok(Self { desk, refusals, state: Arc::new(state), listeners, tls, settings })
+        Ok(Self { refusal_socket, refusals, state: Arc::new(state), listeners, tls, settings })
     }
 
     /// Where it is reached.
     pub fn addresses(&self) -> Addresses {
         let mut addresses = Addresses::default();
-        for (listener, (kind, _)) in self.listeners.iter().zip(&self.state.doors) {
+        for (listener, (kind, _)) in self.listeners.iter().zip(&self.state.services) {
             let bound = Some(Bound { address: listener.address(), scheme: listener.scheme() });
             match kind {
                 ListenerKind::Http => addresses.http = bound,
@@ -169,36 +170,36 @@ impl Server {
 
     /// How to log in to the registry; `None` where there is none, or nobody is asked who they are.
     pub fn login(&self) -> Option<Login> {
-        routers::login(&self.state.parts.load(), self.addresses().http?.address)
+        routers::login(&self.state.components.load(), self.addresses().http?.address)
     }
 
     /// To reload its configuration while it runs.
-    pub fn handle(&self) -> Handle {
-        Handle::new(&self.state)
+    pub fn handle(&self) -> ReloadHandle {
+        ReloadHandle::new(&self.state)
     }
 
-    /// The parts it serves at the moment.
-    pub fn parts(&self) -> Arc<Parts> {
-        self.state.parts.load_full()
+    /// The components that it serves at the moment.
+    pub fn components(&self) -> Arc<Components> {
+        self.state.components.load_full()
     }
 
     /// Serves until told to stop; then requests under way end, and what is to be written is written.
     pub async fn run(self, shutdown: Shutdown) {
-        let Self { desk, refusals, state, listeners, tls, settings } = self;
-        let base = state.parts.load().base.clone();
-        let trail = base.take_writer().map(|writer| tokio::spawn(writer.run()));
+        let Self { refusal_socket, refusals, state, listeners, tls, settings } = self;
+        let shared = state.components.load().shared.clone();
+        let trail = shared.take_writer().map(|writer| tokio::spawn(writer.run()));
         state.start_jobs();
         let mut watching = JoinSet::new();
         watching.spawn(jobs::watch_certificates(tls));
-        if let Some(desk) = desk {
-            watching.spawn(desk.serve(refusals));
+        if let Some(refusal_socket) = refusal_socket {
+            watching.spawn(refusal_socket.serve(refusals));
         }
 
         // Probes are answered until everything else has ended.
         let clients = Connections::new(settings.connections);
         let probes = Connections::new(PROBES);
         let mut accepting = JoinSet::new();
-        for (listener, (kind, _)) in listeners.into_iter().zip(&state.doors) {
+        for (listener, (kind, _)) in listeners.into_iter().zip(&state.services) {
             let connections = if *kind == ListenerKind::Admin { &probes } else { &clients };
             accepting.spawn(listener.accept(connections.clone()));
         }
@@ -206,7 +207,7 @@ impl Server {
         shutdown.drain().await;
         tracing::info!("stopping: requests under way may end");
         state.health.drain();
-        let cut_off = clients.drain(settings.patience, shutdown.now()).await;
+        let cut_off = clients.drain(settings.drain_timeout, shutdown.now()).await;
         if cut_off > 0 {
             tracing::warn!(connections = cut_off, "cut off what had not ended");
         }
@@ -215,10 +216,10 @@ impl Server {
         state.stop_jobs().await;
         accepting.shutdown().await;
         // The trail is written to its end when nobody is left to write to it.
-        let db = base.db.clone();
-        drop((base, state));
+        let db = shared.db.clone();
+        drop((shared, state));
         if let Some(trail) = trail
-            && timeout(LAST_WORDS, trail).await.is_err()
+            && timeout(TRAIL_FLUSH_TIMEOUT, trail).await.is_err()
         {
             tracing::error!("the audit trail could not be written to its end");
         }
@@ -229,7 +230,7 @@ impl Server {
 
 impl State {
     fn start_jobs(&self) {
-        let jobs = Jobs::start(&self.parts.load());
+        let jobs = Jobs::start(&self.components.load());
         *self.jobs.lock().unwrap_or_else(PoisonError::into_inner) = Some(jobs);
     }
 
@@ -247,7 +248,7 @@ fn every(period: Duration) -> tokio::time::Interval {
     timer
 }
 
-/// Why a server could not be started on its parts.
+/// Why a server could not be started on its components.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
@@ -273,4 +274,4 @@ impl RunError {
 const PROBES: usize = 64;
 
 /// For the audit trail at the end.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+const TRAIL_FLUSH_TIMEOUT: Duration = Duration::from_secs(5);

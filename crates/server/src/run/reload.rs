@@ -6,14 +6,14 @@ use std::{
 };
 
 use super::{State, routers};
-use crate::{listeners::listeners, parts::StartError};
+use crate::{components::StartError, listeners::listeners};
 use portpass_config::Config;
 
 /// Reloads the configuration of a running server. Does not keep it alive.
 #[derive(Clone, Debug)]
-pub struct Handle(Weak<State>);
+pub struct ReloadHandle(Weak<State>);
 
-impl Handle {
+impl ReloadHandle {
     pub(super) fn new(state: &Arc<State>) -> Self {
         Self(Arc::downgrade(state))
     }
@@ -23,10 +23,10 @@ impl Handle {
     pub async fn reload(&self, config: Config) -> Result<(), ReloadError> {
         let state = self.0.upgrade().ok_or(ReloadError::Stopped)?;
         let _alone = state.reloading.lock().await;
-        let old = state.parts.load_full();
-        if config.data != old.base.directory.path() {
+        let old = state.components.load_full();
+        if config.data != old.shared.directory.path() {
             return Err(ReloadError::Data {
-                from: old.base.directory.path().to_path_buf(),
+                from: old.shared.directory.path().to_path_buf(),
                 to: config.data,
             });
         }
@@ -37,10 +37,10 @@ impl Handle {
             return Err(ReloadError::Listeners);
         }
         let new = Arc::new(old.rebuild(config).await?);
-        for (kind, door) in &state.doors {
-            door.replace(Arc::new(routers::router(*kind, &new, &state.health)));
+        for (kind, service) in &state.services {
+            service.replace(Arc::new(routers::router(*kind, &new, &state.health)));
         }
-        state.parts.store(new.clone());
+        state.components.store(new.clone());
         state.stop_jobs().await;
         state.start_jobs();
         // In force it is, whatever becomes of the files for others.

@@ -11,20 +11,20 @@ use portpass_admin::{ADMIN, Administrator};
 use portpass_config::{TokenListen, TrustedProxies};
 
 use crate::{
+    components::{Components, TokenComponent},
     http::{
+        listener_router::ListenerRouter,
         monitoring::{Health, Monitoring},
-        origin::Origins,
-        proxies::Challenges,
-        surface::Surface,
+        origin::OriginResolver,
+        proxies::ChallengeRealm,
     },
     listeners::ListenerKind,
-    parts::{Parts, TokenPart},
 };
 
 /// What the log calls what is served there.
-pub(super) fn description(kind: ListenerKind, parts: &Parts) -> &'static str {
-    let shared = |tokens: &TokenPart| matches!(tokens.listen, TokenListen::Shared);
-    match (kind, parts.has_registry(), parts.tokens.as_ref().is_some_and(shared)) {
+pub(super) fn description(kind: ListenerKind, components: &Components) -> &'static str {
+    let shared = |tokens: &TokenComponent| matches!(tokens.listen, TokenListen::Shared);
+    match (kind, components.has_registry(), components.tokens.as_ref().is_some_and(shared)) {
         (ListenerKind::Http, true, true) => "the registry with its token service",
         (ListenerKind::Http, true, false) => "the registry",
         (ListenerKind::Http, false, _) | (ListenerKind::Tokens, _, _) => "the token service",
@@ -33,10 +33,14 @@ pub(super) fn description(kind: ListenerKind, parts: &Parts) -> &'static str {
 }
 
 /// What is served there.
-pub(super) fn router(kind: ListenerKind, parts: &Parts, health: &Arc<Health>) -> Surface {
-    let http = &parts.http;
+pub(super) fn router(
+    kind: ListenerKind,
+    components: &Components,
+    health: &Arc<Health>,
+) -> ListenerRouter {
+    let http = &components.http;
     let routes = |wanted: fn(&TokenListen) -> bool| {
-        parts
+        components
             .tokens
             .as_ref()
             .filter(|tokens| wanted(&tokens.listen))
@@ -44,25 +48,28 @@ pub(super) fn router(kind: ListenerKind, parts: &Parts, health: &Arc<Health>) ->
     };
     match kind {
         ListenerKind::Http => {
-            let challenges = parts.registry.as_ref().map(|part| part.challenges);
-            let challenges = challenges.unwrap_or(Challenges::NameOthers);
-            let origins = Origins::new(http.host.clone(), http.trusted_proxies.clone(), challenges);
-            Surface::new(origins, http.headers.clone())
+            let challenges = components.registry.as_ref().map(|part| part.challenges);
+            let challenges = challenges.unwrap_or(ChallengeRealm::Fixed);
+            let origins =
+                OriginResolver::new(http.host.clone(), http.trusted_proxies.clone(), challenges);
+            ListenerRouter::new(origins, http.headers.clone())
                 .with_idle_timeout(http.idle_timeout)
-                .with_registry(parts.registry.as_ref().map(|part| part.registry.clone()))
+                .with_registry(components.registry.as_ref().map(|part| part.registry.clone()))
                 .with_tokens(routes(|listen| matches!(listen, TokenListen::Shared)))
         }
         ListenerKind::Tokens => {
-            let url = parts.tokens.as_ref().and_then(|tokens| tokens.url.clone());
-            let origins = Origins::new(url, http.trusted_proxies.clone(), Challenges::NameOthers);
-            Surface::new(origins, http.headers.clone())
+            let url = components.tokens.as_ref().and_then(|tokens| tokens.url.clone());
+            let origins =
+                OriginResolver::new(url, http.trusted_proxies.clone(), ChallengeRealm::Fixed);
+            ListenerRouter::new(origins, http.headers.clone())
                 .with_idle_timeout(http.idle_timeout)
                 .with_tokens(routes(|listen| matches!(listen, TokenListen::Own { .. })))
         }
         ListenerKind::Admin => {
-            let origins = Origins::new(None, TrustedProxies::default(), Challenges::NameOthers);
-            Surface::new(origins, HeaderMap::new())
-                .with_monitoring(Monitoring::new(parts.base.metrics.clone(), health.clone()))
+            let origins =
+                OriginResolver::new(None, TrustedProxies::default(), ChallengeRealm::Fixed);
+            ListenerRouter::new(origins, HeaderMap::new())
+                .with_monitoring(Monitoring::new(components.shared.metrics.clone(), health.clone()))
         }
     }
 }
@@ -78,11 +85,11 @@ pub struct Login {
     pub password_file: Option<PathBuf>,
 }
 
-pub(super) fn login(parts: &Parts, bound: SocketAddr) -> Option<Login> {
-    if !parts.registry.as_ref()?.guarded {
+pub(super) fn login(components: &Components, bound: SocketAddr) -> Option<Login> {
+    if !components.registry.as_ref()?.guarded {
         return None;
     }
-    let host = match &parts.http.host {
+    let host = match &components.http.host {
         Some(origin) => origin.authority.to_string(),
         // All addresses: this machine can use the one that docker trusts without TLS.
         None if bound.ip().is_unspecified() => {
@@ -90,7 +97,7 @@ pub(super) fn login(parts: &Parts, bound: SocketAddr) -> Option<Login> {
         }
         None => bound.to_string(),
     };
-    let (account, password_file) = match parts.administrator() {
+    let (account, password_file) = match components.administrator() {
         None => (None, None),
         Some(Administrator::Created { password_file, .. }) => (Some(ADMIN), password_file.clone()),
         Some(Administrator::InitialPassword { password_file }) => {

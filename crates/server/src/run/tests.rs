@@ -15,9 +15,9 @@ use crate::{Shutdown, StartError, Stop, System};
 struct Running {
     addresses: Addresses,
     login: Option<Login>,
-    handle: Handle,
-    /// Weak: whoever holds parts keeps the audit trail open.
-    parts: Weak<Parts>,
+    handle: ReloadHandle,
+    /// Weak: who holds the components keeps the audit trail open.
+    components: Weak<Components>,
     stop: Stop,
     task: JoinHandle<()>,
 }
@@ -56,19 +56,19 @@ impl Folder {
         Config::load(&sources, &self.environment()).unwrap()
     }
 
-    async fn parts(&self, file: Option<&str>) -> Result<Parts, StartError> {
-        Parts::build(self.config(file), &self.environment(), System::real()).await
+    async fn components(&self, file: Option<&str>) -> Result<Components, StartError> {
+        Components::build(self.config(file), &self.environment(), System::real()).await
     }
 
     async fn start(&self, file: Option<&str>) -> Running {
-        let parts = self.parts(file).await.unwrap();
-        let server = Server::bind(parts, ServerSettings::default()).await.unwrap();
+        let components = self.components(file).await.unwrap();
+        let server = Server::bind(components, ServerSettings::default()).await.unwrap();
         let (stop, shutdown) = Shutdown::new();
         Running {
             addresses: server.addresses(),
             login: server.login(),
             handle: server.handle(),
-            parts: Arc::downgrade(&server.parts()),
+            components: Arc::downgrade(&server.components()),
             stop,
             task: tokio::spawn(server.run(shutdown)),
         }
@@ -187,7 +187,7 @@ async fn private_files_are_the_owners_alone() {
 async fn two_servers_on_one_data_directory_are_one_too_many() {
     let folder = Folder::new();
     let first = folder.start_default().await;
-    let refused = folder.parts(None).await.unwrap_err();
+    let refused = folder.components(None).await.unwrap_err();
     assert!(matches!(refused, StartError::Data(DataDirectoryError::InUse { .. })), "{refused}");
     first.stop().await;
     folder.start_default().await.stop().await;
@@ -196,14 +196,14 @@ async fn two_servers_on_one_data_directory_are_one_too_many() {
 #[tokio::test]
 async fn the_first_start_shows_the_password_once() {
     let folder = Folder::new();
-    let parts = folder.parts(None).await.unwrap();
+    let components = folder.components(None).await.unwrap();
     assert!(matches!(
-        parts.administrator(),
+        components.administrator(),
         Some(Administrator::Created { password: Some(_), .. })
     ));
-    drop(parts);
-    let parts = folder.parts(None).await.unwrap();
-    assert!(matches!(parts.administrator(), Some(Administrator::InitialPassword { .. })));
+    drop(components);
+    let components = folder.components(None).await.unwrap();
+    assert!(matches!(components.administrator(), Some(Administrator::InitialPassword { .. })));
 }
 
 #[tokio::test]
@@ -333,7 +333,7 @@ async fn a_rotation_by_another_process_is_followed() {
     let other = open_key_ring(algorithm, lifetime, &db, &data, random, now).await.unwrap();
     other.rotate(system.clock.now()).await.unwrap();
     // The server looks every few seconds; the test does not wait for that.
-    let keys = server.parts.upgrade().unwrap().tokens.as_ref().unwrap().keys.clone();
+    let keys = server.components.upgrade().unwrap().tokens.as_ref().unwrap().keys.clone();
     keys.tick(system.clock.now()).await.unwrap();
     let followed = async {
         while folder.read("jwks.json") == before {
@@ -354,10 +354,10 @@ async fn every_listener_for_clients_keeps_idle_connections_as_long_as_configured
         let folder = Folder::new();
         let http = format!("http: {{ addr: 127.0.0.1:0{key} }}");
         let file = format!("{http}\ntoken_service: {{ addr: 127.0.0.1:0 }}\n");
-        let parts = folder.parts(Some(&file)).await.unwrap();
-        let health = Arc::new(Health::new(parts.base.db.clone()));
+        let components = folder.components(Some(&file)).await.unwrap();
+        let health = Arc::new(Health::new(components.shared.db.clone()));
         for kind in [ListenerKind::Http, ListenerKind::Tokens] {
-            let idle_timeout = routers::router(kind, &parts, &health).idle_timeout();
+            let idle_timeout = routers::router(kind, &components, &health).idle_timeout();
             assert_eq!(idle_timeout, Duration::from_secs(seconds), "{kind:?}");
         }
     }

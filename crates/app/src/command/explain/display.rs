@@ -4,13 +4,18 @@ use std::time::{Duration, SystemTime};
 
 use portpass_admin::{GrantOrigin, shell_quoted};
 use portpass_diagnose::time::{date, span};
-use portpass_server::refusals::{INSUFFICIENT_SCOPE, Refused, TokenWords};
+use portpass_server::refusals::{INSUFFICIENT_SCOPE, RefusedRequest, TokenWords};
 
 use super::{Background, PossibleFailures, when};
 use crate::printer::Printer;
 
 /// Prints all that is known of it.
-pub(super) fn show(printer: &Printer, refused: &Refused, background: &Background, now: SystemTime) {
+pub(super) fn show(
+    printer: &Printer,
+    refused: &RefusedRequest,
+    background: &Background,
+    now: SystemTime,
+) {
     let mut rows = rows(refused, now);
     if let Background::Account(state) = background {
         rows.push(row("account", state));
@@ -33,7 +38,7 @@ pub(super) fn show(printer: &Printer, refused: &Refused, background: &Background
 }
 
 /// What a client does not do by itself, somebody has to do for it.
-fn keeps_its_token(printer: &Printer, refused: &Refused) {
+fn keeps_its_token(printer: &Printer, refused: &RefusedRequest) {
     let scopes: Vec<String> =
         refused.needed.iter().map(|scope| format!("--scope {}", shell_quoted(scope))).collect();
     printer.line(format_args!(
@@ -51,7 +56,7 @@ fn row(name: &str, value: impl Into<String>) -> [String; 2] {
     [name.to_owned(), value.into()]
 }
 
-fn rows(refused: &Refused, now: SystemTime) -> Vec<[String; 2]> {
+fn rows(refused: &RefusedRequest, now: SystemTime) -> Vec<[String; 2]> {
     let mut rows = vec![
         row("when", when(refused, now)),
         row("client", client(refused)),
@@ -72,7 +77,7 @@ fn rows(refused: &Refused, now: SystemTime) -> Vec<[String; 2]> {
     rows
 }
 
-fn client(refused: &Refused) -> String {
+fn client(refused: &RefusedRequest) -> String {
     if refused.agent.is_empty() {
         refused.client.clone()
     } else {
@@ -81,7 +86,7 @@ fn client(refused: &Refused) -> String {
 }
 
 /// Who asked.
-pub(super) fn subject(refused: &Refused) -> String {
+pub(super) fn subject(refused: &RefusedRequest) -> String {
     match refused.subject.as_deref() {
         None => "not known".to_owned(),
         Some("") => "anonymous".to_owned(),
@@ -135,7 +140,7 @@ fn moment(seconds: i64, then: SystemTime) -> String {
     format!("{} ({far})", date(time))
 }
 
-fn decision(printer: &Printer, decided: &GrantOrigin, refused: &Refused) {
+fn decision(printer: &Printer, decided: &GrantOrigin, refused: &RefusedRequest) {
     match decided {
         GrantOrigin::ThisInstallation { explained, suffices } => {
             printer.table(["rules", "as they are now"], &[]);
@@ -159,7 +164,7 @@ fn decision(printer: &Printer, decided: &GrantOrigin, refused: &Refused) {
 }
 
 /// The rules would grant it, and the token does not.
-fn why_it_lacks(refused: &Refused) -> &'static str {
+fn why_it_lacks(refused: &RefusedRequest) -> &'static str {
     let was_denied = |scope: &String| scope.ends_with(':');
     if refused.granted.iter().any(was_denied) {
         "the rules grant it now: they were changed after the token was made, or it came from a narrower grant"

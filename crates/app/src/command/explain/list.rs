@@ -1,21 +1,21 @@
 //! The latest refusals, two lines each, no wider than a terminal.
 
 use portpass_admin::rfc3339;
-use portpass_server::refusals::{Refused, Told};
+use portpass_server::refusals::{QueryResult, RefusedRequest};
 
 use super::display::subject;
 use crate::printer::Printer;
 
 /// Prints them, newest first.
-pub(super) fn show(printer: &Printer, told: &Told, all: bool) {
-    if told.found.is_empty() {
+pub(super) fn show(printer: &Printer, result: &QueryResult, all: bool) {
+    if result.found.is_empty() {
         printer.note("nothing was refused since the server started");
     }
-    for line in told.found.iter().flat_map(entry) {
+    for line in result.found.iter().flat_map(entry) {
         printer.line(line);
     }
-    if !all && told.absent > 0 {
-        let number = told.absent;
+    if !all && result.absent > 0 {
+        let number = result.absent;
         printer.note(format_args!(
             "{number} more found nothing there (404), as in every push: --all lists them too"
         ));
@@ -23,7 +23,7 @@ pub(super) fn show(printer: &Printer, told: &Told, all: bool) {
 }
 
 /// The id stands whole, so that it can be copied; a proxy's own may be long.
-fn entry(refused: &Refused) -> Vec<String> {
+fn entry(refused: &RefusedRequest) -> Vec<String> {
     let (status, refusal) = (refused.status, &refused.refusal);
     let what = format!("{}  {status} {refusal}", rfc3339(refused.at));
     let request = format!("{} {}", refused.method, refused.path);
@@ -55,8 +55,8 @@ mod tests {
 
     use super::*;
 
-    fn refused(request: &str, subject: &str, path: &str, refusal: &str) -> Refused {
-        Refused {
+    fn refused(request: &str, subject: &str, path: &str, refusal: &str) -> RefusedRequest {
+        RefusedRequest {
             request: request.to_owned(),
             at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_796_000_000),
             client: "2001:db8:1234:5678:9abc:def0:1234:5678".to_owned(),

@@ -7,7 +7,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use super::*;
 
 /// A connection on which nothing was said yet.
-pub(super) async fn http2(rim: &Rim, certificate: &str) -> TlsStream<TcpStream> {
+pub(super) async fn http2(server: &Fixture, certificate: &str) -> TlsStream<TcpStream> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()).unwrap();
     let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -17,7 +17,7 @@ pub(super) async fn http2(rim: &Rim, certificate: &str) -> TlsStream<TcpStream> 
         .with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec()];
     let name = ServerName::try_from("127.0.0.1").unwrap();
-    TlsConnector::from(Arc::new(config)).connect(name, rim.connect().await).await.unwrap()
+    TlsConnector::from(Arc::new(config)).connect(name, server.connect().await).await.unwrap()
 }
 
 /// RFC 9113 §4.1

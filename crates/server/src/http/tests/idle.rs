@@ -10,8 +10,8 @@ use tokio::time::{Instant, pause, sleep, timeout};
 use super::{frames::*, *};
 
 /// A connection that has had an answer.
-async fn used(rim: &Rim) -> TcpStream {
-    let mut stream = rim.connect().await;
+async fn used(server: &Fixture) -> TcpStream {
+    let mut stream = server.connect().await;
     ask(&mut stream).await;
     stream
 }
@@ -25,8 +25,8 @@ async fn ask(stream: &mut TcpStream) {
 /// keep theirs for 600 s.
 #[tokio::test(start_paused = true)]
 async fn an_idle_connection_outlives_those_of_load_balancers() {
-    let rim = Rim::serving(Router::new()).await;
-    let mut stream = used(&rim).await;
+    let server = Fixture::serving(Router::new()).await;
+    let mut stream = used(&server).await;
     for _ in 0..2 {
         let ended = timeout(Duration::from_secs(610), stream.readable()).await;
         assert!(ended.is_err(), "it is there for whoever comes back");
@@ -41,10 +41,10 @@ async fn an_idle_connection_outlives_those_of_load_balancers() {
 #[tokio::test(start_paused = true)]
 async fn how_long_a_connection_may_be_idle_is_configured() {
     let idle_timeout = Duration::from_secs(7);
-    let origins = Origins::new(None, TrustedProxies::default(), Challenges::NameOthers);
-    let surface = Surface::new(origins, HeaderMap::new()).with_idle_timeout(idle_timeout);
-    let rim = Rim::with(Arc::new(surface), None, 100).await;
-    let mut stream = used(&rim).await;
+    let origins = OriginResolver::new(None, TrustedProxies::default(), ChallengeRealm::Fixed);
+    let router = ListenerRouter::new(origins, HeaderMap::new()).with_idle_timeout(idle_timeout);
+    let server = Fixture::with(Arc::new(router), None, 100).await;
+    let mut stream = used(&server).await;
     let before = Instant::now();
     assert_eq!(rest_of(&mut stream).await, "");
     assert!((7..=8).contains(&before.elapsed().as_secs()), "{:?}", before.elapsed());
@@ -53,8 +53,8 @@ async fn how_long_a_connection_may_be_idle_is_configured() {
 /// Silence may last; a request that has begun may not.
 #[tokio::test(start_paused = true)]
 async fn headers_that_have_begun_end_within_a_minute() {
-    let rim = Rim::serving(Router::new()).await;
-    let mut stream = used(&rim).await;
+    let server = Fixture::serving(Router::new()).await;
+    let mut stream = used(&server).await;
     sleep(Duration::from_mins(5)).await;
     let before = Instant::now();
     stream.write_all(b"GET / HTTP/1.1\r\nHost: h\r\nX-").await.unwrap();
@@ -74,8 +74,8 @@ async fn headers_that_have_begun_end_within_a_minute() {
 #[tokio::test(start_paused = true)]
 async fn the_rest_of_a_refused_body_is_no_beginning_of_the_next_request() {
     let router = Router::new().route("/token", post(async || (StatusCode::UNAUTHORIZED, "no.")));
-    let rim = Rim::serving(router).await;
-    let mut stream = rim.connect().await;
+    let server = Fixture::serving(router).await;
+    let mut stream = server.connect().await;
     let head = b"POST /token HTTP/1.1\r\nHost: h\r\nContent-Length: 8\r\n\r\nhalf";
     stream.write_all(head).await.unwrap();
     read_until(&mut stream, "no.").await;
@@ -92,8 +92,8 @@ async fn a_request_that_takes_long_is_no_idleness() {
         sleep(Duration::from_hours(1)).await;
         "done."
     };
-    let rim = Rim::serving(Router::new().route("/token", get(slow))).await;
-    let mut stream = rim.connect().await;
+    let server = Fixture::serving(Router::new().route("/token", get(slow))).await;
+    let mut stream = server.connect().await;
     stream.write_all(b"GET /token HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
     read_until(&mut stream, "done.").await;
     let ended = timeout(Duration::from_secs(610), stream.readable()).await;
@@ -105,8 +105,9 @@ async fn a_request_that_takes_long_is_no_idleness() {
 async fn an_idle_connection_of_http_2_is_ended_though_it_answers_pings() {
     let certified = Certified::new();
     let router = Router::new().route("/token", get(|| async { "token" }));
-    let rim = Rim::with(surface(router, &[], HeaderMap::new()), Some(tls(&certified)), 100).await;
-    let mut stream = http2(&rim, &certified.certificate()).await;
+    let server =
+        Fixture::with(routes(router, &[], HeaderMap::new()), Some(tls(&certified)), 100).await;
+    let mut stream = http2(&server, &certified.certificate()).await;
     let request = frame(HEADERS, END_STREAM | END_HEADERS, 1, REQUEST);
     let before = Instant::now();
     let opening = [PREFACE, &frame(SETTINGS, 0, 0, &[]), &request].concat();

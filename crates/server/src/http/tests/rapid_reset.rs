@@ -11,8 +11,9 @@ use super::{frames::*, *};
 async fn who_takes_back_every_request_is_cut_off() {
     let certified = Certified::new();
     let router = Router::new().route("/token", get(std::future::pending::<&'static str>));
-    let rim = Rim::with(surface(router, &[], HeaderMap::new()), Some(tls(&certified)), 100).await;
-    let stream = http2(&rim, &certified.certificate()).await;
+    let server =
+        Fixture::with(routes(router, &[], HeaderMap::new()), Some(tls(&certified)), 100).await;
+    let stream = http2(&server, &certified.certificate()).await;
     let (mut reading, mut writing) = tokio::io::split(stream);
     let sender = tokio::spawn(async move {
         writing.write_all(PREFACE).await?;
@@ -30,6 +31,6 @@ async fn who_takes_back_every_request_is_cut_off() {
     assert!(sender.await.unwrap().is_err(), "all of it was taken");
     assert!(codes(&said).contains(&(GO_AWAY, ENHANCE_YOUR_CALM)), "{:?}", codes(&said));
 
-    let url = format!("https://127.0.0.1:{}/", rim.address.port());
+    let url = format!("https://127.0.0.1:{}/", server.address.port());
     assert!(client(&certified.certificate()).get(&url).send().await.is_ok(), "others are served");
 }

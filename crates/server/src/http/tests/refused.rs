@@ -14,8 +14,8 @@ const LARGE: usize = 32 << 20;
 #[tokio::test]
 async fn a_client_that_sends_on_after_a_refusal_still_gets_it() {
     let router = Router::new().route("/token", post(async || StatusCode::UNAUTHORIZED));
-    let rim = Rim::serving(router).await;
-    let mut stream = rim.connect().await;
+    let server = Fixture::serving(router).await;
+    let mut stream = server.connect().await;
     let head = format!(
         "POST /token HTTP/1.1\r\nHost: h\r\nContent-Length: {LARGE}\r\nConnection: close\r\n\r\n"
     );
@@ -32,14 +32,14 @@ async fn a_client_that_sends_on_after_a_refusal_still_gets_it() {
 #[tokio::test(start_paused = true)]
 async fn a_body_that_never_comes_holds_no_connection() {
     let router = Router::new().route("/token", post(async || StatusCode::UNAUTHORIZED));
-    let rim = Rim::serving(router).await;
-    let answer = rim
+    let server = Fixture::serving(router).await;
+    let answer = server
         .exchange(
             "POST /token HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\nConnection: close\r\n\r\n",
         )
         .await;
     assert!(answer.starts_with("HTTP/1.1 401"), "{answer:?}");
-    assert_eq!(rim.end().await, 0);
+    assert_eq!(server.end().await, 0);
 }
 
 /// RFC 9113 §8.1: the answer is whole, and the stream is given up without an error. Bytes that nobody reads are not waited
@@ -48,8 +48,9 @@ async fn a_body_that_never_comes_holds_no_connection() {
 async fn over_http_2_the_rest_of_a_refused_body_is_not_waited_for() {
     let certified = Certified::new();
     let router = Router::new().route("/token", post(async || (StatusCode::UNAUTHORIZED, "no")));
-    let rim = Rim::with(surface(router, &[], HeaderMap::new()), Some(tls(&certified)), 100).await;
-    let mut stream = http2(&rim, &certified.certificate()).await;
+    let server =
+        Fixture::with(routes(router, &[], HeaderMap::new()), Some(tls(&certified)), 100).await;
+    let mut stream = http2(&server, &certified.certificate()).await;
     let settings = frame(SETTINGS, 0, 0, &[]);
     let request = frame(HEADERS, END_HEADERS, 1, POST);
     let begun = frame(DATA, 0, 1, &[0; 16 * 1024]);
@@ -81,9 +82,10 @@ async fn over_http_2_the_rest_of_a_refused_body_is_not_waited_for() {
 #[tokio::test]
 async fn over_http_2_no_more_than_a_mebibyte_comes_unread() {
     let certified = Certified::new();
-    let rim =
-        Rim::with(surface(Router::new(), &[], HeaderMap::new()), Some(tls(&certified)), 100).await;
-    let mut stream = http2(&rim, &certified.certificate()).await;
+    let server =
+        Fixture::with(routes(Router::new(), &[], HeaderMap::new()), Some(tls(&certified)), 100)
+            .await;
+    let mut stream = http2(&server, &certified.certificate()).await;
     stream.write_all(&[PREFACE, &frame(SETTINGS, 0, 0, &[])].concat()).await.unwrap();
     // RFC 9113 §6.9.2: what every connection begins with.
     let mut of_stream = 65_535;

@@ -1,4 +1,4 @@
-//! Places that there are too few of.
+//! Too few slots for all connections.
 
 use axum::{Router, routing::get};
 use http::HeaderMap;
@@ -9,27 +9,27 @@ use super::*;
 const LIMIT: usize = 8;
 
 /// A connection from this address of loopback.
-async fn from(address: &str, rim: &Rim) -> TcpStream {
+async fn from(address: &str, server: &Fixture) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(format!("{address}:0").parse().unwrap()).unwrap();
-    socket.connect(rim.address).await.unwrap()
+    socket.connect(server.address).await.unwrap()
 }
 
 /// A server all of whose places are held by one address, with requests that do not end.
-async fn full(trusted: &[&str]) -> (Rim, Vec<TcpStream>) {
+async fn full(trusted: &[&str]) -> (Fixture, Vec<TcpStream>) {
     let router = Router::new().route("/token", get(std::future::pending::<&'static str>));
-    let rim = Rim::with(surface(router, trusted, HeaderMap::new()), None, LIMIT).await;
+    let server = Fixture::with(routes(router, trusted, HeaderMap::new()), None, LIMIT).await;
     let mut held = Vec::new();
     for number in 1..=LIMIT {
-        let mut stream = from("127.0.0.1", &rim).await;
+        let mut stream = from("127.0.0.1", &server).await;
         stream.write_all(b"GET /token HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
         held.push(stream);
         let open = format!("connections_open{{listener=\"test\"}} {number}\n");
-        while !rim.metrics.text().unwrap().contains(&open) {
+        while !server.metrics.text().unwrap().contains(&open) {
             tokio::task::yield_now().await;
         }
     }
-    (rim, held)
+    (server, held)
 }
 
 async fn ask(stream: &mut TcpStream) {
@@ -38,15 +38,15 @@ async fn ask(stream: &mut TcpStream) {
 
 #[tokio::test]
 async fn an_address_that_holds_all_places_gives_way_to_others() {
-    let (rim, held) = full(&[]).await;
+    let (server, held) = full(&[]).await;
     let mut others = Vec::new();
     for _ in 0..LIMIT / 4 {
-        let mut other = from("127.0.0.2", &rim).await;
+        let mut other = from("127.0.0.2", &server).await;
         ask(&mut other).await;
         assert!(read_until(&mut other, "portpass\n").await.starts_with("HTTP/1.1 200"));
         others.push(other);
     }
-    let text = rim.metrics.text().unwrap();
+    let text = server.metrics.text().unwrap();
     assert!(text.contains("connections_cut_total{listener=\"test\"} 2\n"), "{text}");
     drop(held);
 }
@@ -54,26 +54,26 @@ async fn an_address_that_holds_all_places_gives_way_to_others() {
 /// Behind a proxy all clients have one address.
 #[tokio::test]
 async fn the_clients_of_a_trusted_proxy_are_not_cut_off() {
-    let (rim, held) = full(&["127.0.0.1/32"]).await;
-    let mut other = from("127.0.0.2", &rim).await;
+    let (server, held) = full(&["127.0.0.1/32"]).await;
+    let mut other = from("127.0.0.2", &server).await;
     ask(&mut other).await;
     let waiting = tokio::time::timeout(Duration::from_millis(50), other.readable()).await;
     assert!(waiting.is_err(), "it waits");
     drop(held);
     assert!(read_until(&mut other, "portpass\n").await.starts_with("HTTP/1.1 200"));
-    let text = rim.metrics.text().unwrap();
+    let text = server.metrics.text().unwrap();
     assert!(text.contains("connections_cut_total{listener=\"test\"} 0\n"), "{text}");
 }
 
 /// Whoever floods the queue does not keep others from being seen.
 #[tokio::test]
 async fn those_who_wait_stand_in_nobodys_way() {
-    let (rim, held) = full(&[]).await;
+    let (server, held) = full(&[]).await;
     let mut flood = Vec::new();
     for _ in 0..100 {
-        flood.push(from("127.0.0.1", &rim).await);
+        flood.push(from("127.0.0.1", &server).await);
     }
-    let mut other = from("127.0.0.2", &rim).await;
+    let mut other = from("127.0.0.2", &server).await;
     ask(&mut other).await;
     assert!(read_until(&mut other, "portpass\n").await.starts_with("HTTP/1.1 200"));
     drop((held, flood));
@@ -81,11 +81,11 @@ async fn those_who_wait_stand_in_nobodys_way() {
 
 #[tokio::test]
 async fn above_the_limit_connections_wait_for_a_place() {
-    let rim = Rim::with(surface(Router::new(), &[], HeaderMap::new()), None, 1).await;
-    let mut first = rim.connect().await;
+    let server = Fixture::with(routes(Router::new(), &[], HeaderMap::new()), None, 1).await;
+    let mut first = server.connect().await;
     first.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
     read_until(&mut first, "portpass\n").await;
-    let mut second = rim.connect().await;
+    let mut second = server.connect().await;
     second.write_all(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").await.unwrap();
     let waiting = tokio::time::timeout(Duration::from_millis(50), second.readable()).await;
     assert!(waiting.is_err(), "there is one place");

@@ -4,7 +4,7 @@ use axum::{Router, routing::get};
 use http::HeaderMap;
 use tokio::time::{Instant, pause};
 
-use super::{super::patience::PATIENCE, frames::*, *};
+use super::{super::stall_timeout::STALL_TIMEOUT, frames::*, *};
 
 /// RFC 9113 §5.2.2: a stream's window may stay closed for ever, on a connection that is well. What the answer holds comes
 /// back all the same.
@@ -22,8 +22,9 @@ async fn a_stream_whose_answer_nobody_takes_is_reset() {
     };
     let certified = Certified::new();
     let router = Router::new().route("/token", get(endless));
-    let rim = Rim::with(surface(router, &[], HeaderMap::new()), Some(tls(&certified)), 100).await;
-    let mut stream = http2(&rim, &certified.certificate()).await;
+    let server =
+        Fixture::with(routes(router, &[], HeaderMap::new()), Some(tls(&certified)), 100).await;
+    let mut stream = http2(&server, &certified.certificate()).await;
     let closed = [0, INITIAL_WINDOW_SIZE, 0, 0, 0, 0];
     let request = frame(HEADERS, END_STREAM | END_HEADERS, 1, REQUEST);
     let opening = [PREFACE, &frame(SETTINGS, 0, 0, &closed), &request].concat();
@@ -40,7 +41,7 @@ async fn a_stream_whose_answer_nobody_takes_is_reset() {
             }
             PING => {
                 pings += 1;
-                assert!(before.elapsed() < 2 * PATIENCE, "it stands still for ever");
+                assert!(before.elapsed() < 2 * STALL_TIMEOUT, "it stands still for ever");
                 stream.write_all(&frame(PING, ACK, 0, &payload)).await.unwrap();
             }
             RESET => {
@@ -51,7 +52,7 @@ async fn a_stream_whose_answer_nobody_takes_is_reset() {
             _ => {}
         }
     }
-    assert!(before.elapsed() >= PATIENCE);
+    assert!(before.elapsed() >= STALL_TIMEOUT);
     assert!(pings >= 2, "{pings}");
     let handler = 2;
     assert!(Arc::strong_count(&held) <= handler, "the answer is gone");

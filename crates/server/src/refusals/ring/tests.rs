@@ -24,13 +24,13 @@ impl Clock for Noon {
     }
 }
 
-fn refusals(entries: usize, bytes: usize) -> Refusals {
+fn refusals(entries: usize, bytes: usize) -> RefusalLog {
     let ids = Arc::new(RequestIds::new(&Sevens));
-    let refusals = Refusals::new(ids, Arc::new(Noon));
-    Refusals { bounds: Bounds { entries, bytes }, ..refusals }
+    let refusals = RefusalLog::new(ids, Arc::new(Noon));
+    RefusalLog { bounds: Bounds { entries, bytes }, ..refusals }
 }
 
-impl Refusals {
+impl RefusalLog {
     /// A request of this path that was refused for this reason; its id.
     fn refuse(&self, path: &str, handled: &Handled) -> String {
         self.answered(&self.asked(Method::GET, path), StatusCode::UNAUTHORIZED, handled)
@@ -48,15 +48,15 @@ impl Refusals {
     }
 
     fn repeated(&self, request: &str) -> usize {
-        self.told(&Question::Request(request.to_owned())).found[0].repeated
+        self.json(&Query::Request(request.to_owned())).found[0].repeated
     }
 
-    fn told(&self, question: &Question) -> Told {
-        serde_json::from_str(&self.answer(question)).unwrap()
+    fn json(&self, query: &Query) -> QueryResult {
+        serde_json::from_str(&self.answer(query)).unwrap()
     }
 
     fn paths(&self) -> Vec<String> {
-        let told = self.told(&Question::Latest(usize::MAX));
+        let told = self.json(&Query::Latest(usize::MAX));
         told.found.into_iter().map(|refused| refused.path).collect()
     }
 }
@@ -77,8 +77,8 @@ async fn a_refusal_is_found_by_its_request() {
     let handled = Handled::refused(Some("ann".into()), "insufficient-scope", "too\nlittle");
     let id = refusals.refuse("/v2/a/b/manifests/v1?secret=1", &handled.because(grounds.clone()));
     refusals.refuse("/v2/c", &wrong());
-    let told = refusals.told(&Question::Request(id.clone()));
-    let expected = Refused {
+    let told = refusals.json(&Query::Request(id.clone()));
+    let expected = RefusedRequest {
         request: id,
         at: Noon.now(),
         client: "192.0.2.7".into(),
@@ -98,7 +98,7 @@ async fn a_refusal_is_found_by_its_request() {
     };
     assert_eq!(told.found, [expected]);
     assert_eq!((told.issued, told.kept, told.forgotten), (2, 2, 0));
-    assert_eq!(refusals.told(&Question::Request("other".into())).found, []);
+    assert_eq!(refusals.json(&Query::Request("other".into())).found, []);
 }
 
 #[tokio::test]
@@ -108,7 +108,7 @@ async fn the_oldest_go_when_there_are_too_many() {
         refusals.refuse(path, &wrong());
     }
     assert_eq!(refusals.paths(), ["/5", "/4", "/3"]);
-    let latest = refusals.told(&Question::Latest(2));
+    let latest = refusals.json(&Query::Latest(2));
     assert_eq!((latest.found.len(), latest.kept, latest.forgotten), (2, 3, 2));
 }
 
@@ -140,7 +140,7 @@ async fn an_entry_has_a_largest_size() {
     let handled = Handled::refused(subject, "insufficient-scope", "\u{1}".repeat(9000));
     refusals.refuse(&format!("/{}", "x".repeat(60_000)), &handled.because(grounds));
     assert!(refusals.lock().refused.bytes < BOUNDS.bytes / 10, "{}", refusals.lock().refused.bytes);
-    let told = refusals.told(&Question::Latest(1));
+    let told = refusals.json(&Query::Latest(1));
     assert_eq!(told.found[0].granted.last().unwrap(), "… and 1968 more");
 }
 
@@ -158,13 +158,13 @@ async fn what_is_only_not_there_stands_apart_and_pushes_nothing_out() {
     let asked = refusals.asked(Method::DELETE, "/deleted");
     refusals.answered(&asked, StatusCode::NOT_FOUND, &absent);
     assert_eq!(refusals.paths(), ["/deleted", "/refused"]);
-    let all = refusals.told(&Question::All(9));
+    let all = refusals.json(&Query::All(9));
     let paths: Vec<&str> = all.found.iter().map(|refused| refused.path.as_str()).collect();
     assert_eq!(paths, ["/deleted", "/5", "/refused"]);
     assert_eq!((all.kept, all.absent, all.forgotten), (2, 1, 4));
-    assert_eq!(refusals.told(&Question::All(2)).found.len(), 2);
+    assert_eq!(refusals.json(&Query::All(2)).found.len(), 2);
     let one = all.found[1].request.clone();
-    assert_eq!(refusals.told(&Question::Request(one)).found[0].path, "/5");
+    assert_eq!(refusals.json(&Query::Request(one)).found[0].path, "/5");
 }
 
 /// As oras-py 0.2.43 does; what a client asks side by side is no repetition.
@@ -202,6 +202,6 @@ async fn what_begins_every_conversation_is_not_kept() {
     refusals.refuse("/v2/", &Handled::refused(None, "credentials-missing", "no credentials"));
     refusals.refuse("/v2/", &Handled::served("ann"));
     assert_eq!(refusals.paths(), [""; 0]);
-    let told = refusals.told(&Question::Latest(9));
+    let told = refusals.json(&Query::Latest(9));
     assert_eq!((told.issued, told.kept, told.forgotten), (2, 0, 0));
 }

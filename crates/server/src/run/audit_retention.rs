@@ -14,7 +14,7 @@ use super::every;
 use portpass_config::Audit;
 
 /// Removes what may not stay, for as long as it is polled.
-pub(super) async fn bound_trail(
+pub(super) async fn enforce_audit_retention(
     db: Db,
     audit: Audit,
     data: PathBuf,
@@ -22,18 +22,18 @@ pub(super) async fn bound_trail(
 ) -> Infallible {
     let mut timer = every(LOOK);
     let mut bounds = Bounds::new(audit);
-    let mut noted = Noted::default();
+    let mut head_log = HeadLog::default();
     let (mut look, mut failing) = (0_u64, false);
     loop {
         timer.tick().await;
-        let by_age = if look.is_multiple_of(LOOKS_BY_AGE) { TURNS_BY_AGE } else { 0 };
+        let by_age = if look.is_multiple_of(LOOKS_BY_AGE) { BATCHES_BY_AGE } else { 0 };
         let disk = Disk::at(&data).await;
         let looked = async {
             let taken = db.audit_room().await?.bytes;
             let room = bounds.room(taken, disk);
             prune_by_age(&db, by_age, audit.keep, clock.now()).await?;
             prune_to(&db, room, clock.now()).await?;
-            noted.note(&db).await
+            head_log.note(&db).await
         };
         match looked.await {
             Ok(()) => failing = false,
@@ -52,13 +52,13 @@ pub(super) async fn bound_trail(
 /// A few turns at a time: if it is only a clock that has jumped, somebody may notice before the trail is gone.
 async fn prune_by_age(
     db: &Db,
-    turns: u32,
+    batches: u32,
     keep: Duration,
     now: SystemTime,
 ) -> Result<(), StateError> {
     let retention = Retention { since: now.checked_sub(keep), room: u64::MAX };
-    for _ in 0..turns {
-        if db.prune_audit(&retention, now, TURN).await? < TURN as u64 {
+    for _ in 0..batches {
+        if db.prune_audit(&retention, now, BATCH).await? < BATCH as u64 {
             break;
         }
     }
@@ -69,7 +69,7 @@ async fn prune_by_age(
 async fn prune_to(db: &Db, room: u64, now: SystemTime) -> Result<(), StateError> {
     let retention = Retention { since: None, room };
     while db.audit_room().await?.bytes > room {
-        if db.prune_audit(&retention, now, TURN).await? == 0 {
+        if db.prune_audit(&retention, now, BATCH).await? == 0 {
             break;
         }
     }
@@ -137,12 +137,12 @@ impl Disk {
 /// The end of the trail, said in the log each hour: whoever keeps the log elsewhere can prove by it what the
 /// trail was.
 #[derive(Debug, Default)]
-struct Noted {
+struct HeadLog {
     looks: u32,
     last: Option<AuditHead>,
 }
 
-impl Noted {
+impl HeadLog {
     async fn note(&mut self, db: &Db) -> Result<(), StateError> {
         let due = self.looks.is_multiple_of(NOTE_EVERY);
         self.looks += 1;
@@ -165,8 +165,8 @@ const LOOKS_BY_AGE: u64 = 5;
 /// Looks in an hour.
 const NOTE_EVERY: u32 = 3600;
 /// Entries that are removed in one turn of the database.
-const TURN: usize = 256;
-const TURNS_BY_AGE: u32 = 4;
+const BATCH: usize = 256;
+const BATCHES_BY_AGE: u32 = 4;
 const LARGEST_SLACK: u64 = 16 << 20;
 /// Or a twentieth of the disk, if that is less.
 const RESERVE: u64 = 1 << 30;
@@ -214,7 +214,7 @@ mod tests {
         let all = db.audit_room().await.unwrap().bytes;
         // Some at each look, and not all at once.
         for left in [1976, 952, 500, 500] {
-            prune_by_age(&db, TURNS_BY_AGE, Duration::from_secs(500), at(3000)).await.unwrap();
+            prune_by_age(&db, BATCHES_BY_AGE, Duration::from_secs(500), at(3000)).await.unwrap();
             assert_eq!(db.audit_after(0, 9999).await.unwrap().len(), left);
         }
         prune_to(&db, all / 30, at(3000)).await.unwrap();

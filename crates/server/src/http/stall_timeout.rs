@@ -1,5 +1,5 @@
 //! How long a peer may stand still: one that neither sends its body nor takes its answer would keep a
-//! place among the connections for ever.
+//! slot among the connections for ever.
 
 use std::{
     io::{self, IoSlice},
@@ -20,9 +20,9 @@ use tokio::{
     time::{Instant, Sleep, sleep, timeout},
 };
 
-use super::activity::{Activity, UnderWay};
+use super::activity::{Activity, RequestGuard};
 
-/// A request's body that breaks off when nothing of it has come for [`PATIENCE`].
+/// A request's body that breaks off when nothing of it has come for [`STALL_TIMEOUT`].
 ///
 /// What the handler leaves of it is still read for [`LINGER`], and thrown away: a connection of HTTP/1
 /// that is closed on bytes that nobody has read is reset, and the client loses the answer that says why
@@ -31,40 +31,40 @@ use super::activity::{Activity, UnderWay};
 /// HTTP/2 needs none of it: the stream alone is reset, after its answer and with `NO_ERROR` (RFC 9113 §8.1), and
 /// what has come of it is let go at once.
 #[derive(Debug)]
-pub(crate) struct PatientBody {
+pub(crate) struct StallTimeoutBody {
     /// Always there until it is dropped.
     inner: Option<Incoming>,
     /// Where the rest has to be read; it may come after the answer, and is no beginning of the next request.
-    lingers: Option<UnderWay>,
-    wait: Wait,
+    lingers: Option<RequestGuard>,
+    wait: StallTimer,
 }
 
-/// A connection that breaks off when nothing of an answer has been taken for [`PATIENCE`].
+/// A connection that breaks off when nothing of an answer has been taken for [`STALL_TIMEOUT`].
 #[derive(Debug)]
-pub(crate) struct PatientStream<S> {
+pub(crate) struct StallTimeoutStream<S> {
     inner: S,
     activity: Arc<Activity>,
-    wait: Wait,
+    wait: StallTimer,
 }
 
 /// The time since the last progress; runs only while there is none.
 #[derive(Debug, Default)]
-struct Wait {
+struct StallTimer {
     timer: Option<Pin<Box<Sleep>>>,
     running: bool,
 }
 
-impl Wait {
+impl StallTimer {
     /// Passes on what was polled, unless it has been pending for too long.
     fn watch<T>(&mut self, context: &mut Context<'_>, polled: Poll<T>) -> Poll<Result<T, Stalled>> {
         if let Poll::Ready(progress) = polled {
             self.running = false;
             return Poll::Ready(Ok(progress));
         }
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(PATIENCE)));
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(STALL_TIMEOUT)));
         if !self.running {
             self.running = true;
-            timer.as_mut().reset(Instant::now() + PATIENCE);
+            timer.as_mut().reset(Instant::now() + STALL_TIMEOUT);
         }
         timer.as_mut().poll(context).map(|()| Err(Stalled))
     }
@@ -72,7 +72,7 @@ impl Wait {
 
 /// The peer stood still.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("the client has stood still for {} s", PATIENCE.as_secs())]
+#[error("the client has stood still for {} s", STALL_TIMEOUT.as_secs())]
 pub(crate) struct Stalled;
 
 /// The connection ended before the body. From here a client that was stopped and a proxy that had enough
@@ -81,27 +81,29 @@ pub(crate) struct Stalled;
 #[error(
     "the connection ended before the body: the client was stopped, or a proxy in front takes no body of this size (nginx: client_max_body_size)"
 )]
-pub(crate) struct HungUp(#[source] hyper::Error);
+pub(crate) struct ConnectionClosed(#[source] hyper::Error);
 
 /// What it means for a person that a body cannot be read.
-fn explained(error: hyper::Error) -> axum::BoxError {
+fn body_error(error: hyper::Error) -> axum::BoxError {
     let cause =
         std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<io::Error>());
     match cause.map(io::Error::kind) {
-        Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => HungUp(error).into(),
+        Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => {
+            ConnectionClosed(error).into()
+        }
         Some(_) | None => error.into(),
     }
 }
 
-impl PatientBody {
+impl StallTimeoutBody {
     pub(crate) fn new(inner: Incoming, version: Version, activity: &Arc<Activity>) -> Self {
         let lingers = version < Version::HTTP_2 && !inner.is_end_stream();
         let lingers = lingers.then(|| activity.begin());
-        Self { inner: Some(inner), lingers, wait: Wait::default() }
+        Self { inner: Some(inner), lingers, wait: StallTimer::default() }
     }
 }
 
-impl Drop for PatientBody {
+impl Drop for StallTimeoutBody {
     fn drop(&mut self) {
         let rest = self.inner.take().filter(|rest| !rest.is_end_stream());
         let (Some(mut rest), Some(under_way)) = (rest, self.lingers.take()) else { return };
@@ -116,7 +118,7 @@ impl Drop for PatientBody {
     }
 }
 
-impl http_body::Body for PatientBody {
+impl http_body::Body for StallTimeoutBody {
     type Data = Bytes;
     type Error = axum::BoxError;
 
@@ -127,7 +129,7 @@ impl http_body::Body for PatientBody {
         let Some(inner) = &mut self.inner else { return Poll::Ready(None) };
         let polled = Pin::new(inner).poll_frame(context);
         self.wait.watch(context, polled).map(|frame| match frame {
-            Ok(frame) => frame.map(|frame| frame.map_err(explained)),
+            Ok(frame) => frame.map(|frame| frame.map_err(body_error)),
             Err(stalled) => Some(Err(stalled.into())),
         })
     }
@@ -141,13 +143,13 @@ impl http_body::Body for PatientBody {
     }
 }
 
-impl<S> PatientStream<S> {
+impl<S> StallTimeoutStream<S> {
     pub(crate) fn new(inner: S, activity: Arc<Activity>) -> Self {
-        Self { inner, activity, wait: Wait::default() }
+        Self { inner, activity, wait: StallTimer::default() }
     }
 }
 
-impl<S: Unpin> PatientStream<S> {
+impl<S: Unpin> StallTimeoutStream<S> {
     fn writing<T>(
         &mut self,
         context: &mut Context<'_>,
@@ -156,7 +158,7 @@ impl<S: Unpin> PatientStream<S> {
         let polled = write(Pin::new(&mut self.inner), context);
         self.wait.watch(context, polled).map(|written| match written {
             Ok(written) => {
-                self.activity.went();
+                self.activity.sent_bytes();
                 written
             }
             Err(stalled) => Err(io::Error::new(io::ErrorKind::TimedOut, stalled)),
@@ -165,7 +167,7 @@ impl<S: Unpin> PatientStream<S> {
 }
 
 /// Reading is not watched: between requests there is nothing to read, and who serves the connection ends that.
-impl<S: AsyncRead + Unpin> AsyncRead for PatientStream<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for StallTimeoutStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -173,13 +175,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for PatientStream<S> {
     ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.inner).poll_read(context, buffer);
         if read.is_ready() {
-            self.activity.came();
+            self.activity.received();
         }
         read
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for PatientStream<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for StallTimeoutStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -219,4 +221,4 @@ const SETTLED: Duration = Duration::from_secs(1);
 static LINGERING: Semaphore = Semaphore::const_new(64);
 
 /// Longer than a mobile network's silence between two cells, shorter than anybody waits.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
+pub(crate) const STALL_TIMEOUT: Duration = Duration::from_mins(2);

@@ -34,7 +34,7 @@ use super::StartError;
 pub(super) struct Claims(Mutex<HashMap<PathBuf, Weak<Claim>>>);
 
 /// What opening a store needs.
-pub(super) struct Opening<'a> {
+pub(super) struct StoreOpener<'a> {
     pub(super) db: &'a Db,
     pub(super) keys: Keys,
     pub(super) open_files: OpenFiles,
@@ -45,7 +45,7 @@ pub(super) struct Opening<'a> {
     pub(super) adoption: Adoption,
 }
 
-impl Opening<'_> {
+impl StoreOpener<'_> {
     /// The blobs in `root`, which is made if it is not there.
     pub(super) async fn open(
         self,
@@ -66,12 +66,12 @@ impl Opening<'_> {
             owner::demand_unused(&path)?;
             owner::look(&path)
         });
-        let found = found.await.map_err(StorageRefused::from)?;
-        let known = self.judge(root, &found).await?;
+        let found = found.await.map_err(StorageError::from)?;
+        let known = self.check_owner(root, &found).await?;
         let (path, seen) = (root.to_owned(), found.clone());
         let claim = blocking(move || owner::claim(&path, &seen)).await;
-        let claim = Arc::new(claim.map_err(StorageRefused::from)?);
-        if known == Known::No {
+        let claim = Arc::new(claim.map_err(StorageError::from)?);
+        if known == Recognition::New {
             // What lies there may be somebody else's after all: nothing is swept for a day. From the first word of the
             // pairing on, the next start knows the store, so this comes before it.
             self.db.serving_anew(self.now).await?;
@@ -81,24 +81,24 @@ impl Opening<'_> {
     }
 
     /// Whether the store is that of the database; refuses one that is not.
-    async fn judge(&self, root: &Path, found: &Found) -> Result<Known, StartError> {
+    async fn check_owner(&self, root: &Path, found: &Found) -> Result<Recognition, StartError> {
         let owner = match found {
             Found::Of(owner) => owner,
             Found::Distribution => {
-                return Err(StorageRefused::Distribution { root: root.to_owned() }.into());
+                return Err(StorageError::Distribution { root: root.to_owned() }.into());
             }
-            Found::Nothing => return self.may_be_new(root).await,
-            Found::Objects => return self.must_fit(root).await,
+            Found::Nothing => return self.check_empty(root).await,
+            Found::Objects => return self.check_contents(root).await,
         };
         let ours = owner.installation == self.installation;
         if ours && self.db.pairing().await?.is_of(&owner.pairing) {
-            return Ok(Known::Yes);
+            return Ok(Recognition::Known);
         }
         let root_of = || root.to_owned();
         match (self.adoption, ours) {
-            (Adoption::IfItFits, _) => self.must_fit(root).await,
-            (Adoption::Never, true) => Err(StorageRefused::OtherCopy { root: root_of() }.into()),
-            (Adoption::Never, false) => Err(StorageRefused::Another { root: root_of() }.into()),
+            (Adoption::IfItFits, _) => self.check_contents(root).await,
+            (Adoption::Never, true) => Err(StorageError::OtherCopy { root: root_of() }.into()),
+            (Adoption::Never, false) => Err(StorageError::Another { root: root_of() }.into()),
         }
     }
 
@@ -108,7 +108,7 @@ impl Opening<'_> {
         root: &Path,
         found: Found,
         claim: &Arc<Claim>,
-        known: Known,
+        known: Recognition,
     ) -> Result<(), StartError> {
         let before = match found {
             Found::Of(owner) => Some(owner.pairing),
@@ -117,7 +117,7 @@ impl Opening<'_> {
         let unwritten = match self.write_pairing(before.as_deref(), claim).await {
             Ok(Signed::Signed) => None,
             Ok(Signed::ReadOnly) => Some("it is read only".to_owned()),
-            Err(error) if known == Known::Yes && error.is_of_a_full_disk() => {
+            Err(error) if known == Recognition::Known && error.is_of_a_full_disk() => {
                 Some(error.to_string())
             }
             Err(error) => return Err(error.into()),
@@ -135,7 +135,7 @@ impl Opening<'_> {
         &self,
         before: Option<&str>,
         claim: &Arc<Claim>,
-    ) -> Result<Signed, StorageRefused> {
+    ) -> Result<Signed, StorageError> {
         self.db.set_pairing(&self.pairing, before).await?;
         let owner =
             Owner { installation: self.installation.clone(), pairing: self.pairing.clone() };
@@ -148,31 +148,31 @@ impl Opening<'_> {
     }
 
     /// An empty directory is a new store, or one whose volume is not mounted.
-    async fn may_be_new(&self, root: &Path) -> Result<Known, StartError> {
+    async fn check_empty(&self, root: &Path) -> Result<Recognition, StartError> {
         let named = self.db.held_blobs(None, 1).await?;
         if named.is_empty() {
-            return Ok(Known::No);
+            return Ok(Recognition::New);
         }
         if self.adoption == Adoption::Never {
-            return Err(StorageRefused::Gone { root: root.to_owned() }.into());
+            return Err(StorageError::Gone { root: root.to_owned() }.into());
         }
         tracing::warn!(
             "{} is empty, and is taken for the store all the same: what the database names has to be pushed again",
             root.display()
         );
-        Ok(Known::No)
+        Ok(Recognition::New)
     }
 
-    async fn must_fit(&self, root: &Path) -> Result<Known, StartError> {
+    async fn check_contents(&self, root: &Path) -> Result<Recognition, StartError> {
         let (path, keys) = (root.to_owned(), self.keys.clone());
         // Nothing is tried out in what may be somebody else's.
         let store = blocking(move || FsStore::untried(path, keys)).await?;
-        let fit = Fit::of(self.db, &store).await.map_err(StorageRefused::from)?;
+        let fit = Fit::of(self.db, &store).await.map_err(StorageError::from)?;
         if !fit.belongs() {
             if owner::is_distributions(root) {
-                return Err(StorageRefused::Distribution { root: root.to_owned() }.into());
+                return Err(StorageError::Distribution { root: root.to_owned() }.into());
             }
-            return Err(StorageRefused::Misfit { root: root.to_owned(), fit }.into());
+            return Err(StorageError::Misfit { root: root.to_owned(), fit }.into());
         }
         tracing::info!(
             blobs = fit.blobs,
@@ -182,7 +182,7 @@ impl Opening<'_> {
             "the blobs in {} are those of this database: the store is its own from now on",
             root.display()
         );
-        Ok(Known::No)
+        Ok(Recognition::New)
     }
 
     async fn store(&self, root: &Path) -> Result<FsStore, StoreError> {
@@ -193,10 +193,10 @@ impl Opening<'_> {
 
 /// Whether the store was known to be the database's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Known {
-    Yes,
+enum Recognition {
+    Known,
     /// It is new to it.
-    No,
+    New,
 }
 
 impl Claims {
@@ -215,7 +215,7 @@ impl Claims {
 /// Why a directory of blobs is not used. Nothing in it was changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum StorageRefused {
+pub enum StorageError {
     /// The name of another installation stands there.
     #[error(
         "the blobs in {} belong to another installation than the database in the data directory; one that does not \
@@ -273,7 +273,7 @@ pub enum StorageRefused {
     State(#[from] StateError),
 }
 
-impl StorageRefused {
+impl StorageError {
     fn is_of_a_full_disk(&self) -> bool {
         match self {
             Self::Owner(OwnerError::File { source, .. }) => {
@@ -332,8 +332,8 @@ mod tests {
 
     const DAY: Duration = Duration::from_hours(24);
 
-    fn opening(db: &Db, day: u32, adoption: Adoption) -> Opening<'_> {
-        Opening {
+    fn opening(db: &Db, day: u32, adoption: Adoption) -> StoreOpener<'_> {
+        StoreOpener {
             db,
             keys: Arc::new(|| 7),
             open_files: OpenFiles::new(16, 4),

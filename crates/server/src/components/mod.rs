@@ -1,15 +1,15 @@
 //! Everything that a configuration means, built: services, keys, files. Nothing listens yet.
 //!
 //! ```text
-//! Base    data directory, database, hashing pool, trail      as long as the process
-//!   └─ Parts    registry, token service, key ring            as long as a configuration
+//! SharedState      data directory, database, hashing pool, trail      as long as the process
+//!   └─ Components  registry, token service, key ring                  as long as a configuration
 //! ```
 
-mod base;
+mod audit_events;
 mod registry;
+mod shared;
 mod store;
 mod tokens;
-mod witness;
 
 use std::{path::Path, sync::Arc};
 
@@ -26,43 +26,43 @@ use portpass_storage::StoreError;
 use portpass_token::{Issuer, ServiceName};
 
 use crate::{
-    http::{proxies::Challenges, surface::TokenRoutes},
+    http::{listener_router::TokenRoutes, proxies::ChallengeRealm},
     key_files::{self, WriteKeysError},
     listeners::{ListenerConfig, listeners},
     metrics::Metrics,
     system::System,
 };
 
-pub(crate) use self::base::Base;
-pub use self::store::StorageRefused;
+pub(crate) use self::shared::SharedState;
+pub use self::store::StorageError;
 
 /// A configuration, built.
 #[derive(Debug)]
-pub struct Parts {
-    pub(crate) base: Arc<Base>,
+pub struct Components {
+    pub(crate) shared: Arc<SharedState>,
     pub(crate) http: Http,
     pub(crate) audit: Audit,
     /// Where to listen.
     pub(crate) listeners: Vec<ListenerConfig>,
-    pub(crate) registry: Option<RegistryPart>,
-    pub(crate) tokens: Option<TokenPart>,
+    pub(crate) registry: Option<RegistryComponent>,
+    pub(crate) tokens: Option<TokenComponent>,
     administrator: Option<Administrator>,
 }
 
 /// The registry of this process.
 #[derive(Debug)]
-pub(crate) struct RegistryPart {
+pub(crate) struct RegistryComponent {
     /// Answers under `/v2/`.
     pub(crate) registry: Registry,
     /// Whether anybody is asked who they are.
     pub(crate) guarded: bool,
     /// What its challenges say of the address that clients use.
-    pub(crate) challenges: Challenges,
+    pub(crate) challenges: ChallengeRealm,
 }
 
 /// The token service of this process.
 #[derive(Debug)]
-pub(crate) struct TokenPart {
+pub(crate) struct TokenComponent {
     /// What it answers.
     pub(crate) routes: TokenRoutes,
     /// Where.
@@ -77,7 +77,7 @@ pub(crate) struct TokenPart {
     pub(crate) service: ServiceName,
 }
 
-impl Parts {
+impl Components {
     /// Takes the data directory, opens the database, makes what the first start makes.
     pub async fn build(
         config: Config,
@@ -86,39 +86,39 @@ impl Parts {
     ) -> Result<Self, StartError> {
         let data = config.data.clone();
         let directory = blocking(move || DataDirectory::open(&data)).await?;
-        let base = Arc::new(Base::open(directory, &config, system).await?);
-        base.prepare_service().await?;
+        let shared = Arc::new(SharedState::open(directory, &config, system).await?);
+        shared.prepare_service().await?;
         let given = environment.get("PORTPASS_ADMIN_PASSWORD_FILE").map(Path::new);
-        let administrator = base.install(&config, given).await?;
-        let parts = Self::on(base, config, administrator).await?;
-        parts.base.put_into_service()?;
-        parts.write_key_files().await?;
-        Ok(parts)
+        let administrator = shared.install(&config, given).await?;
+        let components = Self::on(shared, config, administrator).await?;
+        components.shared.put_into_service()?;
+        components.write_key_files().await?;
+        Ok(components)
     }
 
     /// Builds another configuration on what the process has already.
     pub(crate) async fn rebuild(&self, config: Config) -> Result<Self, StartError> {
-        Self::on(self.base.clone(), config, None).await
+        Self::on(self.shared.clone(), config, None).await
     }
 
     async fn on(
-        base: Arc<Base>,
+        shared: Arc<SharedState>,
         config: Config,
         administrator: Option<Administrator>,
     ) -> Result<Self, StartError> {
         let listeners = listeners(&config);
         let Config { http, audit, registry, token_service, adoption, .. } = config;
         let tokens = match token_service {
-            Some(service) => Some(tokens::build(service, &base).await?),
+            Some(service) => Some(tokens::build(service, &shared).await?),
             None => None,
         };
         let registry = match registry {
             Some(registry) => {
-                Some(registry::build(registry, adoption, tokens.as_ref(), &base).await?)
+                Some(registry::build(registry, adoption, tokens.as_ref(), &shared).await?)
             }
             None => None,
         };
-        Ok(Self { base, http, audit, listeners, registry, tokens, administrator })
+        Ok(Self { shared, http, audit, listeners, registry, tokens, administrator })
     }
 
     /// Writes what other registries trust.
@@ -146,12 +146,12 @@ impl Parts {
 
     /// The data directory.
     pub fn data(&self) -> &Path {
-        self.base.directory.path()
+        self.shared.directory.path()
     }
 
     /// What is counted.
     pub fn metrics(&self) -> &Arc<Metrics> {
-        &self.base.metrics
+        &self.shared.metrics
     }
 }
 
@@ -176,7 +176,7 @@ pub enum StartError {
     Store(#[from] StoreError),
     /// The blobs are not ours to use.
     #[error(transparent)]
-    Storage(#[from] StorageRefused),
+    Storage(#[from] StorageError),
     /// A password file.
     #[error(transparent)]
     Htpasswd(#[from] HtpasswdError),

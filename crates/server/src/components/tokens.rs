@@ -11,18 +11,21 @@ use portpass_authority::{
 };
 use portpass_config::{Signing, TokenService};
 
-use super::{Base, StartError, TokenPart};
-use crate::{http::surface::TokenRoutes, system::System};
+use super::{SharedState, StartError, TokenComponent};
+use crate::{http::listener_router::TokenRoutes, system::System};
 
 /// Opens the key ring and puts the service together.
-pub(super) async fn build(config: TokenService, base: &Base) -> Result<TokenPart, StartError> {
-    let keys = Arc::new(key_ring(config.signing, config.lifetime, base).await?);
+pub(super) async fn build(
+    config: TokenService,
+    shared: &SharedState,
+) -> Result<TokenComponent, StartError> {
+    let keys = Arc::new(key_ring(config.signing, config.lifetime, shared).await?);
     let accounts =
-        account_sources(&config.accounts, &base.db, &base.check, &*base.system.clock).await?;
-    for squatter in accounts.squatters(&config.rules, base.system.clock.now()).await {
+        account_sources(&config.accounts, &shared.db, &shared.check, &*shared.system.clock).await?;
+    for squatter in accounts.squatters(&config.rules, shared.system.clock.now()).await {
         tracing::warn!("{squatter}");
     }
-    let parts = TokenServiceParts {
+    let components = TokenServiceParts {
         issuer: config.issuer.clone(),
         lifetime: config.lifetime,
         services: config.services.clone(),
@@ -30,15 +33,15 @@ pub(super) async fn build(config: TokenService, base: &Base) -> Result<TokenPart
         anonymous: config.anonymous,
         policy: config.rules,
         keys: keys.clone(),
-        db: base.db.clone(),
+        db: shared.db.clone(),
         refresh: Lives::default(),
-        limits: base.limits(config.attempts),
-        trail: base.trail.clone(),
-        clock: base.system.clock.clone(),
-        random: base.system.random.clone(),
+        limits: shared.limits(config.attempts),
+        trail: shared.trail.clone(),
+        clock: shared.system.clock.clone(),
+        random: shared.system.random.clone(),
     };
-    let router = http::router(Arc::new(service::TokenService::new(parts)), &config.path);
-    Ok(TokenPart {
+    let router = http::router(Arc::new(service::TokenService::new(components)), &config.path);
+    Ok(TokenComponent {
         routes: TokenRoutes { path: config.path, router },
         listen: config.listen,
         url: config.url,
@@ -51,14 +54,14 @@ pub(super) async fn build(config: TokenService, base: &Base) -> Result<TokenPart
 async fn key_ring(
     signing: Signing,
     lifetime: Lifetime,
-    base: &Base,
+    shared: &SharedState,
 ) -> Result<KeyRing, StartError> {
     match signing {
         Signing::Files(key) => Ok(KeyRing::fixed(*key)),
         Signing::Ring(algorithm) => {
-            let System { clock, random, .. } = &base.system;
-            let (data, random) = (base.directory.path(), random.clone());
-            Ok(open_key_ring(algorithm, lifetime, &base.db, data, random, clock.now()).await?)
+            let System { clock, random, .. } = &shared.system;
+            let (data, random) = (shared.directory.path(), random.clone());
+            Ok(open_key_ring(algorithm, lifetime, &shared.db, data, random, clock.now()).await?)
         }
     }
 }

@@ -8,9 +8,9 @@ use portpass_registry::{Witness, event::Event};
 
 /// Hands the registry's events to the trail.
 #[derive(Debug)]
-pub(super) struct ToTrail(pub(super) Trail);
+pub(super) struct AuditEvents(pub(super) Trail);
 
-impl Witness for ToTrail {
+impl Witness for AuditEvents {
     fn saw(&self, event: Event) {
         let Event { at, subject, address, request, repository, change } = event;
         self.0.record(Entry {

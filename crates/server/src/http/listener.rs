@@ -17,9 +17,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     connection::Connection,
-    door::Door,
+    connection_slots::{ConnectionSlots, Slot, SlotOwner},
+    listener_service::ListenerService,
     peer::Peer,
-    places::{Holder, Place, Places},
     tls::Tls,
 };
 use portpass_admin::blocking;
@@ -31,13 +31,13 @@ pub(crate) struct Listener {
     socket: TcpListener,
     address: SocketAddr,
     tls: Option<Arc<Tls>>,
-    door: Arc<Door>,
+    service: Arc<ListenerService>,
 }
 
 /// What all listeners share: how many connections there may be, and the end of it all.
 #[derive(Clone, Debug)]
 pub(crate) struct Connections {
-    places: Arc<Places>,
+    slots: Arc<ConnectionSlots>,
     tracker: TaskTracker,
     drain: CancellationToken,
     abort: CancellationToken,
@@ -78,13 +78,13 @@ impl Listener {
         key: &'static str,
         address: SocketAddr,
         tls: Option<Arc<Tls>>,
-        door: Arc<Door>,
+        service: Arc<ListenerService>,
     ) -> Result<Self, BindError> {
         let failed = |source| BindError { key, address, source };
         let socket = blocking(move || bind(address)).await;
         let socket = socket.and_then(TcpListener::from_std).map_err(failed)?;
         let address = socket.local_addr().map_err(failed)?;
-        Ok(Self { socket, address, tls, door })
+        Ok(Self { socket, address, tls, service })
     }
 
     /// Where it really listens.
@@ -99,67 +99,68 @@ impl Listener {
 
     /// Accepts until the drain begins. The socket is closed when this returns.
     pub(crate) async fn accept(self, connections: Connections) {
-        let mut waiting = Waiting::default();
+        let mut waiting = PendingQueue::default();
         let mut look_again = interval(LOOK_AGAIN);
         look_again.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let nobody = waiting.is_empty();
             let admitted = tokio::select! {
-                arrived = self.next(&connections, waiting.pause()) => {
+                arrived = self.accept_next(&connections, waiting.pause()) => {
                     let Some((stream, remote)) = arrived else { return };
-                    let newcomer = self.newcomer(stream, remote);
-                    if let Some(place) = connections.places.any(newcomer.holder) {
-                        Some((newcomer, place))
+                    let pending = self.pending(stream, remote);
+                    if let Some(slot) = connections.slots.acquire(pending.owner) {
+                        Some((pending, slot))
                     } else {
-                        waiting.push(newcomer);
+                        waiting.push(pending);
                         None
                     }
                 }
-                () = connections.places.freed(), if !nobody => {
-                    waiting.admit(|holder| connections.places.free(holder))
+                () = connections.slots.freed(), if !nobody => {
+                    waiting.admit(|owner| connections.slots.acquire_free(owner))
                 }
                 // That others have become idle is told to nobody.
                 _ = look_again.tick(), if !nobody => {
-                    waiting.admit(|holder| connections.places.any(holder))
+                    waiting.admit(|owner| connections.slots.acquire(owner))
                 }
             };
-            if let Some((newcomer, place)) = admitted {
-                self.serve(newcomer, place, &connections);
+            if let Some((pending, slot)) = admitted {
+                self.serve(pending, slot, &connections);
             }
         }
     }
 
-    fn newcomer(&self, stream: TcpStream, remote: SocketAddr) -> Newcomer {
+    fn pending(&self, stream: TcpStream, remote: SocketAddr) -> PendingConnection {
         let local = stream.local_addr().unwrap_or(self.address);
         let peer = Peer { remote, local, scheme: self.scheme() };
-        let holder = if self.door.trusts(&peer) { Holder::Proxy } else { Holder::of(remote.ip()) };
-        Newcomer { stream, peer, holder }
+        let owner =
+            if self.service.trusts(&peer) { SlotOwner::Proxy } else { SlotOwner::of(remote.ip()) };
+        PendingConnection { stream, peer, owner }
     }
 
-    fn serve(&self, newcomer: Newcomer, place: Place, connections: &Connections) {
-        let Newcomer { stream, peer, holder: _ } = newcomer;
+    fn serve(&self, pending: PendingConnection, slot: Slot, connections: &Connections) {
+        let PendingConnection { stream, peer, owner: _ } = pending;
         let (tls, abort) = (self.tls.clone(), connections.abort.clone());
         let connection = Connection {
             peer,
-            door: self.door.clone(),
-            activity: place.activity().clone(),
+            service: self.service.clone(),
+            activity: slot.activity().clone(),
             drain: connections.drain.clone(),
         };
-        let door = self.door.clone();
+        let service = self.service.clone();
         connections.tracker.spawn(async move {
-            let _open = door.metrics().connection_opened(door.name());
+            let _open = service.metrics().connection_opened(service.name());
             tokio::select! {
                 () = connection.serve(stream, tls.as_deref()) => {}
                 () = abort.cancelled() => {}
-                () = place.lost() => {
-                    door.metrics().connection_cut(door.name());
+                () = slot.evicted() => {
+                    service.metrics().connection_cut(service.name());
                     tracing::debug!(client = %peer.remote, "the connection gave its place to another");
                 }
             }
         });
     }
 
-    async fn next(
+    async fn accept_next(
         &self,
         connections: &Connections,
         pause: Duration,
@@ -180,7 +181,7 @@ impl Listener {
                     }
                     return Some((stream, remote));
                 }
-                Err(error) if is_the_peers(&error) => {}
+                Err(error) if is_peer_error(&error) => {}
                 Err(error) => {
                     tracing::error!(address = %self.address, "no connection can be accepted at the moment: {error}");
                     sleep(ACCEPT_PAUSE).await;
@@ -235,21 +236,25 @@ impl Connections {
     /// At most `limit` at once, over all listeners.
     pub(crate) fn new(limit: usize) -> Self {
         Self {
-            places: Arc::new(Places::new(limit)),
+            slots: Arc::new(ConnectionSlots::new(limit)),
             tracker: TaskTracker::new(),
             drain: CancellationToken::new(),
             abort: CancellationToken::new(),
         }
     }
 
-    /// Closes the sockets, lets requests end, and cuts off what is still there after `patience`, or when `now`
+    /// Closes the sockets, lets requests end, and cuts off what is still there after `drain_timeout`, or when `now`
     /// resolves. Says how many were cut off.
-    pub(crate) async fn drain(&self, patience: Duration, now: impl Future<Output = ()>) -> usize {
+    pub(crate) async fn drain(
+        &self,
+        drain_timeout: Duration,
+        now: impl Future<Output = ()>,
+    ) -> usize {
         self.drain.cancel();
         self.tracker.close();
         tokio::select! {
             () = self.tracker.wait() => return 0,
-            () = sleep(patience) => {}
+            () = sleep(drain_timeout) => {}
             () = now => {}
         }
         let left = self.tracker.len();
@@ -259,19 +264,19 @@ impl Connections {
     }
 }
 
-/// Somebody who has connected and has no place yet.
+/// Somebody who has connected and has no slot yet.
 #[derive(Debug)]
-struct Newcomer {
+struct PendingConnection {
     stream: TcpStream,
     peer: Peer,
-    holder: Holder,
+    owner: SlotOwner,
 }
 
 /// Those who wait, in the order in which they came.
 #[derive(Debug, Default)]
-struct Waiting(Vec<Newcomer>);
+struct PendingQueue(Vec<PendingConnection>);
 
-impl Waiting {
+impl PendingQueue {
     fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -279,32 +284,35 @@ impl Waiting {
     /// Before the next is taken from the kernel's queue. Where too many wait, each of them costs another's waiting, so
     /// they wait there as long as that keeps nobody else from being seen.
     fn pause(&self) -> Duration {
-        if self.0.len() < WAITING { Duration::ZERO } else { CROWDED }
+        if self.0.len() < WAITING { Duration::ZERO } else { FULL_QUEUE_PAUSE }
     }
 
     /// Where too many wait, the last of those who are most leaves: others behind them have to be seen.
-    fn push(&mut self, newcomer: Newcomer) {
-        self.0.push(newcomer);
+    fn push(&mut self, pending: PendingConnection) {
+        self.0.push(pending);
         if self.0.len() > WAITING {
-            let count = |holder| self.0.iter().filter(|one| one.holder == holder).count();
-            let most = self.0.iter().enumerate().max_by_key(|(at, one)| (count(one.holder), *at));
+            let count = |owner| self.0.iter().filter(|one| one.owner == owner).count();
+            let most = self.0.iter().enumerate().max_by_key(|(at, one)| (count(one.owner), *at));
             if let Some((at, _)) = most {
-                let Newcomer { peer, .. } = self.0.remove(at);
+                let PendingConnection { peer, .. } = self.0.remove(at);
                 tracing::debug!(client = %peer.remote, "there is no place, and too many wait for one");
             }
         }
     }
 
-    /// The first for whom there is a place.
-    fn admit(&mut self, place: impl Fn(Holder) -> Option<Place>) -> Option<(Newcomer, Place)> {
-        let (at, place) =
-            self.0.iter().enumerate().find_map(|(at, one)| Some((at, place(one.holder)?)))?;
-        Some((self.0.remove(at), place))
+    /// The first for whom there is a slot.
+    fn admit(
+        &mut self,
+        slot: impl Fn(SlotOwner) -> Option<Slot>,
+    ) -> Option<(PendingConnection, Slot)> {
+        let (at, slot) =
+            self.0.iter().enumerate().find_map(|(at, one)| Some((at, slot(one.owner)?)))?;
+        Some((self.0.remove(at), slot))
     }
 }
 
 /// The connection died before it was accepted: nothing of ours is wrong.
-fn is_the_peers(error: &io::Error) -> bool {
+fn is_peer_error(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionRefused | ConnectionAborted | ConnectionReset)
 }
@@ -312,11 +320,11 @@ fn is_the_peers(error: &io::Error) -> bool {
 /// Out of file descriptors: they come back, but not by asking again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How many wait for a place at each address; more would be files that nobody uses.
+/// How many wait for a slot at each address; more would be files that nobody uses.
 const WAITING: usize = 16;
 
 /// Somebody behind a full queue of the kernel (1024) is seen after five seconds at the latest.
-const CROWDED: Duration = Duration::from_millis(5);
+const FULL_QUEUE_PAUSE: Duration = Duration::from_millis(5);
 
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 

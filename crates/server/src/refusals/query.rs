@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Refused;
+use super::RefusedRequest;
 use crate::request::id::parts_of;
 
 /// What somebody wants to know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Question {
+pub enum Query {
     /// The latest refusals, so many at most.
     Latest(usize),
     /// The same with what was not there.
@@ -19,7 +19,7 @@ pub enum Question {
 
 /// What a server says of its refusals.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
+pub struct QueryResult {
     /// How the request ids of this process begin.
     pub process: String,
     /// How many there have been.
@@ -32,7 +32,7 @@ pub struct Told {
     /// How many were kept and had to go.
     pub forgotten: u64,
     /// What was asked for, newest first.
-    pub found: Vec<Refused>,
+    pub found: Vec<RefusedRequest>,
 }
 
 /// Why nothing is kept of a request.
@@ -50,7 +50,7 @@ pub enum Absence {
     Foreign,
 }
 
-impl Told {
+impl QueryResult {
     /// Why nothing was found of this request.
     pub fn absence(&self, request: &str) -> Absence {
         let gone = if self.forgotten == 0 { Absence::Served } else { Absence::ServedOrForgotten };
@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn an_id_that_is_not_kept_says_why_it_cannot_be() {
         let process = "0707070707070707".to_owned();
-        let told = |forgotten| Told {
+        let told = |forgotten| QueryResult {
             process: process.clone(),
             issued: 9,
             kept: 3,

@@ -12,27 +12,29 @@ use portpass_registry::{
 };
 use portpass_token::{Verifier, VerifierSettings};
 
-use super::{Base, RegistryPart, StartError, TokenPart, witness::ToTrail};
-use crate::http::proxies::Challenges;
+use super::{
+    RegistryComponent, SharedState, StartError, TokenComponent, audit_events::AuditEvents,
+};
+use crate::http::proxies::ChallengeRealm;
 
 /// Opens the store and puts the controller in front.
 pub(super) async fn build(
     registry: portpass_config::Registry,
     adoption: Adoption,
-    tokens: Option<&TokenPart>,
-    base: &Base,
-) -> Result<RegistryPart, StartError> {
+    tokens: Option<&TokenComponent>,
+    shared: &SharedState,
+) -> Result<RegistryComponent, StartError> {
     let (guard, challenges) = match (registry.auth, tokens) {
         (RegistryAuth::Configured(auth), _) => {
             let challenges = match &auth {
-                Auth::Token(token) => named_by(&token.realm),
-                Auth::None | Auth::Silly(_) | Auth::Htpasswd(_) => Challenges::NameOthers,
+                Auth::Token(token) => challenge_realm(&token.realm),
+                Auth::None | Auth::Silly(_) | Auth::Htpasswd(_) => ChallengeRealm::Fixed,
             };
-            (named(auth, base).await?, challenges)
+            (configured_guard(auth, shared).await?, challenges)
         }
         (RegistryAuth::InProcess, Some(tokens)) => {
-            let controller = beside(tokens, base)?;
-            let challenges = named_by(&controller.realm);
+            let controller = in_process_controller(tokens, shared)?;
+            let challenges = challenge_realm(&controller.realm);
             (Guard::By(Arc::new(controller)), challenges)
         }
         // The configuration does not build without a token service.
@@ -43,25 +45,25 @@ pub(super) async fn build(
     let guarded = !matches!(guard, Guard::Open);
     let registry = Registry::new(RegistryParts {
         guard,
-        db: base.db.clone(),
-        store: base.store(&registry.blobs, adoption).await?,
-        clock: base.system.clock.clone(),
-        random: base.system.random.clone(),
+        db: shared.db.clone(),
+        store: shared.store(&registry.blobs, adoption).await?,
+        clock: shared.system.clock.clone(),
+        random: shared.system.random.clone(),
         deletes: if registry.deletes { Deletes::Enabled } else { Deletes::Disabled },
-        witness: Arc::new(ToTrail(base.trail.clone())),
+        witness: Arc::new(AuditEvents(shared.trail.clone())),
     });
-    Ok(RegistryPart { registry, guarded, challenges })
+    Ok(RegistryComponent { registry, guarded, challenges })
 }
 
-async fn named(auth: Auth, base: &Base) -> Result<Guard, StartError> {
-    let clock = base.system.clock.clone();
+async fn configured_guard(auth: Auth, shared: &SharedState) -> Result<Guard, StartError> {
+    let clock = shared.system.clock.clone();
     Ok(match auth {
         Auth::None => Guard::Open,
         Auth::Silly(silly) => Guard::By(Arc::new(SillyController::new(silly.realm, silly.service))),
         Auth::Htpasswd(htpasswd) => {
-            let check = base.check.clone();
+            let check = shared.check.clone();
             let file = htpasswd_file(&htpasswd.path, Formats::Current, &check, &*clock).await?;
-            let (limits, realm) = (base.limits(htpasswd.attempts), htpasswd.realm);
+            let (limits, realm) = (shared.limits(htpasswd.attempts), htpasswd.realm);
             Guard::By(Arc::new(HtpasswdController { file, check, limits, realm, clock }))
         }
         Auth::Token(token) => {
@@ -72,15 +74,18 @@ async fn named(auth: Auth, base: &Base) -> Result<Guard, StartError> {
     })
 }
 
-fn named_by(realm: &Realm) -> Challenges {
+fn challenge_realm(realm: &Realm) -> ChallengeRealm {
     match realm {
-        Realm::Fixed(_) => Challenges::NameOthers,
-        Realm::SameOrigin { .. } => Challenges::NameTheRequest,
+        Realm::Fixed(_) => ChallengeRealm::Fixed,
+        Realm::SameOrigin { .. } => ChallengeRealm::FromRequest,
     }
 }
 
 /// Trusts the token service in this process: its keys, and the first of its services.
-fn beside(tokens: &TokenPart, base: &Base) -> Result<TokenController, StartError> {
+fn in_process_controller(
+    tokens: &TokenComponent,
+    shared: &SharedState,
+) -> Result<TokenController, StartError> {
     let settings = VerifierSettings::new(tokens.issuer.clone(), tokens.service.clone());
     let verifier = Arc::new(Verifier::new(settings, tokens.keys.current().trust()));
     tokens.keys.trusted_by(verifier.clone());
@@ -93,6 +98,6 @@ fn beside(tokens: &TokenPart, base: &Base) -> Result<TokenController, StartError
         verifier,
         realm,
         service: Quotable::new("service", tokens.service.as_str())?,
-        clock: base.system.clock.clone(),
+        clock: shared.system.clock.clone(),
     })
 }

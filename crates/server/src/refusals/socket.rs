@@ -23,34 +23,34 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{Question, Told, ring::Refusals};
+use super::{Query, QueryResult, ring::RefusalLog};
 
-/// The socket, bound. It goes with the desk.
+/// The socket, bound. Its file is removed when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Desk {
+pub(crate) struct RefusalSocket {
     listener: UnixListener,
     path: PathBuf,
 }
 
-impl Desk {
+impl RefusalSocket {
     /// Binds the socket. The data directory's lock is ours, so what lies there was left by a server that
     /// is no more.
-    pub(crate) async fn open(data: &Path) -> Result<Self, DeskError> {
+    pub(crate) async fn open(data: &Path) -> Result<Self, SocketError> {
         let path = data.join(SOCKET);
         if !fits(&path) {
-            return Err(DeskError::TooLong(too_long(path)));
+            return Err(SocketError::TooLong(too_long(path)));
         }
         let socket = path.clone();
         let listener = blocking(move || bind(&socket)).await;
         let listener = listener.and_then(UnixListener::from_std);
         match listener {
             Ok(listener) => Ok(Self { listener, path }),
-            Err(source) => Err(DeskError::Bind { path, source }),
+            Err(source) => Err(SocketError::Bind { path, source }),
         }
     }
 
     /// Answers until it is dropped.
-    pub(crate) async fn serve(self, refusals: Arc<Refusals>) {
+    pub(crate) async fn serve(self, refusals: Arc<RefusalLog>) {
         let mut open = JoinSet::new();
         loop {
             while open.try_join_next().is_some() {}
@@ -60,7 +60,9 @@ impl Desk {
             match self.listener.accept().await {
                 Ok((stream, _)) => {
                     let refusals = refusals.clone();
-                    open.spawn(async move { timeout(PATIENCE, answer(stream, &refusals)).await });
+                    open.spawn(
+                        async move { timeout(QUERY_TIMEOUT, answer(stream, &refusals)).await },
+                    );
                 }
                 Err(error) => {
                     tracing::warn!("nobody can ask for refusals at the moment: {error}");
@@ -71,7 +73,7 @@ impl Desk {
     }
 }
 
-impl Drop for Desk {
+impl Drop for RefusalSocket {
     fn drop(&mut self) {
         // Whoever comes then is told that no server runs; a socket that stays says the same.
         let _ = fs::remove_file(&self.path);
@@ -89,7 +91,7 @@ fn bind(path: &Path) -> io::Result<StdListener> {
     Ok(listener)
 }
 
-async fn answer(stream: UnixStream, refusals: &Refusals) -> io::Result<()> {
+async fn answer(stream: UnixStream, refusals: &RefusalLog) -> io::Result<()> {
     // Between `bind` and `chmod` anybody could knock who can enter the directory.
     if !is_ours(&stream)? {
         return Ok(());
@@ -97,8 +99,8 @@ async fn answer(stream: UnixStream, refusals: &Refusals) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
     (&mut stream).take(MAX_QUESTION).read_line(&mut line).await?;
-    let question: Question = serde_json::from_str(&line)?;
-    let mut told = refusals.answer(&question);
+    let query: Query = serde_json::from_str(&line)?;
+    let mut told = refusals.answer(&query);
     told.push('\n');
     stream.write_all(told.as_bytes()).await?;
     stream.shutdown().await
@@ -111,26 +113,26 @@ fn is_ours(stream: &UnixStream) -> io::Result<bool> {
 }
 
 /// Asks the server that runs on a data directory.
-pub async fn ask(data: &Path, question: &Question) -> Result<Told, AskError> {
+pub async fn query(data: &Path, query: &Query) -> Result<QueryResult, QueryError> {
     let path = data.join(SOCKET);
     if !fits(&path) {
         return Err(too_long(path).into());
     }
     let stream = UnixStream::connect(&path).await.map_err(|source| match source.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-            AskError::NotRunning { data: data.to_path_buf() }
+            QueryError::NotRunning { data: data.to_path_buf() }
         }
-        io::ErrorKind::PermissionDenied => AskError::Foreign { path },
-        _ => AskError::Broken { source },
+        io::ErrorKind::PermissionDenied => QueryError::Inaccessible { path },
+        _ => QueryError::Io { source },
     })?;
-    let broken = |source| AskError::Broken { source };
-    let text = timeout(PATIENCE, exchange(stream, question)).await;
+    let broken = |source| QueryError::Io { source };
+    let text = timeout(QUERY_TIMEOUT, exchange(stream, query)).await;
     let text = text.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(broken)?;
-    serde_json::from_str(&text).map_err(|_| AskError::OtherVersion)
+    serde_json::from_str(&text).map_err(|_| QueryError::OtherVersion)
 }
 
-async fn exchange(mut stream: UnixStream, question: &Question) -> io::Result<String> {
-    let mut line = serde_json::to_string(question)?;
+async fn exchange(mut stream: UnixStream, query: &Query) -> io::Result<String> {
+    let mut line = serde_json::to_string(query)?;
     line.push('\n');
     stream.write_all(line.as_bytes()).await?;
     let mut text = String::new();
@@ -161,7 +163,7 @@ pub struct TooLong {
 
 /// Why nobody can ask for refusals.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum DeskError {
+pub(crate) enum SocketError {
     #[error("{} cannot be made: {source}", path.display())]
     Bind { path: PathBuf, source: io::Error },
     #[error(transparent)]
@@ -171,16 +173,16 @@ pub(crate) enum DeskError {
 /// Why a server could not be asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum AskError {
+pub enum QueryError {
     /// The conversation broke off.
     #[error("the server does not answer: {source}")]
-    Broken {
+    Io {
         /// What the system said.
         source: io::Error,
     },
     /// The socket is somebody else's.
     #[error("{} is closed to this user; run this as the user that `portpass serve` runs as", path.display())]
-    Foreign {
+    Inaccessible {
         /// The socket.
         path: PathBuf,
     },
@@ -206,7 +208,7 @@ const ROOT: u32 = 0;
 /// A request id has 128 characters at most.
 const MAX_QUESTION: u64 = 1024;
 const AT_ONCE: usize = 32;
-const PATIENCE: Duration = Duration::from_secs(5);
+const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

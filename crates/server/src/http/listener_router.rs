@@ -9,14 +9,14 @@ use portpass_protocol::Handled;
 use portpass_registry::Registry;
 use tower::ServiceExt;
 
-use super::{monitoring::Monitoring, origin::Origins, plain_text::plain_text};
+use super::{monitoring::Monitoring, origin::OriginResolver, plain_text::plain_text};
 use crate::metrics::RouteKind;
 use portpass_config::DEFAULT_IDLE_TIMEOUT;
 
 /// Everything behind one address.
 #[derive(Debug)]
-pub(crate) struct Surface {
-    origins: Origins,
+pub(crate) struct ListenerRouter {
+    origins: OriginResolver,
     headers: HeaderMap,
     idle_timeout: Duration,
     registry: Option<Registry>,
@@ -33,9 +33,9 @@ pub(crate) struct TokenRoutes {
     pub(crate) router: Router,
 }
 
-impl Surface {
+impl ListenerRouter {
     /// Serves nothing yet; `headers` are added to every answer.
-    pub(crate) fn new(origins: Origins, headers: HeaderMap) -> Self {
+    pub(crate) fn new(origins: OriginResolver, headers: HeaderMap) -> Self {
         let idle_timeout = DEFAULT_IDLE_TIMEOUT;
         Self { origins, headers, idle_timeout, registry: None, tokens: None, monitoring: None }
     }
@@ -60,14 +60,14 @@ impl Surface {
         self
     }
 
-    /// Makes it the surface of health and metrics.
+    /// Serves health and metrics, and nothing else.
     #[must_use]
     pub(crate) fn with_monitoring(mut self, monitoring: Monitoring) -> Self {
         self.monitoring = Some(monitoring);
         self
     }
 
-    pub(crate) fn origins(&self) -> &Origins {
+    pub(crate) fn origins(&self) -> &OriginResolver {
         &self.origins
     }
 
@@ -99,7 +99,7 @@ impl Surface {
         }
     }
 
-    /// Answers. `kind` is what [`Surface::kind`] said.
+    /// Answers. `kind` is what [`ListenerRouter::kind`] said.
     pub(crate) async fn serve(&self, kind: RouteKind, request: Request<Body>) -> Response<Body> {
         if let Some(monitoring) = &self.monitoring {
             let (head, _) = request.into_parts();

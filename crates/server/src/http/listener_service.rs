@@ -12,12 +12,12 @@ use portpass_protocol::{
 };
 
 use super::{
-    access_log::LoggedBody, activity::Activity, origin::Seen, patience::PatientBody, peer::Peer,
-    surface::Surface,
+    access_log::LoggedBody, activity::Activity, listener_router::ListenerRouter,
+    origin::RequestOrigin, peer::Peer, stall_timeout::StallTimeoutBody,
 };
 use crate::{
     metrics::Metrics,
-    refusals::ring::Refusals,
+    refusals::ring::RefusalLog,
     request::{
         RequestSummary,
         id::{RequestIds, taken_over},
@@ -26,30 +26,30 @@ use crate::{
 
 /// The way in of one listener. What is behind it can be replaced while it serves.
 #[derive(Debug)]
-pub(crate) struct Door {
+pub(crate) struct ListenerService {
     name: &'static str,
-    surface: ArcSwap<Surface>,
+    router: ArcSwap<ListenerRouter>,
     ids: Arc<RequestIds>,
     metrics: Arc<Metrics>,
-    refusals: Arc<Refusals>,
+    refusals: Arc<RefusalLog>,
 }
 
-impl Door {
+impl ListenerService {
     /// `name` is what metrics call the listener.
     pub(crate) fn new(
         name: &'static str,
-        surface: Arc<Surface>,
+        router: Arc<ListenerRouter>,
         ids: Arc<RequestIds>,
         metrics: Arc<Metrics>,
-        refusals: Arc<Refusals>,
+        refusals: Arc<RefusalLog>,
     ) -> Self {
         metrics.listens(name);
-        Self { name, surface: ArcSwap::new(surface), ids, metrics, refusals }
+        Self { name, router: ArcSwap::new(router), ids, metrics, refusals }
     }
 
     /// The next requests see this; those under way end with what they began with.
-    pub(crate) fn replace(&self, surface: Arc<Surface>) {
-        self.surface.store(surface);
+    pub(crate) fn replace(&self, router: Arc<ListenerRouter>) {
+        self.router.store(router);
     }
 
     /// What metrics call the listener.
@@ -59,12 +59,12 @@ impl Door {
 
     /// Whether a peer is a proxy whose word on its clients counts.
     pub(crate) fn trusts(&self, peer: &Peer) -> bool {
-        self.surface.load().origins().trusts(peer)
+        self.router.load().origins().trusts(peer)
     }
 
     /// How long a connection may stay without a request; those that are open keep what held when they came.
     pub(crate) fn idle_timeout(&self) -> Duration {
-        self.surface.load().idle_timeout()
+        self.router.load().idle_timeout()
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {
@@ -78,22 +78,22 @@ impl Door {
         peer: Peer,
         activity: &Arc<Activity>,
     ) -> Response<LoggedBody> {
-        let surface = self.surface.load_full();
+        let router = self.router.load_full();
         let (mut head, body) = request.into_parts();
-        let id = self.id(&surface, &head, &peer);
-        let seen = surface.origins().see(&head, &peer);
+        let id = self.id(&router, &head, &peer);
+        let seen = router.origins().resolve(&head, &peer);
         let client = seen.as_ref().map_or(ClientAddress(peer.remote.ip()), |seen| seen.client);
         let summary = RequestSummary::new(id.clone(), client, &head);
-        let kind = surface.kind(&head.uri);
+        let kind = router.kind(&head.uri);
         let mut response = match seen {
-            Ok(Seen { origin, client }) => {
+            Ok(RequestOrigin { origin, client }) => {
                 head.extensions.insert(origin);
                 head.extensions.insert(client);
                 head.extensions.insert(id.clone());
-                let body = PatientBody::new(body, head.version, activity);
+                let body = StallTimeoutBody::new(body, head.version, activity);
                 let request = Request::from_parts(head, Body::new(body));
                 // The handler is dropped after a panic, nothing of it is seen again.
-                let answer = AssertUnwindSafe(surface.serve(kind, request)).catch_unwind().await;
+                let answer = AssertUnwindSafe(router.serve(kind, request)).catch_unwind().await;
                 answer.unwrap_or_else(|_| {
                     self.metrics.panicked();
                     internal_error()
@@ -101,25 +101,25 @@ impl Door {
             }
             Err(error) => bad_host(&error),
         };
-        finish(&surface, &id, &mut response);
+        finish(&router, &id, &mut response);
         LoggedBody::around(response, summary, kind, self.metrics.clone(), &self.refusals)
     }
 
     /// A proxy that is trusted may have named the request already.
-    fn id(&self, surface: &Surface, head: &http::request::Parts, peer: &Peer) -> RequestId {
-        let given = head.headers.get(REQUEST_ID).filter(|_| surface.origins().trusts(peer));
+    fn id(&self, router: &ListenerRouter, head: &http::request::Parts, peer: &Peer) -> RequestId {
+        let given = head.headers.get(REQUEST_ID).filter(|_| router.origins().trusts(peer));
         taken_over(given).unwrap_or_else(|| self.ids.next())
     }
 }
 
 /// Puts on what every answer carries.
-fn finish(surface: &Surface, id: &RequestId, response: &mut Response<Body>) {
+fn finish(router: &ListenerRouter, id: &RequestId, response: &mut Response<Body>) {
     let headers = response.headers_mut();
     // What the answer says itself is true; the configuration only adds.
     for name in
-        surface.headers().keys().filter(|name| !headers.contains_key(*name)).collect::<Vec<_>>()
+        router.headers().keys().filter(|name| !headers.contains_key(*name)).collect::<Vec<_>>()
     {
-        for value in surface.headers().get_all(name) {
+        for value in router.headers().get_all(name) {
             headers.append(name, value.clone());
         }
     }

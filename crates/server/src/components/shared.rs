@@ -23,13 +23,13 @@ use prometheus_client::{
 
 use super::{
     StartError,
-    store::{Claims, Opening},
+    store::{Claims, StoreOpener},
 };
 use crate::{metrics::Metrics, system::System};
 
 /// Data directory, database, passwords, trail.
 #[derive(Debug)]
-pub(crate) struct Base {
+pub(crate) struct SharedState {
     pub(crate) directory: DataDirectory,
     pub(crate) db: Db,
     pub(crate) check: PasswordCheck,
@@ -44,7 +44,7 @@ pub(crate) struct Base {
     writer: Mutex<Option<Writer>>,
 }
 
-impl Base {
+impl SharedState {
     /// Opens the database of a directory that is ours.
     pub(crate) async fn open(
         directory: DataDirectory,
@@ -64,7 +64,7 @@ impl Base {
         let (trail, writer) = Trail::new(db.clone());
         let mut metrics = Metrics::new();
         let open_files = OpenFiles::new(system.files.blobs, system.files.brief);
-        metrics.add_collector(Load { pool: pool.clone(), open_files: open_files.clone() });
+        metrics.add_collector(LoadCollector { pool: pool.clone(), open_files: open_files.clone() });
         Ok(Self {
             directory,
             db,
@@ -145,7 +145,7 @@ impl Base {
             random.fill(&mut key);
             u128::from_be_bytes(key)
         });
-        let opening = Opening {
+        let opening = StoreOpener {
             db: &self.db,
             keys,
             open_files: self.open_files.clone(),
@@ -158,7 +158,7 @@ impl Base {
     }
 
     /// How often passwords may be tried: counted once for all who check them, since an address that guesses at one
-    /// door guesses at the other.
+    /// listener guesses at the other.
     pub(crate) fn limits(&self, attempts: Attempts) -> Arc<Limits> {
         match attempts {
             Attempts::Limited => self.limits.clone(),
@@ -174,12 +174,12 @@ impl Base {
 
 /// What is under way at the moment of a scrape.
 #[derive(Debug)]
-struct Load {
+struct LoadCollector {
     pool: HashPool,
     open_files: OpenFiles,
 }
 
-impl Collector for Load {
+impl Collector for LoadCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let load = self.pool.load();
         let files = self.open_files.held();
