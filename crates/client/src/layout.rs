@@ -11,7 +11,6 @@
 
 mod archive;
 mod blobs;
-mod error;
 mod folder;
 mod incoming;
 mod index;
@@ -20,6 +19,5 @@ mod read;
 mod tests;
 
 pub use archive::{Archive, ArchiveFile};
-pub use error::{LayoutError, MemberFault};
 pub use folder::Folder;
 pub use index::{RefName, RefNameError};

@@ -33,9 +33,9 @@
 
 mod causes;
 pub mod credentials;
-mod demand;
 pub mod host;
 pub mod layout;
+pub mod location;
 pub mod realm;
 pub mod reference;
 pub mod registry;
@@ -51,6 +51,7 @@ pub mod trust;
 
 pub use causes::causes;
 pub use host::Host;
+pub use location::Location;
 pub use portpass_protocol::foreign::is_obeyed;
 pub use portpass_token::{Clock, SystemClock};
 pub use reference::ImageReference;

@@ -11,7 +11,6 @@ use tokio::sync::OnceCell;
 
 use crate::{
     credentials::{Credential, Credentials, Found, Place},
-    demand::{Demand, demand},
     host::Host,
     realm::{Reached, Realm},
     scopes::Scopes,
@@ -19,11 +18,13 @@ use crate::{
     transport::{Answer, Call, Reach, Transport, TransportError, shown},
 };
 
+mod authentication;
 mod error;
 mod inside;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use authentication::{Demand, demand};
 pub use error::Error;
 
 /// A registry and what is known of it.

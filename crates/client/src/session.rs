@@ -18,7 +18,9 @@ use crate::{
     registry::{self, Registry},
     scopes::Scopes,
     tokens::TokenError,
-    transport::{Answer, Content, Incoming, MAX_BODY, Outgoing, TransportError, shown},
+    transport::{
+        Answer, Content, Incoming, MAX_BODY, Outgoing, TransportError, retry_after, shown,
+    },
 };
 
 mod access;
@@ -30,11 +32,10 @@ mod tests;
 
 use access::{Left, Memory};
 pub use error::Error;
-pub(crate) use error::left_alone;
 pub(crate) use listing::{List, excerpt, uncoded};
+pub(crate) use pace::Repeat;
 use pace::{Hurdle, Tries};
 pub use pace::{MAX_WAIT, Pace, SystemPace};
-pub(crate) use pace::{Repeat, retry_after};
 
 /// A registry and what is known of it: how it wants to be spoken to, tokens, credentials. Shared by
 /// all that works with one registry, in parallel.

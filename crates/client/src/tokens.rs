@@ -15,13 +15,14 @@ use crate::{credentials::Credential, realm::Realm, scopes::Scopes, transport::Tr
 
 mod error;
 mod exchange;
+mod flow;
 mod revoke;
 #[cfg(test)]
 mod tests;
 
 pub use error::TokenError;
-pub use exchange::Leg;
 pub(crate) use exchange::basic;
+pub use flow::Leg;
 pub use revoke::GivenBack;
 
 /// How long before its end a token is no longer used.

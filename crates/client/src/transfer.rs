@@ -31,18 +31,17 @@ use tokio::sync::{OnceCell, Semaphore};
 mod checked;
 mod ends;
 mod error;
-mod place;
 mod platform;
 mod progress;
 mod registry;
+mod selection;
 #[cfg(test)]
 mod tests;
 mod watch;
 
 pub use checked::Checked;
 pub use ends::{Content, Holds, Named, Offered, Slot, Source, Target};
-pub use error::Error;
-pub use place::{Place, PlaceError};
+pub use error::{Error, LayoutError, MemberFault};
 pub use platform::{Platform, PlatformError};
 pub use progress::{Progress, Step, Unwatched};
 pub use registry::RemoteImage;
@@ -158,7 +157,7 @@ impl<'a> Transfer<'a> {
                 return Ok(root);
             }
             was_index = true;
-            root = self.source.manifest(&platform::choose(&root, platform)?).await?;
+            root = self.source.manifest(&selection::choose(&root, platform)?).await?;
         }
         Err(Error::TooMuch { digest: outermost, limit: DEPTH })
     }

@@ -22,6 +22,7 @@ use crate::{
 mod error;
 mod exchange;
 mod reach;
+mod retry_after;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ pub use error::TransportError;
 use error::deepest;
 pub(crate) use exchange::{Content, Incoming, Outgoing, target};
 pub use reach::{Reach, Resolver};
+pub(crate) use retry_after::{left_alone, retry_after};
 pub use settings::{Settings, TrustPlaces, danger};
 
 pub use crate::trust::Identity;

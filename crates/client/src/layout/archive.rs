@@ -13,13 +13,12 @@ use portpass_protocol::{
 };
 
 use super::{
-    LayoutError,
     blobs::too_long,
     folder::only,
     index::{Entry, Index},
     read::{Extent, blocking},
 };
-use crate::transfer::{Checked, Content, Error, Source};
+use crate::transfer::{Checked, Content, Error, LayoutError, Source};
 
 mod members;
 mod name;

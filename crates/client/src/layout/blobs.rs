@@ -17,11 +17,10 @@ use portpass_protocol::{
 use tempfile::NamedTempFile;
 
 use super::{
-    LayoutError,
     incoming::{self, Incoming, folder_of, sync_folder_of},
     read::{Extent, blocking, open_regular},
 };
-use crate::transfer::{Content, Error, Slot};
+use crate::transfer::{Content, Error, LayoutError, Slot};
 
 /// The blobs of one folder.
 #[derive(Debug, Clone)]

@@ -11,12 +11,14 @@ use portpass_protocol::{MediaType, manifest::Descriptor};
 use serde_json::{Value, json};
 
 use super::{
-    LayoutError, RefName,
+    RefName,
     blobs::{Blobs, PARTIAL, stream, write_new, write_whole},
     index::{Entry, Index},
     read::{Extent, blocking, open_regular},
 };
-use crate::transfer::{Checked, Content, Error, Holds, Named, Offered, Source, Target};
+use crate::transfer::{
+    Checked, Content, Error, Holds, LayoutError, Named, Offered, Source, Target,
+};
 
 /// A folder in the OCI image layout, and the image in it that is meant.
 ///

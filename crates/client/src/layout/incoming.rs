@@ -18,8 +18,7 @@ use std::{
 use portpass_protocol::{Digest, Hasher, manifest::Descriptor};
 use tempfile::TempPath;
 
-use super::LayoutError;
-use crate::transfer::Error;
+use crate::transfer::{Error, LayoutError};
 
 /// A blob on its way, locked against other runs.
 #[derive(Debug)]

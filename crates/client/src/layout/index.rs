@@ -8,7 +8,7 @@ use portpass_protocol::{MediaType, manifest::Descriptor};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::LayoutError;
+use crate::transfer::LayoutError;
 
 /// What names an image within a layout (`org.opencontainers.image.ref.name`): often a tag, but any
 /// reference is legal there.

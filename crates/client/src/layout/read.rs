@@ -7,8 +7,7 @@ use futures_util::{StreamExt as _, stream};
 use portpass_protocol::{Digest, Hasher};
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use super::LayoutError;
-use crate::transfer::{Content, Error};
+use crate::transfer::{Content, Error, LayoutError};
 
 /// A stretch of a file that is open.
 #[derive(Debug, Clone)]

@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
-use crate::transfer::{Checked, Content, Error, Holds, Named, Offered, Source as _, Target as _};
+use crate::transfer::{
+    Checked, Content, Error, Holds, LayoutError, Named, Offered, Source as _, Target as _,
+};
 
 const LAYER: &[u8] = b"a layer, as far as anybody cares";
 

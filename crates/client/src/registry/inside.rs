@@ -4,10 +4,9 @@ use std::{sync::Arc, time::SystemTime};
 
 use secrecy::ExposeSecret as _;
 
-use super::{Error, Registry};
+use super::{Demand, Error, Registry, demand};
 use crate::{
     credentials::{Credential, Found},
-    demand::{Demand, demand},
     realm::Reached,
     tokens::{Ask, Issued, Tokens},
     transport::Transport,

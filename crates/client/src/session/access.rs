@@ -11,9 +11,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::{Error, Request, Session, Upgrade};
 use crate::{
     credentials::{Credential, Found},
-    demand::{Demand, demand},
     realm::Realm,
-    registry::{self, fault, missing},
+    registry::{self, Demand, demand, fault, missing},
     scopes::Scopes,
     tokens::{Ask, Issued, Source, TokenError, basic},
     transport::Answer,

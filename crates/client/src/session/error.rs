@@ -5,7 +5,10 @@ use std::time::Duration;
 use portpass_protocol::{Digest, error::foreign::Reported, manifest::ManifestError};
 use reqwest::StatusCode;
 
-use crate::{registry, transport::TransportError};
+use crate::{
+    registry,
+    transport::{TransportError, left_alone},
+};
 
 /// Why an operation on a registry failed. Every variant is a sentence of its own; URLs are shown
 /// without their query.
@@ -195,12 +198,6 @@ impl From<TransportError> for Error {
     fn from(error: TransportError) -> Self {
         Self::Registry(error.into())
     }
-}
-
-/// For an error message: for how long a server does not want to be asked again.
-pub(crate) fn left_alone(after: Option<Duration>) -> String {
-    let text = |after: Duration| format!(" and wants to be left alone for {} s", after.as_secs());
-    after.map(text).unwrap_or_default()
 }
 
 fn header_fault(name: &str, value: Option<&str>) -> String {

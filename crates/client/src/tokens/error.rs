@@ -8,7 +8,7 @@ use portpass_protocol::{
 };
 
 use super::Leg;
-use crate::{session::left_alone, transport::TransportError};
+use crate::transport::{TransportError, left_alone};
 
 /// Why a token service gave no token. What it said is told in one line; what was sent never is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -8,40 +8,14 @@ use reqwest::{Method, StatusCode, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::form_urlencoded::Serializer;
 
-use super::{Ask, TokenError};
+use super::{Ask, Leg, TokenError};
 use crate::{
     credentials::Credential,
-    session::retry_after,
-    transport::{Answer, Call, Transport},
+    transport::{Answer, Call, Transport, retry_after},
 };
 
 /// What we call ourselves; for the service's records (TG8).
 const CLIENT_ID: &str = "portpass";
-
-/// By which way a token was got.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leg {
-    /// GET, without credentials.
-    Anonymous,
-    /// GET with a password as `Basic` (TG2).
-    Basic,
-    /// POST `grant_type=password` (TP5).
-    Password,
-    /// POST `grant_type=refresh_token` (TP4).
-    Refresh,
-}
-
-impl Leg {
-    /// For people.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Anonymous => "anonymously",
-            Self::Basic => "with a password by GET",
-            Self::Password => "with a password by POST",
-            Self::Refresh => "with the identity token",
-        }
-    }
-}
 
 /// Asks for a token.
 ///

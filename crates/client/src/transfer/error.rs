@@ -8,7 +8,11 @@ use portpass_protocol::{
 };
 
 use super::Platform;
-use crate::{layout::LayoutError, session};
+use crate::session;
+
+mod layout;
+
+pub use layout::{LayoutError, MemberFault};
 
 /// Why an image did not arrive. Every variant is a sentence of its own.
 #[derive(Debug, thiserror::Error)]

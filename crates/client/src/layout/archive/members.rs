@@ -16,7 +16,8 @@ use bytes::Bytes;
 use portpass_protocol::{Digest, DigestAlgorithm, foreign::on_one_line};
 use tar::{EntryType, Header, PaxExtensions};
 
-use super::super::{LayoutError, MemberFault, folder::MAX_DOCUMENT, read::Extent};
+use super::super::{folder::MAX_DOCUMENT, read::Extent};
+use crate::transfer::{LayoutError, MemberFault};
 
 /// All members of one archive.
 #[derive(Debug)]

@@ -8,10 +8,11 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    super::{LayoutError, MemberFault, index::described, read::Extent},
+    super::{index::described, read::Extent},
     members::Members,
     name,
 };
+use crate::transfer::{LayoutError, MemberFault};
 
 /// One image as it stands there.
 #[derive(Debug, Clone, Deserialize)]

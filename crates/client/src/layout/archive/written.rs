@@ -13,14 +13,14 @@ use tar::{EntryType, Header};
 
 use super::{
     super::{
-        Folder, LayoutError,
+        Folder,
         incoming::{folder_of, sync_folder_of},
         index::{IMAGE_NAME, REF_NAME, described},
         read::{Extent, blocking},
     },
     name,
 };
-use crate::transfer::{Checked, Error, Holds, Named, Offered, Target};
+use crate::transfer::{Checked, Error, Holds, LayoutError, Named, Offered, Target};
 
 /// An archive that does not exist yet. What it will hold is gathered in a folder beside it, so that
 /// an interrupted run is gone on from; then it is written in one piece, and the folder goes.

@@ -3,7 +3,8 @@
 use portpass_protocol::challenge::{self, Challenges};
 use reqwest::{StatusCode, header::WWW_AUTHENTICATE};
 
-use crate::{registry::Error, transport::Answer};
+use super::Error;
+use crate::transport::Answer;
 
 /// How to come back.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use crate::{
 /// Where an image is or shall be, written as for skopeo: `oci:FOLDER[:TAG]`,
 /// `docker-archive:FILE[:NAME:TAG]`, else an image in a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum Location {
     /// `HOST[:PORT]/REPOSITORY[:TAG][@DIGEST]`
     Registry(ImageReference),
     /// A folder in the OCI image layout.
@@ -32,15 +32,15 @@ pub enum Place {
     },
 }
 
-impl FromStr for Place {
-    type Err = PlaceError;
+impl FromStr for Location {
+    type Err = LocationError;
 
-    fn from_str(text: &str) -> Result<Self, PlaceError> {
+    fn from_str(text: &str) -> Result<Self, LocationError> {
         if let Some(path) = text.strip_prefix(REGCTL_FOLDER) {
             return format!("{FOLDER}:{path}").parse();
         }
         if is_path(text) {
-            return Err(PlaceError::Path { path: on_one_line(text, 128) });
+            return Err(LocationError::Path { path: on_one_line(text, 128) });
         }
         let (word, rest) = text.split_once(':').unwrap_or((text, ""));
         if !matches!(word, FOLDER | ARCHIVE) {
@@ -51,7 +51,7 @@ impl FromStr for Place {
             None => (rest, None),
         };
         if path.is_empty() {
-            return Err(PlaceError::NoPath { word: word.to_owned() });
+            return Err(LocationError::NoPath { word: word.to_owned() });
         }
         let path = PathBuf::from(path);
         if word == FOLDER {
@@ -63,7 +63,7 @@ impl FromStr for Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (word, path, name) = match self {
             Self::Registry(image) => return image.fmt(f),
@@ -78,7 +78,7 @@ impl fmt::Display for Place {
 /// Why a text is no place of an image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum PlaceError {
+pub enum LocationError {
     /// An image in a registry.
     #[error(transparent)]
     Image(#[from] ImageReferenceError),
@@ -127,23 +127,23 @@ mod tests {
             "docker-archive:/tmp/image.tar:team/app:v1",
             "registry.example.com:5000/team/app:v1",
         ] {
-            assert_eq!(text.parse::<Place>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<Location>().unwrap().to_string(), text);
         }
-        assert!(matches!("oci:folder:v1".parse(), Ok(Place::Folder { name: Some(_), .. })));
-        assert!(matches!("alpine".parse(), Ok(Place::Registry(_))));
+        assert!(matches!("oci:folder:v1".parse(), Ok(Location::Folder { name: Some(_), .. })));
+        assert!(matches!("alpine".parse(), Ok(Location::Registry(_))));
         // What others write for the same.
         for (typed, meant) in [
             ("docker://registry.example.com/app:v1", "registry.example.com/app:v1"),
             ("reg://registry.example.com/app:v1", "registry.example.com/app:v1"),
             ("ocidir://folder:v1", "oci:folder:v1"),
         ] {
-            assert_eq!(typed.parse::<Place>().unwrap().to_string(), meant);
+            assert_eq!(typed.parse::<Location>().unwrap().to_string(), meant);
         }
     }
 
     #[test]
     fn what_is_no_place_is_told_why() {
-        let said = |text: &str| text.parse::<Place>().unwrap_err().to_string();
+        let said = |text: &str| text.parse::<Location>().unwrap_err().to_string();
         insta::assert_snapshot!(said("oci:"), @"oci: needs a path, as in oci:PATH");
         insta::assert_snapshot!(said("oci"), @"oci: needs a path, as in oci:PATH");
         insta::assert_snapshot!(said("docker-archive::a:b"), @"docker-archive: needs a path, as in docker-archive:PATH");

@@ -107,7 +107,7 @@ pub enum LayoutError {
 
 impl LayoutError {
     /// For `map_err`: the system refused something with this file.
-    pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |error| Self::Io { path, error }
     }
