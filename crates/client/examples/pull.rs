@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use portpass_client::{
     Registry, Session, SystemClock, Transport,
-    credentials::{Files, Places},
+    credentials::{CredentialFiles, CredentialPaths},
     layout::Folder,
     transfer::{RemoteImage, Transfer},
 };
@@ -14,8 +14,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let [image, folder] = words.as_slice() else { return Err("IMAGE FOLDER".into()) };
     let image = image.parse::<portpass_client::ImageReference>()?;
-    let credentials =
-        Files::new(Places::from_environment(|name| std::env::var_os(name)?.into_string().ok()));
+    let credentials = CredentialFiles::new(CredentialPaths::from_environment(|name| {
+        std::env::var_os(name)?.into_string().ok()
+    }));
     let registry = Registry::new(
         image.host().clone(),
         Arc::new(Transport::default()),

@@ -13,15 +13,15 @@ mod error;
 mod file;
 mod files;
 mod helper;
-mod places;
-mod survey;
+mod paths;
+mod sources;
 #[cfg(test)]
 mod tests;
 
 pub use error::CredentialsError;
-pub use files::Files;
-pub use places::Places;
-pub use survey::{Entry, Owner, Surveyed, survey};
+pub use files::CredentialFiles;
+pub use paths::CredentialPaths;
+pub use sources::{Entry, Owner, SourceReport, list_sources};
 
 /// What a registry's user has to show.
 #[derive(Debug, Clone)]
@@ -57,16 +57,16 @@ impl Credential {
 
 /// A credential, and where it was found.
 #[derive(Debug, Clone)]
-pub struct Found {
+pub struct FoundCredential {
     /// What to show.
     pub credential: Credential,
     /// The file, or the helper and the file that names it.
-    pub place: Place,
+    pub place: CredentialSource,
 }
 
 /// Where a credential is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum CredentialSource {
     /// Typed, or from the environment.
     Given(&'static str),
     /// In a file, where everybody who reads the file can read it.
@@ -75,7 +75,7 @@ pub enum Place {
     Helper(String),
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for CredentialSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Given(name) => f.write_str(name),
@@ -87,18 +87,22 @@ impl fmt::Display for Place {
 
 /// A keeper of credentials. All look-ups go by the registry's host, never by the realm's.
 #[async_trait]
-pub trait Credentials: fmt::Debug + Send + Sync {
+pub trait CredentialStore: fmt::Debug + Send + Sync {
     /// The credential for a registry, if there is one. A repository narrows the choice where
     /// credentials are kept per name prefix, as in podman's file.
     async fn get(
         &self,
         host: &Host,
         repository: Option<&str>,
-    ) -> Result<Option<Found>, CredentialsError>;
+    ) -> Result<Option<FoundCredential>, CredentialsError>;
 
     /// Keeps a credential, in place of the one that was there.
-    async fn store(&self, host: &Host, credential: &Credential) -> Result<Place, CredentialsError>;
+    async fn store(
+        &self,
+        host: &Host,
+        credential: &Credential,
+    ) -> Result<CredentialSource, CredentialsError>;
 
     /// Forgets the credential; says from where, which may be nowhere.
-    async fn erase(&self, host: &Host) -> Result<Vec<Place>, CredentialsError>;
+    async fn erase(&self, host: &Host) -> Result<Vec<CredentialSource>, CredentialsError>;
 }

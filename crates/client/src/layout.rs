@@ -11,13 +11,13 @@
 
 mod archive;
 mod blobs;
+mod extent;
 mod folder;
-mod incoming;
 mod index;
-mod read;
+mod partial;
 #[cfg(test)]
 mod tests;
 
-pub use archive::{Archive, ArchiveFile};
+pub use archive::{Archive, ArchiveWriter};
 pub use folder::Folder;
 pub use index::{RefName, RefNameError};

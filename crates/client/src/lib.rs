@@ -16,13 +16,13 @@
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use std::sync::Arc;
-//! use portpass_client::{Registry, Scopes, SystemClock, Transport, credentials::{Files, Places}};
+//! use portpass_client::{Registry, Scopes, SystemClock, Transport, credentials::{CredentialFiles, CredentialPaths}};
 //!
-//! let places = Places::from_environment(|name| std::env::var(name).ok());
+//! let places = CredentialPaths::from_environment(|name| std::env::var(name).ok());
 //! let registry = Registry::new(
 //!     "registry.example.com:5000".parse()?,
 //!     Arc::new(Transport::default()),
-//!     Arc::new(Files::new(places)),
+//!     Arc::new(CredentialFiles::new(places)),
 //!     Arc::new(SystemClock),
 //! );
 //! let granted = registry.token(&Scopes::parse("repository:team/app:pull")).await?;
@@ -33,16 +33,16 @@
 
 mod causes;
 pub mod credentials;
+#[cfg(test)]
+mod fixture;
 pub mod host;
 pub mod layout;
 pub mod location;
 pub mod realm;
 pub mod reference;
 pub mod registry;
-pub mod remote;
+pub mod repository;
 pub mod scopes;
-#[cfg(test)]
-mod served;
 pub mod session;
 pub mod tokens;
 pub mod transfer;
@@ -56,7 +56,7 @@ pub use portpass_protocol::foreign::is_obeyed;
 pub use portpass_token::{Clock, SystemClock};
 pub use reference::ImageReference;
 pub use registry::Registry;
-pub use remote::{BlobStream, Descriptor, Manifest, Mounted, Remote};
+pub use repository::{BlobStream, Descriptor, Manifest, Mounted, Repository};
 pub use scopes::Scopes;
 pub use session::Session;
 pub use transport::Transport;

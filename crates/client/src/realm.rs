@@ -2,15 +2,15 @@
 
 use reqwest::Url;
 
-use crate::transport::{Reach, shown};
+use crate::transport::{NetworkZone, shown};
 
 /// How a registry was reached: what a realm is measured by.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reached {
+pub struct RegistryEndpoint {
     /// The origin that answered.
     pub origin: Url,
     /// How near the address is that answered.
-    pub reach: Reach,
+    pub zone: NetworkZone,
     /// Whether plain HTTP was asked for beyond loopback.
     pub plain_http: bool,
 }
@@ -20,7 +20,7 @@ pub struct Reached {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Realm {
     url: Url,
-    reach: Reach,
+    zone: NetworkZone,
 }
 
 impl Realm {
@@ -30,7 +30,7 @@ impl Realm {
     /// HTTPS if the registry is; plain HTTP is for loopback, for the registry's own host, and for
     /// those who asked for it. It must not be nearer to us than the registry itself, which for a
     /// name is decided when it is resolved.
-    pub fn check(realm: &str, registry: &Reached) -> Result<Self, RealmError> {
+    pub fn check(realm: &str, registry: &RegistryEndpoint) -> Result<Self, RealmError> {
         let shown_realm: String = realm.chars().take(128).collect();
         let mut url = match Url::parse(realm) {
             Ok(url) if url.has_host() => url,
@@ -41,14 +41,14 @@ impl Realm {
             return Err(RealmError::Scheme { realm: shown_realm });
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(RealmError::Credentials);
+            return Err(RealmError::CredentialStore);
         }
         if url.origin() == registry.origin.origin() {
-            return Ok(Self { url, reach: registry.reach });
+            return Ok(Self { url, zone: registry.zone });
         }
         if url.scheme() == "http" {
             let same_host = url.host() == registry.origin.host();
-            let loopback = nearness(&url) == Reach::Loopback;
+            let loopback = zone_of(&url) == NetworkZone::Loopback;
             if registry.origin.scheme() == "https" {
                 return Err(RealmError::Downgrade { realm: shown(&url) });
             }
@@ -56,10 +56,10 @@ impl Realm {
                 return Err(RealmError::Plain { realm: shown(&url) });
             }
         }
-        if !registry.reach.allows_host(&url) {
-            return Err(RealmError::TooNear { realm: shown(&url), near: nearness(&url).as_str() });
+        if !registry.zone.allows_host(&url) {
+            return Err(RealmError::TooNear { realm: shown(&url), near: zone_of(&url).as_str() });
         }
-        Ok(Self { url, reach: registry.reach })
+        Ok(Self { url, zone: registry.zone })
     }
 
     /// The URL; its query, if it has one, is kept (TG1).
@@ -68,8 +68,8 @@ impl Realm {
     }
 
     /// How near the token service may be.
-    pub(crate) fn reach(&self) -> Reach {
-        self.reach
+    pub(crate) fn zone(&self) -> NetworkZone {
+        self.zone
     }
 
     /// For people, without the query.
@@ -79,11 +79,11 @@ impl Realm {
 }
 
 /// How near a URL's host is, as far as its spelling says.
-fn nearness(url: &Url) -> Reach {
-    [Reach::Public, Reach::Private, Reach::Link]
+fn zone_of(url: &Url) -> NetworkZone {
+    [NetworkZone::Public, NetworkZone::Private, NetworkZone::LinkLocal]
         .into_iter()
-        .find(|reach| reach.allows_host(url))
-        .unwrap_or(Reach::Loopback)
+        .find(|zone| zone.allows_host(url))
+        .unwrap_or(NetworkZone::Loopback)
 }
 
 /// Why nothing is sent to a realm.
@@ -92,7 +92,7 @@ fn nearness(url: &Url) -> Reach {
 pub enum RealmError {
     /// `https://user:password@…`
     #[error("the registry's realm has a name or a password in it")]
-    Credentials,
+    CredentialStore,
     /// From TLS to plain HTTP.
     #[error("the registry speaks HTTPS, but its realm {realm} is plain HTTP")]
     Downgrade {
@@ -131,7 +131,7 @@ impl RealmError {
     /// What may help.
     pub fn hints(&self) -> Vec<String> {
         let hint = match self {
-            Self::Credentials | Self::NotAbsolute { .. } | Self::Scheme { .. } => {
+            Self::CredentialStore | Self::NotAbsolute { .. } | Self::Scheme { .. } => {
                 "`realm` in the registry's `auth: token:` has to be the token service's URL, as in https://auth.example.com/token"
             }
             Self::Downgrade { .. } => {
@@ -152,17 +152,17 @@ mod tests {
 
     use super::*;
 
-    fn reached(origin: &str, reach: Reach, plain_http: bool) -> Reached {
-        Reached { origin: Url::parse(origin).unwrap(), reach, plain_http }
+    fn endpoint(origin: &str, zone: NetworkZone, plain_http: bool) -> RegistryEndpoint {
+        RegistryEndpoint { origin: Url::parse(origin).unwrap(), zone, plain_http }
     }
 
     /// CL10
     #[test]
     fn credentials_go_where_the_registry_points_if_that_is_as_safe() {
-        let public = reached("https://registry.example.com/", Reach::Public, false);
-        let private = reached("https://10.0.0.5:5000/", Reach::Private, false);
-        let local = reached("http://127.0.0.1:5000/", Reach::Loopback, false);
-        let asked = reached("http://192.0.2.7:5000/", Reach::Public, true);
+        let public = endpoint("https://registry.example.com/", NetworkZone::Public, false);
+        let private = endpoint("https://10.0.0.5:5000/", NetworkZone::Private, false);
+        let local = endpoint("http://127.0.0.1:5000/", NetworkZone::Loopback, false);
+        let asked = endpoint("http://192.0.2.7:5000/", NetworkZone::Public, true);
         let table = [
             (&public, "https://auth.example.com/token?x=y"),
             (&public, "https://elsewhere.example.org:8443/token"),
@@ -189,9 +189,9 @@ mod tests {
     /// CL7, CL10
     #[test]
     fn realms_that_credentials_must_not_go_to_are_named() {
-        let public = reached("https://registry.example.com/", Reach::Public, false);
-        let private = reached("https://10.0.0.5:5000/", Reach::Private, false);
-        let local = reached("http://127.0.0.1:5000/", Reach::Loopback, false);
+        let public = endpoint("https://registry.example.com/", NetworkZone::Public, false);
+        let private = endpoint("https://10.0.0.5:5000/", NetworkZone::Private, false);
+        let local = endpoint("http://127.0.0.1:5000/", NetworkZone::Loopback, false);
         let refused = |realm: &str, registry| {
             let error = Realm::check(realm, registry).unwrap_err();
             assert_eq!(error.hints().len(), 1);

@@ -10,21 +10,21 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::OnceCell;
 
 use crate::{
-    credentials::{Credential, Credentials, Found, Place},
+    credentials::{Credential, CredentialSource, CredentialStore, FoundCredential},
     host::Host,
-    realm::{Reached, Realm},
+    realm::{Realm, RegistryEndpoint},
     scopes::Scopes,
-    tokens::{Ask, GivenBack, Issued, Tokens, basic},
-    transport::{Answer, Call, Reach, Transport, TransportError, shown},
+    tokens::{IssuedToken, Revocation, TokenRequest, Tokens, basic},
+    transport::{BufferedRequest, BufferedResponse, NetworkZone, Transport, TransportError, shown},
 };
 
 mod authentication;
 mod error;
-mod inside;
+mod internal;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use authentication::{Demand, demand};
+pub(crate) use authentication::{RequiredAuthentication, required_authentication};
 pub use error::Error;
 
 /// A registry and what is known of it.
@@ -33,25 +33,25 @@ pub struct Registry {
     host: Host,
     transport: Arc<Transport>,
     tokens: Tokens,
-    credentials: Arc<dyn Credentials>,
-    met: OnceCell<Met>,
+    credentials: Arc<dyn CredentialStore>,
+    probe: OnceCell<Probe>,
 }
 
 /// How a registry was first met, and what it said.
 #[derive(Debug)]
-struct Met {
-    reached: Reached,
+struct Probe {
+    endpoint: RegistryEndpoint,
     /// Its answer to `/v2/` without credentials.
-    ping: Answer,
+    ping: BufferedResponse,
 }
 
 /// A token that was granted.
 #[derive(Debug)]
 pub struct Granted {
     /// The token.
-    pub issued: Arc<Issued>,
+    pub issued: Arc<IssuedToken>,
     /// Whose credential got it; `None` if it is anonymous.
-    pub found: Option<Found>,
+    pub found: Option<FoundCredential>,
     /// The token service.
     pub realm: Realm,
     /// For whom it is, if the registry says so.
@@ -72,9 +72,9 @@ impl Granted {
 #[derive(Debug)]
 pub struct LoggedIn {
     /// Where the credential is kept now; `None` if the registry asked for none, and nothing is kept.
-    pub kept: Option<Place>,
+    pub kept: Option<CredentialSource>,
     /// The token that was got on the way, where there is a token service.
-    pub issued: Option<Arc<Issued>>,
+    pub issued: Option<Arc<IssuedToken>>,
     /// Whether an identity token is kept in place of the password.
     pub identity_token: bool,
 }
@@ -83,9 +83,9 @@ pub struct LoggedIn {
 #[derive(Debug)]
 pub struct LoggedOut {
     /// From where the credential is gone; empty if there was none.
-    pub erased: Vec<Place>,
+    pub erased: Vec<CredentialSource>,
     /// What became of the identity token, if one was kept.
-    pub identity_token: Option<GivenBack>,
+    pub identity_token: Option<Revocation>,
 }
 
 impl Registry {
@@ -93,11 +93,11 @@ impl Registry {
     pub fn new(
         host: Host,
         transport: Arc<Transport>,
-        credentials: Arc<dyn Credentials>,
+        credentials: Arc<dyn CredentialStore>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let tokens = Tokens::new(Arc::clone(&transport), clock);
-        Self { host, transport, tokens, credentials, met: OnceCell::new() }
+        Self { host, transport, tokens, credentials, probe: OnceCell::new() }
     }
 
     /// Its name as typed.
@@ -121,14 +121,20 @@ impl Registry {
     pub async fn token_with(
         &self,
         scopes: &Scopes,
-        found: Option<Found>,
+        found: Option<FoundCredential>,
     ) -> Result<Granted, Error> {
-        let demand = self.demand_for(scopes).await?;
-        let ask = self.ask(demand, scopes, false).await?;
+        let demand = self.required_for(scopes).await?;
+        let request = self.token_request(demand, scopes, false).await?;
         let credential = found.as_ref().map(|found| &found.credential);
-        let issued = self.tokens.get(&ask, credential).await?;
+        let issued = self.tokens.get(&request, credential).await?;
         self.keep_renewed(credential, &issued).await?;
-        Ok(Granted { issued, found, realm: ask.realm, service: ask.service, scopes: ask.scopes })
+        Ok(Granted {
+            issued,
+            found,
+            realm: request.realm,
+            service: request.service,
+            scopes: request.scopes,
+        })
     }
 
     /// Checks a name and a password at the registry and keeps them, or the identity token that was
@@ -139,16 +145,16 @@ impl Registry {
         }
         let typed = Credential::Password { username: username.to_owned(), password };
         let (kept, issued) = match self.ping().await? {
-            Demand::Nothing => {
+            RequiredAuthentication::None => {
                 return Ok(LoggedIn { kept: None, issued: None, identity_token: false });
             }
-            Demand::Password => {
+            RequiredAuthentication::Basic => {
                 self.check_password(&typed).await?;
                 (typed, None)
             }
-            token @ Demand::Token { .. } => {
-                let ask = self.ask(token, &Scopes::none(), true).await?;
-                let issued = self.tokens.get(&ask, Some(&typed)).await?;
+            token @ RequiredAuthentication::Bearer { .. } => {
+                let request = self.token_request(token, &Scopes::none(), true).await?;
+                let issued = self.tokens.get(&request, Some(&typed)).await?;
                 self.check_token(&issued).await?;
                 (identity(&issued, username).unwrap_or(typed), Some(issued))
             }
@@ -165,24 +171,26 @@ impl Registry {
         let found = self.credentials.get(&self.host, None).await.ok().flatten();
         let erased = self.credentials.erase(&self.host).await?;
         let identity_token = match found {
-            Some(Found { credential: Credential::IdentityToken { token, .. }, place })
-                if erased.contains(&place) =>
-            {
-                Some(self.give_back(&token).await)
-            }
+            Some(FoundCredential {
+                credential: Credential::IdentityToken { token, .. },
+                place,
+            }) if erased.contains(&place) => Some(self.revoke(&token).await),
             _ => None,
         };
         Ok(LoggedOut { erased, identity_token })
     }
 
-    async fn give_back(&self, token: &SecretString) -> GivenBack {
+    async fn revoke(&self, token: &SecretString) -> Revocation {
         let realm = match self.ping().await {
-            Ok(demand) => self.ask(demand, &Scopes::none(), false).await.map(|ask| ask.realm),
+            Ok(demand) => self
+                .token_request(demand, &Scopes::none(), false)
+                .await
+                .map(|request| request.realm),
             Err(error) => Err(error),
         };
         match realm {
             Ok(realm) => self.tokens.revoke(&realm, token).await,
-            Err(error) => GivenBack::No(error.to_string()),
+            Err(error) => Revocation::Failed(error.to_string()),
         }
     }
 
@@ -200,19 +208,19 @@ impl Registry {
 
     /// The registry has to take what its own token service gave; if it does not, the token itself
     /// often says why.
-    async fn check_token(&self, issued: &Issued) -> Result<(), Error> {
+    async fn check_token(&self, issued: &IssuedToken) -> Result<(), Error> {
         let bearer = format!("Bearer {}", issued.token.expose_secret());
         let answer = self.send("/v2/", Some(bearer.into())).await?;
         if answer.status == StatusCode::OK {
             return Ok(());
         }
-        match demand(&answer)? {
-            Demand::Token { error, .. } => Err(Error::TokenRefused {
+        match required_authentication(&answer)? {
+            RequiredAuthentication::Bearer { error, .. } => Err(Error::TokenRefused {
                 host: self.host.to_string(),
                 error,
-                why: fault(issued.token.expose_secret()),
+                why: token_fault(issued.token.expose_secret()),
             }),
-            Demand::Password | Demand::Nothing => Err(Error::Status {
+            RequiredAuthentication::Basic | RequiredAuthentication::None => Err(Error::Status {
                 url: answer.shown_url(),
                 status: answer.status,
                 said: answer.said(),
@@ -220,15 +228,15 @@ impl Registry {
         }
     }
 
-    async fn demand_for(&self, scopes: &Scopes) -> Result<Demand, Error> {
+    async fn required_for(&self, scopes: &Scopes) -> Result<RequiredAuthentication, Error> {
         match (self.ping().await?, first_repository(scopes)) {
-            (Demand::Nothing, Some(name)) => {
+            (RequiredAuthentication::None, Some(name)) => {
                 let answer = self.send(&format!("/v2/{name}/tags/list"), None).await?;
                 // What is not there, or is public, needs no token.
                 if answer.status == StatusCode::UNAUTHORIZED {
-                    demand(&answer)
+                    required_authentication(&answer)
                 } else {
-                    Ok(Demand::Nothing)
+                    Ok(RequiredAuthentication::None)
                 }
             }
             (demand, _) => Ok(demand),
@@ -236,16 +244,23 @@ impl Registry {
     }
 
     /// What is to be asked of whom; the challenge's own scopes are asked for as well.
-    async fn ask(&self, demand: Demand, scopes: &Scopes, offline: bool) -> Result<Ask, Error> {
+    async fn token_request(
+        &self,
+        demand: RequiredAuthentication,
+        scopes: &Scopes,
+        offline: bool,
+    ) -> Result<TokenRequest, Error> {
         let host = || self.host.to_string();
         match demand {
-            Demand::Nothing => Err(Error::NoTokens { host: host(), why: "it asks for none" }),
-            Demand::Password => {
+            RequiredAuthentication::None => {
+                Err(Error::NoTokens { host: host(), why: "it asks for none" })
+            }
+            RequiredAuthentication::Basic => {
                 Err(Error::NoTokens { host: host(), why: "it asks for the password itself" })
             }
-            Demand::Token { realm, service, scope, .. } => {
-                let realm = Realm::check(&realm, &self.met().await?.reached)?;
-                Ok(Ask {
+            RequiredAuthentication::Bearer { realm, service, scope, .. } => {
+                let realm = Realm::check(&realm, &self.probe().await?.endpoint)?;
+                Ok(TokenRequest {
                     realm,
                     service,
                     scopes: scopes.clone().union(&Scopes::parse(&scope)),
@@ -255,40 +270,46 @@ impl Registry {
         }
     }
 
-    async fn ping(&self) -> Result<Demand, Error> {
-        demand(&self.met().await?.ping)
+    async fn ping(&self) -> Result<RequiredAuthentication, Error> {
+        required_authentication(&self.probe().await?.ping)
     }
 
-    async fn send(&self, path: &str, authorization: Option<SecretString>) -> Result<Answer, Error> {
-        let mut url = self.met().await?.reached.origin.clone();
+    async fn send(
+        &self,
+        path: &str,
+        authorization: Option<SecretString>,
+    ) -> Result<BufferedResponse, Error> {
+        let mut url = self.probe().await?.endpoint.origin.clone();
         url.set_path(path);
-        let call = Call { authorization, ..Call::get(url, Reach::Loopback) };
+        let call =
+            BufferedRequest { authorization, ..BufferedRequest::get(url, NetworkZone::Loopback) };
         Ok(self.transport.send(call).await?)
     }
 
     /// Finds out how the registry is reached: by HTTPS; on loopback, as docker does, by HTTP if it
     /// speaks no TLS; by HTTP alone if that was asked for.
-    async fn met(&self) -> Result<&Met, Error> {
-        self.met.get_or_try_init(|| self.meet()).await
+    async fn probe(&self) -> Result<&Probe, Error> {
+        self.probe.get_or_try_init(|| self.send_probe()).await
     }
 
     /// Finds out how the registry is reached, and what it says to those who show nothing.
-    async fn meet(&self) -> Result<Met, Error> {
+    async fn send_probe(&self) -> Result<Probe, Error> {
         let schemes = schemes(self.transport.plain_http(), &self.host);
-        match self.meet_by(schemes.first).await {
+        match self.probe_by(schemes.first).await {
             Err(Error::Transport(error)) if may_be_plain(&error) => match schemes.then {
-                Some(scheme) => self.meet_by(scheme).await,
+                Some(scheme) => self.probe_by(scheme).await,
                 None => Err(error.into()),
             },
-            met => met,
+            probe => probe,
         }
     }
 
-    async fn meet_by(&self, scheme: &str) -> Result<Met, Error> {
+    async fn probe_by(&self, scheme: &str) -> Result<Probe, Error> {
         let asked = Url::parse(&format!("{scheme}://{}/v2/", self.host.api()))
             .map_err(|_| Error::Host { host: self.host.to_string() })?;
         // Whatever the user named may be gone to, however near it is.
-        let ping = self.transport.send(Call::get(asked.clone(), Reach::Loopback)).await?;
+        let ping =
+            self.transport.send(BufferedRequest::get(asked.clone(), NetworkZone::Loopback)).await?;
         let mut origin = ping.url.clone();
         // To its own HTTPS a registry may lead; to anybody else its credentials will not follow (R9).
         let moved = origin.origin() != asked.origin();
@@ -297,9 +318,10 @@ impl Registry {
         }
         origin.set_path("/");
         origin.set_query(None);
-        let reach = ping.address.map_or(Reach::Public, |address| Reach::of(address.ip()));
-        Ok(Met {
-            reached: Reached { origin, reach, plain_http: self.transport.plain_http() },
+        let zone =
+            ping.address.map_or(NetworkZone::Public, |address| NetworkZone::of(address.ip()));
+        Ok(Probe {
+            endpoint: RegistryEndpoint { origin, zone, plain_http: self.transport.plain_http() },
             ping,
         })
     }
@@ -335,7 +357,7 @@ fn may_be_plain(error: &TransportError) -> bool {
 }
 
 /// What of the scopes is not in a token, as far as the token can be read.
-pub(crate) fn missing(issued: &Issued, scopes: &Scopes) -> Vec<Access> {
+pub(crate) fn missing(issued: &IssuedToken, scopes: &Scopes) -> Vec<Access> {
     let token = Unverified::parse(issued.token.expose_secret()).ok();
     let Some(claims) = token.and_then(|token| Claims::from_json(token.payload()).ok()) else {
         return Vec::new();
@@ -353,13 +375,13 @@ pub(crate) fn missing(issued: &Issued, scopes: &Scopes) -> Vec<Access> {
 }
 
 /// The identity token that was given for a password, if one was.
-fn identity(issued: &Issued, username: &str) -> Option<Credential> {
+fn identity(issued: &IssuedToken, username: &str) -> Option<Credential> {
     let token = issued.refresh_token.clone()?;
     Some(Credential::IdentityToken { username: Some(username.to_owned()), token })
 }
 
 /// What is wrong with a token, as far as it says itself.
-pub(crate) fn fault(token: &str) -> Option<String> {
+pub(crate) fn token_fault(token: &str) -> Option<String> {
     if let Err(malformed) = Compact::parse(token) {
         return Some(malformed.to_string());
     }

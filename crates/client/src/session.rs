@@ -14,36 +14,37 @@ use portpass_protocol::{Access, RepositoryName};
 use reqwest::{Method, StatusCode, Url, header::HeaderMap};
 
 use crate::{
-    realm::Reached,
+    realm::RegistryEndpoint,
     registry::{self, Registry},
     scopes::Scopes,
     tokens::TokenError,
     transport::{
-        Answer, Content, Incoming, MAX_BODY, Outgoing, TransportError, retry_after, shown,
+        BufferedResponse, Content, MAX_BODY, StreamingRequest, StreamingResponse, TransportError,
+        retry_after, shown,
     },
 };
 
 mod access;
 mod error;
 mod listing;
-mod pace;
+mod retry;
 #[cfg(test)]
 mod tests;
 
-use access::{Left, Memory};
+use access::{AuthenticationCache, RemainingAttempts};
 pub use error::Error;
-pub(crate) use listing::{List, excerpt, uncoded};
-pub(crate) use pace::Repeat;
-use pace::{Hurdle, Tries};
-pub use pace::{MAX_WAIT, Pace, SystemPace};
+pub(crate) use listing::{List, excerpt, read_unencoded};
+pub(crate) use retry::RetryPolicy;
+pub use retry::{MAX_WAIT, RetryTimer, SystemRetryTimer};
+use retry::{Retries, RetryReason};
 
 /// A registry and what is known of it: how it wants to be spoken to, tokens, credentials. Shared by
 /// all that works with one registry, in parallel.
 #[derive(Debug)]
 pub struct Session {
     registry: Registry,
-    pace: Arc<dyn Pace>,
-    memory: Memory,
+    timer: Arc<dyn RetryTimer>,
+    memory: AuthenticationCache,
 }
 
 /// A request to the registry, before anything is shown with it.
@@ -57,8 +58,8 @@ pub(crate) struct Request<'a> {
     pub(crate) scopes: Scopes,
     pub(crate) headers: HeaderMap,
     pub(crate) content: Content,
-    pub(crate) repeat: Repeat,
-    pub(crate) upgrade: Upgrade,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) upgrade: TokenUpgrade,
 }
 
 /// What is asked for.
@@ -72,7 +73,7 @@ pub(crate) enum Target {
 
 /// Whether more is asked of the token service when a first token is not enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Upgrade {
+pub(crate) enum TokenUpgrade {
     Once,
     No,
 }
@@ -87,21 +88,25 @@ impl<'a> Request<'a> {
             scopes,
             headers: HeaderMap::new(),
             content: Content::Nothing,
-            repeat: Repeat::Always,
-            upgrade: Upgrade::Once,
+            retry: RetryPolicy::Always,
+            upgrade: TokenUpgrade::Once,
         }
     }
 
     /// One that changes something.
     pub(crate) fn write(method: Method, path: impl Into<String>, scopes: Scopes) -> Self {
-        Self { repeat: Repeat::Undone, ..Self::read(method, path, scopes) }
+        Self { retry: RetryPolicy::IfNotProcessed, ..Self::read(method, path, scopes) }
     }
 
     pub(crate) fn of(self, repository: &'a RepositoryName) -> Self {
         Self { repository: Some(repository), ..self }
     }
 
-    fn outgoing(&mut self, origin: &Reached, shown: &access::Shown) -> Outgoing {
+    fn outgoing(
+        &mut self,
+        origin: &RegistryEndpoint,
+        authorization: &access::Authorization,
+    ) -> StreamingRequest {
         let url = match &self.target {
             // Names, tags and digests have nothing in them that would make another URL of it.
             Target::Path(path) => {
@@ -109,13 +114,13 @@ impl<'a> Request<'a> {
             }
             Target::Url(url) => url.clone(),
         };
-        Outgoing {
+        StreamingRequest {
             method: self.method.clone(),
             url,
-            authorization: shown.authorization(),
+            authorization: authorization.header(),
             headers: self.headers.clone(),
             content: self.content.take(),
-            abroad: origin.reach,
+            redirect_zone: origin.zone,
         }
     }
 }
@@ -123,12 +128,12 @@ impl<'a> Request<'a> {
 impl Session {
     /// Nothing is sent yet.
     pub fn new(registry: Registry) -> Self {
-        Self::with_pace(registry, Arc::new(SystemPace))
+        Self::with_timer(registry, Arc::new(SystemRetryTimer))
     }
 
     /// One that waits in its own way.
-    pub fn with_pace(registry: Registry, pace: Arc<dyn Pace>) -> Self {
-        Self { registry, pace, memory: Memory::default() }
+    pub fn with_timer(registry: Registry, timer: Arc<dyn RetryTimer>) -> Self {
+        Self { registry, timer, memory: AuthenticationCache::default() }
     }
 
     /// The registry.
@@ -145,21 +150,24 @@ impl Session {
     }
 
     /// Sends a request until it is answered with neither 401 nor "not now", or we run out of patience.
-    pub(crate) async fn send(&self, mut request: Request<'_>) -> Result<Incoming, Error> {
+    pub(crate) async fn send(&self, mut request: Request<'_>) -> Result<StreamingResponse, Error> {
         // A registry that cannot be found at all is told of at once.
-        self.registry.reached().await?;
-        let mut tries = Tries::new(request.repeat);
+        self.registry.endpoint().await?;
+        let mut tries = Retries::new(request.retry);
         loop {
             let outcome = self.authorized(&mut request).await;
-            let Some(hurdle) = self.hurdle(&outcome) else { return outcome };
-            let again =
-                if request.content.is_spent() { None } else { self.again(&mut tries, hurdle) };
+            let Some(retry_reason) = self.retry_reason(&outcome) else { return outcome };
+            let again = if request.content.is_spent() {
+                None
+            } else {
+                self.again(&mut tries, retry_reason)
+            };
             match (again, outcome) {
                 (Some(wait), outcome) => {
                     drop(outcome);
-                    self.pace.wait(wait).await;
+                    self.timer.wait(wait).await;
                 }
-                (None, Ok(incoming)) => return Err(self.given_up(incoming).await),
+                (None, Ok(incoming)) => return Err(self.busy_error(incoming).await),
                 (None, outcome) => return outcome,
             }
         }
@@ -170,7 +178,7 @@ impl Session {
         &self,
         request: Request<'_>,
         statuses: &[StatusCode],
-    ) -> Result<Incoming, Error> {
+    ) -> Result<StreamingResponse, Error> {
         let incoming = self.send(request).await?;
         if statuses.contains(&incoming.status()) {
             Ok(incoming)
@@ -181,72 +189,73 @@ impl Session {
 
     /// Where a header of an answer leads: it has to be within the registry, for credentials and content
     /// go there (CVE-2026-50151, R10).
-    pub(crate) async fn within(
+    pub(crate) async fn check_origin(
         &self,
         from: &Url,
         to: Url,
         header: &'static str,
     ) -> Result<Url, Error> {
-        let ours = &self.registry.reached().await?.origin;
+        let ours = &self.registry.endpoint().await?.origin;
         if to.origin() == ours.origin() {
             return Ok(to);
         }
         Err(Error::Origin { url: shown(from), to: shown(&to), header })
     }
 
-    async fn authorized(&self, request: &mut Request<'_>) -> Result<Incoming, Error> {
-        let reached = self.registry.reached().await?;
-        let mut left = Left::of(request);
-        let mut shown = self.first_shown(request).await?;
+    async fn authorized(&self, request: &mut Request<'_>) -> Result<StreamingResponse, Error> {
+        let endpoint = self.registry.endpoint().await?;
+        let mut remaining = RemainingAttempts::of(request);
+        let mut authorization = self.first_authorization(request).await?;
         loop {
-            let outgoing = request.outgoing(reached, &shown);
+            let outgoing = request.outgoing(endpoint, &authorization);
             let incoming = self.registry.transport().open(outgoing).await?;
             if incoming.status() != StatusCode::UNAUTHORIZED {
                 if incoming.status().is_success() {
-                    self.learn(request, &shown);
+                    self.remember_scopes(request, &authorization);
                 }
                 return Ok(incoming);
             }
             // Where a redirect has led, our credentials are nobody's business (CVE-2020-15157).
-            if incoming.url().origin() != reached.origin.origin() {
+            if incoming.url().origin() != endpoint.origin.origin() {
                 return Err(unexpected(incoming).await);
             }
-            let answer = incoming.whole(MAX_BODY).await?;
+            let answer = incoming.buffered(MAX_BODY).await?;
             if request.content.is_spent() {
-                left = Left::none();
+                remaining = RemainingAttempts::none();
             }
-            shown = self.next_shown(request, &answer, shown, &mut left).await?;
-            if request.content.is_spent() || !left.take_turn() {
+            authorization =
+                self.next_authorization(request, &answer, authorization, &mut remaining).await?;
+            if request.content.is_spent() || !remaining.take_attempt() {
                 return Err(status(&answer));
             }
         }
     }
 
-    fn again(&self, tries: &mut Tries, hurdle: Hurdle) -> Option<std::time::Duration> {
-        tries.next(hurdle, self.pace.random())
+    fn again(&self, tries: &mut Retries, retry_reason: RetryReason) -> Option<std::time::Duration> {
+        tries.next(retry_reason, self.timer.random())
     }
 
     /// Why an outcome may be another one next time.
-    fn hurdle(&self, outcome: &Result<Incoming, Error>) -> Option<Hurdle> {
+    fn retry_reason(&self, outcome: &Result<StreamingResponse, Error>) -> Option<RetryReason> {
         match outcome {
             Ok(incoming) => match incoming.status() {
-                StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                    Some(Hurdle::Undone(retry_after(incoming.headers(), self.registry.now())))
-                }
-                StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => Some(Hurdle::Unknown),
+                StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Some(
+                    RetryReason::NotProcessed(retry_after(incoming.headers(), self.registry.now())),
+                ),
+                StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => Some(RetryReason::Unknown),
                 _ => None,
             },
             Err(Error::Registry(registry::Error::Transport(error))) => match error {
-                TransportError::Connect { .. } => Some(Hurdle::Undone(None)),
-                error => error.is_passing().then_some(Hurdle::Unknown),
+                TransportError::Connect { .. } => Some(RetryReason::NotProcessed(None)),
+                error => error.is_transient().then_some(RetryReason::Unknown),
             },
             // The registry itself has not been asked yet.
             Err(Error::Registry(registry::Error::Token(error))) => match error {
                 TokenError::Status { status: 429 | 502..=504, after, .. } => {
-                    Some(Hurdle::Undone(*after))
+                    Some(RetryReason::NotProcessed(*after))
                 }
                 TokenError::Transport { error } => {
-                    error.is_passing().then_some(Hurdle::Undone(None))
+                    error.is_transient().then_some(RetryReason::NotProcessed(None))
                 }
                 _ => None,
             },
@@ -254,9 +263,9 @@ impl Session {
         }
     }
 
-    async fn given_up(&self, incoming: Incoming) -> Error {
+    async fn busy_error(&self, incoming: StreamingResponse) -> Error {
         let after = retry_after(incoming.headers(), self.registry.now());
-        match incoming.whole(MAX_BODY).await {
+        match incoming.buffered(MAX_BODY).await {
             Ok(answer) => Error::Busy {
                 url: answer.shown_url(),
                 status: answer.status,
@@ -269,14 +278,14 @@ impl Session {
 }
 
 /// An answer that does not belong here, with what it says.
-pub(crate) async fn unexpected(incoming: Incoming) -> Error {
-    match incoming.whole(MAX_BODY).await {
+pub(crate) async fn unexpected(incoming: StreamingResponse) -> Error {
+    match incoming.buffered(MAX_BODY).await {
         Ok(answer) => status(&answer),
         Err(error) => error.into(),
     }
 }
 
-fn status(answer: &Answer) -> Error {
+fn status(answer: &BufferedResponse) -> Error {
     let (url, said) = (answer.shown_url(), answer.said());
     registry::Error::Status { url, status: answer.status, said }.into()
 }

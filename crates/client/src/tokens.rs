@@ -22,8 +22,8 @@ mod tests;
 
 pub use error::TokenError;
 pub(crate) use exchange::basic;
-pub use flow::Leg;
-pub use revoke::GivenBack;
+pub use flow::TokenFlow;
+pub use revoke::Revocation;
 
 /// How long before its end a token is no longer used.
 const MARGIN: Duration = Duration::from_secs(5);
@@ -34,7 +34,7 @@ const SWEEP_ABOVE: usize = 256;
 
 /// What a token is asked for.
 #[derive(Debug, Clone)]
-pub struct Ask {
+pub struct TokenRequest {
     /// Where.
     pub realm: Realm,
     /// For whom; left out where the challenge names none (T10).
@@ -47,7 +47,7 @@ pub struct Ask {
 
 /// A token, and what its service said with it.
 #[derive(Clone)]
-pub struct Issued {
+pub struct IssuedToken {
     /// To be sent as `Bearer`.
     pub token: SecretString,
     /// A new refresh token, or the one that was sent (TP2).
@@ -61,28 +61,28 @@ pub struct Issued {
     /// What is odd about the answer.
     pub oddities: Vec<TokenOddity>,
     /// By which way it was got.
-    pub leg: Leg,
+    pub flow: TokenFlow,
 }
 
-impl fmt::Debug for Issued {
+impl fmt::Debug for IssuedToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Issued")
+        f.debug_struct("IssuedToken")
             .field("expires_in", &self.expires_in)
             .field("until", &self.until)
             .field("scope", &self.scope)
             .field("oddities", &self.oddities)
-            .field("leg", &self.leg)
+            .field("flow", &self.flow)
             .finish_non_exhaustive()
     }
 }
 
 /// From where a token was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
+pub enum TokenSource {
     /// It was kept; the rights it was issued for may have changed since.
-    Kept,
+    Cached,
     /// Its service has just given it, to this caller or to one who asked for the same.
-    New,
+    Fetched,
 }
 
 /// Gets tokens and keeps them.
@@ -113,14 +113,14 @@ enum Identity {
 /// The one place where a token lies, and where those who want it wait.
 #[derive(Debug, Default)]
 struct Slot {
-    flight: tokio::sync::Mutex<Flight>,
+    state: tokio::sync::Mutex<SlotState>,
     /// Requests answered so far, for telling whether one was while we waited.
     answered: std::sync::atomic::AtomicU64,
 }
 
 #[derive(Debug, Default)]
-struct Flight {
-    issued: Option<Arc<Issued>>,
+struct SlotState {
+    issued: Option<Arc<IssuedToken>>,
     failed: Option<TokenError>,
 }
 
@@ -133,10 +133,10 @@ impl Tokens {
     /// A token that is kept, or a new one; see [`Tokens::obtain`].
     pub async fn get(
         &self,
-        ask: &Ask,
+        request: &TokenRequest,
         credential: Option<&Credential>,
-    ) -> Result<Arc<Issued>, TokenError> {
-        self.obtain(ask, credential).await.map(|(issued, _)| issued)
+    ) -> Result<Arc<IssuedToken>, TokenError> {
+        self.obtain(request, credential).await.map(|(issued, _)| issued)
     }
 
     /// A token that is kept, or a new one, and which of the two it is.
@@ -145,36 +145,35 @@ impl Tokens {
     /// who waited fail with it, for ten wrong passwords at once lock an account (T8).
     pub async fn obtain(
         &self,
-        ask: &Ask,
+        request: &TokenRequest,
         credential: Option<&Credential>,
-    ) -> Result<(Arc<Issued>, Source), TokenError> {
+    ) -> Result<(Arc<IssuedToken>, TokenSource), TokenError> {
         use std::sync::atomic::Ordering;
-        let slot = self.slot(ask, credential);
+        let slot = self.slot(request, credential);
         let answered_before = slot.answered.load(Ordering::SeqCst);
-        let mut flight = slot.flight.lock().await;
-        if let Some(issued) =
-            flight.issued.as_ref().filter(|issued| self.clock.now() < issued.until)
+        let mut state = slot.state.lock().await;
+        if let Some(issued) = state.issued.as_ref().filter(|issued| self.clock.now() < issued.until)
         {
             let waited = slot.answered.load(Ordering::SeqCst) != answered_before;
-            let source = if waited { Source::New } else { Source::Kept };
+            let source = if waited { TokenSource::Fetched } else { TokenSource::Cached };
             return Ok((Arc::clone(issued), source));
         }
         if slot.answered.load(Ordering::SeqCst) != answered_before
-            && let Some(error) = &flight.failed
+            && let Some(error) = &state.failed
         {
             return Err(error.clone());
         }
-        *flight = Flight::default();
-        let result = self.fetch(ask, credential).await;
+        *state = SlotState::default();
+        let result = self.fetch(request, credential).await;
         slot.answered.fetch_add(1, Ordering::SeqCst);
         match result {
             Ok(issued) => {
                 let issued = Arc::new(issued);
-                flight.issued = Some(Arc::clone(&issued));
-                Ok((issued, Source::New))
+                state.issued = Some(Arc::clone(&issued));
+                Ok((issued, TokenSource::Fetched))
             }
             Err(error) => {
-                flight.failed = Some(error.clone());
+                state.failed = Some(error.clone());
                 Err(error)
             }
         }
@@ -182,10 +181,15 @@ impl Tokens {
 
     /// Forgets a token that a registry has refused (CL11); one that has taken its place since stays,
     /// so that many who were refused at once ask for one new token.
-    pub async fn forget(&self, ask: &Ask, credential: Option<&Credential>, refused: &Arc<Issued>) {
-        let slot = self.slot(ask, credential);
-        let mut flight = slot.flight.lock().await;
-        flight.issued.take_if(|kept| Arc::ptr_eq(kept, refused));
+    pub async fn forget(
+        &self,
+        request: &TokenRequest,
+        credential: Option<&Credential>,
+        refused: &Arc<IssuedToken>,
+    ) {
+        let slot = self.slot(request, credential);
+        let mut state = slot.state.lock().await;
+        state.issued.take_if(|kept| Arc::ptr_eq(kept, refused));
     }
 
     /// The time that tokens are measured by.
@@ -194,21 +198,21 @@ impl Tokens {
     }
 
     /// Tells a token service that a refresh token is no longer wanted (RFC 7009).
-    pub async fn revoke(&self, realm: &Realm, token: &SecretString) -> GivenBack {
+    pub async fn revoke(&self, realm: &Realm, token: &SecretString) -> Revocation {
         revoke::revoke(&self.transport, realm, token).await
     }
 
     async fn fetch(
         &self,
-        ask: &Ask,
+        request: &TokenRequest,
         credential: Option<&Credential>,
-    ) -> Result<Issued, TokenError> {
+    ) -> Result<IssuedToken, TokenError> {
         let sent = self.clock.now();
-        let (answer, leg) = exchange::exchange(&self.transport, ask, credential, sent).await?;
+        let (answer, flow) = exchange::exchange(&self.transport, request, credential, sent).await?;
         let expires_in = answer.expires_in.unwrap_or(DEFAULT_LIFE);
         let life = Duration::from_secs(expires_in).saturating_sub(MARGIN);
         let now = self.clock.now();
-        Ok(Issued {
+        Ok(IssuedToken {
             token: answer.token.into(),
             refresh_token: answer.refresh_token.map(SecretString::from),
             expires_in,
@@ -216,16 +220,16 @@ impl Tokens {
             until: now.checked_add(life).unwrap_or(now),
             scope: answer.scope,
             oddities: answer.oddities,
-            leg,
+            flow,
         })
     }
 
-    fn slot(&self, ask: &Ask, credential: Option<&Credential>) -> Arc<Slot> {
+    fn slot(&self, request: &TokenRequest, credential: Option<&Credential>) -> Arc<Slot> {
         let key = Key {
-            realm: ask.realm.clone(),
-            service: ask.service.clone(),
-            scopes: ask.scopes.canonical(),
-            offline: ask.offline,
+            realm: request.realm.clone(),
+            service: request.service.clone(),
+            scopes: request.scopes.canonical(),
+            offline: request.offline,
             identity: credential.map_or(Identity::Anonymous, identity),
         };
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
@@ -242,9 +246,9 @@ impl Slot {
     fn is_wanted(self: &Arc<Self>, now: SystemTime) -> bool {
         Arc::strong_count(self) > 1
             || self
-                .flight
+                .state
                 .try_lock()
-                .is_ok_and(|flight| flight.issued.as_ref().is_some_and(|issued| now < issued.until))
+                .is_ok_and(|state| state.issued.as_ref().is_some_and(|issued| now < issued.until))
     }
 }
 

@@ -28,25 +28,25 @@ use futures_util::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream}
 use portpass_protocol::{Digest, MediaType, manifest::Descriptor};
 use tokio::sync::{OnceCell, Semaphore};
 
-mod checked;
-mod ends;
+mod endpoint;
 mod error;
+mod monitor;
 mod platform;
 mod progress;
 mod registry;
 mod selection;
 #[cfg(test)]
 mod tests;
-mod watch;
+mod verified;
 
-pub use checked::Checked;
-pub use ends::{Content, Holds, Named, Offered, Slot, Source, Target};
+pub use endpoint::{BlobOffer, BlobWriter, Content, NameChange, Presence, Source, Target};
 pub use error::{Error, LayoutError, MemberFault};
 pub use platform::{Platform, PlatformError};
-pub use progress::{Progress, Step, Unwatched};
+pub use progress::{NoProgress, Progress, Step};
 pub use registry::RemoteImage;
+pub use verified::VerifiedManifest;
 
-use watch::Watch;
+use monitor::ContentMonitor;
 
 /// One image or index, from a source to a target.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ pub enum Selection {
     /// The one image for this platform. One that is no index has to be for it.
     Only(Platform),
     /// The same, but one that is no index is taken whatever it is.
-    AtMost(Platform),
+    OnlyOfIndex(Platform),
 }
 
 /// What a transfer came to.
@@ -84,7 +84,7 @@ pub struct Transferred {
     /// Its kind.
     pub media_type: MediaType,
     /// Whether the name meant something else before.
-    pub named: Named,
+    pub named: NameChange,
     /// Manifests and indexes that were written; those that were there already do not count.
     pub manifests: u64,
     /// The blobs.
@@ -113,7 +113,7 @@ impl<'a> Transfer<'a> {
             selection: Selection::Everything,
             jobs: JOBS,
             pause: PAUSE,
-            progress: Arc::new(Unwatched),
+            progress: Arc::new(NoProgress),
         }
     }
 
@@ -130,9 +130,9 @@ impl<'a> Transfer<'a> {
             tally: Mutex::default(),
             bytes: Arc::default(),
         };
-        run.below(&root, 0).await?;
+        run.copy_children(&root, 0).await?;
         let named = self.target.name(&root).await?;
-        if named == Named::Anew {
+        if named == NameChange::Updated {
             self.progress.manifest(&root.descriptor());
             run.count(|tally| tally.manifests += 1);
         }
@@ -143,8 +143,8 @@ impl<'a> Transfer<'a> {
     }
 
     /// Goes down to the image that is wanted.
-    async fn selected(&self, mut root: Checked) -> Result<Checked, Error> {
-        let (Selection::Only(platform) | Selection::AtMost(platform)) = &self.selection else {
+    async fn selected(&self, mut root: VerifiedManifest) -> Result<VerifiedManifest, Error> {
+        let (Selection::Only(platform) | Selection::OnlyOfIndex(platform)) = &self.selection else {
             return Ok(root);
         };
         let outermost = *root.digest();
@@ -159,17 +159,21 @@ impl<'a> Transfer<'a> {
             was_index = true;
             root = self.source.manifest(&selection::choose(&root, platform)?).await?;
         }
-        Err(Error::TooMuch { digest: outermost, limit: DEPTH })
+        Err(Error::LimitExceeded { digest: outermost, limit: DEPTH })
     }
 
     /// An image that stands alone says in its config what it is for.
-    async fn check_platform(&self, image: &Checked, platform: &Platform) -> Result<(), Error> {
+    async fn check_platform(
+        &self,
+        image: &VerifiedManifest,
+        platform: &Platform,
+    ) -> Result<(), Error> {
         let mut found = None;
         if let Some(config) = &image.links().config {
             let mut bytes = Vec::new();
             let mut content = self.source.blob(config, 0).await?;
             while let Some(piece) = content.next().await {
-                let broken = |error: io::Error| Error::Broken {
+                let broken = |error: io::Error| Error::Interrupted {
                     digest: config.digest,
                     reason: error.to_string(),
                 };
@@ -182,7 +186,7 @@ impl<'a> Transfer<'a> {
         }
         match found {
             Some(found) if platform.is_met_by(&found) => Ok(()),
-            found => Err(Error::OtherPlatform { platform: platform.clone(), found }),
+            found => Err(Error::PlatformMismatch { platform: platform.clone(), found }),
         }
     }
 }
@@ -210,31 +214,31 @@ struct Tally {
 
 impl Run<'_> {
     /// Everything that a manifest points at, so that it can be written itself.
-    fn below<'r>(
+    fn copy_children<'r>(
         &'r self,
-        manifest: &'r Checked,
+        manifest: &'r VerifiedManifest,
         depth: usize,
     ) -> BoxFuture<'r, Result<(), Error>> {
         Box::pin(async move {
             let links = manifest.links();
             if depth > MAX_DEPTH {
-                return Err(Error::TooMuch { digest: self.outermost, limit: DEPTH });
+                return Err(Error::LimitExceeded { digest: self.outermost, limit: DEPTH });
             }
             if links.manifests.len() > MAX_MANIFESTS {
-                return Err(Error::TooMuch { digest: *manifest.digest(), limit: LENGTH });
+                return Err(Error::LimitExceeded { digest: *manifest.digest(), limit: LENGTH });
             }
             if depth == 0 && !manifest.media_type().is_index() {
-                let held = self.transfer.target.holds(&manifest.descriptor()).await?;
-                if held == Holds::Everything {
-                    self.all_held(links.blobs());
+                let held = self.transfer.target.presence(&manifest.descriptor()).await?;
+                if held == Presence::Complete {
+                    self.count_present(links.blobs());
                     return Ok(());
                 }
             }
             let jobs = self.transfer.jobs.get();
             let images = links.manifests.iter().map(|image| self.image(image, depth + 1));
-            each(images, jobs).await?;
+            run_all(images, jobs).await?;
             // More wait for a job than there are jobs, so that none is ever idle.
-            each(links.blobs().map(|blob| self.blob(blob)), jobs * 2).await
+            run_all(links.blobs().map(|blob| self.blob(blob)), jobs * 2).await
         })
     }
 
@@ -247,22 +251,22 @@ impl Run<'_> {
         Box::pin(async move {
             // No digest can be below itself, so nobody waits for who waits for them.
             let Some(once) = self.images.of(image.digest, MAX_IMAGES) else {
-                return Err(Error::TooMuch { digest: self.outermost, limit: NUMBER });
+                return Err(Error::LimitExceeded { digest: self.outermost, limit: NUMBER });
             };
-            once.get_or_try_init(|| self.with_all_below(image, depth)).await.copied()
+            once.get_or_try_init(|| self.copy_image(image, depth)).await.copied()
         })
     }
 
     /// One image of an index, with all that it points at.
-    async fn with_all_below(&self, image: &Descriptor, depth: usize) -> Result<(), Error> {
+    async fn copy_image(&self, image: &Descriptor, depth: usize) -> Result<(), Error> {
         let Transfer { source, target, progress, .. } = self.transfer;
-        let held = target.holds(image).await?;
-        if held == Holds::Everything {
+        let held = target.presence(image).await?;
+        if held == Presence::Complete {
             return Ok(());
         }
         let manifest = source.manifest(image).await?;
-        self.below(&manifest, depth).await?;
-        if held == Holds::Nothing {
+        self.copy_children(&manifest, depth).await?;
+        if held == Presence::Absent {
             target.put(&manifest).await?;
             progress.manifest(image);
             self.count(|tally| tally.manifests += 1);
@@ -274,27 +278,27 @@ impl Run<'_> {
     fn blob<'r>(&'r self, blob: &'r Descriptor) -> BoxFuture<'r, Result<(), Error>> {
         Box::pin(async move {
             let Some(once) = self.blobs.of((blob.digest, blob.size), MAX_BLOBS) else {
-                return Err(Error::TooMuch { digest: self.outermost, limit: BLOBS });
+                return Err(Error::LimitExceeded { digest: self.outermost, limit: BLOBS });
             };
             let moved = once.get_or_try_init(async || {
                 // Only those who do something count as a job, not those who wait for them.
                 let _job = self.jobs.acquire().await.ok();
-                self.tried(blob).await
+                self.copy_blob(blob).await
             });
             moved.await.copied()
         })
     }
 
     /// Offers a blob until it has arrived, or too often.
-    async fn tried(&self, blob: &Descriptor) -> Result<(), Error> {
+    async fn copy_blob(&self, blob: &Descriptor) -> Result<(), Error> {
         let Transfer { target, progress, pause, .. } = self.transfer;
         let mut tries = 1;
         loop {
-            match self.offered(blob).await {
-                Err(error) if error.is_passing() && tries < target.tries() => {
-                    progress.blob(blob, Step::Broken { error: &error });
+            match self.offer_blob(blob).await {
+                Err(error) if error.is_transient() && tries < target.max_attempts() => {
+                    progress.blob(blob, Step::Interrupted { error: &error });
                     // What lasted for a moment is over at once; what lasts longer wants patience.
-                    let pause = pause.saturating_mul(tries - 1).max(error.after());
+                    let pause = pause.saturating_mul(tries - 1).max(error.retry_after());
                     tokio::time::sleep(pause).await;
                     tries += 1;
                 }
@@ -303,34 +307,34 @@ impl Run<'_> {
         }
     }
 
-    async fn offered(&self, blob: &Descriptor) -> Result<(), Error> {
+    async fn offer_blob(&self, blob: &Descriptor) -> Result<(), Error> {
         let Transfer { source, target, progress, .. } = self.transfer;
-        let slot = match target.offer(blob).await? {
-            Offered::Held => {
-                self.all_held([blob]);
+        let writer = match target.offer(blob).await? {
+            BlobOffer::Present => {
+                self.count_present([blob]);
                 return Ok(());
             }
-            Offered::Mounted => {
+            BlobOffer::Mounted => {
                 progress.blob(blob, Step::Mounted);
                 self.count(|tally| tally.blobs.mounted += 1);
                 return Ok(());
             }
-            Offered::Wanted(slot) => slot,
+            BlobOffer::Missing(writer) => writer,
         };
-        progress.blob(blob, Step::Begun { from: slot.from() });
-        let content = source.blob(blob, slot.from()).await?;
-        let watch = Watch::new(blob, Arc::clone(progress), Arc::clone(&self.bytes));
-        let filled = slot.fill(watch.over(content)).await;
+        progress.blob(blob, Step::Started { from: writer.offset() });
+        let content = source.blob(blob, writer.offset()).await?;
+        let monitor = ContentMonitor::new(blob, Arc::clone(progress), Arc::clone(&self.bytes));
+        let filled = writer.write_all(monitor.wrap(content)).await;
         // The target only saw that nothing came any more; the source knows why.
-        filled.map_err(|error| watch.broken().unwrap_or(error))?;
+        filled.map_err(|error| monitor.broken().unwrap_or(error))?;
         progress.blob(blob, Step::Done);
         self.count(|tally| tally.blobs.transferred += 1);
         Ok(())
     }
 
-    fn all_held<'b>(&self, blobs: impl IntoIterator<Item = &'b Descriptor>) {
+    fn count_present<'b>(&self, blobs: impl IntoIterator<Item = &'b Descriptor>) {
         for blob in blobs {
-            self.transfer.progress.blob(blob, Step::Held);
+            self.transfer.progress.blob(blob, Step::AlreadyPresent);
             self.count(|tally| tally.blobs.held += 1);
         }
     }
@@ -366,7 +370,7 @@ impl<K: Eq + Hash> Once<K> {
 }
 
 /// Runs them all, some at once; the first that fails ends the others.
-async fn each<'r>(
+async fn run_all<'r>(
     work: impl Iterator<Item = BoxFuture<'r, Result<(), Error>>>,
     at_once: usize,
 ) -> Result<(), Error> {

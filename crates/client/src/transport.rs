@@ -16,23 +16,23 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::{
     host::is_loopback,
-    trust::{Protocols, client_config, words},
+    trust::{Protocols, client_config, tls_error_text},
 };
 
 mod error;
-mod exchange;
-mod reach;
 mod retry_after;
 mod settings;
+mod streaming;
 #[cfg(test)]
 mod tests;
+mod zone;
 
 pub use error::TransportError;
 use error::deepest;
-pub(crate) use exchange::{Content, Incoming, Outgoing, target};
-pub use reach::{Reach, Resolver};
-pub(crate) use retry_after::{left_alone, retry_after};
-pub use settings::{Settings, TrustPlaces, danger};
+pub(crate) use retry_after::{retry_after, retry_after_text};
+pub use settings::{CertificatePaths, Settings, danger};
+pub(crate) use streaming::{Content, StreamingRequest, StreamingResponse, resolve_location};
+pub use zone::{NetworkZone, Resolver};
 
 pub use crate::trust::Identity;
 
@@ -43,7 +43,7 @@ const MAX_REDIRECTS: usize = 5;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Sends requests. Its clients (one per [`Reach`]) are made when first needed and keep their
+/// Sends requests. Its clients (one per [`NetworkZone`]) are made when first needed and keep their
 /// connections.
 #[derive(Debug, Default)]
 pub struct Transport {
@@ -54,7 +54,7 @@ pub struct Transport {
 /// Which client a request goes through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Route {
-    reach: Reach,
+    zone: NetworkZone,
     /// Proxies of the environment do not count for loopback.
     direct: bool,
     /// No TLS is spoken, not even with a proxy: the system's authorities need not be read, which takes
@@ -64,19 +64,19 @@ struct Route {
 
 /// One request. It has a secret in it or it has not; both are known here.
 #[derive(Debug)]
-pub(crate) struct Call {
+pub(crate) struct BufferedRequest {
     pub(crate) method: Method,
     pub(crate) url: Url,
     /// How far it may go.
-    pub(crate) reach: Reach,
+    pub(crate) zone: NetworkZone,
     pub(crate) authorization: Option<SecretString>,
     /// An `application/x-www-form-urlencoded` body, with secrets in it.
     pub(crate) form: Option<SecretString>,
 }
 
-impl Call {
-    pub(crate) fn get(url: Url, reach: Reach) -> Self {
-        Self { method: Method::GET, url, reach, authorization: None, form: None }
+impl BufferedRequest {
+    pub(crate) fn get(url: Url, zone: NetworkZone) -> Self {
+        Self { method: Method::GET, url, zone, authorization: None, form: None }
     }
 
     fn has_secrets(&self) -> bool {
@@ -86,7 +86,7 @@ impl Call {
 
 /// An answer, its body cut at [`MAX_BODY`].
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct BufferedResponse {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
@@ -97,7 +97,7 @@ pub(crate) struct Answer {
     pub(crate) address: Option<SocketAddr>,
 }
 
-impl Answer {
+impl BufferedResponse {
     /// What an error's body says, for a person.
     pub(crate) fn said(&self) -> Reported {
         Reported::read(&self.body)
@@ -128,7 +128,10 @@ impl Transport {
     ///
     /// A redirect within the origin is followed with everything that was sent. One that leads
     /// elsewhere is followed only if there is nothing secret to send, and never from HTTPS to HTTP.
-    pub(crate) async fn send(&self, mut call: Call) -> Result<Answer, TransportError> {
+    pub(crate) async fn send(
+        &self,
+        mut call: BufferedRequest,
+    ) -> Result<BufferedResponse, TransportError> {
         for _ in 0..=MAX_REDIRECTS {
             let answer = self.send_once(&call).await?;
             match redirected(&call, &answer)? {
@@ -139,9 +142,9 @@ impl Transport {
         Err(TransportError::TooManyRedirects { url: shown(&call.url) })
     }
 
-    async fn send_once(&self, call: &Call) -> Result<Answer, TransportError> {
+    async fn send_once(&self, call: &BufferedRequest) -> Result<BufferedResponse, TransportError> {
         let failed = |error: reqwest::Error| TransportError::of(&call.url, &error);
-        let client = self.client_to(&call.url, call.reach)?;
+        let client = self.client_to(&call.url, call.zone)?;
         let mut request = client.request(call.method.clone(), call.url.clone()).timeout(TIMEOUT);
         if let Some(authorization) = &call.authorization {
             let mut value = HeaderValue::try_from(authorization.expose_secret())
@@ -165,7 +168,7 @@ impl Transport {
                 break;
             }
         }
-        Ok(Answer {
+        Ok(BufferedResponse {
             status: response.status(),
             headers: response.headers().clone(),
             body,
@@ -175,10 +178,10 @@ impl Transport {
         })
     }
 
-    fn client_to(&self, url: &Url, reach: Reach) -> Result<Client, TransportError> {
+    fn client_to(&self, url: &Url, zone: NetworkZone) -> Result<Client, TransportError> {
         let host = url.host_str().map(|host| host.trim_matches(['[', ']']));
         let direct = host.is_some_and(is_loopback);
-        let route = Route { reach, direct, plain: direct && url.scheme() == "http" };
+        let route = Route { zone, direct, plain: direct && url.scheme() == "http" };
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(&route) {
             return Ok(client.clone());
@@ -191,7 +194,7 @@ impl Transport {
     fn build(&self, route: Route) -> Result<Client, TransportError> {
         let verification = self.settings.server_verification(!route.plain);
         let tls = client_config(verification, self.settings.identity.as_ref(), Protocols::Both)
-            .map_err(|error| TransportError::Tls { reason: words(&error) })?;
+            .map_err(|error| TransportError::Tls { reason: tls_error_text(&error) })?;
         let client = builder(route).tls_backend_preconfigured(tls).build();
         client.map_err(|error| TransportError::Tls { reason: deepest(&error) })
     }
@@ -203,12 +206,15 @@ fn builder(route: Route) -> ClientBuilder {
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
         .connect_timeout(CONNECT_TIMEOUT)
-        .dns_resolver(Resolver(route.reach));
+        .dns_resolver(Resolver(route.zone));
     if route.direct { builder.no_proxy() } else { builder }
 }
 
 /// Where to go next, if the answer says so and we may.
-fn redirected(call: &Call, answer: &Answer) -> Result<Option<Url>, TransportError> {
+fn redirected(
+    call: &BufferedRequest,
+    answer: &BufferedResponse,
+) -> Result<Option<Url>, TransportError> {
     let keeps_method = matches!(answer.status.as_u16(), 307 | 308);
     let repeats =
         keeps_method || (call.form.is_none() && matches!(answer.status.as_u16(), 301..=303));
@@ -226,7 +232,7 @@ fn redirected(call: &Call, answer: &Answer) -> Result<Option<Url>, TransportErro
     if target.origin() != call.url.origin() {
         let downgrade = call.url.scheme() == "https" && target.scheme() != "https";
         let known = matches!(target.scheme(), "http" | "https");
-        if call.has_secrets() || downgrade || !known || !call.reach.allows_host(&target) {
+        if call.has_secrets() || downgrade || !known || !call.zone.allows_host(&target) {
             return Err(elsewhere());
         }
     }

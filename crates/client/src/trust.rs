@@ -1,7 +1,7 @@
 //! Which servers are trusted: files of authorities, the TLS of a connection, and the rules by which each TLS library
 //! judges a server's certificates. They differ, and a registry meets them all.
 //!
-//! [`client_config`] is the TLS of a connection. [`judge`] tells of a chain that [`RecordedChain`] has kept which
+//! [`client_config`] is the TLS of a connection. [`evaluate`] tells of a chain that [`RecordedChain`] has kept which
 //! libraries trust it, and why the others do not.
 
 use std::time::SystemTime;
@@ -9,30 +9,30 @@ use std::time::SystemTime;
 use rustls::pki_types::{CertificateDer, ServerName};
 
 mod certificate;
-mod danger;
-mod distrust;
+mod describe;
+mod fault;
 mod file;
 mod fix;
-mod judgement;
 mod leaf;
 mod name_constraints;
 mod path;
+mod report;
 mod rules;
 mod rustls_rules;
 #[cfg(test)]
 mod tests;
 mod tls;
-mod words;
+mod verifier;
 
 pub use self::{
-    danger::RecordedChain,
-    distrust::Distrust,
+    describe::describe,
+    fault::CertificateFault,
     file::{Bundle, MAX_FILE, read_limited},
-    judgement::{Judgement, TlsLibrary, judge},
+    report::{TlsLibrary, TrustReport, evaluate},
     tls::{Identity, Protocols, client_config},
-    words::describe,
+    verifier::RecordedChain,
 };
-pub(crate) use self::{rustls_rules::distrust, words::words};
+pub(crate) use self::{describe::tls_error_text, rustls_rules::certificate_fault};
 
 /// The authorities that the system trusts. An empty list is no failure.
 pub fn system_roots() -> Vec<CertificateDer<'static>> {
@@ -69,7 +69,7 @@ pub enum Fallback {
 
 /// What a server presented, to be judged for this name at this time.
 #[derive(Debug, Clone, Copy)]
-pub struct Presented<'a> {
+pub struct PresentedChain<'a> {
     /// Its certificates in their order, its own first.
     pub chain: &'a [CertificateDer<'a>],
     /// The name or address that the client asked for.

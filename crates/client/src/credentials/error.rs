@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use portpass_protocol::foreign::on_one_line;
 
-use super::Place;
+use super::CredentialSource;
 
 /// Why a credential cannot be read or kept.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +16,7 @@ pub enum CredentialsError {
         /// Its key.
         key: String,
         /// Which file.
-        place: Place,
+        place: CredentialSource,
         /// What is wrong with it.
         why: &'static str,
     },
@@ -42,7 +42,7 @@ pub enum CredentialsError {
     #[error("{place} is no file of credentials: {reason}")]
     Malformed {
         /// Which file.
-        place: Place,
+        place: CredentialSource,
         /// What is wrong with it.
         reason: String,
     },

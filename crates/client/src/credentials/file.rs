@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    Credential, CredentialsError, Place,
+    Credential, CredentialSource, CredentialsError,
     document::{Object, quoted},
 };
 use crate::host::Host;
@@ -32,7 +32,7 @@ pub(super) enum Keys {
 /// A file that was read.
 #[derive(Debug)]
 pub(super) struct AuthFile {
-    place: Place,
+    place: CredentialSource,
     keys: Keys,
     document: Object,
     auths: Object,
@@ -56,11 +56,15 @@ impl AuthFile {
                 return Err(CredentialsError::Io { path: path.to_owned(), action: "read", error });
             }
         };
-        Self::parse(Place::File(path.to_owned()), keys, &text)
+        Self::parse(CredentialSource::File(path.to_owned()), keys, &text)
     }
 
     /// Reads the text of such a file.
-    pub(super) fn parse(place: Place, keys: Keys, text: &str) -> Result<Self, CredentialsError> {
+    pub(super) fn parse(
+        place: CredentialSource,
+        keys: Keys,
+        text: &str,
+    ) -> Result<Self, CredentialsError> {
         let malformed = |error: serde_json::Error| {
             // The reader's own words may quote a value.
             let reason = match error.classify() {

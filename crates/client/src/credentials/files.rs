@@ -6,98 +6,105 @@ use async_trait::async_trait;
 use secrecy::ExposeSecret as _;
 
 use super::{
-    Credential, Credentials, CredentialsError, Found, Place,
+    Credential, CredentialSource, CredentialStore, CredentialsError, FoundCredential,
     file::{AuthFile, Keys},
     helper::Helper,
-    places::Places,
+    paths::CredentialPaths,
 };
 use crate::host::Host;
 
 /// Reads docker's file, then podman's, with the helpers they name; writes docker's.
 #[derive(Debug)]
-pub struct Files {
-    places: Places,
+pub struct CredentialFiles {
+    paths: CredentialPaths,
 }
 
-impl Files {
+impl CredentialFiles {
     /// In these places.
-    pub fn new(places: Places) -> Self {
-        Self { places }
+    pub fn new(paths: CredentialPaths) -> Self {
+        Self { paths }
     }
 
     /// From a file, or from the helper that it names for this registry. As for docker, a helper that
     /// has nothing ends the search in that file.
-    async fn look_in(
+    async fn find_in(
         &self,
         path: &Path,
         keys: Keys,
         host: &Host,
         repository: Option<&str>,
-    ) -> Result<Option<Found>, CredentialsError> {
+    ) -> Result<Option<FoundCredential>, CredentialsError> {
         let file = read(path, keys).await?;
         if let Some(name) = file.helper(host)? {
-            let helper = Helper::find(&name, &self.places.helpers, path)?;
+            let helper = Helper::find(&name, &self.paths.helpers, path)?;
             let kept = helper.get(host.credential_key()).await?;
-            let place = Place::Helper(helper.name().to_owned());
-            return Ok(kept.map(|credential| Found { credential, place }));
+            let place = CredentialSource::Helper(helper.name().to_owned());
+            return Ok(kept.map(|credential| FoundCredential { credential, place }));
         }
         let kept = file.find(host, repository)?;
-        Ok(kept.map(|credential| Found { credential, place: Place::File(path.to_owned()) }))
+        Ok(kept.map(|credential| FoundCredential {
+            credential,
+            place: CredentialSource::File(path.to_owned()),
+        }))
     }
 
     fn docker(&self) -> Result<&Path, CredentialsError> {
-        self.places.docker.as_deref().ok_or(CredentialsError::NoPlace)
+        self.paths.docker.as_deref().ok_or(CredentialsError::NoPlace)
     }
 }
 
 #[async_trait]
-impl Credentials for Files {
+impl CredentialStore for CredentialFiles {
     async fn get(
         &self,
         host: &Host,
         repository: Option<&str>,
-    ) -> Result<Option<Found>, CredentialsError> {
-        if let Some(text) = &self.places.docker_auth_config {
-            let place = Place::Given("DOCKER_AUTH_CONFIG");
+    ) -> Result<Option<FoundCredential>, CredentialsError> {
+        if let Some(text) = &self.paths.docker_auth_config {
+            let place = CredentialSource::Given("DOCKER_AUTH_CONFIG");
             let given = AuthFile::parse(place.clone(), Keys::Hosts, text.expose_secret())?;
             if let Some(credential) = given.find(host, None)? {
-                return Ok(Some(Found { credential, place }));
+                return Ok(Some(FoundCredential { credential, place }));
             }
         }
-        let docker = self.places.docker.iter().map(|path| (path, Keys::Hosts));
-        let podman = self.places.podman.iter().map(|path| (path, Keys::Prefixes));
+        let docker = self.paths.docker.iter().map(|path| (path, Keys::Hosts));
+        let podman = self.paths.podman.iter().map(|path| (path, Keys::Prefixes));
         for (path, keys) in docker.chain(podman) {
-            if let Some(found) = self.look_in(path, keys, host, repository).await? {
+            if let Some(found) = self.find_in(path, keys, host, repository).await? {
                 return Ok(Some(found));
             }
         }
         Ok(None)
     }
 
-    async fn store(&self, host: &Host, credential: &Credential) -> Result<Place, CredentialsError> {
+    async fn store(
+        &self,
+        host: &Host,
+        credential: &Credential,
+    ) -> Result<CredentialSource, CredentialsError> {
         let path = self.docker()?;
         let mut file = read(path, Keys::Hosts).await?;
         let place = if let Some(name) = file.helper(host)? {
-            let helper = Helper::find(&name, &self.places.helpers, path)?;
+            let helper = Helper::find(&name, &self.paths.helpers, path)?;
             helper.store(host.credential_key(), credential).await?;
             file.put(host, None)?;
-            Place::Helper(name)
+            CredentialSource::Helper(name)
         } else {
             file.put(host, Some(credential))?;
-            Place::File(path.to_owned())
+            CredentialSource::File(path.to_owned())
         };
         write(file, path).await?;
         Ok(place)
     }
 
-    async fn erase(&self, host: &Host) -> Result<Vec<Place>, CredentialsError> {
-        let Some(path) = self.places.docker.as_deref() else { return Ok(Vec::new()) };
+    async fn erase(&self, host: &Host) -> Result<Vec<CredentialSource>, CredentialsError> {
+        let Some(path) = self.paths.docker.as_deref() else { return Ok(Vec::new()) };
         let mut file = read(path, Keys::Hosts).await?;
         let mut erased = Vec::new();
         if let Some(name) = file.helper(host)? {
-            let helper = Helper::find(&name, &self.places.helpers, path)?;
+            let helper = Helper::find(&name, &self.paths.helpers, path)?;
             if helper.erase(host.credential_key()).await? {
-                erased.push(Place::Helper(name));
+                erased.push(CredentialSource::Helper(name));
             }
         }
         // Docker's empty mark is nothing that was kept.
@@ -106,7 +113,7 @@ impl Credentials for Files {
             write(file, path).await?;
         }
         if kept {
-            erased.push(Place::File(path.to_owned()));
+            erased.push(CredentialSource::File(path.to_owned()));
         }
         Ok(erased)
     }

@@ -92,9 +92,9 @@ impl Home {
         );
     }
 
-    fn files(&self) -> Files {
+    fn files(&self) -> CredentialFiles {
         let folder = self.folder.path().to_owned();
-        Files::new(Places {
+        CredentialFiles::new(CredentialPaths {
             docker: Some(folder.join(".docker/config.json")),
             docker_auth_config: None,
             podman: vec![folder.join(".config/containers/auth.json")],
@@ -212,9 +212,11 @@ async fn the_environment_comes_before_docker_and_docker_before_podman() {
     assert_eq!(home.found("r.example", None).await, "podman:x");
     home.docker(&text("docker"));
     assert_eq!(home.found("r.example", None).await, "docker:x");
-    let places =
-        Places { docker_auth_config: Some(text("environment").into()), ..Places::default() };
-    let found = Files::new(places).get(&host("r.example"), None).await.unwrap().unwrap();
+    let paths = CredentialPaths {
+        docker_auth_config: Some(text("environment").into()),
+        ..CredentialPaths::default()
+    };
+    let found = CredentialFiles::new(paths).get(&host("r.example"), None).await.unwrap().unwrap();
     assert_eq!(shown(Some(&found.credential)), "environment:x");
     assert_eq!(found.place.to_string(), "DOCKER_AUTH_CONFIG");
 }
@@ -223,7 +225,7 @@ async fn the_environment_comes_before_docker_and_docker_before_podman() {
 async fn who_has_no_home_has_no_credentials() {
     for home in ["/dev/null", "/nonexistent"] {
         let get = |name: &str| (name == "HOME").then(|| home.to_owned());
-        let files = Files::new(Places::from_environment(get));
+        let files = CredentialFiles::new(CredentialPaths::from_environment(get));
         let found = files.get(&host("registry.example.com"), None).await.unwrap();
         assert!(found.is_none(), "{found:?}");
     }
@@ -240,7 +242,7 @@ async fn what_is_kept_can_be_had_again_and_is_for_its_owner_only() {
         Credential::RegistryToken("ready".into()),
     ] {
         let place = files.store(&host("r.example:5000"), &credential).await.unwrap();
-        assert_eq!(place, Place::File(home.path(".docker/config.json")));
+        assert_eq!(place, CredentialSource::File(home.path(".docker/config.json")));
         assert_eq!(home.found("r.example:5000", None).await, shown(Some(&credential)));
     }
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -321,7 +323,10 @@ async fn a_helper_keeps_what_docker_s_file_says_it_keeps() {
         Credential::IdentityToken { username: Some("ann".into()), token: "refresh".into() };
     files.store(&host("r.example"), &identity).await.unwrap();
     assert_eq!(home.found("r.example", None).await, "identity refresh of nobody");
-    assert_eq!(files.erase(&host("r.example")).await.unwrap(), [Place::Helper("all".into())]);
+    assert_eq!(
+        files.erase(&host("r.example")).await.unwrap(),
+        [CredentialSource::Helper("all".into())]
+    );
     assert_eq!(files.erase(&host("r.example")).await.unwrap(), []);
 
     // An empty name keeps one host out of the store.
@@ -391,7 +396,7 @@ async fn names_that_the_file_has_no_room_for_are_refused() {
         assert!(matches!(error, CredentialsError::Username), "{error}");
     }
     assert!(!home.path(".docker").exists());
-    let nowhere = Files::new(Places::default());
+    let nowhere = CredentialFiles::new(CredentialPaths::default());
     let error = nowhere.store(&host("r.example"), &password("ann", "secret")).await.unwrap_err();
     assert!(matches!(error, CredentialsError::NoPlace), "{error}");
 }
@@ -400,7 +405,7 @@ proptest! {
     #[test]
     fn any_text_is_read_or_refused(text in "\\PC{0,120}", nested in "[{}\\[\\]\",:a-z]{0,60}") {
         for text in [text, format!("{{\"auths\":{nested}}}"), format!("{{\"auths\":{{\"r.example\":{nested}}}}}")] {
-            let place = Place::Given("a test");
+            let place = CredentialSource::Given("a test");
             if let Ok(file) = AuthFile::parse(place, Keys::Prefixes, &text) {
                 let _ = (file.find(&host("r.example"), Some("a/b")), file.helper(&host("r.example")));
             }

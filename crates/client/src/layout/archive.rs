@@ -14,19 +14,19 @@ use portpass_protocol::{
 
 use super::{
     blobs::too_long,
+    extent::{Extent, blocking},
     folder::only,
     index::{Entry, Index},
-    read::{Extent, blocking},
 };
-use crate::transfer::{Checked, Content, Error, LayoutError, Source};
+use crate::transfer::{Content, Error, LayoutError, Source, VerifiedManifest};
 
 mod members;
 mod name;
 mod saved;
-mod written;
+mod writer;
 
 use members::Members;
-pub use written::ArchiveFile;
+pub use writer::ArchiveWriter;
 
 /// An archive of `docker save`, and the image in it that is meant.
 ///
@@ -37,7 +37,7 @@ pub use written::ArchiveFile;
 #[derive(Debug)]
 pub struct Archive {
     path: PathBuf,
-    root: Checked,
+    root: VerifiedManifest,
     blobs: BTreeMap<Digest, Extent>,
 }
 
@@ -67,18 +67,18 @@ impl Archive {
     fn of_saved(members: &Members, name: Option<&str>) -> Result<Self, Error> {
         let image = saved::choose(members, name)?;
         let (manifest, blobs) = saved::read(members, &image)?;
-        let root = Checked::read(Bytes::from(manifest), MediaType::OciManifest, None)?;
+        let root = VerifiedManifest::read(Bytes::from(manifest), MediaType::OciManifest, None)?;
         Ok(Self { path: members.path().to_owned(), root, blobs })
     }
 }
 
 #[async_trait]
 impl Source for Archive {
-    async fn root(&self) -> Result<Checked, Error> {
+    async fn root(&self) -> Result<VerifiedManifest, Error> {
         Ok(self.root.clone())
     }
 
-    async fn manifest(&self, wanted: &Descriptor) -> Result<Checked, Error> {
+    async fn manifest(&self, wanted: &Descriptor) -> Result<VerifiedManifest, Error> {
         let (path, blobs, wanted) = (self.path.clone(), self.blobs.clone(), wanted.clone());
         blocking(move || manifest(&path, &blobs, &wanted)).await
     }
@@ -92,20 +92,20 @@ impl Source for Archive {
 /// An entry is called by the whole reference, or by what its layout calls it.
 fn is_called(entry: &Entry, name: &str) -> bool {
     entry.name.as_deref() == Some(name)
-        || entry.image.as_deref().is_some_and(|image| name::are_alike(image, name))
-        || entry.name.as_deref().is_some_and(|other| name::are_alike(other, name))
+        || entry.image.as_deref().is_some_and(|image| name::same_reference(image, name))
+        || entry.name.as_deref().is_some_and(|other| name::same_reference(other, name))
 }
 
 fn manifest(
     path: &Path,
     blobs: &BTreeMap<Digest, Extent>,
     wanted: &Descriptor,
-) -> Result<Checked, Error> {
+) -> Result<VerifiedManifest, Error> {
     let limit = u64::try_from(MAX_LENGTH).unwrap_or(u64::MAX);
     let bytes = extent(path, blobs, wanted)?.all(limit).map_err(LayoutError::io(path))?;
     let media_type = MediaType::from_content_type(&wanted.media_type)
         .map_err(|error| Error::manifest(wanted, error))?;
-    Checked::read_as(bytes.ok_or_else(|| too_long(wanted))?, media_type, wanted)
+    VerifiedManifest::read_described(bytes.ok_or_else(|| too_long(wanted))?, media_type, wanted)
 }
 
 /// Where a blob lies, if it is as long as it is said to be.

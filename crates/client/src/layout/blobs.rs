@@ -17,10 +17,10 @@ use portpass_protocol::{
 use tempfile::NamedTempFile;
 
 use super::{
-    incoming::{self, Incoming, folder_of, sync_folder_of},
-    read::{Extent, blocking, open_regular},
+    extent::{Extent, blocking, open_regular},
+    partial::{self, PartialBlob, folder_of, sync_folder_of},
 };
-use crate::transfer::{Content, Error, LayoutError, Slot};
+use crate::transfer::{BlobWriter, Content, Error, LayoutError};
 
 /// The blobs of one folder.
 #[derive(Debug, Clone)]
@@ -75,7 +75,7 @@ impl Blobs {
         match extent.all(limit).map_err(LayoutError::io(&path))? {
             Some(bytes) => {
                 let found = Digest::of(wanted.digest.algorithm(), &bytes);
-                incoming::check(&path, &wanted.digest, found)?;
+                partial::check(&path, &wanted.digest, found)?;
                 Ok(bytes)
             }
             None => Err(too_long(wanted)),
@@ -83,23 +83,24 @@ impl Blobs {
     }
 
     /// Begins a blob, or goes on with it; `None` if it turns out to be there already.
-    pub(super) fn begin(&self, blob: &Descriptor) -> Result<Option<Taking>, Error> {
-        let incoming = Incoming::begin(&self.incoming(), blob)?;
+    pub(super) fn begin(&self, blob: &Descriptor) -> Result<Option<FolderBlobWriter>, Error> {
+        let partial = PartialBlob::begin(&self.incoming(), blob)?;
         // Another run may have been quicker.
         if self.has(blob) {
-            incoming.discard();
+            partial.discard();
             return Ok(None);
         }
-        let taking = Taking { incoming, name: self.path(&blob.digest), blob: blob.clone() };
-        if taking.incoming.is_full() {
-            return match taking.finish() {
+        let writer =
+            FolderBlobWriter { partial, name: self.path(&blob.digest), blob: blob.clone() };
+        if writer.partial.is_full() {
+            return match writer.finish() {
                 Ok(()) => Ok(None),
                 // The file is gone now.
                 Err(Error::Stale { .. }) => self.begin(blob),
                 Err(error) => Err(error),
             };
         }
-        Ok(Some(taking))
+        Ok(Some(writer))
     }
 
     /// Writes a manifest all at once.
@@ -117,34 +118,34 @@ impl Blobs {
 
 /// A place in a folder for one blob.
 #[derive(Debug)]
-pub(super) struct Taking {
-    incoming: Incoming,
+pub(super) struct FolderBlobWriter {
+    partial: PartialBlob,
     name: PathBuf,
     blob: Descriptor,
 }
 
-impl Taking {
+impl FolderBlobWriter {
     fn finish(self) -> Result<(), Error> {
-        let Self { incoming, name, .. } = self;
+        let Self { partial, name, .. } = self;
         make_folder_of(&name)?;
-        incoming.finish(&name)
+        partial.finish(&name)
     }
 }
 
 #[async_trait]
-impl Slot for Taking {
-    fn from(&self) -> u64 {
-        self.incoming.length()
+impl BlobWriter for FolderBlobWriter {
+    fn offset(&self) -> u64 {
+        self.partial.length()
     }
 
-    async fn fill(self: Box<Self>, mut content: Content) -> Result<(), Error> {
-        let Self { mut incoming, name, blob } = *self;
+    async fn write_all(self: Box<Self>, mut content: Content) -> Result<(), Error> {
+        let Self { mut partial, name, blob } = *self;
         let mut broken = None;
         // The connection fetches ahead by itself; whatever else were held here would be held for nothing.
         while let Some(piece) = content.next().await {
             match piece {
                 Ok(piece) => {
-                    incoming = blocking(move || incoming.append(&piece).map(|()| incoming)).await?;
+                    partial = blocking(move || partial.append(&piece).map(|()| partial)).await?;
                 }
                 Err(error) => {
                     broken = Some(error.to_string());
@@ -152,14 +153,14 @@ impl Slot for Taking {
                 }
             }
         }
-        if broken.is_none() && incoming.is_full() {
-            let taking = Self { incoming, name, blob };
-            return blocking(move || taking.finish()).await;
+        if broken.is_none() && partial.is_full() {
+            let writer = Self { partial, name, blob };
+            return blocking(move || writer.finish()).await;
         }
         let reason = broken.unwrap_or_else(|| {
-            format!("{} of {} bytes came, and no more", incoming.length(), blob.size)
+            format!("{} of {} bytes came, and no more", partial.length(), blob.size)
         });
-        Err(Error::Broken { digest: blob.digest, reason })
+        Err(Error::Interrupted { digest: blob.digest, reason })
     }
 }
 

@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 use super::{
     RefName,
     blobs::{Blobs, PARTIAL, stream, write_new, write_whole},
+    extent::{Extent, blocking, open_regular},
     index::{Entry, Index},
-    read::{Extent, blocking, open_regular},
 };
 use crate::transfer::{
-    Checked, Content, Error, Holds, LayoutError, Named, Offered, Source, Target,
+    BlobOffer, Content, Error, LayoutError, NameChange, Presence, Source, Target, VerifiedManifest,
 };
 
 /// A folder in the OCI image layout, and the image in it that is meant.
@@ -66,7 +66,7 @@ impl Folder {
     }
 
     /// Keeps every other run that asks for the same out, until this is dropped; `None` if one is in.
-    pub(super) fn alone(&self) -> Result<Option<File>, LayoutError> {
+    pub(super) fn lock_exclusive(&self) -> Result<Option<File>, LayoutError> {
         let marker = self.path.join(MARKER);
         let lock = File::open(&marker).map_err(LayoutError::io(&marker))?;
         match lock.try_lock() {
@@ -100,42 +100,42 @@ impl Folder {
     }
 
     /// What the name stands for.
-    pub(super) fn meant(&self) -> Result<Descriptor, LayoutError> {
+    pub(super) fn named_manifest(&self) -> Result<Descriptor, LayoutError> {
         let entries = self.index()?.entries(&self.path)?;
         let wanted = self.name.as_ref().map(RefName::as_str);
         only(&entries, wanted, &self.path, |entry, name| entry.name.as_deref() == Some(name))
     }
 
-    fn read(&self, wanted: &Descriptor) -> Result<Checked, Error> {
+    fn read(&self, wanted: &Descriptor) -> Result<VerifiedManifest, Error> {
         let bytes = self.blobs.manifest(wanted)?;
         let media_type = MediaType::from_content_type(&wanted.media_type)
             .map_err(|error| Error::manifest(wanted, error))?;
-        Checked::read_as(bytes, media_type, wanted)
+        VerifiedManifest::read_described(bytes, media_type, wanted)
     }
 
     /// Changes `index.json` with nobody else at it.
-    fn set(&self, manifest: &Descriptor) -> Result<Named, LayoutError> {
+    fn set(&self, manifest: &Descriptor) -> Result<NameChange, LayoutError> {
         let marker = self.path.join(MARKER);
         let lock = File::open(&marker).map_err(LayoutError::io(&marker))?;
         lock.lock().map_err(LayoutError::io(&marker))?;
         let mut index = self.index()?;
         if index.has(self.name.as_ref(), manifest) {
-            return Ok(Named::AsBefore);
+            return Ok(NameChange::Unchanged);
         }
         index.set(self.name.as_ref(), manifest);
         write_whole(&self.path.join(INDEX), &index.bytes())?;
-        Ok(Named::Anew)
+        Ok(NameChange::Updated)
     }
 }
 
 #[async_trait]
 impl Source for Folder {
-    async fn root(&self) -> Result<Checked, Error> {
+    async fn root(&self) -> Result<VerifiedManifest, Error> {
         let folder = self.clone();
-        blocking(move || folder.read(&folder.meant()?)).await
+        blocking(move || folder.read(&folder.named_manifest()?)).await
     }
 
-    async fn manifest(&self, wanted: &Descriptor) -> Result<Checked, Error> {
+    async fn manifest(&self, wanted: &Descriptor) -> Result<VerifiedManifest, Error> {
         let (folder, wanted) = (self.clone(), wanted.clone());
         blocking(move || folder.read(&wanted)).await
     }
@@ -147,31 +147,34 @@ impl Source for Folder {
 
 #[async_trait]
 impl Target for Folder {
-    async fn holds(&self, manifest: &Descriptor) -> Result<Holds, Error> {
+    async fn presence(&self, manifest: &Descriptor) -> Result<Presence, Error> {
         let (blobs, manifest) = (self.blobs.clone(), manifest.clone());
         // Another program may have left it without its blobs.
-        let held = move || if blobs.has(&manifest) { Holds::Manifest } else { Holds::Nothing };
+        let held =
+            move || if blobs.has(&manifest) { Presence::ManifestOnly } else { Presence::Absent };
         blocking(move || Ok::<_, Error>(held())).await
     }
 
-    async fn offer(&self, blob: &Descriptor) -> Result<Offered, Error> {
+    async fn offer(&self, blob: &Descriptor) -> Result<BlobOffer, Error> {
         let (blobs, blob) = (self.blobs.clone(), blob.clone());
         blocking(move || {
             if blobs.has(&blob) {
-                return Ok(Offered::Held);
+                return Ok(BlobOffer::Present);
             }
-            let taking = blobs.begin(&blob)?;
-            Ok::<_, Error>(taking.map_or(Offered::Held, |taking| Offered::Wanted(Box::new(taking))))
+            let writer = blobs.begin(&blob)?;
+            Ok::<_, Error>(
+                writer.map_or(BlobOffer::Present, |writer| BlobOffer::Missing(Box::new(writer))),
+            )
         })
         .await
     }
 
-    async fn put(&self, manifest: &Checked) -> Result<(), Error> {
+    async fn put(&self, manifest: &VerifiedManifest) -> Result<(), Error> {
         let (blobs, manifest) = (self.blobs.clone(), manifest.clone());
         blocking(move || blobs.write(manifest.digest(), manifest.bytes())).await
     }
 
-    async fn name(&self, root: &Checked) -> Result<Named, Error> {
+    async fn name(&self, root: &VerifiedManifest) -> Result<NameChange, Error> {
         let (folder, root) = (self.clone(), root.clone());
         blocking(move || {
             if !folder.blobs.has(&root.descriptor()) {
@@ -184,7 +187,7 @@ impl Target for Folder {
         .await
     }
 
-    fn tries(&self) -> u32 {
+    fn max_attempts(&self) -> u32 {
         // Each goes on where the one before broke off.
         5
     }

@@ -13,7 +13,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::transfer::{
-    Checked, Content, Error, Holds, LayoutError, Named, Offered, Source as _, Target as _,
+    BlobOffer, Content, Error, LayoutError, NameChange, Presence, Source as _, Target as _,
+    VerifiedManifest,
 };
 
 const LAYER: &[u8] = b"a layer, as far as anybody cares";
@@ -41,7 +42,7 @@ fn config() -> Vec<u8> {
     json!({ "os": "linux", "architecture": "amd64", "rootfs": rootfs }).to_string().into_bytes()
 }
 
-fn image() -> Checked {
+fn image() -> VerifiedManifest {
     let config = Descriptor {
         media_type: "application/vnd.oci.image.config.v1+json".to_owned(),
         ..described(&config())
@@ -52,7 +53,7 @@ fn image() -> Checked {
         "config": index::described(&config),
         "layers": [index::described(&described(LAYER))],
     });
-    Checked::read(Bytes::from(text.to_string()), MediaType::OciManifest, None).unwrap()
+    VerifiedManifest::read(Bytes::from(text.to_string()), MediaType::OciManifest, None).unwrap()
 }
 
 fn name(text: &str) -> RefName {
@@ -61,8 +62,8 @@ fn name(text: &str) -> RefName {
 
 async fn filled(target: &impl crate::transfer::Target, blob: &[u8]) {
     let bytes = Bytes::copy_from_slice(blob);
-    if let Offered::Wanted(slot) = target.offer(&described(blob)).await.unwrap() {
-        slot.fill(stream::iter([Ok(bytes)]).boxed()).await.unwrap();
+    if let BlobOffer::Missing(writer) = target.offer(&described(blob)).await.unwrap() {
+        writer.write_all(stream::iter([Ok(bytes)]).boxed()).await.unwrap();
     }
 }
 
@@ -85,9 +86,9 @@ fn blob_path(folder: &Path, content: &[u8]) -> PathBuf {
     folder.join("blobs/sha256").join(Digest::sha256(content).hex())
 }
 
-fn slot(offered: Offered) -> Box<dyn crate::transfer::Slot> {
+fn writer(offered: BlobOffer) -> Box<dyn crate::transfer::BlobWriter> {
     match offered {
-        Offered::Wanted(slot) => slot,
+        BlobOffer::Missing(writer) => writer,
         other => panic!("{other:?}"),
     }
 }
@@ -104,9 +105,9 @@ async fn what_a_folder_was_given_is_read_from_it() {
     let read = Folder::open(scratch.path(), Some(name("v1"))).unwrap();
     assert_eq!(read.root().await.unwrap(), image());
     assert_eq!(bytes_of(&read, &described(LAYER)).await.unwrap(), LAYER);
-    assert_eq!(folder.holds(&image().descriptor()).await.unwrap(), Holds::Manifest);
-    assert!(matches!(folder.offer(&described(LAYER)).await.unwrap(), Offered::Held));
-    assert_eq!(folder.name(&image()).await.unwrap(), Named::AsBefore);
+    assert_eq!(folder.presence(&image().descriptor()).await.unwrap(), Presence::ManifestOnly);
+    assert!(matches!(folder.offer(&described(LAYER)).await.unwrap(), BlobOffer::Present));
+    assert_eq!(folder.name(&image()).await.unwrap(), NameChange::Unchanged);
     let others: Vec<_> = fs::read_dir(scratch.path()).unwrap().flatten().collect();
     assert_eq!(others.len(), 3, "{others:?}");
 }
@@ -115,16 +116,16 @@ async fn what_a_folder_was_given_is_read_from_it() {
 async fn a_blob_that_broke_off_is_gone_on_from() {
     let scratch = scratch();
     let folder = Folder::create(scratch.path(), None).unwrap();
-    let first = slot(folder.offer(&described(LAYER)).await.unwrap());
-    assert_eq!(first.from(), 0);
-    let error = first.fill(broken_after(LAYER, 10)).await.unwrap_err();
-    assert!(matches!(error, Error::Broken { .. }), "{error}");
+    let first = writer(folder.offer(&described(LAYER)).await.unwrap());
+    assert_eq!(first.offset(), 0);
+    let error = first.write_all(broken_after(LAYER, 10)).await.unwrap_err();
+    assert!(matches!(error, Error::Interrupted { .. }), "{error}");
     assert!(!blob_path(scratch.path(), LAYER).exists(), "half a blob is seen");
     // Another run, which knows only what is on disk.
     let folder = Folder::create(scratch.path(), None).unwrap();
-    let second = slot(folder.offer(&described(LAYER)).await.unwrap());
-    assert_eq!(second.from(), 10);
-    second.fill(content(&LAYER[10..])).await.unwrap();
+    let second = writer(folder.offer(&described(LAYER)).await.unwrap());
+    assert_eq!(second.offset(), 10);
+    second.write_all(content(&LAYER[10..])).await.unwrap();
     assert_eq!(fs::read(blob_path(scratch.path(), LAYER)).unwrap(), LAYER);
 }
 
@@ -132,10 +133,10 @@ async fn a_blob_that_broke_off_is_gone_on_from() {
 async fn a_stream_that_ends_early_has_broken_off() {
     let scratch = scratch();
     let folder = Folder::create(scratch.path(), None).unwrap();
-    let first = slot(folder.offer(&described(LAYER)).await.unwrap());
-    let error = first.fill(content(&LAYER[..20])).await.unwrap_err();
-    assert!(error.is_passing(), "{error}");
-    assert_eq!(slot(folder.offer(&described(LAYER)).await.unwrap()).from(), 20);
+    let first = writer(folder.offer(&described(LAYER)).await.unwrap());
+    let error = first.write_all(content(&LAYER[..20])).await.unwrap_err();
+    assert!(error.is_transient(), "{error}");
+    assert_eq!(writer(folder.offer(&described(LAYER)).await.unwrap()).offset(), 20);
 }
 
 /// A machine that lost power may keep a file's length and not its bytes.
@@ -145,18 +146,18 @@ async fn a_damaged_beginning_is_thrown_away_and_fetched_anew() {
     let folder = Folder::create(scratch.path(), None).unwrap();
     for damaged in [&[0; 10][..], &[0; 32], &[0; 100]] {
         let blob = described(LAYER);
-        let incoming = scratch.path().join(".portpass-incoming");
-        fs::create_dir_all(&incoming).unwrap();
-        fs::write(incoming.join(format!("sha256-{}", blob.digest.hex())), damaged).unwrap();
-        let mut slot_now = slot(folder.offer(&blob).await.unwrap());
-        if slot_now.from() > 0 {
-            let rest = &LAYER[usize::try_from(slot_now.from()).unwrap()..];
-            let error = slot_now.fill(content(rest)).await.unwrap_err();
+        let partial = scratch.path().join(".portpass-incoming");
+        fs::create_dir_all(&partial).unwrap();
+        fs::write(partial.join(format!("sha256-{}", blob.digest.hex())), damaged).unwrap();
+        let mut slot_now = writer(folder.offer(&blob).await.unwrap());
+        if slot_now.offset() > 0 {
+            let rest = &LAYER[usize::try_from(slot_now.offset()).unwrap()..];
+            let error = slot_now.write_all(content(rest)).await.unwrap_err();
             assert!(matches!(error, Error::Stale { .. }), "{error}");
-            slot_now = slot(folder.offer(&blob).await.unwrap());
+            slot_now = writer(folder.offer(&blob).await.unwrap());
         }
-        assert_eq!(slot_now.from(), 0);
-        slot_now.fill(content(LAYER)).await.unwrap();
+        assert_eq!(slot_now.offset(), 0);
+        slot_now.write_all(content(LAYER)).await.unwrap();
         fs::remove_file(blob_path(scratch.path(), LAYER)).unwrap();
     }
 }
@@ -166,13 +167,13 @@ async fn other_bytes_than_were_promised_are_not_kept() {
     let scratch = scratch();
     let folder = Folder::create(scratch.path(), None).unwrap();
     let wrong: &[u8] = b"b layer, as far as anybody cares";
-    let error = slot(folder.offer(&described(LAYER)).await.unwrap());
-    let error = error.fill(content(wrong)).await.unwrap_err();
-    assert!(matches!(error, Error::Content { .. }), "{error}");
+    let error = writer(folder.offer(&described(LAYER)).await.unwrap());
+    let error = error.write_all(content(wrong)).await.unwrap_err();
+    assert!(matches!(error, Error::DigestMismatch { .. }), "{error}");
     let long: &[u8] = b"a layer, as far as anybody cares, and more";
-    let error = slot(folder.offer(&described(LAYER)).await.unwrap());
-    assert_eq!(error.from(), 0);
-    let error = error.fill(content(long)).await.unwrap_err();
+    let error = writer(folder.offer(&described(LAYER)).await.unwrap());
+    assert_eq!(error.offset(), 0);
+    let error = error.write_all(content(long)).await.unwrap_err();
     assert!(matches!(error, Error::Length { .. }), "{error}");
     assert!(!blob_path(scratch.path(), LAYER).exists());
 }
@@ -181,10 +182,10 @@ async fn other_bytes_than_were_promised_are_not_kept() {
 async fn two_runs_at_one_blob_do_not_disturb_each_other() {
     let scratch = scratch();
     let folder = Folder::create(scratch.path(), None).unwrap();
-    let first = slot(folder.offer(&described(LAYER)).await.unwrap());
-    let second = slot(folder.offer(&described(LAYER)).await.unwrap());
-    second.fill(content(LAYER)).await.unwrap();
-    first.fill(content(LAYER)).await.unwrap();
+    let first = writer(folder.offer(&described(LAYER)).await.unwrap());
+    let second = writer(folder.offer(&described(LAYER)).await.unwrap());
+    second.write_all(content(LAYER)).await.unwrap();
+    first.write_all(content(LAYER)).await.unwrap();
     assert_eq!(fs::read(blob_path(scratch.path(), LAYER)).unwrap(), LAYER);
     let left: Vec<_> = fs::read_dir(scratch.path().join(".portpass-incoming")).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
@@ -210,7 +211,7 @@ fn a_folder_is_made_by_many_at_once_and_none_loses_its_name() {
         });
         for run in 0..8 {
             let folder = Folder::open(&path, Some(name(&format!("v{run}")))).unwrap();
-            assert_eq!(folder.meant().unwrap(), image().descriptor());
+            assert_eq!(folder.named_manifest().unwrap(), image().descriptor());
         }
     }
 }
@@ -223,7 +224,7 @@ fn a_folder_that_a_killed_run_has_begun_is_gone_on_with() {
     fs::remove_file(scratch.path().join("index.json")).unwrap();
     let folder = Folder::create(scratch.path(), None).unwrap();
     assert!(scratch.path().join("index.json").exists());
-    assert!(matches!(folder.meant(), Err(LayoutError::Missing { .. })));
+    assert!(matches!(folder.named_manifest(), Err(LayoutError::Missing { .. })));
 }
 
 #[tokio::test]
@@ -285,7 +286,7 @@ fn folders_of_something_else_are_left_alone() {
 async fn an_archive_that_was_written_is_read_with_the_same_digests() {
     let scratch = scratch();
     let path = scratch.path().join("image.tar");
-    let archive = ArchiveFile::new(&path, Some("team/app:1".to_owned())).unwrap();
+    let archive = ArchiveWriter::new(&path, Some("team/app:1".to_owned())).unwrap();
     with_image(&archive).await;
     for name in [None, Some("team/app:1"), Some("docker.io/team/app:1")] {
         let read = Archive::open(&path, name).await.unwrap();
@@ -304,18 +305,18 @@ async fn an_archive_is_written_by_one_run_at_a_time_and_never_over_a_folder() {
     let said =
         |error: LayoutError| error.to_string().replace(scratch.path().to_str().unwrap(), "FOLDER");
     let path = scratch.path().join("image.tar");
-    let archive = ArchiveFile::new(&path, None).unwrap();
-    let error = ArchiveFile::new(&path, None).unwrap_err();
+    let archive = ArchiveWriter::new(&path, None).unwrap();
+    let error = ArchiveWriter::new(&path, None).unwrap_err();
     insta::assert_snapshot!(said(error), @"FOLDER/image.tar is being written by another run");
     filled(&archive, LAYER).await;
     drop(archive);
     // What has arrived is kept; where nothing has, nothing is left.
-    let again = ArchiveFile::new(&path, None).unwrap();
-    assert!(matches!(again.offer(&described(LAYER)).await.unwrap(), Offered::Held));
-    drop(ArchiveFile::new(&scratch.path().join("other.tar"), None).unwrap());
+    let again = ArchiveWriter::new(&path, None).unwrap();
+    assert!(matches!(again.offer(&described(LAYER)).await.unwrap(), BlobOffer::Present));
+    drop(ArchiveWriter::new(&scratch.path().join("other.tar"), None).unwrap());
     let left: Vec<_> = fs::read_dir(scratch.path()).unwrap().flatten().collect();
     assert_eq!(left.len(), 1, "{left:?}");
-    let error = ArchiveFile::new(scratch.path(), None).unwrap_err();
+    let error = ArchiveWriter::new(scratch.path(), None).unwrap_err();
     insta::assert_snapshot!(said(error), @"FOLDER is no regular file");
 }
 

@@ -4,24 +4,26 @@ use portpass_protocol::challenge::{self, Challenges};
 use reqwest::{StatusCode, header::WWW_AUTHENTICATE};
 
 use super::Error;
-use crate::transport::Answer;
+use crate::transport::BufferedResponse;
 
 /// How to come back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Demand {
+pub(crate) enum RequiredAuthentication {
     /// It was served without.
-    Nothing,
+    None,
     /// With a name and a password.
-    Password,
+    Basic,
     /// With a token of this realm, for this service.
-    Token { realm: String, service: Option<String>, scope: String, error: Option<String> },
+    Bearer { realm: String, service: Option<String>, scope: String, error: Option<String> },
 }
 
 /// Reads the answer to a request under `/v2/`. A token is what we come back with if it is offered.
-pub(crate) fn demand(answer: &Answer) -> Result<Demand, Error> {
+pub(crate) fn required_authentication(
+    answer: &BufferedResponse,
+) -> Result<RequiredAuthentication, Error> {
     match answer.status {
         StatusCode::UNAUTHORIZED => {}
-        status if status.is_success() => return Ok(Demand::Nothing),
+        status if status.is_success() => return Ok(RequiredAuthentication::None),
         status => {
             return Err(Error::Status { url: answer.shown_url(), status, said: answer.said() });
         }
@@ -33,7 +35,7 @@ pub(crate) fn demand(answer: &Answer) -> Result<Demand, Error> {
         let Some(realm) = bearer.realm().filter(|realm| !realm.is_empty()) else {
             return Err(Error::NoRealm { url: answer.shown_url() });
         };
-        return Ok(Demand::Token {
+        return Ok(RequiredAuthentication::Bearer {
             realm: realm.to_owned(),
             service: bearer.service().filter(|service| !service.is_empty()).map(str::to_owned),
             scope: bearer.scope().unwrap_or_default().to_owned(),
@@ -41,7 +43,7 @@ pub(crate) fn demand(answer: &Answer) -> Result<Demand, Error> {
         });
     }
     match challenges.basic() {
-        Some(_) => Ok(Demand::Password),
+        Some(_) => Ok(RequiredAuthentication::Basic),
         None => Err(Error::NoChallenge { url: answer.shown_url(), offered: offered(&challenges) }),
     }
 }

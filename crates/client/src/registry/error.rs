@@ -13,7 +13,7 @@ use crate::{
 pub enum Error {
     /// The kept credentials.
     #[error(transparent)]
-    Credentials(#[from] CredentialsError),
+    CredentialStore(#[from] CredentialsError),
     /// A host that no URL can be made of.
     #[error("{host:?} is no host that a URL can name")]
     Host {
@@ -91,7 +91,7 @@ impl Error {
     /// What may help.
     pub fn hints(&self) -> Vec<String> {
         let hint = match self {
-            Self::Credentials(error) => return error.hints(),
+            Self::CredentialStore(error) => return error.hints(),
             Self::Realm(error) => return error.hints(),
             Self::Token(error) => return error.hints(),
             Self::Transport(error) => return error.hints(),

@@ -3,22 +3,22 @@ use portpass_testkit::http::{Reply, Seen, Served, challenge, redirect, reply};
 
 use super::*;
 use crate::{
-    served::{MEMORY, Memory, StoppedClock},
+    fixture::{MEMORY, MemoryStore, StoppedClock},
     transport::Settings,
 };
 
 /// A registry and the client's view of it.
 struct Set {
     server: Served,
-    memory: Arc<Memory>,
+    memory: Arc<MemoryStore>,
     registry: Registry,
 }
 
 impl Set {
     fn of(server: Served) -> Self {
-        let memory = Arc::new(Memory::default());
+        let memory = Arc::new(MemoryStore::default());
         let host = server.address.to_string().parse().unwrap();
-        let credentials = Arc::clone(&memory) as Arc<dyn Credentials>;
+        let credentials = Arc::clone(&memory) as Arc<dyn CredentialStore>;
         let registry = Registry::new(host, Arc::default(), credentials, StoppedClock::new());
         Self { server, memory, registry }
     }
@@ -279,7 +279,8 @@ async fn plain_http_that_was_asked_for_is_the_only_thing_tried() {
     let server = Served::always(reply(200, "{}")).await;
     let transport = Arc::new(Transport::new(Settings { plain_http: true, ..Settings::default() }));
     let host = server.address.to_string().parse().unwrap();
-    let registry = Registry::new(host, transport, Arc::new(Memory::default()), StoppedClock::new());
+    let registry =
+        Registry::new(host, transport, Arc::new(MemoryStore::default()), StoppedClock::new());
     registry.log_in("ann", "secret".into()).await.unwrap();
     assert_eq!(server.only().path, "/v2/");
 }
@@ -292,7 +293,7 @@ async fn logging_out_gives_the_identity_token_back() {
     let set = Set::with_tokens(&service).await;
     set.keep(identity_token("refresh"));
     let done = set.registry.log_out().await.unwrap();
-    assert_eq!((done.erased, done.identity_token), (vec![MEMORY], Some(GivenBack::Yes)));
+    assert_eq!((done.erased, done.identity_token), (vec![MEMORY], Some(Revocation::Revoked)));
     let revoked = service.only();
     assert_eq!((revoked.method.as_str(), revoked.one("token")), ("POST", Some("refresh")));
     assert!(set.memory.kept().is_none());
@@ -303,12 +304,12 @@ async fn logging_out_forgets_even_if_nobody_listens() {
     let elsewhere = Served::always(reply(404, "")).await;
     let set = Set::with_tokens(&elsewhere).await;
     set.keep(identity_token("refresh"));
-    assert_eq!(set.registry.log_out().await.unwrap().identity_token, Some(GivenBack::NotTaken));
+    assert_eq!(set.registry.log_out().await.unwrap().identity_token, Some(Revocation::Unsupported));
 
     let set = Set::of(Served::always(reply(503, "")).await);
     set.keep(identity_token("refresh"));
     let done = set.registry.log_out().await.unwrap();
-    assert!(matches!(done.identity_token, Some(GivenBack::No(_))), "{done:?}");
+    assert!(matches!(done.identity_token, Some(Revocation::Failed(_))), "{done:?}");
     assert!(set.memory.kept().is_none());
 
     let set = Set::of(Served::always(reply(200, "")).await);

@@ -8,193 +8,203 @@ use std::{
 use reqwest::Url;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{Error, Request, Session, Upgrade};
+use super::{Error, Request, Session, TokenUpgrade};
 use crate::{
-    credentials::{Credential, Found},
+    credentials::{Credential, FoundCredential},
     realm::Realm,
-    registry::{self, Demand, demand, fault, missing},
+    registry::{self, RequiredAuthentication, missing, required_authentication, token_fault},
     scopes::Scopes,
-    tokens::{Ask, Issued, Source, TokenError, basic},
-    transport::Answer,
+    tokens::{IssuedToken, TokenError, TokenRequest, TokenSource, basic},
+    transport::BufferedResponse,
 };
 
 /// Scopes of a challenge above which it is not about the request that it answers.
 const MAX_SCOPES: usize = 32;
 /// Challenges that one request answers: a password or a token, one with more rights, a new one, and
 /// each of that once more for a registry that changes its mind.
-const MAX_TURNS: u8 = 6;
+const MAX_ATTEMPTS: u8 = 6;
 /// Entries of what is remembered above which it is forgotten.
 const MAX_REMEMBERED: usize = 1024;
 
 /// What a registry has taught us.
 #[derive(Debug, Default)]
-pub(super) struct Memory {
-    demand: Mutex<Option<Wanted>>,
-    credentials: tokio::sync::Mutex<HashMap<Option<String>, Option<Found>>>,
+pub(super) struct AuthenticationCache {
+    demand: Mutex<Option<Scheme>>,
+    credentials: tokio::sync::Mutex<HashMap<Option<String>, Option<FoundCredential>>>,
     /// Scopes that turned out not to be enough, with those that were.
     widened: Mutex<HashMap<BTreeSet<String>, Scopes>>,
 }
 
 /// With what a registry wants to be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Wanted {
-    Nothing,
-    Password,
-    Token { realm: String, service: Option<String> },
+enum Scheme {
+    None,
+    Basic,
+    Bearer { realm: String, service: Option<String> },
 }
 
 /// What a request shows.
 #[derive(Debug)]
-pub(super) enum Shown {
-    Nothing,
+pub(super) enum Authorization {
+    None,
     /// `Basic`
-    Password(SecretString),
+    Basic(SecretString),
     /// A token that somebody has put in the place of a password.
-    Ready(SecretString),
-    Token(Box<Token>),
+    RegistryToken(SecretString),
+    Bearer(Box<Token>),
 }
 
 /// A token with what it was asked for.
 #[derive(Debug)]
 pub(super) struct Token {
-    ask: Ask,
-    issued: Arc<Issued>,
-    source: Source,
-    found: Option<Found>,
+    request: TokenRequest,
+    issued: Arc<IssuedToken>,
+    source: TokenSource,
+    found: Option<FoundCredential>,
 }
 
-impl Shown {
-    pub(super) fn authorization(&self) -> Option<SecretString> {
+impl Authorization {
+    pub(super) fn header(&self) -> Option<SecretString> {
         match self {
-            Self::Nothing => None,
-            Self::Password(basic) => Some(basic.clone()),
-            Self::Ready(token) => Some(bearer(token)),
-            Self::Token(token) => Some(bearer(&token.issued.token)),
+            Self::None => None,
+            Self::Basic(basic) => Some(basic.clone()),
+            Self::RegistryToken(token) => Some(bearer(token)),
+            Self::Bearer(token) => Some(bearer(&token.issued.token)),
         }
     }
 }
 
 /// What one request may still ask of the token service: each once (CL11).
 #[derive(Debug)]
-pub(super) struct Left {
-    upgrade: Upgrade,
-    renewal: Upgrade,
+pub(super) struct RemainingAttempts {
+    upgrade: TokenUpgrade,
+    renewal: TokenUpgrade,
     /// Challenges that may be answered at all: one that asks for a password and a token in turn is
     /// answered by neither an upgrade nor a renewal.
-    turns: u8,
+    attempts: u8,
 }
 
-impl Left {
+impl RemainingAttempts {
     pub(super) fn of(request: &Request<'_>) -> Self {
-        Self { upgrade: request.upgrade, renewal: request.upgrade, turns: MAX_TURNS }
+        Self { upgrade: request.upgrade, renewal: request.upgrade, attempts: MAX_ATTEMPTS }
     }
 
     /// What was sent cannot be sent again, so nothing more is asked for.
     pub(super) fn none() -> Self {
-        Self { upgrade: Upgrade::No, renewal: Upgrade::No, turns: 0 }
+        Self { upgrade: TokenUpgrade::No, renewal: TokenUpgrade::No, attempts: 0 }
     }
 
     /// Whether one more challenge may be answered.
-    pub(super) fn take_turn(&mut self) -> bool {
-        let left = self.turns.checked_sub(1);
-        self.turns = left.unwrap_or_default();
-        left.is_some()
+    pub(super) fn take_attempt(&mut self) -> bool {
+        let remaining = self.attempts.checked_sub(1);
+        self.attempts = remaining.unwrap_or_default();
+        remaining.is_some()
     }
 
-    fn take(one: &mut Upgrade) -> bool {
-        std::mem::replace(one, Upgrade::No) == Upgrade::Once
+    fn take(one: &mut TokenUpgrade) -> bool {
+        std::mem::replace(one, TokenUpgrade::No) == TokenUpgrade::Once
     }
 }
 
 impl Session {
     /// What to show at first: as the registry wanted it the last time.
-    pub(super) async fn first_shown(&self, request: &Request<'_>) -> Result<Shown, Error> {
+    pub(super) async fn first_authorization(
+        &self,
+        request: &Request<'_>,
+    ) -> Result<Authorization, Error> {
         let remembered = lock(&self.memory.demand).clone();
         let wanted = match remembered {
             Some(wanted) => wanted,
-            None => self.remember(&self.registry.first_demand().await?),
+            None => self.remember(&self.registry.first_required_authentication().await?),
         };
         let found = match wanted {
-            Wanted::Nothing => return Ok(Shown::Nothing),
-            Wanted::Password | Wanted::Token { .. } => self.credential(request).await?,
+            Scheme::None => return Ok(Authorization::None),
+            Scheme::Basic | Scheme::Bearer { .. } => self.credential(request).await?,
         };
         match (wanted, found) {
-            (_, Some(Found { credential: Credential::RegistryToken(token), .. })) => {
-                Ok(Shown::Ready(token))
+            (_, Some(FoundCredential { credential: Credential::RegistryToken(token), .. })) => {
+                Ok(Authorization::RegistryToken(token))
             }
-            (Wanted::Token { realm, service }, found) => {
+            (Scheme::Bearer { realm, service }, found) => {
                 let known = lock(&self.memory.widened).get(&request.scopes.canonical()).cloned();
                 let scopes = known.unwrap_or_else(|| request.scopes.clone());
                 self.token(&realm, service, scopes, found).await
             }
-            (_, Some(Found { credential: Credential::Password { username, password }, .. })) => {
-                Ok(Shown::Password(basic(&username, &password)))
-            }
-            _ => Ok(Shown::Nothing),
+            (
+                _,
+                Some(FoundCredential {
+                    credential: Credential::Password { username, password },
+                    ..
+                }),
+            ) => Ok(Authorization::Basic(basic(&username, &password))),
+            _ => Ok(Authorization::None),
         }
     }
 
     /// What to show after a 401, or why there is nothing better.
-    pub(super) async fn next_shown(
+    pub(super) async fn next_authorization(
         &self,
         request: &Request<'_>,
-        answer: &Answer,
-        shown: Shown,
-        left: &mut Left,
-    ) -> Result<Shown, Error> {
-        let demand = demand(answer)?;
+        answer: &BufferedResponse,
+        authorization: Authorization,
+        remaining: &mut RemainingAttempts,
+    ) -> Result<Authorization, Error> {
+        let demand = required_authentication(answer)?;
         self.remember(&demand);
-        let Demand::Token { realm, service, scope, error } = demand else {
-            return self.password(request, answer, &shown).await;
+        let RequiredAuthentication::Bearer { realm, service, scope, error } = demand else {
+            return self.password(request, answer, &authorization).await;
         };
         let wanted = request.scopes.clone().union(&of_challenge(&scope));
-        let token = match shown {
-            Shown::Nothing | Shown::Password(_) => {
+        let token = match authorization {
+            Authorization::None | Authorization::Basic(_) => {
                 let found = self.credential(request).await?;
-                if let Some(Found { credential: Credential::RegistryToken(token), .. }) = found {
-                    return Ok(Shown::Ready(token));
+                if let Some(FoundCredential {
+                    credential: Credential::RegistryToken(token), ..
+                }) = found
+                {
+                    return Ok(Authorization::RegistryToken(token));
                 }
                 return self.token(&realm, service, wanted, found).await;
             }
-            Shown::Ready(token) => {
-                let why = fault(token.expose_secret());
+            Authorization::RegistryToken(token) => {
+                let why = token_fault(token.expose_secret());
                 return Err(self.refused(error, why));
             }
-            Shown::Token(token) => token,
+            Authorization::Bearer(token) => token,
         };
-        let widened = token.ask.scopes.clone().union(&wanted);
-        let elsewhere = token.ask.service != service
-            || Url::parse(&realm).ok().as_ref() != Some(token.ask.realm.url());
-        let wider = widened.canonical() != token.ask.scopes.canonical();
-        if (wider || elsewhere) && Left::take(&mut left.upgrade) {
+        let widened = token.request.scopes.clone().union(&wanted);
+        let other_service = token.request.service != service
+            || Url::parse(&realm).ok().as_ref() != Some(token.request.realm.url());
+        let wider = widened.canonical() != token.request.scopes.canonical();
+        if (wider || other_service) && RemainingAttempts::take(&mut remaining.upgrade) {
             return self.token(&realm, service, widened, token.found).await;
         }
-        self.registry.forget(&token.ask, token.found.as_ref(), &token.issued).await;
-        if token.source == Source::Kept && Left::take(&mut left.renewal) {
-            return self.token(&realm, service, token.ask.scopes, token.found).await;
+        self.registry.forget(&token.request, token.found.as_ref(), &token.issued).await;
+        if token.source == TokenSource::Cached && RemainingAttempts::take(&mut remaining.renewal) {
+            return self.token(&realm, service, token.request.scopes, token.found).await;
         }
-        Err(self.last_word(answer, &token, error))
+        Err(self.denied_or_refused(answer, &token, error))
     }
 
     /// Remembers which scopes sufficed, so that the next request need not be refused first.
-    pub(super) fn learn(&self, request: &Request<'_>, shown: &Shown) {
-        let Shown::Token(token) = shown else { return };
+    pub(super) fn remember_scopes(&self, request: &Request<'_>, authorization: &Authorization) {
+        let Authorization::Bearer(token) = authorization else { return };
         let asked = request.scopes.canonical();
-        if token.ask.scopes.canonical() != asked {
+        if token.request.scopes.canonical() != asked {
             let mut widened = lock(&self.memory.widened);
             if widened.len() >= MAX_REMEMBERED {
                 widened.clear();
             }
-            widened.insert(asked, token.ask.scopes.clone());
+            widened.insert(asked, token.request.scopes.clone());
         }
     }
 
-    fn remember(&self, demand: &Demand) -> Wanted {
+    fn remember(&self, demand: &RequiredAuthentication) -> Scheme {
         let wanted = match demand {
-            Demand::Nothing => Wanted::Nothing,
-            Demand::Password => Wanted::Password,
-            Demand::Token { realm, service, .. } => {
-                Wanted::Token { realm: realm.clone(), service: service.clone() }
+            RequiredAuthentication::None => Scheme::None,
+            RequiredAuthentication::Basic => Scheme::Basic,
+            RequiredAuthentication::Bearer { realm, service, .. } => {
+                Scheme::Bearer { realm: realm.clone(), service: service.clone() }
             }
         };
         *lock(&self.memory.demand) = Some(wanted.clone());
@@ -204,18 +214,19 @@ impl Session {
     async fn password(
         &self,
         request: &Request<'_>,
-        answer: &Answer,
-        shown: &Shown,
-    ) -> Result<Shown, Error> {
+        answer: &BufferedResponse,
+        authorization: &Authorization,
+    ) -> Result<Authorization, Error> {
         let host = self.registry.host().to_string();
-        if matches!(shown, Shown::Password(_)) {
+        if matches!(authorization, Authorization::Basic(_)) {
             self.memory.credentials.lock().await.clear();
             return Err(registry::Error::Password { host, said: answer.said() }.into());
         }
         match self.credential(request).await? {
-            Some(Found { credential: Credential::Password { username, password }, .. }) => {
-                Ok(Shown::Password(basic(&username, &password)))
-            }
+            Some(FoundCredential {
+                credential: Credential::Password { username, password },
+                ..
+            }) => Ok(Authorization::Basic(basic(&username, &password))),
             _ => Err(Error::Denied {
                 host,
                 needed: request.scopes.to_string(),
@@ -230,13 +241,13 @@ impl Session {
         realm: &str,
         service: Option<String>,
         scopes: Scopes,
-        found: Option<Found>,
-    ) -> Result<Shown, Error> {
+        found: Option<FoundCredential>,
+    ) -> Result<Authorization, Error> {
         let realm =
-            Realm::check(realm, self.registry.reached().await?).map_err(registry::Error::Realm)?;
-        let ask = Ask { realm, service, scopes, offline: false };
+            Realm::check(realm, self.registry.endpoint().await?).map_err(registry::Error::Realm)?;
+        let request = TokenRequest { realm, service, scopes, offline: false };
         let credential = found.as_ref().map(|found| &found.credential);
-        let obtained = self.registry.tokens().obtain(&ask, credential).await;
+        let obtained = self.registry.tokens().obtain(&request, credential).await;
         let (issued, source) = match obtained {
             Ok(obtained) => obtained,
             Err(error) => {
@@ -247,15 +258,16 @@ impl Session {
                 return Err(registry::Error::Token(error).into());
             }
         };
-        if source == Source::New && self.registry.keep_renewed(credential, &issued).await?.is_some()
+        if source == TokenSource::Fetched
+            && self.registry.keep_renewed(credential, &issued).await?.is_some()
         {
             self.memory.credentials.lock().await.clear();
         }
-        Ok(Shown::Token(Box::new(Token { ask, issued, source, found })))
+        Ok(Authorization::Bearer(Box::new(Token { request, issued, source, found })))
     }
 
     /// The credential for a request, looked up once: helpers are programs, and slow.
-    async fn credential(&self, request: &Request<'_>) -> Result<Option<Found>, Error> {
+    async fn credential(&self, request: &Request<'_>) -> Result<Option<FoundCredential>, Error> {
         let name = request.repository.map(ToString::to_string);
         let mut known = self.memory.credentials.lock().await;
         if let Some(found) = known.get(&name) {
@@ -270,14 +282,19 @@ impl Session {
     }
 
     /// Rights that were not granted, or a token that is not taken at all.
-    fn last_word(&self, answer: &Answer, token: &Token, error: Option<String>) -> Error {
-        let lacking = missing(&token.issued, &token.ask.scopes);
+    fn denied_or_refused(
+        &self,
+        answer: &BufferedResponse,
+        token: &Token,
+        error: Option<String>,
+    ) -> Error {
+        let lacking = missing(&token.issued, &token.request.scopes);
         let lacks = error.as_deref() == Some("insufficient_scope") || !lacking.is_empty();
         if !lacks {
-            return self.refused(error, fault(token.issued.token.expose_secret()));
+            return self.refused(error, token_fault(token.issued.token.expose_secret()));
         }
         let lacking: Scopes = lacking.into_iter().collect();
-        let needed = if lacking.is_empty() { &token.ask.scopes } else { &lacking };
+        let needed = if lacking.is_empty() { &token.request.scopes } else { &lacking };
         let name = token.found.as_ref().map(|found| found.credential.username());
         Error::Denied {
             host: self.registry.host().to_string(),

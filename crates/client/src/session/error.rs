@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 
 use crate::{
     registry,
-    transport::{TransportError, left_alone},
+    transport::{TransportError, retry_after_text},
 };
 
 /// Why an operation on a registry failed. Every variant is a sentence of its own; URLs are shown
@@ -19,7 +19,7 @@ pub enum Error {
     #[error("what was to be sent cannot be read: {0}")]
     Body(#[source] std::io::Error),
     /// 429 or 503, to the end of our patience.
-    #[error("{url} answers {status}{}: {said}", left_alone(*after))]
+    #[error("{url} answers {status}{}: {said}", retry_after_text(*after))]
     Busy {
         /// What was asked for.
         url: String,
@@ -176,7 +176,7 @@ impl Error {
     }
 
     /// For how long the registry wants to be left alone, where it says so.
-    pub fn after(&self) -> Option<Duration> {
+    pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Busy { after, .. } => *after,
             _ => None,
@@ -185,10 +185,10 @@ impl Error {
 
     /// Whether the same may work a moment later: it broke off, or the registry is busy. What was
     /// wrong about the content or the rights stays wrong.
-    pub fn is_passing(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         match self {
             Self::Busy { .. } => true,
-            Self::Registry(registry::Error::Transport(error)) => error.is_passing(),
+            Self::Registry(registry::Error::Transport(error)) => error.is_transient(),
             _ => self.status().is_some_and(|status| status.is_server_error()),
         }
     }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer};
 use super::{Error, Request, Session, Target};
 use crate::{
     session::unexpected,
-    transport::{Answer, Incoming, target},
+    transport::{BufferedResponse, StreamingResponse, resolve_location},
 };
 
 /// The longest page that is read, in bytes.
@@ -67,7 +67,7 @@ impl Session {
                 return Err(endless("a page leads back to one that has been read"));
             }
             let link = self.next_page(&url, incoming.headers()).await?;
-            let answer = uncoded(incoming, MAX_PAGE).await?;
+            let answer = read_unencoded(incoming, MAX_PAGE).await?;
             bytes += answer.body.len();
             found.extend(entries::<T>(&answer, list)?);
             if link.is_some() && seen.len() >= MAX_PAGES {
@@ -88,8 +88,8 @@ impl Session {
     async fn next_page(&self, from: &Url, headers: &HeaderMap) -> Result<Option<Url>, Error> {
         match headers.get_all(LINK).iter().find_map(next_of) {
             None => Ok(None),
-            Some(link) => match target(from, &link) {
-                Some(url) => self.within(from, url, "Link").await.map(Some),
+            Some(link) => match resolve_location(from, &link) {
+                Some(url) => self.check_origin(from, url, "Link").await.map(Some),
                 None => Err(Error::Header {
                     url: crate::transport::shown(from),
                     name: "Link",
@@ -102,7 +102,10 @@ impl Session {
 
 /// The whole body of an answer, which must be no longer than this and as it is: what a coding unpacks to
 /// has no bound.
-pub(crate) async fn uncoded(incoming: Incoming, limit: usize) -> Result<Answer, Error> {
+pub(crate) async fn read_unencoded(
+    incoming: StreamingResponse,
+    limit: usize,
+) -> Result<BufferedResponse, Error> {
     let coding = incoming.headers().get(CONTENT_ENCODING);
     if let Some(coding) =
         coding.filter(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
@@ -112,14 +115,14 @@ pub(crate) async fn uncoded(incoming: Incoming, limit: usize) -> Result<Answer, 
     if incoming.status() != StatusCode::OK {
         return Err(unexpected(incoming).await);
     }
-    let answer = incoming.whole(limit).await?;
+    let answer = incoming.buffered(limit).await?;
     if answer.truncated {
         return Err(Error::TooLong { url: answer.shown_url(), limit });
     }
     Ok(answer)
 }
 
-fn entries<T>(answer: &Answer, list: List) -> Result<Vec<T>, Error>
+fn entries<T>(answer: &BufferedResponse, list: List) -> Result<Vec<T>, Error>
 where
     T: FromStr,
     T::Err: Display,

@@ -1,3 +1,3 @@
 mod hostile;
-mod patience;
+mod retries;
 mod tokens;

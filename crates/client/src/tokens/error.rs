@@ -7,8 +7,8 @@ use portpass_protocol::{
     token_response::{MAX_LENGTH, NoToken},
 };
 
-use super::Leg;
-use crate::transport::{TransportError, left_alone};
+use super::TokenFlow;
+use crate::transport::{TransportError, retry_after_text};
 
 /// Why a token service gave no token. What it said is told in one line; what was sent never is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,17 +36,17 @@ pub enum TokenError {
     )]
     ReadyMade,
     /// Wrong password, or a refresh token that counts no more.
-    #[error("the token service {realm} {}: {said}", refuses(*leg))]
+    #[error("the token service {realm} {}: {said}", refuses(*flow))]
     Refused {
         /// Its URL.
         realm: String,
         /// What was sent.
-        leg: Leg,
+        flow: TokenFlow,
         /// What it says about it.
         said: Reported,
     },
     /// Any other status.
-    #[error("the token service {realm} answers {status}{}: {said}", left_alone(*after))]
+    #[error("the token service {realm} answers {status}{}: {said}", retry_after_text(*after))]
     Status {
         /// Its URL.
         realm: String,
@@ -75,13 +75,13 @@ impl TokenError {
     /// What may help.
     pub fn hints(&self) -> Vec<String> {
         let hint = match self {
-            Self::NoRefresh { .. } | Self::Refused { leg: Leg::Refresh, .. } => {
+            Self::NoRefresh { .. } | Self::Refused { flow: TokenFlow::Refresh, .. } => {
                 "log in again, with the password"
             }
             Self::NoToken { .. } | Self::TooLong { .. } => {
                 "the answer has to be a JSON object with the token under \"token\" and \"access_token\", and \"expires_in\" in seconds"
             }
-            Self::Refused { leg: Leg::Anonymous, .. } => "log in first",
+            Self::Refused { flow: TokenFlow::Anonymous, .. } => "log in first",
             Self::Status { status: 404, .. } => {
                 "the path of `realm` in the registry's `auth: token:` has to be the one that the token service serves"
             }
@@ -93,10 +93,10 @@ impl TokenError {
     }
 }
 
-fn refuses(leg: Leg) -> &'static str {
-    match leg {
-        Leg::Anonymous => "gives nothing to those who are not logged in",
-        Leg::Basic | Leg::Password => "refuses the name or the password",
-        Leg::Refresh => "refuses the identity token",
+fn refuses(flow: TokenFlow) -> &'static str {
+    match flow {
+        TokenFlow::Anonymous => "gives nothing to those who are not logged in",
+        TokenFlow::Basic | TokenFlow::Password => "refuses the name or the password",
+        TokenFlow::Refresh => "refuses the identity token",
     }
 }

@@ -8,10 +8,10 @@ use reqwest::{Method, StatusCode, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::form_urlencoded::Serializer;
 
-use super::{Ask, Leg, TokenError};
+use super::{TokenError, TokenFlow, TokenRequest};
 use crate::{
     credentials::Credential,
-    transport::{Answer, Call, Transport, retry_after},
+    transport::{BufferedRequest, BufferedResponse, Transport, retry_after},
 };
 
 /// What we call ourselves; for the service's records (TG8).
@@ -23,43 +23,43 @@ const CLIENT_ID: &str = "portpass";
 /// GET at all (404, 405) is asked by POST.
 pub(super) async fn exchange(
     transport: &Transport,
-    ask: &Ask,
+    request: &TokenRequest,
     credential: Option<&Credential>,
     now: SystemTime,
-) -> Result<(ReceivedToken, Leg), TokenError> {
-    let leg = match credential {
-        None => Leg::Anonymous,
-        Some(Credential::Password { .. }) => Leg::Basic,
-        Some(Credential::IdentityToken { .. }) => Leg::Refresh,
+) -> Result<(ReceivedToken, TokenFlow), TokenError> {
+    let flow = match credential {
+        None => TokenFlow::Anonymous,
+        Some(Credential::Password { .. }) => TokenFlow::Basic,
+        Some(Credential::IdentityToken { .. }) => TokenFlow::Refresh,
         Some(Credential::RegistryToken(_)) => return Err(TokenError::ReadyMade),
     };
-    let answer = send(transport, ask, credential, leg).await?;
-    let no_such_leg =
+    let answer = send(transport, request, credential, flow).await?;
+    let no_such_flow =
         matches!(answer.status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED);
-    if no_such_leg && leg == Leg::Basic {
-        let by_post = send(transport, ask, credential, Leg::Password).await?;
+    if no_such_flow && flow == TokenFlow::Basic {
+        let by_post = send(transport, request, credential, TokenFlow::Password).await?;
         if !matches!(by_post.status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) {
-            return Ok((read(ask, Leg::Password, &by_post, now)?, Leg::Password));
+            return Ok((read(request, TokenFlow::Password, &by_post, now)?, TokenFlow::Password));
         }
     }
-    Ok((read(ask, leg, &answer, now)?, leg))
+    Ok((read(request, flow, &answer, now)?, flow))
 }
 
 async fn send(
     transport: &Transport,
-    ask: &Ask,
+    request: &TokenRequest,
     credential: Option<&Credential>,
-    leg: Leg,
-) -> Result<Answer, TokenError> {
-    let mut call = Call::get(ask.realm.url().clone(), ask.realm.reach());
-    match leg {
-        Leg::Anonymous | Leg::Basic => query(&mut call.url, ask, credential),
-        Leg::Password | Leg::Refresh => {
+    flow: TokenFlow,
+) -> Result<BufferedResponse, TokenError> {
+    let mut call = BufferedRequest::get(request.realm.url().clone(), request.realm.zone());
+    match flow {
+        TokenFlow::Anonymous | TokenFlow::Basic => query(&mut call.url, request, credential),
+        TokenFlow::Password | TokenFlow::Refresh => {
             call.method = Method::POST;
-            call.form = Some(form(ask, credential));
+            call.form = Some(form(request, credential));
         }
     }
-    if leg == Leg::Basic
+    if flow == TokenFlow::Basic
         && let Some(Credential::Password { username, password }) = credential
     {
         call.authorization = Some(basic(username, password));
@@ -74,25 +74,25 @@ pub(crate) fn basic(username: &str, password: &SecretString) -> SecretString {
 }
 
 /// GET names the account, repeats `scope`, and keeps the query that the realm had (TG1, T6).
-fn query(url: &mut Url, ask: &Ask, credential: Option<&Credential>) {
+fn query(url: &mut Url, request: &TokenRequest, credential: Option<&Credential>) {
     let mut query = url.query_pairs_mut();
-    if let Some(service) = &ask.service {
+    if let Some(service) = &request.service {
         query.append_pair("service", service);
     }
-    for scope in ask.scopes.words() {
+    for scope in request.scopes.words() {
         query.append_pair("scope", &scope);
     }
     if let Some(Credential::Password { username, .. }) = credential {
         query.append_pair("account", username);
     }
     query.append_pair("client_id", CLIENT_ID);
-    if ask.offline {
+    if request.offline {
         query.append_pair("offline_token", "true");
     }
 }
 
 /// POST has one `scope` with spaces (TP1).
-fn form(ask: &Ask, credential: Option<&Credential>) -> SecretString {
+fn form(request: &TokenRequest, credential: Option<&Credential>) -> SecretString {
     let mut form = Serializer::new(String::new());
     form.append_pair("client_id", CLIENT_ID);
     match credential {
@@ -107,37 +107,37 @@ fn form(ask: &Ask, credential: Option<&Credential>) -> SecretString {
         }
         Some(Credential::RegistryToken(_)) | None => {}
     }
-    if let Some(service) = &ask.service {
+    if let Some(service) = &request.service {
         form.append_pair("service", service);
     }
-    if !ask.scopes.is_empty() {
-        form.append_pair("scope", &ask.scopes.to_string());
+    if !request.scopes.is_empty() {
+        form.append_pair("scope", &request.scopes.to_string());
     }
-    if ask.offline {
+    if request.offline {
         form.append_pair("access_type", "offline");
     }
     form.finish().into()
 }
 
 fn read(
-    ask: &Ask,
-    leg: Leg,
-    answer: &Answer,
+    request: &TokenRequest,
+    flow: TokenFlow,
+    answer: &BufferedResponse,
     now: SystemTime,
 ) -> Result<ReceivedToken, TokenError> {
-    let realm = ask.realm.shown();
+    let realm = request.realm.shown();
     match answer.status {
         StatusCode::OK if answer.truncated => Err(TokenError::TooLong { realm }),
         StatusCode::OK => {
             token_response::read(&answer.body).map_err(|error| TokenError::NoToken { realm, error })
         }
-        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED if leg == Leg::Refresh => {
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED if flow == TokenFlow::Refresh => {
             Err(TokenError::NoRefresh { realm, status: answer.status.as_u16() })
         }
-        StatusCode::UNAUTHORIZED => Err(TokenError::Refused { realm, leg, said: answer.said() }),
+        StatusCode::UNAUTHORIZED => Err(TokenError::Refused { realm, flow, said: answer.said() }),
         // RFC 6749 §5.2 has 400 for a bad grant.
         StatusCode::BAD_REQUEST if answer.said().has_code("invalid_grant") => {
-            Err(TokenError::Refused { realm, leg, said: answer.said() })
+            Err(TokenError::Refused { realm, flow, said: answer.said() })
         }
         status => Err(TokenError::Status {
             realm,

@@ -2,7 +2,7 @@
 
 /// By which way a token was got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leg {
+pub enum TokenFlow {
     /// GET, without credentials.
     Anonymous,
     /// GET with a password as `Basic` (TG2).
@@ -13,7 +13,7 @@ pub enum Leg {
     Refresh,
 }
 
-impl Leg {
+impl TokenFlow {
     /// For people.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -6,7 +6,7 @@ use url::form_urlencoded::Serializer;
 
 use crate::{
     realm::Realm,
-    transport::{Call, Transport},
+    transport::{BufferedRequest, Transport},
 };
 
 /// Where our own token service takes them back; no challenge and no document names the place.
@@ -14,13 +14,13 @@ const PATH: &str = "/oauth/revoke";
 
 /// What became of a refresh token that is no longer wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum GivenBack {
+pub enum Revocation {
     /// It is no good to anybody any more.
-    Yes,
+    Revoked,
     /// Its service takes none back: it is good until it expires there.
-    NotTaken,
+    Unsupported,
     /// It could not be told.
-    No(String),
+    Failed(String),
 }
 
 /// Posts the token to the origin that it is posted to anyway.
@@ -28,7 +28,7 @@ pub(super) async fn revoke(
     transport: &Transport,
     realm: &Realm,
     token: &SecretString,
-) -> GivenBack {
+) -> Revocation {
     let mut url = realm.url().clone();
     url.set_path(PATH);
     url.set_query(None);
@@ -36,21 +36,24 @@ pub(super) async fn revoke(
         .append_pair("token", token.expose_secret())
         .append_pair("token_type_hint", "refresh_token")
         .finish();
-    let call =
-        Call { method: Method::POST, form: Some(form.into()), ..Call::get(url, realm.reach()) };
+    let call = BufferedRequest {
+        method: Method::POST,
+        form: Some(form.into()),
+        ..BufferedRequest::get(url, realm.zone())
+    };
     match transport.send(call).await {
-        Ok(answer) if answer.status == StatusCode::OK => GivenBack::Yes,
+        Ok(answer) if answer.status == StatusCode::OK => Revocation::Revoked,
         Ok(answer)
             if matches!(answer.status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) =>
         {
-            GivenBack::NotTaken
+            Revocation::Unsupported
         }
-        Ok(answer) => GivenBack::No(format!(
+        Ok(answer) => Revocation::Failed(format!(
             "{} answers {}: {}",
             answer.shown_url(),
             answer.status,
             answer.said()
         )),
-        Err(error) => GivenBack::No(error.to_string()),
+        Err(error) => Revocation::Failed(error.to_string()),
     }
 }

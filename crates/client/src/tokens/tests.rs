@@ -2,18 +2,18 @@ use insta::assert_snapshot;
 use portpass_testkit::http::{Reply, Seen, Served, redirect, reply};
 
 use super::*;
-use crate::{realm::Reached, served::StoppedClock, transport::Reach};
+use crate::{fixture::StoppedClock, realm::RegistryEndpoint, transport::NetworkZone};
 
 const TOKEN: &str = r#"{"token":"aaa.bbb.ccc","access_token":"aaa.bbb.ccc","expires_in":300}"#;
 
-fn ask(url: &str) -> Ask {
-    let reached = Reached {
+fn request(url: &str) -> TokenRequest {
+    let endpoint = RegistryEndpoint {
         origin: "http://127.0.0.1:5000/".parse().unwrap(),
-        reach: Reach::Loopback,
+        zone: NetworkZone::Loopback,
         plain_http: false,
     };
-    Ask {
-        realm: Realm::check(url, &reached).unwrap(),
+    TokenRequest {
+        realm: Realm::check(url, &endpoint).unwrap(),
         service: Some("registry".to_owned()),
         scopes: Scopes::parse("repository:a/b:pull,push repository:c/d:pull"),
         offline: false,
@@ -35,8 +35,8 @@ fn tokens() -> (Tokens, Arc<StoppedClock>) {
 
 async fn fails(reply: Reply, credential: Option<Credential>) -> TokenError {
     let service = Served::always(reply).await;
-    let ask = ask(&service.url("/token"));
-    let error = tokens().0.get(&ask, credential.as_ref()).await.unwrap_err();
+    let request = request(&service.url("/token"));
+    let error = tokens().0.get(&request, credential.as_ref()).await.unwrap_err();
     // Ports are the kernel's choice.
     let text = error.to_string();
     assert!(
@@ -58,9 +58,9 @@ async fn says(reply: Reply, credential: Option<Credential>) -> String {
 #[tokio::test]
 async fn a_password_goes_by_get_and_basic() {
     let service = Served::always(reply(200, TOKEN)).await;
-    let mut ask = ask(&service.url("/token?tenant=x"));
-    let issued = tokens().0.get(&ask, Some(&password("sec:ret"))).await.unwrap();
-    assert_eq!((issued.token.expose_secret(), issued.leg), ("aaa.bbb.ccc", Leg::Basic));
+    let mut request = request(&service.url("/token?tenant=x"));
+    let issued = tokens().0.get(&request, Some(&password("sec:ret"))).await.unwrap();
+    assert_eq!((issued.token.expose_secret(), issued.flow), ("aaa.bbb.ccc", TokenFlow::Basic));
     let seen = service.only();
     assert_eq!((seen.method.as_str(), seen.path.as_str()), ("GET", "/token"));
     assert_eq!(seen.basic().as_deref(), Some("ann:sec:ret"));
@@ -72,8 +72,8 @@ async fn a_password_goes_by_get_and_basic() {
     assert_eq!(seen.one("offline_token"), None);
 
     // T10: what there is nothing to say about is left out; TG7: logging in wants a refresh token.
-    (ask.service, ask.scopes, ask.offline) = (None, Scopes::none(), true);
-    tokens().0.get(&ask, None).await.unwrap();
+    (request.service, request.scopes, request.offline) = (None, Scopes::none(), true);
+    tokens().0.get(&request, None).await.unwrap();
     let seen = service.seen().pop().unwrap();
     assert_eq!(
         (seen.one("service"), seen.one("account"), seen.all("scope").len()),
@@ -89,8 +89,8 @@ async fn an_identity_token_goes_by_post_and_nowhere_else() {
     let body = r#"{"access_token":"aaa.bbb.ccc","scope":"","expires_in":300,"refresh_token":"refresh me"}"#;
     let service = Served::always(reply(200, body)).await;
     let issued =
-        tokens().0.get(&ask(&service.url("/token")), Some(&identity_token())).await.unwrap();
-    assert_eq!((issued.leg, issued.scope.as_deref()), (Leg::Refresh, Some("")));
+        tokens().0.get(&request(&service.url("/token")), Some(&identity_token())).await.unwrap();
+    assert_eq!((issued.flow, issued.scope.as_deref()), (TokenFlow::Refresh, Some("")));
     assert_eq!(issued.refresh_token.as_ref().unwrap().expose_secret(), "refresh me");
     let seen = service.only();
     assert_eq!(
@@ -112,9 +112,12 @@ async fn a_service_without_get_is_asked_by_post() {
             if seen.method == "POST" { reply(200, TOKEN) } else { reply(status, "") }
         };
         let service = Served::start(answer).await;
-        let issued =
-            tokens().0.get(&ask(&service.url("/token")), Some(&password("secret"))).await.unwrap();
-        assert_eq!(issued.leg, Leg::Password);
+        let issued = tokens()
+            .0
+            .get(&request(&service.url("/token")), Some(&password("secret")))
+            .await
+            .unwrap();
+        assert_eq!(issued.flow, TokenFlow::Password);
         let post = service.seen().pop().unwrap();
         assert_eq!((post.one("username"), post.one("password")), (Some("ann"), Some("secret")));
         assert_eq!((post.one("grant_type"), post.basic()), (Some("password"), None));
@@ -126,14 +129,14 @@ async fn a_service_without_get_is_asked_by_post() {
 async fn a_wrong_password_is_sent_once() {
     let service = Served::always(reply(401, r#"{"details":"no"}"#)).await;
     let (tokens, _) = tokens();
-    let ask = ask(&service.url("/token"));
+    let request = request(&service.url("/token"));
     assert!(matches!(
-        tokens.get(&ask, Some(&password("wrong"))).await,
+        tokens.get(&request, Some(&password("wrong"))).await,
         Err(TokenError::Refused { .. })
     ));
     assert_eq!(service.seen().len(), 1);
     // Whoever comes later may try again: somebody may have set the password meanwhile.
-    assert!(tokens.get(&ask, Some(&password("wrong"))).await.is_err());
+    assert!(tokens.get(&request, Some(&password("wrong"))).await.is_err());
     assert_eq!(service.seen().len(), 2);
 }
 
@@ -142,18 +145,18 @@ async fn a_wrong_password_is_sent_once() {
 async fn a_token_is_kept_until_shortly_before_its_end() {
     let service = Served::always(reply(200, TOKEN)).await;
     let (tokens, clock) = tokens();
-    let ask = ask(&service.url("/token"));
+    let request = request(&service.url("/token"));
     for (advance, requests) in [(0, 1), (294, 1), (1, 2), (0, 2)] {
         clock.advance(advance);
-        tokens.get(&ask, None).await.unwrap();
+        tokens.get(&request, None).await.unwrap();
         assert_eq!(service.seen().len(), requests, "after {advance} s more");
     }
     // CL11: a token that a registry refuses is not kept.
-    let refused = tokens.get(&ask, None).await.unwrap();
-    tokens.forget(&ask, None, &refused).await;
-    tokens.get(&ask, None).await.unwrap();
-    tokens.forget(&ask, None, &refused).await;
-    tokens.get(&ask, None).await.unwrap();
+    let refused = tokens.get(&request, None).await.unwrap();
+    tokens.forget(&request, None, &refused).await;
+    tokens.get(&request, None).await.unwrap();
+    tokens.forget(&request, None, &refused).await;
+    tokens.get(&request, None).await.unwrap();
     assert_eq!(service.seen().len(), 3);
 }
 
@@ -167,7 +170,7 @@ async fn life_is_as_said_or_a_minute() {
     ] {
         let service = Served::always(reply(200, body)).await;
         let (tokens, clock) = tokens();
-        let issued = tokens.get(&ask(&service.url("/token")), None).await.unwrap();
+        let issued = tokens.get(&request(&service.url("/token")), None).await.unwrap();
         assert_eq!(issued.expires_in, life, "{body}");
         assert_eq!(issued.until, clock.now() + Duration::from_secs(life - 5), "{body}");
         assert!(!issued.oddities.is_empty(), "{body}");
@@ -175,7 +178,10 @@ async fn life_is_as_said_or_a_minute() {
     let service =
         Served::always(reply(200, r#"{"token":"t","expires_in":18446744073709551615}"#)).await;
     let (tokens, clock) = tokens();
-    assert_eq!(tokens.get(&ask(&service.url("/token")), None).await.unwrap().until, clock.now());
+    assert_eq!(
+        tokens.get(&request(&service.url("/token")), None).await.unwrap().until,
+        clock.now()
+    );
 }
 
 /// Whatever an answer depends on makes it another answer.
@@ -183,15 +189,15 @@ async fn life_is_as_said_or_a_minute() {
 async fn a_kept_token_is_for_the_same_question_of_the_same_person_only() {
     let service = Served::always(reply(200, TOKEN)).await;
     let (tokens, _) = tokens();
-    let first = ask(&service.url("/token"));
-    let reordered = Ask {
+    let first = request(&service.url("/token"));
+    let reordered = TokenRequest {
         scopes: Scopes::parse("repository:c/d:pull repository:a/b:push,pull"),
         ..first.clone()
     };
-    let other_service = Ask { service: None, ..first.clone() };
-    let other_scopes = Ask { scopes: Scopes::none(), ..first.clone() };
-    let other_realm = ask(&service.url("/other"));
-    let offline = Ask { offline: true, ..first.clone() };
+    let other_service = TokenRequest { service: None, ..first.clone() };
+    let other_scopes = TokenRequest { scopes: Scopes::none(), ..first.clone() };
+    let other_realm = request(&service.url("/other"));
+    let offline = TokenRequest { offline: true, ..first.clone() };
     let (ann, changed, identity) = (password("secret"), password("changed"), identity_token());
     let table = [
         (&first, None, 1),
@@ -206,9 +212,9 @@ async fn a_kept_token_is_for_the_same_question_of_the_same_person_only() {
         (&first, Some(&ann), 8),
         (&first, None, 8),
     ];
-    for (ask, credential, requests) in table {
-        tokens.get(ask, credential).await.unwrap();
-        assert_eq!(service.seen().len(), requests, "{ask:?}");
+    for (request, credential, requests) in table {
+        tokens.get(request, credential).await.unwrap();
+        assert_eq!(service.seen().len(), requests, "{request:?}");
     }
 }
 
@@ -219,9 +225,9 @@ async fn those_who_ask_at_once_share_one_request() {
         (Served::always(reply(200, TOKEN)).await, Served::always(reply(401, "")).await);
     let (tokens, _) = tokens();
     for (service, succeeds) in [(&good, true), (&bad, false)] {
-        let ask = ask(&service.url("/token"));
+        let request = request(&service.url("/token"));
         let credential = password("secret");
-        let get = || tokens.get(&ask, Some(&credential));
+        let get = || tokens.get(&request, Some(&credential));
         let all = tokio::join!(get(), get(), get(), get(), get());
         for result in [all.0, all.1, all.2, all.3, all.4] {
             assert_eq!(result.is_ok(), succeeds);
@@ -234,9 +240,9 @@ async fn those_who_ask_at_once_share_one_request() {
 async fn a_caller_that_gives_up_leaves_the_way_free() {
     let service = Served::always(reply(200, TOKEN)).await;
     let (tokens, _) = tokens();
-    let ask = ask(&service.url("/token"));
+    let request = request(&service.url("/token"));
     {
-        let given_up = tokens.get(&ask, None);
+        let given_up = tokens.get(&request, None);
         tokio::pin!(given_up);
         // Polled once and dropped: it holds the slot, and lets go of it.
         let once = std::future::poll_fn(|context| {
@@ -244,7 +250,7 @@ async fn a_caller_that_gives_up_leaves_the_way_free() {
         });
         assert!(once.await);
     }
-    assert!(tokens.get(&ask, None).await.is_ok());
+    assert!(tokens.get(&request, None).await.is_ok());
 }
 
 /// The first story: what the operator saw was "authorization server did not include a token in the
@@ -284,7 +290,8 @@ async fn refusals_and_failures_are_told_apart() {
 async fn a_token_for_the_registry_itself_is_sent_to_no_token_service() {
     let service = Served::always(reply(200, TOKEN)).await;
     let credential = Credential::RegistryToken("ready".into());
-    let error = tokens().0.get(&ask(&service.url("/token")), Some(&credential)).await.unwrap_err();
+    let error =
+        tokens().0.get(&request(&service.url("/token")), Some(&credential)).await.unwrap_err();
     assert_eq!((error, service.seen().len()), (TokenError::ReadyMade, 0));
 }
 
@@ -296,13 +303,13 @@ async fn credentials_follow_no_redirect_to_another_origin() {
     for status in [301, 302, 303, 307, 308] {
         let service = Served::always(redirect(status, thief.url("/token"))).await;
         for credential in [password("secret"), identity_token()] {
-            let result = tokens().0.get(&ask(&service.url("/token")), Some(&credential)).await;
+            let result = tokens().0.get(&request(&service.url("/token")), Some(&credential)).await;
             assert!(matches!(result, Err(TokenError::Transport { .. })), "{status}: {result:?}");
         }
     }
     assert_eq!(thief.seen().len(), 0);
     let service = Served::always(redirect(307, thief.url("/token"))).await;
-    tokens().0.get(&ask(&service.url("/token")), None).await.unwrap();
+    tokens().0.get(&request(&service.url("/token")), None).await.unwrap();
     assert_eq!(thief.only().authorization, None);
 }
 
@@ -311,7 +318,8 @@ async fn no_secret_is_in_what_can_be_printed() {
     let body = r#"{"token":"aaa.bbb.ccc","refresh_token":"refresh me"}"#;
     let service = Served::always(reply(200, body)).await;
     let (tokens, _) = tokens();
-    let issued = tokens.get(&ask(&service.url("/token")), Some(&password("secret"))).await.unwrap();
+    let issued =
+        tokens.get(&request(&service.url("/token")), Some(&password("secret"))).await.unwrap();
     let printed = format!("{issued:?} {tokens:?} {:?}", password("secret"));
     for secret in ["aaa.bbb", "refresh me", "secret\""] {
         assert!(!printed.contains(secret), "{printed}");

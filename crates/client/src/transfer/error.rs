@@ -20,7 +20,7 @@ pub use layout::{LayoutError, MemberFault};
 pub enum Error {
     /// The bytes of a blob ceased to come.
     #[error("blob {digest} broke off: {reason}")]
-    Broken {
+    Interrupted {
         /// Of the blob.
         digest: Digest,
         /// What happened.
@@ -28,7 +28,7 @@ pub enum Error {
     },
     /// Other bytes than were asked for.
     #[error("{expected} was asked for, and bytes came whose digest is {found}")]
-    Content {
+    DigestMismatch {
         /// What was asked for.
         expected: Digest,
         /// What came.
@@ -77,7 +77,7 @@ pub enum Error {
     /// A manifest that is of one kind to those who read the index, and of another to those who read
     /// its own media type.
     #[error("{digest} is said to be {said:?}, but came as {came_as}")]
-    OtherKind {
+    MediaTypeMismatch {
         /// Of the manifest.
         digest: Digest,
         /// In its descriptor.
@@ -87,7 +87,7 @@ pub enum Error {
     },
     /// One image, and it is for another platform.
     #[error("the image is {}, not for {platform}", of_platform(found.as_deref()))]
-    OtherPlatform {
+    PlatformMismatch {
         /// What was asked for.
         platform: Platform,
         /// What it is; artifacts are for none.
@@ -101,7 +101,7 @@ pub enum Error {
     },
     /// Indexes within indexes, or one of endless length.
     #[error("index {digest} has more below it than is followed: {limit}")]
-    TooMuch {
+    LimitExceeded {
         /// Of the outermost.
         digest: Digest,
         /// What was exceeded.
@@ -117,18 +117,20 @@ impl Error {
 
     /// Whether the same may work when it is tried again, at once or after the time that the registry
     /// [wants](Self::after), which has to be one that we wait for.
-    pub fn is_passing(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         match self {
-            Self::Broken { .. } | Self::Stale { .. } => true,
-            Self::Registry(error) => error.is_passing() && self.after() <= session::MAX_WAIT,
+            Self::Interrupted { .. } | Self::Stale { .. } => true,
+            Self::Registry(error) => {
+                error.is_transient() && self.retry_after() <= session::MAX_WAIT
+            }
             _ => false,
         }
     }
 
     /// For how long a registry wants to be left alone.
-    pub fn after(&self) -> Duration {
+    pub fn retry_after(&self) -> Duration {
         match self {
-            Self::Registry(error) => error.after().unwrap_or_default(),
+            Self::Registry(error) => error.retry_after().unwrap_or_default(),
             _ => Duration::ZERO,
         }
     }
@@ -138,20 +140,20 @@ impl Error {
         let hint = match self {
             Self::Layout(error) => return error.hints(),
             Self::Registry(error) => return error.hints(),
-            Self::Broken { .. } => {
+            Self::Interrupted { .. } => {
                 "run the same command again: what has arrived is not fetched or sent again"
             }
-            Self::Content { .. } | Self::Length { .. } | Self::Source { .. } => {
+            Self::DigestMismatch { .. } | Self::Length { .. } | Self::Source { .. } => {
                 "the source is damaged, or somebody changes it on the way; nothing of it was kept"
             }
-            Self::OtherKind { .. } => {
+            Self::MediaTypeMismatch { .. } => {
                 "clients would take it for two different things; it has to be pushed anew"
             }
-            Self::OtherPlatform { .. } => "leave out --platform to take the one image there is",
+            Self::PlatformMismatch { .. } => "leave out --platform to take the one image there is",
             Self::Manifest { .. }
             | Self::NoPlatform { .. }
             | Self::Stale { .. }
-            | Self::TooMuch { .. } => return Vec::new(),
+            | Self::LimitExceeded { .. } => return Vec::new(),
         };
         vec![hint.to_owned()]
     }
@@ -192,8 +194,8 @@ mod tests {
                 after: Some(Duration::from_secs(seconds)),
                 said: Reported::Nothing,
             });
-            assert_eq!(error.is_passing(), again, "{seconds}");
-            assert_eq!(error.after(), Duration::from_secs(seconds));
+            assert_eq!(error.is_transient(), again, "{seconds}");
+            assert_eq!(error.retry_after(), Duration::from_secs(seconds));
         }
     }
 }

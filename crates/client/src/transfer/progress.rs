@@ -17,7 +17,7 @@ pub trait Progress: fmt::Debug + Send + Sync {
 #[derive(Debug, Clone, Copy)]
 pub enum Step<'a> {
     /// Its bytes begin to come, from this one on.
-    Begun {
+    Started {
         /// Zero, unless an earlier run has got some.
         from: u64,
     },
@@ -27,22 +27,22 @@ pub enum Step<'a> {
         by: u64,
     },
     /// It broke off, and will be tried again.
-    Broken {
+    Interrupted {
         /// Why.
         error: &'a super::Error,
     },
     /// All of it has arrived.
     Done,
     /// It was there already.
-    Held,
+    AlreadyPresent,
     /// The registry had it in another repository, and has it here now.
     Mounted,
 }
 
 /// Nobody watches.
 #[derive(Debug, Clone, Copy)]
-pub struct Unwatched;
+pub struct NoProgress;
 
-impl Progress for Unwatched {
+impl Progress for NoProgress {
     fn blob(&self, _blob: &Descriptor, _step: Step<'_>) {}
 }

@@ -6,13 +6,15 @@ use async_trait::async_trait;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use portpass_protocol::{Digest, MediaType, Reference, RepositoryName, manifest::Descriptor};
 
-use super::{Checked, Content, Error, Holds, Named, Offered, Slot, Source, Target};
-use crate::{ImageReference, Manifest, Mounted, Remote, Session};
+use super::{
+    BlobOffer, BlobWriter, Content, Error, NameChange, Presence, Source, Target, VerifiedManifest,
+};
+use crate::{ImageReference, Manifest, Mounted, Repository, Session};
 
 /// An image in a registry: one that is there, or one that shall be.
 #[derive(Debug, Clone)]
 pub struct RemoteImage {
-    remote: Remote,
+    remote: Repository,
     wanted: Reference,
     /// With a tag and a digest, the tag is to be given, and the digest what it shall mean.
     pinned: Option<Digest>,
@@ -23,7 +25,7 @@ impl RemoteImage {
     /// An image of the session's registry; without a tag or digest, its `latest`.
     pub fn new(session: Arc<Session>, image: &ImageReference) -> Self {
         Self {
-            remote: Remote::new(session, image.repository().clone()),
+            remote: Repository::new(session, image.repository().clone()),
             wanted: image.reference_or_latest(),
             pinned: image.digest().copied(),
             mounts_from: None,
@@ -55,14 +57,14 @@ impl RemoteImage {
 
 #[async_trait]
 impl Source for RemoteImage {
-    async fn root(&self) -> Result<Checked, Error> {
+    async fn root(&self) -> Result<VerifiedManifest, Error> {
         let (manifest, media_type) = self.checked(&self.wanted).await?;
-        Checked::read(manifest.bytes, media_type, Some(&manifest.digest))
+        VerifiedManifest::read(manifest.bytes, media_type, Some(&manifest.digest))
     }
 
-    async fn manifest(&self, wanted: &Descriptor) -> Result<Checked, Error> {
+    async fn manifest(&self, wanted: &Descriptor) -> Result<VerifiedManifest, Error> {
         let (manifest, media_type) = self.checked(&Reference::Digest(wanted.digest)).await?;
-        Checked::read_as(manifest.bytes, media_type, wanted)
+        VerifiedManifest::read_described(manifest.bytes, media_type, wanted)
     }
 
     async fn blob(&self, wanted: &Descriptor, from: u64) -> Result<Content, Error> {
@@ -73,52 +75,54 @@ impl Source for RemoteImage {
 
 #[async_trait]
 impl Target for RemoteImage {
-    fn accepts(&self, root: &Checked) -> Result<(), Error> {
+    fn accepts(&self, root: &VerifiedManifest) -> Result<(), Error> {
         match self.pinned.filter(|pinned| pinned != root.digest()) {
-            Some(expected) => Err(Error::Content { expected, found: root.digest().to_string() }),
+            Some(expected) => {
+                Err(Error::DigestMismatch { expected, found: root.digest().to_string() })
+            }
             None => Ok(()),
         }
     }
 
-    async fn holds(&self, manifest: &Descriptor) -> Result<Holds, Error> {
+    async fn presence(&self, manifest: &Descriptor) -> Result<Presence, Error> {
         let there = self.remote.head_manifest(&Reference::Digest(manifest.digest)).await?;
         let same = |there: &Descriptor| there.media_type == manifest.media_type;
         Ok(match there.filter(same) {
-            None => Holds::Nothing,
+            None => Presence::Absent,
             // Some registries take an index without its images.
-            Some(there) if is_index(&there) => Holds::Manifest,
-            Some(_) => Holds::Everything,
+            Some(there) if is_index(&there) => Presence::ManifestOnly,
+            Some(_) => Presence::Complete,
         })
     }
 
-    async fn offer(&self, blob: &Descriptor) -> Result<Offered, Error> {
+    async fn offer(&self, blob: &Descriptor) -> Result<BlobOffer, Error> {
         if self.remote.has_blob(&blob.digest).await? {
-            return Ok(Offered::Held);
+            return Ok(BlobOffer::Present);
         }
         if let Some(from) = &self.mounts_from
             && self.remote.mount_blob(&blob.digest, from).await? == Mounted::Yes
         {
-            return Ok(Offered::Mounted);
+            return Ok(BlobOffer::Mounted);
         }
-        Ok(Offered::Wanted(Box::new(Upload { remote: self.remote.clone(), blob: blob.clone() })))
+        Ok(BlobOffer::Missing(Box::new(Upload { remote: self.remote.clone(), blob: blob.clone() })))
     }
 
-    async fn put(&self, manifest: &Checked) -> Result<(), Error> {
+    async fn put(&self, manifest: &VerifiedManifest) -> Result<(), Error> {
         let reference = Reference::Digest(*manifest.digest());
         Ok(self.remote.put_manifest(&reference, &as_it_came(manifest)).await?)
     }
 
-    async fn name(&self, root: &Checked) -> Result<Named, Error> {
+    async fn name(&self, root: &VerifiedManifest) -> Result<NameChange, Error> {
         self.accepts(root)?;
         let there = self.remote.head_manifest(&self.wanted).await?;
         if there.is_some_and(|there| there == root.descriptor()) {
-            return Ok(Named::AsBefore);
+            return Ok(NameChange::Unchanged);
         }
         self.remote.put_manifest(&self.wanted, &as_it_came(root)).await?;
-        Ok(Named::Anew)
+        Ok(NameChange::Updated)
     }
 
-    fn tries(&self) -> u32 {
+    fn max_attempts(&self) -> u32 {
         // An upload begins from its first byte each time.
         2
     }
@@ -127,17 +131,17 @@ impl Target for RemoteImage {
 /// A blob that the registry wants.
 #[derive(Debug)]
 struct Upload {
-    remote: Remote,
+    remote: Repository,
     blob: Descriptor,
 }
 
 #[async_trait]
-impl Slot for Upload {
-    fn from(&self) -> u64 {
+impl BlobWriter for Upload {
+    fn offset(&self) -> u64 {
         0
     }
 
-    async fn fill(self: Box<Self>, content: Content) -> Result<(), Error> {
+    async fn write_all(self: Box<Self>, content: Content) -> Result<(), Error> {
         Ok(self.remote.put_blob(&self.blob, content).await?)
     }
 }
@@ -146,7 +150,7 @@ fn is_index(manifest: &Descriptor) -> bool {
     MediaType::from_content_type(&manifest.media_type).is_ok_and(MediaType::is_index)
 }
 
-fn as_it_came(manifest: &Checked) -> Manifest {
+fn as_it_came(manifest: &VerifiedManifest) -> Manifest {
     Manifest {
         media_type: manifest.media_type().to_string(),
         digest: *manifest.digest(),

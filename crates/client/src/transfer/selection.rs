@@ -6,10 +6,10 @@ use portpass_protocol::{
 };
 use serde::Deserialize;
 
-use super::{Checked, Error, Platform};
+use super::{Error, Platform, VerifiedManifest};
 
 /// The image of an index that is for this platform.
-pub(super) fn choose(index: &Checked, platform: &Platform) -> Result<Descriptor, Error> {
+pub(super) fn choose(index: &VerifiedManifest, platform: &Platform) -> Result<Descriptor, Error> {
     let entries = entries(index)?;
     let fitting = entries.iter().filter_map(|entry| {
         let fit = platform.fit(entry.platform.as_ref()?)?;
@@ -30,7 +30,7 @@ pub(super) fn choose(index: &Checked, platform: &Platform) -> Result<Descriptor,
     links.find(|link| link.digest == entry.digest).cloned().ok_or_else(missing)
 }
 
-fn entries(index: &Checked) -> Result<Vec<Entry>, Error> {
+fn entries(index: &VerifiedManifest) -> Result<Vec<Entry>, Error> {
     let read: Index = serde_json::from_slice(index.bytes()).map_err(|error| Error::Manifest {
         digest: *index.digest(),
         error: Box::new(ManifestError::Json { reason: error.to_string() }),
@@ -60,7 +60,7 @@ mod tests {
 
     use super::*;
 
-    fn index(platforms: &[&str]) -> Checked {
+    fn index(platforms: &[&str]) -> VerifiedManifest {
         let manifests: Vec<Value> = platforms
             .iter()
             .map(|name| {
@@ -78,7 +78,7 @@ mod tests {
             })
             .collect();
         let text = json!({ "schemaVersion": 2, "manifests": manifests }).to_string();
-        Checked::read(Bytes::from(text), MediaType::OciIndex, None).unwrap()
+        VerifiedManifest::read(Bytes::from(text), MediaType::OciIndex, None).unwrap()
     }
 
     #[test]
@@ -134,7 +134,7 @@ mod tests {
             })
             .collect();
         let text = json!({ "schemaVersion": 2, "manifests": manifests }).to_string();
-        let index = Checked::read(Bytes::from(text), MediaType::OciIndex, None).unwrap();
+        let index = VerifiedManifest::read(Bytes::from(text), MediaType::OciIndex, None).unwrap();
         assert!(choose(&index, &"linux/amd64".parse().unwrap()).is_ok());
     }
 }

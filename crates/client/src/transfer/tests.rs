@@ -13,7 +13,7 @@ use super::*;
 #[derive(Debug, Default)]
 struct Store {
     things: Mutex<BTreeMap<Digest, Bytes>>,
-    root: Option<Checked>,
+    root: Option<VerifiedManifest>,
     /// Blobs that break off so many more times, after so many bytes.
     breaks: Mutex<BTreeMap<Digest, (u32, usize)>>,
     /// What a target keeps of a blob that broke off.
@@ -64,10 +64,10 @@ impl Store {
         self
     }
 
-    fn checked(&self, wanted: &Descriptor) -> Result<Checked, Error> {
+    fn checked(&self, wanted: &Descriptor) -> Result<VerifiedManifest, Error> {
         let bytes = self.things.lock().unwrap()[&wanted.digest].clone();
         let media_type = MediaType::from_content_type(&wanted.media_type).unwrap();
-        Checked::read_as(bytes, media_type, wanted)
+        VerifiedManifest::read_described(bytes, media_type, wanted)
     }
 
     fn note(&self, what: impl fmt::Display, digest: &Digest) {
@@ -93,11 +93,11 @@ fn described(descriptor: &Descriptor) -> Value {
 
 #[async_trait]
 impl Source for Store {
-    async fn root(&self) -> Result<Checked, Error> {
+    async fn root(&self) -> Result<VerifiedManifest, Error> {
         Ok(self.root.clone().unwrap())
     }
 
-    async fn manifest(&self, wanted: &Descriptor) -> Result<Checked, Error> {
+    async fn manifest(&self, wanted: &Descriptor) -> Result<VerifiedManifest, Error> {
         self.note("manifest", &wanted.digest);
         self.checked(wanted)
     }
@@ -119,19 +119,19 @@ impl Source for Store {
 }
 
 #[derive(Debug)]
-struct Place {
+struct CredentialSource {
     store: Arc<Store>,
     blob: Descriptor,
     part: Vec<u8>,
 }
 
 #[async_trait]
-impl Slot for Place {
-    fn from(&self) -> u64 {
+impl BlobWriter for CredentialSource {
+    fn offset(&self) -> u64 {
         self.part.len() as u64
     }
 
-    async fn fill(self: Box<Self>, mut content: Content) -> Result<(), Error> {
+    async fn write_all(self: Box<Self>, mut content: Content) -> Result<(), Error> {
         let Self { store, blob, mut part } = *self;
         while let Some(piece) = content.next().await {
             let Ok(piece) = piece else {
@@ -154,30 +154,30 @@ struct Into(Arc<Store>, u32);
 
 #[async_trait]
 impl Target for Into {
-    async fn holds(&self, manifest: &Descriptor) -> Result<Holds, Error> {
+    async fn presence(&self, manifest: &Descriptor) -> Result<Presence, Error> {
         let Self(store, _) = self;
         let is_index = manifest.media_type == MediaType::OciIndex.as_str();
         Ok(match store.has(&manifest.digest) {
-            false => Holds::Nothing,
-            true if store.whole_images && !is_index => Holds::Everything,
-            true => Holds::Manifest,
+            false => Presence::Absent,
+            true if store.whole_images && !is_index => Presence::Complete,
+            true => Presence::ManifestOnly,
         })
     }
 
-    async fn offer(&self, blob: &Descriptor) -> Result<Offered, Error> {
+    async fn offer(&self, blob: &Descriptor) -> Result<BlobOffer, Error> {
         let Self(store, _) = self;
         if store.has(&blob.digest) {
-            return Ok(Offered::Held);
+            return Ok(BlobOffer::Present);
         }
         if store.mounts.contains(&blob.digest) {
-            return Ok(Offered::Mounted);
+            return Ok(BlobOffer::Mounted);
         }
         let part = store.parts.lock().unwrap().remove(&blob.digest).unwrap_or_default();
-        let place = Place { store: Arc::clone(store), blob: blob.clone(), part };
-        Ok(Offered::Wanted(Box::new(place)))
+        let place = CredentialSource { store: Arc::clone(store), blob: blob.clone(), part };
+        Ok(BlobOffer::Missing(Box::new(place)))
     }
 
-    async fn put(&self, manifest: &Checked) -> Result<(), Error> {
+    async fn put(&self, manifest: &VerifiedManifest) -> Result<(), Error> {
         self.0.note("put", manifest.digest());
         for blob in manifest.links().blobs() {
             let there = self.0.has(&blob.digest) || self.0.mounts.contains(&blob.digest);
@@ -187,23 +187,23 @@ impl Target for Into {
         Ok(())
     }
 
-    async fn name(&self, root: &Checked) -> Result<Named, Error> {
+    async fn name(&self, root: &VerifiedManifest) -> Result<NameChange, Error> {
         for image in &root.links().manifests {
             assert!(self.0.has(&image.digest), "an index came before its images");
         }
         self.put(root).await?;
         self.0.note("named", root.digest());
-        Ok(Named::Anew)
+        Ok(NameChange::Updated)
     }
 
-    fn tries(&self) -> u32 {
+    fn max_attempts(&self) -> u32 {
         self.1
     }
 }
 
 fn transfer<'a>(source: &'a Store, target: &'a Into, selection: Selection) -> Transfer<'a> {
     let jobs = NonZeroUsize::new(3).unwrap();
-    let progress = Arc::new(Unwatched);
+    let progress = Arc::new(NoProgress);
     Transfer { source, target, selection, jobs, pause: Duration::ZERO, progress }
 }
 
@@ -306,7 +306,7 @@ async fn an_image_for_another_platform_is_not_taken_for_the_one_asked_for() {
     let arm: Platform = "linux/arm/v7".parse().unwrap();
     let asked = transfer(&source, &target, Selection::Only(arm.clone())).run().await;
     insta::assert_snapshot!(asked.unwrap_err(), @"the image is for linux/amd64, not for linux/arm/v7");
-    transfer(&source, &target, Selection::AtMost(arm)).run().await.unwrap();
+    transfer(&source, &target, Selection::OnlyOfIndex(arm)).run().await.unwrap();
     let amd: Platform = "linux/amd64".parse().unwrap();
     transfer(&source, &target, Selection::Only(amd)).run().await.unwrap();
 }
@@ -318,18 +318,21 @@ async fn a_manifest_of_two_kinds_is_not_passed_on() {
     let image = store.image("amd64", &["layer"]);
     let text = store.things.lock().unwrap()[&image.digest].clone();
     let as_index = Descriptor { media_type: MediaType::OciIndex.to_string(), ..image.clone() };
-    let error = Checked::read_as(text.clone(), MediaType::OciManifest, &as_index).unwrap_err();
-    assert!(matches!(error, Error::OtherKind { .. }), "{error}");
-    let error = Checked::read_as(text.clone(), MediaType::OciIndex, &as_index).unwrap_err();
+    let error = VerifiedManifest::read_described(text.clone(), MediaType::OciManifest, &as_index)
+        .unwrap_err();
+    assert!(matches!(error, Error::MediaTypeMismatch { .. }), "{error}");
+    let error =
+        VerifiedManifest::read_described(text.clone(), MediaType::OciIndex, &as_index).unwrap_err();
     assert!(matches!(error, Error::Manifest { .. }), "{error}");
     let longer = Descriptor { size: image.size + 1, ..image.clone() };
-    let error = Checked::read_as(text.clone(), MediaType::OciManifest, &longer).unwrap_err();
+    let error = VerifiedManifest::read_described(text.clone(), MediaType::OciManifest, &longer)
+        .unwrap_err();
     assert!(matches!(error, Error::Length { .. }), "{error}");
     let other = Digest::sha256(b"other");
-    let error = Checked::read(text, MediaType::OciManifest, Some(&other)).unwrap_err();
-    assert!(matches!(error, Error::Content { .. }), "{error}");
+    let error = VerifiedManifest::read(text, MediaType::OciManifest, Some(&other)).unwrap_err();
+    assert!(matches!(error, Error::DigestMismatch { .. }), "{error}");
     let huge = Bytes::from(vec![b' '; portpass_protocol::manifest::MAX_LENGTH + 1]);
-    let error = Checked::read(huge, MediaType::OciManifest, None).unwrap_err();
+    let error = VerifiedManifest::read(huge, MediaType::OciManifest, None).unwrap_err();
     assert!(matches!(error, Error::Manifest { .. }), "{error}");
 }
 
@@ -348,10 +351,10 @@ async fn indexes_below_indexes_are_followed_to_an_end() {
     let deeper = good.index(&[("amd64", &nested)]);
     let deep = good.rooted(&deeper);
     let error = transfer(&deep, &target(Store::default()), Selection::Everything).run().await;
-    assert!(matches!(error, Err(Error::TooMuch { .. })), "{error:?}");
+    assert!(matches!(error, Err(Error::LimitExceeded { .. })), "{error:?}");
     let amd = Selection::Only("linux/amd64".parse().unwrap());
     let error = transfer(&deep, &target(Store::default()), amd).run().await;
-    assert!(matches!(error, Err(Error::TooMuch { .. })), "{error:?}");
+    assert!(matches!(error, Err(Error::LimitExceeded { .. })), "{error:?}");
 }
 
 /// Each is short, and together they name the image more than four thousand million times.
@@ -408,21 +411,24 @@ async fn a_layer_that_is_said_to_be_longer_is_another_one() {
     let into = crate::layout::Folder::create(folder.path(), None).unwrap();
     let transfer = Transfer { pause: Duration::ZERO, ..Transfer::new(&source, &into) };
     let error = transfer.run().await.unwrap_err();
-    assert!(matches!(error, Error::Broken { .. } | Error::Length { .. }), "{error}");
+    assert!(matches!(error, Error::Interrupted { .. } | Error::Length { .. }), "{error}");
 }
 
 #[tokio::test]
 async fn what_is_not_the_digest_that_was_named_is_not_sent() {
     use portpass_testkit::http::reply;
 
-    use crate::served::Stage;
-    let stage = Stage::start(|_, _| reply(500, "")).await;
+    use crate::fixture::Fixture;
+    let stage = Fixture::start(|_, _| reply(500, "")).await;
     let other = Digest::sha256(b"other");
     let image = format!("{}/app:v1@{other}", stage.registry.address).parse().unwrap();
     let (source, target) =
         (two_platforms(), RemoteImage::target(Arc::clone(&stage.session), &image));
     let error = Transfer::new(&source, &target).run().await.unwrap_err();
-    assert!(matches!(error, Error::Content { expected, .. } if expected == other), "{error}");
+    assert!(
+        matches!(error, Error::DigestMismatch { expected, .. } if expected == other),
+        "{error}"
+    );
     assert_eq!(stage.seen().len(), 0);
 }
 

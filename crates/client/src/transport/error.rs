@@ -4,10 +4,10 @@ use std::{error::Error, path::PathBuf};
 
 use reqwest::Url;
 
-use super::{reach::TooNear, shown};
+use super::{shown, zone::TooNear};
 use crate::{
     causes,
-    trust::{distrust, words},
+    trust::{certificate_fault, tls_error_text},
 };
 
 /// Why a request has no answer. URLs are shown without their query.
@@ -104,12 +104,12 @@ impl TransportError {
         }
         match find::<rustls::Error>(error) {
             Some(rustls::Error::InvalidCertificate(error)) => {
-                let distrust = distrust(error);
-                let fix = distrust.fix(&where_to_put_it(&host));
-                return Self::Certificate { host, reason: distrust.to_string(), fix };
+                let fault = certificate_fault(error);
+                let fix = fault.fix(&where_to_put_it(&host));
+                return Self::Certificate { host, reason: fault.to_string(), fix };
             }
             Some(rustls::Error::InvalidMessage(_)) => return Self::NotTls { host },
-            Some(error) => return Self::Connect { host, reason: words(error) },
+            Some(error) => return Self::Connect { host, reason: tls_error_text(error) },
             None => {}
         }
         if error.is_timeout() {
@@ -126,7 +126,7 @@ impl TransportError {
     }
 
     /// Whether the same may work a moment later.
-    pub fn is_passing(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         matches!(self, Self::Connect { .. } | Self::Timeout { .. } | Self::Unreadable { .. })
     }
 

@@ -32,7 +32,7 @@ pub struct Settings {
     /// Whether certificates are checked at all.
     pub verification: danger::Verification,
     /// How long nothing may move while content comes or goes; what comes may not drip either.
-    pub idle: Duration,
+    pub idle_timeout: Duration,
 }
 
 impl Default for Settings {
@@ -43,7 +43,7 @@ impl Default for Settings {
             passed_over: Vec::new(),
             identity: None,
             verification: danger::Verification::Full,
-            idle: IDLE,
+            idle_timeout: IDLE,
         }
     }
 }
@@ -96,15 +96,15 @@ impl Settings {
     /// Docker's folder holds `*.crt` to trust, and pairs of `*.cert` and `*.key` to show, of which the
     /// first counts. Of containerd's `hosts.toml` it is `ca`, for the registry itself: mirrors and
     /// `skip_verify` count for nothing here.
-    pub fn trust_as_others(
+    pub fn trust_certs_d(
         &mut self,
         host: &Host,
-        places: &TrustPlaces,
+        paths: &CertificatePaths,
     ) -> Result<(), TransportError> {
-        for folder in &places.docker {
+        for folder in &paths.docker {
             self.add_folder(&folder.join(host.to_string()))?;
         }
-        for folder in &places.containerd {
+        for folder in &paths.containerd {
             let folder = folder.join(host.to_string());
             for file in hosts_file(&folder, host)? {
                 self.trust_file(&folder.join(file))?;
@@ -146,14 +146,14 @@ impl Settings {
 
 /// Folders with one folder per registry, named `HOST:PORT`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TrustPlaces {
+pub struct CertificatePaths {
     /// In docker's form; podman has the same.
     pub docker: Vec<PathBuf>,
     /// In containerd's form, with a `hosts.toml`.
     pub containerd: Vec<PathBuf>,
 }
 
-impl TrustPlaces {
+impl CertificatePaths {
     /// The system's, and those in the home of the user.
     pub fn from_environment(get: impl Fn(&str) -> Option<String>) -> Self {
         let get = |name: &str| get(name).filter(|value| !value.is_empty()).map(PathBuf::from);

@@ -6,12 +6,12 @@ use super::*;
 
 mod trust;
 
-fn call(url: &str) -> Call {
-    Call::get(url.parse().unwrap(), Reach::Loopback)
+fn call(url: &str) -> BufferedRequest {
+    BufferedRequest::get(url.parse().unwrap(), NetworkZone::Loopback)
 }
 
-fn with_secret(url: &str) -> Call {
-    Call { authorization: Some("Bearer secret".into()), ..call(url) }
+fn with_secret(url: &str) -> BufferedRequest {
+    BufferedRequest { authorization: Some("Bearer secret".into()), ..call(url) }
 }
 
 #[tokio::test]
@@ -33,7 +33,11 @@ async fn a_form_is_not_posted_again_where_a_redirect_would_make_it_a_get() {
             |seen: &Seen| if seen.path == "/one" { redirect(302, "/two") } else { reply(200, "") },
         )
         .await;
-    let form = Call { method: Method::POST, form: Some("a=b".into()), ..call(&server.url("/one")) };
+    let form = BufferedRequest {
+        method: Method::POST,
+        form: Some("a=b".into()),
+        ..call(&server.url("/one"))
+    };
     assert!(matches!(Transport::default().send(form).await, Err(TransportError::Redirect { .. })));
     assert_eq!(server.seen().len(), 1);
 }
@@ -50,7 +54,7 @@ async fn redirects_end() {
 #[tokio::test]
 async fn redirects_lead_nowhere_near() {
     let server = Served::always(redirect(302, "http://169.254.169.254/latest/meta-data")).await;
-    let limited = Call::get(server.url("/").parse().unwrap(), Reach::Private);
+    let limited = BufferedRequest::get(server.url("/").parse().unwrap(), NetworkZone::Private);
     let error = Transport::default().send(limited).await.unwrap_err();
     assert!(matches!(error, TransportError::Redirect { .. }), "{error}");
     for elsewhere in ["file:///etc/passwd", "ftp://example.com/"] {
@@ -72,8 +76,10 @@ async fn no_more_than_the_cap_is_read() {
 #[tokio::test]
 async fn a_secret_that_no_header_carries_is_not_sent() {
     let server = Served::always(reply(200, "")).await;
-    let broken =
-        Call { authorization: Some("Bearer a\nb".into()), ..call(&server.url("/token?a=b")) };
+    let broken = BufferedRequest {
+        authorization: Some("Bearer a\nb".into()),
+        ..call(&server.url("/token?a=b"))
+    };
     let error = Transport::default().send(broken).await.unwrap_err();
     assert!(
         matches!(&error, TransportError::Unsendable { url } if *url == server.url("/token")),

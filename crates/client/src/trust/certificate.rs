@@ -78,7 +78,7 @@ pub(super) fn common_name<'a>(name: &'a X509Name<'_>) -> Option<&'a str> {
 }
 
 /// Its common name, or all of its name, in quotes; for people.
-pub(super) fn whose(certificate: &X509Certificate<'_>) -> String {
+pub(super) fn subject_name(certificate: &X509Certificate<'_>) -> String {
     let subject = certificate.subject();
     let name = common_name(subject).map_or_else(|| subject.to_string(), str::to_owned);
     format!("{:?}", short(&name))

@@ -9,21 +9,21 @@ use x509_parser::{
 };
 
 use super::{
-    Distrust,
+    CertificateFault,
     certificate::common_name,
     rules::{CommonName, DirectoryName, Rules},
 };
 
 /// Whether an authority may stand above these certificates, as far as names go.
-pub(super) fn judge(
+pub(super) fn verify(
     rules: Rules,
     authority: &X509Certificate<'_>,
     below: &[&X509Certificate<'_>],
-) -> Result<(), Distrust> {
+) -> Result<(), CertificateFault> {
     let bound = match authority.name_constraints() {
         Ok(None) => return Ok(()),
         Ok(Some(bound)) if is_read_whole(authority, bound.value) => bound,
-        _ => return Err(Distrust::Extension),
+        _ => return Err(CertificateFault::Extension),
     };
     let subtrees = Subtrees {
         permitted: bound.value.permitted_subtrees.as_deref().unwrap_or_default(),
@@ -31,12 +31,12 @@ pub(super) fn judge(
     };
     if subtrees.have(|base| matches!(base, GeneralName::DirectoryName(_))) {
         match (rules.directory_name, bound.critical) {
-            (DirectoryName::Counts, _) => return Err(Distrust::Bound),
-            (DirectoryName::NotUnderstood, true) => return Err(Distrust::Extension),
+            (DirectoryName::Counts, _) => return Err(CertificateFault::UnjudgedConstraint),
+            (DirectoryName::NotUnderstood, true) => return Err(CertificateFault::Extension),
             (DirectoryName::NotUnderstood, false) => {}
         }
     }
-    below.iter().try_for_each(|certificate| subtrees.judge(rules, certificate))
+    below.iter().try_for_each(|certificate| subtrees.verify(rules, certificate))
 }
 
 /// Whether nothing of the extension was passed over.
@@ -57,7 +57,11 @@ struct Subtrees<'a> {
 }
 
 impl Subtrees<'_> {
-    fn judge(&self, rules: Rules, certificate: &X509Certificate<'_>) -> Result<(), Distrust> {
+    fn verify(
+        &self,
+        rules: Rules,
+        certificate: &X509Certificate<'_>,
+    ) -> Result<(), CertificateFault> {
         match certificate.subject_alternative_name() {
             Ok(Some(names)) => {
                 names.value.general_names.iter().try_for_each(|name| self.judge_name(name))
@@ -68,27 +72,28 @@ impl Subtrees<'_> {
                 common.map_or(Ok(()), |name| self.judge_name(&GeneralName::DNSName(name)))
             }
             Ok(None) => Ok(()),
-            Err(_) => Err(Distrust::Unreadable),
+            Err(_) => Err(CertificateFault::Unreadable),
         }
     }
 
     /// Names of a kind that no subtree speaks of are free. What a star stands for is not judged here.
-    fn judge_name(&self, name: &GeneralName<'_>) -> Result<(), Distrust> {
-        let covered = |all: &[GeneralSubtree<'_>]| -> Result<Option<bool>, Distrust> {
+    fn judge_name(&self, name: &GeneralName<'_>) -> Result<(), CertificateFault> {
+        let covered = |all: &[GeneralSubtree<'_>]| -> Result<Option<bool>, CertificateFault> {
             let same_kind = |one: &&GeneralSubtree<'_>| {
                 std::mem::discriminant(&one.base) == std::mem::discriminant(name)
             };
             let mut of_its_kind = None;
             for one in all.iter().filter(same_kind) {
-                let is_in = contains(&one.base, name).ok_or(Distrust::Bound)?;
+                let is_in =
+                    contains(&one.base, name).ok_or(CertificateFault::UnjudgedConstraint)?;
                 of_its_kind = Some(of_its_kind.unwrap_or(false) || is_in);
             }
             Ok(of_its_kind)
         };
         let has_star = matches!(name, GeneralName::DNSName(name) if name.contains('*'));
         match (covered(self.excluded)?, covered(self.permitted)?) {
-            (Some(true), _) | (_, Some(false)) => Err(Distrust::Constraint),
-            (Some(false), _) if has_star => Err(Distrust::Bound),
+            (Some(true), _) | (_, Some(false)) => Err(CertificateFault::Constraint),
+            (Some(false), _) if has_star => Err(CertificateFault::UnjudgedConstraint),
             _ => Ok(()),
         }
     }

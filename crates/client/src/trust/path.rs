@@ -8,10 +8,10 @@ use rustls::pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
 
 use super::{
-    Distrust, Presented,
+    CertificateFault, PresentedChain,
     certificate::{
         is_authority, is_for_servers, is_in_time, is_self_issued, is_signed_by, is_understood,
-        issuer_at, may_sign_below, parsed, whose,
+        issuer_at, may_sign_below, parsed, subject_name,
     },
     leaf::{self, long_enough},
     name_constraints,
@@ -23,37 +23,39 @@ const MAX_CHECKS: usize = 32;
 const MAX_DEPTH: usize = 8;
 
 /// Judges by these rules, with these authorities. `by_rustls` is what rustls says of the same.
-pub(super) fn judge(
+pub(super) fn verify(
     rules: Rules,
-    presented: &Presented<'_>,
+    presented: &PresentedChain<'_>,
     roots: &[CertificateDer<'_>],
-    by_rustls: &Result<(), Distrust>,
-) -> Result<(), Distrust> {
-    let (leaf_der, above) = presented.chain.split_first().ok_or(Distrust::Unreadable)?;
-    let leaf = parsed(leaf_der).ok_or(Distrust::Unreadable)?;
-    leaf::judge(rules, presented, &leaf)?;
+    by_rustls: &Result<(), CertificateFault>,
+) -> Result<(), CertificateFault> {
+    let (leaf_der, above) = presented.chain.split_first().ok_or(CertificateFault::Unreadable)?;
+    let leaf = parsed(leaf_der).ok_or(CertificateFault::Unreadable)?;
+    leaf::verify(rules, presented, &leaf)?;
     let ends_here = rules.anchor == Anchor::Any || is_self_issued(&leaf);
     if ends_here && roots.contains(leaf_der) {
         return Ok(());
     }
     let anchors: Vec<X509Certificate<'_>> = roots.iter().filter_map(|der| parsed(der)).collect();
-    let between: Vec<X509Certificate<'_>> =
+    let intermediates: Vec<X509Certificate<'_>> =
         above.iter().take(MAX_CHECKS).filter_map(|der| parsed(der)).collect();
     let mut search = Search {
         rules,
         now: presented.now,
         by_rustls: by_rustls.is_ok(),
         anchors: &anchors,
-        between: &between,
+        intermediates: &intermediates,
         checks: 0,
-        in_the_way: None,
+        obstacle: None,
     };
-    if search.climb(&[&leaf]) {
+    if search.reaches_anchor(&[&leaf]) {
         return Ok(());
     }
-    match (search.in_the_way, by_rustls) {
+    match (search.obstacle, by_rustls) {
         (Some(fault), _) => Err(fault),
-        (None, Err(weak @ (Distrust::Algorithm | Distrust::Signature))) => Err(weak.clone()),
+        (None, Err(weak @ (CertificateFault::Algorithm | CertificateFault::Signature))) => {
+            Err(weak.clone())
+        }
         (None, _) => Err(missing(presented.chain)),
     }
 }
@@ -65,19 +67,19 @@ struct Search<'a> {
     /// Whether rustls takes the chain.
     by_rustls: bool,
     anchors: &'a [X509Certificate<'a>],
-    between: &'a [X509Certificate<'a>],
+    intermediates: &'a [X509Certificate<'a>],
     checks: usize,
     /// What stood in the way of the last one that had signed. What cannot be told stays: it may be all that did.
-    in_the_way: Option<Distrust>,
+    obstacle: Option<CertificateFault>,
 }
 
 impl<'a> Search<'a> {
     /// Whether there is one from the last of these, which begin with the server's own.
-    fn climb(&mut self, below: &[&X509Certificate<'_>]) -> bool {
+    fn reaches_anchor(&mut self, below: &[&X509Certificate<'_>]) -> bool {
         let Some(certificate) = below.last() else { return false };
-        let (anchors, between): (&'a [_], &'a [_]) = (self.anchors, self.between);
+        let (anchors, intermediates): (&'a [_], &'a [_]) = (self.anchors, self.intermediates);
         let anchors = anchors.iter().map(|one| (one, true));
-        for (issuer, is_anchor) in anchors.chain(between.iter().map(|one| (one, false))) {
+        for (issuer, is_anchor) in anchors.chain(intermediates.iter().map(|one| (one, false))) {
             let is_it = issuer.subject().as_raw() == certificate.issuer().as_raw();
             if !is_it || issuer.as_raw() == certificate.as_raw() {
                 continue;
@@ -87,13 +89,13 @@ impl<'a> Search<'a> {
                 return false;
             }
             if let Err(fault) = self.may_sign(issuer, is_anchor, below) {
-                if self.in_the_way != Some(Distrust::Bound) {
-                    self.in_the_way = fault.or(self.in_the_way.take());
+                if self.obstacle != Some(CertificateFault::UnjudgedConstraint) {
+                    self.obstacle = fault.or(self.obstacle.take());
                 }
                 continue;
             }
             let ends_here = self.rules.anchor == Anchor::Any || is_self_issued(issuer);
-            if (is_anchor && ends_here) || self.climb(&[below, &[issuer]].concat()) {
+            if (is_anchor && ends_here) || self.reaches_anchor(&[below, &[issuer]].concat()) {
                 return true;
             }
         }
@@ -106,7 +108,7 @@ impl<'a> Search<'a> {
         issuer: &X509Certificate<'_>,
         is_anchor: bool,
         below: &[&X509Certificate<'_>],
-    ) -> Result<(), Option<Distrust>> {
+    ) -> Result<(), Option<CertificateFault>> {
         long_enough(issuer, VERIFIABLE.max(self.rules.shortest))?;
         if !below.last().is_some_and(|certificate| is_signed_by(certificate, issuer)) {
             return Err(None);
@@ -114,16 +116,16 @@ impl<'a> Search<'a> {
         let fault = if !is_authority(issuer, is_anchor)
             || !may_sign_below(issuer, below.len().saturating_sub(1))
         {
-            Distrust::NotAnAuthority(whose(issuer))
+            CertificateFault::NotAnAuthority(subject_name(issuer))
         } else if is_in_time(issuer, self.now) != Ordering::Equal {
-            Distrust::OutOfTime(whose(issuer))
+            CertificateFault::AuthorityOutOfValidity(subject_name(issuer))
         } else if !is_understood(issuer) {
-            Distrust::Extension
+            CertificateFault::Extension
         } else if !is_for_servers(issuer, self.rules.any_purpose) {
-            Distrust::Purpose
+            CertificateFault::Purpose
         } else {
-            return match name_constraints::judge(self.rules, issuer, below) {
-                Err(Distrust::Bound) if self.by_rustls => Ok(()),
+            return match name_constraints::verify(self.rules, issuer, below) {
+                Err(CertificateFault::UnjudgedConstraint) if self.by_rustls => Ok(()),
                 judged => judged.map_err(Some),
             };
         };
@@ -133,12 +135,16 @@ impl<'a> Search<'a> {
 
 /// Whose certificate is missing. Where a chain's last one says where its issuer's is, as public authorities' do, a
 /// server has left that out; private roots say no such thing.
-pub(super) fn missing(chain: &[CertificateDer<'_>]) -> Distrust {
+pub(super) fn missing(chain: &[CertificateDer<'_>]) -> CertificateFault {
     let Some(last) = chain.last().and_then(|der| parsed(der)) else {
-        return Distrust::Unreadable;
+        return CertificateFault::Unreadable;
     };
     if is_self_issued(&last) {
-        return if chain.len() == 1 { Distrust::SelfSigned } else { Distrust::Unknown };
+        return if chain.len() == 1 {
+            CertificateFault::SelfSigned
+        } else {
+            CertificateFault::Unknown
+        };
     }
-    issuer_at(&last).map_or(Distrust::Unknown, Distrust::Incomplete)
+    issuer_at(&last).map_or(CertificateFault::Unknown, CertificateFault::Incomplete)
 }

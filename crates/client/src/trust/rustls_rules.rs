@@ -9,15 +9,15 @@ use rustls::{
     pki_types::{CertificateDer, UnixTime},
 };
 
-use super::{Distrust, Presented, certificate::parsed, leaf, path};
+use super::{CertificateFault, PresentedChain, certificate::parsed, leaf, path};
 
 /// Judges by them alone, with these authorities.
-pub(super) fn judge(
-    presented: &Presented<'_>,
+pub(super) fn verify(
+    presented: &PresentedChain<'_>,
     roots: &[CertificateDer<'static>],
-) -> Result<(), Distrust> {
-    let (der, above) = presented.chain.split_first().ok_or(Distrust::Unreadable)?;
-    let leaf = parsed(der).ok_or(Distrust::Unreadable)?;
+) -> Result<(), CertificateFault> {
+    let (der, above) = presented.chain.split_first().ok_or(CertificateFault::Unreadable)?;
+    let leaf = parsed(der).ok_or(CertificateFault::Unreadable)?;
     // Without any authority there is no verifier either.
     let Some(verifier) = verifier(roots.iter().cloned()) else {
         return Err(path::missing(presented.chain));
@@ -27,20 +27,20 @@ pub(super) fn judge(
     match verifier.verify_server_cert(der, above, presented.name, &[], now) {
         // A handshake with it fails all the same.
         Ok(_) => leaf::verifiable(der),
-        Err(Error::InvalidCertificate(error)) => Err(match distrust(&error) {
-            what @ (Distrust::Unknown | Distrust::Signature | Distrust::Algorithm) => {
-                match (leaf::verifiable(der), what) {
-                    (Err(short), _) => short,
-                    (Ok(()), Distrust::Algorithm) => Distrust::Algorithm,
-                    (Ok(()), _) => path::missing(presented.chain),
-                }
-            }
-            Distrust::Name if leaf::is_common_name_alone(&leaf, presented.name) => {
-                Distrust::CommonName
+        Err(Error::InvalidCertificate(error)) => Err(match certificate_fault(&error) {
+            what @ (CertificateFault::Unknown
+            | CertificateFault::Signature
+            | CertificateFault::Algorithm) => match (leaf::verifiable(der), what) {
+                (Err(short), _) => short,
+                (Ok(()), CertificateFault::Algorithm) => CertificateFault::Algorithm,
+                (Ok(()), _) => path::missing(presented.chain),
+            },
+            CertificateFault::NameMismatch if leaf::is_common_name_alone(&leaf, presented.name) => {
+                CertificateFault::CommonName
             }
             other => other,
         }),
-        Err(_) => Err(Distrust::Other),
+        Err(_) => Err(CertificateFault::Other),
     }
 }
 
@@ -55,43 +55,45 @@ pub(super) fn verifier(
 }
 
 /// What an error about a certificate means.
-pub(crate) fn distrust(error: &CertificateError) -> Distrust {
+pub(crate) fn certificate_fault(error: &CertificateError) -> CertificateFault {
     use CertificateError as E;
     match error {
-        E::UnknownIssuer => Distrust::Unknown,
-        E::Expired | E::ExpiredContext { .. } => Distrust::Expired,
-        E::NotValidYet | E::NotValidYetContext { .. } => Distrust::NotYet,
-        E::NotValidForName | E::NotValidForNameContext { .. } => Distrust::Name,
-        E::InvalidPurpose | E::InvalidPurposeContext { .. } => Distrust::Purpose,
-        E::UnhandledCriticalExtension => Distrust::Extension,
-        E::BadEncoding => Distrust::Unreadable,
-        E::BadSignature => Distrust::Signature,
+        E::UnknownIssuer => CertificateFault::Unknown,
+        E::Expired | E::ExpiredContext { .. } => CertificateFault::Expired,
+        E::NotValidYet | E::NotValidYetContext { .. } => CertificateFault::NotYetValid,
+        E::NotValidForName | E::NotValidForNameContext { .. } => CertificateFault::NameMismatch,
+        E::InvalidPurpose | E::InvalidPurposeContext { .. } => CertificateFault::Purpose,
+        E::UnhandledCriticalExtension => CertificateFault::Extension,
+        E::BadEncoding => CertificateFault::Unreadable,
+        E::BadSignature => CertificateFault::Signature,
         E::UnsupportedSignatureAlgorithmContext { .. }
-        | E::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => Distrust::Algorithm,
+        | E::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => CertificateFault::Algorithm,
         E::Revoked
         | E::UnknownRevocationStatus
         | E::ExpiredRevocationList
         | E::ExpiredRevocationListContext { .. }
-        | E::InvalidOcspResponse => Distrust::Revoked,
-        E::Other(other) => match (other.0.downcast_ref::<Distrust>(), other.0.downcast_ref()) {
-            (Some(distrust), _) => distrust.clone(),
-            (None, Some(error)) => of_webpki(error),
-            (None, None) => Distrust::Other,
-        },
-        _ => Distrust::Other,
+        | E::InvalidOcspResponse => CertificateFault::Revoked,
+        E::Other(other) => {
+            match (other.0.downcast_ref::<CertificateFault>(), other.0.downcast_ref()) {
+                (Some(fault), _) => fault.clone(),
+                (None, Some(error)) => of_webpki(error),
+                (None, None) => CertificateFault::Other,
+            }
+        }
+        _ => CertificateFault::Other,
     }
 }
 
-fn of_webpki(error: &webpki::Error) -> Distrust {
+fn of_webpki(error: &webpki::Error) -> CertificateFault {
     use webpki::Error as E;
     match error {
-        E::CaUsedAsEndEntity => Distrust::Authority,
+        E::CaUsedAsEndEntity => CertificateFault::Authority,
         E::EndEntityUsedAsCa | E::PathLenConstraintViolated => {
-            Distrust::NotAnAuthority("a certificate above it".to_owned())
+            CertificateFault::NotAnAuthority("a certificate above it".to_owned())
         }
-        E::UnsupportedCriticalExtension => Distrust::Extension,
-        E::NameConstraintViolation | E::MalformedNameConstraint => Distrust::Constraint,
-        E::RequiredEkuNotFoundContext(_) | E::EmptyEkuExtension => Distrust::Purpose,
+        E::UnsupportedCriticalExtension => CertificateFault::Extension,
+        E::NameConstraintViolation | E::MalformedNameConstraint => CertificateFault::Constraint,
+        E::RequiredEkuNotFoundContext(_) | E::EmptyEkuExtension => CertificateFault::Purpose,
         E::BadDer
         | E::BadDerTime
         | E::ExtensionValueInvalid
@@ -100,10 +102,10 @@ fn of_webpki(error: &webpki::Error) -> Distrust {
         | E::MalformedExtensions
         | E::SignatureAlgorithmMismatch
         | E::TrailingData(_)
-        | E::UnsupportedCertVersion => Distrust::Unreadable,
+        | E::UnsupportedCertVersion => CertificateFault::Unreadable,
         E::MaximumPathBuildCallsExceeded
         | E::MaximumPathDepthExceeded
-        | E::MaximumSignatureChecksExceeded => Distrust::Unknown,
-        _ => Distrust::Other,
+        | E::MaximumSignatureChecksExceeded => CertificateFault::Unknown,
+        _ => CertificateFault::Other,
     }
 }

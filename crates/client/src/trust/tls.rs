@@ -8,7 +8,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer},
 };
 
-use super::{ServerVerification, danger::Verifier};
+use super::{ServerVerification, verifier::Verifier};
 
 /// A certificate of our own, and its key.
 pub struct Identity {

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use portpass_protocol::{Digest, DigestAlgorithm, foreign::on_one_line};
 use tar::{EntryType, Header, PaxExtensions};
 
-use super::super::{folder::MAX_DOCUMENT, read::Extent};
+use super::super::{extent::Extent, folder::MAX_DOCUMENT};
 use crate::transfer::{LayoutError, MemberFault};
 
 /// All members of one archive.

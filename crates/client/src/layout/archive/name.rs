@@ -1,7 +1,7 @@
 //! What docker calls an image: `busybox` is `docker.io/library/busybox:latest`.
 
 /// Whether two names mean the same image to docker.
-pub(super) fn are_alike(one: &str, other: &str) -> bool {
+pub(super) fn same_reference(one: &str, other: &str) -> bool {
     familiar(one) == familiar(other)
 }
 
@@ -42,11 +42,11 @@ mod tests {
             ("localhost/app:1", "localhost/app:1"),
             ("registry.example.com:5000/app", "registry.example.com:5000/app:latest"),
         ] {
-            assert!(are_alike(name, same), "{name}");
+            assert!(same_reference(name, same), "{name}");
             assert_eq!(whole(name), same);
         }
-        assert!(!are_alike("busybox:1", "busybox:2"));
-        assert!(!are_alike("other/busybox", "busybox"));
+        assert!(!same_reference("busybox:1", "busybox:2"));
+        assert!(!same_reference("other/busybox", "busybox"));
         assert_eq!(tag("registry.example.com:5000/app:1.2"), "1.2");
     }
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    super::{index::described, read::Extent},
+    super::{extent::Extent, index::described},
     members::Members,
     name,
 };
@@ -17,7 +17,7 @@ use crate::transfer::{LayoutError, MemberFault};
 /// One image as it stands there.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Saved {
+pub(super) struct SavedImage {
     config: String,
     #[serde(default)]
     repo_tags: Option<Vec<String>>,
@@ -25,23 +25,24 @@ pub(super) struct Saved {
 }
 
 /// The image that is meant: of that name, or the only one.
-pub(super) fn choose(members: &Members, name: Option<&str>) -> Result<Saved, LayoutError> {
+pub(super) fn choose(members: &Members, name: Option<&str>) -> Result<SavedImage, LayoutError> {
     let path = members.path().to_owned();
     let Some(document) = members.document(MANIFEST)? else {
         let why = "it has neither `manifest.json` nor `index.json`".to_owned();
         return Err(LayoutError::NotAnArchive { path, why });
     };
-    let images: Vec<Saved> =
+    let images: Vec<SavedImage> =
         serde_json::from_slice(&document).map_err(|error| LayoutError::Document {
             path: path.clone(),
             document: MANIFEST.to_owned(),
             reason: error.to_string(),
         })?;
-    let tags = |image: &Saved| image.repo_tags.clone().unwrap_or_default();
+    let tags = |image: &SavedImage| image.repo_tags.clone().unwrap_or_default();
     let there = || images.iter().flat_map(tags).collect();
     match name {
         Some(name) => {
-            let called = |image: &&Saved| tags(image).iter().any(|tag| name::are_alike(tag, name));
+            let called =
+                |image: &&SavedImage| tags(image).iter().any(|tag| name::same_reference(tag, name));
             images.iter().find(called).cloned().ok_or_else(|| LayoutError::NoImage {
                 path,
                 name: name.to_owned(),
@@ -61,7 +62,7 @@ pub(super) fn choose(members: &Members, name: Option<&str>) -> Result<Saved, Lay
 /// When a layer that is not compressed is not the one that the config names.
 pub(super) fn read(
     members: &Members,
-    image: &Saved,
+    image: &SavedImage,
 ) -> Result<(String, BTreeMap<Digest, Extent>), LayoutError> {
     let mut blobs = BTreeMap::new();
     let config = find(members, &image.config)?;

@@ -12,23 +12,23 @@ use portpass_testkit::http::{Raw, Served, Then, redirect, reply};
 use reqwest::header;
 
 use crate::{
-    Remote,
-    served::{Counted, Memory, Stage, session},
+    Repository,
+    fixture::{Fixture, MemoryStore, RecordedTimer, session},
     session::Error,
 };
 
 const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
-fn remote_of(raw: &Raw) -> Remote {
-    let (memory, pace) = (Arc::new(Memory::default()), Arc::new(Counted::default()));
-    Remote::new(session(raw.address, &memory, &pace, true), "a".parse().unwrap())
+fn remote_of(raw: &Raw) -> Repository {
+    let (memory, timer) = (Arc::new(MemoryStore::default()), Arc::new(RecordedTimer::default()));
+    Repository::new(session(raw.address, &memory, &timer, true), "a".parse().unwrap())
 }
 
 fn said(raw: &Raw, error: &Error) -> String {
     error.to_string().replace(&raw.address.to_string(), "REGISTRY")
 }
 
-async fn read(remote: &Remote, blob: &Descriptor) -> Result<Vec<u8>, Error> {
+async fn read(remote: &Repository, blob: &Descriptor) -> Result<Vec<u8>, Error> {
     let mut stream = remote.blob(blob, 0).await?;
     let mut read = Vec::new();
     while let Some(piece) = stream.next().await {
@@ -77,7 +77,7 @@ async fn an_error_without_an_end_is_read_no_further_than_it_can_be_told() {
 /// Nothing is unpacked, so nothing can be larger than it came.
 #[tokio::test]
 async fn a_bomb_is_not_unpacked() {
-    let stage = Stage::start(|seen, _| {
+    let stage = Fixture::start(|seen, _| {
         assert_eq!(seen.headers.get(header::ACCEPT_ENCODING), None);
         reply(200, vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0])
             .with(header::CONTENT_ENCODING, "gzip")
@@ -128,7 +128,7 @@ async fn a_wrong_content_length_is_an_error() {
 
 #[tokio::test]
 async fn redirects_that_go_round_end() {
-    let stage = Stage::start(|seen, _| redirect(307, format!("{}x", seen.path))).await;
+    let stage = Fixture::start(|seen, _| redirect(307, format!("{}x", seen.path))).await;
     let error = stage.remote("a").tags().await.unwrap_err();
     assert!(stage.said(&error).ends_with("redirects too often"), "{error}");
     assert_eq!(stage.seen().len(), 6);
@@ -137,7 +137,7 @@ async fn redirects_that_go_round_end() {
     let back = Arc::clone(&there);
     let far = Served::start(move |_| redirect(302, back.get().unwrap().clone())).await;
     let to = far.url("/x");
-    let stage = Stage::start(move |_, _| redirect(302, to.clone())).await;
+    let stage = Fixture::start(move |_, _| redirect(302, to.clone())).await;
     there.set(stage.registry.url("/v2/a/x")).unwrap();
     let error = stage.remote("a").tags().await.unwrap_err();
     assert!(error.to_string().ends_with("redirects too often"), "{error}");
@@ -148,13 +148,13 @@ async fn redirects_that_go_round_end() {
 #[tokio::test]
 async fn redirects_lead_to_no_other_scheme_and_take_no_content_along() {
     for to in ["file:///etc/passwd", "ftp://example.com/", "data:text/plain,x"] {
-        let stage = Stage::start(move |_, _| redirect(302, to)).await;
+        let stage = Fixture::start(move |_, _| redirect(302, to)).await;
         let error = stage.remote("a").tags().await.unwrap_err();
         assert!(error.to_string().contains("where nothing of what was sent may go"), "{error}");
     }
     let other = Served::always(reply(201, "")).await;
     let to = other.url("/mine");
-    let stage = Stage::start(move |_, _| redirect(307, to.clone())).await;
+    let stage = Fixture::start(move |_, _| redirect(307, to.clone())).await;
     let manifest = crate::Manifest::new(OCI_INDEX, r#"{"schemaVersion":2,"manifests":[]}"#);
     assert!(stage.remote("a").put_manifest(&"v1".parse().unwrap(), &manifest).await.is_err());
     assert!(stage.remote("a").delete_manifest(&"v1".parse().unwrap()).await.is_err());
@@ -165,7 +165,7 @@ async fn redirects_lead_to_no_other_scheme_and_take_no_content_along() {
 #[tokio::test]
 async fn lists_that_do_not_end_are_left() {
     let to = |link: &'static str| {
-        Stage::start(move |_, _| {
+        Fixture::start(move |_, _| {
             reply(200, r#"{"tags":["v1"],"repositories":["a"]}"#).with(header::LINK, link)
         })
     };
@@ -176,7 +176,7 @@ async fn lists_that_do_not_end_are_left() {
     let itself = to(r#"</v2/_catalog>; rel="next""#).await;
     heard.push(itself.said(&itself.session.catalog().await.unwrap_err()));
     let number = AtomicUsize::new(0);
-    let endless = Stage::start(move |_, _| {
+    let endless = Fixture::start(move |_, _| {
         let number = number.fetch_add(1, Ordering::SeqCst);
         let link = format!("</v2/a/tags/list?last={number}>; rel=\"next\"");
         reply(200, r#"{"tags":["v1"]}"#).with(header::LINK, link)
@@ -186,7 +186,7 @@ async fn lists_that_do_not_end_are_left() {
     assert_eq!(endless.seen().len(), 1000);
     let page = format!(r#"{{"tags":[{}"v1"]}}"#, r#""v1","#.repeat(700_000));
     let number = AtomicUsize::new(0);
-    let long = Stage::start(move |_, _| {
+    let long = Fixture::start(move |_, _| {
         let number = number.fetch_add(1, Ordering::SeqCst);
         let link = format!("</v2/a/tags/list?last={number}>; rel=\"next\"");
         reply(200, page.clone()).with(header::LINK, link)
@@ -213,7 +213,7 @@ async fn links_and_locations_lead_nowhere_else() {
         "https://registry.example.com/v2/a/next".to_owned(),
         "file:///etc/passwd".to_owned(),
     ] {
-        let stage = Stage::start(move |seen, _| match seen.method.as_str() {
+        let stage = Fixture::start(move |seen, _| match seen.method.as_str() {
             "GET" => reply(200, r#"{"tags":[]}"#).with(header::LINK, format!("<{to}>; rel=next")),
             _ => reply(202, "").with(header::LOCATION, to.clone()),
         })
@@ -238,7 +238,7 @@ async fn a_list_of_what_is_no_name_is_refused() {
         "<html>",
         "",
     ] {
-        let stage = Stage::start(move |_, _| reply(200, body)).await;
+        let stage = Fixture::start(move |_, _| reply(200, body)).await;
         heard.push(stage.said(&stage.remote("a").tags().await.unwrap_err()));
         heard.push(stage.said(&stage.session.catalog().await.unwrap_err()));
     }
@@ -257,6 +257,6 @@ async fn a_list_of_what_is_no_name_is_refused() {
         the list http://REGISTRY/v2/_catalog cannot be read: it is no JSON object
         "#);
     // There are registries that say so of what is empty.
-    let stage = Stage::start(|_, _| reply(200, r#"{"name":"a","tags":null}"#)).await;
+    let stage = Fixture::start(|_, _| reply(200, r#"{"name":"a","tags":null}"#)).await;
     assert_eq!(stage.remote("a").tags().await.unwrap(), []);
 }

@@ -6,8 +6,8 @@ use secrecy::ExposeSecret as _;
 
 use crate::{
     credentials::Credential,
-    remote::Mounted,
-    served::{Stage, rights},
+    fixture::{Fixture, rights},
+    repository::Mounted,
     session::Error,
 };
 
@@ -23,7 +23,7 @@ fn shown(seen: &[Seen]) -> Vec<Option<&str>> {
 
 #[tokio::test]
 async fn the_token_for_an_operation_is_got_before_it_and_once_for_many_at_a_time() {
-    let stage = Stage::start(|seen, gate| match gate.check(seen, "repository:a:pull") {
+    let stage = Fixture::start(|seen, gate| match gate.check(seen, "repository:a:pull") {
         Ok(()) => reply(200, TAGS),
         Err(refused) => refused,
     })
@@ -45,7 +45,7 @@ async fn the_token_for_an_operation_is_got_before_it_and_once_for_many_at_a_time
 /// R6: what an operation needs is not always what we think it does; it is said once.
 #[tokio::test]
 async fn what_the_challenge_names_is_asked_for_too_and_remembered() {
-    let stage = Stage::start(|seen, gate| {
+    let stage = Fixture::start(|seen, gate| {
         let checked = gate.check(seen, "repository:a:pull repository:base:pull");
         checked.map_or_else(|refused| refused, |()| reply(200, TAGS))
     })
@@ -61,7 +61,7 @@ async fn what_the_challenge_names_is_asked_for_too_and_remembered() {
 /// CL3, design §8: one token for both repositories.
 #[tokio::test]
 async fn a_mount_shows_one_token_for_both_repositories() {
-    let stage = Stage::start(|seen, gate| {
+    let stage = Fixture::start(|seen, gate| {
         let checked = gate.check(seen, "repository:a:pull,push repository:b:pull");
         checked.map_or_else(|refused| refused, |()| reply(201, ""))
     })
@@ -78,7 +78,7 @@ async fn a_mount_shows_one_token_for_both_repositories() {
 /// CL11
 #[tokio::test]
 async fn a_kept_token_that_is_refused_is_got_anew_once() {
-    let stage = Stage::start(|seen, gate| {
+    let stage = Fixture::start(|seen, gate| {
         let shown = seen.authorization.as_deref().unwrap_or_default();
         let refused = challenge(format!("{},error=\"invalid_token\"", gate.wanted));
         // The first token ends at the second request.
@@ -102,7 +102,8 @@ async fn a_kept_token_that_is_refused_is_got_anew_once() {
 #[tokio::test]
 async fn a_new_token_that_is_refused_is_the_last_word() {
     let stage =
-        Stage::start(|_, gate| challenge(format!("{},error=\"invalid_token\"", gate.wanted))).await;
+        Fixture::start(|_, gate| challenge(format!("{},error=\"invalid_token\"", gate.wanted)))
+            .await;
     let error = stage.remote("a").tags().await.unwrap_err();
     assert_snapshot!(stage.said(&error), @"REGISTRY refuses the token that its token service gave (invalid_token): token has 1 part, expected 3: it is not a JWT");
     assert_eq!((stage.seen().len(), stage.service.seen().len()), (1, 1));
@@ -110,7 +111,7 @@ async fn a_new_token_that_is_refused_is_the_last_word() {
 
 #[tokio::test]
 async fn rights_that_are_not_granted_are_named() {
-    let stage = Stage::start(|_, gate| {
+    let stage = Fixture::start(|_, gate| {
         let scope = r#"scope="repository:a:pull",error="insufficient_scope""#;
         challenge(format!("{},{scope}", gate.wanted))
     })
@@ -127,7 +128,7 @@ async fn rights_that_are_not_granted_are_named() {
 #[tokio::test]
 async fn ten_thousand_challenges_are_answered_a_few_times() {
     let number = std::sync::atomic::AtomicUsize::new(0);
-    let stage = Stage::start(move |_, gate| {
+    let stage = Fixture::start(move |_, gate| {
         let number = number.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         let scope = format!("repository:r{number}:pull");
         challenge(format!("{},scope=\"{scope}\",error=\"insufficient_scope\"", gate.wanted))
@@ -142,7 +143,7 @@ async fn ten_thousand_challenges_are_answered_a_few_times() {
 #[tokio::test]
 async fn a_registry_that_cannot_make_up_its_mind_is_left() {
     let number = std::sync::atomic::AtomicUsize::new(0);
-    let stage = Stage::start(move |seen, gate| {
+    let stage = Fixture::start(move |seen, gate| {
         if number.fetch_add(1, std::sync::atomic::Ordering::SeqCst) > 100 {
             return reply(200, TAGS);
         }
@@ -160,14 +161,14 @@ async fn a_registry_that_cannot_make_up_its_mind_is_left() {
 
 #[tokio::test]
 async fn ten_thousand_challenges_at_once_are_no_more_than_one() {
-    let stage = Stage::start(|seen, gate| match seen.authorization.as_deref() {
+    let stage = Fixture::start(|seen, gate| match seen.authorization.as_deref() {
         Some("Bearer 2|repository:a:pull") => reply(200, TAGS),
         _ => challenge(format!("{}{}", gate.wanted, ", Basic realm=\"x\"".repeat(10_000))),
     })
     .await;
     assert!(stage.remote("a").tags().await.is_err());
     // Ten thousand scopes are not about this request, and none of them is asked for.
-    let stage = Stage::start(|_, gate| {
+    let stage = Fixture::start(|_, gate| {
         let scopes: Vec<String> = (0..5_000).map(|n| format!("repository:r{n}:pull")).collect();
         challenge(format!("{},scope=\"{}\"", gate.wanted, scopes.join(" ")))
     })
@@ -186,14 +187,16 @@ async fn a_registry_may_take_passwords_itself() {
         _ => challenge(r#"Basic realm="registry""#),
     };
     let service = Served::start(answer).await;
-    let stage = Stage::with_service(service, move |seen, _| answer(seen)).await;
-    let session = crate::served::session(stage.service.address, &stage.memory, &stage.pace, false);
-    let remote = crate::Remote::new(session, "a".parse().unwrap());
+    let stage = Fixture::with_service(service, move |seen, _| answer(seen)).await;
+    let session =
+        crate::fixture::session(stage.service.address, &stage.memory, &stage.timer, false);
+    let remote = crate::Repository::new(session, "a".parse().unwrap());
     let error = remote.tags().await.unwrap_err();
     assert_snapshot!(stage.said(&error), @"SERVICE does not allow it: repository:a:pull is not granted to anybody without a password (authentication required (UNAUTHORIZED))");
     stage.memory.keep(password("wrong"));
     // Somebody who has logged in meanwhile need not begin a new session.
-    let remote = crate::Remote::new(std::sync::Arc::clone(remote.session()), "b".parse().unwrap());
+    let remote =
+        crate::Repository::new(std::sync::Arc::clone(remote.session()), "b".parse().unwrap());
     let error = remote.tags().await.unwrap_err();
     assert_snapshot!(stage.said(&error), @"SERVICE refuses the name or the password: authentication required (UNAUTHORIZED)");
     let wrong = stage.service.seen().iter().filter(|seen| seen.basic().is_some()).count();
@@ -208,7 +211,7 @@ async fn an_identity_token_is_posted_and_its_successor_kept() {
     let body =
         r#"{"access_token":"1|repository:a:pull","expires_in":300,"refresh_token":"second"}"#;
     let service = Served::always(reply(200, body)).await;
-    let stage = Stage::with_service(service, |_, _| reply(200, TAGS)).await;
+    let stage = Fixture::with_service(service, |_, _| reply(200, TAGS)).await;
     stage.memory.keep(Credential::IdentityToken { username: None, token: "first".into() });
     stage.remote("a").tags().await.unwrap();
     let asked = stage.service.only();
@@ -221,7 +224,7 @@ async fn an_identity_token_is_posted_and_its_successor_kept() {
 
 #[tokio::test]
 async fn a_ready_made_token_goes_to_the_registry_and_nowhere_else() {
-    let stage = Stage::start(|seen, gate| match seen.authorization.as_deref() {
+    let stage = Fixture::start(|seen, gate| match seen.authorization.as_deref() {
         Some("Bearer mine") => reply(200, TAGS),
         _ => challenge(gate.wanted.clone()),
     })
@@ -246,10 +249,10 @@ async fn every_401_is_answered_and_not_only_that_of_the_ping() {
         _ => reply(200, TAGS),
     })
     .await;
-    let stage = Stage::with_service(service, |_, _| reply(500, "")).await;
-    let session = crate::served::session(registry.address, &stage.memory, &stage.pace, false);
+    let stage = Fixture::with_service(service, |_, _| reply(500, "")).await;
+    let session = crate::fixture::session(registry.address, &stage.memory, &stage.timer, false);
     let remote =
-        |name: &str| crate::Remote::new(std::sync::Arc::clone(&session), name.parse().unwrap());
+        |name: &str| crate::Repository::new(std::sync::Arc::clone(&session), name.parse().unwrap());
     remote("public").tags().await.unwrap();
     assert_eq!(stage.service.seen().len(), 0);
     remote("private").tags().await.unwrap();
@@ -270,7 +273,7 @@ async fn realms_where_credentials_must_not_go_end_the_request() {
         "https://ann:secret@auth.example.com/token",
     ] {
         let challenge = challenge(format!(r#"Bearer realm="{realm}",service="registry""#));
-        let stage = Stage::start(move |_, _| challenge.clone()).await;
+        let stage = Fixture::start(move |_, _| challenge.clone()).await;
         stage.memory.keep(password("secret"));
         // The ping leads to the stage's own service; the 401 to the request elsewhere.
         let error = stage.remote("a").tags().await.unwrap_err();
@@ -300,7 +303,7 @@ async fn a_redirect_target_gets_neither_credentials_nor_answers_to_its_challenge
     .await;
     for (path, there) in [("/open", true), ("/asks", false)] {
         let to = storage.url(path);
-        let stage = Stage::start(move |_, _| redirect(307, to.clone())).await;
+        let stage = Fixture::start(move |_, _| redirect(307, to.clone())).await;
         stage.memory.keep(password("secret"));
         let found = stage.remote("a").has_blob(&content).await;
         assert_eq!(found.is_ok_and(|found| found), there);
@@ -316,20 +319,20 @@ async fn a_redirect_target_gets_neither_credentials_nor_answers_to_its_challenge
 async fn a_session_looks_for_the_credentials_of_its_own_registry() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("config.json");
-    let stage = Stage::start(|_, _| reply(200, TAGS)).await;
+    let stage = Fixture::start(|_, _| reply(200, TAGS)).await;
     let auths = format!(
         r#"{{"auths":{{"{}":{{"auth":"YW5uOnNlY3JldA=="}},"https://index.docker.io/v1/":{{"auth":"YW5uOnNlY3JldA=="}}}}}}"#,
         stage.service.address
     );
     std::fs::write(&config, auths).unwrap();
-    let places = crate::credentials::Places { docker: Some(config), ..Default::default() };
+    let places = crate::credentials::CredentialPaths { docker: Some(config), ..Default::default() };
     let registry = crate::Registry::new(
         stage.registry.address.to_string().parse().unwrap(),
         std::sync::Arc::default(),
-        std::sync::Arc::new(crate::credentials::Files::new(places)),
+        std::sync::Arc::new(crate::credentials::CredentialFiles::new(places)),
         std::sync::Arc::new(crate::SystemClock),
     );
     let session = std::sync::Arc::new(crate::Session::new(registry));
-    crate::Remote::new(session, "a".parse().unwrap()).tags().await.unwrap();
+    crate::Repository::new(session, "a".parse().unwrap()).tags().await.unwrap();
     assert_eq!(stage.service.only().authorization, None);
 }

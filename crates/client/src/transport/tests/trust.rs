@@ -69,7 +69,7 @@ impl Tls {
         format!("localhost:{}", self.address.port()).parse().unwrap()
     }
 
-    async fn send(&self, settings: Settings) -> Result<Answer, TransportError> {
+    async fn send(&self, settings: Settings) -> Result<BufferedResponse, TransportError> {
         let url = format!("https://{}/", self.host());
         Transport::new(settings).send(call(&url)).await
     }
@@ -83,8 +83,8 @@ async fn answer(acceptor: &TlsAcceptor, stream: TcpStream) {
 }
 
 /// A folder as `/etc` is, and the places in it.
-fn places(folder: &Path) -> TrustPlaces {
-    TrustPlaces {
+fn places(folder: &Path) -> CertificatePaths {
+    CertificatePaths {
         docker: vec![folder.join("docker/certs.d")],
         containerd: vec![folder.join("containerd/certs.d")],
     }
@@ -131,10 +131,10 @@ async fn what_docker_trusts_is_trusted_for_that_registry() {
     write(folder.path(), &format!("docker/certs.d/{host}/ca.crt"), &tls.pem);
     write(folder.path(), &format!("docker/certs.d/{host}/README"), "nothing of the kind");
     let mut settings = Settings::default();
-    settings.trust_as_others(&host, &places).unwrap();
+    settings.trust_certs_d(&host, &places).unwrap();
     assert_eq!(tls.send(settings).await.unwrap().body, b"ok");
     let mut settings = Settings::default();
-    settings.trust_as_others(&"localhost".parse().unwrap(), &places).unwrap();
+    settings.trust_certs_d(&"localhost".parse().unwrap(), &places).unwrap();
     assert!(settings.authorities.is_empty(), "the port is part of the name");
 }
 
@@ -147,7 +147,7 @@ async fn a_certificate_of_our_own_is_shown() {
     write(folder.path(), &at("ca.crt"), &tls.pem);
     let read = || {
         let mut settings = Settings::default();
-        settings.trust_as_others(&tls.host(), &places(folder.path())).map(|()| settings)
+        settings.trust_certs_d(&tls.host(), &places(folder.path())).map(|()| settings)
     };
     assert!(tls.send(read().unwrap()).await.is_err());
     write(folder.path(), &at("client.cert"), &own.cert.pem());
@@ -174,7 +174,7 @@ async fn what_containerd_trusts_is_trusted_for_that_registry() {
         write(folder.path(), &format!("containerd/certs.d/{host}/ca.crt"), &tls.pem);
         write(folder.path(), &format!("containerd/certs.d/{host}/hosts.toml"), text);
         let mut settings = Settings::default();
-        settings.trust_as_others(&host, &places(folder.path())).unwrap();
+        settings.trust_certs_d(&host, &places(folder.path())).unwrap();
         assert_eq!(tls.send(settings).await.is_ok(), trusted, "{text}");
     }
 }
@@ -191,7 +191,7 @@ fn files_that_cannot_be_used_are_named() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), name, text);
-        let error = Settings::default().trust_as_others(&host, &places(folder.path()));
+        let error = Settings::default().trust_certs_d(&host, &places(folder.path()));
         let said = error.unwrap_err().to_string();
         heard.push(said.replace(&folder.path().display().to_string(), "/etc"));
     }
@@ -203,9 +203,9 @@ fn files_that_cannot_be_used_are_named() {
         "#);
     // Nothing is there, or something else is.
     let folder = tempfile::tempdir().unwrap();
-    Settings::default().trust_as_others(&host, &places(folder.path())).unwrap();
+    Settings::default().trust_certs_d(&host, &places(folder.path())).unwrap();
     write(folder.path(), "docker/certs.d", "a file");
-    Settings::default().trust_as_others(&host, &places(folder.path())).unwrap();
+    Settings::default().trust_certs_d(&host, &places(folder.path())).unwrap();
 }
 
 #[test]
@@ -230,7 +230,7 @@ async fn a_file_of_no_use_in_a_folder_is_passed_over_and_told() {
     let broken = "-----BEGIN CERTIFICATE-----\n%%%%\n-----END CERTIFICATE-----\n";
     write(folder.path(), &format!("{place}/ca.crt"), &format!("{broken}{}", tls.pem));
     let mut settings = Settings::default();
-    settings.trust_as_others(&host, &places).unwrap();
+    settings.trust_certs_d(&host, &places).unwrap();
     let place = folder.path().join(place);
     assert_eq!(
         settings.passed_over,
@@ -267,7 +267,7 @@ async fn an_authority_s_own_certificate_is_trusted_where_it_was_named() {
     let (host, places) = (tls.host(), places(folder.path()));
     write(folder.path(), &format!("docker/certs.d/{host}/ca.crt"), &tls.pem);
     let mut settings = Settings::default();
-    settings.trust_as_others(&host, &places).unwrap();
+    settings.trust_certs_d(&host, &places).unwrap();
     let transport = Transport::new(settings);
     assert_eq!(transport.send(call(&format!("https://{host}/"))).await.unwrap().body, b"ok");
     let by_address = transport.send(call(&format!("https://{}/", tls.address))).await.unwrap_err();
@@ -277,11 +277,11 @@ async fn an_authority_s_own_certificate_is_trusted_where_it_was_named() {
 #[test]
 fn the_places_are_those_of_the_others() {
     let home = |name: &str| (name == "HOME").then(|| "/home/ann".to_owned());
-    let places = TrustPlaces::from_environment(home);
+    let places = CertificatePaths::from_environment(home);
     let own = ["/home/ann/.config/docker/certs.d", "/home/ann/.config/containers/certs.d"];
     assert!(own.iter().all(|own| places.docker.iter().any(|place| place == Path::new(own))));
     assert!(places.docker.contains(&"/etc/docker/certs.d".into()));
-    assert_eq!(TrustPlaces::from_environment(|_| None).docker.len(), 2);
+    assert_eq!(CertificatePaths::from_environment(|_| None).docker.len(), 2);
 }
 
 /// What to do about a certificate depends on what is wrong with it: to trust it once more helps few.

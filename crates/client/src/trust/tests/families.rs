@@ -12,25 +12,28 @@ use rustls::{
 };
 
 use super::{
-    super::{Bundle, Distrust, Fallback, Presented, ServerVerification, danger::Verifier, words},
-    fixture::{NOW, YES, below, is_ca, judge, leaf, named, parameters, root, say},
+    super::{
+        Bundle, CertificateFault, Fallback, PresentedChain, ServerVerification, tls_error_text,
+        verifier::Verifier,
+    },
+    fixture::{NOW, YES, below, evaluate, is_ca, leaf, named, parameters, root, say},
 };
 
-fn no_authority() -> Result<(), Distrust> {
-    Err(Distrust::NotAnAuthority("\"a root\"".to_owned()))
+fn no_authority() -> Result<(), CertificateFault> {
+    Err(CertificateFault::NotAnAuthority("\"a root\"".to_owned()))
 }
 
 #[test]
 fn a_chain_as_it_should_be_is_trusted_by_all() {
     let root = root(|_| {});
-    let between = below(&root, "between", is_ca);
+    let intermediates = below(&root, "between", is_ca);
     let roots = [root.der.clone()];
-    say(&judge(&[leaf(&root, |_| {})], &roots), [YES, YES, YES]);
-    let chain = [leaf(&between, |_| {}), between.der.clone()];
-    say(&judge(&chain, &roots), [YES, YES, YES]);
-    let unknown = || Err(Distrust::Unknown);
-    say(&judge(&chain[..1], &roots), [unknown(), unknown(), unknown()]);
-    say(&judge(&chain, &[]), [unknown(), unknown(), unknown()]);
+    say(&evaluate(&[leaf(&root, |_| {})], &roots), [YES, YES, YES]);
+    let chain = [leaf(&intermediates, |_| {}), intermediates.der.clone()];
+    say(&evaluate(&chain, &roots), [YES, YES, YES]);
+    let unknown = || Err(CertificateFault::Unknown);
+    say(&evaluate(&chain[..1], &roots), [unknown(), unknown(), unknown()]);
+    say(&evaluate(&chain, &[]), [unknown(), unknown(), unknown()]);
 }
 
 /// webpki wants no CA:TRUE of a server, Go and OpenSSL do not mind.
@@ -47,12 +50,12 @@ fn what_rustls_alone_refuses() {
         parameters.self_signed(&key).unwrap().der().clone()
     };
     let itself = own(is_ca);
-    let authority = || Err(Distrust::Authority);
+    let authority = || Err(CertificateFault::Authority);
     say(
-        &judge(std::slice::from_ref(&itself), std::slice::from_ref(&itself)),
+        &evaluate(std::slice::from_ref(&itself), std::slice::from_ref(&itself)),
         [YES, authority(), YES],
     );
-    say(&judge(&[leaf(&root, is_ca)], &roots), [YES, authority(), YES]);
+    say(&evaluate(&[leaf(&root, is_ca)], &roots), [YES, authority(), YES]);
     let critical = leaf(&root, |parameters| {
         // certificatePolicies with one policy, 1.2.3.4.
         let content = vec![0x30, 0x07, 0x30, 0x05, 0x06, 0x03, 0x2a, 0x03, 0x04];
@@ -60,7 +63,7 @@ fn what_rustls_alone_refuses() {
         policies.set_criticality(true);
         parameters.custom_extensions.push(policies);
     });
-    say(&judge(&[critical], &roots), [YES, Err(Distrust::Extension), YES]);
+    say(&evaluate(&[critical], &roots), [YES, Err(CertificateFault::Extension), YES]);
 }
 
 /// What stands in the store is an authority to rustls whatever it says, and to OpenSSL only if it signed itself.
@@ -70,7 +73,7 @@ fn what_others_refuse() {
         (
             (|parameters| parameters.not_after = date_time_ymd(2021, 1, 1))
                 as fn(&mut CertificateParams),
-            Err(Distrust::OutOfTime("\"a root\"".to_owned())),
+            Err(CertificateFault::AuthorityOutOfValidity("\"a root\"".to_owned())),
         ),
         (|parameters| parameters.is_ca = IsCa::ExplicitNoCa, no_authority()),
         (|parameters| parameters.is_ca = IsCa::NoCa, no_authority()),
@@ -80,35 +83,36 @@ fn what_others_refuse() {
         ),
         (
             |parameters| parameters.extended_key_usages = vec![Purpose::ClientAuth],
-            Err(Distrust::Purpose),
+            Err(CertificateFault::Purpose),
         ),
     ] {
         let root = root(change);
-        let judged = judge(&[leaf(&root, |_| {})], std::slice::from_ref(&root.der));
+        let judged = evaluate(&[leaf(&root, |_| {})], std::slice::from_ref(&root.der));
         say(&judged, [expected.clone(), YES, expected]);
     }
     let root = root(|_| {});
-    let between = below(&root, "between", is_ca);
+    let intermediates = below(&root, "between", is_ca);
     // The authority in the middle alone is given, or the certificate itself.
-    let judged = judge(&[leaf(&between, |_| {})], std::slice::from_ref(&between.der));
-    say(&judged, [YES, YES, Err(Distrust::Unknown)]);
+    let judged =
+        evaluate(&[leaf(&intermediates, |_| {})], std::slice::from_ref(&intermediates.der));
+    say(&judged, [YES, YES, Err(CertificateFault::Unknown)]);
     let own = leaf(&root, |_| {});
-    let judged = judge(std::slice::from_ref(&own), std::slice::from_ref(&own));
-    say(&judged, [YES, Err(Distrust::Unknown), Err(Distrust::Unknown)]);
+    let judged = evaluate(std::slice::from_ref(&own), std::slice::from_ref(&own));
+    say(&judged, [YES, Err(CertificateFault::Unknown), Err(CertificateFault::Unknown)]);
 }
 
 #[test]
 fn what_a_certificate_says_of_its_use() {
     let root = root(|_| {});
     let roots = [root.der.clone()];
-    let judged = |change: fn(&mut CertificateParams)| judge(&[leaf(&root, change)], &roots);
+    let judged = |change: fn(&mut CertificateParams)| evaluate(&[leaf(&root, change)], &roots);
     let client = judged(|parameters| parameters.extended_key_usages = vec![Purpose::ClientAuth]);
-    let purpose = || Err(Distrust::Purpose);
+    let purpose = || Err(CertificateFault::Purpose);
     say(&client, [purpose(), purpose(), purpose()]);
     let signs = judged(|parameters| parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign]);
-    say(&signs, [YES, YES, Err(Distrust::KeyUsage)]);
+    say(&signs, [YES, YES, Err(CertificateFault::KeyUsage)]);
     let nameless = judged(|parameters| parameters.subject_alt_names.clear());
-    let common = || Err(Distrust::CommonName);
+    let common = || Err(CertificateFault::CommonName);
     say(&nameless, [common(), common(), YES]);
 }
 
@@ -117,15 +121,15 @@ fn what_a_certificate_says_of_its_use() {
 fn a_short_key_is_gos_alone() {
     let bundle = Bundle::read(SHORT.as_bytes());
     let chain = bundle.certificates;
-    let judged = super::super::judge(
-        &Presented {
+    let judged = super::super::evaluate(
+        &PresentedChain {
             chain: &chain,
             name: &ServerName::try_from("localhost").unwrap(),
             now: SystemTime::UNIX_EPOCH + NOW,
         },
         &chain,
     );
-    let short = || Err(Distrust::Short(1024));
+    let short = || Err(CertificateFault::KeyTooShort(1024));
     say(&judged, [YES, short(), short()]);
     assert_eq!(judged.verifiable, short());
     let named = chain.clone();
@@ -135,7 +139,7 @@ fn a_short_key_is_gos_alone() {
     let now = UnixTime::since_unix_epoch(NOW);
     let refused =
         Verifier::new(believed).verify_server_cert(&chain[0], &[], &name, &[], now).unwrap_err();
-    assert_eq!(words(&refused), "a key of 1024 bits is too short");
+    assert_eq!(tls_error_text(&refused), "a key of 1024 bits is too short");
 }
 
 /// RSA of 1024 bits, for localhost, CA:FALSE, until 2039; `openssl req -x509`.
@@ -163,9 +167,9 @@ fn a_short_key_below_a_trusted_authority_is_gos_alone() {
     let roots = Bundle::read(ITS_ROOT.as_bytes()).certificates;
     let name = ServerName::try_from("localhost").unwrap();
     let now = SystemTime::UNIX_EPOCH + NOW;
-    let presented = Presented { chain: &chain, name: &name, now };
-    let judged = super::super::judge(&presented, &roots);
-    let short = || Err(Distrust::Short(1024));
+    let presented = PresentedChain { chain: &chain, name: &name, now };
+    let judged = super::super::evaluate(&presented, &roots);
+    let short = || Err(CertificateFault::KeyTooShort(1024));
     say(&judged, [YES, short(), short()]);
     assert_eq!(judged.verifiable, short());
     for fallback in [Fallback::Named, Fallback::Go] {
@@ -174,7 +178,7 @@ fn a_short_key_below_a_trusted_authority_is_gos_alone() {
             let refused = Verifier::new(believed)
                 .verify_server_cert(&chain[0], &[], &name, &[], UnixTime::since_unix_epoch(NOW))
                 .unwrap_err();
-            assert_eq!(words(&refused), "a key of 1024 bits is too short");
+            assert_eq!(tls_error_text(&refused), "a key of 1024 bits is too short");
         }
     }
 }
@@ -214,11 +218,18 @@ twoPtwKcwpIwAiEAmdTYImLY32KgWU+7UcprtZezJ4wHv53iSZDomQ3Irf8=
 fn a_name_alone_signs_nothing() {
     let (root, same_name) = (root(|_| {}), root(|_| {}));
     let chain = [leaf(&same_name, |_| {})];
-    let judged = judge(&chain, std::slice::from_ref(&root.der));
-    say(&judged, [Err(Distrust::Unknown), Err(Distrust::Unknown), Err(Distrust::Unknown)]);
+    let judged = evaluate(&chain, std::slice::from_ref(&root.der));
+    say(
+        &judged,
+        [
+            Err(CertificateFault::Unknown),
+            Err(CertificateFault::Unknown),
+            Err(CertificateFault::Unknown),
+        ],
+    );
     // Served by the server, it is an authority for nobody.
     let chain = [chain[0].clone(), same_name.der.clone()];
-    assert!(judge(&chain, std::slice::from_ref(&root.der)).go.is_err());
+    assert!(evaluate(&chain, std::slice::from_ref(&root.der)).go.is_err());
 }
 
 #[test]
@@ -230,9 +241,9 @@ fn how_far_down_an_authority_reaches() {
     };
     for (depth, is_enough) in [(0, false), (1, true)] {
         let root = root(short(depth));
-        let between = below(&root, "between", is_ca);
-        let chain = [leaf(&between, |_| {}), between.der.clone()];
-        let judged = judge(&chain, std::slice::from_ref(&root.der));
+        let intermediates = below(&root, "between", is_ca);
+        let chain = [leaf(&intermediates, |_| {}), intermediates.der.clone()];
+        let judged = evaluate(&chain, std::slice::from_ref(&root.der));
         assert_eq!(judged.go.is_ok(), is_enough, "{judged:?}");
         assert_eq!(judged.open_ssl.is_ok(), is_enough, "{judged:?}");
     }
@@ -246,5 +257,5 @@ fn a_chain_without_end_ends() {
     for _ in 0..64 {
         chain.push(root(|_| {}).der);
     }
-    assert!(judge(&chain, &[root(|_| {}).der]).go.is_err());
+    assert!(evaluate(&chain, &[root(|_| {}).der]).go.is_err());
 }

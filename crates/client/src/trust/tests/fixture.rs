@@ -9,7 +9,7 @@ use rustls::{
 };
 
 use super::super::{
-    Distrust, Fallback, Judgement, Presented, ServerVerification, danger::Verifier,
+    CertificateFault, Fallback, PresentedChain, ServerVerification, TrustReport, verifier::Verifier,
 };
 
 pub(super) struct Made {
@@ -77,13 +77,13 @@ pub(super) fn leaf(
 /// 2025.
 pub(super) const NOW: Duration = Duration::from_secs(1_750_000_000);
 
-pub(super) fn judge(
+pub(super) fn evaluate(
     chain: &[CertificateDer<'static>],
     roots: &[CertificateDer<'static>],
-) -> Judgement {
+) -> TrustReport {
     let name = ServerName::try_from("localhost").unwrap();
     let now = SystemTime::UNIX_EPOCH + NOW;
-    let judged = super::super::judge(&Presented { chain, name: &name, now }, roots);
+    let judged = super::super::evaluate(&PresentedChain { chain, name: &name, now }, roots);
     // A connection is verified by rustls, and beside it by Go where that was asked for.
     let verified = |fallback: Fallback| {
         let named = roots.to_vec();
@@ -101,8 +101,8 @@ pub(super) fn judge(
 
 /// What Go, rustls and OpenSSL say.
 #[track_caller]
-pub(super) fn say(judged: &Judgement, [go, rustls, open_ssl]: [Result<(), Distrust>; 3]) {
+pub(super) fn say(judged: &TrustReport, [go, rustls, open_ssl]: [Result<(), CertificateFault>; 3]) {
     assert_eq!((&judged.go, &judged.rustls, &judged.open_ssl), (&go, &rustls, &open_ssl));
 }
 
-pub(super) const YES: Result<(), Distrust> = Ok(());
+pub(super) const YES: Result<(), CertificateFault> = Ok(());

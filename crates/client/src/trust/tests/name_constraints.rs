@@ -7,8 +7,8 @@ use rcgen::{
 };
 
 use super::{
-    super::{Distrust, Judgement},
-    fixture::{Made, YES, below, is_ca, judge, leaf, root, root_of, say},
+    super::{CertificateFault, TrustReport},
+    fixture::{Made, YES, below, evaluate, is_ca, leaf, root, root_of, say},
 };
 
 fn dns(name: &str) -> GeneralSubtree {
@@ -30,12 +30,12 @@ fn bound(
     }
 }
 
-fn under(root: &Made, change: impl FnOnce(&mut CertificateParams)) -> Judgement {
-    judge(&[leaf(root, change)], std::slice::from_ref(&root.der))
+fn under(root: &Made, change: impl FnOnce(&mut CertificateParams)) -> TrustReport {
+    evaluate(&[leaf(root, change)], std::slice::from_ref(&root.der))
 }
 
-fn constraint() -> Result<(), Distrust> {
-    Err(Distrust::Constraint)
+fn constraint() -> Result<(), CertificateFault> {
+    Err(CertificateFault::Constraint)
 }
 
 fn address(address: &str) -> SanType {
@@ -93,7 +93,14 @@ fn a_star_below_exclusions_is_told_by_rustls_alone() {
         starred(parameters);
         is_ca(parameters);
     });
-    say(&stumbling, [Err(Distrust::Bound), Err(Distrust::Authority), Err(Distrust::Bound)]);
+    say(
+        &stumbling,
+        [
+            Err(CertificateFault::UnjudgedConstraint),
+            Err(CertificateFault::Authority),
+            Err(CertificateFault::UnjudgedConstraint),
+        ],
+    );
 }
 
 /// `.example.com` has what is below it, and not itself.
@@ -107,23 +114,23 @@ fn a_bound_with_a_dot_is_for_what_is_below() {
 #[test]
 fn a_bound_is_judged_where_rustls_stumbles_before_it() {
     let root = root(bound(vec![dns("localhost")], vec![]));
-    say(&under(&root, is_ca), [YES, Err(Distrust::Authority), YES]);
+    say(&under(&root, is_ca), [YES, Err(CertificateFault::Authority), YES]);
     let any = under(&root, |parameters| parameters.extended_key_usages = vec![Purpose::Any]);
-    say(&any, [YES, Err(Distrust::Purpose), Err(Distrust::Purpose)]);
+    say(&any, [YES, Err(CertificateFault::Purpose), Err(CertificateFault::Purpose)]);
     let nameless = under(&root, |parameters| parameters.subject_alt_names.clear());
-    say(&nameless, [Err(Distrust::CommonName), Err(Distrust::CommonName), YES]);
+    say(&nameless, [Err(CertificateFault::CommonName), Err(CertificateFault::CommonName), YES]);
 }
 
 #[test]
 fn an_authority_in_the_middle_is_bound_as_well() {
     let root = root(|_| {});
     for (permitted, is_allowed) in [("localhost", true), ("example.com", false)] {
-        let between = below(&root, "between", |parameters| {
+        let intermediates = below(&root, "between", |parameters| {
             is_ca(parameters);
             bound(vec![dns(permitted)], vec![])(parameters);
         });
-        let chain = [leaf(&between, is_ca), between.der.clone()];
-        let judged = judge(&chain, std::slice::from_ref(&root.der));
+        let chain = [leaf(&intermediates, is_ca), intermediates.der.clone()];
+        let judged = evaluate(&chain, std::slice::from_ref(&root.der));
         let expected = if is_allowed { YES } else { constraint() };
         assert_eq!((&judged.go, &judged.open_ssl), (&expected, &expected));
     }
@@ -138,7 +145,7 @@ fn an_expired_root_beside_its_new_one_is_in_nobodys_way() {
     let old = root_of(key(), |parameters| parameters.not_after = date_time_ymd(2021, 1, 1));
     let chain = [leaf(&new, |_| {})];
     for roots in [[new.der.clone(), old.der.clone()], [old.der.clone(), new.der.clone()]] {
-        say(&judge(&chain, &roots), [YES, YES, YES]);
+        say(&evaluate(&chain, &roots), [YES, YES, YES]);
     }
 }
 
@@ -152,8 +159,9 @@ fn what_is_not_judged_is_said_to_be_untold() {
     };
     let root = root(bound(directory(), vec![]));
     let judged = under(&root, is_ca);
-    let (go, open_ssl) = (Err(Distrust::Extension), Err(Distrust::Bound));
-    say(&judged, [go, Err(Distrust::Authority), open_ssl]);
+    let (go, open_ssl) =
+        (Err(CertificateFault::Extension), Err(CertificateFault::UnjudgedConstraint));
+    say(&judged, [go, Err(CertificateFault::Authority), open_ssl]);
 }
 
 /// What is passed over in reading would be a bound that nobody keeps.
@@ -168,6 +176,6 @@ fn bounds_that_cannot_be_read_whole_are_refused() {
             let extension = CustomExtension::from_oid_content(&[2, 5, 29, 30], content);
             parameters.custom_extensions.push(extension);
         });
-        assert_eq!(under(&root, |_| {}).go, Err(Distrust::Extension));
+        assert_eq!(under(&root, |_| {}).go, Err(CertificateFault::Extension));
     }
 }

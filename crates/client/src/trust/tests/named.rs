@@ -12,7 +12,8 @@ use rustls::{
 };
 
 use super::super::{
-    Distrust, Fallback, Presented, ServerVerification, danger::Verifier, leaf::judge_named,
+    CertificateFault, Fallback, PresentedChain, ServerVerification, leaf::verify_pinned,
+    verifier::Verifier,
 };
 
 /// As `openssl req -x509` makes it: an authority that signed itself, for `localhost`.
@@ -31,14 +32,14 @@ fn in_2025() -> SystemTime {
 }
 
 /// Judges as a connection does, and as the rule alone does.
-fn judge(
+fn evaluate(
     shown: &CertificateDer<'static>,
     named: &[CertificateDer<'static>],
     name: &str,
-) -> Result<(), Distrust> {
+) -> Result<(), CertificateFault> {
     let name = ServerName::try_from(name).unwrap();
     let chain = std::slice::from_ref(shown);
-    let by_rule = judge_named(&Presented { chain, name: &name, now: in_2025() }, named);
+    let by_rule = verify_pinned(&PresentedChain { chain, name: &name, now: in_2025() }, named);
     let verifier = Verifier::new(ServerVerification::Authorities {
         system: Vec::new(),
         named: named.to_vec(),
@@ -54,15 +55,15 @@ fn judge(
 fn a_certificate_that_was_named_is_taken_whatever_it_says_of_authorities() {
     let not_one = IsCa::ExplicitNoCa;
     for own in [made(|_| {}), made(|parameters| parameters.is_ca = not_one)] {
-        assert_eq!(judge(&own, std::slice::from_ref(&own), "localhost"), Ok(()));
+        assert_eq!(evaluate(&own, std::slice::from_ref(&own), "localhost"), Ok(()));
     }
 }
 
 #[test]
 fn another_of_the_same_name_is_not() {
     let (own, other) = (made(|_| {}), made(|_| {}));
-    assert_eq!(judge(&own, &[other], "localhost"), Err(Distrust::SelfSigned));
-    assert_eq!(judge(&own, &[], "localhost"), Err(Distrust::SelfSigned));
+    assert_eq!(evaluate(&own, &[other], "localhost"), Err(CertificateFault::SelfSigned));
+    assert_eq!(evaluate(&own, &[], "localhost"), Err(CertificateFault::SelfSigned));
 }
 
 #[test]
@@ -85,7 +86,7 @@ fn names_are_compared_as_go_compares_them() {
             let names = CertificateParams::new(vec![own.to_owned()]).unwrap();
             parameters.subject_alt_names = names.subject_alt_names;
         });
-        let judged = judge(&certificate, std::slice::from_ref(&certificate), name);
+        let judged = evaluate(&certificate, std::slice::from_ref(&certificate), name);
         assert_eq!(judged.is_ok(), expected, "{own} {name}");
     }
 }
@@ -103,16 +104,16 @@ fn its_name_its_time_and_its_purpose_count_all_the_same() {
         parameters.distinguished_name.push(rcgen::DnType::CommonName, "localhost");
     });
     for (own, name, expected) in [
-        (made(|_| {}), "other.example", Distrust::Name),
-        (made(|_| {}), "127.0.0.1", Distrust::Name),
-        (old, "localhost", Distrust::Expired),
-        (young, "localhost", Distrust::NotYet),
-        (client, "localhost", Distrust::Purpose),
-        (strange, "localhost", Distrust::Extension),
-        (nameless, "localhost", Distrust::CommonName),
+        (made(|_| {}), "other.example", CertificateFault::NameMismatch),
+        (made(|_| {}), "127.0.0.1", CertificateFault::NameMismatch),
+        (old, "localhost", CertificateFault::Expired),
+        (young, "localhost", CertificateFault::NotYetValid),
+        (client, "localhost", CertificateFault::Purpose),
+        (strange, "localhost", CertificateFault::Extension),
+        (nameless, "localhost", CertificateFault::CommonName),
     ] {
-        assert_eq!(judge(&own, std::slice::from_ref(&own), name), Err(expected));
+        assert_eq!(evaluate(&own, std::slice::from_ref(&own), name), Err(expected));
     }
     let any = made(|parameters| parameters.extended_key_usages = vec![Purpose::Any]);
-    assert_eq!(judge(&any, std::slice::from_ref(&any), "localhost"), Ok(()));
+    assert_eq!(evaluate(&any, std::slice::from_ref(&any), "localhost"), Ok(()));
 }

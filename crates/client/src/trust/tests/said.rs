@@ -8,7 +8,7 @@ use rustls::{
     pki_types::{ServerName, UnixTime},
 };
 
-use super::super::{rustls_rules::distrust, words};
+use super::super::{rustls_rules::certificate_fault, tls_error_text};
 
 /// That a text has nothing in it that `Debug` writes: `Other(OtherError(…))`, `[67, 69]`, `SomeError`, `{ a: b }`.
 #[track_caller]
@@ -71,8 +71,8 @@ fn certificates() -> Vec<Of> {
 #[test]
 fn every_fault_of_a_certificate_has_words() {
     for error in certificates() {
-        is_for_people(&distrust(&error).to_string());
-        is_for_people(&words(&Error::InvalidCertificate(error)));
+        is_for_people(&certificate_fault(&error).to_string());
+        is_for_people(&tls_error_text(&Error::InvalidCertificate(error)));
     }
 }
 
@@ -106,9 +106,9 @@ fn every_error_of_tls_has_words() {
         Error::Other(OtherError(Arc::new(std::fmt::Error))),
     ];
     for error in errors {
-        is_for_people(&words(&error));
+        is_for_people(&tls_error_text(&error));
     }
     for alert in 0..=u8::MAX {
-        is_for_people(&words(&Error::AlertReceived(AlertDescription::from(alert))));
+        is_for_people(&tls_error_text(&Error::AlertReceived(AlertDescription::from(alert))));
     }
 }

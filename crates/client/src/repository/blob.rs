@@ -18,12 +18,12 @@ use reqwest::{
 };
 
 use super::{
-    Descriptor, Error, Remote,
-    measure::{Measure, length_of},
+    Descriptor, Error, Repository,
+    content_check::{ContentCheck, length_of},
 };
 use crate::{
     session::{Request, excerpt, unexpected},
-    transport::Incoming,
+    transport::StreamingResponse,
 };
 
 /// The bytes of a blob as they come. After an error nothing follows.
@@ -43,7 +43,7 @@ impl fmt::Debug for BlobStream {
     }
 }
 
-impl Remote {
+impl Repository {
     /// Whether a blob is in the repository.
     pub async fn has_blob(&self, digest: &Digest) -> Result<bool, Error> {
         let request = self.blob_request(Method::HEAD, digest);
@@ -74,10 +74,10 @@ impl Remote {
         let incoming = self.session.send(request).await?;
         let what = incoming.shown_url();
         let (measure, skip) = match incoming.status() {
-            StatusCode::OK => (Measure::whole(what, blob), from),
+            StatusCode::OK => (ContentCheck::whole(what, blob), from),
             StatusCode::PARTIAL_CONTENT if from > 0 => {
                 check_range(&incoming, blob, from)?;
-                (Measure::part(what, blob.size - from), 0)
+                (ContentCheck::part(what, blob.size - from), 0)
             }
             _ => return Err(unexpected(incoming).await),
         };
@@ -94,8 +94,8 @@ impl Remote {
 
 /// A blob that is being read.
 struct Reading {
-    incoming: Incoming,
-    measure: Measure,
+    incoming: StreamingResponse,
+    measure: ContentCheck,
     /// Bytes that nobody wants.
     skip: u64,
 }
@@ -116,7 +116,7 @@ impl Reading {
 }
 
 /// `Content-Range: bytes FROM-LAST/SIZE`: the part that was asked for, of a blob as long as it should be.
-fn check_range(incoming: &Incoming, blob: &Descriptor, from: u64) -> Result<(), Error> {
+fn check_range(incoming: &StreamingResponse, blob: &Descriptor, from: u64) -> Result<(), Error> {
     let header = incoming.headers().get(CONTENT_RANGE);
     let expected = format!("bytes {from}-{}/", blob.size - 1);
     let fits = |header: &HeaderValue| {
@@ -131,7 +131,7 @@ fn check_range(incoming: &Incoming, blob: &Descriptor, from: u64) -> Result<(), 
 }
 
 /// What is announced to be too long or too short is not read at all.
-fn check_length(incoming: &Incoming, expected: u64) -> Result<(), Error> {
+fn check_length(incoming: &StreamingResponse, expected: u64) -> Result<(), Error> {
     let announced = incoming.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     match announced.and_then(|length| length.parse().ok()) {
         Some(found) if found != expected => {

@@ -22,9 +22,9 @@ use crate::transfer::{Error, LayoutError};
 
 /// A blob on its way, locked against other runs.
 #[derive(Debug)]
-pub(super) struct Incoming {
+pub(super) struct PartialBlob {
     file: File,
-    at: At,
+    at: PartialPath,
     hasher: Hasher,
     length: u64,
     /// What an earlier run has left.
@@ -34,23 +34,23 @@ pub(super) struct Incoming {
 
 /// Where it lies until it is whole.
 #[derive(Debug)]
-enum At {
+enum PartialPath {
     /// Under the name by which the next run finds it.
-    Kept(PathBuf),
+    Shared(PathBuf),
     /// Under one that nobody else knows.
-    Ours(TempPath),
+    Private(TempPath),
 }
 
-impl At {
+impl PartialPath {
     fn path(&self) -> &Path {
         match self {
-            Self::Kept(path) => path,
-            Self::Ours(path) => path,
+            Self::Shared(path) => path,
+            Self::Private(path) => path,
         }
     }
 }
 
-impl Incoming {
+impl PartialBlob {
     /// Begins a blob, or goes on with it.
     pub(super) fn begin(folder: &Path, blob: &Descriptor) -> Result<Self, LayoutError> {
         let Descriptor { digest, .. } = blob;
@@ -59,13 +59,19 @@ impl Incoming {
         let Some(file) = lock(folder, &path)? else {
             let ours = tempfile::Builder::new().prefix("other-").tempfile_in(folder);
             let (file, path) = ours.map_err(LayoutError::io(folder))?.into_parts();
-            let at = At::Ours(path);
+            let at = PartialPath::Private(path);
             return Ok(Self { file, at, hasher, length: 0, resumed: 0, blob: blob.clone() });
         };
-        let mut incoming =
-            Self { file, at: At::Kept(path), hasher, length: 0, resumed: 0, blob: blob.clone() };
-        incoming.go_on().map_err(LayoutError::io(incoming.at.path()))?;
-        Ok(incoming)
+        let mut partial = Self {
+            file,
+            at: PartialPath::Shared(path),
+            hasher,
+            length: 0,
+            resumed: 0,
+            blob: blob.clone(),
+        };
+        partial.resume().map_err(LayoutError::io(partial.at.path()))?;
+        Ok(partial)
     }
 
     /// How many bytes are there.
@@ -96,13 +102,13 @@ impl Incoming {
         let expected = self.blob.digest;
         let found = self.hasher.clone().finish();
         if found != expected {
-            return Err(self.wrong(Error::Content { expected, found: found.to_string() }));
+            return Err(self.wrong(Error::DigestMismatch { expected, found: found.to_string() }));
         }
         let here = self.at.path();
         self.file.sync_data().map_err(LayoutError::io(here))?;
         fs::rename(here, name).map_err(LayoutError::io(name))?;
         sync_folder_of(name)?;
-        if let At::Ours(path) = self.at {
+        if let PartialPath::Private(path) = self.at {
             // It is where it belongs; there is nothing to remove.
             let _ = path.keep();
         }
@@ -123,7 +129,7 @@ impl Incoming {
     }
 
     /// Hashes what an earlier run has left.
-    fn go_on(&mut self) -> std::io::Result<()> {
+    fn resume(&mut self) -> std::io::Result<()> {
         if self.file.metadata()?.len() > self.blob.size {
             self.file.set_len(0)?;
         }

@@ -2,7 +2,7 @@
 
 /// Why a chain is not trusted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Distrust {
+pub enum CertificateFault {
     /// It signed itself, and nobody was told to trust it.
     #[error("it signed itself, and nobody was told to trust it")]
     SelfSigned,
@@ -14,7 +14,7 @@ pub enum Distrust {
     Incomplete(String),
     /// It is for other names.
     #[error("it is for other names")]
-    Name,
+    NameMismatch,
     /// Its name is the common name alone (RFC 6125 §6.4.4).
     #[error("its name is a common name alone, and no subject alternative name")]
     CommonName,
@@ -23,10 +23,10 @@ pub enum Distrust {
     Expired,
     /// Its time has not begun.
     #[error("it is not valid yet")]
-    NotYet,
+    NotYetValid,
     /// The time of an authority above it is over, or has not begun.
     #[error("the authority {0} is out of its time")]
-    OutOfTime(String),
+    AuthorityOutOfValidity(String),
     /// What signed it may sign nothing.
     #[error("{0}, which signed it, may not sign certificates")]
     NotAnAuthority(String),
@@ -44,7 +44,7 @@ pub enum Distrust {
     Extension,
     /// The key is too short.
     #[error("a key of {0} bits is too short")]
-    Short(usize),
+    KeyTooShort(usize),
     /// The signature's algorithm is too weak, or unknown.
     #[error("its signature's algorithm is too weak, or unknown")]
     Algorithm,
@@ -58,7 +58,7 @@ pub enum Distrust {
     #[error(
         "it cannot be told here whether an authority above it may sign for this name (nameConstraints)"
     )]
-    Bound,
+    UnjudgedConstraint,
     /// It cannot be read.
     #[error("it cannot be read")]
     Unreadable,

@@ -9,15 +9,15 @@ use portpass_protocol::{
 use super::Error;
 
 /// A manifest whose bytes have the digest they were asked for by, and which no two readers can take
-/// for two different things (GHSA-qq97-vm5h-rrhg). Only [`Checked::read`] makes one.
+/// for two different things (GHSA-qq97-vm5h-rrhg). Only [`VerifiedManifest::read`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Checked {
+pub struct VerifiedManifest {
     digest: Digest,
     bytes: Bytes,
     links: Links,
 }
 
-impl Checked {
+impl VerifiedManifest {
     /// Reads a manifest that came with this media type. `expected` is what it was asked for by;
     /// without it (a tag was asked for), its digest is SHA-256.
     pub fn read(
@@ -33,7 +33,7 @@ impl Checked {
         let algorithm = expected.map(Digest::algorithm).unwrap_or_default();
         let digest = Digest::of(algorithm, &bytes);
         if let Some(expected) = expected.filter(|expected| **expected != digest) {
-            return Err(Error::Content { expected: *expected, found: digest.to_string() });
+            return Err(Error::DigestMismatch { expected: *expected, found: digest.to_string() });
         }
         let links = Links::parse(&bytes, media_type).map_err(|error| refused(digest, error))?;
         Ok(Self { digest, bytes, links })
@@ -41,13 +41,13 @@ impl Checked {
 
     /// Reads a manifest that a descriptor points at. What it came as has to be what the descriptor
     /// says it is, and as long (image specification, "Properties" of descriptors).
-    pub fn read_as(
+    pub fn read_described(
         bytes: Bytes,
         media_type: MediaType,
         expected: &Descriptor,
     ) -> Result<Self, Error> {
         if !media_type.as_str().eq_ignore_ascii_case(&expected.media_type) {
-            return Err(Error::OtherKind {
+            return Err(Error::MediaTypeMismatch {
                 digest: expected.digest,
                 said: expected.media_type.clone(),
                 came_as: media_type,

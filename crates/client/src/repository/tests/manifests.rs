@@ -3,7 +3,7 @@ use portpass_protocol::{Digest, Reference};
 use portpass_testkit::http::{Reply, Seen, reply};
 use reqwest::header::{self, HeaderName};
 
-use crate::{Manifest, served::Stage};
+use crate::{Manifest, fixture::Fixture};
 
 const MANIFEST: &str = r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":0},"layers":[]}"#;
 const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -25,7 +25,7 @@ fn manifest_as(media_type: &str) -> Reply {
 /// OC4, OC5
 #[tokio::test]
 async fn a_manifest_is_asked_for_in_every_kind_and_checked() {
-    let stage = Stage::start(|seen, gate| match gate.check(seen, "repository:team/app:pull") {
+    let stage = Fixture::start(|seen, gate| match gate.check(seen, "repository:team/app:pull") {
         Ok(()) => manifest_as(&format!("{OCI_MANIFEST}; charset=utf-8"))
             .with(DIGEST, digest().to_string()),
         Err(refused) => refused,
@@ -62,7 +62,7 @@ async fn a_manifest_that_is_not_its_digest_is_refused() {
         (Reference::Digest(long), None, true),
     ] {
         let header = said.clone();
-        let stage = Stage::start(move |_, _| {
+        let stage = Fixture::start(move |_, _| {
             let manifest = manifest_as(OCI_MANIFEST);
             header.clone().into_iter().fold(manifest, |reply, said| reply.with(DIGEST, said))
         })
@@ -88,7 +88,7 @@ async fn a_manifest_is_of_one_kind_for_all_who_read_it() {
         ("text/html", "<html>".to_owned()),
         ("", bare),
     ] {
-        let stage = Stage::start(move |_, _| {
+        let stage = Fixture::start(move |_, _| {
             reply(200, body.clone()).with(header::CONTENT_TYPE, media_type)
         })
         .await;
@@ -108,7 +108,7 @@ async fn a_manifest_is_of_one_kind_for_all_who_read_it() {
 
 #[tokio::test]
 async fn what_is_there_is_told_without_reading_it() {
-    let stage = Stage::start(|seen, _| match seen.path.as_str() {
+    let stage = Fixture::start(|seen, _| match seen.path.as_str() {
         "/v2/a/manifests/v1" => {
             manifest_as(&format!("{OCI_MANIFEST}; x=y")).with(DIGEST, digest().to_string())
         }
@@ -128,23 +128,23 @@ async fn what_is_there_is_told_without_reading_it() {
     let lie = Digest::sha256(b"other");
     assert!(remote.head_manifest(&Reference::Digest(lie)).await.unwrap().is_none());
     let stage =
-        Stage::start(move |_, _| manifest_as(OCI_MANIFEST).with(DIGEST, lie.to_string())).await;
+        Fixture::start(move |_, _| manifest_as(OCI_MANIFEST).with(DIGEST, lie.to_string())).await;
     assert!(stage.remote("a").head_manifest(&Reference::Digest(digest())).await.is_err());
 }
 
 #[tokio::test]
 async fn a_missing_manifest_is_an_error_with_the_registrys_words() {
     let body = r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}"#;
-    let stage = Stage::start(move |_, _| reply(404, body)).await;
+    let stage = Fixture::start(move |_, _| reply(404, body)).await;
     let error = stage.remote("a").manifest(&tag()).await.unwrap_err();
-    assert!(error.is_not_found() && !error.is_passing());
+    assert!(error.is_not_found() && !error.is_transient());
     assert_snapshot!(stage.said(&error), @"http://REGISTRY/v2/a/manifests/v1 answers 404 Not Found: manifest unknown (MANIFEST_UNKNOWN)");
 }
 
 /// OC16
 #[tokio::test]
 async fn a_manifest_is_put_as_it_is() {
-    let stage = Stage::start(|seen, gate| match gate.check(seen, "repository:a:pull,push") {
+    let stage = Fixture::start(|seen, gate| match gate.check(seen, "repository:a:pull,push") {
         Ok(()) => reply(201, "").with(DIGEST, Digest::sha256(&seen.body).to_string()),
         Err(refused) => refused,
     })
@@ -161,7 +161,7 @@ async fn a_manifest_is_put_as_it_is() {
 
 #[tokio::test]
 async fn what_would_be_refused_is_not_sent() {
-    let stage = Stage::start(|_, _| reply(201, "")).await;
+    let stage = Fixture::start(|_, _| reply(201, "")).await;
     let remote = stage.remote("a");
     let good = Manifest::new(OCI_MANIFEST, MANIFEST);
     let other = Digest::sha256(b"other");
@@ -191,7 +191,7 @@ async fn what_would_be_refused_is_not_sent() {
 #[tokio::test]
 async fn a_registry_that_keeps_something_else_is_told_of() {
     let other = Digest::sha256(b"other").to_string();
-    let stage = Stage::start(move |_, _| reply(201, "").with(DIGEST, other.clone())).await;
+    let stage = Fixture::start(move |_, _| reply(201, "").with(DIGEST, other.clone())).await;
     let manifest = Manifest::new(OCI_MANIFEST, MANIFEST);
     assert!(stage.remote("a").put_manifest(&tag(), &manifest).await.is_err());
 }
@@ -206,7 +206,7 @@ async fn deleting_needs_the_right_to_delete() {
         }
         _ => reply(202, ""),
     };
-    let stage = Stage::start(move |seen, gate| {
+    let stage = Fixture::start(move |seen, gate| {
         gate.check(seen, "repository:a:delete").map_or_else(|refused| refused, |()| answer(seen))
     })
     .await;

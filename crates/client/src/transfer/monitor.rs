@@ -16,14 +16,14 @@ use crate::session;
 
 /// An eye on one blob.
 #[derive(Debug, Clone)]
-pub(super) struct Watch {
+pub(super) struct ContentMonitor {
     blob: Descriptor,
     progress: Arc<dyn Progress>,
     bytes: Arc<AtomicU64>,
-    broken: Arc<OnceLock<Broken>>,
+    broken: Arc<OnceLock<SourceFailure>>,
 }
 
-impl Watch {
+impl ContentMonitor {
     /// Adds to `bytes` what passes.
     pub(super) fn new(
         blob: &Descriptor,
@@ -34,18 +34,18 @@ impl Watch {
     }
 
     /// The same bytes.
-    pub(super) fn over(&self, content: Content) -> Content {
-        let watch = self.clone();
+    pub(super) fn wrap(&self, content: Content) -> Content {
+        let monitor = self.clone();
         content
             .inspect(move |piece| match piece {
                 Ok(piece) => {
                     let by = u64::try_from(piece.len()).unwrap_or(u64::MAX);
-                    watch.bytes.fetch_add(by, Ordering::Relaxed);
-                    watch.progress.blob(&watch.blob, Step::Advanced { by });
+                    monitor.bytes.fetch_add(by, Ordering::Relaxed);
+                    monitor.progress.blob(&monitor.blob, Step::Advanced { by });
                 }
                 Err(error) => {
                     // Only the first counts: nothing comes after it.
-                    let _ = watch.broken.set(Broken::of(error));
+                    let _ = monitor.broken.set(SourceFailure::of(error));
                 }
             })
             .boxed()
@@ -55,30 +55,30 @@ impl Watch {
     pub(super) fn broken(&self) -> Option<Error> {
         let digest = self.blob.digest;
         Some(match self.broken.get()?.clone() {
-            Broken::Passing(reason) => Error::Broken { digest, reason },
-            Broken::Lasting(reason) => Error::Source { digest, reason },
+            SourceFailure::Transient(reason) => Error::Interrupted { digest, reason },
+            SourceFailure::Permanent(reason) => Error::Source { digest, reason },
         })
     }
 }
 
 /// Why a source gave no more.
 #[derive(Debug, Clone)]
-enum Broken {
+enum SourceFailure {
     /// It may give it when it is asked again.
-    Passing(String),
+    Transient(String),
     /// What it has is not what it should be.
-    Lasting(String),
+    Permanent(String),
 }
 
-impl Broken {
+impl SourceFailure {
     fn of(error: &io::Error) -> Self {
         let reason = error.to_string();
         let cause = error.get_ref();
         let registry = cause.and_then(|cause| cause.downcast_ref::<session::Error>());
-        if registry.is_some_and(|error| !error.is_passing()) {
-            Self::Lasting(reason)
+        if registry.is_some_and(|error| !error.is_transient()) {
+            Self::Permanent(reason)
         } else {
-            Self::Passing(reason)
+            Self::Transient(reason)
         }
     }
 }

@@ -10,23 +10,23 @@ use reqwest::{
     header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
 };
 
-use super::{Descriptor, Error, Manifest, Remote};
+use super::{Descriptor, Error, Manifest, Repository};
 use crate::{
-    session::{Repeat, Request, excerpt, uncoded},
-    transport::{Answer, Content},
+    session::{Request, RetryPolicy, excerpt, read_unencoded},
+    transport::{BufferedResponse, Content},
 };
 
 /// What a registry says of the content that it gives or has taken.
 pub(super) const DOCKER_CONTENT_DIGEST: HeaderName =
     HeaderName::from_static("docker-content-digest");
 
-impl Remote {
+impl Repository {
     /// Gets a manifest and checks it: the digest that was asked for, else the one that the registry
     /// announces; the media type against the content (GHSA-qq97-vm5h-rrhg).
     pub async fn manifest(&self, reference: &Reference) -> Result<Manifest, Error> {
         let request = self.manifest_request(Method::GET, reference);
         let incoming = self.session.expect(request, &[StatusCode::OK]).await?;
-        checked(reference, uncoded(incoming, MAX_LENGTH).await?)
+        checked(reference, read_unencoded(incoming, MAX_LENGTH).await?)
     }
 
     /// What a reference points at; `None` if there is nothing.
@@ -74,7 +74,7 @@ impl Remote {
         };
         let expected = [StatusCode::CREATED, StatusCode::OK, StatusCode::NO_CONTENT];
         let incoming = self.session.expect(request, &expected).await?;
-        kept_as(incoming.headers(), &incoming.shown_url(), &manifest.digest)
+        check_stored_digest(incoming.headers(), &incoming.shown_url(), &manifest.digest)
     }
 
     /// Deletes a tag, or a manifest with all its tags (OC22).
@@ -93,7 +93,7 @@ impl Remote {
             headers.append(name, value);
         }
         let request = Request::read(method, self.manifest_path(reference), self.pull());
-        Request { headers, repeat: Repeat::Always, ..request.of(&self.repository) }
+        Request { headers, retry: RetryPolicy::Always, ..request.of(&self.repository) }
     }
 
     fn manifest_path(&self, reference: &Reference) -> String {
@@ -102,7 +102,7 @@ impl Remote {
 }
 
 /// A manifest is what was asked for, what the registry says it is, and what it looks like.
-fn checked(reference: &Reference, answer: Answer) -> Result<Manifest, Error> {
+fn checked(reference: &Reference, answer: BufferedResponse) -> Result<Manifest, Error> {
     let url = answer.shown_url();
     let digest = match announced(&answer.headers, &url, reference)? {
         None => Digest::sha256(&answer.body),
@@ -179,7 +179,11 @@ fn digest_of(headers: &HeaderMap, url: &str) -> Result<Option<Digest>, Error> {
 }
 
 /// The registry has kept what was sent under its digest, as far as it says.
-pub(super) fn kept_as(headers: &HeaderMap, url: &str, expected: &Digest) -> Result<(), Error> {
+pub(super) fn check_stored_digest(
+    headers: &HeaderMap,
+    url: &str,
+    expected: &Digest,
+) -> Result<(), Error> {
     match digest_of(headers, url)? {
         Some(found) if found != *expected && found.algorithm() == expected.algorithm() => {
             Err(Error::digest(url, *expected, found))

@@ -6,7 +6,7 @@ use super::{Descriptor, Error};
 
 /// Counts and hashes what passes.
 #[derive(Debug)]
-pub(super) struct Measure {
+pub(super) struct ContentCheck {
     /// For error messages.
     what: String,
     expected: u64,
@@ -15,7 +15,7 @@ pub(super) struct Measure {
     digest: Option<(Digest, Hasher)>,
 }
 
-impl Measure {
+impl ContentCheck {
     /// For all of a blob.
     pub(super) fn whole(what: String, blob: &Descriptor) -> Self {
         let hasher = Hasher::new(blob.digest.algorithm());

@@ -15,26 +15,28 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
-use super::{Distrust, Fallback, Presented, ServerVerification, leaf, path, rules, rustls_rules};
+use super::{
+    CertificateFault, Fallback, PresentedChain, ServerVerification, leaf, path, rules, rustls_rules,
+};
 
 /// Verifies by the rules of rustls, and where those refuse, by others.
 #[derive(Debug)]
 pub(super) struct Verifier {
     /// `None` without any authority.
     webpki: Option<Arc<WebPkiServerVerifier>>,
-    also: Also,
+    also: FallbackRule,
     provider: Arc<CryptoProvider>,
 }
 
 /// What a connection may also be verified by, where rustls refuses.
 #[derive(Debug)]
-enum Also {
+enum FallbackRule {
     /// A certificate that stands byte for byte among these, as Go takes it.
     Named(Vec<CertificateDer<'static>>),
     /// Whatever Go takes with these authorities.
     Go(Vec<CertificateDer<'static>>),
     /// Nothing at all is checked: whoever sits on the way can take passwords and tokens.
-    Anybody,
+    AcceptAny,
     /// Neither, and what was shown is kept.
     Recorded(RecordedChain),
 }
@@ -63,14 +65,16 @@ impl Verifier {
                 let all: Vec<_> = system.into_iter().chain(named.iter().cloned()).collect();
                 let webpki = rustls_rules::verifier(all.iter().cloned());
                 let also = match fallback {
-                    Fallback::Named => Also::Named(named),
-                    Fallback::Go => Also::Go(all),
+                    Fallback::Named => FallbackRule::Named(named),
+                    Fallback::Go => FallbackRule::Go(all),
                 };
                 Self { webpki, also, provider }
             }
-            ServerVerification::Disabled => Self { webpki: None, also: Also::Anybody, provider },
+            ServerVerification::Disabled => {
+                Self { webpki: None, also: FallbackRule::AcceptAny, provider }
+            }
             ServerVerification::Recorded(recorded) => {
-                Self { webpki: None, also: Also::Recorded(recorded), provider }
+                Self { webpki: None, also: FallbackRule::Recorded(recorded), provider }
             }
         }
     }
@@ -78,20 +82,23 @@ impl Verifier {
 
 /// The error that says more: that of rustls, unless it stumbles over what is no fault of a certificate that signed
 /// itself or was named.
-fn telling(refused: Error, distrust: Distrust) -> Error {
+fn more_specific(refused: Error, fault: CertificateFault) -> Error {
     let stumbles = match &refused {
         Error::InvalidCertificate(error) => {
-            use Distrust::{Algorithm, Authority, Signature, Unknown};
-            matches!(rustls_rules::distrust(error), Algorithm | Authority | Signature | Unknown)
+            use CertificateFault::{Algorithm, Authority, Signature, Unknown};
+            matches!(
+                rustls_rules::certificate_fault(error),
+                Algorithm | Authority | Signature | Unknown
+            )
         }
         _ => false,
     };
-    if stumbles && distrust != Distrust::Unknown { in_its_place(distrust) } else { refused }
+    if stumbles && fault != CertificateFault::Unknown { into_rustls(fault) } else { refused }
 }
 
 /// Ours, as an error of rustls.
-fn in_its_place(distrust: Distrust) -> Error {
-    CertificateError::Other(OtherError(Arc::new(distrust))).into()
+fn into_rustls(fault: CertificateFault) -> Error {
+    CertificateError::Other(OtherError(Arc::new(fault))).into()
 }
 
 impl ServerCertVerifier for Verifier {
@@ -115,18 +122,20 @@ impl ServerCertVerifier for Verifier {
         };
         // Whoever vouches for it: with a key too short no handshake can be verified.
         let verifiable = leaf::verifiable(end_entity);
-        let by_webpki = by_webpki
-            .and_then(|trusted| verifiable.clone().map_err(in_its_place).map(|()| trusted));
+        let by_webpki =
+            by_webpki.and_then(|trusted| verifiable.clone().map_err(into_rustls).map(|()| trusted));
         by_webpki.or_else(|refused| {
             let chain: Vec<CertificateDer<'_>> =
                 std::iter::once(end_entity).chain(intermediates).cloned().collect();
             let now = SystemTime::UNIX_EPOCH + Duration::from_secs(now.as_secs());
-            let presented = Presented { chain: &chain, name: server_name, now };
+            let presented = PresentedChain { chain: &chain, name: server_name, now };
             let also = match &self.also {
-                Also::Named(named) => leaf::judge_named(&presented, named),
-                Also::Go(roots) => path::judge(rules::GO, &presented, roots, &Err(Distrust::Other)),
-                Also::Anybody => return Ok(ServerCertVerified::assertion()),
-                Also::Recorded(recorded) => {
+                FallbackRule::Named(named) => leaf::verify_pinned(&presented, named),
+                FallbackRule::Go(roots) => {
+                    path::verify(rules::GO, &presented, roots, &Err(CertificateFault::Other))
+                }
+                FallbackRule::AcceptAny => return Ok(ServerCertVerified::assertion()),
+                FallbackRule::Recorded(recorded) => {
                     recorded.keep(chain);
                     return Ok(ServerCertVerified::assertion());
                 }
@@ -134,7 +143,7 @@ impl ServerCertVerifier for Verifier {
             verifiable
                 .and(also)
                 .map(|()| ServerCertVerified::assertion())
-                .map_err(|distrust| telling(refused, distrust))
+                .map_err(|fault| more_specific(refused, fault))
         })
     }
 

@@ -14,41 +14,43 @@ use tar::{EntryType, Header};
 use super::{
     super::{
         Folder,
-        incoming::{folder_of, sync_folder_of},
+        extent::{Extent, blocking},
         index::{IMAGE_NAME, REF_NAME, described},
-        read::{Extent, blocking},
+        partial::{folder_of, sync_folder_of},
     },
     name,
 };
-use crate::transfer::{Checked, Error, Holds, LayoutError, Named, Offered, Target};
+use crate::transfer::{
+    BlobOffer, Error, LayoutError, NameChange, Presence, Target, VerifiedManifest,
+};
 
 /// An archive that does not exist yet. What it will hold is gathered in a folder beside it, so that
 /// an interrupted run is gone on from; then it is written in one piece, and the folder goes.
 #[derive(Debug)]
-pub struct ArchiveFile {
+pub struct ArchiveWriter {
     path: PathBuf,
     /// What `docker load` shall call the image.
     name: Option<String>,
-    gathered: Folder,
+    staging: Folder,
     /// Two runs would take each other's folder away.
     _alone: File,
 }
 
-impl ArchiveFile {
+impl ArchiveWriter {
     /// An archive to write, in place of whatever is there. `name` is `NAME:TAG`, or nothing for an
     /// image that is only known by its digest.
     pub fn new(path: &Path, name: Option<String>) -> Result<Self, LayoutError> {
         if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
             return Err(LayoutError::NotRegular { path: path.to_owned() });
         }
-        let gathered = Folder::create(&folder_beside(path), None)?;
+        let staging = Folder::create(&folder_beside(path), None)?;
         let in_use = || LayoutError::InUse { path: path.to_owned() };
-        let alone = gathered.alone()?.ok_or_else(in_use)?;
-        Ok(Self { path: path.to_owned(), name, gathered, _alone: alone })
+        let alone = staging.lock_exclusive()?.ok_or_else(in_use)?;
+        Ok(Self { path: path.to_owned(), name, staging, _alone: alone })
     }
 }
 
-impl Drop for ArchiveFile {
+impl Drop for ArchiveWriter {
     /// Where nothing has arrived, nothing is left for the next run.
     fn drop(&mut self) {
         let beside = folder_beside(&self.path);
@@ -59,29 +61,29 @@ impl Drop for ArchiveFile {
 }
 
 #[async_trait]
-impl Target for ArchiveFile {
-    async fn holds(&self, manifest: &Descriptor) -> Result<Holds, Error> {
-        self.gathered.holds(manifest).await
+impl Target for ArchiveWriter {
+    async fn presence(&self, manifest: &Descriptor) -> Result<Presence, Error> {
+        self.staging.presence(manifest).await
     }
 
-    async fn offer(&self, blob: &Descriptor) -> Result<Offered, Error> {
-        self.gathered.offer(blob).await
+    async fn offer(&self, blob: &Descriptor) -> Result<BlobOffer, Error> {
+        self.staging.offer(blob).await
     }
 
-    async fn put(&self, manifest: &Checked) -> Result<(), Error> {
-        self.gathered.put(manifest).await
+    async fn put(&self, manifest: &VerifiedManifest) -> Result<(), Error> {
+        self.staging.put(manifest).await
     }
 
-    async fn name(&self, root: &Checked) -> Result<Named, Error> {
-        self.gathered.put(root).await?;
+    async fn name(&self, root: &VerifiedManifest) -> Result<NameChange, Error> {
+        self.staging.put(root).await?;
         let (path, name) = (self.path.clone(), self.name.clone());
-        let (gathered, root) = (self.gathered.clone(), root.clone());
-        blocking(move || pack(&path, name.as_deref(), &gathered, &root)).await?;
-        Ok(Named::Anew)
+        let (staging, root) = (self.staging.clone(), root.clone());
+        blocking(move || pack(&path, name.as_deref(), &staging, &root)).await?;
+        Ok(NameChange::Updated)
     }
 
-    fn tries(&self) -> u32 {
-        self.gathered.tries()
+    fn max_attempts(&self) -> u32 {
+        self.staging.max_attempts()
     }
 }
 
@@ -91,7 +93,12 @@ fn folder_beside(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{name}.portpass"))
 }
 
-fn pack(path: &Path, name: Option<&str>, gathered: &Folder, root: &Checked) -> Result<(), Error> {
+fn pack(
+    path: &Path,
+    name: Option<&str>,
+    staging: &Folder,
+    root: &VerifiedManifest,
+) -> Result<(), Error> {
     let folder = folder_of(path);
     let file = tempfile::Builder::new()
         .prefix(".portpass-")
@@ -103,9 +110,9 @@ fn pack(path: &Path, name: Option<&str>, gathered: &Folder, root: &Checked) -> R
     packing.document("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)?;
     packing.document("index.json", &index(name.as_deref(), root))?;
     packing.document("manifest.json", &manifest(name.as_deref(), root))?;
-    packing.blob(gathered, &root.descriptor())?;
+    packing.blob(staging, &root.descriptor())?;
     for blob in root.links().blobs() {
-        packing.blob(gathered, blob)?;
+        packing.blob(staging, blob)?;
     }
     packing.end()?;
     file.persist(path).map_err(|error| LayoutError::io(path)(error.error))?;
@@ -115,7 +122,7 @@ fn pack(path: &Path, name: Option<&str>, gathered: &Folder, root: &Checked) -> R
 }
 
 /// What OCI's tools and newer dockers read.
-fn index(name: Option<&str>, root: &Checked) -> Vec<u8> {
+fn index(name: Option<&str>, root: &VerifiedManifest) -> Vec<u8> {
     let mut entry = described(&root.descriptor());
     if let Some(name) = name {
         entry["annotations"] = json!({ IMAGE_NAME: name, REF_NAME: name::tag(name) });
@@ -124,7 +131,7 @@ fn index(name: Option<&str>, root: &Checked) -> Vec<u8> {
 }
 
 /// What every docker reads.
-fn manifest(name: Option<&str>, root: &Checked) -> Vec<u8> {
+fn manifest(name: Option<&str>, root: &VerifiedManifest) -> Vec<u8> {
     let links = root.links();
     let config = links.config.as_ref().map(|config| member(&config.digest));
     let layers: Vec<String> = links.layers.iter().map(|layer| member(&layer.digest)).collect();
@@ -154,12 +161,12 @@ impl Packing<'_> {
         })
     }
 
-    fn blob(&mut self, gathered: &Folder, blob: &Descriptor) -> Result<(), Error> {
+    fn blob(&mut self, staging: &Folder, blob: &Descriptor) -> Result<(), Error> {
         if self.blobs.contains(&blob.digest) {
             return Ok(());
         }
         self.blobs.push(blob.digest);
-        let extent = gathered.extent(blob)?;
+        let extent = staging.extent(blob)?;
         Ok(self.written(|file| {
             file.write_all(header(&member(&blob.digest), extent.length)?.as_bytes())?;
             copy(&extent, file)?;

@@ -18,7 +18,7 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 
 /// Waits, and rolls the dice: what tests do otherwise.
 #[async_trait]
-pub trait Pace: fmt::Debug + Send + Sync {
+pub trait RetryTimer: fmt::Debug + Send + Sync {
     /// Returns after this long.
     async fn wait(&self, duration: Duration);
 
@@ -28,10 +28,10 @@ pub trait Pace: fmt::Debug + Send + Sync {
 
 /// The runtime's timer and the system's randomness.
 #[derive(Debug, Default)]
-pub struct SystemPace;
+pub struct SystemRetryTimer;
 
 #[async_trait]
-impl Pace for SystemPace {
+impl RetryTimer for SystemRetryTimer {
     async fn wait(&self, duration: Duration) {
         tokio::time::sleep(duration).await;
     }
@@ -44,43 +44,48 @@ impl Pace for SystemPace {
 
 /// What may be sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Repeat {
+pub(crate) enum RetryPolicy {
     /// Nothing: to try again would help nobody.
     Never,
     /// What the registry has surely not done: it was not reached, or said so (429, 503).
-    Undone,
+    IfNotProcessed,
     /// Anything that got no good answer: it only reads.
     Always,
 }
 
 /// Why there is no good answer yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Hurdle {
+pub(crate) enum RetryReason {
     /// It has not been done; after so long it may be, where the registry says so.
-    Undone(Option<Duration>),
+    NotProcessed(Option<Duration>),
     /// It may have been done.
     Unknown,
 }
 
 /// The tries of one request.
 #[derive(Debug)]
-pub(crate) struct Tries {
-    repeat: Repeat,
+pub(crate) struct Retries {
+    retry: RetryPolicy,
     made: u32,
     waited: Duration,
 }
 
-impl Tries {
-    pub(crate) fn new(repeat: Repeat) -> Self {
-        Self { repeat, made: 1, waited: Duration::ZERO }
+impl Retries {
+    pub(crate) fn new(retry: RetryPolicy) -> Self {
+        Self { retry, made: 1, waited: Duration::ZERO }
     }
 
     /// How long to wait before the same is sent again; `None` if it is not.
-    pub(crate) fn next(&mut self, hurdle: Hurdle, random: u32) -> Option<Duration> {
-        let (may, after) = match (self.repeat, hurdle) {
-            (Repeat::Never, _) | (Repeat::Undone, Hurdle::Unknown) => return None,
-            (Repeat::Undone | Repeat::Always, Hurdle::Undone(after)) => (MAX_TRIES, after),
-            (Repeat::Always, Hurdle::Unknown) => (MAX_TRIES, None),
+    pub(crate) fn next(&mut self, retry_reason: RetryReason, random: u32) -> Option<Duration> {
+        let (may, after) = match (self.retry, retry_reason) {
+            (RetryPolicy::Never, _) | (RetryPolicy::IfNotProcessed, RetryReason::Unknown) => {
+                return None;
+            }
+            (
+                RetryPolicy::IfNotProcessed | RetryPolicy::Always,
+                RetryReason::NotProcessed(after),
+            ) => (MAX_TRIES, after),
+            (RetryPolicy::Always, RetryReason::Unknown) => (MAX_TRIES, None),
         };
         if self.made >= may {
             return None;
@@ -109,45 +114,46 @@ mod tests {
 
     #[test]
     fn waits_grow_and_end() {
-        let mut tries = Tries::new(Repeat::Always);
-        let waits: Vec<u128> = std::iter::from_fn(|| tries.next(Hurdle::Unknown, u32::MAX))
+        let mut tries = Retries::new(RetryPolicy::Always);
+        let waits: Vec<u128> = std::iter::from_fn(|| tries.next(RetryReason::Unknown, u32::MAX))
             .map(|wait| wait.as_millis())
             .collect();
         assert_eq!(waits, [500, 1000, 2000]);
-        let mut tries = Tries::new(Repeat::Always);
-        assert_eq!(tries.next(Hurdle::Unknown, 0), Some(Duration::from_millis(250)));
+        let mut tries = Retries::new(RetryPolicy::Always);
+        assert_eq!(tries.next(RetryReason::Unknown, 0), Some(Duration::from_millis(250)));
     }
 
     #[test]
     fn what_may_have_been_done_is_only_read_again() {
-        for (repeat, hurdle, again) in [
-            (Repeat::Always, Hurdle::Unknown, true),
-            (Repeat::Always, Hurdle::Undone(None), true),
-            (Repeat::Undone, Hurdle::Unknown, false),
-            (Repeat::Undone, Hurdle::Undone(None), true),
-            (Repeat::Never, Hurdle::Undone(None), false),
+        for (retry, retry_reason, again) in [
+            (RetryPolicy::Always, RetryReason::Unknown, true),
+            (RetryPolicy::Always, RetryReason::NotProcessed(None), true),
+            (RetryPolicy::IfNotProcessed, RetryReason::Unknown, false),
+            (RetryPolicy::IfNotProcessed, RetryReason::NotProcessed(None), true),
+            (RetryPolicy::Never, RetryReason::NotProcessed(None), false),
         ] {
             assert_eq!(
-                Tries::new(repeat).next(hurdle, 0).is_some(),
+                Retries::new(retry).next(retry_reason, 0).is_some(),
                 again,
-                "{repeat:?} {hurdle:?}"
+                "{retry:?} {retry_reason:?}"
             );
         }
     }
 
     #[test]
     fn nobody_is_waited_for_longer_than_the_bound() {
-        let undone = |seconds| Hurdle::Undone(Some(Duration::from_secs(seconds)));
-        assert_eq!(Tries::new(Repeat::Undone).next(undone(61), 0), None);
-        assert_eq!(Tries::new(Repeat::Undone).next(undone(u64::MAX), 0), None);
-        let mut tries = Tries::new(Repeat::Undone);
+        let undone = |seconds| RetryReason::NotProcessed(Some(Duration::from_secs(seconds)));
+        assert_eq!(Retries::new(RetryPolicy::IfNotProcessed).next(undone(61), 0), None);
+        assert_eq!(Retries::new(RetryPolicy::IfNotProcessed).next(undone(u64::MAX), 0), None);
+        let mut tries = Retries::new(RetryPolicy::IfNotProcessed);
         assert!(tries.next(undone(40), 0).is_some());
         assert_eq!(tries.next(undone(40), 0), None, "in all");
     }
 
     #[test]
     fn the_dice_fall_differently() {
-        let rolled: std::collections::BTreeSet<u32> = (0..8).map(|_| SystemPace.random()).collect();
+        let rolled: std::collections::BTreeSet<u32> =
+            (0..8).map(|_| SystemRetryTimer.random()).collect();
         assert!(rolled.len() > 1);
     }
 }

@@ -4,7 +4,7 @@ use portpass_testkit::http::{Seen, Served, redirect, reply};
 use reqwest::header;
 
 use super::super::Error;
-use crate::{Remote, served::Stage};
+use crate::{Repository, fixture::Fixture};
 
 fn content() -> Vec<u8> {
     (0..200_000_u32).flat_map(u32::to_le_bytes).collect()
@@ -16,7 +16,11 @@ pub(super) fn blob(content: &[u8]) -> Descriptor {
 }
 
 /// All of a blob from this byte on.
-pub(super) async fn read(remote: &Remote, blob: &Descriptor, from: u64) -> Result<Vec<u8>, Error> {
+pub(super) async fn read(
+    remote: &Repository,
+    blob: &Descriptor,
+    from: u64,
+) -> Result<Vec<u8>, Error> {
     let mut stream = remote.blob(blob, from).await?;
     let mut read = Vec::new();
     while let Some(piece) = stream.next().await {
@@ -33,7 +37,7 @@ fn from_of(seen: &Seen) -> Option<usize> {
 
 #[tokio::test]
 async fn a_blob_comes_whole_or_from_where_it_broke_off() {
-    let stage = Stage::start(|seen, _| {
+    let stage = Fixture::start(|seen, _| {
         let content = content();
         match from_of(seen) {
             None => reply(200, content),
@@ -56,7 +60,7 @@ async fn a_blob_comes_whole_or_from_where_it_broke_off() {
 
 #[tokio::test]
 async fn a_registry_without_ranges_gives_the_whole_and_it_is_checked() {
-    let stage = Stage::start(|_, _| reply(200, content())).await;
+    let stage = Fixture::start(|_, _| reply(200, content())).await;
     let (remote, content) = (stage.remote("a"), content());
     assert_eq!(read(&remote, &blob(&content), 123_456).await.unwrap(), content[123_456..]);
     let other = Descriptor { digest: Digest::sha256(b"other"), ..blob(&content) };
@@ -68,19 +72,20 @@ async fn a_registry_without_ranges_gives_the_whole_and_it_is_checked() {
 async fn another_part_than_was_asked_for_is_refused() {
     for range in ["bytes 0-2/10", "bytes 4-9/11", "bytes 5-9/10", "bytes 4-8/10", "4-9/10", ""] {
         let stage =
-            Stage::start(move |_, _| reply(206, "456789").with(header::CONTENT_RANGE, range)).await;
+            Fixture::start(move |_, _| reply(206, "456789").with(header::CONTENT_RANGE, range))
+                .await;
         let error = read(&stage.remote("a"), &blob(b"0123456789"), 4).await.unwrap_err();
         assert!(matches!(error, Error::Header { name: "Content-Range", .. }), "{range}: {error}");
     }
     // Nobody asked for a part.
-    let stage = Stage::start(|_, _| reply(206, "0123456789")).await;
+    let stage = Fixture::start(|_, _| reply(206, "0123456789")).await;
     assert!(read(&stage.remote("a"), &blob(b"0123456789"), 0).await.is_err());
 }
 
 /// GHSA-qv35-3gw6-8q4j
 #[tokio::test]
 async fn a_blob_that_is_not_its_digest_ends_in_an_error() {
-    let stage = Stage::start(|_, _| reply(200, "0123456789")).await;
+    let stage = Fixture::start(|_, _| reply(200, "0123456789")).await;
     let error = read(&stage.remote("a"), &blob(b"9876543210"), 0).await.unwrap_err();
     assert!(matches!(error, Error::Digest { .. }), "{error}");
     let long = Digest::of(portpass_protocol::DigestAlgorithm::Sha512, b"0123456789");
@@ -100,7 +105,7 @@ async fn storage_elsewhere_is_read_without_credentials() {
     })
     .await;
     let to = storage.url("/bucket/object?signature=x");
-    let stage = Stage::start(move |_, _| redirect(307, to.clone())).await;
+    let stage = Fixture::start(move |_, _| redirect(307, to.clone())).await;
     let (remote, blob) = (stage.remote("a"), blob(b"0123456789"));
     assert_eq!(read(&remote, &blob, 0).await.unwrap(), b"0123456789");
     assert_eq!(read(&remote, &blob, 4).await.unwrap(), b"456789");
@@ -112,7 +117,7 @@ async fn storage_elsewhere_is_read_without_credentials() {
 #[tokio::test]
 async fn whether_a_blob_is_there_is_yes_no_or_an_error() {
     for (status, there) in [(200, Some(true)), (404, Some(false)), (403, None), (500, None)] {
-        let stage = Stage::start(move |_, _| reply(status, "")).await;
+        let stage = Fixture::start(move |_, _| reply(status, "")).await;
         let found = stage.remote("a").has_blob(&Digest::sha256(b"")).await;
         assert_eq!(found.ok(), there, "{status}");
     }
@@ -121,7 +126,7 @@ async fn whether_a_blob_is_there_is_yes_no_or_an_error() {
 /// Many at once over one session, as a pull does it.
 #[tokio::test]
 async fn many_blobs_come_at_once() {
-    let stage = Stage::start(|seen, gate| match gate.check(seen, "repository:a:pull") {
+    let stage = Fixture::start(|seen, gate| match gate.check(seen, "repository:a:pull") {
         Ok(()) => reply(200, content()),
         Err(refused) => refused,
     })

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 /// Where credentials may lie, from the environment.
 #[derive(Debug, Clone, Default)]
-pub struct Places {
+pub struct CredentialPaths {
     /// Docker's file, which is also written to: `$DOCKER_CONFIG/config.json`, else
     /// `~/.docker/config.json`.
     pub docker: Option<PathBuf>,
@@ -18,7 +18,7 @@ pub struct Places {
     pub helpers: Vec<PathBuf>,
 }
 
-impl Places {
+impl CredentialPaths {
     /// Asks for the variables that docker and podman read. Empty ones count as unset. Without a
     /// runtime directory, as root and in containers, podman has one by the user's number.
     pub fn from_environment(get: impl Fn(&str) -> Option<String>) -> Self {
@@ -54,9 +54,9 @@ impl Places {
 mod tests {
     use super::*;
 
-    fn places(variables: &[(&str, &str)]) -> Places {
+    fn places(variables: &[(&str, &str)]) -> CredentialPaths {
         let find = |name: &str| variables.iter().find(|(known, _)| *known == name);
-        Places::from_environment(|name| find(name).map(|(_, value)| (*value).to_owned()))
+        CredentialPaths::from_environment(|name| find(name).map(|(_, value)| (*value).to_owned()))
     }
 
     #[test]

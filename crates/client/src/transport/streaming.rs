@@ -20,7 +20,7 @@ use reqwest::{
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{sync::Notify, time::Instant};
 
-use super::{Answer, MAX_REDIRECTS, Reach, Transport, TransportError, shown};
+use super::{BufferedResponse, MAX_REDIRECTS, NetworkZone, Transport, TransportError, shown};
 
 /// How long a short answer may take in all, however it drips.
 const WHOLE: Duration = Duration::from_mins(5);
@@ -33,7 +33,7 @@ const COMMIT_FACTOR: u32 = 10;
 
 /// A request to a registry, or to where it redirects.
 #[derive(Debug)]
-pub(crate) struct Outgoing {
+pub(crate) struct StreamingRequest {
     pub(crate) method: Method,
     pub(crate) url: Url,
     /// For the origin of `url` alone.
@@ -41,7 +41,7 @@ pub(crate) struct Outgoing {
     pub(crate) headers: HeaderMap,
     pub(crate) content: Content,
     /// How near to us a place of another origin may be.
-    pub(crate) abroad: Reach,
+    pub(crate) redirect_zone: NetworkZone,
 }
 
 /// What a request carries.
@@ -88,12 +88,12 @@ impl fmt::Debug for Content {
 
 /// An answer whose body has not been read yet.
 #[derive(Debug)]
-pub(crate) struct Incoming {
+pub(crate) struct StreamingResponse {
     response: Response,
-    patience: Patience,
+    idle_timeout: IdleTimeout,
 }
 
-impl Incoming {
+impl StreamingResponse {
     pub(crate) fn status(&self) -> StatusCode {
         self.response.status()
     }
@@ -115,10 +115,11 @@ impl Incoming {
     /// the body is not as long as announced.
     pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, TransportError> {
         let asked = Instant::now();
-        let chunk = tokio::time::timeout(self.patience.left(), self.response.chunk()).await;
+        let chunk =
+            tokio::time::timeout(self.idle_timeout.remaining(), self.response.chunk()).await;
         match chunk {
             Ok(Ok(Some(chunk))) => {
-                self.patience.spent(asked.elapsed(), chunk.len());
+                self.idle_timeout.record(asked.elapsed(), chunk.len());
                 Ok(Some(chunk))
             }
             Ok(Ok(None)) => Ok(None),
@@ -128,7 +129,10 @@ impl Incoming {
     }
 
     /// The whole of a short body, cut at `limit`.
-    pub(crate) async fn whole(mut self, limit: usize) -> Result<Answer, TransportError> {
+    pub(crate) async fn buffered(
+        mut self,
+        limit: usize,
+    ) -> Result<BufferedResponse, TransportError> {
         let (mut body, mut truncated) = (Vec::new(), false);
         let read = async {
             while let Some(chunk) = self.chunk().await? {
@@ -145,7 +149,7 @@ impl Incoming {
             Ok(read) => read?,
             Err(_) => return Err(TransportError::timeout(self.response.url())),
         }
-        Ok(Answer {
+        Ok(BufferedResponse {
             status: self.status(),
             headers: self.headers().clone(),
             body,
@@ -159,28 +163,28 @@ impl Incoming {
 /// How long a body may be waited for until enough of it has come. Only waiting counts: whoever reads
 /// may take as long as it likes, for the bytes may go on to a slow place.
 #[derive(Debug)]
-struct Patience {
-    idle: Duration,
+struct IdleTimeout {
+    limit: Duration,
     waited: Duration,
     came: usize,
 }
 
-impl Patience {
+impl IdleTimeout {
     fn new(idle: Duration) -> Self {
-        Self { idle, waited: Duration::ZERO, came: 0 }
+        Self { limit: idle, waited: Duration::ZERO, came: 0 }
     }
 
     /// For how much longer.
-    fn left(&self) -> Duration {
-        self.idle.saturating_sub(self.waited)
+    fn remaining(&self) -> Duration {
+        self.limit.saturating_sub(self.waited)
     }
 
     /// So many bytes came after so long.
-    fn spent(&mut self, waited: Duration, bytes: usize) {
+    fn record(&mut self, waited: Duration, bytes: usize) {
         self.waited += waited;
         self.came = self.came.saturating_add(bytes);
         if self.came >= ENOUGH {
-            *self = Self::new(self.idle);
+            *self = Self::new(self.limit);
         }
     }
 }
@@ -190,17 +194,20 @@ impl Transport {
     ///
     /// A redirect within the origin is followed with everything that was sent. One that leads
     /// elsewhere is followed for reading alone, never with the authorization, never from HTTPS to
-    /// HTTP, and no nearer to us than `abroad` (GHSA-vh4v-2xq2-g5cg, CVE-2026-49349).
-    pub(crate) async fn open(&self, mut outgoing: Outgoing) -> Result<Incoming, TransportError> {
-        let mut reach = Reach::Loopback;
+    /// HTTP, and no nearer to us than `redirect_zone` (GHSA-vh4v-2xq2-g5cg, CVE-2026-49349).
+    pub(crate) async fn open(
+        &self,
+        mut outgoing: StreamingRequest,
+    ) -> Result<StreamingResponse, TransportError> {
+        let mut zone = NetworkZone::Loopback;
         for _ in 0..=MAX_REDIRECTS {
-            let incoming = self.open_once(&mut outgoing, reach).await?;
+            let incoming = self.open_once(&mut outgoing, zone).await?;
             match redirected(&outgoing, &incoming)? {
                 None => return Ok(incoming),
                 Some(url) => {
                     if url.origin() != outgoing.url.origin() {
                         outgoing.authorization = None;
-                        reach = outgoing.abroad;
+                        zone = outgoing.redirect_zone;
                     }
                     outgoing.url = url;
                 }
@@ -211,11 +218,11 @@ impl Transport {
 
     async fn open_once(
         &self,
-        outgoing: &mut Outgoing,
-        reach: Reach,
-    ) -> Result<Incoming, TransportError> {
+        outgoing: &mut StreamingRequest,
+        zone: NetworkZone,
+    ) -> Result<StreamingResponse, TransportError> {
         let url = outgoing.url.clone();
-        let client = self.client_to(&url, reach)?;
+        let client = self.client_to(&url, zone)?;
         let mut request =
             client.request(outgoing.method.clone(), url.clone()).headers(outgoing.headers.clone());
         if let Some(authorization) = &outgoing.authorization {
@@ -224,27 +231,27 @@ impl Transport {
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }
-        let progress = Arc::new(Progress::default());
+        let progress = Arc::new(UploadProgress::default());
         let request = with_content(request, outgoing.content.take(), &progress);
-        let idle = self.settings.idle;
+        let idle = self.settings.idle_timeout;
         let response =
             progress.watch(request, idle).await.ok_or_else(|| TransportError::timeout(&url))?;
         let response = response.map_err(|error| TransportError::of(&url, &error))?;
-        Ok(Incoming { response, patience: Patience::new(idle) })
+        Ok(StreamingResponse { response, idle_timeout: IdleTimeout::new(idle) })
     }
 }
 
 fn with_content(
     request: RequestBuilder,
     content: Content,
-    progress: &Arc<Progress>,
+    progress: &Arc<UploadProgress>,
 ) -> RequestBuilder {
     match content {
         Content::Nothing | Content::Spent => request,
         Content::Bytes(bytes) => request.header(CONTENT_LENGTH, bytes.len()).body(bytes),
         Content::Stream(length, stream) => {
             let stream = stream.into_inner().unwrap_or_else(PoisonError::into_inner);
-            let watched = Watched { stream, progress: Arc::clone(progress) };
+            let watched = WatchedBody { stream, progress: Arc::clone(progress) };
             request.header(CONTENT_LENGTH, length).body(Body::wrap_stream(watched))
         }
     }
@@ -252,12 +259,12 @@ fn with_content(
 
 /// How far the sending of a request has got.
 #[derive(Debug, Default)]
-struct Progress {
+struct UploadProgress {
     moved: Notify,
     ended: AtomicBool,
 }
 
-impl Progress {
+impl UploadProgress {
     /// Sends; `None` if nothing moves for too long.
     async fn watch(
         &self,
@@ -267,24 +274,24 @@ impl Progress {
         let mut sending = pin!(request.send());
         loop {
             let ended = self.ended.load(Ordering::SeqCst);
-            let patience = if ended { idle.saturating_mul(COMMIT_FACTOR) } else { idle };
+            let limit = if ended { idle.saturating_mul(COMMIT_FACTOR) } else { idle };
             tokio::select! {
                 biased;
                 sent = &mut sending => return Some(sent),
                 () = self.moved.notified() => {}
-                () = tokio::time::sleep(patience) => return None,
+                () = tokio::time::sleep(limit) => return None,
             }
         }
     }
 }
 
 /// A stream that tells when it was read from.
-struct Watched {
+struct WatchedBody {
     stream: BoxStream<'static, io::Result<Bytes>>,
-    progress: Arc<Progress>,
+    progress: Arc<UploadProgress>,
 }
 
-impl Stream for Watched {
+impl Stream for WatchedBody {
     type Item = io::Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -297,7 +304,7 @@ impl Stream for Watched {
     }
 }
 
-impl Drop for Watched {
+impl Drop for WatchedBody {
     /// A body of known length is not read beyond its end: it is let go.
     fn drop(&mut self) {
         self.progress.ended.store(true, Ordering::SeqCst);
@@ -306,12 +313,16 @@ impl Drop for Watched {
 }
 
 /// Where to go next, if the answer says so and we may.
-fn redirected(outgoing: &Outgoing, incoming: &Incoming) -> Result<Option<Url>, TransportError> {
+fn redirected(
+    outgoing: &StreamingRequest,
+    incoming: &StreamingResponse,
+) -> Result<Option<Url>, TransportError> {
     let status = incoming.status().as_u16();
     if !matches!(status, 301 | 302 | 303 | 307 | 308) {
         return Ok(None);
     }
-    let Some(target) = incoming.headers().get(LOCATION).and_then(|to| target(incoming.url(), to))
+    let Some(target) =
+        incoming.headers().get(LOCATION).and_then(|to| resolve_location(incoming.url(), to))
     else {
         return Ok(None);
     };
@@ -320,7 +331,7 @@ fn redirected(outgoing: &Outgoing, incoming: &Incoming) -> Result<Option<Url>, T
     let repeats = matches!(status, 307 | 308) && !outgoing.content.is_spent();
     let downgrade = outgoing.url.scheme() == "https" && target.scheme() != "https";
     let known = matches!(target.scheme(), "http" | "https");
-    let near = !outgoing.abroad.allows_host(&target);
+    let near = !outgoing.redirect_zone.allows_host(&target);
     let follows = if same { reads || repeats } else { reads && known && !downgrade && !near };
     if follows {
         Ok(Some(target))
@@ -331,7 +342,7 @@ fn redirected(outgoing: &Outgoing, incoming: &Incoming) -> Result<Option<Url>, T
 
 /// The URL that a header names, seen from where the answer came; without a name and password, which
 /// would be sent as credentials.
-pub(crate) fn target(from: &Url, header: &HeaderValue) -> Option<Url> {
+pub(crate) fn resolve_location(from: &Url, header: &HeaderValue) -> Option<Url> {
     let mut url = from.join(header.to_str().ok()?).ok()?;
     if url.has_host() {
         url.set_username("").ok()?;
@@ -346,18 +357,18 @@ mod tests {
 
     #[test]
     fn a_body_that_drips_is_waited_for_as_long_as_one_that_stops() {
-        let mut patience = Patience::new(Duration::from_mins(1));
+        let mut patience = IdleTimeout::new(Duration::from_mins(1));
         for _ in 0..59 {
-            patience.spent(Duration::from_secs(1), 1);
+            patience.record(Duration::from_secs(1), 1);
         }
-        assert_eq!(patience.left(), Duration::from_secs(1));
-        patience.spent(Duration::from_secs(2), 1);
-        assert_eq!(patience.left(), Duration::ZERO);
+        assert_eq!(patience.remaining(), Duration::from_secs(1));
+        patience.record(Duration::from_secs(2), 1);
+        assert_eq!(patience.remaining(), Duration::ZERO);
         // A slow line is none that drips.
-        let mut patience = Patience::new(Duration::from_mins(1));
+        let mut patience = IdleTimeout::new(Duration::from_mins(1));
         for _ in 0..1_000 {
-            patience.spent(Duration::from_secs(50), ENOUGH);
+            patience.record(Duration::from_secs(50), ENOUGH);
         }
-        assert_eq!(patience.left(), Duration::from_mins(1));
+        assert_eq!(patience.remaining(), Duration::from_mins(1));
     }
 }

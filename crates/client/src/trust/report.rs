@@ -4,7 +4,7 @@ use std::fmt;
 
 use rustls::pki_types::CertificateDer;
 
-use super::{Distrust, Presented, leaf, path, rules, rustls_rules};
+use super::{CertificateFault, PresentedChain, leaf, path, rules, rustls_rules};
 
 /// A TLS library, and so the clients that are built on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,38 +44,38 @@ impl fmt::Display for TlsLibrary {
 
 /// Whether each library trusts a chain, and why not.
 #[derive(Debug, Clone)]
-pub struct Judgement {
+pub struct TrustReport {
     /// Go's crypto/tls.
-    pub go: Result<(), Distrust>,
+    pub go: Result<(), CertificateFault>,
     /// rustls.
-    pub rustls: Result<(), Distrust>,
+    pub rustls: Result<(), CertificateFault>,
     /// OpenSSL.
-    pub open_ssl: Result<(), Distrust>,
+    pub open_ssl: Result<(), CertificateFault>,
     /// Whether [`client_config`](super::client_config) can verify a handshake with it, whatever the fallback.
-    pub verifiable: Result<(), Distrust>,
+    pub verifiable: Result<(), CertificateFault>,
 }
 
 /// Judges a chain by the rules of all libraries. These authorities are trusted, and no others.
-pub fn judge(presented: &Presented<'_>, roots: &[CertificateDer<'static>]) -> Judgement {
-    let rustls = rustls_rules::judge(presented, roots);
+pub fn evaluate(presented: &PresentedChain<'_>, roots: &[CertificateDer<'static>]) -> TrustReport {
+    let rustls = rustls_rules::verify(presented, roots);
     let leaf = presented.chain.first();
-    Judgement {
-        go: path::judge(rules::GO, presented, roots, &rustls),
-        open_ssl: path::judge(rules::OPEN_SSL, presented, roots, &rustls),
-        verifiable: leaf.map_or(Err(Distrust::Unreadable), leaf::verifiable),
+    TrustReport {
+        go: path::verify(rules::GO, presented, roots, &rustls),
+        open_ssl: path::verify(rules::OPEN_SSL, presented, roots, &rustls),
+        verifiable: leaf.map_or(Err(CertificateFault::Unreadable), leaf::verifiable),
         rustls,
     }
 }
 
-impl Judgement {
+impl TrustReport {
     /// Refused by all libraries.
-    pub fn refused_by_all(distrust: &Distrust) -> Self {
-        let no = || Err(distrust.clone());
+    pub fn refused_by_all(fault: &CertificateFault) -> Self {
+        let no = || Err(fault.clone());
         Self { go: no(), rustls: no(), open_ssl: no(), verifiable: no() }
     }
 
     /// What each library says.
-    pub fn each(&self) -> [(TlsLibrary, &Result<(), Distrust>); 3] {
+    pub fn each(&self) -> [(TlsLibrary, &Result<(), CertificateFault>); 3] {
         [
             (TlsLibrary::Go, &self.go),
             (TlsLibrary::Rustls, &self.rustls),
@@ -84,7 +84,7 @@ impl Judgement {
     }
 
     /// The libraries that do not trust it, and why.
-    pub fn refusals(&self) -> impl Iterator<Item = (TlsLibrary, &Distrust)> {
+    pub fn refusals(&self) -> impl Iterator<Item = (TlsLibrary, &CertificateFault)> {
         let each = self.each().into_iter();
         each.filter_map(|(family, verdict)| verdict.as_ref().err().map(|fault| (family, fault)))
     }

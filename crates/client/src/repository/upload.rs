@@ -15,17 +15,20 @@ use reqwest::{
     header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION},
 };
 
-use super::{Descriptor, Error, Mounted, Remote, manifest::kept_as, measure::Measure};
+use super::{
+    Descriptor, Error, Mounted, Repository, content_check::ContentCheck,
+    manifest::check_stored_digest,
+};
 use crate::{
     scopes::Scopes,
-    session::{Repeat, Request, Target, Upgrade, excerpt, unexpected},
-    transport::{Content, Incoming, target},
+    session::{Request, RetryPolicy, Target, TokenUpgrade, excerpt, unexpected},
+    transport::{Content, StreamingResponse, resolve_location},
 };
 
 /// For error messages.
 const OURS: &str = "the blob that was to be sent";
 
-impl Remote {
+impl Repository {
     /// Uploads a blob. The stream is read once; if it fails, the caller begins anew.
     ///
     /// It is one POST and one PUT (end-4a, end-6). What the stream gives is counted and hashed on the
@@ -35,7 +38,7 @@ impl Remote {
         blob: &Descriptor,
         body: BoxStream<'static, io::Result<Bytes>>,
     ) -> Result<(), Error> {
-        let content = Sending::of(blob, body).await?;
+        let content = UploadBody::of(blob, body).await?;
         let request = self.upload("", self.push());
         let incoming = self.session.expect(request, &[StatusCode::ACCEPTED]).await?;
         let upload = self.location(&incoming).await?;
@@ -65,7 +68,7 @@ impl Remote {
         };
         match incoming.status() {
             StatusCode::CREATED => {
-                kept_as(incoming.headers(), &incoming.shown_url(), digest)?;
+                check_stored_digest(incoming.headers(), &incoming.shown_url(), digest)?;
                 Ok(Mounted::Yes)
             }
             StatusCode::ACCEPTED => {
@@ -89,10 +92,10 @@ impl Remote {
     }
 
     /// Where the upload goes on: within the registry, whatever it says (CVE-2026-50151, R10).
-    async fn location(&self, incoming: &Incoming) -> Result<Url, Error> {
+    async fn location(&self, incoming: &StreamingResponse) -> Result<Url, Error> {
         let header = incoming.headers().get(LOCATION);
-        match header.and_then(|header| target(incoming.url(), header)) {
-            Some(url) => self.session.within(incoming.url(), url, "Location").await,
+        match header.and_then(|header| resolve_location(incoming.url(), header)) {
+            Some(url) => self.session.check_origin(incoming.url(), url, "Location").await,
             None => Err(Error::Header {
                 url: incoming.shown_url(),
                 name: "Location",
@@ -101,7 +104,12 @@ impl Remote {
         }
     }
 
-    async fn put(&self, mut upload: Url, blob: &Descriptor, sending: Sending) -> Result<(), Error> {
+    async fn put(
+        &self,
+        mut upload: Url,
+        blob: &Descriptor,
+        sending: UploadBody,
+    ) -> Result<(), Error> {
         // What stands in the query is the registry's state, and stays as it is.
         upload.query_pairs_mut().append_pair("digest", &blob.digest.to_string());
         let octets = HeaderValue::from_static("application/octet-stream");
@@ -118,32 +126,32 @@ impl Remote {
             return Err(fault);
         }
         let incoming = outcome?;
-        kept_as(incoming.headers(), &incoming.shown_url(), &blob.digest)
+        check_stored_digest(incoming.headers(), &incoming.shown_url(), &blob.digest)
     }
 
     /// Ends an upload that nobody will go on with, if the registry lets us; else it ends by itself.
     async fn cancel(&self, upload: Url) {
         let request = Request {
             target: Target::Url(upload),
-            repeat: Repeat::Never,
-            upgrade: Upgrade::No,
+            retry: RetryPolicy::Never,
+            upgrade: TokenUpgrade::No,
             ..Request::write(Method::DELETE, String::new(), self.push()).of(&self.repository)
         };
-        let _: Result<Incoming, Error> = self.session.send(request).await;
+        let _: Result<StreamingResponse, Error> = self.session.send(request).await;
     }
 }
 
 /// Content on its way, and what turned out to be wrong with it.
-struct Sending {
+struct UploadBody {
     content: Content,
-    fault: Fault,
+    fault: UploadFault,
 }
 
 /// The first thing that went wrong in a stream that somebody else reads.
 #[derive(Clone, Default)]
-struct Fault(Arc<Mutex<Option<Error>>>);
+struct UploadFault(Arc<Mutex<Option<Error>>>);
 
-impl Fault {
+impl UploadFault {
     fn take(&self) -> Option<Error> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -155,15 +163,15 @@ impl Fault {
     }
 }
 
-impl Sending {
+impl UploadBody {
     async fn of(
         blob: &Descriptor,
         mut body: BoxStream<'static, io::Result<Bytes>>,
     ) -> Result<Self, Error> {
-        let mut measure = Measure::whole(OURS.to_owned(), blob);
-        let fault = Fault::default();
+        let mut measure = ContentCheck::whole(OURS.to_owned(), blob);
+        let fault = UploadFault::default();
         if blob.size > 0 {
-            let checked = Checked { body, measure, fault: fault.clone() };
+            let checked = CheckedStream { body, measure, fault: fault.clone() };
             return Ok(Self { content: Content::stream(blob.size, checked.boxed()), fault });
         }
         // Of a body without bytes nobody reads, so it is looked at here.
@@ -176,13 +184,13 @@ impl Sending {
 }
 
 /// A stream that ends in an error rather than in the wrong bytes.
-struct Checked {
+struct CheckedStream {
     body: BoxStream<'static, io::Result<Bytes>>,
-    measure: Measure,
-    fault: Fault,
+    measure: ContentCheck,
+    fault: UploadFault,
 }
 
-impl Checked {
+impl CheckedStream {
     /// The last piece is given only if all of it is right, for the reader stops at the length.
     fn check(&mut self, bytes: Option<&Bytes>) -> Result<(), Error> {
         match bytes {
@@ -199,7 +207,7 @@ impl Checked {
     }
 }
 
-impl Stream for Checked {
+impl Stream for CheckedStream {
     type Item = io::Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {

@@ -10,7 +10,7 @@ use portpass_protocol::{Digest, manifest::Descriptor};
 use portpass_testkit::http::{Reply, Seen, reply};
 use reqwest::header;
 
-use crate::{remote::Mounted, served::Stage, session::Error};
+use crate::{fixture::Fixture, repository::Mounted, session::Error};
 
 fn blob(content: &[u8]) -> Descriptor {
     let size = u64::try_from(content.len()).unwrap();
@@ -22,8 +22,8 @@ fn pieces(pieces: &'static [&'static str]) -> BoxStream<'static, io::Result<Byte
 }
 
 /// A registry that begins every upload there.
-async fn uploading_at(location: &'static str) -> Stage {
-    Stage::start(move |seen, gate| match gate.check(seen, "repository:a:pull,push") {
+async fn uploading_at(location: &'static str) -> Fixture {
+    Fixture::start(move |seen, gate| match gate.check(seen, "repository:a:pull,push") {
         Ok(()) => upload(seen, location),
         Err(refused) => refused,
     })
@@ -38,7 +38,7 @@ fn upload(seen: &Seen, location: &str) -> Reply {
     }
 }
 
-fn said(stage: &Stage) -> Vec<String> {
+fn said(stage: &Fixture) -> Vec<String> {
     let query = |seen: &Seen| {
         let pairs = seen.query.iter().map(|(name, value)| format!("{name}={value}"));
         pairs.collect::<Vec<_>>().join("&")
@@ -85,17 +85,17 @@ async fn a_blob_without_bytes_goes_too() {
 async fn an_upload_goes_on_within_the_registry() {
     let own = std::sync::Arc::new(std::sync::OnceLock::<String>::new());
     let location = std::sync::Arc::clone(&own);
-    let stage = Stage::start(move |seen, _| upload(seen, location.get().unwrap())).await;
+    let stage = Fixture::start(move |seen, _| upload(seen, location.get().unwrap())).await;
     own.set(stage.registry.url("/v2/a/blobs/uploads/2")).unwrap();
     stage.remote("a").put_blob(&blob(b"x"), pieces(&["x"])).await.unwrap();
     assert_eq!(stage.seen()[1].path, "/v2/a/blobs/uploads/2");
-    let stage = Stage::start(|_, _| reply(202, "")).await;
+    let stage = Fixture::start(|_, _| reply(202, "")).await;
     let error = stage.remote("a").put_blob(&blob(b"x"), pieces(&["x"])).await.unwrap_err();
     assert_snapshot!(stage.said(&error), @"http://REGISTRY/v2/a/blobs/uploads/ answers with no header Location");
     // A name and password in it would be sent as credentials.
     let with_name = std::sync::Arc::new(std::sync::OnceLock::<String>::new());
     let location = std::sync::Arc::clone(&with_name);
-    let stage = Stage::start(move |seen, _| upload(seen, location.get().unwrap())).await;
+    let stage = Fixture::start(move |seen, _| upload(seen, location.get().unwrap())).await;
     with_name.set(stage.registry.url("/v2/a/u").replace("http://", "http://ann:x@")).unwrap();
     stage.remote("a").put_blob(&blob(b"x"), pieces(&["x"])).await.unwrap();
     let shown = stage.seen()[1].authorization.clone().unwrap();
@@ -129,7 +129,7 @@ async fn what_is_wrong_with_the_content_is_told_as_ours_and_the_upload_ended() {
 #[tokio::test]
 async fn a_registry_that_refuses_the_content_is_heard() {
     let body = r#"{"errors":[{"code":"DIGEST_INVALID","message":"not what you said"}]}"#;
-    let stage = Stage::start(move |seen, _| match seen.method.as_str() {
+    let stage = Fixture::start(move |seen, _| match seen.method.as_str() {
         "PUT" => reply(400, body),
         _ => upload(seen, "/v2/a/blobs/uploads/1"),
     })
@@ -137,7 +137,7 @@ async fn a_registry_that_refuses_the_content_is_heard() {
     let error = stage.remote("a").put_blob(&blob(b"x"), pieces(&["x"])).await.unwrap_err();
     assert_snapshot!(stage.said(&error), @"http://REGISTRY/v2/a/blobs/uploads/1 answers 400 Bad Request: not what you said (DIGEST_INVALID)");
     let other = Digest::sha256(b"other").to_string();
-    let stage = Stage::start(move |seen, _| match seen.method.as_str() {
+    let stage = Fixture::start(move |seen, _| match seen.method.as_str() {
         "PUT" => {
             let name = header::HeaderName::from_static("docker-content-digest");
             reply(201, "").with(name, other.clone())
@@ -162,7 +162,7 @@ async fn a_mount_that_is_not_possible_is_no_error() {
         (405, Some(Mounted::No)),
         (500, None),
     ] {
-        let stage = Stage::start(move |seen, _| match seen.method.as_str() {
+        let stage = Fixture::start(move |seen, _| match seen.method.as_str() {
             "POST" => reply(status, "").with(header::LOCATION, "/v2/a/blobs/uploads/1"),
             _ => reply(204, ""),
         })
@@ -178,7 +178,7 @@ async fn a_mount_that_is_not_possible_is_no_error() {
 /// R7: without the right to pull from there, the blob is uploaded.
 #[tokio::test]
 async fn a_mount_without_the_right_to_it_is_no_error() {
-    let stage = Stage::start(|_, gate| {
+    let stage = Fixture::start(|_, gate| {
         let scope =
             r#"scope="repository:a:pull,push repository:b:pull",error="insufficient_scope""#;
         portpass_testkit::http::challenge(format!("{},{scope}", gate.wanted))
@@ -191,7 +191,7 @@ async fn a_mount_without_the_right_to_it_is_no_error() {
 /// Distribution wants the right to delete for it (AR2); nobody is asked for that.
 #[tokio::test]
 async fn an_upload_that_may_not_be_ended_is_left() {
-    let stage = Stage::start(|seen, gate| match seen.method.as_str() {
+    let stage = Fixture::start(|seen, gate| match seen.method.as_str() {
         "POST" => reply(202, "").with(header::LOCATION, "/v2/a/blobs/uploads/1"),
         _ => gate
             .check(seen, "repository:a:delete")

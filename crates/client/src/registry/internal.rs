@@ -4,11 +4,11 @@ use std::{sync::Arc, time::SystemTime};
 
 use secrecy::ExposeSecret as _;
 
-use super::{Demand, Error, Registry, demand};
+use super::{Error, Registry, RequiredAuthentication, required_authentication};
 use crate::{
-    credentials::{Credential, Found},
-    realm::Reached,
-    tokens::{Ask, Issued, Tokens},
+    credentials::{Credential, FoundCredential},
+    realm::RegistryEndpoint,
+    tokens::{IssuedToken, TokenRequest, Tokens},
     transport::Transport,
 };
 
@@ -26,20 +26,23 @@ impl Registry {
     }
 
     /// How it is reached; asked once.
-    pub(crate) async fn reached(&self) -> Result<&Reached, Error> {
-        Ok(&self.met().await?.reached)
+    pub(crate) async fn endpoint(&self) -> Result<&RegistryEndpoint, Error> {
+        Ok(&self.probe().await?.endpoint)
     }
 
     /// What it demanded of those who showed nothing. An answer that makes no sense is no reason to
     /// give up: the next 401 may say more.
-    pub(crate) async fn first_demand(&self) -> Result<Demand, Error> {
-        Ok(demand(&self.met().await?.ping).unwrap_or(Demand::Nothing))
+    pub(crate) async fn first_required_authentication(
+        &self,
+    ) -> Result<RequiredAuthentication, Error> {
+        Ok(required_authentication(&self.probe().await?.ping)
+            .unwrap_or(RequiredAuthentication::None))
     }
 
     pub(crate) async fn credential(
         &self,
         repository: Option<&str>,
-    ) -> Result<Option<Found>, Error> {
+    ) -> Result<Option<FoundCredential>, Error> {
         Ok(self.credentials.get(&self.host, repository).await?)
     }
 
@@ -47,7 +50,7 @@ impl Registry {
     pub(crate) async fn keep_renewed(
         &self,
         credential: Option<&Credential>,
-        issued: &Issued,
+        issued: &IssuedToken,
     ) -> Result<Option<Credential>, Error> {
         let (Some(Credential::IdentityToken { username, token: old }), Some(new)) =
             (credential, &issued.refresh_token)
@@ -63,7 +66,12 @@ impl Registry {
     }
 
     /// Forgets a token that the registry has refused.
-    pub(crate) async fn forget(&self, ask: &Ask, found: Option<&Found>, refused: &Arc<Issued>) {
-        self.tokens.forget(ask, found.map(|found| &found.credential), refused).await;
+    pub(crate) async fn forget(
+        &self,
+        request: &TokenRequest,
+        found: Option<&FoundCredential>,
+        refused: &Arc<IssuedToken>,
+    ) {
+        self.tokens.forget(request, found.map(|found| &found.credential), refused).await;
     }
 }

@@ -22,13 +22,13 @@ use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 
 use super::blobs::{blob, read};
 use crate::{
-    Registry, Remote, Session, SystemClock, Transport,
-    served::{Counted, Memory},
+    Registry, Repository, Session, SystemClock, Transport,
+    fixture::{MemoryStore, RecordedTimer},
     transport::Settings,
 };
 
 /// Speaks TLS, and nothing but HTTP/2 in it, in front of a registry.
-async fn remote() -> Remote {
+async fn remote() -> Repository {
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
@@ -55,11 +55,11 @@ async fn remote() -> Remote {
     let registry = Registry::new(
         host.parse().unwrap(),
         Arc::new(Transport::new(Settings { authorities, ..Settings::default() })),
-        Arc::new(Memory::default()),
+        Arc::new(MemoryStore::default()),
         Arc::new(SystemClock),
     );
-    let session = Session::with_pace(registry, Arc::new(Counted::default()));
-    Remote::new(Arc::new(session), "a".parse().unwrap())
+    let session = Session::with_timer(registry, Arc::new(RecordedTimer::default()));
+    Repository::new(Arc::new(session), "a".parse().unwrap())
 }
 
 async fn registry() -> SocketAddr {
@@ -139,7 +139,7 @@ async fn blobs_go_and_come_at_once_over_one_connection() {
 async fn a_stream_that_is_reset_breaks_off_and_may_be_tried_again() {
     let remote = remote().await;
     let error = read(&remote, &blob(b"some content"), 0).await.unwrap_err();
-    assert!(error.is_passing(), "{error}");
+    assert!(error.is_transient(), "{error}");
     // The connection is as good as before.
     assert_eq!(read(&remote, &blob(&large()), 0).await.unwrap(), large());
 }

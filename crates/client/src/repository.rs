@@ -15,8 +15,8 @@ use crate::{
 };
 
 mod blob;
+mod content_check;
 mod manifest;
-mod measure;
 #[cfg(test)]
 mod tests;
 mod upload;
@@ -30,7 +30,7 @@ pub type MediaTypeString = String;
 
 /// One repository of a registry. Cheap to clone; all operations may run in parallel.
 #[derive(Debug, Clone)]
-pub struct Remote {
+pub struct Repository {
     session: Arc<Session>,
     repository: RepositoryName,
 }
@@ -70,7 +70,7 @@ pub enum Mounted {
     No,
 }
 
-impl Remote {
+impl Repository {
     /// A repository of the session's registry. Nothing is sent yet.
     pub fn new(session: Arc<Session>, repository: RepositoryName) -> Self {
         Self { session, repository }

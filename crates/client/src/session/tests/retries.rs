@@ -12,9 +12,9 @@ use portpass_testkit::http::{Raw, Reply, Seen, Served, Then, reply};
 use reqwest::header;
 
 use crate::{
-    Manifest, Remote,
-    remote::Mounted,
-    served::{Counted, Memory, Stage, session},
+    Manifest, Repository,
+    fixture::{Fixture, MemoryStore, RecordedTimer, session},
+    repository::Mounted,
     session::Error,
 };
 
@@ -35,14 +35,14 @@ fn busy(status: u16, after: &str) -> Reply {
     reply(status, "").with(header::RETRY_AFTER, after)
 }
 
-fn seconds(stage: &Stage) -> Vec<f64> {
-    stage.pace.waits().iter().map(Duration::as_secs_f64).collect()
+fn seconds(stage: &Fixture) -> Vec<f64> {
+    stage.timer.waits().iter().map(Duration::as_secs_f64).collect()
 }
 
 #[tokio::test]
 async fn a_registry_that_is_busy_is_left_alone_for_as_long_as_it_says() {
     let answers = in_turn(vec![busy(429, "7"), busy(503, "2"), reply(200, TAGS)]);
-    let stage = Stage::start(move |seen, _| answers(seen)).await;
+    let stage = Fixture::start(move |seen, _| answers(seen)).await;
     assert_eq!(stage.remote("a").tags().await.unwrap().len(), 1);
     assert_eq!(seconds(&stage), [7.5, 3.0]);
     assert_eq!(stage.service.seen().len(), 1, "the token is kept over it");
@@ -50,25 +50,25 @@ async fn a_registry_that_is_busy_is_left_alone_for_as_long_as_it_says() {
 
 #[tokio::test]
 async fn a_registry_that_stays_busy_is_given_up() {
-    let stage = Stage::start(|_, _| busy(503, "1")).await;
+    let stage = Fixture::start(|_, _| busy(503, "1")).await;
     let error = stage.remote("a").tags().await.unwrap_err();
-    assert!(error.is_passing());
+    assert!(error.is_transient());
     assert_snapshot!(stage.said(&error), @"http://REGISTRY/v2/a/tags/list answers 503 Service Unavailable and wants to be left alone for 1 s: no reason given");
     assert_eq!(stage.seen().len(), 4);
     for too_long in ["61", "3600", "99999999999999999999", "Sun, 06 Nov 2094 08:49:37 GMT"] {
-        let stage = Stage::start(move |_, _| busy(429, too_long)).await;
+        let stage = Fixture::start(move |_, _| busy(429, too_long)).await;
         assert!(matches!(stage.remote("a").tags().await, Err(Error::Busy { .. })));
-        assert_eq!((stage.seen().len(), stage.pace.waits().len()), (1, 0), "{too_long}");
+        assert_eq!((stage.seen().len(), stage.timer.waits().len()), (1, 0), "{too_long}");
     }
 }
 
 #[tokio::test]
 async fn what_only_reads_is_tried_again_when_a_proxy_fails() {
     let answers = in_turn(vec![reply(502, ""), reply(504, ""), reply(200, TAGS)]);
-    let stage = Stage::start(move |seen, _| answers(seen)).await;
+    let stage = Fixture::start(move |seen, _| answers(seen)).await;
     stage.remote("a").tags().await.unwrap();
     assert_eq!(seconds(&stage), [0.5, 1.0]);
-    let stage = Stage::start(|_, _| reply(500, "")).await;
+    let stage = Fixture::start(|_, _| reply(500, "")).await;
     assert!(stage.remote("a").tags().await.is_err());
     assert_eq!(stage.seen().len(), 1, "a registry's own fault is no passing one");
 }
@@ -78,21 +78,21 @@ async fn what_may_have_been_done_is_not_done_twice() {
     let manifest = Manifest::new(OCI_INDEX, INDEX);
     let tag = "v1".parse().unwrap();
     for (status, requests) in [(502, 1), (503, 4)] {
-        let stage = Stage::start(move |_, _| reply(status, "")).await;
+        let stage = Fixture::start(move |_, _| reply(status, "")).await;
         assert!(stage.remote("a").put_manifest(&tag, &manifest).await.is_err());
         assert_eq!(stage.seen().len(), requests, "PUT after {status}");
         assert!(stage.remote("a").delete_manifest(&tag).await.is_err());
         assert_eq!(stage.seen().len(), 2 * requests, "DELETE after {status}");
     }
     let answers = in_turn(vec![busy(503, "1"), reply(201, "")]);
-    let stage = Stage::start(move |seen, _| answers(seen)).await;
+    let stage = Fixture::start(move |seen, _| answers(seen)).await;
     stage.remote("a").put_manifest(&tag, &manifest).await.unwrap();
     assert_eq!(stage.seen()[1].body, INDEX, "all of it is sent again");
 }
 
 #[tokio::test]
 async fn a_stream_is_sent_once() {
-    let stage = Stage::start(|seen, _| match seen.method.as_str() {
+    let stage = Fixture::start(|seen, _| match seen.method.as_str() {
         "POST" => reply(202, "").with(header::LOCATION, "/v2/a/blobs/uploads/1"),
         _ => busy(503, "1"),
     })
@@ -103,7 +103,7 @@ async fn a_stream_is_sent_once() {
     let error = stage.remote("a").put_blob(&blob, body).await.unwrap_err();
     assert!(matches!(error, Error::Busy { .. }), "{error}");
     let puts = stage.seen().iter().filter(|seen| seen.method == "PUT").count();
-    assert_eq!((puts, stage.pace.waits().len()), (1, 0));
+    assert_eq!((puts, stage.timer.waits().len()), (1, 0));
 }
 
 /// A token service may be busy too; the registry has not been asked then.
@@ -116,13 +116,13 @@ async fn a_token_service_that_is_busy_is_asked_again() {
         _ => reply(200, r#"{"token":"good"}"#),
     })
     .await;
-    let stage = Stage::with_service(service, |_, _| reply(201, "")).await;
+    let stage = Fixture::with_service(service, |_, _| reply(201, "")).await;
     let mounted = stage.remote("a").mount_blob(&Digest::sha256(b""), &"b".parse().unwrap()).await;
     assert_eq!(mounted.unwrap(), Mounted::Yes);
     assert_eq!((stage.service.seen().len(), stage.seen().len()), (3, 1));
     // T8: wrong passwords lock accounts.
     let service = Served::always(reply(401, "")).await;
-    let stage = Stage::with_service(service, |_, _| reply(200, TAGS)).await;
+    let stage = Fixture::with_service(service, |_, _| reply(200, TAGS)).await;
     assert!(stage.remote("a").tags().await.is_err());
     assert_eq!(stage.service.seen().len(), 1);
 }
@@ -132,31 +132,31 @@ async fn a_token_service_that_is_busy_is_asked_again() {
 async fn a_token_service_is_left_alone_for_as_long_as_it_says() {
     let answers = in_turn(vec![busy(429, "7"), reply(200, r#"{"token":"good"}"#)]);
     let service = Served::start(answers).await;
-    let stage = Stage::with_service(service, |_, _| reply(200, TAGS)).await;
+    let stage = Fixture::with_service(service, |_, _| reply(200, TAGS)).await;
     stage.remote("a").tags().await.unwrap();
     assert_eq!(seconds(&stage), [7.5]);
     let service = Served::always(busy(429, "900")).await;
-    let stage = Stage::with_service(service, |_, _| reply(200, TAGS)).await;
+    let stage = Fixture::with_service(service, |_, _| reply(200, TAGS)).await;
     let error = stage.remote("a").tags().await.unwrap_err();
     assert_snapshot!(stage.said(&error), @"the token service http://SERVICE/token answers 429 and wants to be left alone for 900 s: no reason given");
-    assert_eq!((stage.service.seen().len(), stage.pace.waits().len()), (1, 0));
+    assert_eq!((stage.service.seen().len(), stage.timer.waits().len()), (1, 0));
 }
 
-fn remote_of(raw: &Raw) -> (Remote, std::sync::Arc<Counted>) {
-    let pace = std::sync::Arc::new(Counted::default());
-    let session = session(raw.address, &std::sync::Arc::new(Memory::default()), &pace, true);
-    (Remote::new(session, "a".parse().unwrap()), pace)
+fn remote_of(raw: &Raw) -> (Repository, std::sync::Arc<RecordedTimer>) {
+    let timer = std::sync::Arc::new(RecordedTimer::default());
+    let session = session(raw.address, &std::sync::Arc::new(MemoryStore::default()), &timer, true);
+    (Repository::new(session, "a".parse().unwrap()), timer)
 }
 
 #[tokio::test]
 async fn a_connection_that_breaks_off_is_made_again_for_reading() {
     let raw = Raw::registry("HTTP/1.1 200", Then::Close).await;
-    let (remote, pace) = remote_of(&raw);
+    let (remote, timer) = remote_of(&raw);
     let error = remote.tags().await.unwrap_err();
-    assert!(error.is_passing(), "{error}");
-    assert_eq!(pace.waits().len(), 3);
+    assert!(error.is_transient(), "{error}");
+    assert_eq!(timer.waits().len(), 3);
     assert!(remote.delete_manifest(&"v1".parse().unwrap()).await.is_err());
-    assert_eq!(pace.waits().len(), 3, "but not for deleting");
+    assert_eq!(timer.waits().len(), 3, "but not for deleting");
 }
 
 #[tokio::test]

@@ -4,18 +4,18 @@ use std::error;
 
 use rustls::{AlertDescription, Error};
 
-use super::rustls_rules::distrust;
+use super::rustls_rules::certificate_fault;
 use crate::causes;
 
 /// Describes the error of TLS among an error and its causes, if there is one, in one short sentence.
 pub fn describe(error: &(dyn error::Error + 'static)) -> Option<String> {
-    causes(error).find_map(|cause| cause.downcast_ref()).map(words)
+    causes(error).find_map(|cause| cause.downcast_ref()).map(tls_error_text)
 }
 
 /// One short sentence.
-pub(crate) fn words(error: &Error) -> String {
+pub(crate) fn tls_error_text(error: &Error) -> String {
     match error {
-        Error::InvalidCertificate(reason) => distrust(reason).to_string(),
+        Error::InvalidCertificate(reason) => certificate_fault(reason).to_string(),
         Error::NoCertificatesPresented => "the server shows no certificate".to_owned(),
         Error::InvalidMessage(_) => "it does not speak TLS as it should".to_owned(),
         Error::AlertReceived(alert) => format!("it breaks off with {}", alert_words(*alert)),

@@ -11,18 +11,18 @@ use reqwest::{
 /// further away: from the Internet into a private network, or to this machine's own services, no
 /// challenge leads (CL10; oras CVE-2026-48978).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Reach {
+pub enum NetworkZone {
     /// Anywhere in the Internet.
     Public,
     /// The ranges of private networks (RFC 1918, 4193, 6598).
     Private,
     /// This link, where clouds keep their metadata (RFC 3927, 4291).
-    Link,
+    LinkLocal,
     /// This machine.
     Loopback,
 }
 
-impl Reach {
+impl NetworkZone {
     /// Of an address.
     pub fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
@@ -36,7 +36,7 @@ impl Reach {
         if address.is_loopback() || a == 0 {
             Self::Loopback
         } else if address.is_link_local() || address.is_multicast() || address.is_broadcast() {
-            Self::Link
+            Self::LinkLocal
         } else if address.is_private() || (a == 100 && (64..128).contains(&b)) {
             Self::Private
         } else {
@@ -53,7 +53,7 @@ impl Reach {
         } else if address.is_loopback() || address.is_unspecified() {
             Self::Loopback
         } else if address.is_unicast_link_local() || address.is_multicast() {
-            Self::Link
+            Self::LinkLocal
         } else if address.is_unique_local() {
             Self::Private
         } else {
@@ -83,7 +83,7 @@ impl Reach {
         match self {
             Self::Public => "public",
             Self::Private => "private",
-            Self::Link => "link-local",
+            Self::LinkLocal => "link-local",
             Self::Loopback => "loopback",
         }
     }
@@ -91,11 +91,11 @@ impl Reach {
 
 /// Resolves names for [`reqwest`] to addresses that are no nearer than this.
 #[derive(Debug)]
-pub struct Resolver(pub Reach);
+pub struct Resolver(pub NetworkZone);
 
 /// A name that has only addresses nearer than allowed.
 #[derive(Debug, thiserror::Error)]
-#[error("{host} is at {address}, which is {}", Reach::of(*address).as_str())]
+#[error("{host} is at {address}, which is {}", NetworkZone::of(*address).as_str())]
 pub(super) struct TooNear {
     pub(super) host: String,
     pub(super) address: IpAddr,
@@ -103,12 +103,11 @@ pub(super) struct TooNear {
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let reach = self.0;
+        let zone = self.0;
         Box::pin(async move {
             let host = name.as_str().to_owned();
             let found: Vec<_> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
-            let allowed: Vec<_> =
-                found.iter().copied().filter(|at| reach.allows(at.ip())).collect();
+            let allowed: Vec<_> = found.iter().copied().filter(|at| zone.allows(at.ip())).collect();
             match found.first() {
                 Some(first) if allowed.is_empty() => {
                     Err(TooNear { host, address: first.ip() }.into())
@@ -127,12 +126,15 @@ mod tests {
     fn addresses_are_as_near_as_their_ranges_say() {
         let table = [
             (
-                Reach::Public,
+                NetworkZone::Public,
                 ["8.8.8.8", "100.63.0.1", "172.32.0.1", "2001:4860::8888", "64:ff9b::808:808"],
             ),
-            (Reach::Private, ["10.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1", "fd00::1"]),
             (
-                Reach::Link,
+                NetworkZone::Private,
+                ["10.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1", "fd00::1"],
+            ),
+            (
+                NetworkZone::LinkLocal,
                 [
                     "169.254.169.254",
                     "fe80::1",
@@ -141,22 +143,22 @@ mod tests {
                     "::ffff:169.254.1.1",
                 ],
             ),
-            (Reach::Loopback, ["127.0.0.1", "0.0.0.0", "::1", "::", "::ffff:127.0.0.1"]),
+            (NetworkZone::Loopback, ["127.0.0.1", "0.0.0.0", "::1", "::", "::ffff:127.0.0.1"]),
         ];
-        for (reach, addresses) in table {
+        for (zone, addresses) in table {
             for address in addresses {
-                assert_eq!(Reach::of(address.parse().unwrap()), reach, "{address}");
+                assert_eq!(NetworkZone::of(address.parse().unwrap()), zone, "{address}");
             }
         }
-        assert_eq!(Reach::of("64:ff9b::a00:1".parse().unwrap()), Reach::Private);
+        assert_eq!(NetworkZone::of("64:ff9b::a00:1".parse().unwrap()), NetworkZone::Private);
     }
 
     #[test]
     fn what_is_nearer_is_out_of_reach() {
-        let at = |url: &str, reach: Reach| reach.allows_host(&Url::parse(url).unwrap());
-        assert!(at("https://auth.example.com/token", Reach::Public));
-        assert!(at("http://10.0.0.1/token", Reach::Private));
-        assert!(at("http://[::1]/token", Reach::Loopback));
+        let at = |url: &str, zone: NetworkZone| zone.allows_host(&Url::parse(url).unwrap());
+        assert!(at("https://auth.example.com/token", NetworkZone::Public));
+        assert!(at("http://10.0.0.1/token", NetworkZone::Private));
+        assert!(at("http://[::1]/token", NetworkZone::Loopback));
         for url in [
             "http://127.0.0.1/",
             "http://localhost./",
@@ -164,15 +166,15 @@ mod tests {
             "http://2130706433/",
             "http://[::ffff:7f00:1]/",
         ] {
-            assert!(!at(url, Reach::Private), "{url}");
+            assert!(!at(url, NetworkZone::Private), "{url}");
         }
     }
 
     #[tokio::test]
     async fn names_are_held_to_it_when_they_are_resolved() {
-        let resolve = |reach| Resolver(reach).resolve("localhost".parse().unwrap());
-        let error = resolve(Reach::Private).await.err().unwrap();
+        let resolve = |zone| Resolver(zone).resolve("localhost".parse().unwrap());
+        let error = resolve(NetworkZone::Private).await.err().unwrap();
         assert!(error.downcast_ref::<TooNear>().is_some(), "{error}");
-        assert!(resolve(Reach::Loopback).await.unwrap().count() > 0);
+        assert!(resolve(NetworkZone::Loopback).await.unwrap().count() > 0);
     }
 }

@@ -9,10 +9,10 @@ use std::{
 use portpass_token::Clock;
 
 mod memory;
-mod stage;
+mod registry;
 
-pub(crate) use memory::{MEMORY, Memory};
-pub(crate) use stage::{Counted, Stage, rights, session};
+pub(crate) use memory::{MEMORY, MemoryStore};
+pub(crate) use registry::{Fixture, RecordedTimer, rights, session};
 
 /// A clock that stands still until it is told.
 #[derive(Debug)]

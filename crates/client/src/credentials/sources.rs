@@ -8,10 +8,10 @@ use std::{
 use secrecy::ExposeSecret as _;
 
 use super::{
-    CredentialsError, Place,
+    CredentialSource, CredentialsError,
     file::{AuthFile, Keys},
     helper::Helper,
-    places::Places,
+    paths::CredentialPaths,
 };
 use crate::host::Host;
 
@@ -26,11 +26,11 @@ pub enum Owner {
 
 /// One place.
 #[derive(Debug)]
-pub struct Surveyed {
+pub struct SourceReport {
     /// Which clients read it.
     pub owner: Owner,
     /// Where it is.
-    pub place: Place,
+    pub place: CredentialSource,
     /// Whether there is anything.
     pub exists: bool,
     /// Its entries, or why it cannot be read.
@@ -55,40 +55,48 @@ pub struct Entry {
 }
 
 /// Reads every place, in the order in which they count. Blocks.
-pub fn survey(places: &Places, host: &Host, repository: Option<&str>) -> Vec<Surveyed> {
-    let mut surveyed = Vec::new();
-    if let Some(text) = &places.docker_auth_config {
-        let place = Place::Given("DOCKER_AUTH_CONFIG");
+pub fn list_sources(
+    paths: &CredentialPaths,
+    host: &Host,
+    repository: Option<&str>,
+) -> Vec<SourceReport> {
+    let mut reports = Vec::new();
+    if let Some(text) = &paths.docker_auth_config {
+        let place = CredentialSource::Given("DOCKER_AUTH_CONFIG");
         let read = AuthFile::parse(place.clone(), Keys::Hosts, text.expose_secret());
-        surveyed.push(look(Owner::Docker, place, true, read, host, None, &[]));
+        reports.push(report(Owner::Docker, place, true, read, host, None, &[]));
     }
-    let docker = places.docker.iter().map(|path| (Owner::Docker, path, Keys::Hosts));
-    let podman = places.podman.iter().map(|path| (Owner::Podman, path, Keys::Prefixes));
+    let docker = paths.docker.iter().map(|path| (Owner::Docker, path, Keys::Hosts));
+    let podman = paths.podman.iter().map(|path| (Owner::Podman, path, Keys::Prefixes));
     for (owner, path, keys) in docker.chain(podman) {
         let exists = fs::symlink_metadata(path).is_ok();
         let read = AuthFile::read(path, keys);
-        let place = Place::File(path.clone());
-        surveyed.push(look(owner, place, exists, read, host, repository, &places.helpers));
+        let place = CredentialSource::File(path.clone());
+        reports.push(report(owner, place, exists, read, host, repository, &paths.helpers));
     }
-    surveyed
+    reports
 }
 
-fn look(
+fn report(
     owner: Owner,
-    place: Place,
+    place: CredentialSource,
     exists: bool,
     read: Result<AuthFile, CredentialsError>,
     host: &Host,
     repository: Option<&str>,
     folders: &[PathBuf],
-) -> Surveyed {
+) -> SourceReport {
     let file = match read {
         Ok(file) => file,
-        Err(error) => return Surveyed { owner, place, exists, entries: Err(error), helper: None },
+        Err(error) => {
+            return SourceReport { owner, place, exists, entries: Err(error), helper: None };
+        }
     };
     let named = match file.helper(host) {
         Ok(named) => named,
-        Err(error) => return Surveyed { owner, place, exists, entries: Err(error), helper: None },
+        Err(error) => {
+            return SourceReport { owner, place, exists, entries: Err(error), helper: None };
+        }
     };
     let helper = named.map(|name| {
         let found = Helper::find(&name, folders, Path::new("")).ok();
@@ -102,5 +110,5 @@ fn look(
         username: file.username(key),
     };
     let entries = Ok(file.names().map(entry).collect());
-    Surveyed { owner, place, exists, entries, helper }
+    SourceReport { owner, place, exists, entries, helper }
 }
