@@ -15,7 +15,7 @@ use std::{
 
 use owo_colors::OwoColorize;
 use portpass_client::is_obeyed;
-use portpass_client::transfer::{Progress, Unwatched};
+use portpass_client::transfer::{NoProgress, Progress};
 use serde_json::Value;
 
 use crate::{
@@ -112,7 +112,7 @@ impl Printer {
     #[expect(clippy::unused_self, reason = "all that prints goes through the printer")]
     pub(crate) fn progress(&self, quiet: bool) -> Arc<dyn Progress> {
         match quiet {
-            true => Arc::new(Unwatched),
+            true => Arc::new(NoProgress),
             false if io::stderr().is_terminal() => Arc::new(progress::Bars::default()),
             false => Arc::new(progress::Lines),
         }

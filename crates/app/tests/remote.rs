@@ -6,9 +6,9 @@ use std::{fs, path::Path, sync::Arc};
 
 use futures_util::{StreamExt as _, stream};
 use portpass_client::{
-    Descriptor, Manifest, Mounted, Registry, Remote, Session, SystemClock,
-    credentials::{Files, Places},
-    remote::Error,
+    Descriptor, Manifest, Mounted, Registry, Repository, Session, SystemClock,
+    credentials::{CredentialFiles, CredentialPaths},
+    repository::Error,
 };
 use portpass_protocol::Digest;
 use portpass_testkit::{Portpass, program::Ran};
@@ -64,15 +64,15 @@ fn log_in(portpass: &Portpass, name: &str) {
 /// A session with the credentials that the commands have kept.
 fn session(portpass: &Portpass) -> Arc<Session> {
     let config = portpass.folder().join(".docker/config.json");
-    let places = Places { docker: Some(config), ..Places::default() };
+    let places = CredentialPaths { docker: Some(config), ..CredentialPaths::default() };
     let host = portpass.address().to_string().parse().unwrap();
-    let files = Arc::new(Files::new(places));
+    let files = Arc::new(CredentialFiles::new(places));
     let registry = Registry::new(host, Arc::default(), files, Arc::new(SystemClock));
     Arc::new(Session::new(registry))
 }
 
-fn remote(session: &Arc<Session>, name: &str) -> Remote {
-    Remote::new(Arc::clone(session), name.parse().unwrap())
+fn remote(session: &Arc<Session>, name: &str) -> Repository {
+    Repository::new(Arc::clone(session), name.parse().unwrap())
 }
 
 fn blob() -> Descriptor {
@@ -90,7 +90,7 @@ fn image() -> Manifest {
     Manifest::new(kind, text)
 }
 
-async fn push(remote: &Remote, tags: &[&str]) -> Result<(), Error> {
+async fn push(remote: &Repository, tags: &[&str]) -> Result<(), Error> {
     if !remote.has_blob(&blob().digest).await? {
         let body = stream::iter([Ok(CONTENT.into())]).boxed();
         remote.put_blob(&blob(), body).await?;

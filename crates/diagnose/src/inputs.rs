@@ -12,7 +12,7 @@ use rustls::pki_types::CertificateDer;
 use secrecy::SecretString;
 
 use portpass_client::{
-    credentials::Places,
+    credentials::CredentialPaths,
     host::Host,
     transport::{TransportError, danger::Verification},
     trust::{Bundle, read_limited},
@@ -137,7 +137,7 @@ impl InputFile {
 #[derive(Debug, Clone, Default)]
 pub struct LocalInputs {
     /// Files and helpers of credentials.
-    pub places: Places,
+    pub places: CredentialPaths,
     /// `HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY` and `ALL_PROXY`, in either case, as they are set.
     pub proxies: Vec<(String, String)>,
     /// Folders like `/etc/docker/certs.d`.

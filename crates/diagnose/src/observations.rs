@@ -3,8 +3,8 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use portpass_client::{
-    credentials::{Credential, Found},
-    transport::Reach,
+    credentials::{Credential, FoundCredential},
+    transport::NetworkZone,
 };
 use portpass_jose::{
     danger::Unverified,
@@ -23,7 +23,7 @@ use super::{
 #[derive(Debug, Default)]
 pub(super) struct Observations {
     /// The credential that is used: typed, or kept for this host.
-    pub(super) credential: Option<Found>,
+    pub(super) credential: Option<FoundCredential>,
     /// What clients' folders of certificates hold for this registry.
     pub(super) certificates: Certificates,
     /// Where the registry's name leads.
@@ -35,7 +35,7 @@ pub(super) struct Observations {
     /// What TLS agrees on: `h2`, `http/1.1`.
     pub(super) alpn: Option<String>,
     /// How near the registry is.
-    pub(super) reach: Option<Reach>,
+    pub(super) reach: Option<NetworkZone>,
     /// `GET /v2/` without credentials.
     pub(super) ping: Option<Response>,
     /// `HEAD /v2/` without credentials.

@@ -8,7 +8,7 @@ use std::{
 
 use portpass_client::{
     host::is_loopback,
-    transport::{Reach, Resolver, danger::Verification, shown},
+    transport::{NetworkZone, Resolver, danger::Verification, shown},
     trust::{Fallback, Protocols, ServerVerification, client_config, describe},
 };
 use portpass_token::Clock;
@@ -53,7 +53,7 @@ pub(super) struct Connection {
     /// The proxies of the environment.
     pub(super) proxies: Proxies,
     /// How near a name may lead: the registry's own reach, once it is known.
-    pub(super) reach: Reach,
+    pub(super) reach: NetworkZone,
 }
 
 /// Sends all requests of a diagnosis.
@@ -285,7 +285,7 @@ mod tests {
             verification: Verification::Full,
             fallback: Fallback::Named,
             proxies: Proxies::default(),
-            reach: Reach::Loopback,
+            reach: NetworkZone::Loopback,
         };
         let probe = Probe::new(connection, REQUESTS, Arc::new(FastClock::default()));
         let url: Url = served.url("/").parse().unwrap();

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
-use portpass_client::{transport::Reach, trust::Fallback};
+use portpass_client::{transport::NetworkZone, trust::Fallback};
 use portpass_protocol::Access;
 use reqwest::Url;
 use secrecy::ExposeSecret as _;
@@ -36,7 +36,7 @@ impl Run {
             verification: inputs.verification,
             fallback: Fallback::Named,
             proxies: Proxies::of(&inputs.local.proxies),
-            reach: Reach::Loopback,
+            reach: NetworkZone::Loopback,
         };
         let probe = Probe::new(connection, limit, Arc::clone(&clock) as _);
         if let Some((name, password)) = &inputs.password {

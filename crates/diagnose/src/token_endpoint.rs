@@ -1,6 +1,6 @@
 //! The token endpoint, and the requests that clients send it.
 
-use portpass_client::{credentials::Credential, host::is_loopback, transport::Reach};
+use portpass_client::{credentials::Credential, host::is_loopback, transport::NetworkZone};
 use portpass_protocol::{
     AccessSet,
     token_response::{self, NoToken},
@@ -86,10 +86,10 @@ impl TokenEndpoint {
     }
 
     /// How near it may be: what is not on this machine by its spelling is in a network, at the nearest.
-    pub(super) fn reach(&self) -> Reach {
+    pub(super) fn reach(&self) -> NetworkZone {
         let host = self.realm.host_str().unwrap_or_default();
         let here = is_loopback(host.trim_matches(['[', ']']));
-        if here { Reach::Loopback } else { Reach::Private }
+        if here { NetworkZone::Loopback } else { NetworkZone::Private }
     }
 
     /// GET with parameters and scopes; the realm's own query stays (TG1).

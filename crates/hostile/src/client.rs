@@ -4,10 +4,10 @@ use std::path::Path;
 
 use futures_util::StreamExt as _;
 use portpass_client::{
-    Host, ImageReference,
-    credentials::{Credentials as _, Files, Places},
+    Host, ImageReference, Location,
+    credentials::{CredentialFiles, CredentialPaths, CredentialStore as _},
     layout::{Archive, Folder},
-    transfer::{Checked, Place, Source},
+    transfer::{Source, VerifiedManifest},
 };
 use portpass_protocol::Digest;
 use secrecy::SecretString;
@@ -32,7 +32,7 @@ pub fn image_reference(bytes: &[u8]) {
         }
         Err(error) => assert_one_line(&error.to_string()),
     }
-    match text.parse::<Place>() {
+    match text.parse::<Location>() {
         Ok(place) => assert_eq!(place.to_string().parse().as_ref(), Ok(&place)),
         Err(error) => assert_one_line(&error.to_string()),
     }
@@ -46,11 +46,11 @@ pub fn credentials(bytes: &[u8]) {
     let file = folder.path().join("auth.json");
     let given = Some(SecretString::from(text));
     for places in [
-        Places { docker_auth_config: given, ..Places::default() },
-        Places { podman: vec![file.clone()], ..Places::default() },
-        Places { docker: Some(file), ..Places::default() },
+        CredentialPaths { docker_auth_config: given, ..CredentialPaths::default() },
+        CredentialPaths { podman: vec![file.clone()], ..CredentialPaths::default() },
+        CredentialPaths { docker: Some(file), ..CredentialPaths::default() },
     ] {
-        let files = Files::new(places);
+        let files = CredentialFiles::new(places);
         for name in ["r.example:5000", "docker.io", "localhost"] {
             let host: Host = name.parse().expect("a host");
             for repository in [None, Some("team/app")] {
@@ -114,7 +114,7 @@ async fn give(source: &impl Source, most: usize) {
     }
 }
 
-fn whole(manifest: &Checked) {
+fn whole(manifest: &VerifiedManifest) {
     let digest = manifest.digest();
     assert_eq!(Digest::of(digest.algorithm(), manifest.bytes()), *digest);
 }

@@ -5,10 +5,10 @@ use std::{path::PathBuf, sync::Arc};
 use clap::{ArgAction, Args};
 use portpass_client::{
     Host, Registry, Session, SystemClock, Transport,
-    credentials::{Files, Places},
+    credentials::{CredentialFiles, CredentialPaths},
     registry, session,
-    tokens::Issued,
-    transport::{Settings, TrustPlaces, danger::Verification},
+    tokens::IssuedToken,
+    transport::{CertificatePaths, Settings, danger::Verification},
 };
 
 use super::Context;
@@ -41,15 +41,15 @@ impl Connection {
         &self,
         host: Host,
         context: &Context,
-    ) -> Result<(Registry, Arc<Files>), Failure> {
+    ) -> Result<(Registry, Arc<CredentialFiles>), Failure> {
         self.warn(&host, context)?;
         let environment = |name: &str| context.environment.get(name).map(str::to_owned);
         let settings = self.settings(&host, environment)?;
         for fault in &settings.passed_over {
             context.printer.warning(format_args!("{fault}"));
         }
-        let places = Places::from_environment(environment);
-        let files = Arc::new(Files::new(places));
+        let places = CredentialPaths::from_environment(environment);
+        let files = Arc::new(CredentialFiles::new(places));
         let transport = Arc::new(Transport::new(settings));
         let registry =
             Registry::new(host, transport, Arc::clone(&files) as _, Arc::new(SystemClock));
@@ -93,7 +93,7 @@ impl Connection {
         if let Some(file) = &self.ca {
             settings.trust_file(file)?;
         }
-        settings.trust_as_others(host, &TrustPlaces::from_environment(environment))?;
+        settings.trust_certs_d(host, &CertificatePaths::from_environment(environment))?;
         Ok(settings)
     }
 }
@@ -110,7 +110,7 @@ pub(crate) fn explained_operation(error: session::Error) -> Failure {
 }
 
 /// Warns of what is odd about a token service's answer and whom it locks out.
-pub(crate) fn warn_of_oddities(printer: &Printer, issued: &Issued) {
+pub(crate) fn warn_of_oddities(printer: &Printer, issued: &IssuedToken) {
     for oddity in &issued.oddities {
         let breaks: Vec<&str> = oddity.breaks().iter().map(|peer| peer.as_str()).collect();
         if !breaks.is_empty() {

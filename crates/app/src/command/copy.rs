@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
-use portpass_client::transfer::Place;
+use portpass_client::Location;
 
 use super::{
     Context,
@@ -18,10 +18,10 @@ use crate::failure::Failure;
 pub(crate) struct Arguments {
     /// Where it is: an image in a registry, oci:FOLDER[:TAG] or docker-archive:FILE[:NAME:TAG]
     #[arg(value_name = "FROM")]
-    from: Place,
+    from: Location,
     /// Where it goes, written alike
     #[arg(value_name = "TO")]
-    to: Place,
+    to: Location,
     #[command(flatten)]
     how: TransferArguments,
     /// Speak plain HTTP with FROM on another machine; credentials go in the clear

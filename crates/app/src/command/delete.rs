@@ -1,7 +1,7 @@
 //! `delete`: take a tag away, or a manifest with all its tags.
 
 use clap::Args;
-use portpass_client::{ImageReference, Remote};
+use portpass_client::{ImageReference, Repository};
 
 use super::{
     Context,
@@ -31,7 +31,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
         ));
     };
     let session = connection.session(image.host().clone(), context)?;
-    let remote = Remote::new(session, image.repository().clone());
+    let remote = Repository::new(session, image.repository().clone());
     remote.delete_manifest(&reference).await.map_err(|error| match error.status() {
         // OC22
         Some(status) if status == 405 => explained_operation(error).hint(

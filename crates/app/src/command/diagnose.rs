@@ -9,7 +9,7 @@ use std::{
 
 use clap::Args;
 use owo_colors::OwoColorize as _;
-use portpass_client::{SystemClock, credentials::Places};
+use portpass_client::{SystemClock, credentials::CredentialPaths};
 use portpass_config::Environment;
 use portpass_diagnose::{
     Detail, InputFile, Inputs, LocalInputs, Report, Target, Tone, inspect::token_in,
@@ -216,7 +216,7 @@ fn local(environment: &Environment) -> LocalInputs {
     let home = get("HOME").map(PathBuf::from);
     let below_home = home.into_iter().map(|home| home.join(".config/containers/certs.d"));
     LocalInputs {
-        places: Places::from_environment(get),
+        places: CredentialPaths::from_environment(get),
         proxies: names.filter_map(|name| get(&name).map(|value| (name, value))).collect(),
         certificate_folders: CERTIFICATES.iter().map(PathBuf::from).chain(below_home).collect(),
     }

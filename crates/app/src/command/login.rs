@@ -3,7 +3,7 @@
 use clap::Args;
 use portpass_client::{
     Host,
-    credentials::{Credentials as _, Place},
+    credentials::{CredentialSource, CredentialStore as _},
     registry::LoggedIn,
 };
 
@@ -55,7 +55,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
     };
     let what = if identity_token { "an identity token" } else { "the password" };
     printer.note(format_args!("logged in to {host} as {username}; {what} is kept in {place}"));
-    if !identity_token && matches!(place, Place::File(_)) {
+    if !identity_token && matches!(place, CredentialSource::File(_)) {
         printer.warning("a password in a file is not encrypted; docker's \"credsStore\" names a helper that keeps it safe");
     }
     let used = files.get(&host, None).await.map_err(explained)?;

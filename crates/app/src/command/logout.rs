@@ -3,8 +3,8 @@
 use clap::Args;
 use portpass_client::{
     Host,
-    credentials::{Credentials as _, Place},
-    tokens::GivenBack,
+    credentials::{CredentialSource, CredentialStore as _},
+    tokens::Revocation,
 };
 
 use super::{
@@ -32,7 +32,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
     if done.erased.is_empty() {
         printer.note(format_args!("not logged in to {host}"));
     } else {
-        let places: Vec<String> = done.erased.iter().map(Place::to_string).collect();
+        let places: Vec<String> = done.erased.iter().map(CredentialSource::to_string).collect();
         printer.note(format_args!(
             "logged out of {host}; nothing is kept in {} any more",
             places.join(" and ")
@@ -40,11 +40,11 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
     }
     match done.identity_token {
         None => {}
-        Some(GivenBack::Yes) => printer.note("the identity token has been revoked"),
-        Some(GivenBack::NotTaken) => {
+        Some(Revocation::Revoked) => printer.note("the identity token has been revoked"),
+        Some(Revocation::Unsupported) => {
             printer.note("the token service revokes no identity tokens at a client's word; this one is good until it expires there");
         }
-        Some(GivenBack::No(reason)) => {
+        Some(Revocation::Failed(reason)) => {
             printer.warning(format_args!("the identity token could not be revoked: {reason}"));
         }
     }

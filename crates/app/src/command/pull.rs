@@ -1,7 +1,7 @@
 //! `pull`: fetch an image from a registry into a folder or an archive.
 
 use clap::Args;
-use portpass_client::{ImageReference, transfer::Place};
+use portpass_client::{ImageReference, Location};
 
 use super::{
     Context,
@@ -18,7 +18,7 @@ pub(crate) struct Arguments {
     image: ImageReference,
     /// Where it goes: oci:FOLDER[:TAG] or docker-archive:FILE[:NAME:TAG]
     #[arg(value_name = "TARGET")]
-    target: Place,
+    target: Location,
     #[command(flatten)]
     how: TransferArguments,
     #[command(flatten)]
@@ -28,12 +28,12 @@ pub(crate) struct Arguments {
 /// Runs it.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
     let Arguments { image, target, how, connection } = arguments;
-    if let Place::Registry(target) = &target {
+    if let Location::Registry(target) = &target {
         let failure = format!("{target} is in a registry, not on this machine");
         return Err(Failure::usage(failure)
             .hint("write oci:FOLDER or docker-archive:FILE")
             .hint("`portpass copy` goes from registry to registry"));
     }
-    let from = (Place::Registry(image), connection.clone());
+    let from = (Location::Registry(image), connection.clone());
     ImageTransfer { from, to: (target, connection), how }.run(context).await
 }

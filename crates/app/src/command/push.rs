@@ -1,7 +1,7 @@
 //! `push`: send an image from a folder or an archive to a registry.
 
 use clap::Args;
-use portpass_client::{ImageReference, transfer::Place};
+use portpass_client::{ImageReference, Location};
 
 use super::{
     Context,
@@ -15,7 +15,7 @@ use crate::failure::Failure;
 pub(crate) struct Arguments {
     /// Where it is: oci:FOLDER[:TAG] or docker-archive:FILE[:NAME:TAG]
     #[arg(value_name = "SOURCE")]
-    source: Place,
+    source: Location,
     /// The image that it shall be, as in registry.example.com/team/app:1.0
     #[arg(value_name = "IMAGE")]
     image: ImageReference,
@@ -28,12 +28,12 @@ pub(crate) struct Arguments {
 /// Runs it.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
     let Arguments { source, image, how, connection } = arguments;
-    if let Place::Registry(source) = &source {
+    if let Location::Registry(source) = &source {
         let failure = format!("{source} is in a registry, not on this machine");
         return Err(Failure::usage(failure)
             .hint("write oci:FOLDER or docker-archive:FILE")
             .hint("`portpass copy` goes from registry to registry"));
     }
-    let to = (Place::Registry(image), connection.clone());
+    let to = (Location::Registry(image), connection.clone());
     ImageTransfer { from: (source, connection), to, how }.run(context).await
 }

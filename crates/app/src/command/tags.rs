@@ -1,7 +1,7 @@
 //! `tags`: what a repository has.
 
 use clap::Args;
-use portpass_client::{ImageReference, Remote};
+use portpass_client::{ImageReference, Repository};
 use serde_json::json;
 
 use super::{
@@ -30,7 +30,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
         return Err(Failure::usage("tags are of a repository: name it without a tag or digest"));
     }
     let session = connection.session(image.host().clone(), context)?;
-    let remote = Remote::new(session, image.repository().clone());
+    let remote = Repository::new(session, image.repository().clone());
     let tags = remote.tags().await.map_err(explained_operation)?;
     if json {
         context.printer.json(&json!({ "repository": image.to_string(), "tags": tags }));

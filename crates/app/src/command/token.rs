@@ -84,7 +84,7 @@ fn described(granted: &Granted) -> Value {
         "expires_in": issued.expires_in,
         "realm": realm.shown(),
         "service": service,
-        "got": issued.leg.as_str(),
+        "got": issued.flow.as_str(),
         "account": found.as_ref().and_then(|found| found.credential.username()),
         "credential": found.as_ref().map(|found| found.place.to_string()),
         "asked": scopes.words().collect::<Vec<_>>(),

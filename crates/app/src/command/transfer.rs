@@ -4,11 +4,11 @@ use std::{num::NonZeroUsize, sync::Arc};
 
 use clap::Args;
 use portpass_client::{
-    ImageReference, Session,
-    layout::{Archive, ArchiveFile, Folder, RefName},
+    ImageReference, Location, Session,
+    layout::{Archive, ArchiveWriter, Folder, RefName},
     transfer::{
-        Blobs, Error, JOBS, Named, Place, Platform, RemoteImage, Selection, Source, Target,
-        Transfer, Transferred,
+        Blobs, Error, JOBS, NameChange, Platform, RemoteImage, Selection, Source, Target, Transfer,
+        Transferred,
     },
 };
 use serde_json::{Value, json};
@@ -40,8 +40,8 @@ pub(super) struct TransferArguments {
 /// One image, and its way.
 #[derive(Debug)]
 pub(super) struct ImageTransfer {
-    pub(super) from: (Place, Connection),
-    pub(super) to: (Place, Connection),
+    pub(super) from: (Location, Connection),
+    pub(super) to: (Location, Connection),
     pub(super) how: TransferArguments,
 }
 
@@ -62,14 +62,14 @@ impl ImageTransfer {
     }
 
     fn selection(&self) -> Result<Selection, Failure> {
-        let into_archive = matches!(self.to.0, Place::Archive { .. });
+        let into_archive = matches!(self.to.0, Location::Archive { .. });
         match &self.how.platform {
             Some(platform) => Ok(Selection::Only(platform.clone())),
             None if into_archive && self.how.all => {
                 Err(Failure::usage("a docker-archive holds one image, not a whole index")
                     .hint("name one with --platform, or write oci:FOLDER"))
             }
-            None if into_archive => Ok(Selection::AtMost(Platform::of_this_machine())),
+            None if into_archive => Ok(Selection::OnlyOfIndex(Platform::of_this_machine())),
             None => Ok(Selection::Everything),
         }
     }
@@ -81,15 +81,15 @@ impl ImageTransfer {
     ) -> Result<(Box<dyn Source>, Option<Arc<Session>>), Failure> {
         let (place, connection) = &self.from;
         Ok(match place {
-            Place::Registry(image) => {
+            Location::Registry(image) => {
                 let session = connection.session(image.host().clone(), context)?;
                 (Box::new(RemoteImage::new(Arc::clone(&session), image)), Some(session))
             }
-            Place::Folder { path, name } => {
+            Location::Folder { path, name } => {
                 let folder = Folder::open(path, name.clone()).map_err(explained)?;
                 (Box::new(folder), None)
             }
-            Place::Archive { path, name } => {
+            Location::Archive { path, name } => {
                 let archive = Archive::open(path, name.as_deref()).await.map_err(explained)?;
                 (Box::new(archive), None)
             }
@@ -103,9 +103,9 @@ impl ImageTransfer {
     ) -> Result<Box<dyn Target>, Failure> {
         let ((from, from_there), (to, to_there)) = (&self.from, &self.to);
         Ok(match to {
-            Place::Registry(image) => match (from, known) {
+            Location::Registry(image) => match (from, known) {
                 // What a registry has in one repository it can mount into the other.
-                (Place::Registry(source), Some(session))
+                (Location::Registry(source), Some(session))
                     if source.host() == image.host() && from_there == to_there =>
                 {
                     let target = RemoteImage::target(session, image);
@@ -116,13 +116,13 @@ impl ImageTransfer {
                     image,
                 )),
             },
-            Place::Folder { path, name } => {
+            Location::Folder { path, name } => {
                 let name = name.clone().or_else(|| name_in_folder(from));
                 Box::new(Folder::create(path, name).map_err(explained)?)
             }
-            Place::Archive { path, name } => {
+            Location::Archive { path, name } => {
                 let name = name.clone().or_else(|| name_in_archive(from));
-                Box::new(ArchiveFile::new(path, name).map_err(explained)?)
+                Box::new(ArchiveWriter::new(path, name).map_err(explained)?)
             }
         })
     }
@@ -149,8 +149,8 @@ impl ImageTransfer {
         let parts: Vec<String> = parts.map(|(count, what)| format!("{count} {what}")).collect();
         let blobs = if parts.is_empty() { "none".to_owned() } else { parts.join(", ") };
         let verb = match done.named {
-            Named::Anew => "is now",
-            Named::AsBefore => "was already",
+            NameChange::Updated => "is now",
+            NameChange::Unchanged => "was already",
         };
         format!("blobs: {blobs}; {} {verb}", self.to.0)
     }
@@ -162,7 +162,7 @@ impl ImageTransfer {
             "to": self.to.0.to_string(),
             "digest": done.digest.to_string(),
             "media_type": done.media_type.as_str(),
-            "changed": done.named == Named::Anew,
+            "changed": done.named == NameChange::Updated,
             "manifests": done.manifests,
             "blobs": { "transferred": transferred, "held": held, "mounted": mounted },
             "bytes": bytes,
@@ -177,22 +177,22 @@ fn explained(error: impl Into<Error>) -> Failure {
 }
 
 /// An image keeps its tag on the way into a folder, if nobody names it anew.
-fn name_in_folder(from: &Place) -> Option<RefName> {
+fn name_in_folder(from: &Location) -> Option<RefName> {
     match from {
-        Place::Registry(image) => tag(image)?.parse().ok(),
-        Place::Folder { name, .. } => name.clone(),
-        Place::Archive { name, .. } => name.as_ref()?.parse().ok(),
+        Location::Registry(image) => tag(image)?.parse().ok(),
+        Location::Folder { name, .. } => name.clone(),
+        Location::Archive { name, .. } => name.as_ref()?.parse().ok(),
     }
 }
 
 /// What `docker load` shall call it: as `docker pull` does.
-fn name_in_archive(from: &Place) -> Option<String> {
+fn name_in_archive(from: &Location) -> Option<String> {
     match from {
-        Place::Registry(image) => {
+        Location::Registry(image) => {
             Some(format!("{}/{}:{}", image.host(), image.repository(), tag(image)?))
         }
-        Place::Folder { .. } => None,
-        Place::Archive { name, .. } => name.clone(),
+        Location::Folder { .. } => None,
+        Location::Archive { name, .. } => name.clone(),
     }
 }
 

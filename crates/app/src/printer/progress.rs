@@ -26,13 +26,13 @@ pub(super) struct Lines;
 impl Progress for Lines {
     fn blob(&self, blob: &Descriptor, step: Step<'_>) {
         let what = match step {
-            Step::Begun { from: 0 } | Step::Advanced { .. } => return,
-            Step::Begun { from } => format!("goes on from {}", human_bytes(from)),
-            Step::Broken { error } => {
+            Step::Started { from: 0 } | Step::Advanced { .. } => return,
+            Step::Started { from } => format!("goes on from {}", human_bytes(from)),
+            Step::Interrupted { error } => {
                 format!("{}; trying again", escape_control(error.to_string()))
             }
             Step::Done => "done".to_owned(),
-            Step::Held => "there already".to_owned(),
+            Step::AlreadyPresent => "there already".to_owned(),
             Step::Mounted => "mounted".to_owned(),
         };
         say(blob, &what);
@@ -75,11 +75,11 @@ impl Progress for Bars {
     fn blob(&self, blob: &Descriptor, step: Step<'_>) {
         let bar = self.bar(blob);
         match step {
-            Step::Begun { from } => bar.set_position(from),
+            Step::Started { from } => bar.set_position(from),
             Step::Advanced { by } => bar.inc(by),
-            Step::Broken { .. } => bar.set_message("broke off, trying again"),
+            Step::Interrupted { .. } => bar.set_message("broke off, trying again"),
             Step::Done => bar.finish_with_message("done"),
-            Step::Held => bar.finish_with_message("there already"),
+            Step::AlreadyPresent => bar.finish_with_message("there already"),
             Step::Mounted => bar.finish_with_message("mounted"),
         }
     }

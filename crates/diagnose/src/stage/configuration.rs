@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use portpass_client::credentials::{
-    Credential, Credentials as _, CredentialsError, Files, Found, Owner, Place, Surveyed, survey,
+    Credential, CredentialFiles, CredentialSource, CredentialStore as _, CredentialsError,
+    FoundCredential, Owner, SourceReport, list_sources,
 };
 use portpass_protocol::challenge::Peer;
 use reqwest::Url;
@@ -34,17 +35,18 @@ pub(crate) async fn helper_within(run: &mut Run, patience: Duration) {
     helper(run, &surveyed, patience).await;
 }
 
-async fn look_around(run: &Run) -> Vec<Surveyed> {
+async fn look_around(run: &Run) -> Vec<SourceReport> {
     let places = run.inputs.local.places.clone();
     let host = run.target.host.clone();
     let repository = run.target.repository.as_ref().map(ToString::to_string);
     let looked =
-        tokio::task::spawn_blocking(move || survey(&places, &host, repository.as_deref())).await;
+        tokio::task::spawn_blocking(move || list_sources(&places, &host, repository.as_deref()))
+            .await;
     looked.unwrap_or_default()
 }
 
 /// CFG-01
-fn files(run: &mut Run, surveyed: &[Surveyed]) {
+fn files(run: &mut Run, surveyed: &[SourceReport]) {
     let mut faults = Vec::new();
     let mut breaks = Vec::new();
     for one in surveyed {
@@ -101,17 +103,18 @@ fn readers(owner: Owner) -> &'static [Peer] {
 }
 
 /// CFG-03, and the credential that is used.
-async fn helper(run: &mut Run, surveyed: &[Surveyed], patience: Duration) {
+async fn helper(run: &mut Run, surveyed: &[SourceReport], patience: Duration) {
     if let Some((username, password)) = run.inputs.password.clone() {
         let credential = Credential::Password { username, password };
-        run.observed.credential = Some(Found { credential, place: Place::Given("what was typed") });
+        run.observed.credential =
+            Some(FoundCredential { credential, place: CredentialSource::Given("what was typed") });
         let reason = "a name and a password were typed";
         run.skip(&[Check::Cfg03], &Needs::Nothing(reason));
         return;
     }
     let named = surveyed.iter().find_map(|one| Some((one, one.helper.as_ref()?)));
     let repository = run.target.repository.as_ref().map(ToString::to_string);
-    let files = Files::new(run.inputs.local.places.clone());
+    let files = CredentialFiles::new(run.inputs.local.places.clone());
     let get = files.get(&run.target.host, repository.as_deref());
     let Some((file, (name, program))) = named else {
         run.observed.credential = get.await.ok().flatten();
@@ -153,7 +156,7 @@ async fn helper(run: &mut Run, surveyed: &[Surveyed], patience: Duration) {
         Ok(Err(_)) => Finding::skip(Check::Cfg03, Needs::Check(Check::Cfg01)),
         Ok(Ok(found)) => {
             let summary = match &found {
-                Some(Found { place: Place::Helper(_), .. }) => {
+                Some(FoundCredential { place: CredentialSource::Helper(_), .. }) => {
                     format!("docker-credential-{name} has a credential for {}", run.target.host)
                 }
                 Some(found) => {

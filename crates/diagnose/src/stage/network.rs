@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use futures_util::future::join_all;
 use portpass_client::{
-    transport::{Reach, danger::Verification},
+    transport::{NetworkZone, danger::Verification},
     trust::system_roots,
 };
 use portpass_protocol::challenge::Peer;
@@ -102,7 +102,8 @@ async fn directly(run: &mut Run, url: &Url) -> Option<Way> {
     let (stream, finding) = connected(&addresses, tried, url);
     run.record(finding);
     let stream = stream?;
-    let reach = stream.peer_addr().map_or(Reach::Public, |address| Reach::of(address.ip()));
+    let reach =
+        stream.peer_addr().map_or(NetworkZone::Public, |address| NetworkZone::of(address.ip()));
     run.observed.reach = Some(reach);
     run.probe.change_connection(|way| way.reach = reach);
     Some(Way::Open(stream))
@@ -157,7 +158,7 @@ fn connected(
 async fn through(run: &mut Run, proxy: &Proxy, url: &Url) -> Option<Way> {
     run.skip(&[Check::Net01], &Needs::Nothing("a proxy looks the name up"));
     let literal = url.host_str()?.trim_matches(['[', ']']).parse().ok();
-    run.observed.reach = Some(literal.map_or(Reach::Public, Reach::of));
+    run.observed.reach = Some(literal.map_or(NetworkZone::Public, NetworkZone::of));
     let way = if url.scheme() == "http" {
         let addresses = network::resolve(&proxy.url).await;
         match addresses {

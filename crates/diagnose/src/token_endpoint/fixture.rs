@@ -8,7 +8,7 @@ use std::{
 use axum::http::header;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures_util::future::BoxFuture;
-use portpass_client::credentials::{Credential, Found, Place};
+use portpass_client::credentials::{Credential, CredentialSource, FoundCredential};
 use portpass_protocol::AccessSet;
 use portpass_testkit::http::{Reply, Seen, Served, challenge, reply};
 use portpass_token::{Clock, SystemClock};
@@ -283,10 +283,10 @@ pub(crate) async fn walk_as(
     run.observed.required_auth =
         Some(RequiredAuth::Bearer { realm, service: Some("registry".into()), scope: None });
     let place = match &credential {
-        Some(Credential::Password { .. }) => Place::Given("--username"),
-        _ => Place::File("config.json".into()),
+        Some(Credential::Password { .. }) => CredentialSource::Given("--username"),
+        _ => CredentialSource::File("config.json".into()),
     };
-    run.observed.credential = credential.map(|credential| Found { credential, place });
+    run.observed.credential = credential.map(|credential| FoundCredential { credential, place });
     token_request::check(&mut run).await;
     token_response::check(&mut run);
     expiry::check(&mut run).await;

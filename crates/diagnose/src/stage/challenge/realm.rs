@@ -2,8 +2,8 @@
 
 use portpass_client::{
     host::is_loopback,
-    realm::{Reached, Realm, RealmError},
-    transport::Reach,
+    realm::{Realm, RealmError, RegistryEndpoint},
+    transport::NetworkZone,
 };
 use portpass_protocol::challenge::Peer;
 use reqwest::Url;
@@ -33,8 +33,9 @@ pub(super) async fn check(run: &mut Run, text: &str) {
         run.skip(&REALMS[1..], &Needs::Check(Check::Chal03));
         return;
     };
-    let reach = run.observed.reach.unwrap_or(Reach::Public);
-    let reached = Reached { origin: origin.clone(), reach, plain_http: run.inputs.plain_http };
+    let reach = run.observed.reach.unwrap_or(NetworkZone::Public);
+    let reached =
+        RegistryEndpoint { origin: origin.clone(), zone: reach, plain_http: run.inputs.plain_http };
     let checked = Realm::check(text, &reached);
     scheme(run, &origin, &url, &checked);
     match &checked {
@@ -78,11 +79,11 @@ async fn apart(run: &mut Run, url: &Url) {
 async fn may_be_looked_at(url: &Url) -> bool {
     match network::resolve(url).await {
         Ok(addresses) => {
-            let nearest = addresses.iter().map(|address| Reach::of(address.ip())).max();
-            nearest <= Some(Reach::Private) || reach_of(url) == Reach::Loopback
+            let nearest = addresses.iter().map(|address| NetworkZone::of(address.ip())).max();
+            nearest <= Some(NetworkZone::Private) || reach_of(url) == NetworkZone::Loopback
         }
         // A proxy may know it.
-        Err(_) => reach_of(url) <= Reach::Private,
+        Err(_) => reach_of(url) <= NetworkZone::Private,
     }
 }
 
@@ -169,7 +170,7 @@ fn scheme(run: &mut Run, origin: &Url, url: &Url, checked: &Result<Realm, RealmE
 }
 
 /// CHAL-05 and CHAL-06 for a realm that credentials may go to.
-async fn go(run: &mut Run, origin: &Url, url: &Url, reach: Reach) {
+async fn go(run: &mut Run, origin: &Url, url: &Url, reach: NetworkZone) {
     if !leads_somewhere(run, origin, url, reach).await {
         return;
     }
@@ -186,7 +187,7 @@ async fn go(run: &mut Run, origin: &Url, url: &Url, reach: Reach) {
 }
 
 /// CHAL-05: whether the realm's name leads to where credentials may go.
-async fn leads_somewhere(run: &mut Run, origin: &Url, url: &Url, reach: Reach) -> bool {
+async fn leads_somewhere(run: &mut Run, origin: &Url, url: &Url, reach: NetworkZone) -> bool {
     let same = url.origin() == origin.origin();
     let proxied = run.probe.connection().proxies.of_url(url).is_some();
     if !same && !proxied && !resolves(run, url, reach).await {
@@ -200,7 +201,7 @@ async fn leads_somewhere(run: &mut Run, origin: &Url, url: &Url, reach: Reach) -
 }
 
 /// What does not resolve is looked for beside the registry, and what is too near is looked at without credentials.
-async fn resolves(run: &mut Run, url: &Url, reach: Reach) -> bool {
+async fn resolves(run: &mut Run, url: &Url, reach: NetworkZone) -> bool {
     let host = url.host_str().unwrap_or_default().to_owned();
     let addresses = match network::resolve(url).await {
         Ok(addresses) => addresses,
@@ -218,20 +219,20 @@ async fn resolves(run: &mut Run, url: &Url, reach: Reach) -> bool {
             return false;
         }
     };
-    let farthest = addresses.iter().map(|address| Reach::of(address.ip())).min();
+    let farthest = addresses.iter().map(|address| NetworkZone::of(address.ip())).min();
     if farthest.is_some_and(|farthest| farthest > reach) {
         let address = addresses[0].ip();
-        too_near(run, url, &address.to_string(), Reach::of(address));
+        too_near(run, url, &address.to_string(), NetworkZone::of(address));
         apart(run, url).await;
         return false;
     }
     true
 }
 
-fn too_near(run: &mut Run, url: &Url, address: &str, near: Reach) {
+fn too_near(run: &mut Run, url: &Url, address: &str, near: NetworkZone) {
     let shown = url.origin().ascii_serialization();
     let host = &run.target.host;
-    let finding = if near == Reach::Loopback {
+    let finding = if near == NetworkZone::Loopback {
         Finding::fail(
             Check::Chal05,
             format!(
@@ -254,12 +255,12 @@ fn too_near(run: &mut Run, url: &Url, address: &str, near: Reach) {
 }
 
 /// How near a URL's host is by its spelling.
-fn reach_of(url: &Url) -> Reach {
+fn reach_of(url: &Url) -> NetworkZone {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     match host.parse() {
-        Ok(address) => Reach::of(address),
-        Err(_) if is_loopback(host) => Reach::Loopback,
-        Err(_) => Reach::Public,
+        Ok(address) => NetworkZone::of(address),
+        Err(_) if is_loopback(host) => NetworkZone::Loopback,
+        Err(_) => NetworkZone::Public,
     }
 }
 

@@ -1,7 +1,7 @@
 //! CFG-02: under which key a credential is kept, and who finds it there.
 
 use portpass_client::{
-    credentials::{Entry, Owner, Place, Surveyed},
+    credentials::{CredentialSource, Entry, Owner, SourceReport},
     host::Host,
 };
 use portpass_protocol::challenge::Peer;
@@ -12,7 +12,7 @@ use crate::{Check, Finding, Needs, run::Run};
 /// What is missing where nothing is kept.
 const LOGIN: &str = "--username NAME, or a login that is kept";
 
-pub(super) fn check(run: &mut Run, surveyed: &[Surveyed]) {
+pub(super) fn check(run: &mut Run, surveyed: &[SourceReport]) {
     let host = &run.target.host;
     if let Some((name, _)) = &run.inputs.password {
         run.record(Finding::pass(Check::Cfg02, format!("{name:?} was typed with a password")));
@@ -48,7 +48,7 @@ pub(crate) fn key_that_was_needed(run: &mut Run) {
     }
 }
 
-fn kept(host: &Host, surveyed: &[Surveyed], place: &Place, whose: &str) -> Finding {
+fn kept(host: &Host, surveyed: &[SourceReport], place: &CredentialSource, whose: &str) -> Finding {
     let all = || surveyed.iter().flat_map(|one| fitting(one).map(move |entry| (one, entry)));
     // Of several that fit alike the first counts.
     let used = all()
@@ -104,8 +104,8 @@ fn kept(host: &Host, surveyed: &[Surveyed], place: &Place, whose: &str) -> Findi
     others.into_iter().fold(finding, Finding::evidence)
 }
 
-fn missing(host: &Host, surveyed: &[Surveyed]) -> Finding {
-    let near: Vec<(&Surveyed, &Entry)> = surveyed
+fn missing(host: &Host, surveyed: &[SourceReport]) -> Finding {
+    let near: Vec<(&SourceReport, &Entry)> = surveyed
         .iter()
         .flat_map(|one| entries(one).iter().map(move |entry| (one, entry)))
         .filter(|(_, entry)| {
@@ -144,9 +144,9 @@ fn missing(host: &Host, surveyed: &[Surveyed]) -> Finding {
 }
 
 /// Every place with the keys that were tried in it.
-fn tried(run: &Run, surveyed: &[Surveyed]) -> Vec<String> {
+fn tried(run: &Run, surveyed: &[SourceReport]) -> Vec<String> {
     let host = &run.target.host;
-    let line = |one: &Surveyed| {
+    let line = |one: &SourceReport| {
         let found: Vec<String> = fitting(one)
             .map(|entry| format!("{:?} ({})", entry.key, rule(&entry.key, host)))
             .collect();
@@ -176,11 +176,11 @@ fn rule(key: &str, host: &Host) -> &'static str {
     }
 }
 
-fn entries(one: &Surveyed) -> &[Entry] {
+fn entries(one: &SourceReport) -> &[Entry] {
     one.entries.as_deref().unwrap_or_default()
 }
 
-fn fitting(one: &Surveyed) -> impl Iterator<Item = &Entry> {
+fn fitting(one: &SourceReport) -> impl Iterator<Item = &Entry> {
     // Docker's empty mark says that a helper has it.
     entries(one).iter().filter(|entry| entry.fit.is_some())
 }

@@ -1,6 +1,6 @@
 //! NET-04 and NET-05: whose certificates are trusted, by whom, and what is missing where they are not.
 
-use portpass_client::trust::{self, Distrust, Fallback, Judgement, Presented};
+use portpass_client::trust::{self, CertificateFault, Fallback, PresentedChain, TrustReport};
 use portpass_protocol::challenge::Peer;
 use reqwest::Url;
 
@@ -34,8 +34,10 @@ pub(super) fn of_the_registry(run: &mut Run, url: &Url, handshake: &Handshake) -
     let mut finding = refused(Check::Net04, &host, &distrust, &judged)
         .fix(distrust.fix(&where_to))
         .rows(&rows(&distrust, proxied));
-    let untrusted =
-        matches!(distrust, Distrust::SelfSigned | Distrust::Unknown | Distrust::Incomplete(_));
+    let untrusted = matches!(
+        distrust,
+        CertificateFault::SelfSigned | CertificateFault::Unknown | CertificateFault::Incomplete(_)
+    );
     if untrusted && run.warned(Check::Cfg05) {
         // Somebody meant to have it trusted, and the attempt counts for nothing.
         misplaced(run, &host);
@@ -57,8 +59,8 @@ pub(super) fn of_the_realm(run: &mut Run, realm: &Url, handshake: &Handshake) ->
         return goes_on;
     };
     let rows: &[&'static str] = match distrust {
-        Distrust::SelfSigned | Distrust::Unknown => &["F08", "F09"],
-        Distrust::Incomplete(_) => &["F09", "F08"],
+        CertificateFault::SelfSigned | CertificateFault::Unknown => &["F08", "F09"],
+        CertificateFault::Incomplete(_) => &["F09", "F08"],
         _ => &["F10"],
     };
     let host = &run.target.host;
@@ -71,18 +73,21 @@ pub(super) fn of_the_realm(run: &mut Run, realm: &Url, handshake: &Handshake) ->
     goes_on
 }
 
-fn judge(run: &Run, url: &Url, handshake: &Handshake) -> Judgement {
+fn judge(run: &Run, url: &Url, handshake: &Handshake) -> TrustReport {
     let Some(name) = network::server_name(url) else {
-        return Judgement::refused_by_all(&Distrust::Name);
+        return TrustReport::refused_by_all(&CertificateFault::NameMismatch);
     };
     let way = run.probe.connection();
     let all: Vec<_> = way.system.iter().chain(&way.authorities).cloned().collect();
-    trust::judge(&Presented { chain: &handshake.chain, name: &name, now: run.clock.now() }, &all)
+    trust::evaluate(
+        &PresentedChain { chain: &handshake.chain, name: &name, now: run.clock.now() },
+        &all,
+    )
 }
 
 /// Whether there is a connection to go on over: one that is verified by the rules of who takes it. Whoever refuses
 /// it stays away; what they would meet behind it is worth knowing all the same.
-fn goes_on(run: &mut Run, judged: &Judgement) -> bool {
+fn goes_on(run: &mut Run, judged: &TrustReport) -> bool {
     match (&judged.rustls, &judged.go, &judged.verifiable) {
         (Ok(()), ..) => true,
         (Err(_), Ok(()), Ok(())) => {
@@ -97,9 +102,9 @@ fn goes_on(run: &mut Run, judged: &Judgement) -> bool {
 fn trusted_by_a_folder(run: &mut Run, url: &Url, handshake: &Handshake) -> Option<String> {
     let kept = &run.observed.certificates.authorities;
     let name = network::server_name(url)?;
-    let presented = Presented { chain: &handshake.chain, name: &name, now: run.clock.now() };
+    let presented = PresentedChain { chain: &handshake.chain, name: &name, now: run.clock.now() };
     let found = kept.iter().find(|(authority, _)| {
-        trust::judge(&presented, std::slice::from_ref(authority)).go.is_ok()
+        trust::evaluate(&presented, std::slice::from_ref(authority)).go.is_ok()
     });
     let file = found?.1.clone();
     let all: Vec<_> = kept.iter().map(|(authority, _)| authority.clone()).collect();
@@ -135,7 +140,7 @@ fn misplaced(run: &mut Run, host: &str) {
 }
 
 /// What clients in Go trust, and so every client that is named here; others may not.
-fn taken(check: Check, summary: String, host: &str, judged: &Judgement) -> Finding {
+fn taken(check: Check, summary: String, host: &str, judged: &TrustReport) -> Finding {
     let Some((_, distrust)) = judged.refusals().next() else {
         return Finding::pass(check, summary);
     };
@@ -150,7 +155,9 @@ fn taken(check: Check, summary: String, host: &str, judged: &Judgement) -> Findi
             .evidence("no connection with it can be verified here, so nothing is asked over one"),
     };
     let fix = match distrust {
-        Distrust::SelfSigned | Distrust::Unknown | Distrust::Incomplete(_) => {
+        CertificateFault::SelfSigned
+        | CertificateFault::Unknown
+        | CertificateFault::Incomplete(_) => {
             "give the root above it to clients that want one; the others need nothing".to_owned()
         }
         other => other.fix(""),
@@ -158,18 +165,20 @@ fn taken(check: Check, summary: String, host: &str, judged: &Judgement) -> Findi
     by_each(finding, judged).fix(fix).rows(&["F10"])
 }
 
-fn refused(check: Check, host: &str, distrust: &Distrust, judged: &Judgement) -> Finding {
+fn refused(check: Check, host: &str, distrust: &CertificateFault, judged: &TrustReport) -> Finding {
     let summary = match distrust {
-        Distrust::SelfSigned => {
+        CertificateFault::SelfSigned => {
             format!("the certificate of {host} signed itself, and is not trusted")
         }
-        Distrust::Unknown => {
+        CertificateFault::Unknown => {
             format!("the certificate of {host} comes from an authority that is not trusted")
         }
-        Distrust::Incomplete(_) => format!("{host} leaves out the certificate of its issuer"),
-        Distrust::Name => format!("the certificate is not for {host}"),
-        Distrust::Expired => format!("the certificate of {host} has expired"),
-        Distrust::NotYet => format!("the certificate of {host} is not valid yet"),
+        CertificateFault::Incomplete(_) => {
+            format!("{host} leaves out the certificate of its issuer")
+        }
+        CertificateFault::NameMismatch => format!("the certificate is not for {host}"),
+        CertificateFault::Expired => format!("the certificate of {host} has expired"),
+        CertificateFault::NotYetValid => format!("the certificate of {host} is not valid yet"),
         other => format!("the certificate of {host} is refused by clients in Go: {other}"),
     };
     let finding = Finding::fail(check, summary).breaks(&Peer::ALL);
@@ -181,7 +190,7 @@ fn refused(check: Check, host: &str, distrust: &Distrust, judged: &Judgement) ->
 }
 
 /// Adds who connects and who does not.
-fn by_each(finding: Finding, judged: &Judgement) -> Finding {
+fn by_each(finding: Finding, judged: &TrustReport) -> Finding {
     judged.each().iter().fold(finding, |finding, (family, verdict)| {
         finding.evidence(match verdict {
             Ok(()) => format!("{family}: connects"),
@@ -190,11 +199,11 @@ fn by_each(finding: Finding, judged: &Judgement) -> Finding {
     })
 }
 
-fn rows(distrust: &Distrust, proxied: bool) -> Vec<&'static str> {
+fn rows(distrust: &CertificateFault, proxied: bool) -> Vec<&'static str> {
     let mut rows = match distrust {
-        Distrust::SelfSigned => vec!["F07"],
-        Distrust::Unknown => vec!["F07", "F09"],
-        Distrust::Incomplete(_) => vec!["F09", "F07"],
+        CertificateFault::SelfSigned => vec!["F07"],
+        CertificateFault::Unknown => vec!["F07", "F09"],
+        CertificateFault::Incomplete(_) => vec!["F09", "F07"],
         _ => vec!["F10"],
     };
     // A proxy that looks into TLS shows certificates of its own.

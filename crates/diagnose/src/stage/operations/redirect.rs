@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use portpass_client::transport::Reach;
+use portpass_client::transport::NetworkZone;
 use portpass_protocol::challenge::Peer;
 use reqwest::Url;
 
@@ -110,7 +110,7 @@ fn forwarded(from: &Url, to: &Url, minds: Option<&Response>) -> Finding {
 async fn within_reach(run: &Run, response: &Response, target: &Url) -> bool {
     let own =
         run.observed.addresses.first().copied().or(response.address).map(|address| address.ip());
-    let reach = own.map_or(Reach::Public, Reach::of);
+    let reach = own.map_or(NetworkZone::Public, NetworkZone::of);
     if !matches!(target.scheme(), "http" | "https") || !reach.allows_host(target) {
         return false;
     }

@@ -1,6 +1,6 @@
 //! GET: without credentials, as `docker login`, and for a pull.
 
-use portpass_client::credentials::{Credential, Place};
+use portpass_client::credentials::{Credential, CredentialSource};
 use portpass_protocol::challenge::Peer;
 use reqwest::StatusCode;
 
@@ -212,7 +212,7 @@ fn refused(run: &Run, caller: &Caller, response: &Response) -> Finding {
         .breaks(&Peer::ALL)
         .rows(&["F40"]);
     let place = run.observed.credential.as_ref().map(|found| &found.place);
-    if let Some(place) = place.filter(|place| !matches!(place, Place::Given(_))) {
+    if let Some(place) = place.filter(|place| !matches!(place, CredentialSource::Given(_))) {
         finding = finding.evidence(format!("the password is kept in {place}")).rows(&["F142"]);
     }
     if anonymous(run).is_some_and(|response| response.status.is_success()) {

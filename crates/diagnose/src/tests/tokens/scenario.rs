@@ -13,7 +13,7 @@ use std::{
 use axum::http::{Method, header};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures_util::future::BoxFuture;
-use portpass_client::credentials::{Credential, Found, Place};
+use portpass_client::credentials::{Credential, CredentialSource, FoundCredential};
 use portpass_jose::{Algorithm, KeyId, KeySet, TrustRoots, danger::Unverified};
 use portpass_protocol::{
     AccessSet,
@@ -260,8 +260,8 @@ impl Scenario {
             }));
         let credential =
             Credential::Password { username: NAME.to_owned(), password: PASSWORD.into() };
-        let place = Place::Given("--username");
-        run.observed.credential = (!anonymous).then_some(Found { credential, place });
+        let place = CredentialSource::Given("--username");
+        run.observed.credential = (!anonymous).then_some(FoundCredential { credential, place });
         if scenario.inputs.token.is_none()
             && run.observed.required_auth != Some(RequiredAuth::Basic)
         {

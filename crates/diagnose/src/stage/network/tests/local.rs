@@ -3,7 +3,7 @@
 use std::fs;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use portpass_client::credentials::Places;
+use portpass_client::credentials::CredentialPaths;
 use portpass_testkit::{
     credential_helper,
     http::{Served, challenge},
@@ -38,7 +38,7 @@ impl Home {
     }
 
     fn inputs(&self) -> Inputs {
-        let places = Places {
+        let places = CredentialPaths {
             docker: Some(self.0.path().join("config.json")),
             docker_auth_config: None,
             podman: vec![self.0.path().join("auth.json")],

@@ -8,7 +8,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures_util::future::BoxFuture;
-use portpass_client::credentials::{Credential, Found, Place};
+use portpass_client::credentials::{Credential, CredentialSource, FoundCredential};
 use portpass_protocol::Digest;
 use portpass_testkit::http::{Reply, Seen, Served, challenge, reply};
 use portpass_token::Clock;
@@ -94,7 +94,8 @@ pub(super) async fn run(
     if asked.credential {
         let credential =
             Credential::Password { username: "ann".to_owned(), password: "secret".into() };
-        run.observed.credential = Some(Found { credential, place: Place::Given("the test") });
+        run.observed.credential =
+            Some(FoundCredential { credential, place: CredentialSource::Given("the test") });
     }
     (run, served, blobs)
 }
