@@ -1,35 +1,45 @@
-//! The other side of registry and token service: logging in, tokens, and the content of registries.
-//!
-//! ```text
-//! Registry ── ping ──> 401, challenge ──> Realm::check ──> Tokens ──> a token
-//!    |                                                       |
-//!    |  Transport: one way out; no credentials              GET with Basic, POST with a
-//!    |  over redirects, short bodies, plain HTTP            refresh token; one request
-//!    |  on loopback alone                                   at a time for one answer
-//!    |
-//!    Credentials: docker's config.json and helpers, podman's auth.json
-//!
-//! Remote ── manifests, blobs, tags ──> Session ── a request with the token that it needs ──> Registry
-//!   checked: digests, lengths, kinds             401, 429, 503, redirects, lists: all bounded
-//! ```
+//! A client for OCI registries: tokens, credentials, manifests, blobs, tags, and whole images.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! use std::sync::Arc;
-//! use portpass_client::{Registry, Scopes, SystemClock, Transport, credentials::{CredentialFiles, CredentialPaths}};
+//! use portpass_client::{Registry, Scopes, layout::Folder, transfer::{RemoteImage, Transfer}};
 //!
-//! let places = CredentialPaths::from_environment(|name| std::env::var(name).ok());
-//! let registry = Registry::new(
-//!     "registry.example.com:5000".parse()?,
-//!     Arc::new(Transport::default()),
-//!     Arc::new(CredentialFiles::new(places)),
-//!     Arc::new(SystemClock),
-//! );
-//! let granted = registry.token(&Scopes::parse("repository:team/app:pull")).await?;
-//! assert!(granted.issued.expires_in >= 60);
+//! // With docker's and podman's credentials, and the certificates that this machine trusts.
+//! let registry = Registry::open("registry.example.com:5000")?.into_session();
+//! let repositories = registry.catalog().await?;
+//! let tags = registry.repository("team/app")?.tags().await?;
+//!
+//! // Pull. To push, exchange the two.
+//! let image = RemoteImage::new(registry.clone(), &"registry.example.com:5000/team/app:v1".parse()?);
+//! let folder = Folder::create("app".as_ref(), None)?;
+//! Transfer::new(&image, &folder).run().await?;
+//!
+//! // A token of the registry's token service. It is valid for `expires_in` seconds.
+//! let scopes = Scopes::parse("repository:team/app:pull");
+//! let granted = registry.registry().token(&scopes).await?;
+//! println!("{} s", granted.issued.expires_in);
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! [`Registry::new`] takes the parts instead: a [`Transport`] with its settings, a
+//! [`CredentialStore`](credentials::CredentialStore) and a [`Clock`].
+//!
+//! ```text
+//! Registry ── ping ──> 401, challenge ──> Realm::check ──> Tokens ──> a token
+//!    │                                                       │
+//!    │  Transport: no credentials over redirects,           GET with Basic, POST with a
+//!    │  short bodies, plain HTTP on loopback only           refresh token; equal requests
+//!    │                                                       share one response
+//!    └─ CredentialStore: docker's config.json and helpers, podman's auth.json
+//!
+//! Repository ── manifests, blobs, tags ──> Session ── a request with its token ──> Registry
+//!   checks digests, lengths, media types     bounds 401, 429, 503, redirects, lists
+//!
+//! Transfer ── Source ──> Target: a registry, a folder, an archive (feature `archive`)
+//! ```
+//!
+//! Features: `archive` (default) reads and writes the archives of `docker save`.
 
 mod causes;
 pub mod credentials;

@@ -21,6 +21,7 @@ use crate::{
 mod authentication;
 mod error;
 mod internal;
+mod open;
 #[cfg(test)]
 mod tests;
 

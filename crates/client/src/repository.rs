@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use portpass_protocol::{Digest, RepositoryName, Tag};
+use portpass_protocol::{Digest, RepositoryName, Tag, name::NameError};
 use reqwest::Method;
 
 use crate::{
@@ -68,6 +68,16 @@ pub enum Mounted {
     Yes,
     /// It has to be uploaded: it is not there, or may not be taken from there.
     No,
+}
+
+impl Session {
+    /// A repository of this registry, by its name without the host. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`NameError`] if the name is not one that the distribution specification allows.
+    pub fn repository(self: &Arc<Self>, name: &str) -> Result<Repository, NameError> {
+        Ok(Repository::new(Arc::clone(self), name.parse()?))
+    }
 }
 
 impl Repository {

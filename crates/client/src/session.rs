@@ -125,6 +125,13 @@ impl<'a> Request<'a> {
     }
 }
 
+impl Registry {
+    /// Makes a session, which sends requests with the tokens that they need.
+    pub fn into_session(self) -> Arc<Session> {
+        Arc::new(Session::new(self))
+    }
+}
+
 impl Session {
     /// Nothing is sent yet.
     pub fn new(registry: Registry) -> Self {

@@ -4,7 +4,8 @@ use portpass_protocol::error::foreign::Reported;
 use reqwest::StatusCode;
 
 use crate::{
-    credentials::CredentialsError, realm::RealmError, tokens::TokenError, transport::TransportError,
+    credentials::CredentialsError, host::HostError, realm::RealmError, tokens::TokenError,
+    transport::TransportError,
 };
 
 /// Why a registry was of no use. Every variant is a sentence of its own.
@@ -20,6 +21,9 @@ pub enum Error {
         /// As typed.
         host: String,
     },
+    /// A text that names no registry.
+    #[error(transparent)]
+    Name(#[from] HostError),
     /// A 401 that does not say how to come back.
     #[error(
         "{url} wants credentials, but asks for neither a token nor a password (it offers {offered})"
@@ -108,6 +112,7 @@ impl Error {
                 "issuer, service and keys of both have to be the same, and their clocks right; the registry's log says which is not"
             }
             Self::Host { .. }
+            | Self::Name(_)
             | Self::NoChallenge { .. }
             | Self::NoTokens { .. }
             | Self::Password { .. }
