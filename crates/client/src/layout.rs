@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! Folder        read and written     oci-layout, index.json, blobs/ALGORITHM/HEX
-//!    └ Incoming   a blob on its way    .portpass-incoming/, renamed into blobs/ when it is whole
-//! Archive       read                 both kinds that docker has written, and OCI's
-//! ArchiveFile   written              one image that `docker load` and OCI's tools take
+//!    └ PartialBlob   being fetched    .portpass-incoming/, renamed into blobs/ when it is complete
+//! Archive       read                 both formats of docker, and OCI's
+//! ArchiveWriter written              one image for `docker load` and OCI's tools
 //! ```
 //!
 //! Nothing is ever unpacked: members of an archive are looked up where they lie in the file.
 
+#[cfg(feature = "archive")]
 mod archive;
 mod blobs;
 mod extent;
@@ -16,8 +17,10 @@ mod folder;
 mod index;
 mod partial;
 #[cfg(test)]
+#[cfg(feature = "archive")]
 mod tests;
 
+#[cfg(feature = "archive")]
 pub use archive::{Archive, ArchiveWriter};
 pub use folder::Folder;
 pub use index::{RefName, RefNameError};

@@ -4,7 +4,6 @@ use std::{fs::File, io, os::unix::fs::FileExt as _, path::Path, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
-use portpass_protocol::{Digest, Hasher};
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::transfer::{Content, Error, LayoutError};
@@ -30,7 +29,11 @@ impl Extent {
     }
 
     /// Its digest.
-    pub(super) fn digest(&self, mut hasher: Hasher) -> io::Result<Digest> {
+    #[cfg(feature = "archive")]
+    pub(super) fn digest(
+        &self,
+        mut hasher: portpass_protocol::Hasher,
+    ) -> io::Result<portpass_protocol::Digest> {
         let mut at = 0;
         while at < self.length {
             let piece = self.piece(at)?;

@@ -1,7 +1,7 @@
 //! A folder in the OCI image layout.
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{self, File},
     io,
     path::{Path, PathBuf},
 };
@@ -66,13 +66,14 @@ impl Folder {
     }
 
     /// Keeps every other run that asks for the same out, until this is dropped; `None` if one is in.
+    #[cfg(feature = "archive")]
     pub(super) fn lock_exclusive(&self) -> Result<Option<File>, LayoutError> {
         let marker = self.path.join(MARKER);
         let lock = File::open(&marker).map_err(LayoutError::io(&marker))?;
         match lock.try_lock() {
             Ok(()) => Ok(Some(lock)),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(LayoutError::io(&marker)(error)),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(error)) => Err(LayoutError::io(&marker)(error)),
         }
     }
 
@@ -83,6 +84,7 @@ impl Folder {
     }
 
     /// The blob as it lies there.
+    #[cfg(feature = "archive")]
     pub(super) fn extent(&self, blob: &Descriptor) -> Result<Extent, Error> {
         self.blobs.open(blob)
     }
