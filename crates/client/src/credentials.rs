@@ -1,5 +1,5 @@
-//! Where passwords and identity tokens are kept: docker's `config.json` and credential helpers,
-//! podman's `auth.json`.
+//! Stored passwords and identity tokens: docker's `config.json` and credential helpers, podman's
+//! `auth.json`.
 
 use std::fmt;
 
@@ -23,7 +23,7 @@ pub use files::CredentialFiles;
 pub use paths::CredentialPaths;
 pub use sources::{Entry, Owner, SourceReport, list_sources};
 
-/// What a registry's user has to show.
+/// A credential for a registry.
 #[derive(Debug, Clone)]
 pub enum Credential {
     /// A name and a password.
@@ -37,10 +37,10 @@ pub enum Credential {
     IdentityToken {
         /// Whose it is, where that is known.
         username: Option<String>,
-        /// To be sent by POST.
+        /// The refresh token; sent by POST only.
         token: SecretString,
     },
-    /// A token for the registry itself, to be sent as it is and nowhere else.
+    /// A token for the registry itself. No token service gets it.
     RegistryToken(SecretString),
 }
 
@@ -58,13 +58,13 @@ impl Credential {
 /// A credential, and where it was found.
 #[derive(Debug, Clone)]
 pub struct FoundCredential {
-    /// What to show.
+    /// The credential.
     pub credential: Credential,
     /// The file, or the helper and the file that names it.
     pub place: CredentialSource,
 }
 
-/// Where a credential is kept.
+/// Where a credential comes from or is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CredentialSource {
     /// Typed, or from the environment.
@@ -85,7 +85,7 @@ impl fmt::Display for CredentialSource {
     }
 }
 
-/// A keeper of credentials. All look-ups go by the registry's host, never by the realm's.
+/// Stores credentials, by the host of the registry and never by that of its realm.
 #[async_trait]
 pub trait CredentialStore: fmt::Debug + Send + Sync {
     /// The credential for a registry, if there is one. A repository narrows the choice where
@@ -96,13 +96,13 @@ pub trait CredentialStore: fmt::Debug + Send + Sync {
         repository: Option<&str>,
     ) -> Result<Option<FoundCredential>, CredentialsError>;
 
-    /// Keeps a credential, in place of the one that was there.
+    /// Stores a credential instead of the old one, and says where.
     async fn store(
         &self,
         host: &Host,
         credential: &Credential,
     ) -> Result<CredentialSource, CredentialsError>;
 
-    /// Forgets the credential; says from where, which may be nowhere.
+    /// Deletes the credential, and says where. Empty if there was none.
     async fn erase(&self, host: &Host) -> Result<Vec<CredentialSource>, CredentialsError>;
 }

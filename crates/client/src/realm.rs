@@ -4,18 +4,18 @@ use reqwest::Url;
 
 use crate::transport::{NetworkZone, shown};
 
-/// How a registry was reached: what a realm is measured by.
+/// How a registry was reached. [`Realm::check`] compares realms with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistryEndpoint {
     /// The origin that answered.
     pub origin: Url,
-    /// How near the address is that answered.
+    /// The zone of the address that answered.
     pub zone: NetworkZone,
     /// Whether plain HTTP was asked for beyond loopback.
     pub plain_http: bool,
 }
 
-/// A token service's URL that the registry's credentials may be sent to. Only [`Realm::check`]
+/// The URL of a token service that may get the registry's credentials. Only [`Realm::check`]
 /// makes one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Realm {
@@ -24,7 +24,7 @@ pub struct Realm {
 }
 
 impl Realm {
-    /// Judges the realm of a registry's own challenge.
+    /// Checks the realm of a registry's challenge.
     ///
     /// Its host may be any: registry and token service are often on different ones. It has to be
     /// HTTPS if the registry is; plain HTTP is for loopback, for the registry's own host, and for
@@ -67,18 +67,18 @@ impl Realm {
         &self.url
     }
 
-    /// How near the token service may be.
+    /// The nearest zone that the token service may be in.
     pub(crate) fn zone(&self) -> NetworkZone {
         self.zone
     }
 
-    /// For people, without the query.
+    /// For messages: the URL without its query.
     pub fn shown(&self) -> String {
         shown(&self.url)
     }
 }
 
-/// How near a URL's host is, as far as its spelling says.
+/// The zone of a URL's host, as far as its spelling says.
 fn zone_of(url: &Url) -> NetworkZone {
     [NetworkZone::Public, NetworkZone::Private, NetworkZone::LinkLocal]
         .into_iter()
@@ -86,7 +86,7 @@ fn zone_of(url: &Url) -> NetworkZone {
         .unwrap_or(NetworkZone::Loopback)
 }
 
-/// Why nothing is sent to a realm.
+/// Why a realm gets no credentials.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RealmError {

@@ -1,4 +1,4 @@
-//! One registry, seen from outside: ping it, log in, get its token service's tokens.
+//! One registry: ping it, log in, get tokens from its token service.
 
 use std::sync::Arc;
 
@@ -28,7 +28,9 @@ mod tests;
 pub(crate) use authentication::{RequiredAuthentication, required_authentication};
 pub use error::Error;
 
-/// A registry and what is known of it.
+/// A registry: how to reach it, its credentials, and the tokens of its token service.
+///
+/// It sends requests for tokens and logins. A [`Session`](crate::Session) does the rest.
 #[derive(Debug)]
 pub struct Registry {
     host: Host,
@@ -38,11 +40,11 @@ pub struct Registry {
     probe: OnceCell<Probe>,
 }
 
-/// How a registry was first met, and what it said.
+/// The first request to a registry and its response.
 #[derive(Debug)]
 struct Probe {
     endpoint: RegistryEndpoint,
-    /// Its answer to `/v2/` without credentials.
+    /// The response to `/v2/` without credentials.
     ping: BufferedResponse,
 }
 
@@ -51,46 +53,48 @@ struct Probe {
 pub struct Granted {
     /// The token.
     pub issued: Arc<IssuedToken>,
-    /// Whose credential got it; `None` if it is anonymous.
+    /// The credential that was sent; `None` for an anonymous token.
     pub found: Option<FoundCredential>,
     /// The token service.
     pub realm: Realm,
-    /// For whom it is, if the registry says so.
+    /// The service that the challenge names.
     pub service: Option<String>,
-    /// What was asked for.
+    /// The requested scopes.
     pub scopes: Scopes,
 }
 
 impl Granted {
-    /// What was asked for and is not in the token, as far as the token can be read. A service may
-    /// grant less than it was asked for, and says so nowhere else (TG4).
+    /// The requested access that the token does not grant. Empty for a token that is no JWT.
+    ///
+    /// A token service may grant less than requested and reports it nowhere else (TG4).
     pub fn missing(&self) -> Vec<Access> {
         missing(&self.issued, &self.scopes)
     }
 }
 
-/// What logging in came to.
+/// The result of a login.
 #[derive(Debug)]
 pub struct LoggedIn {
-    /// Where the credential is kept now; `None` if the registry asked for none, and nothing is kept.
+    /// Where the credential is stored; `None` if the registry requires none and nothing was stored.
     pub kept: Option<CredentialSource>,
-    /// The token that was got on the way, where there is a token service.
+    /// The token that proved the login, if the registry has a token service.
     pub issued: Option<Arc<IssuedToken>>,
-    /// Whether an identity token is kept in place of the password.
+    /// Whether an identity token was stored instead of the password.
     pub identity_token: bool,
 }
 
-/// What logging out came to.
+/// The result of a logout.
 #[derive(Debug)]
 pub struct LoggedOut {
-    /// From where the credential is gone; empty if there was none.
+    /// Where the credential was deleted; empty if there was none.
     pub erased: Vec<CredentialSource>,
-    /// What became of the identity token, if one was kept.
+    /// The result of revoking the identity token, if one was stored.
     pub identity_token: Option<Revocation>,
 }
 
 impl Registry {
-    /// Not yet spoken to.
+    /// A registry from its parts. [`Registry::open`] takes them from the environment. No request is
+    /// sent yet.
     pub fn new(
         host: Host,
         transport: Arc<Transport>,
@@ -101,24 +105,31 @@ impl Registry {
         Self { host, transport, tokens, credentials, probe: OnceCell::new() }
     }
 
-    /// Its name as typed.
+    /// Its host, as typed.
     pub fn host(&self) -> &Host {
         &self.host
     }
 
-    /// Gets a token for these scopes with the credential that is kept for this registry, else
-    /// anonymously.
+    /// Gets a token for these scopes with the stored credential of this registry, else an anonymous
+    /// one.
     ///
-    /// The challenge comes from `/v2/`; of a registry that serves that to everybody, from the first
-    /// repository asked for. A refresh token that its service has replaced is kept in the place of
-    /// the old one.
+    /// The challenge comes from `/v2/`. If the registry serves `/v2/` without one, it comes from the
+    /// first requested repository. If the token service returns a new refresh token, the new one
+    /// replaces the stored one.
+    ///
+    /// # Errors
+    /// The credential cannot be read, the registry or its token service cannot be reached or
+    /// refuses, or the registry uses no tokens.
     pub async fn token(&self, scopes: &Scopes) -> Result<Granted, Error> {
         let repository = first_repository(scopes);
         let found = self.credentials.get(&self.host, repository.as_deref()).await?;
         self.token_with(scopes, found).await
     }
 
-    /// The same with this credential, or with none.
+    /// Gets a token for these scopes with this credential, or an anonymous one with `None`.
+    ///
+    /// # Errors
+    /// As for [`Registry::token`].
     pub async fn token_with(
         &self,
         scopes: &Scopes,
@@ -138,8 +149,12 @@ impl Registry {
         })
     }
 
-    /// Checks a name and a password at the registry and keeps them, or the identity token that was
-    /// given for them (CL12). Nothing is kept that the registry did not accept.
+    /// Checks a name and a password at the registry and stores them, or the identity token that the
+    /// token service returned for them (CL12).
+    ///
+    /// # Errors
+    /// The registry or its token service refuses the password, or the credential cannot be stored.
+    /// Then nothing is stored.
     pub async fn log_in(&self, username: &str, password: SecretString) -> Result<LoggedIn, Error> {
         if username.is_empty() || username.contains(':') {
             return Err(crate::credentials::CredentialsError::Username.into());
@@ -165,8 +180,12 @@ impl Registry {
         Ok(LoggedIn { kept: Some(place), issued, identity_token })
     }
 
-    /// Forgets the credential. An identity token is given back to its service first, so that it is
-    /// no good to anybody; that this fails is told, and keeps nothing from being forgotten.
+    /// Deletes the stored credential and revokes an identity token at its token service.
+    ///
+    /// A failed revocation is part of the result: the credential is deleted all the same.
+    ///
+    /// # Errors
+    /// The credential cannot be deleted.
     pub async fn log_out(&self) -> Result<LoggedOut, Error> {
         // A broken entry is one to forget too.
         let found = self.credentials.get(&self.host, None).await.ok().flatten();

@@ -1,7 +1,7 @@
 //! One repository of a registry: manifests, blobs, tags.
 //!
-//! Everything that comes is compared with its digest before it is believed, and everything is bounded:
-//! a registry may be hostile.
+//! All content is checked against its digest, and all responses are limited: a registry may be
+//! hostile.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub use crate::session::Error;
 pub use blob::BlobStream;
 pub use portpass_protocol::manifest::Descriptor;
 
-/// A media type as it stands in `Content-Type`, without parameters.
+/// A media type as in `Content-Type`, without parameters.
 pub type MediaTypeString = String;
 
 /// One repository of a registry. Cheap to clone; all operations may run in parallel.
@@ -35,7 +35,7 @@ pub struct Repository {
     repository: RepositoryName,
 }
 
-/// A manifest that is what its digest and its media type say.
+/// A manifest that matches its digest and its media type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
     /// From `Content-Type`; one of the kinds of
@@ -48,25 +48,25 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// From bytes that somebody has, with their SHA-256 digest.
+    /// A manifest of these bytes, with their SHA-256 digest.
     pub fn new(media_type: impl Into<MediaTypeString>, bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         Self { media_type: media_type.into(), digest: Digest::sha256(&bytes), bytes }
     }
 
-    /// What points at it.
+    /// Its descriptor.
     pub fn descriptor(&self) -> Descriptor {
         let size = u64::try_from(self.bytes.len()).unwrap_or(u64::MAX);
         Descriptor { media_type: self.media_type.clone(), digest: self.digest, size }
     }
 }
 
-/// What asking for a mount came to.
+/// The result of a mount request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mounted {
     /// The blob is in the repository now.
     Yes,
-    /// It has to be uploaded: it is not there, or may not be taken from there.
+    /// The blob has to be uploaded: the other repository does not have it or may not be read.
     No,
 }
 
@@ -97,6 +97,9 @@ impl Repository {
     }
 
     /// All tags, in the registry's order.
+    ///
+    /// # Errors
+    /// The registry refuses, cannot be reached, or its list is unreadable or longer than the limits.
     pub async fn tags(&self) -> Result<Vec<Tag>, Error> {
         // More than `n` a registry may have and give; fewer at a time would be more requests.
         let path = format!("/v2/{}/tags/list?n=1000", self.repository);

@@ -1,4 +1,4 @@
-//! A registry that one works with: every request with the token it needs.
+//! Requests to a registry, each with the token that it needs.
 //!
 //! ```text
 //! request ── what was wanted the last time: nothing, Basic, a token for its scopes
@@ -38,8 +38,8 @@ pub(crate) use retry::RetryPolicy;
 pub use retry::{MAX_WAIT, RetryTimer, SystemRetryTimer};
 use retry::{Retries, RetryReason};
 
-/// A registry and what is known of it: how it wants to be spoken to, tokens, credentials. Shared by
-/// all that works with one registry, in parallel.
+/// Sends requests to one registry. It remembers which authentication, tokens and scopes the
+/// registry needs. Share one session for all work with a registry; requests may run in parallel.
 #[derive(Debug)]
 pub struct Session {
     registry: Registry,
@@ -133,12 +133,12 @@ impl Registry {
 }
 
 impl Session {
-    /// Nothing is sent yet.
+    /// A session with this registry. No request is sent yet.
     pub fn new(registry: Registry) -> Self {
         Self::with_timer(registry, Arc::new(SystemRetryTimer))
     }
 
-    /// One that waits in its own way.
+    /// A session that waits between retries with this timer.
     pub fn with_timer(registry: Registry, timer: Arc<dyn RetryTimer>) -> Self {
         Self { registry, timer, memory: AuthenticationCache::default() }
     }
@@ -148,7 +148,10 @@ impl Session {
         &self.registry
     }
 
-    /// The names of all repositories that may be seen, in the registry's order.
+    /// The names of all repositories that the credential may see, in the registry's order.
+    ///
+    /// # Errors
+    /// The registry refuses, cannot be reached, or its list is unreadable or longer than the limits.
     pub async fn catalog(&self) -> Result<Vec<RepositoryName>, Error> {
         let scopes = Scopes::from_iter([Access::catalog()]);
         // Without `n`: a registry may refuse more than it has been told to give (DX1).

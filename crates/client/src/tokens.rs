@@ -1,4 +1,5 @@
-//! Tokens: asked for, kept until shortly before they expire, and never asked for twice at a time.
+//! Tokens of a token service, cached until shortly before they expire. Equal requests share one
+//! response.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -32,35 +33,35 @@ const DEFAULT_LIFE: u64 = 60;
 /// Entries above which those that have expired are dropped.
 const SWEEP_ABOVE: usize = 256;
 
-/// What a token is asked for.
+/// A request for a token.
 #[derive(Debug, Clone)]
 pub struct TokenRequest {
-    /// Where.
+    /// The token service.
     pub realm: Realm,
-    /// For whom; left out where the challenge names none (T10).
+    /// The registry's name for itself; omitted if the challenge names none (T10).
     pub service: Option<String>,
-    /// To do what; may be nothing, for logging in.
+    /// The requested scopes; none for a login.
     pub scopes: Scopes,
-    /// Whether a refresh token is wanted too (TG7).
+    /// Whether to request a refresh token too (TG7).
     pub offline: bool,
 }
 
-/// A token, and what its service said with it.
+/// A token and the rest of the token service's response.
 #[derive(Clone)]
 pub struct IssuedToken {
-    /// To be sent as `Bearer`.
+    /// The token, for `Authorization: Bearer`.
     pub token: SecretString,
     /// A new refresh token, or the one that was sent (TP2).
     pub refresh_token: Option<SecretString>,
-    /// Seconds, as said or by default.
+    /// Lifetime in seconds; 60 if the response names none.
     pub expires_in: u64,
-    /// From when on it is not used any more.
+    /// When the client stops using it: 5 seconds before it expires.
     pub until: SystemTime,
-    /// The scopes granted, where the service says so.
+    /// The granted scopes, if the response names them.
     pub scope: Option<String>,
-    /// What is odd about the answer.
+    /// Deviations of the response from the specification.
     pub oddities: Vec<TokenOddity>,
-    /// By which way it was got.
+    /// How it was requested.
     pub flow: TokenFlow,
 }
 
@@ -76,16 +77,16 @@ impl fmt::Debug for IssuedToken {
     }
 }
 
-/// From where a token was taken.
+/// Whether a token comes from the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenSource {
-    /// It was kept; the rights it was issued for may have changed since.
+    /// From the cache. Rights may have changed since it was issued.
     Cached,
-    /// Its service has just given it, to this caller or to one who asked for the same.
+    /// Just issued, for this caller or for an equal request.
     Fetched,
 }
 
-/// Gets tokens and keeps them.
+/// Requests tokens and caches them.
 #[derive(Debug)]
 pub struct Tokens {
     transport: Arc<Transport>,
@@ -125,12 +126,12 @@ struct SlotState {
 }
 
 impl Tokens {
-    /// None yet.
+    /// An empty cache.
     pub fn new(transport: Arc<Transport>, clock: Arc<dyn Clock>) -> Self {
         Self { transport, clock, slots: Mutex::default() }
     }
 
-    /// A token that is kept, or a new one; see [`Tokens::obtain`].
+    /// A token from the cache or a new one; see [`Tokens::obtain`].
     pub async fn get(
         &self,
         request: &TokenRequest,
@@ -139,10 +140,10 @@ impl Tokens {
         self.obtain(request, credential).await.map(|(issued, _)| issued)
     }
 
-    /// A token that is kept, or a new one, and which of the two it is.
+    /// A token from the cache or a new one, and which of the two it is.
     ///
-    /// Whoever asks for the same while a request is under way waits for its answer; if it fails, all
-    /// who waited fail with it, for ten wrong passwords at once lock an account (T8).
+    /// A caller with an equal request waits for the response to the first one. If that fails, all
+    /// waiting callers get its error: ten wrong passwords at once would lock an account (T8).
     pub async fn obtain(
         &self,
         request: &TokenRequest,
@@ -179,8 +180,8 @@ impl Tokens {
         }
     }
 
-    /// Forgets a token that a registry has refused (CL11); one that has taken its place since stays,
-    /// so that many who were refused at once ask for one new token.
+    /// Drops a token that a registry has refused (CL11). A newer token stays, so many refused
+    /// requests cause one new token request.
     pub async fn forget(
         &self,
         request: &TokenRequest,
@@ -197,7 +198,7 @@ impl Tokens {
         self.clock.now()
     }
 
-    /// Tells a token service that a refresh token is no longer wanted (RFC 7009).
+    /// Revokes a refresh token (RFC 7009).
     pub async fn revoke(&self, realm: &Realm, token: &SecretString) -> Revocation {
         revoke::revoke(&self.transport, realm, token).await
     }

@@ -1,16 +1,16 @@
-//! Images on their way: from a registry, a folder or an archive into another.
+//! Copies images between registries, folders and archives.
 //!
 //! ```text
-//! Source ── root ──> Checked ── an index? every image below it, or the one for a platform
+//! Source ── root ──> VerifiedManifest ── an index? every image below it, or the one for a platform
 //!                       |
 //!            for each image: blobs (in parallel, each once) ──> its manifest
-//!                       |       offer ── Held, Mounted ──> nothing is sent
-//!                       |             └─ Wanted(Slot) ──> the source's bytes fill it
+//!                       |       offer ── Present, Mounted ──> nothing is sent
+//!                       |             └─ Missing(BlobWriter) ──> gets the source's bytes
 //!            the index after its images, the name last ──> Target
 //! ```
 //!
-//! What a target has it is not sent. Whatever breaks off, by a network or a `kill`, leaves only
-//! whole things behind and parts that the next run goes on from.
+//! A target gets only what it does not have. An interrupted transfer leaves complete content, and
+//! partial blobs that the next run resumes.
 
 use std::{
     collections::HashMap,
@@ -48,64 +48,64 @@ pub use verified::VerifiedManifest;
 
 use monitor::ContentMonitor;
 
-/// One image or index, from a source to a target.
+/// Copies one image or index from a source to a target.
 #[derive(Debug)]
 pub struct Transfer<'a> {
-    /// Where it is.
+    /// Where the image comes from.
     pub source: &'a dyn Source,
-    /// Where it shall be.
+    /// Where the image goes.
     pub target: &'a dyn Target,
-    /// How much of an index.
+    /// Which images of an index.
     pub selection: Selection,
-    /// Blobs that are on their way at the same time.
+    /// How many blobs are copied at the same time.
     pub jobs: NonZeroUsize,
-    /// How long to wait before a blob is tried again that broke off; longer each time.
+    /// The wait before an interrupted blob is retried; longer each time.
     pub pause: Duration,
-    /// Who watches.
+    /// Gets the events of the transfer.
     pub progress: Arc<dyn Progress>,
 }
 
-/// How much of an index is wanted.
+/// Which images of an index are copied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selection {
     /// The index and every image of it.
     Everything,
-    /// The one image for this platform. One that is no index has to be for it.
+    /// The image for this platform. A single image has to be for it.
     Only(Platform),
-    /// The same, but one that is no index is taken whatever it is.
+    /// The image for this platform. A single image is copied for any platform.
     OnlyOfIndex(Platform),
 }
 
-/// What a transfer came to.
+/// The result of a transfer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transferred {
-    /// Of what has the name now.
+    /// Digest of the copied image or index.
     pub digest: Digest,
-    /// Its kind.
+    /// Its media type.
     pub media_type: MediaType,
-    /// Whether the name meant something else before.
+    /// Whether the name changed.
     pub named: NameChange,
-    /// Manifests and indexes that were written; those that were there already do not count.
+    /// How many manifests and indexes were written.
     pub manifests: u64,
     /// The blobs.
     pub blobs: Blobs,
 }
 
-/// What became of the blobs.
+/// How many blobs were copied, and how.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Blobs {
-    /// Those whose bytes passed.
+    /// Blobs that were sent.
     pub transferred: u64,
-    /// Those that the target had.
+    /// Blobs that the target had.
     pub held: u64,
-    /// Those that the target's registry had in another repository.
+    /// Blobs that were mounted from another repository.
     pub mounted: u64,
-    /// Bytes that passed, those of tries that broke off too.
+    /// Bytes sent, including those of interrupted attempts.
     pub bytes: u64,
 }
 
 impl<'a> Transfer<'a> {
-    /// Everything, unwatched, as much at a time as other clients do.
+    /// Copies everything, without progress events, with [`JOBS`] blobs at a time.
     pub fn new(source: &'a dyn Source, target: &'a dyn Target) -> Self {
         Self {
             source,
@@ -117,7 +117,11 @@ impl<'a> Transfer<'a> {
         }
     }
 
-    /// Does it.
+    /// Runs the transfer.
+    ///
+    /// # Errors
+    /// The source or the target fails, or content is not what its descriptor says. The target's name
+    /// then is as it was.
     pub async fn run(&self) -> Result<Transferred, Error> {
         let root = self.selected(self.source.root().await?).await?;
         self.target.accepts(&root)?;
@@ -378,7 +382,7 @@ async fn run_all<'r>(
     stream::iter(work).buffer_unordered(at_once).try_collect().await
 }
 
-/// Blobs at a time, where nobody says otherwise.
+/// Blobs at a time by default.
 pub const JOBS: NonZeroUsize = NonZeroUsize::new(3).unwrap();
 const PAUSE: Duration = Duration::from_secs(1);
 /// The longest config that is looked into, in bytes.

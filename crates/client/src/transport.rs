@@ -1,4 +1,4 @@
-//! The one way out: short answers, no credentials over redirects, addresses that may not be reached.
+//! HTTP for all requests: limits, TLS, redirects without credentials, and network zones.
 
 use std::{
     collections::HashMap,
@@ -36,15 +36,15 @@ pub use zone::{NetworkZone, Resolver};
 
 pub use crate::trust::Identity;
 
-/// The longest body that is read, in bytes; nothing that logging in needs is longer (T3).
+/// The longest body of a short response, in bytes (T3).
 pub const MAX_BODY: usize = 64 * 1024;
 /// Redirects that are followed for one request.
 const MAX_REDIRECTS: usize = 5;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Sends requests. Its clients (one per [`NetworkZone`]) are made when first needed and keep their
-/// connections.
+/// Sends HTTP requests. It builds its HTTP clients (one per [`NetworkZone`]) on first use, and they
+/// keep their connections.
 #[derive(Debug, Default)]
 pub struct Transport {
     settings: Settings,
@@ -108,13 +108,13 @@ impl BufferedResponse {
     }
 }
 
-/// A URL without its query, which may name accounts.
+/// For messages: a URL without its query, which may name accounts.
 pub fn shown(url: &Url) -> String {
     format!("{}{}", url.origin().ascii_serialization(), url.path())
 }
 
 impl Transport {
-    /// With these settings.
+    /// A transport with these settings.
     pub fn new(settings: Settings) -> Self {
         Self { settings, clients: Mutex::default() }
     }

@@ -46,7 +46,7 @@ pub enum ServerVerification {
     Authorities {
         /// The system's.
         system: Vec<CertificateDer<'static>>,
-        /// Those that somebody has given.
+        /// Those of the caller.
         named: Vec<CertificateDer<'static>>,
         /// What is trusted where rustls refuses.
         fallback: Fallback,
@@ -57,7 +57,7 @@ pub enum ServerVerification {
     Recorded(RecordedChain),
 }
 
-/// What is trusted where rustls refuses.
+/// What is trusted if rustls refuses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Fallback {
     /// A certificate that was named, byte for byte.

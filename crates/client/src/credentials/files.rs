@@ -1,4 +1,4 @@
-//! Docker's and podman's files as one keeper of credentials.
+//! Docker's and podman's files as one credential store.
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ pub struct CredentialFiles {
 }
 
 impl CredentialFiles {
-    /// In these places.
+    /// A store with these files.
     pub fn new(paths: CredentialPaths) -> Self {
         Self { paths }
     }

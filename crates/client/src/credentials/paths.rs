@@ -1,10 +1,10 @@
-//! Which files count.
+//! The paths of credential files.
 
 use std::path::PathBuf;
 
 use secrecy::SecretString;
 
-/// Where credentials may lie, from the environment.
+/// The paths of credential files and helpers.
 #[derive(Debug, Clone, Default)]
 pub struct CredentialPaths {
     /// Docker's file, which is also written to: `$DOCKER_CONFIG/config.json`, else
@@ -19,7 +19,7 @@ pub struct CredentialPaths {
 }
 
 impl CredentialPaths {
-    /// Asks for the variables that docker and podman read. Empty ones count as unset. Without a
+    /// Reads the environment variables that docker and podman read, through `get`. Empty ones count as unset. Without a
     /// runtime directory, as root and in containers, podman has one by the user's number.
     pub fn from_environment(get: impl Fn(&str) -> Option<String>) -> Self {
         let get = |name: &str| get(name).filter(|value| !value.is_empty());

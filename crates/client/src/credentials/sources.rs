@@ -1,4 +1,5 @@
-//! What lies in every place for credentials, used or not: for telling why one is not found.
+//! All sources of credentials with their entries, used or not. They explain why a credential is not
+//! found.
 
 use std::{
     fs,
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::host::Host;
 
-/// Whose file it is.
+/// Which clients use a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
     /// Docker, and who reads its file: containerd's tools, crane, oras, helm, regclient.
@@ -24,7 +25,7 @@ pub enum Owner {
     Podman,
 }
 
-/// One place.
+/// One source of credentials.
 #[derive(Debug)]
 pub struct SourceReport {
     /// Which clients read it.
@@ -50,7 +51,7 @@ pub struct Entry {
     pub fault: Option<&'static str>,
     /// Whether its password ends with a newline.
     pub newline: bool,
-    /// Whose it is.
+    /// The user name.
     pub username: Option<String>,
 }
 

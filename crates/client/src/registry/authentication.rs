@@ -1,4 +1,4 @@
-//! What a 401 demands.
+//! The authentication that a 401 requires (RFC 7235).
 
 use portpass_protocol::challenge::{self, Challenges};
 use reqwest::{StatusCode, header::WWW_AUTHENTICATE};
@@ -6,18 +6,18 @@ use reqwest::{StatusCode, header::WWW_AUTHENTICATE};
 use super::Error;
 use crate::transport::BufferedResponse;
 
-/// How to come back.
+/// The authentication that the next request needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RequiredAuthentication {
-    /// It was served without.
+    /// None: the request succeeded.
     None,
-    /// With a name and a password.
+    /// A name and a password (RFC 7617).
     Basic,
-    /// With a token of this realm, for this service.
+    /// A token from this realm, for this service (RFC 6750).
     Bearer { realm: String, service: Option<String>, scope: String, error: Option<String> },
 }
 
-/// Reads the answer to a request under `/v2/`. A token is what we come back with if it is offered.
+/// Reads the response to a request under `/v2/`. `Bearer` is preferred to `Basic`.
 pub(crate) fn required_authentication(
     answer: &BufferedResponse,
 ) -> Result<RequiredAuthentication, Error> {

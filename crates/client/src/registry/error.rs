@@ -1,4 +1,4 @@
-//! Why it did not work with a registry.
+//! Errors of a registry.
 
 use portpass_protocol::error::foreign::Reported;
 use reqwest::StatusCode;
@@ -8,7 +8,8 @@ use crate::{
     transport::TransportError,
 };
 
-/// Why a registry was of no use. Every variant is a sentence of its own.
+/// Why a registry or its token service could not be used. The message of every variant is a
+/// complete sentence.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -24,7 +25,7 @@ pub enum Error {
     /// A text that names no registry.
     #[error(transparent)]
     Name(#[from] HostError),
-    /// A 401 that does not say how to come back.
+    /// A 401 without a `Bearer` or `Basic` challenge.
     #[error(
         "{url} wants credentials, but asks for neither a token nor a password (it offers {offered})"
     )]
@@ -34,13 +35,13 @@ pub enum Error {
         /// The schemes it names.
         offered: String,
     },
-    /// A challenge for a token that does not say from where.
+    /// A `Bearer` challenge without a realm.
     #[error("{url} asks for a token, but its challenge has no realm")]
     NoRealm {
         /// Without the query.
         url: String,
     },
-    /// It has no use for tokens.
+    /// The registry uses no tokens.
     #[error("{host} takes no tokens: {why}")]
     NoTokens {
         /// As typed.
@@ -48,7 +49,7 @@ pub enum Error {
         /// What it wants instead.
         why: &'static str,
     },
-    /// A registry that checks passwords itself refuses this one.
+    /// A registry that checks passwords itself refused this one.
     #[error("{host} refuses the name or the password: {said}")]
     Password {
         /// As typed.
@@ -56,10 +57,10 @@ pub enum Error {
         /// What it says about it.
         said: Reported,
     },
-    /// The challenge leads where nothing may be sent.
+    /// The challenge names a realm that must not get credentials.
     #[error(transparent)]
     Realm(#[from] RealmError),
-    /// A status that does not belong here.
+    /// An unexpected status.
     #[error("{url} answers {status}: {said}")]
     Status {
         /// Without the query.
@@ -72,7 +73,7 @@ pub enum Error {
     /// The token service.
     #[error(transparent)]
     Token(#[from] TokenError),
-    /// Registry and token service do not agree.
+    /// The registry refuses a token of its own token service.
     #[error(
         "{host} refuses the token that its token service gave{}{}",
         error.as_ref().map(|error| format!(" ({error})")).unwrap_or_default(),
@@ -83,10 +84,10 @@ pub enum Error {
         host: String,
         /// The challenge's `error`.
         error: Option<String>,
-        /// What can be seen of the token itself.
+        /// What is wrong with the token, if the token shows it.
         why: Option<String>,
     },
-    /// No answer.
+    /// No response.
     #[error(transparent)]
     Transport(#[from] TransportError),
 }

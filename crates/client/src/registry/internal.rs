@@ -1,4 +1,4 @@
-//! What a session needs of a registry beyond what everybody may ask for.
+//! The part of a registry that only sessions use.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -25,13 +25,13 @@ impl Registry {
         self.tokens.now()
     }
 
-    /// How it is reached; asked once.
+    /// How it is reached. The first call sends a request.
     pub(crate) async fn endpoint(&self) -> Result<&RegistryEndpoint, Error> {
         Ok(&self.probe().await?.endpoint)
     }
 
-    /// What it demanded of those who showed nothing. An answer that makes no sense is no reason to
-    /// give up: the next 401 may say more.
+    /// What `/v2/` requires of an anonymous request. An unreadable response counts as `None`: the
+    /// next 401 may say more.
     pub(crate) async fn first_required_authentication(
         &self,
     ) -> Result<RequiredAuthentication, Error> {
@@ -46,7 +46,7 @@ impl Registry {
         Ok(self.credentials.get(&self.host, repository).await?)
     }
 
-    /// Keeps the refresh token that came with a token in the place of the one it was got with (CL6).
+    /// Stores the new refresh token that came with a token, instead of the one that was sent (CL6).
     pub(crate) async fn keep_renewed(
         &self,
         credential: Option<&Credential>,
@@ -65,7 +65,7 @@ impl Registry {
         Ok(Some(renewed))
     }
 
-    /// Forgets a token that the registry has refused.
+    /// Drops a token that the registry has refused from the cache.
     pub(crate) async fn forget(
         &self,
         request: &TokenRequest,

@@ -1,4 +1,4 @@
-//! What is shown to a registry, and what comes next when it says 401.
+//! The authorization of a request, and the next one after a 401.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -26,7 +26,7 @@ const MAX_ATTEMPTS: u8 = 6;
 /// Entries of what is remembered above which it is forgotten.
 const MAX_REMEMBERED: usize = 1024;
 
-/// What a registry has taught us.
+/// What a session remembers of a registry's authentication.
 #[derive(Debug, Default)]
 pub(super) struct AuthenticationCache {
     demand: Mutex<Option<Scheme>>,
@@ -35,7 +35,7 @@ pub(super) struct AuthenticationCache {
     widened: Mutex<HashMap<BTreeSet<String>, Scopes>>,
 }
 
-/// With what a registry wants to be asked.
+/// The authentication scheme of a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Scheme {
     None,
@@ -43,13 +43,13 @@ enum Scheme {
     Bearer { realm: String, service: Option<String> },
 }
 
-/// What a request shows.
+/// The authorization of a request.
 #[derive(Debug)]
 pub(super) enum Authorization {
     None,
     /// `Basic`
     Basic(SecretString),
-    /// A token that somebody has put in the place of a password.
+    /// A token for the registry itself, from the credential store.
     RegistryToken(SecretString),
     Bearer(Box<Token>),
 }
@@ -74,7 +74,7 @@ impl Authorization {
     }
 }
 
-/// What one request may still ask of the token service: each once (CL11).
+/// The attempts that are left to one request: each kind once (CL11).
 #[derive(Debug)]
 pub(super) struct RemainingAttempts {
     upgrade: TokenUpgrade,
@@ -107,7 +107,7 @@ impl RemainingAttempts {
 }
 
 impl Session {
-    /// What to show at first: as the registry wanted it the last time.
+    /// The authorization of the first attempt, by the registry's last challenge.
     pub(super) async fn first_authorization(
         &self,
         request: &Request<'_>,
@@ -141,7 +141,7 @@ impl Session {
         }
     }
 
-    /// What to show after a 401, or why there is nothing better.
+    /// The authorization after a 401, or why there is no better one.
     pub(super) async fn next_authorization(
         &self,
         request: &Request<'_>,

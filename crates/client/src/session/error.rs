@@ -1,4 +1,4 @@
-//! Why a registry did not do what it was asked for.
+//! Errors of an operation on a registry.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub enum Error {
     /// The stream that was to be uploaded.
     #[error("what was to be sent cannot be read: {0}")]
     Body(#[source] std::io::Error),
-    /// 429 or 503, to the end of our patience.
+    /// 429 or 503 after all retries.
     #[error("{url} answers {status}{}: {said}", retry_after_text(*after))]
     Busy {
         /// What was asked for.

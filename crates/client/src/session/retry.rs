@@ -1,4 +1,4 @@
-//! When the same is asked again, and how long is waited before.
+//! Which requests are retried, and after how long.
 
 use std::{
     fmt,
@@ -16,13 +16,13 @@ pub const MAX_WAIT: Duration = Duration::from_mins(1);
 /// The first wait; every further one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 
-/// Waits, and rolls the dice: what tests do otherwise.
+/// Waits between retries, with jitter. Tests use their own.
 #[async_trait]
 pub trait RetryTimer: fmt::Debug + Send + Sync {
     /// Returns after this long.
     async fn wait(&self, duration: Duration);
 
-    /// A number that many who fail at once do not share.
+    /// A random number for the jitter.
     fn random(&self) -> u32;
 }
 
@@ -42,27 +42,27 @@ impl RetryTimer for SystemRetryTimer {
     }
 }
 
-/// What may be sent again.
+/// When a request may be sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RetryPolicy {
-    /// Nothing: to try again would help nobody.
+    /// Never.
     Never,
-    /// What the registry has surely not done: it was not reached, or said so (429, 503).
+    /// If the registry did not process it: it was not reached, or answered 429 or 503.
     IfNotProcessed,
-    /// Anything that got no good answer: it only reads.
+    /// After every failure: the request only reads.
     Always,
 }
 
-/// Why there is no good answer yet.
+/// Why a request may be retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RetryReason {
-    /// It has not been done; after so long it may be, where the registry says so.
+    /// The registry did not process it. It names this delay, if any.
     NotProcessed(Option<Duration>),
-    /// It may have been done.
+    /// The registry may have processed it.
     Unknown,
 }
 
-/// The tries of one request.
+/// The retries of one request.
 #[derive(Debug)]
 pub(crate) struct Retries {
     retry: RetryPolicy,

@@ -1,4 +1,4 @@
-//! Why there is no token.
+//! Errors of a token service.
 
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use portpass_protocol::{
 use super::TokenFlow;
 use crate::transport::{TransportError, retry_after_text};
 
-/// Why a token service gave no token. What it said is told in one line; what was sent never is.
+/// Why a token service issued no token. Messages contain its response on one line, and never what
+/// was sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {

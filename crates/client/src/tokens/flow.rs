@@ -1,6 +1,6 @@
 //! The ways to get a token.
 
-/// By which way a token was got.
+/// How a token was requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenFlow {
     /// GET, without credentials.
@@ -14,7 +14,7 @@ pub enum TokenFlow {
 }
 
 impl TokenFlow {
-    /// For people.
+    /// For messages.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Anonymous => "anonymously",

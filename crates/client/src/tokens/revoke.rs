@@ -1,4 +1,4 @@
-//! Giving a refresh token back.
+//! Revocation of a refresh token (RFC 7009).
 
 use reqwest::{Method, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -9,17 +9,17 @@ use crate::{
     transport::{BufferedRequest, Transport},
 };
 
-/// Where our own token service takes them back; no challenge and no document names the place.
+/// The revocation endpoint of portpass's token service. No challenge names it.
 const PATH: &str = "/oauth/revoke";
 
-/// What became of a refresh token that is no longer wanted.
+/// The result of revoking a refresh token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Revocation {
-    /// It is no good to anybody any more.
+    /// It is no longer valid.
     Revoked,
-    /// Its service takes none back: it is good until it expires there.
+    /// The token service has no revocation. The token stays valid until it expires.
     Unsupported,
-    /// It could not be told.
+    /// The revocation failed, for this reason.
     Failed(String),
 }
 

@@ -1,4 +1,4 @@
-//! The two ends of a transfer: where an image comes from, and where it goes.
+//! Source and target of a transfer.
 
 use std::{fmt, io};
 
@@ -9,19 +9,19 @@ use portpass_protocol::manifest::Descriptor;
 
 use super::{Error, VerifiedManifest};
 
-/// The bytes of a blob, piece by piece. An error in it means that it broke off.
+/// The bytes of a blob as a stream. An error means that the stream was interrupted.
 pub type Content = BoxStream<'static, io::Result<Bytes>>;
 
 /// Where an image comes from: a registry, a folder, an archive.
 #[async_trait]
 pub trait Source: fmt::Debug + Send + Sync {
-    /// The manifest that its name stands for.
+    /// The manifest of the source's name.
     async fn root(&self) -> Result<VerifiedManifest, Error>;
 
     /// A manifest that an index points at.
     async fn manifest(&self, wanted: &Descriptor) -> Result<VerifiedManifest, Error>;
 
-    /// The bytes of a blob from this one on. Nobody has to have checked them yet.
+    /// The bytes of a blob from offset `from`. The source need not check them.
     async fn blob(&self, wanted: &Descriptor, from: u64) -> Result<Content, Error>;
 }
 
@@ -34,19 +34,19 @@ pub trait Target: fmt::Debug + Send + Sync {
         Ok(())
     }
 
-    /// What is there of an image or index already.
+    /// What the target has of an image or index.
     async fn presence(&self, manifest: &Descriptor) -> Result<Presence, Error>;
 
     /// Offers a blob. A target that began to take it once may go on from there.
     async fn offer(&self, blob: &Descriptor) -> Result<BlobOffer, Error>;
 
-    /// Takes a manifest; all that it points at is there.
+    /// Stores a manifest. All that it refers to is already stored.
     async fn put(&self, manifest: &VerifiedManifest) -> Result<(), Error>;
 
-    /// Takes the last manifest and gives it its name: from now on it is seen.
+    /// Stores the last manifest and sets the target's name to it.
     async fn name(&self, root: &VerifiedManifest) -> Result<NameChange, Error>;
 
-    /// How often a blob is offered whose bytes break off.
+    /// How often an interrupted blob is attempted.
     fn max_attempts(&self) -> u32;
 }
 
@@ -61,32 +61,32 @@ pub enum Presence {
     Complete,
 }
 
-/// What giving a name to an image has changed.
+/// Whether setting a name changed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NameChange {
-    /// It has that name now.
+    /// The name now means this image.
     Updated,
-    /// It had it already.
+    /// The name meant this image before.
     Unchanged,
 }
 
-/// What a target says to a blob that it is offered.
+/// A target's response to an offered blob.
 #[derive(Debug)]
 pub enum BlobOffer {
-    /// It has it.
+    /// The target has it.
     Present,
-    /// It had it elsewhere, and has it here now.
+    /// The target had it in another repository and has mounted it.
     Mounted,
-    /// It wants it.
+    /// The target needs it.
     Missing(Box<dyn BlobWriter>),
 }
 
-/// A place for one blob, kept free for whoever was offered it.
+/// Writes one blob to a target.
 #[async_trait]
 pub trait BlobWriter: fmt::Debug + Send {
-    /// From which byte on it is wanted: what is before that is there already.
+    /// The first byte to write: the target has the bytes before it.
     fn offset(&self) -> u64;
 
-    /// Takes the bytes, and the blob is there: if they are as many as it has, and have its digest.
+    /// Writes the bytes and stores the blob if length and digest are right.
     async fn write_all(self: Box<Self>, content: Content) -> Result<(), Error>;
 }

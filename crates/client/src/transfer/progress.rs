@@ -1,19 +1,19 @@
-//! What a transfer tells while it runs.
+//! Progress events of a transfer.
 
 use std::fmt;
 
 use portpass_protocol::manifest::Descriptor;
 
-/// Whoever watches a transfer. Called from the transfer itself, so it has to be quick.
+/// Gets the progress events of a transfer. The transfer waits for each call, so return quickly.
 pub trait Progress: fmt::Debug + Send + Sync {
-    /// Something has become of a blob.
+    /// An event of a blob.
     fn blob(&self, blob: &Descriptor, step: Step<'_>);
 
     /// A manifest has been written; all that it points at is there.
     fn manifest(&self, _manifest: &Descriptor) {}
 }
 
-/// What has become of a blob.
+/// An event of a blob.
 #[derive(Debug, Clone, Copy)]
 pub enum Step<'a> {
     /// Its bytes begin to come, from this one on.
@@ -33,13 +33,13 @@ pub enum Step<'a> {
     },
     /// All of it has arrived.
     Done,
-    /// It was there already.
+    /// The target had it already.
     AlreadyPresent,
     /// The registry had it in another repository, and has it here now.
     Mounted,
 }
 
-/// Nobody watches.
+/// Ignores all events.
 #[derive(Debug, Clone, Copy)]
 pub struct NoProgress;
 

@@ -1,4 +1,4 @@
-//! Manifests that have been looked at: they are what their digest says, and of one kind to everybody.
+//! Manifests with a verified digest and an unambiguous media type.
 
 use bytes::Bytes;
 use portpass_protocol::{

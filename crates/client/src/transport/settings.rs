@@ -1,4 +1,4 @@
-//! How a transport is to behave, and whom it trusts.
+//! Settings of a transport, and the certificates that it trusts.
 
 use std::{
     io,
@@ -18,20 +18,21 @@ use crate::{
 /// How long nothing may move, where nobody says otherwise.
 const IDLE: Duration = Duration::from_mins(1);
 
-/// What somebody asked of a [`Transport`](super::Transport).
+/// Settings of a [`Transport`](super::Transport).
 #[derive(Debug)]
 pub struct Settings {
     /// Speak plain HTTP with registries and token services that are not on loopback.
     pub plain_http: bool,
-    /// Certificates that are trusted beside the system's.
+    /// Certificates to trust besides the system's.
     pub authorities: Vec<CertificateDer<'static>>,
-    /// What is in the files of certificates and cannot be used, as sentences: clients pass over it.
+    /// Warnings about unusable parts of certificate files, as sentences. Clients ignore those parts.
     pub passed_over: Vec<String>,
-    /// A certificate of our own, for registries that ask for one; with its key.
+    /// A client certificate with its key, for registries that ask for one.
     pub identity: Option<Identity>,
-    /// Whether certificates are checked at all.
+    /// Whether certificates of servers are checked.
     pub verification: danger::Verification,
-    /// How long nothing may move while content comes or goes; what comes may not drip either.
+    /// How long a transfer may stall: no bytes sent, or fewer than 16 KiB received. One minute by
+    /// default.
     pub idle_timeout: Duration,
 }
 
@@ -48,15 +49,16 @@ impl Default for Settings {
     }
 }
 
-/// What takes away the protection that TLS gives.
+/// Settings that disable the protection of TLS.
 pub mod danger {
     /// Whether the certificates of servers are checked.
     #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
     pub enum Verification {
-        /// As they should be.
+        /// They are checked.
         #[default]
         Full,
-        /// Not: whoever sits on the way can take passwords and tokens, and give other images.
+        /// They are not checked. An attacker on the network can read passwords and tokens and
+        /// replace images.
         None,
     }
 }
@@ -91,7 +93,8 @@ impl Settings {
         self.authorities.extend(bundle.certificates);
     }
 
-    /// Adds what docker, podman and containerd have been told to trust of this registry.
+    /// Adds the certificates that docker, podman and containerd are configured to trust for this
+    /// registry (`certs.d`).
     ///
     /// Docker's folder holds `*.crt` to trust, and pairs of `*.cert` and `*.key` to show, of which the
     /// first counts. Of containerd's `hosts.toml` it is `ca`, for the registry itself: mirrors and
@@ -144,7 +147,7 @@ impl Settings {
     }
 }
 
-/// Folders with one folder per registry, named `HOST:PORT`.
+/// The `certs.d` folders. Each has one folder per registry, named `HOST:PORT`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CertificatePaths {
     /// In docker's form; podman has the same.

@@ -1,4 +1,4 @@
-//! How near an address is, and a resolver that finds only what is far enough away.
+//! Network zones, and a resolver that is limited to one.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -7,23 +7,25 @@ use reqwest::{
     dns::{Addrs, Name, Resolve, Resolving},
 };
 
-/// How near an address is to this machine. A registry may lead us to what is as near as itself, or
-/// further away: from the Internet into a private network, or to this machine's own services, no
-/// challenge leads (CL10; oras CVE-2026-48978).
+/// The zone of a network address, from the Internet to this machine.
+///
+/// A challenge or a redirect of a registry may lead to its own zone or to one further away. It may
+/// not lead from the Internet into a private network or to this machine (CL10; oras
+/// CVE-2026-48978).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum NetworkZone {
-    /// Anywhere in the Internet.
+    /// The Internet.
     Public,
     /// The ranges of private networks (RFC 1918, 4193, 6598).
     Private,
-    /// This link, where clouds keep their metadata (RFC 3927, 4291).
+    /// Link-local, where clouds serve their metadata (RFC 3927, 4291).
     LinkLocal,
     /// This machine.
     Loopback,
 }
 
 impl NetworkZone {
-    /// Of an address.
+    /// The zone of an address.
     pub fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => Self::of_v4(address),
@@ -61,12 +63,13 @@ impl NetworkZone {
         }
     }
 
-    /// Whether an address may be gone to.
+    /// Whether a request from this zone may go to an address.
     pub fn allows(self, address: IpAddr) -> bool {
         Self::of(address) <= self
     }
 
-    /// Whether a URL's host may be, as far as its spelling says; a name is decided when it is resolved.
+    /// Whether a request may go to a URL's host, as far as its spelling says. A name is checked when
+    /// it is resolved.
     pub fn allows_host(self, url: &Url) -> bool {
         match url.host() {
             Some(url::Host::Ipv4(address)) => self.allows(address.into()),
@@ -89,7 +92,7 @@ impl NetworkZone {
     }
 }
 
-/// Resolves names for [`reqwest`] to addresses that are no nearer than this.
+/// Resolves names for [`reqwest`] to addresses that this zone allows.
 #[derive(Debug)]
 pub struct Resolver(pub NetworkZone);
 

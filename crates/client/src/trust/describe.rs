@@ -1,4 +1,4 @@
-//! What an error of TLS is called for a person. The library's own words are for those who debug it.
+//! Messages for errors of TLS.
 
 use std::error;
 

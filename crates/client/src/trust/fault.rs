@@ -1,4 +1,4 @@
-//! Why a server's certificate is not trusted, in words for a person.
+//! Why a server's certificate is not trusted.
 
 /// Why a chain is not trusted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
