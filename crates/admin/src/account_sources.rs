@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use portpass_authority::accounts::{
-    Authenticator, Chain, htpasswd::HtpasswdAccounts, local::LocalAccounts,
+    Authenticator, AuthenticatorChain, htpasswd::HtpasswdAccounts, local::LocalAccounts,
 };
 use portpass_config::AccountSource;
 use portpass_password::{
@@ -21,7 +21,7 @@ pub async fn account_sources(
     db: &Db,
     check: &PasswordCheck,
     clock: &dyn Clock,
-) -> Result<Chain, HtpasswdError> {
+) -> Result<AuthenticatorChain, HtpasswdError> {
     let mut sources: Vec<Arc<dyn Authenticator>> = Vec::new();
     for source in configured {
         sources.push(match source {
@@ -32,7 +32,7 @@ pub async fn account_sources(
             }
         });
     }
-    Ok(Chain::new(sources, check.clone()))
+    Ok(AuthenticatorChain::new(sources, check.clone()))
 }
 
 /// Opens a password file; what is wrong with its lines was said when the configuration was read.

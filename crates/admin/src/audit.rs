@@ -7,7 +7,7 @@ use portpass_authority::{
     audit::{Action, Object},
     policy::PathPattern,
 };
-use portpass_protocol::foreign::on_one_line;
+use portpass_protocol::printable::on_one_line;
 use portpass_state::{AuditEntry as Row, AuditHead, Fault, Verified};
 use serde::{Serialize, Serializer};
 use serde_json::Value;

@@ -3,7 +3,7 @@
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use portpass_authority::{
-    accounts::Chain,
+    accounts::AuthenticatorChain,
     policy::{Explanation, explain},
     subject::{Account, SourceName, Subject},
 };
@@ -99,7 +99,7 @@ impl Installation {
     }
 
     /// The sources of accounts, for looking names up: no password is checked here.
-    async fn chain(&self, service: &TokenService) -> Result<Chain, HtpasswdError> {
+    async fn chain(&self, service: &TokenService) -> Result<AuthenticatorChain, HtpasswdError> {
         let mut key = [0; 32];
         self.random.fill(&mut key);
         let pool = HashPool::new(PoolSettings::for_cores(NonZeroUsize::MIN));
@@ -132,7 +132,7 @@ fn requested(scopes: &[String]) -> Result<(AccessSet, Vec<ScopeError>), AdminErr
         let (scopes, errors) = scope::parse_list(text);
         ignored_scopes.extend(errors);
         for scope in scopes {
-            match scope.held_by_registries() {
+            match scope.with_valid_name() {
                 Ok(scope) => requested.insert(scope.into_access()),
                 Err(error) => ignored_scopes.push(error),
             }

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt::Write as _};
 
-use portpass_client::is_obeyed;
+use portpass_client::is_unprintable;
 
 /// What went wrong, and what may help. Any error turns into one by `?`, with its causes.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl Failure {
 
 /// The same text with the characters written out that a terminal obeys; lines stay lines.
 pub(crate) fn escape_control(text: String) -> String {
-    let obeyed = |c: char| is_obeyed(c) && c != '\n';
+    let obeyed = |c: char| is_unprintable(c) && c != '\n';
     if !text.contains(obeyed) {
         return text;
     }

@@ -14,7 +14,7 @@ use std::{
 };
 
 use owo_colors::OwoColorize;
-use portpass_client::is_obeyed;
+use portpass_client::is_unprintable;
 use portpass_client::transfer::{NoProgress, Progress};
 use serde_json::Value;
 
@@ -158,7 +158,7 @@ impl Printer {
 fn in_ascii_where_obeyed(json: &str) -> String {
     let mut written = String::with_capacity(json.len());
     for c in json.chars() {
-        if is_obeyed(c) && c != '\n' {
+        if is_unprintable(c) && c != '\n' {
             let mut units = [0; 2];
             for unit in c.encode_utf16(&mut units) {
                 written.extend(format!("\\u{unit:04x}").chars());
@@ -172,7 +172,7 @@ fn in_ascii_where_obeyed(json: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use portpass_client::is_obeyed;
+    use portpass_client::is_unprintable;
     use serde_json::json;
 
     use super::*;
@@ -181,7 +181,7 @@ mod tests {
     fn json_says_the_same_without_what_a_terminal_obeys() {
         let value = json!({ "client": "a\u{202e}b\u{2028}\u{e0041}\u{1b}", "name": "é" });
         let text = in_ascii_where_obeyed(&format!("{value:#}"));
-        assert!(!text.contains(|c| is_obeyed(c) && c != '\n'), "{text:?}");
+        assert!(!text.contains(|c| is_unprintable(c) && c != '\n'), "{text:?}");
         assert!(text.contains(r"a\u202eb\u2028\udb40\udc41\u001b") && text.contains('é'), "{text}");
         assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
     }

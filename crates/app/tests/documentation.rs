@@ -363,7 +363,8 @@ fn refusal_ids() -> BTreeSet<String> {
             for body in code.split("fn id(").skip(1).filter(|rest| is_word(rest)) {
                 ids.extend(words(until_closed(body, '{', '}')));
             }
-            for maker in ["Handled::refused", "Refusal::new", "because", "::ours", "::away"] {
+            for maker in ["RequestOutcome::refused", "Refusal::new", "because", "::ours", "::away"]
+            {
                 for call in code.split(&format!("{maker}(")).skip(1) {
                     ids.extend(words(until_closed(&format!("({call}"), '(', ')')));
                 }

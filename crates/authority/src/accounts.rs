@@ -12,7 +12,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use portpass_password::{Busy, Paid, PasswordCheck, Standing};
+use portpass_password::{Busy, CostProof, PasswordCheck, QueueClass};
 
 use crate::{
     policy::{RuleId, RuleSet},
@@ -33,12 +33,12 @@ pub trait Authenticator: fmt::Debug + Send + Sync {
     /// read looks again first, and does so too before it says that there is no room for hashing. Whether the
     /// name is known is not to be seen by the time.
     ///
-    /// A source hashes for the names that it knows alone, and [`Paid`] proves that its rejection
-    /// took as long as any other; for a name that no source knows the [`Chain`] pays.
+    /// A source hashes for the names that it knows alone, and [`CostProof`] proves that its rejection
+    /// took as long as any other; for a name that no source knows the [`AuthenticatorChain`] pays.
     async fn authenticate(
         &self,
         login: &Login,
-        standing: Standing,
+        queue_class: QueueClass,
         now: SystemTime,
     ) -> Result<Outcome, Unavailable>;
 
@@ -64,10 +64,10 @@ pub trait Authenticator: fmt::Debug + Send + Sync {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It is this account, and the password is right.
-    Known(Account),
+    Authenticated(Account),
     /// The account is this source's, but the password is wrong or the account is disabled. What
     /// was paid makes the refusal as dear as any other.
-    Rejected(Paid),
+    Rejected(CostProof),
     /// The name is none of this source's; nothing was hashed.
     Unknown,
 }
@@ -100,7 +100,7 @@ impl Unavailable {
 
 /// A login that was refused, at the same cost whatever the reason.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Refused(Paid);
+pub struct Refused(CostProof);
 
 /// A source that could not be started: it keeps its place and answers [`Unavailable`], so that the
 /// sources before it go on working and none behind it takes over its names.
@@ -133,7 +133,7 @@ impl Authenticator for Uninitialized {
     async fn authenticate(
         &self,
         _: &Login,
-        _: Standing,
+        _: QueueClass,
         _: SystemTime,
     ) -> Result<Outcome, Unavailable> {
         Err(self.unavailable())
@@ -154,12 +154,12 @@ impl Authenticator for Uninitialized {
 
 /// All sources, in the order in which they are asked.
 #[derive(Debug)]
-pub struct Chain {
+pub struct AuthenticatorChain {
     sources: Vec<Arc<dyn Authenticator>>,
     check: PasswordCheck,
 }
 
-impl Chain {
+impl AuthenticatorChain {
     /// Sources in the order in which they are asked, and what a name that none of them knows is
     /// paid for with.
     pub fn new(sources: Vec<Arc<dyn Authenticator>>, check: PasswordCheck) -> Self {
@@ -175,14 +175,14 @@ impl Chain {
     pub async fn authenticate(
         &self,
         login: &Login,
-        standing: Standing,
+        queue_class: QueueClass,
         now: SystemTime,
     ) -> Result<Result<Account, Refused>, Unavailable> {
-        match self.ask(login, standing, now).await? {
-            Outcome::Known(account) => Ok(Ok(account)),
+        match self.ask(login, queue_class, now).await? {
+            Outcome::Authenticated(account) => Ok(Ok(account)),
             Outcome::Rejected(paid) => Ok(Err(Refused(paid))),
             Outcome::Unknown => {
-                Ok(Err(Refused(self.check.refuse(login.claim("", standing), now).await?)))
+                Ok(Err(Refused(self.check.refuse(login.credentials("", queue_class), now).await?)))
             }
         }
     }
@@ -190,11 +190,11 @@ impl Chain {
     async fn ask(
         &self,
         login: &Login,
-        standing: Standing,
+        queue_class: QueueClass,
         now: SystemTime,
     ) -> Result<Outcome, Unavailable> {
         for source in &self.sources {
-            let outcome = source.authenticate(login, standing, now).await?;
+            let outcome = source.authenticate(login, queue_class, now).await?;
             if outcome != Outcome::Unknown {
                 return Ok(outcome);
             }

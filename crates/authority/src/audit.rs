@@ -24,21 +24,21 @@ use tokio::{
 };
 
 mod action;
+mod anonymous;
 mod batch;
 mod event;
-mod strangers;
 #[cfg(test)]
 mod tests;
 
 pub use self::{
     action::{Action, Object, UnknownAction},
-    event::{Event, Happened},
+    event::{Event, EventKind},
 };
-use self::{batch::Batch, strangers::Strangers};
+use self::{anonymous::AnonymousEvents, batch::Batch};
 
 /// Where events go. Cheap to clone; when the last clone is dropped, the [`Writer`] finishes.
 #[derive(Debug, Clone)]
-pub struct Trail {
+pub struct AuditTrail {
     queue: mpsc::Sender<Queued>,
     shared: Arc<Shared>,
 }
@@ -46,7 +46,7 @@ pub struct Trail {
 /// What both ends of the queue know.
 #[derive(Debug, Default)]
 struct Shared {
-    strangers: Strangers,
+    strangers: AnonymousEvents,
     /// What the events in the queue hold of the memory.
     held: AtomicUsize,
     lost: AtomicU64,
@@ -58,7 +58,7 @@ struct Queued {
     weight: usize,
 }
 
-impl Trail {
+impl AuditTrail {
     /// A trail, and the writer that whoever composes the process has to run.
     pub fn new(db: Db) -> (Self, Writer) {
         let (queue, events) = mpsc::channel(QUEUE);
@@ -82,7 +82,7 @@ impl Trail {
     }
 }
 
-/// Writes what a [`Trail`] was given.
+/// Writes what a [`AuditTrail`] was given.
 #[derive(Debug)]
 pub struct Writer {
     db: Db,
@@ -93,7 +93,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Runs until every [`Trail`] is gone and all that they were given is written.
+    /// Runs until every [`AuditTrail`] is gone and all that they were given is written.
     pub async fn run(mut self) {
         let mut minute = every(self.minute);
         loop {

@@ -13,7 +13,7 @@ use std::{
 use async_trait::async_trait;
 use portpass_jose::{Algorithm, SigningKey};
 use portpass_password::{
-    CredentialCache, HashPool, Limits, PasswordCheck, Standing, pool::PoolSettings,
+    CredentialCache, HashPool, Limits, PasswordCheck, QueueClass, pool::PoolSettings,
 };
 use portpass_state::{AuditRecord, Db};
 use portpass_token::{
@@ -22,11 +22,11 @@ use portpass_token::{
 use secrecy::ExposeSecret;
 
 use crate::{
-    accounts::{Authenticator, Chain, Outcome, Unavailable, local::LocalAccounts},
-    audit::{Trail, Writer},
+    accounts::{Authenticator, AuthenticatorChain, Outcome, Unavailable, local::LocalAccounts},
+    audit::{AuditTrail, Writer},
     keyring::KeyRing,
-    policy::{RuleSet, RuleText, Surroundings},
-    refresh::Lives,
+    policy::{RuleContext, RuleSet, RuleText},
+    refresh::RefreshLifetimes,
     request::{RefreshIssuance, Service, Services},
     service::{Lifetime, TokenService, TokenServiceParts},
     subject::{Account, AccountId, AccountName, CredentialVersion, Login, SourceName},
@@ -86,7 +86,7 @@ pub(crate) struct Accounts {
     check: PasswordCheck,
     known: Mutex<BTreeMap<String, Known>>,
     broken: Mutex<Option<String>>,
-    last_standing: Mutex<Option<Standing>>,
+    last_queue_class: Mutex<Option<QueueClass>>,
     after_next_login: Mutex<Option<Blow>>,
 }
 
@@ -118,8 +118,8 @@ impl Accounts {
     }
 
     /// Of whom it was last asked about.
-    pub(crate) fn last_standing(&self) -> Option<Standing> {
-        *self.last_standing.lock().unwrap()
+    pub(crate) fn last_queue_class(&self) -> Option<QueueClass> {
+        *self.last_queue_class.lock().unwrap()
     }
 
     fn known(&self, name: &str) -> Result<Option<Known>, Unavailable> {
@@ -150,10 +150,10 @@ impl Authenticator for Accounts {
     async fn authenticate(
         &self,
         login: &Login,
-        standing: Standing,
+        queue_class: QueueClass,
         now: SystemTime,
     ) -> Result<Outcome, Unavailable> {
-        *self.last_standing.lock().unwrap() = Some(standing);
+        *self.last_queue_class.lock().unwrap() = Some(queue_class);
         let (name, password) = (login.account.as_str(), &login.password);
         let known = self.known(name)?;
         if let Some((name, change)) = self.after_next_login.lock().unwrap().take() {
@@ -162,11 +162,11 @@ impl Authenticator for Accounts {
         match known {
             None => Ok(Outcome::Unknown),
             Some(known) if known.enabled && known.password == password.expose_secret() => {
-                Ok(Outcome::Known(self.account(name, &known)))
+                Ok(Outcome::Authenticated(self.account(name, &known)))
             }
             Some(_) => {
-                let claim = login.claim(self.source.as_str(), standing);
-                Ok(Outcome::Rejected(self.check.refuse(claim, now).await?))
+                let credentials = login.credentials(self.source.as_str(), queue_class);
+                Ok(Outcome::Rejected(self.check.refuse(credentials, now).await?))
             }
         }
     }
@@ -222,12 +222,12 @@ impl Fixture {
             check: check.clone(),
             known: Mutex::new(known()),
             broken: Mutex::default(),
-            last_standing: Mutex::default(),
+            last_queue_class: Mutex::default(),
             after_next_login: Mutex::default(),
         });
         let local = LocalAccounts::new(db.clone(), check.clone());
         let keys = Arc::new(KeyRing::fixed(SigningKey::generate(Algorithm::Es256).unwrap()));
-        let (trail, writer) = Trail::new(db.clone());
+        let (trail, writer) = AuditTrail::new(db.clone());
         let service = |name: &str| Service {
             name: ServiceName::new(name),
             key_id: KeyIdForm::Rfc7638,
@@ -239,12 +239,12 @@ impl Fixture {
             issuer: Issuer::new("dtest"),
             lifetime: Lifetime::from_seconds(300).unwrap(),
             services: Services::new(service("registry"), vec![service("other"), password_only]),
-            accounts: Chain::new(vec![accounts.clone(), Arc::new(local)], check),
+            accounts: AuthenticatorChain::new(vec![accounts.clone(), Arc::new(local)], check),
             anonymous: settings.anonymous,
             policy: Arc::new(policy()),
             keys: keys.clone(),
             db: db.clone(),
-            refresh: Lives::default(),
+            refresh: RefreshLifetimes::default(),
             limits: Arc::new(settings.limits),
             trail,
             clock: clock.clone(),
@@ -319,6 +319,6 @@ fn policy() -> RuleSet {
         rule(&["*"], "**", "user:staff/admin"),
         catalog,
     ];
-    let around = Surroundings { sources: vec![source(), SourceName::local()], anonymous: true };
+    let around = RuleContext { sources: vec![source(), SourceName::local()], anonymous: true };
     RuleSet::parse(&rules, &around).unwrap()
 }

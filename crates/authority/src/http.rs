@@ -13,8 +13,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use portpass_protocol::{
-    handled::Handled,
     origin::{ClientAddress, RequestId},
+    outcome::RequestOutcome,
 };
 use secrecy::ExposeSecret;
 use tokio::task::JoinError;
@@ -102,7 +102,7 @@ async fn token(State(service): State<Arc<TokenService>>, request: Request<Body>)
         Ok(request) => request,
         Err(error) => return refusal::respond(&service, None, &TokenError::Request(error)),
     };
-    for error in &request.unread {
+    for error in &request.unread_scopes {
         // No reason to refuse the rest (T6), but the registry will say `insufficient_scope`.
         tracing::info!(request_id = request.client.request, "left out of a token: {error}");
     }
@@ -171,7 +171,7 @@ fn success(issued: &Issued) -> Response {
     let mut response = Response::new(Body::from(issued.response.to_json()));
     json(response.headers_mut());
     never_stored(response.headers_mut());
-    response.extensions_mut().insert(Handled::served(issued.subject.name()));
+    response.extensions_mut().insert(RequestOutcome::served(issued.subject.name()));
     response
 }
 

@@ -31,7 +31,7 @@ use tokio::sync::{Mutex, watch};
 use self::{issue::IssueError, stored::Stored};
 pub use self::{
     ring::{Published, PublishedKey, Ring},
-    schedule::{Due, Key, Phase, Schedule},
+    schedule::{Key, Phase, RotationStep, Schedule},
     seal::{SealError, SealKey},
 };
 

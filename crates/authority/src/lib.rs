@@ -5,10 +5,10 @@
 //!        └────────────┬────────────┘
 //!        request::TokenRequest            the same value from both
 //!        password: Limits::admit          429
-//!        accounts::Chain::authenticate    401, 503: who is it?     (or refresh::RefreshTokens)
+//!        accounts::AuthenticatorChain::authenticate    401, 503: who is it?     (or refresh::RefreshTokens)
 //!        policy::Policy::decide           granted = asked ∩ rules ∩ ceiling, never an error
 //!        keyring::Ring::mint              signed
-//!        audit::Trail::record             with the refresh token's row, or in batches
+//!        audit::AuditTrail::record             with the refresh token's row, or in batches
 //!        http                             200 {"token":…,"access_token":…,"expires_in":…}
 //! ```
 //!
@@ -17,7 +17,7 @@
 //!
 //! ```
 //! use portpass_authority::{
-//!     policy::{Policy, RuleSet, RuleText, Surroundings, explain},
+//!     policy::{Policy, RuleSet, RuleText, RuleContext, explain},
 //!     subject::Subject,
 //! };
 //! use portpass_protocol::Access;
@@ -30,7 +30,7 @@
 //!     to: vec!["anyone".into()],
 //!     ..RuleText::default()
 //! };
-//! let around = Surroundings { sources: vec![], anonymous: true };
+//! let around = RuleContext { sources: vec![], anonymous: true };
 //! let rules = RuleSet::parse(&[rule], &around)?;
 //!
 //! let asked = Access::repository("public/app", [Pull, Push]);

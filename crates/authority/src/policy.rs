@@ -10,21 +10,21 @@ use portpass_token::ServiceName;
 use self::index::Index;
 use crate::subject::{AccountName, Subject};
 
-mod audience;
 mod effect;
 mod explain;
 mod index;
 mod pattern;
+mod principal;
 mod rule;
 #[cfg(test)]
 mod tests;
 
 pub use self::{
-    audience::{Audience, AudienceError, Caller},
     effect::Effect,
-    explain::{Cited, Explanation, NearMiss, explain},
+    explain::{CitedRule, Explanation, NearMiss, explain},
     pattern::{PathPattern, PatternError},
-    rule::{ActionBits, Rule, RuleId, RuleProblem, RuleText, Surroundings, Target},
+    principal::{Caller, Principal, PrincipalError},
+    rule::{ActionBits, Rule, RuleContext, RuleId, RuleProblem, RuleText, Target},
 };
 
 /// Which part of a request the rules allow, and which rules said so. No I/O.
@@ -48,12 +48,12 @@ pub struct Decision {
     /// What the token will say; may be empty, which is no error (TG4).
     pub granted: Actions,
     /// Which rule gave or took each action that was asked for and that a rule speaks of.
-    pub grounds: Vec<Ground>,
+    pub applied_rules: Vec<AppliedRule>,
 }
 
 /// One rule's part in a decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ground {
+pub struct AppliedRule {
     /// What was asked for.
     pub action: Action,
     /// Whether the rule gave or took it.
@@ -66,7 +66,7 @@ impl Decision {
     /// The rule to name: the first that gave something; where nothing is granted, the first that
     /// took it away. `None` where no rule speaks of the request.
     pub fn rule(&self) -> Option<RuleId> {
-        let first = |effect| self.grounds.iter().find(|g| g.effect == effect).map(|g| g.rule);
+        let first = |effect| self.applied_rules.iter().find(|g| g.effect == effect).map(|g| g.rule);
         if self.granted.is_empty() {
             first(Effect::Deny).or_else(|| first(Effect::Allow))
         } else {
@@ -100,9 +100,9 @@ pub struct RuleSet {
 
 impl RuleSet {
     /// Understands every rule, or names the first that is wrong.
-    pub fn parse(texts: &[RuleText], around: &Surroundings) -> Result<Self, RuleError> {
+    pub fn parse(texts: &[RuleText], context: &RuleContext) -> Result<Self, RuleError> {
         let rules = texts.iter().enumerate().map(|(index, text)| {
-            Rule::parse(text, around)
+            Rule::parse(text, context)
                 .map_err(|problem| RuleError { rule: RuleId::at(index), problem })
         });
         Ok(Self::new(rules.collect::<Result<_, _>>()?))
@@ -123,7 +123,7 @@ impl RuleSet {
     pub fn reserves(&self, name: &AccountName) -> Option<RuleId> {
         let namespaces = self.own_namespaces(name);
         let rules = namespaces.filter_map(|namespace| self.index.namespaces().get(&*namespace));
-        let others = rules.flatten().filter(|place| !self.rules[**place].means_only(name));
+        let others = rules.flatten().filter(|place| !self.rules[**place].allows_only(name));
         others.min().map(|place| RuleId::at(*place))
     }
 
@@ -137,7 +137,7 @@ impl RuleSet {
         let mut verdict = Verdict::default();
         for place in self.index.on_repository(name, caller) {
             let rule = &self.rules[place];
-            if rule.covers_repository(&path, caller) && rule.binds(caller) {
+            if rule.covers_repository(&path, caller) && rule.applies_to(caller) {
                 verdict.hear(RuleId::at(place), rule);
             }
         }
@@ -148,7 +148,7 @@ impl RuleSet {
         let mut verdict = Verdict::default();
         for place in self.index.on_catalog(caller) {
             let rule = &self.rules[place];
-            if rule.binds(caller) {
+            if rule.applies_to(caller) {
                 verdict.hear(RuleId::at(place), rule);
             }
         }
@@ -288,12 +288,12 @@ fn first(slot: &mut Option<RuleId>, id: RuleId) {
 struct Open<'a> {
     requested: &'a Access,
     granted: Actions,
-    grounds: Vec<Ground>,
+    applied_rules: Vec<AppliedRule>,
 }
 
 impl<'a> Open<'a> {
     fn new(requested: &'a Access) -> Self {
-        Self { requested, granted: Actions::none(), grounds: Vec::new() }
+        Self { requested, granted: Actions::none(), applied_rules: Vec::new() }
     }
 
     fn give(&mut self, action: &Action, rule: RuleId) {
@@ -306,14 +306,18 @@ impl<'a> Open<'a> {
     }
 
     fn note(&mut self, action: &Action, effect: Effect, rule: RuleId) {
-        let ground = Ground { action: action.clone(), effect, rule };
-        if !self.grounds.contains(&ground) {
-            self.grounds.push(ground);
+        let applied = AppliedRule { action: action.clone(), effect, rule };
+        if !self.applied_rules.contains(&applied) {
+            self.applied_rules.push(applied);
         }
     }
 
     fn close(self) -> Decision {
-        Decision { requested: self.requested.clone(), granted: self.granted, grounds: self.grounds }
+        Decision {
+            requested: self.requested.clone(),
+            granted: self.granted,
+            applied_rules: self.applied_rules,
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use portpass_state::{
 use portpass_token::{Random, ServiceName};
 
 use crate::{
-    accounts::{Chain, Unavailable},
+    accounts::{AuthenticatorChain, Unavailable},
     subject::{Account, AccountId},
 };
 
@@ -27,14 +27,14 @@ pub use secret::{MalformedSecret, RefreshSecret};
 
 /// How long refresh tokens live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lives {
+pub struct RefreshLifetimes {
     /// Since the last use; until the first one, a week at most.
     pub idle: Duration,
     /// Since the issue, however much it is used.
     pub absolute: Duration,
 }
 
-impl Default for Lives {
+impl Default for RefreshLifetimes {
     /// 90 days without use, one year at most.
     fn default() -> Self {
         Self { idle: 90 * DAY, absolute: 365 * DAY }
@@ -45,7 +45,7 @@ impl Default for Lives {
 #[derive(Debug)]
 pub struct RefreshTokens {
     db: Db,
-    lives: Lives,
+    lives: RefreshLifetimes,
     random: Arc<dyn Random>,
 }
 
@@ -71,7 +71,7 @@ pub struct Draft {
 
 impl RefreshTokens {
     /// Kept in `db`.
-    pub fn new(db: Db, lives: Lives, random: Arc<dyn Random>) -> Self {
+    pub fn new(db: Db, lives: RefreshLifetimes, random: Arc<dyn Random>) -> Self {
         Self { db, lives, random }
     }
 
@@ -80,7 +80,7 @@ impl RefreshTokens {
         &self,
         secret: &RefreshSecret,
         service: &ServiceName,
-        accounts: &Chain,
+        accounts: &AuthenticatorChain,
         now: SystemTime,
     ) -> Result<Session, LookUpError> {
         let row = self.db.refresh_token(&secret.hash(), now).await?;
@@ -110,12 +110,12 @@ impl RefreshTokens {
     pub fn draft(&self) -> Draft {
         let mut bits = [0; 16];
         self.random.fill(&mut bits);
-        Draft { secret: RefreshSecret::draw(&*self.random), id: RefreshId::from_random(bits) }
+        Draft { secret: RefreshSecret::generate(&*self.random), id: RefreshId::from_random(bits) }
     }
 
     /// Keeps a new refresh token together with the record of its issue, unless the account has changed
     /// since it was looked at.
-    pub async fn keep(
+    pub async fn store(
         &self,
         draft: &Draft,
         account: &Account,
@@ -169,7 +169,7 @@ impl RefreshTokens {
 
     /// Ends a token whose account got another password, so that it stays dead even if the old one
     /// comes back.
-    pub async fn bury(&self, id: RefreshId, audit: &AuditRecord) -> Result<(), StateError> {
+    pub async fn revoke(&self, id: RefreshId, audit: &AuditRecord) -> Result<(), StateError> {
         let (Change::Done | Change::Unknown) =
             self.db.revoke_refresh_token(id, Revocation::PasswordChanged, audit).await?;
         Ok(())
@@ -196,7 +196,7 @@ impl RefreshTokens {
 pub enum LookUpError {
     /// It is no good.
     #[error(transparent)]
-    Dead(#[from] RefreshProblem),
+    Invalid(#[from] RefreshProblem),
     /// The rows cannot be read.
     #[error(transparent)]
     State(#[from] StateError),

@@ -16,7 +16,7 @@ mod fields;
 #[cfg(test)]
 mod tests;
 
-pub use credential::{Credential, Unusable};
+pub use credential::{Credential, CredentialError};
 use fields::Fields;
 
 use crate::subject::AccountName;
@@ -30,7 +30,7 @@ pub struct TokenRequest {
     pub requested: AccessSet,
     /// Scopes that could not be read or that no registry can have, and words that no action is. They are left out, never
     /// a reason to refuse the rest (SC4, T6).
-    pub unread: Vec<ScopeError>,
+    pub unread_scopes: Vec<ScopeError>,
     /// Who it says to be.
     pub credential: Credential,
     /// Whether it asks for a refresh token too, and may have one.
@@ -186,10 +186,10 @@ impl TokenRequest {
     ) -> Result<Self, RequestError> {
         let service = services.resolve(fields.one("service")?)?.clone();
         let wants_refresh = wants_refresh && service.refresh == RefreshIssuance::Given;
-        let (requested, unread) = read_scopes(fields)?;
+        let (requested, unread_scopes) = read_scopes(fields)?;
         let id = fields.one("client_id")?.filter(|id| is_printable(id)).map(str::to_owned);
         let client = ClientInfo { id, ..ClientInfo::default() };
-        Ok(Self { service, requested, unread, credential, wants_refresh, leg, client })
+        Ok(Self { service, requested, unread_scopes, credential, wants_refresh, leg, client })
     }
 }
 
@@ -203,25 +203,25 @@ pub(crate) fn revocation(form: &[u8], headers: &HeaderMap) -> Result<SecretStrin
 /// Every `scope` there is, each a list (SC8, T6): the union of all, unreadable ones apart.
 fn read_scopes(fields: &Fields) -> Result<(AccessSet, Vec<ScopeError>), RequestError> {
     let mut requested = AccessSet::new();
-    let mut unread = Vec::new();
+    let mut unread_scopes = Vec::new();
     for word in fields.all("scope").flat_map(|list| list.split(' ')).filter(|w| !w.is_empty()) {
         if word.len() > MAX_SCOPE {
             return Err(RequestError::ScopeTooLong);
         }
-        let (read, left_out) = match Scope::read(word) {
-            Ok((scope, left_out)) => (scope.held_by_registries(), left_out),
+        let (read, left_out) = match Scope::parse_lenient(word) {
+            Ok((scope, left_out)) => (scope.with_valid_name(), left_out),
             Err(error) => (Err(error), None),
         };
         match read {
             Ok(scope) => {
-                unread.extend(left_out);
+                unread_scopes.extend(left_out);
                 add(&mut requested, scope.into_access())?;
             }
-            Err(error) => unread.push(error),
+            Err(error) => unread_scopes.push(error),
         }
-        unread.truncate(MAX_UNREAD);
+        unread_scopes.truncate(MAX_UNREAD);
     }
-    Ok((requested, unread))
+    Ok((requested, unread_scopes))
 }
 
 /// Counts while adding, so that no request makes us compare each of thousands of words with all.
@@ -349,7 +349,7 @@ pub enum RequestError {
     TwoCredentials,
     /// A credential is there and is none.
     #[error(transparent)]
-    Unusable(#[from] Unusable),
+    Credential(#[from] CredentialError),
     /// An audience that we do not sign for.
     #[error("service {service:?} is not one that this server issues tokens for")]
     UnknownService {
@@ -379,11 +379,11 @@ impl RequestError {
             Self::Repeated { .. } => "parameter-repeated",
             Self::ScopeTooLong | Self::TooManyActions | Self::TooManyResources => "too-many-scopes",
             Self::TwoCredentials => "two-credentials",
-            Self::Unusable(Unusable::EmptyPassword { .. }) => "password-empty",
-            Self::Unusable(Unusable::IdentityToken { .. } | Unusable::IdentityTokenForName) => {
-                "identity-token-as-password"
-            }
-            Self::Unusable(_) => "credentials-unusable",
+            Self::Credential(CredentialError::EmptyPassword { .. }) => "password-empty",
+            Self::Credential(
+                CredentialError::IdentityToken { .. } | CredentialError::IdentityTokenForName,
+            ) => "identity-token-as-password",
+            Self::Credential(_) => "credentials-unusable",
             Self::UnknownService { .. } => "service-unknown",
             Self::UnsupportedGrant { .. } => "grant-unsupported",
         }
@@ -391,7 +391,7 @@ impl RequestError {
 
     /// Whom it says to come from, where that is known. Nothing proves it.
     pub fn account(&self) -> Option<&AccountName> {
-        let Self::Unusable(unusable) = self else { return None };
+        let Self::Credential(unusable) = self else { return None };
         unusable.account()
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use base64::prelude::*;
-use portpass_password::{Admission, Attempt, Limited, Limits, Standing};
+use portpass_password::{Admission, Attempt, Limited, Limits, QueueClass};
 use portpass_protocol::{
     access::{Access, AccessSet},
     token_response::TokenResponse,
@@ -19,11 +19,13 @@ mod error;
 pub use error::TokenError;
 
 use crate::{
-    accounts::Chain,
-    audit::{Event, Happened, Trail},
+    accounts::AuthenticatorChain,
+    audit::{AuditTrail, Event, EventKind},
     keyring::KeyRing,
     policy::{Decision, Policy},
-    refresh::{Lives, LookUpError, RefreshProblem, RefreshSecret, RefreshTokens, Session},
+    refresh::{
+        LookUpError, RefreshLifetimes, RefreshProblem, RefreshSecret, RefreshTokens, Session,
+    },
     request::{ClientInfo, Credential, Leg, Services, TokenRequest},
     subject::{Account, Login, Subject},
 };
@@ -38,7 +40,7 @@ pub struct TokenServiceParts {
     /// The registries that tokens are signed for.
     pub services: Services,
     /// Who is asked about passwords.
-    pub accounts: Chain,
+    pub accounts: AuthenticatorChain,
     /// Whether anybody may ask without credentials.
     pub anonymous: bool,
     /// Who may do what.
@@ -48,11 +50,11 @@ pub struct TokenServiceParts {
     /// Where refresh tokens are kept.
     pub db: Db,
     /// How long those live.
-    pub refresh: Lives,
+    pub refresh: RefreshLifetimes,
     /// How often one may try.
     pub limits: Arc<Limits>,
     /// Where it is written down.
-    pub trail: Trail,
+    pub trail: AuditTrail,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// Where secrets come from.
@@ -91,13 +93,13 @@ pub struct TokenService {
     issuer: Issuer,
     lifetime: Lifetime,
     services: Services,
-    accounts: Chain,
+    accounts: AuthenticatorChain,
     anonymous: bool,
     policy: Arc<dyn Policy>,
     keys: Arc<KeyRing>,
     refresh: RefreshTokens,
     limits: Arc<Limits>,
-    trail: Trail,
+    trail: AuditTrail,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
 }
@@ -177,7 +179,7 @@ impl TokenService {
             self.trail.record(event(
                 request,
                 None,
-                Happened::Refused { reason: error.id(), claimed },
+                EventKind::Refused { reason: error.id(), claimed },
                 now,
             ));
         }
@@ -192,18 +194,17 @@ impl TokenService {
         now: SystemTime,
     ) -> Result<(), TokenError> {
         let record = |token: &RefreshToken| {
-            let happened =
-                Happened::Revoked { refresh: token.id.to_string(), reason: "logged-out" };
+            let kind = EventKind::Revoked { refresh: token.id.to_string(), reason: "logged-out" };
             let account = Some(token.account_name.clone());
             let service = Some(ServiceName::new(&*token.service));
-            Event { at: now, happened, account, service, leg: None, client }.into_record()
+            Event { at: now, kind, account, service, leg: None, client }.into_record()
         };
         Ok(self.refresh.log_out(secret, now, record).await?)
     }
 
     async fn answer(&self, request: &TokenRequest, now: SystemTime) -> Result<Issued, TokenError> {
         let admission = self.admit(request, now).await?;
-        let who = match self.authenticate(request, admission.standing(), now).await {
+        let who = match self.authenticate(request, admission.queue_class(), now).await {
             Ok(who) => who,
             Err(error) if error.is_wrong_credential() => {
                 admission.rejected(now);
@@ -248,14 +249,14 @@ impl TokenService {
     async fn authenticate(
         &self,
         request: &TokenRequest,
-        standing: Standing,
+        queue_class: QueueClass,
         now: SystemTime,
     ) -> Result<Authenticated, TokenError> {
         match &request.credential {
             Credential::Anonymous if self.anonymous => Ok(Authenticated::Nobody),
             Credential::Anonymous => Err(TokenError::NoCredentials),
             Credential::Password(login) => {
-                match self.accounts.authenticate(login, standing, now).await? {
+                match self.accounts.authenticate(login, queue_class, now).await? {
                     Ok(account) => Ok(Authenticated::ByPassword(Arc::new(account))),
                     Err(_) => Err(TokenError::WrongPassword { account: login.account.clone() }),
                 }
@@ -275,11 +276,11 @@ impl TokenService {
         now: SystemTime,
     ) -> Result<Session, TokenError> {
         let found = self.refresh.look_up(secret, &request.service.name, &self.accounts, now).await;
-        if let Err(LookUpError::Dead(problem @ RefreshProblem::Password { id, name })) = &found {
+        if let Err(LookUpError::Invalid(problem @ RefreshProblem::Password { id, name })) = &found {
             let (refresh, reason) = (id.to_string(), problem.id());
-            let happened = Happened::Revoked { refresh, reason };
-            let record = event(request, Some(name.clone()), happened, now).into_record();
-            self.refresh.bury(*id, &record).await?;
+            let kind = EventKind::Revoked { refresh, reason };
+            let record = event(request, Some(name.clone()), kind, now).into_record();
+            self.refresh.revoke(*id, &record).await?;
         }
         Ok(found?)
     }
@@ -341,21 +342,27 @@ impl TokenService {
         let name = |account: &Account| Some(account.name.to_string());
         match who {
             Authenticated::ByRefresh(account, session, secret) => {
-                let happened = Happened::Refreshed { decisions, refresh: session.id.to_string() };
-                let record = event(request, name(account), happened, now).into_record();
+                let kind = EventKind::Refreshed { decisions, refresh: session.id.to_string() };
+                let record = event(request, name(account), kind, now).into_record();
                 self.refresh.touch(session, now, &record).await?;
                 // The same one again, never another (TP2, T9).
                 Ok(request.wants_refresh.then(|| secret.expose().to_owned()))
             }
             Authenticated::ByPassword(account) if request.wants_refresh => {
                 let draft = self.refresh.draft();
-                let happened =
-                    Happened::IssuedWithRefresh { decisions, refresh: draft.id.to_string() };
-                let record = event(request, name(account), happened, now).into_record();
+                let kind =
+                    EventKind::IssuedWithRefresh { decisions, refresh: draft.id.to_string() };
+                let record = event(request, name(account), kind, now).into_record();
                 let client = request.client.id.as_deref();
                 self.is_as_it_was(account).await?;
-                let kept =
-                    self.refresh.keep(&draft, account, &request.service.name, client, now, &record);
+                let kept = self.refresh.store(
+                    &draft,
+                    account,
+                    &request.service.name,
+                    client,
+                    now,
+                    &record,
+                );
                 match kept.await? {
                     Kept::Kept(_) => Ok(Some(draft.secret.expose().to_owned())),
                     Kept::AccountChanged => Err(changed(account)),
@@ -364,7 +371,7 @@ impl TokenService {
             // An anonymous caller gets none, whatever it asks for (TG7).
             Authenticated::Nobody | Authenticated::ByPassword(_) => {
                 let account = who.account().and_then(|account| name(account));
-                self.trail.record(event(request, account, Happened::Issued { decisions }, now));
+                self.trail.record(event(request, account, EventKind::Issued { decisions }, now));
                 Ok(None)
             }
         }
@@ -412,12 +419,12 @@ fn changed(account: &Account) -> TokenError {
 fn event(
     request: &TokenRequest,
     account: Option<String>,
-    happened: Happened,
+    kind: EventKind,
     now: SystemTime,
 ) -> Event {
     Event {
         at: now,
-        happened,
+        kind,
         account,
         service: Some(request.service.name.clone()),
         leg: Some(request.leg),

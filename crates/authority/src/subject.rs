@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt, str::FromStr, sync::Arc};
 
-use portpass_password::{Claim, Standing};
+use portpass_password::{Credentials, QueueClass};
 use portpass_protocol::access::AccessSet;
 use secrecy::SecretString;
 
@@ -268,8 +268,12 @@ pub struct Login {
 
 impl Login {
     /// What a source of accounts checks.
-    pub(crate) fn claim<'a>(&'a self, source: &'a str, standing: Standing) -> Claim<'a> {
-        Claim { source, name: self.account.as_str(), password: &self.password, standing }
+    pub(crate) fn credentials<'a>(
+        &'a self,
+        source: &'a str,
+        queue_class: QueueClass,
+    ) -> Credentials<'a> {
+        Credentials { source, name: self.account.as_str(), password: &self.password, queue_class }
     }
 }
 

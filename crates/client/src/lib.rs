@@ -62,7 +62,7 @@ pub mod trust;
 pub use causes::causes;
 pub use host::Host;
 pub use location::Location;
-pub use portpass_protocol::foreign::is_obeyed;
+pub use portpass_protocol::printable::is_unprintable;
 pub use portpass_token::{Clock, SystemClock};
 pub use reference::ImageReference;
 pub use registry::Registry;

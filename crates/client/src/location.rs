@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
-use portpass_protocol::foreign::on_one_line;
+use portpass_protocol::printable::on_one_line;
 
 use crate::{
     ImageReference,

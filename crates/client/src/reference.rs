@@ -3,8 +3,8 @@
 use std::{fmt, str::FromStr};
 
 use portpass_protocol::{
-    Digest, Reference, RepositoryName, Tag, digest::DigestError, foreign::on_one_line,
-    name::NameError,
+    Digest, Reference, RepositoryName, Tag, digest::DigestError, name::NameError,
+    printable::on_one_line,
 };
 
 use crate::host::{Host, HostError};

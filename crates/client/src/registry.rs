@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portpass_jose::{Compact, danger::Unverified};
+use portpass_jose::{Compact, unverified::Unverified};
 use portpass_protocol::{Access, Action, Actions};
 use portpass_token::{Claims, Clock};
 use reqwest::{StatusCode, Url};

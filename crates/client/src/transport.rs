@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use portpass_protocol::error::foreign::Reported;
+use portpass_protocol::error::reported::Reported;
 use reqwest::{
     Client, ClientBuilder, Method, StatusCode, Url,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION},

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use portpass_protocol::foreign::is_obeyed;
+use portpass_protocol::printable::is_unprintable;
 use serde_saphyr::Error as YamlError;
 
 use super::type_error::{self, Key};
@@ -85,7 +85,8 @@ impl ConfigError {
 
 /// What a file says may be repeated, but moves no cursor.
 fn visible(text: &str) -> String {
-    let shown = |c: char| if is_obeyed(c) && c != '\n' { char::REPLACEMENT_CHARACTER } else { c };
+    let shown =
+        |c: char| if is_unprintable(c) && c != '\n' { char::REPLACEMENT_CHARACTER } else { c };
     text.chars().map(shown).collect()
 }
 

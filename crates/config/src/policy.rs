@@ -1,6 +1,6 @@
 //! `token_service.policy`: who may do what.
 
-use portpass_authority::policy::{Rule, RuleSet, RuleText, Surroundings, Target};
+use portpass_authority::policy::{Rule, RuleContext, RuleSet, RuleText, Target};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -33,7 +33,7 @@ pub(crate) fn build(
     files: &Files,
 ) -> Result<RuleSet, ConfigError> {
     let around =
-        Surroundings { sources: accounts.iter().map(AccountSource::name).collect(), anonymous };
+        RuleContext { sources: accounts.iter().map(AccountSource::name).collect(), anonymous };
     let rules = match typed {
         Some(typed) => {
             if typed.value.is_empty() {

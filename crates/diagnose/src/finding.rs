@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use portpass_protocol::challenge::Peer;
+use portpass_protocol::challenge::KnownClient;
 
 use super::{
     Check,
@@ -80,7 +80,7 @@ pub struct Finding {
     /// What was sent and seen, one line each; nothing secret.
     pub evidence: Vec<String>,
     /// The clients that fail where this does not hold.
-    pub breaks: Vec<Peer>,
+    pub breaks: Vec<KnownClient>,
     /// What to do.
     pub fix: Option<String>,
     /// The rows of the failure catalogue that look like this, most likely first. Several: they cannot be
@@ -121,7 +121,7 @@ impl Finding {
 
     /// Names clients that fail.
     #[must_use]
-    pub fn breaks(mut self, peers: &[Peer]) -> Self {
+    pub fn breaks(mut self, peers: &[KnownClient]) -> Self {
         for peer in peers {
             if !self.breaks.contains(peer) {
                 self.breaks.push(*peer);

@@ -1,7 +1,7 @@
 //! Whether the run came to its end, as a client would. If it did not, and no check has failed, the check that it ended
 //! at fails: a run that asked nothing must not report that nothing is wrong.
 
-use portpass_protocol::challenge::Peer;
+use portpass_protocol::challenge::KnownClient;
 use reqwest::StatusCode;
 
 use super::{
@@ -137,7 +137,7 @@ fn not_served(run: &mut Run) {
         )
         .fix("look into the registry's log for this request, and into that of the proxy in front"),
     };
-    run.record(finding.breaks(&Peer::ALL));
+    run.record(finding.breaks(&KnownClient::ALL));
 }
 
 /// The run ended at the last of these checks with a warning, else at the last that was not asked.

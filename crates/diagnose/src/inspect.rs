@@ -5,13 +5,13 @@ use std::time::{Duration, SystemTime};
 
 use portpass_jose::{
     Compact, Malformed,
-    danger::{NamedKey, Unverified},
     json::{Map, Value},
+    unverified::{NamedKey, Unverified},
 };
 use portpass_protocol::{
     Access, AccessSet,
-    foreign::on_one_line,
-    token_response::{self, NoToken},
+    printable::on_one_line,
+    token_response::{self, TokenResponseError},
 };
 use portpass_token::Claims;
 
@@ -105,7 +105,7 @@ impl Inspection {
 
 /// Takes the token out of what a token service answered; anything that is no JSON object is taken
 /// for the token itself.
-pub fn token_in(text: &str) -> Result<String, NoToken> {
+pub fn token_in(text: &str) -> Result<String, TokenResponseError> {
     let text = text.trim();
     if text.starts_with('{') {
         return token_response::read(text.as_bytes()).map(|answer| answer.token);

@@ -13,7 +13,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use portpass_client::trust::{
     Protocols, RecordedChain, ServerVerification, client_config, describe,
 };
-use portpass_protocol::foreign::is_obeyed;
+use portpass_protocol::printable::is_unprintable;
 use reqwest::Url;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::{
@@ -141,7 +141,7 @@ pub(super) async fn tunnel(proxy: &Proxy, url: &Url) -> Result<TcpStream, Connec
     match line.split(' ').nth(1).and_then(|status| status.parse::<u16>().ok()) {
         Some(200..=299) => Ok(stream),
         status => {
-            let said: String = line.chars().filter(|c| !is_obeyed(*c)).take(80).collect();
+            let said: String = line.chars().filter(|c| !is_unprintable(*c)).take(80).collect();
             let reason = format!("the proxy {} answers CONNECT with {said:?}", proxy.shown());
             Err(ConnectError::Proxy(status, reason))
         }

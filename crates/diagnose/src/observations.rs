@@ -7,8 +7,8 @@ use portpass_client::{
     transport::NetworkZone,
 };
 use portpass_jose::{
-    danger::Unverified,
     json::{Map, Value},
+    unverified::Unverified,
 };
 use reqwest::Url;
 use rustls::pki_types::CertificateDer;

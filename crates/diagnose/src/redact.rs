@@ -1,6 +1,6 @@
 //! What of an exchange may be shown: everything but passwords and tokens.
 
-use portpass_protocol::foreign::is_obeyed;
+use portpass_protocol::printable::is_unprintable;
 use reqwest::Url;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
@@ -156,7 +156,7 @@ pub(super) fn cut(text: &str, most: usize) -> String {
 /// Control characters would let a server write on the terminal, and those of direction would let it
 /// write something else than is read.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if is_obeyed(c) { ' ' } else { c }).collect()
+    text.chars().map(|c| if is_unprintable(c) { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use std::time::SystemTime;
 
-use portpass_protocol::foreign::is_obeyed;
+use portpass_protocol::printable::is_unprintable;
 
 use super::{
     Check, Finding, Needs, Stage, Target, Verdict, cause, exchange::Exchange, known_failures,
@@ -194,7 +194,7 @@ impl Unreached {
 /// A server's words may stand in any line: what would move a terminal's cursor, or turn the direction of
 /// reading, becomes a space.
 fn clean(text: &str) -> String {
-    text.chars().map(|c| if is_obeyed(c) { ' ' } else { c }).collect()
+    text.chars().map(|c| if is_unprintable(c) { ' ' } else { c }).collect()
 }
 
 /// What it may be where several faults look alike, each with its row.

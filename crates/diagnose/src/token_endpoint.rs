@@ -3,7 +3,7 @@
 use portpass_client::{credentials::Credential, host::is_loopback, transport::NetworkZone};
 use portpass_protocol::{
     AccessSet,
-    token_response::{self, NoToken},
+    token_response::{self, TokenResponseError},
 };
 use reqwest::{Method, StatusCode, Url};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -294,7 +294,7 @@ fn closed(run: &mut Run, response: &Response) {
     )
     .evidence(describe("the token service", response))
     .evidence("nothing more was asked of it")
-    .breaks(&portpass_protocol::challenge::Peer::ALL)
+    .breaks(&portpass_protocol::challenge::KnownClient::ALL)
     .fix("wait until it is back, then diagnose again. Whoever runs it can leave the realm's path out of the maintenance page, or let that answer 503 with Retry-After and JSON. Clients wait for it, and a page for browsers they take for a broken answer")
     .rows(&["F59"]);
     run.record(wait.into_iter().fold(finding, Finding::evidence));
@@ -305,7 +305,7 @@ fn too_slow(request: &Request) -> Finding {
     Finding::fail(Check::Tok11, "the token service gives no answer within 15 s, docker's limit")
         .evidence(cut(&asked))
         .fix("make the token service faster. Look for a user directory that does not answer, for password hashes that cost too much, and for a proxy that waits for a dead backend")
-        .breaks(&[portpass_protocol::challenge::Peer::Docker])
+        .breaks(&[portpass_protocol::challenge::KnownClient::Docker])
         .rows(&["F05"])
 }
 
@@ -355,7 +355,7 @@ pub(super) fn token_in(response: &Response) -> Option<(String, Option<u64>)> {
     }
     match token_response::read(&response.body) {
         Ok(answer) => Some((answer.token, answer.expires_in)),
-        Err(NoToken::Unsendable { key }) => {
+        Err(TokenResponseError::Unsendable { key }) => {
             let value: serde_json::Value = serde_json::from_slice(&response.body).ok()?;
             Some((value.get(key)?.as_str()?.to_owned(), None))
         }

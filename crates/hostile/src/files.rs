@@ -6,7 +6,7 @@ use portpass_config::{Config, ConfigError, ConfigFile, Environment, Sources};
 use portpass_password::{
     Formats, HashPool, HtpasswdFile, PasswordHash, htpasswd::HtpasswdSettings, pool::PoolSettings,
 };
-use portpass_protocol::foreign::is_obeyed;
+use portpass_protocol::printable::is_unprintable;
 
 use crate::{assert_one_line, scratch};
 
@@ -73,5 +73,5 @@ pub fn configuration(bytes: &[u8]) {
 fn readable(error: &ConfigError) {
     let text = error.to_string();
     assert!(!text.is_empty() && text.len() < 64 * 1024);
-    assert!(!text.contains(|c: char| is_obeyed(c) && c != '\n'), "{text:?}");
+    assert!(!text.contains(|c: char| is_unprintable(c) && c != '\n'), "{text:?}");
 }

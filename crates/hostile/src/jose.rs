@@ -6,9 +6,11 @@ use std::{
 };
 
 use portpass_jose::{
-    Certificate, Compact, KeySet, Shape, SigningKey, TrustRoots, VerifyingKey, danger,
+    Certificate, Compact, KeySet, KeyType, SigningKey, TrustRoots, VerifyingKey, unverified,
 };
-use portpass_token::{Claims, Issuer, ServiceName, Trust, Verifier, VerifierSettings, glance};
+use portpass_token::{
+    Claims, Issuer, ServiceName, Trust, Verifier, VerifierSettings, unverified_summary,
+};
 
 use crate::assert_one_line;
 
@@ -54,12 +56,12 @@ pub fn jws(bytes: &[u8]) {
             assert!(!error.id().is_empty());
         }
     }
-    let unverified = danger::Unverified::parse(text);
+    let unverified = unverified::Unverified::parse(text);
     if Compact::parse(text).is_ok() {
         assert!(unverified.is_ok(), "{unverified:?}");
     }
-    assert_eq!(glance(text).is_some(), unverified.is_ok());
-    if let Some(words) = glance(text) {
+    assert_eq!(unverified_summary(text).is_some(), unverified.is_ok());
+    if let Some(words) = unverified_summary(text) {
         assert!(format!("{words:?}").len() < 32 * 1024);
     }
     if let Ok(unverified) = unverified {
@@ -73,12 +75,12 @@ pub fn jwk(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     match VerifyingKey::from_jwk(text) {
         Ok(key) => {
-            let (id, shape) = (key.id().clone(), key.shape());
+            let (id, shape) = (key.id().clone(), key.key_type());
             let mut set = KeySet::new();
             set.insert(key);
             reads_back(&set);
             // A shared secret is never found by what can be told of it.
-            assert_eq!(set.get(id.as_str()).is_some(), shape != Shape::Octets, "{id}");
+            assert_eq!(set.get(id.as_str()).is_some(), shape != KeyType::Octets, "{id}");
         }
         Err(error) => assert_one_line(&error.to_string()),
     }

@@ -64,5 +64,5 @@ pub const TARGETS: &[Target] = &[
 /// A message for a person has one line, and moves no cursor.
 fn assert_one_line(message: &str) {
     assert!(!message.is_empty());
-    assert!(!message.contains(portpass_protocol::foreign::is_obeyed), "{message:?}");
+    assert!(!message.contains(portpass_protocol::printable::is_unprintable), "{message:?}");
 }

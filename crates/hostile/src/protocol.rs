@@ -7,7 +7,7 @@ use portpass_client::Scopes;
 use portpass_protocol::{
     Access, AccessSet, ContentRange, Links, MediaType, Scope,
     challenge::{self, Bearer, Quotable},
-    error::foreign::Reported,
+    error::reported::Reported,
     range::Requested,
     scope::parse_list,
     token_response,

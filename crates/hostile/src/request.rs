@@ -77,7 +77,7 @@ pub fn token_request(bytes: &[u8]) {
             Ok(request) => {
                 assert!(request.requested.len() <= MAX_RESOURCES);
                 assert!(services.named(request.service.name.as_str()).is_some(), "TG10");
-                assert!(request.unread.len() <= 16);
+                assert!(request.unread_scopes.len() <= 16);
             }
             Err(error) => assert_one_line(&error.to_string()),
         }

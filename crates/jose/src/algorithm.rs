@@ -37,7 +37,7 @@ pub enum Algorithm {
 
 /// The kind of key that an algorithm needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Shape {
+pub enum KeyType {
     /// An Edwards curve key, 32 bytes.
     Ed25519,
     /// A shared secret.
@@ -90,15 +90,15 @@ impl Algorithm {
     }
 
     /// The kind of key that it needs.
-    pub const fn shape(self) -> Shape {
+    pub const fn key_type(self) -> KeyType {
         match self {
-            Self::EdDsa => Shape::Ed25519,
-            Self::Es256 => Shape::P256,
-            Self::Es384 => Shape::P384,
-            Self::Es512 => Shape::P521,
-            Self::Hs256 | Self::Hs384 | Self::Hs512 => Shape::Octets,
+            Self::EdDsa => KeyType::Ed25519,
+            Self::Es256 => KeyType::P256,
+            Self::Es384 => KeyType::P384,
+            Self::Es512 => KeyType::P521,
+            Self::Hs256 | Self::Hs384 | Self::Hs512 => KeyType::Octets,
             Self::Ps256 | Self::Ps384 | Self::Ps512 | Self::Rs256 | Self::Rs384 | Self::Rs512 => {
-                Shape::Rsa
+                KeyType::Rsa
             }
         }
     }
@@ -128,9 +128,9 @@ impl FromStr for Algorithm {
 #[error("unknown signature algorithm {0:?}; there are {all}", all = Algorithms::ALL)]
 pub struct UnknownAlgorithm(pub String);
 
-impl Shape {
+impl KeyType {
     /// The algorithm that a key of this kind signs with unless another is chosen.
-    pub const fn usual_algorithm(self) -> Algorithm {
+    pub const fn default_algorithm(self) -> Algorithm {
         match self {
             Self::Ed25519 => Algorithm::EdDsa,
             Self::Octets => Algorithm::Hs256,
@@ -143,11 +143,11 @@ impl Shape {
 
     /// Every algorithm that works with such a key.
     pub fn algorithms(self) -> Algorithms {
-        Algorithm::ALL.into_iter().filter(|algorithm| algorithm.shape() == self).collect()
+        Algorithm::ALL.into_iter().filter(|algorithm| algorithm.key_type() == self).collect()
     }
 }
 
-impl fmt::Display for Shape {
+impl fmt::Display for KeyType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Ed25519 => "an Ed25519 key",
@@ -248,12 +248,17 @@ mod tests {
 
     #[test]
     fn an_algorithm_works_with_one_kind_of_key() {
-        assert_eq!(Shape::P256.algorithms(), Algorithm::Es256.into());
-        assert_eq!(Shape::Rsa.algorithms().iter().count(), 6);
-        assert!(!Shape::Rsa.algorithms().contains(Algorithm::Hs256));
+        assert_eq!(KeyType::P256.algorithms(), Algorithm::Es256.into());
+        assert_eq!(KeyType::Rsa.algorithms().iter().count(), 6);
+        assert!(!KeyType::Rsa.algorithms().contains(Algorithm::Hs256));
         for algorithm in Algorithm::ALL {
-            assert!(algorithm.shape().algorithms().contains(algorithm));
-            assert!(algorithm.shape().algorithms().contains(algorithm.shape().usual_algorithm()));
+            assert!(algorithm.key_type().algorithms().contains(algorithm));
+            assert!(
+                algorithm
+                    .key_type()
+                    .algorithms()
+                    .contains(algorithm.key_type().default_algorithm())
+            );
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Why a key, a certificate or a bundle of them is not usable.
 
-use crate::{Algorithm, KeyId, Shape, json::JsonError};
+use crate::{Algorithm, KeyId, KeyType, json::JsonError};
 
 /// Why a key, a certificate or a bundle of them is not usable.
 ///
@@ -69,12 +69,12 @@ pub enum KeyError {
         bytes: usize,
     },
     /// The algorithm does not work with such a key.
-    #[error("{algorithm} does not work with {shape}; choose from {choice}", choice = .shape.algorithms())]
-    Shape {
+    #[error("{algorithm} does not work with {key_type}; choose from {choice}", choice = .key_type.algorithms())]
+    KeyType {
         /// What was asked for.
         algorithm: Algorithm,
         /// What the key is.
-        shape: Shape,
+        key_type: KeyType,
     },
     /// More certificates than a chain may have.
     #[error("{count} certificates are more than the {limit} a chain may have")]

@@ -32,23 +32,23 @@ mod base64url;
 mod base_point;
 pub mod certificate;
 mod components;
-pub mod danger;
 mod error;
 pub mod excerpt;
+#[cfg(test)]
+mod fixture;
 pub mod id;
 pub mod json;
 mod jwk;
 pub mod jws;
-#[cfg(test)]
-mod made;
 pub mod pem;
 pub mod set;
 pub mod signing;
 mod thumbprint;
+pub mod unverified;
 pub mod verifying;
 pub mod x5c;
 
-pub use algorithm::{Algorithm, Algorithms, Shape};
+pub use algorithm::{Algorithm, Algorithms, KeyType};
 pub use base_point::curve_of_base_point;
 pub use certificate::{Certificate, OutOfDate};
 pub use error::KeyError;
@@ -59,4 +59,4 @@ pub use jws::{Compact, Invalid, Malformed, Signer, Verified};
 pub use set::KeySet;
 pub use signing::{SignError, Signature, SigningKey};
 pub use verifying::VerifyingKey;
-pub use x5c::{CertificateChain, ChainError, TrustRoots, Vouched};
+pub use x5c::{CertificateChain, ChainError, TrustRoots, ValidatedKey};

@@ -15,7 +15,7 @@ use rustls_pki_types::PrivateKeyDer;
 use zeroize::Zeroizing;
 
 use crate::{
-    Algorithm, CertificateChain, KeyError, KeyId, KeyIdForm, Shape, VerifyingKey, base64url,
+    Algorithm, CertificateChain, KeyError, KeyId, KeyIdForm, KeyType, VerifyingKey, base64url,
     json::{self, Value},
     jwk::Members,
     pem,
@@ -49,16 +49,24 @@ impl SigningKey {
     /// Makes a fresh key from the system's random source; RSA keys get 3072 bits.
     ///
     /// # Errors
-    /// [`KeyError::Shape`] for HS*: nobody outside could verify.
+    /// [`KeyError::KeyType`] for HS*: nobody outside could verify.
     pub fn generate(algorithm: Algorithm) -> Result<Self, KeyError> {
         let failed = |_| KeyError::PrivateKey;
-        let pair = match algorithm.shape() {
-            Shape::Ed25519 => Pair::Ed25519(Ed25519KeyPair::generate().map_err(failed)?),
-            Shape::P256 => Pair::Ecdsa(EcdsaKeyPair::generate(ecdsa(Curve::P256)).map_err(failed)?),
-            Shape::P384 => Pair::Ecdsa(EcdsaKeyPair::generate(ecdsa(Curve::P384)).map_err(failed)?),
-            Shape::P521 => Pair::Ecdsa(EcdsaKeyPair::generate(ecdsa(Curve::P521)).map_err(failed)?),
-            Shape::Rsa => Pair::Rsa(RsaKeyPair::generate(KeySize::Rsa3072).map_err(failed)?),
-            Shape::Octets => return Err(KeyError::Shape { algorithm, shape: Shape::Octets }),
+        let pair = match algorithm.key_type() {
+            KeyType::Ed25519 => Pair::Ed25519(Ed25519KeyPair::generate().map_err(failed)?),
+            KeyType::P256 => {
+                Pair::Ecdsa(EcdsaKeyPair::generate(ecdsa(Curve::P256)).map_err(failed)?)
+            }
+            KeyType::P384 => {
+                Pair::Ecdsa(EcdsaKeyPair::generate(ecdsa(Curve::P384)).map_err(failed)?)
+            }
+            KeyType::P521 => {
+                Pair::Ecdsa(EcdsaKeyPair::generate(ecdsa(Curve::P521)).map_err(failed)?)
+            }
+            KeyType::Rsa => Pair::Rsa(RsaKeyPair::generate(KeySize::Rsa3072).map_err(failed)?),
+            KeyType::Octets => {
+                return Err(KeyError::KeyType { algorithm, key_type: KeyType::Octets });
+            }
         };
         Self::of(pair, Some(algorithm))
     }
@@ -214,7 +222,7 @@ impl SigningKey {
             Pair::Rsa(pair) => pair.public_key().as_der(),
         };
         let public = VerifyingKey::from_spki(spki.map_err(|_| KeyError::PrivateKey)?.as_ref())?;
-        let algorithm = algorithm.unwrap_or(public.shape().usual_algorithm());
+        let algorithm = algorithm.unwrap_or(public.key_type().default_algorithm());
         let public = public.only(algorithm)?;
         Ok(Self { algorithm, pair, public, chain: None, headers: Headers::default() })
     }

@@ -16,7 +16,7 @@ use x509_parser::{
 };
 
 use crate::{
-    Algorithm, Algorithms, KeyId, Shape, components::Components, error::KeyError, thumbprint,
+    Algorithm, Algorithms, KeyId, KeyType, components::Components, error::KeyError, thumbprint,
 };
 
 /// A public key with the algorithms that it may be used with.
@@ -31,7 +31,7 @@ pub struct VerifyingKey {
 
 struct Inner {
     id: KeyId,
-    shape: Shape,
+    key_type: KeyType,
     components: Components,
     spki: Box<[u8]>,
     checks: Checks,
@@ -81,8 +81,8 @@ impl VerifyingKey {
     }
 
     /// What kind of key it is.
-    pub fn shape(&self) -> Shape {
-        self.inner.shape
+    pub fn key_type(&self) -> KeyType {
+        self.inner.key_type
     }
 
     /// Checks a raw signature (`r||s` for ES*, RFC 7518 §3.4).
@@ -120,7 +120,7 @@ impl VerifyingKey {
     /// Every id under which a registry may know this key: the thumbprint, the libtrust fingerprint,
     /// and the thumbprint that distribution 3 gets wrong for some keys (JW13–JW15).
     pub(crate) fn ids(&self) -> Vec<KeyId> {
-        if self.inner.shape == Shape::Octets {
+        if self.inner.key_type == KeyType::Octets {
             return Vec::new();
         }
         let mut ids = vec![self.inner.id.clone(), KeyId::libtrust(self)];
@@ -135,10 +135,10 @@ impl VerifyingKey {
     /// The same key for one algorithm alone, as a JWK's `alg` says.
     ///
     /// # Errors
-    /// [`KeyError::Shape`] if the algorithm needs another kind of key.
+    /// [`KeyError::KeyType`] if the algorithm needs another kind of key.
     pub fn only(self, algorithm: Algorithm) -> Result<Self, KeyError> {
-        if algorithm.shape() != self.inner.shape {
-            return Err(KeyError::Shape { algorithm, shape: self.inner.shape });
+        if algorithm.key_type() != self.inner.key_type {
+            return Err(KeyError::KeyType { algorithm, key_type: self.inner.key_type });
         }
         Ok(Self { algorithms: self.algorithms.intersection(algorithm.into()), inner: self.inner })
     }
@@ -153,7 +153,7 @@ impl VerifyingKey {
         }
         let key = parse(&signature::ED25519, x)?;
         Self::public(
-            Shape::Ed25519,
+            KeyType::Ed25519,
             Components::Edwards { x: x.into() },
             vec![(Algorithm::EdDsa, key)],
         )
@@ -174,8 +174,8 @@ impl VerifyingKey {
         let key = parse(curve.verification(), point)?;
         let (x, y) = coordinates.split_at(size);
         let components = Components::Elliptic { curve: curve.name(), x: x.into(), y: y.into() };
-        let shape = curve.shape();
-        Self::public(shape, components, vec![(shape.usual_algorithm(), key)])
+        let key_type = curve.key_type();
+        Self::public(key_type, components, vec![(key_type.default_algorithm(), key)])
     }
 
     /// From modulus and exponent, big-endian (RFC 7518 §6.3.1).
@@ -198,7 +198,7 @@ impl VerifyingKey {
             })
             .collect::<Result<_, aws_lc_rs::error::KeyRejected>>()
             .map_err(|_| rejected())?;
-        Self::public(Shape::Rsa, Components::Rsa { n: n.into(), e: e.into() }, keys)
+        Self::public(KeyType::Rsa, Components::Rsa { n: n.into(), e: e.into() }, keys)
     }
 
     /// From a shared secret (RFC 7518 §3.2): usable with each HMAC whose hash it is long enough for.
@@ -214,7 +214,7 @@ impl VerifyingKey {
         let algorithms = keys.iter().map(|(algorithm, _)| *algorithm).collect();
         let inner = Inner {
             id: thumbprint::rfc7638(&Components::Octets),
-            shape: Shape::Octets,
+            key_type: KeyType::Octets,
             components: Components::Octets,
             spki: Box::default(),
             checks: Checks::Secret(keys),
@@ -223,7 +223,7 @@ impl VerifyingKey {
     }
 
     fn public(
-        shape: Shape,
+        key_type: KeyType,
         components: Components,
         keys: Vec<(Algorithm, ParsedPublicKey)>,
     ) -> Result<Self, KeyError> {
@@ -233,12 +233,12 @@ impl VerifyingKey {
             .map_err(|_| KeyError::Unsupported("it cannot be written as DER".to_owned()))?;
         let inner = Inner {
             id: thumbprint::rfc7638(&components),
-            shape,
+            key_type,
             components,
             spki: spki.as_ref().into(),
             checks: Checks::Public(keys),
         };
-        Ok(Self { algorithms: shape.algorithms(), inner: Arc::new(inner) })
+        Ok(Self { algorithms: key_type.algorithms(), inner: Arc::new(inner) })
     }
 }
 
@@ -268,14 +268,14 @@ impl fmt::Debug for VerifyingKey {
 impl fmt::Display for VerifyingKey {
     /// `a P-256 key (ES256)`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.inner.shape, self.algorithms)
+        write!(f, "{} ({})", self.inner.key_type, self.algorithms)
     }
 }
 
 impl PartialEq for VerifyingKey {
     /// The same key, whatever it may be used with; a shared secret equals nothing.
     fn eq(&self, other: &Self) -> bool {
-        self.inner.shape != Shape::Octets && self.inner.spki == other.inner.spki
+        self.inner.key_type != KeyType::Octets && self.inner.spki == other.inner.spki
     }
 }
 
@@ -326,11 +326,11 @@ impl Curve {
         }
     }
 
-    const fn shape(self) -> Shape {
+    const fn key_type(self) -> KeyType {
         match self {
-            Self::P256 => Shape::P256,
-            Self::P384 => Shape::P384,
-            Self::P521 => Shape::P521,
+            Self::P256 => KeyType::P256,
+            Self::P384 => KeyType::P384,
+            Self::P521 => KeyType::P521,
         }
     }
 
@@ -398,7 +398,7 @@ mod tests {
             let key = SigningKey::generate(algorithm).unwrap();
             let again = VerifyingKey::from_spki(key.public().to_spki()).unwrap();
             assert_eq!((&again, again.id()), (key.public(), key.id()));
-            assert_eq!(again.algorithms(), algorithm.shape().algorithms());
+            assert_eq!(again.algorithms(), algorithm.key_type().algorithms());
             let mut trailing = key.public().to_spki().to_vec();
             trailing.push(0);
             assert!(VerifyingKey::from_spki(&trailing).is_err());

@@ -74,14 +74,14 @@ impl CertificateChain {
 pub struct TrustRoots {
     certificates: Vec<Certificate>,
     /// Chains that held, by SHA-256, until the first of their certificates runs out.
-    vouched: Cache<[u8; 32], Vouched>,
+    vouched: Cache<[u8; 32], ValidatedKey>,
     /// Chains that did not.
     refused: Refusals,
 }
 
 /// A key for which a chain of certificates vouches.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Vouched {
+pub struct ValidatedKey {
     /// The leaf's key.
     pub key: VerifyingKey,
     /// The last moment at which every certificate of the path holds.
@@ -124,7 +124,7 @@ impl TrustRoots {
     }
 
     /// Which key a chain of DER certificates, leaf first, vouches for at `now` (VO4).
-    pub fn verify(&self, chain: &[Vec<u8>], now: SystemTime) -> Result<Vouched, ChainError> {
+    pub fn verify(&self, chain: &[Vec<u8>], now: SystemTime) -> Result<ValidatedKey, ChainError> {
         let hash = hash(chain);
         if let Some(vouched) = self.vouched.get(&hash)
             && (vouched.valid_from..=vouched.valid_until).contains(&now)
@@ -147,7 +147,7 @@ impl TrustRoots {
         chain: &[Vec<u8>],
         now: SystemTime,
         checks: &Checks,
-    ) -> Result<Vouched, ChainError> {
+    ) -> Result<ValidatedKey, ChainError> {
         let [leaf, above @ ..] = &*read_chain(chain)? else { return Err(ChainError::Empty) };
         if self.certificates.is_empty() {
             return Err(ChainError::NoBundle);
@@ -165,7 +165,7 @@ impl TrustRoots {
         let (valid_from, valid_until) = dates
             .reduce(|one, other| (one.0.max(other.0), one.1.min(other.1)))
             .unwrap_or((leaf.not_before(), leaf.not_after()));
-        Ok(Vouched { key: leaf.key().clone(), valid_until, valid_from })
+        Ok(ValidatedKey { key: leaf.key().clone(), valid_until, valid_from })
     }
 
     /// The path from `leaf` to an authority of the bundle that webpki finds, which is given nothing but

@@ -11,10 +11,10 @@ use quick_cache::sync::Cache;
 use secrecy::ExposeSecret as _;
 
 use crate::{
-    credentials::Claim,
-    flight::{Finding, Fingerprint, Flights, Lead, Seat},
+    credentials::Credentials,
     format::PasswordHash,
-    pool::{Matched, Paid},
+    pool::{CostProof, Matched},
+    singleflight::{CheckResult, Fingerprint, InFlight, Leader, Role},
 };
 
 /// Remembers proved credentials, never refused ones, and of them only a keyed hash.
@@ -26,7 +26,7 @@ pub struct CredentialCache {
     key: hmac::Key,
     lifetime: Duration,
     proved: Cache<Fingerprint, SystemTime>,
-    flights: Flights,
+    flights: InFlight,
 }
 
 impl CredentialCache {
@@ -38,7 +38,7 @@ impl CredentialCache {
             key: hmac::Key::new(hmac::HMAC_SHA256, &key),
             lifetime,
             proved: Cache::new(entries.get()),
-            flights: Flights::default(),
+            flights: InFlight::default(),
         }
     }
 
@@ -61,20 +61,20 @@ impl CredentialCache {
     /// requests at once, as clients send them and people who guess, one hashes for all.
     pub(crate) async fn enter(
         &self,
-        claim: &Claim<'_>,
+        credentials: &Credentials<'_>,
         stored: Option<&PasswordHash>,
         now: SystemTime,
-    ) -> Found<'_> {
-        let key = self.fingerprint(claim, stored);
+    ) -> Lookup<'_> {
+        let key = self.fingerprint(credentials, stored);
         if self.knows(key, now) {
-            return Found::Proved;
+            return Lookup::Proved;
         }
         match self.flights.join(key).await {
             // Somebody may have been told between the look and the turn.
-            Seat::Lead(_) if self.knows(key, now) => Found::Proved,
-            Seat::Lead(lead) => Found::Turn(Turn { cache: self, key, lead }),
-            Seat::Heard(Finding::Proved) => Found::Proved,
-            Seat::Heard(Finding::Refused(paid)) => Found::Refused(paid),
+            Role::Leader(_) if self.knows(key, now) => Lookup::Proved,
+            Role::Leader(lead) => Lookup::Pending(PendingCheck { cache: self, key, lead }),
+            Role::Follower(CheckResult::Proved) => Lookup::Proved,
+            Role::Follower(CheckResult::Refused(paid)) => Lookup::Refused(paid),
         }
     }
 
@@ -102,11 +102,15 @@ impl CredentialCache {
         until.duration_since(now).is_ok_and(|left| !left.is_zero() && left <= self.lifetime)
     }
 
-    fn fingerprint(&self, claim: &Claim<'_>, stored: Option<&PasswordHash>) -> Fingerprint {
+    fn fingerprint(
+        &self,
+        credentials: &Credentials<'_>,
+        stored: Option<&PasswordHash>,
+    ) -> Fingerprint {
         let mut context = hmac::Context::with_key(&self.key);
-        let password = claim.password.expose_secret();
+        let password = credentials.password.expose_secret();
         let stored = stored.map_or("", PasswordHash::expose);
-        for field in [claim.source, claim.name, password, stored] {
+        for field in [credentials.source, credentials.name, password, stored] {
             context.update(&(field.len() as u64).to_be_bytes());
             context.update(field.as_bytes());
         }
@@ -123,32 +127,32 @@ impl fmt::Debug for CredentialCache {
 }
 
 /// What the cache says of a claim.
-pub(crate) enum Found<'a> {
+pub(crate) enum Lookup<'a> {
     /// It was proved a moment ago.
     Proved,
     /// It was refused while the caller waited, to somebody who made the same.
-    Refused(Paid),
+    Refused(CostProof),
     /// It is the caller's to check.
-    Turn(Turn<'a>),
+    Pending(PendingCheck<'a>),
 }
 
 /// The right to check a claim. Dropped without a verdict, it goes to the next who waits.
-pub(crate) struct Turn<'a> {
+pub(crate) struct PendingCheck<'a> {
     cache: &'a CredentialCache,
     key: Fingerprint,
-    lead: Lead<'a>,
+    lead: Leader<'a>,
 }
 
-impl Turn<'_> {
+impl PendingCheck<'_> {
     /// Lets everybody who waits for this claim in, and who comes before it is forgotten.
     pub(crate) fn prove(self, _proof: Matched, now: SystemTime) {
         self.cache.proved.insert(self.key, now + self.cache.lifetime);
-        self.lead.tell(Finding::Proved);
+        self.lead.publish(CheckResult::Proved);
     }
 
     /// Refuses everybody who waits for this claim, and is not remembered.
-    pub(crate) fn refuse(self, paid: Paid) {
-        self.lead.tell(Finding::Refused(paid));
+    pub(crate) fn refuse(self, paid: CostProof) {
+        self.lead.publish(CheckResult::Refused(paid));
     }
 }
 
@@ -175,20 +179,22 @@ mod tests {
 
     async fn knows(
         cache: &CredentialCache,
-        claim: &Claim<'_>,
+        credentials: &Credentials<'_>,
         hash: &PasswordHash,
         now: SystemTime,
     ) -> bool {
-        matches!(cache.enter(claim, Some(hash), now).await, Found::Proved)
+        matches!(cache.enter(credentials, Some(hash), now).await, Lookup::Proved)
     }
 
     async fn prove(
         cache: &CredentialCache,
-        claim: &Claim<'_>,
+        credentials: &Credentials<'_>,
         hash: &PasswordHash,
         now: SystemTime,
     ) {
-        let Found::Turn(turn) = cache.enter(claim, Some(hash), now).await else { panic!("known") };
+        let Lookup::Pending(turn) = cache.enter(credentials, Some(hash), now).await else {
+            panic!("known")
+        };
         turn.prove(Matched::for_test(), now);
     }
 
@@ -199,57 +205,59 @@ mod tests {
     #[tokio::test]
     async fn a_proved_credential_is_known_until_nobody_has_used_it_for_its_lifetime() {
         let (cache, hash, password) = (cache(10), bilbo(), SecretString::from("opensesame"));
-        let claim = Claim::unproved("bilbo", &password);
-        assert!(!knows(&cache, &claim, &hash, noon()).await);
-        prove(&cache, &claim, &hash, noon()).await;
-        assert!(knows(&cache, &claim, &hash, noon()).await);
+        let credentials = Credentials::unproved("bilbo", &password);
+        assert!(!knows(&cache, &credentials, &hash, noon()).await);
+        prove(&cache, &credentials, &hash, noon()).await;
+        assert!(knows(&cache, &credentials, &hash, noon()).await);
         let last = noon() + LIFETIME - Duration::from_millis(1);
-        assert!(knows(&cache, &claim, &hash, last).await);
-        assert!(knows(&cache, &claim, &hash, last + LIFETIME - Duration::from_millis(1)).await);
-        assert!(!knows(&cache, &claim, &hash, last + 3 * LIFETIME).await);
+        assert!(knows(&cache, &credentials, &hash, last).await);
+        assert!(
+            knows(&cache, &credentials, &hash, last + LIFETIME - Duration::from_millis(1)).await
+        );
+        assert!(!knows(&cache, &credentials, &hash, last + 3 * LIFETIME).await);
         assert!(cache.is_empty());
     }
 
     #[tokio::test]
     async fn what_is_not_used_is_forgotten_in_time() {
         let (cache, hash, password) = (cache(10), bilbo(), SecretString::from("opensesame"));
-        let claim = Claim::unproved("bilbo", &password);
-        prove(&cache, &claim, &hash, noon()).await;
-        assert!(!knows(&cache, &claim, &hash, noon() + LIFETIME).await);
+        let credentials = Credentials::unproved("bilbo", &password);
+        prove(&cache, &credentials, &hash, noon()).await;
+        assert!(!knows(&cache, &credentials, &hash, noon() + LIFETIME).await);
         assert!(cache.is_empty());
     }
 
     #[tokio::test]
     async fn an_entry_made_before_the_clock_was_set_back_does_not_count() {
         let (cache, hash, password) = (cache(10), bilbo(), SecretString::from("opensesame"));
-        let claim = Claim::unproved("bilbo", &password);
-        prove(&cache, &claim, &hash, noon()).await;
-        assert!(!knows(&cache, &claim, &hash, noon() - Duration::from_hours(1)).await);
+        let credentials = Credentials::unproved("bilbo", &password);
+        prove(&cache, &credentials, &hash, noon()).await;
+        assert!(!knows(&cache, &credentials, &hash, noon() - Duration::from_hours(1)).await);
     }
 
     /// A cache key names everything the answer depends on, and where each field ends.
     #[tokio::test]
     async fn another_source_name_password_or_stored_hash_is_not_found() {
         let (cache, hash, password) = (cache(10), bilbo(), SecretString::from("opensesame"));
-        let claim = Claim::unproved("bilbo", &password);
-        prove(&cache, &claim, &hash, noon()).await;
+        let credentials = Credentials::unproved("bilbo", &password);
+        prove(&cache, &credentials, &hash, noon()).await;
 
         let changed = stored("$2y$05$Ldt2JY77LMtMeeRB9fe.3etCZ520N8TBAb0FoajNAtK1zbeyCOrMa");
-        assert!(!knows(&cache, &claim, &changed, noon()).await);
+        assert!(!knows(&cache, &credentials, &changed, noon()).await);
         let (longer, empty) = (SecretString::from("opensesame "), SecretString::from(""));
         for other in [
-            Claim { source: "htpasswd", ..claim },
-            Claim { name: "bilbob", ..claim },
-            Claim { name: "bilb", ..claim },
-            Claim { password: &longer, ..claim },
-            Claim { password: &empty, ..claim },
-            Claim { source: "localb", name: "ilbo", ..claim },
-            Claim { name: "bilboopensesame", password: &empty, ..claim },
+            Credentials { source: "htpasswd", ..credentials },
+            Credentials { name: "bilbob", ..credentials },
+            Credentials { name: "bilb", ..credentials },
+            Credentials { password: &longer, ..credentials },
+            Credentials { password: &empty, ..credentials },
+            Credentials { source: "localb", name: "ilbo", ..credentials },
+            Credentials { name: "bilboopensesame", password: &empty, ..credentials },
         ] {
             assert!(!knows(&cache, &other, &hash, noon()).await, "{other:?}");
         }
-        assert!(matches!(cache.enter(&claim, None, noon()).await, Found::Turn(_)));
-        assert!(knows(&cache, &claim, &hash, noon()).await);
+        assert!(matches!(cache.enter(&credentials, None, noon()).await, Lookup::Pending(_)));
+        assert!(knows(&cache, &credentials, &hash, noon()).await);
     }
 
     #[tokio::test]
@@ -257,8 +265,8 @@ mod tests {
         let (cache, hash, password) = (cache(64), bilbo(), SecretString::from("opensesame"));
         for number in 0..1_000 {
             let name = format!("user{number}");
-            let claim = Claim::unproved(&name, &password);
-            prove(&cache, &claim, &hash, noon()).await;
+            let credentials = Credentials::unproved(&name, &password);
+            prove(&cache, &credentials, &hash, noon()).await;
         }
         assert!((1..=128).contains(&cache.len()), "{}", cache.len());
         cache.clear();

@@ -3,10 +3,10 @@
 use std::{sync::Arc, time::SystemTime};
 
 use crate::{
-    cache::{CredentialCache, Found},
-    credentials::Claim,
+    cache::{CredentialCache, Lookup},
+    credentials::Credentials,
     format::PasswordHash,
-    pool::{Busy, HashPool, Paid},
+    pool::{Busy, CostProof, HashPool},
 };
 
 /// What a check found.
@@ -16,7 +16,7 @@ pub enum Verdict {
     /// The password is right.
     Accept,
     /// It is not, and the refusal has been paid for.
-    Reject(Paid),
+    Reject(CostProof),
 }
 
 /// Asks the cache first, then the pool. Cheap to clone; one for the whole process.
@@ -36,17 +36,17 @@ impl PasswordCheck {
     /// account is enabled.
     pub async fn check(
         &self,
-        claim: Claim<'_>,
+        credentials: Credentials<'_>,
         stored: &Arc<PasswordHash>,
         now: SystemTime,
     ) -> Result<Verdict, Busy> {
-        let turn = match self.cache.enter(&claim, Some(stored), now).await {
-            Found::Proved => return Ok(Verdict::Accept),
-            Found::Refused(paid) => return Ok(Verdict::Reject(paid)),
-            Found::Turn(turn) => turn,
+        let turn = match self.cache.enter(&credentials, Some(stored), now).await {
+            Lookup::Proved => return Ok(Verdict::Accept),
+            Lookup::Refused(paid) => return Ok(Verdict::Reject(paid)),
+            Lookup::Pending(turn) => turn,
         };
-        let password = claim.password.clone();
-        match self.pool.compare(claim.standing, password, Arc::clone(stored)).await? {
+        let password = credentials.password.clone();
+        match self.pool.compare(credentials.queue_class, password, Arc::clone(stored)).await? {
             Ok(matched) => {
                 turn.prove(matched, now);
                 Ok(Verdict::Accept)
@@ -60,18 +60,25 @@ impl PasswordCheck {
 
     /// Pays for a refusal that no stored hash was compared for: a name that no source knows, an
     /// account that is disabled, a stored hash of a form that does not count.
-    pub async fn refuse(&self, claim: Claim<'_>, now: SystemTime) -> Result<Paid, Busy> {
+    pub async fn refuse(
+        &self,
+        credentials: Credentials<'_>,
+        now: SystemTime,
+    ) -> Result<CostProof, Busy> {
         // Equal claims share a refusal here as they do in `check`, lest the time tell; whatever their
         // standing, for the right answer of one is that of all.
-        match self.cache.enter(&claim, None, now).await {
-            Found::Refused(paid) => Ok(paid),
-            Found::Turn(turn) => {
-                let paid = self.pool.refuse(claim.standing, claim.password.clone()).await?;
+        match self.cache.enter(&credentials, None, now).await {
+            Lookup::Refused(paid) => Ok(paid),
+            Lookup::Pending(turn) => {
+                let paid =
+                    self.pool.refuse(credentials.queue_class, credentials.password.clone()).await?;
                 turn.refuse(paid);
                 Ok(paid)
             }
             // Nothing is stored that could have been proved; whoever says so pays.
-            Found::Proved => self.pool.refuse(claim.standing, claim.password.clone()).await,
+            Lookup::Proved => {
+                self.pool.refuse(credentials.queue_class, credentials.password.clone()).await
+            }
         }
     }
 
@@ -89,10 +96,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        cost::{Cost, Highest, Work},
+        cost::{Cost, HighestCost, Work},
         format::Formats,
         pool::{
-            PoolSettings, SourceCosts, Standing,
+            PoolSettings, QueueClass, SourceCosts,
             tests::{hold, until},
         },
     };
@@ -116,17 +123,17 @@ mod tests {
     async fn the_right_password_is_accepted_and_then_known_without_the_pool() {
         let (check, _source) = check(0);
         let password = "opensesame".into();
-        let claim = Claim::unproved("ann", &password);
+        let credentials = Credentials::unproved("ann", &password);
         let now = SystemTime::UNIX_EPOCH;
-        assert_eq!(check.check(claim, &stored(), now).await, Ok(Verdict::Accept));
+        assert_eq!(check.check(credentials, &stored(), now).await, Ok(Verdict::Accept));
 
         let (held, running) = hold(&check.pool);
         until(&check.pool, 1, 0).await;
-        assert_eq!(check.check(claim, &stored(), now).await, Ok(Verdict::Accept));
+        assert_eq!(check.check(credentials, &stored(), now).await, Ok(Verdict::Accept));
         let wrong = "opensesam".into();
-        let claim = Claim { password: &wrong, ..claim };
-        assert!(check.check(claim, &stored(), now).await.is_err());
-        assert!(check.refuse(claim, now).await.is_err());
+        let credentials = Credentials { password: &wrong, ..credentials };
+        assert!(check.check(credentials, &stored(), now).await.is_err());
+        assert!(check.refuse(credentials, now).await.is_err());
         held.end.send(()).unwrap();
         running.await.unwrap().unwrap();
     }
@@ -136,14 +143,15 @@ mod tests {
         let (check, source) = check(0);
         source.set([Cost::Bcrypt(6)]);
         let password = "opensesam".into();
-        let claim = Claim::unproved("ann", &password);
+        let credentials = Credentials::unproved("ann", &password);
         for _ in 0..2 {
-            let verdict = check.check(claim, &stored(), SystemTime::UNIX_EPOCH).await.unwrap();
+            let verdict =
+                check.check(credentials, &stored(), SystemTime::UNIX_EPOCH).await.unwrap();
             assert!(matches!(verdict, Verdict::Reject(_)));
         }
-        check.refuse(claim, SystemTime::UNIX_EPOCH).await.unwrap();
+        check.refuse(credentials, SystemTime::UNIX_EPOCH).await.unwrap();
         assert!(check.cache.is_empty());
-        assert_eq!(check.pool().highest(), Highest::from(Cost::Bcrypt(6)));
+        assert_eq!(check.pool().highest(), HighestCost::from(Cost::Bcrypt(6)));
     }
 
     #[tokio::test]
@@ -152,10 +160,10 @@ mod tests {
         let (held, running) = hold(&check.pool);
         until(&check.pool, 1, 0).await;
         let (password, stored, now) = ("opensesame".into(), stored(), SystemTime::UNIX_EPOCH);
-        let unproved = Claim::unproved("ann", &password);
+        let unproved = Credentials::unproved("ann", &password);
         assert!(check.check(unproved, &stored, now).await.is_err(), "no room");
         assert!(check.refuse(unproved, now).await.is_err(), "no room");
-        let proved = Claim { standing: Standing::Proved, ..unproved };
+        let proved = Credentials { queue_class: QueueClass::Proved, ..unproved };
         assert!(check.refuse(proved, now).now_or_never().is_none(), "it waits");
         let waits = check.check(proved, &stored, now);
         let (answer, ended) = tokio::join!(waits, async {
@@ -174,8 +182,8 @@ mod tests {
         let stored = stored();
         let one = async || {
             let password = "opensesame".into();
-            let claim = Claim::unproved("ann", &password);
-            check.check(claim, &stored, SystemTime::UNIX_EPOCH).await
+            let credentials = Credentials::unproved("ann", &password);
+            check.check(credentials, &stored, SystemTime::UNIX_EPOCH).await
         };
         let (a, b, c, d) = tokio::join!(one(), one(), one(), one());
         assert_eq!([a, b, c, d], [const { Ok(Verdict::Accept) }; 4]);
@@ -202,20 +210,20 @@ mod tests {
         source.set([Cost::Bcrypt(5)]);
         let stored = stored();
         let password = "opensesam".into();
-        let claim = Claim::unproved("ann", &password);
-        let worked = |before: Work| check.pool().worked().since(before).bcrypt;
-        let known = || check.check(claim, &stored, SystemTime::UNIX_EPOCH);
-        let before = check.pool().worked();
+        let credentials = Credentials::unproved("ann", &password);
+        let worked = |before: Work| check.pool().work_done().since(before).bcrypt;
+        let known = || check.check(credentials, &stored, SystemTime::UNIX_EPOCH);
+        let before = check.pool().work_done();
         for verdict in at_once(&check, known).await {
             assert!(matches!(verdict, Ok(Verdict::Reject(_))));
         }
         assert_eq!(worked(before), 1 << 5);
-        let unknown = || check.refuse(claim, SystemTime::UNIX_EPOCH);
-        let before = check.pool().worked();
+        let unknown = || check.refuse(credentials, SystemTime::UNIX_EPOCH);
+        let before = check.pool().work_done();
         assert!(at_once(&check, unknown).await.iter().all(Result::is_ok));
         assert_eq!(worked(before), 1 << 5);
         // One after the other each has its own.
-        let before = check.pool().worked();
+        let before = check.pool().work_done();
         assert!(known().await.is_ok() && unknown().await.is_ok());
         assert_eq!(worked(before), 2 << 5);
     }

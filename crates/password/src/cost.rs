@@ -22,7 +22,7 @@ pub enum Cost {
     /// A thousand rounds of MD5.
     Apr1,
     /// argon2id with these parameters.
-    Argon2id(Argon2Work),
+    Argon2id(Argon2Params),
     /// bcrypt with 2ⁿ rounds.
     Bcrypt(u8),
     /// So many rounds of bcrypt, without what begins and ends a hash: no hash costs that, it is what is missing
@@ -38,16 +38,16 @@ pub enum Cost {
 
 /// The parameters of argon2id, checked: hashing with them cannot fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Argon2Work {
+pub struct Argon2Params {
     memory: u32,
     passes: u32,
     lanes: u32,
 }
 
-impl Argon2Work {
+impl Argon2Params {
     /// What new passwords are hashed with: 19 MiB, two passes, one lane (OWASP's and RFC 9106's
     /// second choice scaled down; some 15 ms).
-    pub const OURS: Self = Self { memory: 19_456, passes: 2, lanes: 1 };
+    pub const DEFAULT: Self = Self { memory: 19_456, passes: 2, lanes: 1 };
 
     /// `memory` in KiB.
     pub(crate) fn new(memory: u32, passes: u32, lanes: u32) -> Result<Self, &'static str> {
@@ -94,15 +94,15 @@ impl Argon2Work {
 
 /// The costliest hash of each algorithm among some entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Highest {
+pub struct HighestCost {
     apr1: bool,
-    argon2id: Option<Argon2Work>,
+    argon2id: Option<Argon2Params>,
     bcrypt: Option<u8>,
     sha256_crypt: Option<u32>,
     sha512_crypt: Option<u32>,
 }
 
-impl Highest {
+impl HighestCost {
     /// Of both.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
@@ -153,7 +153,7 @@ impl Highest {
     }
 }
 
-impl From<Cost> for Highest {
+impl From<Cost> for HighestCost {
     fn from(cost: Cost) -> Self {
         let mut highest = Self::default();
         match cost {
@@ -168,7 +168,7 @@ impl From<Cost> for Highest {
     }
 }
 
-impl FromIterator<Cost> for Highest {
+impl FromIterator<Cost> for HighestCost {
     fn from_iter<I: IntoIterator<Item = Cost>>(costs: I) -> Self {
         costs.into_iter().map(Self::from).fold(Self::default(), Self::or)
     }
@@ -258,7 +258,7 @@ mod tests {
             Just(Cost::Nothing),
             (4_u8..=14).prop_map(Cost::Bcrypt),
             (8_u32..=131_072, 1_u32..=8).prop_map(|(memory, passes)| Cost::Argon2id(
-                Argon2Work::new(memory, passes, 1).unwrap()
+                Argon2Params::new(memory, passes, 1).unwrap()
             )),
             (1_u32..=500).prop_map(|thousands| Cost::Sha256Crypt(thousands * 1_000)),
             (1_u32..=500).prop_map(|thousands| Cost::Sha512Crypt(thousands * 1_000)),
@@ -270,7 +270,7 @@ mod tests {
         /// there was none, the work done is the same.
         #[test]
         fn every_refusal_does_the_same_work(entries in prop::collection::vec(cost(), 1..8)) {
-            let highest: Highest = entries.iter().copied().collect();
+            let highest: HighestCost = entries.iter().copied().collect();
             let unknown: Work = highest.missing(Cost::Nothing).into_iter().collect();
             for entry in entries {
                 let known: Work = highest.missing(entry).into_iter().chain([entry]).collect();
@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn the_missing_part_of_bcrypt_is_rounds_and_not_another_hash() {
-        let highest = Highest::from_iter([Cost::Bcrypt(5), Cost::Bcrypt(10)]);
+        let highest = HighestCost::from_iter([Cost::Bcrypt(5), Cost::Bcrypt(10)]);
         assert_eq!(highest.missing(Cost::Bcrypt(10)), []);
         assert_eq!(highest.missing(Cost::Bcrypt(5)), [Cost::BcryptRounds(1024 - 32)]);
         assert_eq!(highest.missing(Cost::Nothing), [Cost::Bcrypt(10)]);
@@ -291,14 +291,14 @@ mod tests {
 
     #[test]
     fn where_there_are_no_entries_nothing_is_missing() {
-        assert_eq!(Highest::default().missing(Cost::Nothing), []);
+        assert_eq!(HighestCost::default().missing(Cost::Nothing), []);
     }
 
     #[test]
     fn argon2_parameters_that_it_would_refuse_cannot_be_made() {
         for (memory, passes, lanes) in [(7, 1, 1), (8, 0, 1), (8, 1, 0), (15, 1, 2), (8_192, 1, 65)]
         {
-            assert!(Argon2Work::new(memory, passes, lanes).is_err(), "{memory} {passes} {lanes}");
+            assert!(Argon2Params::new(memory, passes, lanes).is_err(), "{memory} {passes} {lanes}");
         }
     }
 }

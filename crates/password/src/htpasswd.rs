@@ -268,7 +268,7 @@ impl Entry {
 pub enum HtpasswdError {
     /// A directory, a pipe, a device.
     #[error("htpasswd file {path} is not a file", path = .path.display())]
-    Irregular {
+    NotAFile {
         /// Where.
         path: PathBuf,
     },
@@ -288,7 +288,7 @@ pub enum HtpasswdError {
     },
     /// It changed while it was read, twice.
     #[error("htpasswd file {path} changes while it is read", path = .path.display())]
-    Restless {
+    ChangedWhileRead {
         /// Where.
         path: PathBuf,
     },
@@ -367,7 +367,7 @@ fn read(path: &Path) -> Result<(Vec<u8>, Stamp), HtpasswdError> {
             return Ok((bytes, before));
         }
     }
-    Err(HtpasswdError::Restless { path: path.to_owned() })
+    Err(HtpasswdError::ChangedWhileRead { path: path.to_owned() })
 }
 
 fn digest(bytes: &[u8]) -> digest::Digest {
@@ -379,7 +379,7 @@ fn stamp(path: &Path) -> Result<Stamp, HtpasswdError> {
     let unreadable = |error| HtpasswdError::unreadable(path, &error);
     let metadata = std::fs::metadata(path).map_err(unreadable)?;
     if !metadata.is_file() {
-        return Err(HtpasswdError::Irregular { path: path.to_owned() });
+        return Err(HtpasswdError::NotAFile { path: path.to_owned() });
     }
     Stamp::of(&metadata).map_err(unreadable)
 }

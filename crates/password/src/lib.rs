@@ -9,11 +9,11 @@
 //!                        v
 //!                    HashPool, one job: verify ── equal ──────────────────────────> Accept
 //!                        │ not equal, or nobody of that name
-//!                        └─ in the same job: top up to the highest cost ──────────> Reject(Paid)
+//!                        └─ in the same job: top up to the highest cost ──────────> Reject(CostProof)
 //! ```
 //!
 //! Time tells nothing about accounts: whatever the reason of a refusal, it waits once for the pool
-//! and does the same work there. Only a top-up makes a [`pool::Paid`], so a refusal that carries one
+//! and does the same work there. Only a top-up makes a [`pool::CostProof`], so a refusal that carries one
 //! cannot have been cheaper than the others. A source that does not know a name pays nothing; who
 //! asked all sources in vain calls [`check::PasswordCheck::refuse`].
 //!
@@ -32,16 +32,16 @@ pub mod cache;
 pub mod check;
 pub mod cost;
 mod credentials;
-mod flight;
 pub mod format;
 pub mod htpasswd;
 pub mod limits;
 pub mod pool;
+mod singleflight;
 
 pub use cache::CredentialCache;
 pub use check::{PasswordCheck, Verdict};
-pub use credentials::Claim;
+pub use credentials::Credentials;
 pub use format::{Formats, PasswordHash};
 pub use htpasswd::HtpasswdFile;
 pub use limits::{Admission, Attempt, LimitSettings, Limited, Limits};
-pub use pool::{Busy, HashPool, Paid, Standing};
+pub use pool::{Busy, CostProof, HashPool, QueueClass};

@@ -43,7 +43,7 @@ use self::{
     bucket::Room,
     ledger::{Keys, Ledger},
 };
-use crate::pool::Standing;
+use crate::pool::QueueClass;
 
 pub use self::bucket::Quota;
 
@@ -123,13 +123,13 @@ impl Limits {
     ) -> Result<Admission<'_>, Limited> {
         let Some(counters) = &self.0 else { return Ok(Admission::uncounted()) };
         let keys = counters.keys(address, attempt);
-        let standing = counters.standing(&keys, now);
+        let queue_class = counters.queue_class(&keys, now);
         let half = counters.takes_second_half(&keys, now);
         if half == Half::First {
-            counters.enter(&keys, standing, now).await?;
+            counters.enter(&keys, queue_class, now).await?;
         }
-        let pending = Pending { counters, keys, standing, half };
-        Ok(Admission { pending: Some(pending), standing, now })
+        let pending = Pending { counters, keys, queue_class, half };
+        Ok(Admission { pending: Some(pending), queue_class, now })
     }
 }
 
@@ -141,7 +141,7 @@ impl Limits {
 #[must_use = "an attempt that is dropped counts as a failure"]
 pub struct Admission<'a> {
     pending: Option<Pending<'a>>,
-    standing: Standing,
+    queue_class: QueueClass,
     now: SystemTime,
 }
 
@@ -149,7 +149,7 @@ pub struct Admission<'a> {
 struct Pending<'a> {
     counters: &'a Counters,
     keys: Keys,
-    standing: Standing,
+    queue_class: QueueClass,
     half: Half,
 }
 
@@ -165,13 +165,13 @@ enum Half {
 impl Admission<'_> {
     /// Of what nobody counts.
     pub fn uncounted() -> Self {
-        Self { pending: None, standing: Standing::Unproved, now: SystemTime::UNIX_EPOCH }
+        Self { pending: None, queue_class: QueueClass::Unproved, now: SystemTime::UNIX_EPOCH }
     }
 
     /// Whether the same account was right from the same address within the last day. Without limits nobody
     /// remembers.
-    pub fn standing(&self) -> Standing {
-        self.standing
+    pub fn queue_class(&self) -> QueueClass {
+        self.queue_class
     }
 
     /// The credential was right, or there was none to check.
@@ -208,7 +208,7 @@ impl Drop for Admission<'_> {
 impl Pending<'_> {
     fn leave(self, now: SystemTime) {
         if self.half == Half::First {
-            self.counters.ledger.leave(&self.keys, self.standing, now);
+            self.counters.ledger.leave(&self.keys, self.queue_class, now);
             self.counters.decided.notify_waiters();
         }
     }
@@ -276,14 +276,19 @@ impl Counters {
         }
     }
 
-    async fn enter(&self, keys: &Keys, standing: Standing, now: SystemTime) -> Result<(), Limited> {
+    async fn enter(
+        &self,
+        keys: &Keys,
+        queue_class: QueueClass,
+        now: SystemTime,
+    ) -> Result<(), Limited> {
         let mut waits = None;
         loop {
             let decided = self.decided.notified();
             tokio::pin!(decided);
             // From here on nobody is decided without waking this one.
             decided.as_mut().enable();
-            let (by, room) = match self.ledger.enter(keys, standing, now) {
+            let (by, room) = match self.ledger.enter(keys, queue_class, now) {
                 Ok(()) => return Ok(()),
                 Err(refused) => refused,
             };
@@ -316,9 +321,9 @@ impl Counters {
         }
     }
 
-    fn standing(&self, keys: &Keys, now: SystemTime) -> Standing {
+    fn queue_class(&self, keys: &Keys, now: SystemTime) -> QueueClass {
         let proved = |proof| holds(self.proved.get(&proof), now, PROVED_FOR);
-        if keys.proof.is_some_and(proved) { Standing::Proved } else { Standing::Unproved }
+        if keys.proof.is_some_and(proved) { QueueClass::Proved } else { QueueClass::Unproved }
     }
 
     fn keyed(&self, kind: &[u8], fields: &[&[u8]]) -> Key {

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use crate::{
-    cost::{Cost, Highest, Work},
+    cost::{Cost, HighestCost, Work},
     format::{self, Comparison, PasswordHash},
 };
 
@@ -46,7 +46,7 @@ struct Inner {
     /// One for everybody who hashes.
     threads: Arc<Semaphore>,
     settings: PoolSettings,
-    sources: Mutex<Vec<Weak<Mutex<Highest>>>>,
+    sources: Mutex<Vec<Weak<Mutex<HighestCost>>>>,
     worked: Mutex<Work>,
 }
 
@@ -55,7 +55,7 @@ struct Inner {
 pub struct PoolSettings {
     /// Hashes at once: the number of cores.
     pub threads: NonZeroUsize,
-    /// How many of each [`Standing`] may wait beyond those.
+    /// How many of each [`QueueClass`] may wait beyond those.
     pub queue: usize,
 }
 
@@ -92,11 +92,11 @@ impl HashPool {
     }
 
     /// The costliest hash of each algorithm among all sources: what a refusal costs.
-    pub fn highest(&self) -> Highest {
+    pub fn highest(&self) -> HighestCost {
         let sources = self.0.sources.lock().unwrap_or_else(PoisonError::into_inner);
         let live = sources.iter().filter_map(Weak::upgrade);
         live.map(|source| *source.lock().unwrap_or_else(PoisonError::into_inner))
-            .fold(Highest::default(), Highest::or)
+            .fold(HighestCost::default(), HighestCost::or)
     }
 
     /// Hashes a new password with argon2id; `salt` comes from the caller's source of randomness.
@@ -105,7 +105,7 @@ impl HashPool {
         password: SecretString,
         salt: [u8; 16],
     ) -> Result<Arc<PasswordHash>, Busy> {
-        self.run(Standing::Unproved, move || {
+        self.run(QueueClass::Unproved, move || {
             Arc::new(PasswordHash::argon2id(password.expose_secret().as_bytes(), salt))
         })
         .await
@@ -124,11 +124,11 @@ impl HashPool {
 
     /// What comparisons and refusals have worked since the start. Two refusals that differ in it can be
     /// told apart by the time they take.
-    pub fn worked(&self) -> Work {
+    pub fn work_done(&self) -> Work {
         *self.0.worked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn has_worked(&self, work: Work) {
+    fn add_work(&self, work: Work) {
         *self.0.worked.lock().unwrap_or_else(PoisonError::into_inner) += work;
     }
 
@@ -136,15 +136,15 @@ impl HashPool {
     /// every refusal waits once and works the same.
     pub(crate) async fn compare(
         &self,
-        standing: Standing,
+        queue_class: QueueClass,
         password: SecretString,
         stored: Arc<PasswordHash>,
-    ) -> Result<Result<Matched, Paid>, Busy> {
+    ) -> Result<Result<Matched, CostProof>, Busy> {
         let pool = self.clone();
-        self.run(standing, move || {
+        self.run(queue_class, move || {
             let password = password.expose_secret().as_bytes();
             let compared = stored.verify(password);
-            pool.has_worked(stored.cost().into());
+            pool.add_work(stored.cost().into());
             match compared {
                 Comparison::Match => Ok(Matched(())),
                 Comparison::Mismatch => Err(pool.pay(stored.cost(), password)),
@@ -156,30 +156,30 @@ impl HashPool {
     /// Does the work of a refusal where there is nothing to compare with.
     pub(crate) async fn refuse(
         &self,
-        standing: Standing,
+        queue_class: QueueClass,
         password: SecretString,
-    ) -> Result<Paid, Busy> {
+    ) -> Result<CostProof, Busy> {
         let pool = self.clone();
         let pay = move || pool.pay(Cost::Nothing, password.expose_secret().as_bytes());
-        self.run(standing, pay).await
+        self.run(queue_class, pay).await
     }
 
-    fn pay(&self, spent: Cost, password: &[u8]) -> Paid {
-        self.has_worked(format::top_up(self.highest(), spent, password));
-        Paid(())
+    fn pay(&self, spent: Cost, password: &[u8]) -> CostProof {
+        self.add_work(format::top_up(self.highest(), spent, password));
+        CostProof(())
     }
 
     async fn run<T: Send + 'static>(
         &self,
-        standing: Standing,
+        queue_class: QueueClass,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Busy> {
         let Inner { places, turns, threads, .. } = &*self.0;
-        let place = Arc::clone(&places[standing as usize]);
+        let place = Arc::clone(&places[queue_class as usize]);
         let place = place.try_acquire_owned().map_err(|_| Busy::NOW)?;
-        let turn = match standing {
-            Standing::Proved => None,
-            Standing::Unproved => Some(one_of(turns).await?),
+        let turn = match queue_class {
+            QueueClass::Proved => None,
+            QueueClass::Unproved => Some(one_of(turns).await?),
         };
         let thread = one_of(threads).await?;
         let done = task::spawn_blocking(move || {
@@ -204,7 +204,7 @@ async fn one_of(permits: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Busy> 
 
 /// What is known of whoever says to be somebody, before the password is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Standing {
+pub enum QueueClass {
     /// Nothing.
     #[default]
     Unproved,
@@ -214,7 +214,7 @@ pub enum Standing {
 
 /// One source's share in what refusals cost.
 #[derive(Debug)]
-pub struct SourceCosts(Arc<Mutex<Highest>>);
+pub struct SourceCosts(Arc<Mutex<HighestCost>>);
 
 impl SourceCosts {
     /// Replaces what this source's entries cost.
@@ -232,7 +232,7 @@ impl SourceCosts {
 
 /// Proof that a refusal did the work that every refusal does. Only the pool makes one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Paid(());
+pub struct CostProof(());
 
 /// Proof that a password is the one that was hashed. Only the pool makes one.
 #[derive(Debug)]
@@ -285,15 +285,18 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn hold(pool: &HashPool) -> (Held, task::JoinHandle<Result<(), Busy>>) {
-        hold_as(Standing::Unproved, pool)
+        hold_as(QueueClass::Unproved, pool)
     }
 
-    fn hold_as(standing: Standing, pool: &HashPool) -> (Held, task::JoinHandle<Result<(), Busy>>) {
+    fn hold_as(
+        queue_class: QueueClass,
+        pool: &HashPool,
+    ) -> (Held, task::JoinHandle<Result<(), Busy>>) {
         let (start, started) = mpsc::channel();
         let (end, ended) = mpsc::channel::<()>();
         let pool = pool.clone();
         let running = tokio::spawn(async move {
-            pool.run(standing, move || {
+            pool.run(queue_class, move || {
                 start.send(()).unwrap();
                 ended.recv().unwrap();
             })
@@ -317,7 +320,7 @@ pub(crate) mod tests {
         let (second, second_running) = hold(&pool);
         until(&pool, 1, 1).await;
 
-        let busy = pool.run(Standing::Unproved, || ()).await.unwrap_err();
+        let busy = pool.run(QueueClass::Unproved, || ()).await.unwrap_err();
         assert!(busy.retry_after >= Duration::from_secs(1));
 
         first.end.send(()).unwrap();
@@ -325,7 +328,7 @@ pub(crate) mod tests {
         second.end.send(()).unwrap();
         second_running.await.unwrap().unwrap();
         assert_eq!(pool.load(), Load { hashing: 0, waiting: 0 });
-        pool.run(Standing::Unproved, || ()).await.unwrap();
+        pool.run(QueueClass::Unproved, || ()).await.unwrap();
     }
 
     #[tokio::test]
@@ -347,16 +350,16 @@ pub(crate) mod tests {
     }
 
     /// The order in which those are served who come in turn while one hashes.
-    async fn order(first: Standing, others: &[Standing]) -> Vec<usize> {
+    async fn order(first: QueueClass, others: &[QueueClass]) -> Vec<usize> {
         let pool = pool(1, 8);
         let (first, first_running) = hold_as(first, &pool);
         until(&pool, 1, 0).await;
         let (tell, told) = mpsc::channel();
         let mut running = Vec::new();
-        for (number, standing) in others.iter().copied().enumerate() {
+        for (number, queue_class) in others.iter().copied().enumerate() {
             let (waiting, tell) = (pool.clone(), tell.clone());
             let job =
-                async move { waiting.run(standing, move || tell.send(number).unwrap()).await };
+                async move { waiting.run(queue_class, move || tell.send(number).unwrap()).await };
             running.push(tokio::spawn(job));
             until(&pool, 1, number + 1).await;
         }
@@ -370,7 +373,7 @@ pub(crate) mod tests {
 
     #[tokio::test]
     async fn the_first_that_comes_is_the_first_that_is_served() {
-        let served = order(Standing::Unproved, &[Standing::Unproved; 8]).await;
+        let served = order(QueueClass::Unproved, &[QueueClass::Unproved; 8]).await;
         assert_eq!(served, [0, 1, 2, 3, 4, 5, 6, 7]);
     }
 
@@ -380,14 +383,16 @@ pub(crate) mod tests {
         let (first, first_running) = hold(&pool);
         until(&pool, 1, 0).await;
         let (tell, told) = mpsc::channel();
-        let say = |standing, what: &'static str| {
+        let say = |queue_class, what: &'static str| {
             let (pool, tell) = (pool.clone(), tell.clone());
-            tokio::spawn(async move { pool.run(standing, move || tell.send(what).unwrap()).await })
+            tokio::spawn(
+                async move { pool.run(queue_class, move || tell.send(what).unwrap()).await },
+            )
         };
-        let guesses = [say(Standing::Unproved, "guess"), say(Standing::Unproved, "guess")];
+        let guesses = [say(QueueClass::Unproved, "guess"), say(QueueClass::Unproved, "guess")];
         until(&pool, 1, 2).await;
-        assert!(pool.run(Standing::Unproved, || ()).await.is_err(), "that queue is full");
-        let proved = say(Standing::Proved, "proved");
+        assert!(pool.run(QueueClass::Unproved, || ()).await.is_err(), "that queue is full");
+        let proved = say(QueueClass::Proved, "proved");
         until(&pool, 1, 3).await;
         first.end.send(()).unwrap();
         first_running.await.unwrap().unwrap();
@@ -400,8 +405,9 @@ pub(crate) mod tests {
 
     #[tokio::test]
     async fn who_was_never_proved_has_a_turn_however_many_were() {
-        let others = [Standing::Proved, Standing::Unproved, Standing::Unproved, Standing::Proved];
-        assert_eq!(order(Standing::Proved, &others).await, [0, 1, 3, 2]);
+        let others =
+            [QueueClass::Proved, QueueClass::Unproved, QueueClass::Unproved, QueueClass::Proved];
+        assert_eq!(order(QueueClass::Proved, &others).await, [0, 1, 3, 2]);
     }
 
     #[tokio::test]
@@ -426,10 +432,10 @@ pub(crate) mod tests {
         let pool = pool(1, 0);
         let caller = tokio::spawn({
             let pool = pool.clone();
-            async move { pool.run(Standing::Unproved, || panic!("from within")).await }
+            async move { pool.run(QueueClass::Unproved, || panic!("from within")).await }
         });
         let error = caller.await.unwrap_err();
-        pool.run(Standing::Unproved, || ()).await.unwrap();
+        pool.run(QueueClass::Unproved, || ()).await.unwrap();
         panic::resume_unwind(error.into_panic());
     }
 

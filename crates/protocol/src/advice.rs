@@ -3,9 +3,9 @@
 //! One text for each id: the documentation's tables, `explain` and `token inspect` have it from here.
 //!
 //! ```
-//! use portpass_protocol::advice::{Advice, By, Failures};
+//! use portpass_protocol::advice::{Advice, RefusedBy, Failures};
 //!
-//! let advice = Advice::on(By::Registry, "token-issuer-mismatch").unwrap();
+//! let advice = Advice::on(RefusedBy::Registry, "token-issuer-mismatch").unwrap();
 //! assert!(advice.what_to_do.contains("`issuer` differ"));
 //! assert_eq!(advice.failures, Failures::Is("F75"));
 //! ```
@@ -27,14 +27,14 @@ pub use self::{
 /// Who refuses: both have a `wrong-password`, and mean different things by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum By {
+pub enum RefusedBy {
     /// The registry, or the listener before it.
     Registry,
     /// The token service.
     TokenService,
 }
 
-impl fmt::Display for By {
+impl fmt::Display for RefusedBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Registry => "the registry",
@@ -57,11 +57,11 @@ pub struct Advice {
 impl Advice {
     /// The advice on a refusal. What a listener refuses before either service has seen it stands in
     /// the registry's table alone.
-    pub fn on(by: By, id: &str) -> Option<&'static Self> {
+    pub fn on(by: RefusedBy, id: &str) -> Option<&'static Self> {
         let in_table = |table: &'static [Self]| table.iter().find(|advice| advice.id == id);
         match by {
-            By::Registry => in_table(REGISTRY),
-            By::TokenService => in_table(TOKEN_SERVICE).or_else(|| in_table(REGISTRY)),
+            RefusedBy::Registry => in_table(REGISTRY),
+            RefusedBy::TokenService => in_table(TOKEN_SERVICE).or_else(|| in_table(REGISTRY)),
         }
     }
 }
@@ -77,10 +77,13 @@ mod tests {
     #[test]
     fn each_service_has_its_own_advice_and_the_listener_has_one_for_both() {
         let on = |by, id| Advice::on(by, id).map(|advice| advice.what_to_do);
-        assert_ne!(on(By::Registry, "wrong-password"), on(By::TokenService, "wrong-password"));
-        assert_eq!(on(By::Registry, "bad-host"), on(By::TokenService, "bad-host"));
-        assert_eq!(on(By::Registry, "two-credentials"), None);
-        assert_eq!(on(By::TokenService, "made-up"), None);
+        assert_ne!(
+            on(RefusedBy::Registry, "wrong-password"),
+            on(RefusedBy::TokenService, "wrong-password")
+        );
+        assert_eq!(on(RefusedBy::Registry, "bad-host"), on(RefusedBy::TokenService, "bad-host"));
+        assert_eq!(on(RefusedBy::Registry, "two-credentials"), None);
+        assert_eq!(on(RefusedBy::TokenService, "made-up"), None);
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::{fmt, sync::Arc};
 
 use crate::{
     access::{Access, AccessSet},
-    foreign::excerpt,
     origin::Origin,
+    printable::excerpt,
 };
 
 pub mod oddity;
@@ -15,8 +15,8 @@ mod reader;
 #[cfg(test)]
 mod tests;
 
-pub use oddity::{Oddity, Peer};
-pub use reader::{Challenges, Received, parse};
+pub use oddity::{KnownClient, Oddity};
+pub use reader::{Challenges, ReceivedChallenge, parse};
 
 /// One challenge, as one header line.
 ///

@@ -8,7 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::digest::{Digest as _, common::hazmat::SerializableState};
 
-use crate::foreign::excerpt;
+use crate::printable::excerpt;
 
 /// The digest algorithms that this registry stores content under.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer, ser::SerializeSeq};
 
 use crate::access::Access;
 
-pub mod foreign;
+pub mod reported;
 
 /// What went wrong, in the word that clients look for (OC26, OC27).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

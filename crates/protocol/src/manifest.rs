@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fmt};
 use serde::Deserialize;
 
 use self::counted::{Annotations, Counted};
-use crate::{digest::Digest, foreign::excerpt};
+use crate::{digest::Digest, printable::excerpt};
 
 mod counted;
 mod keys;

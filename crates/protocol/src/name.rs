@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     access::{Access, Action},
     digest::{Digest, DigestError},
-    foreign::excerpt,
+    printable::excerpt,
 };
 
 /// A repository's name as the OCI distribution specification writes it ("Pulling manifests"):

@@ -5,7 +5,7 @@
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
-use crate::foreign::excerpt;
+use crate::printable::excerpt;
 
 /// The scheme and authority under which the client called: `https://registry.example:5000`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

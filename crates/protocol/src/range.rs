@@ -111,7 +111,7 @@ pub struct ContentRange(ByteRange);
 impl ContentRange {
     /// Reads `^[0-9]+-[0-9]+$`.
     pub fn parse(header: &str) -> Result<Self, ContentRangeError> {
-        let refused = || ContentRangeError { value: crate::foreign::excerpt(header) };
+        let refused = || ContentRangeError { value: crate::printable::excerpt(header) };
         let (first, last) = header.trim().split_once('-').ok_or_else(refused)?;
         let (first, last) = (exact(first).ok_or_else(refused)?, exact(last).ok_or_else(refused)?);
         ByteRange::new(first, last).map(Self).ok_or_else(refused)

@@ -4,8 +4,8 @@ use std::{fmt, str::FromStr};
 
 use crate::{
     access::{Access, AccessSet, Action, Actions, Resource},
-    foreign::excerpt,
     name::RepositoryName,
+    printable::excerpt,
 };
 
 /// One resource scope: `type["(" class ")"] ":" name ":" actions`.
@@ -24,13 +24,13 @@ pub struct Scope {
 impl Scope {
     /// Reads one scope of which nothing is left out.
     pub fn parse(text: &str) -> Result<Self, ScopeError> {
-        let (scope, left_out) = Self::read(text)?;
+        let (scope, left_out) = Self::parse_lenient(text)?;
         left_out.map_or(Ok(scope), Err)
     }
 
     /// Reads one scope: the type ends at the first colon, the actions begin after the last (SC2). Words that no
     /// action is are left out, and told apart: they take nothing away from the others (SC4).
-    pub fn read(text: &str) -> Result<(Self, Option<ScopeError>), ScopeError> {
+    pub fn parse_lenient(text: &str) -> Result<(Self, Option<ScopeError>), ScopeError> {
         let malformed = |why| ScopeError { scope: excerpt(text), why };
         let (kind, rest) = text.split_once(':').ok_or_else(|| malformed(Why::NoColon))?;
         let (name, actions) = rest.rsplit_once(':').ok_or_else(|| malformed(Why::OneColon))?;
@@ -59,7 +59,7 @@ impl Scope {
 
     /// Whether a registry can have what it names: the path of a repository is in lower case; some have a host
     /// before it (SC1). A token that names anything else is good for nothing, whatever rules say.
-    pub fn held_by_registries(self) -> Result<Self, ScopeError> {
+    pub fn with_valid_name(self) -> Result<Self, ScopeError> {
         let is_path = |path: &str| path.parse::<RepositoryName>().is_ok();
         let is_held = |name: &str| {
             let behind_host = |(host, path)| is_host(host) && is_path(path);
@@ -97,7 +97,7 @@ pub fn parse_list(text: &str) -> (Vec<Scope>, Vec<ScopeError>) {
     let mut scopes = Vec::new();
     let mut errors = Vec::new();
     for word in text.split(' ').filter(|word| !word.is_empty()) {
-        match Scope::read(word) {
+        match Scope::parse_lenient(word) {
             Ok((scope, left_out)) => {
                 scopes.push(scope);
                 errors.extend(left_out);
@@ -245,20 +245,21 @@ mod tests {
     /// SC4
     #[test]
     fn a_word_that_is_no_action_takes_no_other_away() {
-        let (scope, left_out) = Scope::read("repository:a:pull,Push,read_all,delete").unwrap();
+        let (scope, left_out) =
+            Scope::parse_lenient("repository:a:pull,Push,read_all,delete").unwrap();
         assert_eq!(scope.to_string(), "repository:a:pull,delete");
         assert!(left_out.unwrap().to_string().contains("has an action"));
         let (scopes, errors) = parse_list("repository:a:Pull repository:b:pull,x-y");
         let read: Vec<String> = scopes.iter().map(ToString::to_string).collect();
         assert_eq!(read, ["repository:a:", "repository:b:pull"]);
         assert_eq!(errors.len(), 2);
-        let (scope, left_out) = Scope::read("repository:a:pull,frobnicate").unwrap();
+        let (scope, left_out) = Scope::parse_lenient("repository:a:pull,frobnicate").unwrap();
         assert_eq!((scope.to_string().as_str(), left_out), ("repository:a:pull,frobnicate", None));
     }
 
     #[test]
     fn what_no_registry_can_have_is_named() {
-        let held = |text| Scope::parse(text).unwrap().held_by_registries();
+        let held = |text| Scope::parse(text).unwrap().with_valid_name();
         for text in [
             "repository:a/b:pull",
             "repository:Host.Example/a:pull",

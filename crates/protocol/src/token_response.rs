@@ -12,7 +12,7 @@ mod reader;
 mod tests;
 
 pub use oddity::TokenOddity;
-pub use reader::{NoToken, ReceivedToken, read};
+pub use reader::{ReceivedToken, TokenResponseError, read};
 
 /// The longest answer a client should have to read, in bytes (T3).
 pub const MAX_LENGTH: usize = 64 * 1024;

@@ -41,7 +41,7 @@ pub struct Denied {
     /// Why.
     pub denial: Denial,
     /// Tells the token that was shown from others, and nothing else.
-    pub mark: Option<u64>,
+    pub fingerprint: Option<u64>,
     /// How to come back.
     pub challenge: Challenge,
 }
@@ -70,12 +70,12 @@ pub async fn authorize(
         Err(denial) => (None, denial),
     };
     let challenge = controller.challenge(origin, &needed, &denial);
-    let mark = token.map(mark_of);
-    Err(Box::new(Denied { needed, subject, denial, mark, challenge }))
+    let fingerprint = token.map(fingerprint_of);
+    Err(Box::new(Denied { needed, subject, denial, fingerprint, challenge }))
 }
 
 /// The same for the same token. 64 bits of a hash are no token, and lead to none.
-fn mark_of(token: &str) -> u64 {
+fn fingerprint_of(token: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     token.hash(&mut hasher);
     hasher.finish()
@@ -100,7 +100,7 @@ pub(crate) fn outlived(
     let needed = vec![name.pull_push()];
     let challenge = controller.challenge(origin, &needed, &denial);
     let subject = Some(grant.subject().to_owned());
-    Some(Box::new(Denied { needed, subject, denial, mark: None, challenge }))
+    Some(Box::new(Denied { needed, subject, denial, fingerprint: None, challenge }))
 }
 
 /// Compares what is granted with what is needed.

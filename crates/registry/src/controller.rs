@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use portpass_password::Limited;
 use portpass_protocol::{
-    Access, AccessSet, Challenge, Origin, TokenWords, foreign::on_one_line, refresh_token,
+    Access, AccessSet, Challenge, Origin, TokenSummary, printable::on_one_line, refresh_token,
 };
 
 use crate::{
@@ -102,7 +102,7 @@ pub struct Reason {
     /// A sentence with the values that disagreed; never the token.
     pub text: String,
     /// What the token says of itself, where it can be read.
-    pub token: Option<Box<TokenWords>>,
+    pub token: Option<Box<TokenSummary>>,
 }
 
 impl fmt::Display for Reason {

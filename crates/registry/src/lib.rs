@@ -14,7 +14,7 @@
 //! ```
 //!
 //! [`Registry::handle`] is that picture in code. Every answer that refuses carries a
-//! [`Handled`](portpass_protocol::Handled) with the whole reason in its extensions; the client is
+//! [`RequestOutcome`](portpass_protocol::RequestOutcome) with the whole reason in its extensions; the client is
 //! told less.
 //!
 //! ```

@@ -12,7 +12,7 @@ use http::{
 };
 use http_body::Body as _;
 use portpass_protocol::{
-    Access, ErrorBody, ErrorCode, ErrorEntry, Grounds, Handled, error::Detail,
+    Access, ErrorBody, ErrorCode, ErrorEntry, RefusalDetails, RequestOutcome, error::Detail,
     manifest::ManifestError, range,
 };
 use portpass_state::StateError;
@@ -79,19 +79,24 @@ pub(crate) fn route_error(error: &RouteError) -> Response {
 /// nobody could say is it 503, for then nothing is wrong with the caller, and 429 where too many wrong
 /// passwords came before.
 pub(crate) fn denied(denied: &Denied) -> Response {
-    let Denied { needed, subject, denial, mark, challenge: _ } = denied;
+    let Denied { needed, subject, denial, fingerprint, challenge: _ } = denied;
     let mut response = denial_refusal(denied).answer(subject.clone(), denial.to_string());
     // Every conversation begins without credentials; nobody asks why.
     if !matches!(denial, Denial::Missing(Absence::Nothing)) {
-        let handled = response.extensions_mut().remove::<Handled>().unwrap_or_default();
-        response
-            .extensions_mut()
-            .insert(handled.because(Grounds { mark: *mark, ..grounds(needed, denial) }));
+        let handled = response.extensions_mut().remove::<RequestOutcome>().unwrap_or_default();
+        response.extensions_mut().insert(
+            handled.with_details(RefusalDetails {
+                fingerprint: *fingerprint,
+                ..details(needed, denial)
+            }),
+        );
     }
     response
 }
 
-fn denial_refusal(Denied { needed, subject: _, denial, mark: _, challenge }: &Denied) -> Refusal {
+fn denial_refusal(
+    Denied { needed, subject: _, denial, fingerprint: _, challenge }: &Denied,
+) -> Refusal {
     let id = denial.id();
     match denial {
         Denial::InsufficientScope { .. }
@@ -116,19 +121,21 @@ fn denial_refusal(Denied { needed, subject: _, denial, mark: _, challenge }: &De
 }
 
 /// What a denial rests on, for whoever asks later.
-fn grounds(needed: &[Access], denial: &Denial) -> Grounds {
+fn details(needed: &[Access], denial: &Denial) -> RefusalDetails {
     let needed = needed.iter().cloned().collect();
     match denial {
         Denial::InsufficientScope { granted, lacking: _ } => {
-            Grounds { needed, granted: granted.clone(), ..Grounds::default() }
+            RefusalDetails { needed, granted: granted.clone(), ..RefusalDetails::default() }
         }
-        Denial::InvalidToken(reason) => {
-            Grounds { needed, token: reason.token.as_deref().cloned(), ..Grounds::default() }
-        }
+        Denial::InvalidToken(reason) => RefusalDetails {
+            needed,
+            token: reason.token.as_deref().cloned(),
+            ..RefusalDetails::default()
+        },
         Denial::Limited(_)
         | Denial::Missing(_)
         | Denial::Unavailable { .. }
-        | Denial::WrongPassword { .. } => Grounds { needed, ..Grounds::default() },
+        | Denial::WrongPassword { .. } => RefusalDetails { needed, ..RefusalDetails::default() },
     }
 }
 
@@ -311,7 +318,7 @@ impl Refusal {
                 headers.insert(name, value);
             }
         }
-        response.extensions_mut().insert(Handled::refused(subject, self.id, text));
+        response.extensions_mut().insert(RequestOutcome::refused(subject, self.id, text));
         response
     }
 }
@@ -382,7 +389,7 @@ mod tests {
         ] {
             let response = error(&fault, "ann");
             assert_eq!(response.status(), status);
-            let handled = response.extensions().get::<Handled>().unwrap();
+            let handled = response.extensions().get::<RequestOutcome>().unwrap();
             assert_eq!(handled.refusal.as_ref().unwrap().text, text);
             assert_eq!(handled.subject.as_deref(), Some("ann"));
             let body = response.into_body().collect().await.unwrap().to_bytes();

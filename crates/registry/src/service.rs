@@ -9,7 +9,7 @@ use std::{
 
 use axum::{body::Body, response::Response};
 use http::{Request, request::Parts};
-use portpass_protocol::{Handled, Origin};
+use portpass_protocol::{Origin, RequestOutcome};
 
 use crate::{
     access::{self, Authorized},
@@ -25,7 +25,7 @@ impl Registry {
     /// The whole way of a request. There is no other door to a handler.
     ///
     /// The listener has put the address that the client used into the request's extensions
-    /// ([`Origin`]). The answer's extensions say who asked and why they were refused ([`Handled`]):
+    /// ([`Origin`]). The answer's extensions say who asked and why they were refused ([`RequestOutcome`]):
     /// whoever writes the access log writes it there, beside the request's id.
     pub async fn handle(&self, request: Request<Body>) -> Response {
         let (head, body) = request.into_parts();
@@ -61,7 +61,7 @@ impl Registry {
         };
         match handler::serve(authorized, registry, head, body).await {
             Ok(mut response) => {
-                response.extensions_mut().insert(Handled::served(subject));
+                response.extensions_mut().insert(RequestOutcome::served(subject));
                 response
             }
             Err(error) => respond::error(&error, &subject),

@@ -5,7 +5,7 @@
 use std::{fmt, time::Duration};
 
 use http::{Method, StatusCode};
-use portpass_protocol::advice::By;
+use portpass_protocol::advice::RefusedBy;
 use prometheus_client::{
     collector::Collector,
     encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text::encode},
@@ -250,9 +250,9 @@ impl EncodeLabelValue for MethodLabel {
 
 impl RouteKind {
     /// The service that answers it.
-    pub(crate) fn answered_by(self) -> By {
+    pub(crate) fn answered_by(self) -> RefusedBy {
         match self {
-            Self::Token | Self::Keys | Self::Revoke => By::TokenService,
+            Self::Token | Self::Keys | Self::Revoke => RefusedBy::TokenService,
             Self::Base
             | Self::Catalog
             | Self::Tags
@@ -261,7 +261,7 @@ impl RouteKind {
             | Self::Upload
             | Self::Referrers
             | Self::Admin
-            | Self::Other => By::Registry,
+            | Self::Other => RefusedBy::Registry,
         }
     }
 

@@ -21,9 +21,9 @@ use portpass_protocol::advice::{Advice, Failure};
 use serde::{Deserialize, Serialize};
 
 pub use portpass_protocol::{
-    TokenWords,
-    advice::{By, Failure as KnownFailure},
-    handled::INSUFFICIENT_SCOPE,
+    TokenSummary,
+    advice::{Failure as KnownFailure, RefusedBy},
+    outcome::INSUFFICIENT_SCOPE,
 };
 
 pub use self::{
@@ -53,7 +53,7 @@ pub struct RefusedRequest {
     /// The answer's status.
     pub status: u16,
     /// Who refused.
-    pub by: By,
+    pub by: RefusedBy,
     /// The refusal's id: `token-expired`.
     pub refusal: String,
     /// The whole reason, as in the log.
@@ -65,7 +65,7 @@ pub struct RefusedRequest {
     /// What the caller was granted, as scopes; one without actions was asked for and denied.
     pub granted: Vec<String>,
     /// What a token that was refused says of itself.
-    pub token: Option<TokenWords>,
+    pub token: Option<TokenSummary>,
     /// How often else the same token was refused for the same, in requests one after the other.
     #[serde(default)]
     pub repeated: usize,

@@ -43,14 +43,14 @@
 //! ```
 
 pub mod claims;
-mod glance;
 pub mod minter;
-pub mod source;
+mod summary;
+pub mod system;
 pub mod verifier;
 
 pub use claims::{Audience, Claims, ClaimsError, Issuer, NumericDate, ServiceName};
-pub use glance::glance;
 pub use minter::{MintError, Minter};
 pub use portpass_jose::KeyIdForm;
-pub use source::{Clock, Random, SystemClock, SystemRandom};
+pub use summary::unverified_summary;
+pub use system::{Clock, Random, SystemClock, SystemRandom};
 pub use verifier::{Invalid, Trust, Verifier, VerifierSettings};

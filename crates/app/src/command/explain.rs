@@ -113,7 +113,7 @@ impl Background {
                 Self::decided(subject, &refused.needed, sources, context).await
             }
             ("account-changed" | "wrong-password", Some(name))
-                if refused.by == refusals::By::TokenService =>
+                if refused.by == refusals::RefusedBy::TokenService =>
             {
                 Self::account(name, sources, context).await
             }

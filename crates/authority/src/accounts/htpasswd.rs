@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
-use portpass_password::{HtpasswdFile, PasswordCheck, Standing, Verdict, htpasswd::Entry};
+use portpass_password::{HtpasswdFile, PasswordCheck, QueueClass, Verdict, htpasswd::Entry};
 
 use super::{Authenticator, Outcome, Unavailable};
 use crate::subject::{Account, AccountId, AccountName, CredentialVersion, Login, SourceName};
@@ -47,21 +47,21 @@ impl Authenticator for HtpasswdAccounts {
     async fn authenticate(
         &self,
         login: &Login,
-        standing: Standing,
+        queue_class: QueueClass,
         now: SystemTime,
     ) -> Result<Outcome, Unavailable> {
-        let claim = login.claim(self.source.as_str(), standing);
-        let Some(entry) = self.file.find(claim.name, now).await else {
+        let credentials = login.credentials(self.source.as_str(), queue_class);
+        let Some(entry) = self.file.find(credentials.name, now).await else {
             return Ok(Outcome::Unknown);
         };
         let verdict = match entry.hash() {
-            Ok(stored) => self.passwords.check(claim, stored, now).await?,
+            Ok(stored) => self.passwords.check(credentials, stored, now).await?,
             // Why it cannot log in was said when the file was read: to say it here takes time that an
             // unknown name does not take.
-            Err(_) => Verdict::Reject(self.passwords.refuse(claim, now).await?),
+            Err(_) => Verdict::Reject(self.passwords.refuse(credentials, now).await?),
         };
         Ok(match verdict {
-            Verdict::Accept => Outcome::Known(self.account(login.account.clone(), &entry)),
+            Verdict::Accept => Outcome::Authenticated(self.account(login.account.clone(), &entry)),
             Verdict::Reject(paid) => Outcome::Rejected(paid),
         })
     }
@@ -97,8 +97,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        accounts::Chain,
-        policy::{RuleSet, RuleText, Surroundings},
+        accounts::AuthenticatorChain,
+        policy::{RuleContext, RuleSet, RuleText},
     };
 
     /// bcrypt 5 of `opensesame`, by Apache's `htpasswd`.
@@ -131,20 +131,20 @@ mod tests {
     impl Bench {
         async fn login(&self, name: &str, password: &str, now: SystemTime) -> Outcome {
             let login = Login { account: name.parse().unwrap(), password: password.into() };
-            self.accounts.authenticate(&login, Standing::Unproved, now).await.unwrap()
+            self.accounts.authenticate(&login, QueueClass::Unproved, now).await.unwrap()
         }
     }
 
     #[tokio::test]
     async fn a_right_password_makes_an_account_of_this_source() {
         let bench = bench(&format!("ann:{OPENSESAME}\nempty:{EMPTY}"));
-        let Outcome::Known(account) = bench.login("ann", "opensesame", noon()).await else {
+        let Outcome::Authenticated(account) = bench.login("ann", "opensesame", noon()).await else {
             panic!("rejected")
         };
         assert_eq!((account.source.as_str(), account.id.as_str()), ("htpasswd", "ann"));
         assert!(account.groups.is_empty() && account.ceiling.is_none());
         // HT5: an empty password counts if it was hashed so.
-        assert!(matches!(bench.login("empty", "", noon()).await, Outcome::Known(_)));
+        assert!(matches!(bench.login("empty", "", noon()).await, Outcome::Authenticated(_)));
     }
 
     #[tokio::test]
@@ -193,10 +193,10 @@ mod tests {
             rule(&["pull", "push"], "${account}/**", "signed-in"),
             rule(&["push"], "team/**", "user:ann"),
         ];
-        let around = Surroundings { sources: vec![SourceName::htpasswd()], anonymous: true };
+        let around = RuleContext { sources: vec![SourceName::htpasswd()], anonymous: true };
         let rules = RuleSet::parse(&rules, &around).unwrap();
         let check = bench.accounts.passwords.clone();
-        let chain = Chain::new(vec![Arc::new(bench.accounts)], check);
+        let chain = AuthenticatorChain::new(vec![Arc::new(bench.accounts)], check);
         let found = chain.squatters(&rules, noon()).await;
         let found: Vec<_> =
             found.iter().map(|one| (one.account.as_str(), one.rule.number())).collect();

@@ -11,8 +11,8 @@ use std::{
 
 use async_trait::async_trait;
 use portpass_password::{
-    Formats, PasswordCheck, PasswordHash, Standing, Verdict,
-    cost::{Argon2Work, Cost},
+    Formats, PasswordCheck, PasswordHash, QueueClass, Verdict,
+    cost::{Argon2Params, Cost},
     pool::SourceCosts,
 };
 use portpass_state::{self as state, AccountStatus, Db, StateError};
@@ -147,17 +147,17 @@ impl LocalAccounts {
         &self,
         accounts: &Accounts,
         login: &Login,
-        standing: Standing,
+        queue_class: QueueClass,
         now: SystemTime,
     ) -> Result<Outcome, Unavailable> {
         let Some(local) = accounts.by_name.get(&login.account) else { return Ok(Outcome::Unknown) };
-        let claim = login.claim(self.source.as_str(), standing);
+        let credentials = login.credentials(self.source.as_str(), queue_class);
         let verdict = match local.stored(login) {
-            Some(stored) => self.passwords.check(claim, stored, now).await?,
-            None => Verdict::Reject(self.passwords.refuse(claim, now).await?),
+            Some(stored) => self.passwords.check(credentials, stored, now).await?,
+            None => Verdict::Reject(self.passwords.refuse(credentials, now).await?),
         };
         Ok(match verdict {
-            Verdict::Accept => Outcome::Known(local.account.clone()),
+            Verdict::Accept => Outcome::Authenticated(local.account.clone()),
             Verdict::Reject(paid) => Outcome::Rejected(paid),
         })
     }
@@ -193,12 +193,12 @@ impl Authenticator for LocalAccounts {
     async fn authenticate(
         &self,
         login: &Login,
-        standing: Standing,
+        queue_class: QueueClass,
         now: SystemTime,
     ) -> Result<Outcome, Unavailable> {
         let accounts = self.accounts(now).await?;
-        let decided = self.decide(&accounts, login, standing, now).await;
-        if matches!(decided, Ok(Outcome::Known(_))) {
+        let decided = self.decide(&accounts, login, queue_class, now).await;
+        if matches!(decided, Ok(Outcome::Authenticated(_))) {
             return decided;
         }
         // Nobody is refused for what was set right a moment ago. Who finds no room for hashing waits for this
@@ -208,7 +208,7 @@ impl Authenticator for LocalAccounts {
         if latest.state(&login.account) == accounts.state(&login.account) {
             return decided;
         }
-        self.decide(&latest, login, standing, now).await
+        self.decide(&latest, login, queue_class, now).await
     }
 
     async fn by_id(&self, id: &AccountId, now: SystemTime) -> Result<Option<Account>, Unavailable> {
@@ -307,7 +307,7 @@ impl Local {
 }
 
 /// What new local passwords are hashed with.
-const OURS: Cost = Cost::Argon2id(Argon2Work::OURS);
+const OURS: Cost = Cost::Argon2id(Argon2Params::DEFAULT);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ fn now() -> SystemTime {
 /// A database with accounts of its own, a file behind it, and one pool for both.
 struct Bench {
     pool: HashPool,
-    chain: Chain,
+    chain: AuthenticatorChain,
     _file: tempfile::NamedTempFile,
 }
 
@@ -47,19 +47,19 @@ impl Bench {
         let users = HtpasswdFile::open(settings, pool.source(), now()).unwrap();
         let users = HtpasswdAccounts::new(SourceName::htpasswd(), Arc::new(users), check.clone());
         let local = LocalAccounts::new(database().await, check.clone());
-        let chain = Chain::new(vec![Arc::new(local), Arc::new(users)], check);
+        let chain = AuthenticatorChain::new(vec![Arc::new(local), Arc::new(users)], check);
         Self { pool, chain, _file: file }
     }
 
     /// What a refusal has worked.
     async fn refused(&self, name: &str, password: &str) -> Work {
-        let before = self.pool.worked();
+        let before = self.pool.work_done();
         let login = Login { account: name.parse().unwrap(), password: password.into() };
         assert!(
-            self.chain.authenticate(&login, Standing::Unproved, now()).await.unwrap().is_err(),
+            self.chain.authenticate(&login, QueueClass::Unproved, now()).await.unwrap().is_err(),
             "{name}"
         );
-        self.pool.worked().since(before)
+        self.pool.work_done().since(before)
     }
 }
 

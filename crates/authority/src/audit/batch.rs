@@ -7,7 +7,7 @@ use std::{
 
 use portpass_state::AuditRecord;
 
-use super::event::{Event, Happened};
+use super::event::{Event, EventKind};
 
 /// Events of one flush: how often each came, and in which order they came first.
 #[derive(Default)]
@@ -54,7 +54,7 @@ struct Alike(Event);
 impl PartialEq for Alike {
     fn eq(&self, Self(other): &Self) -> bool {
         let Self(this) = self;
-        this.happened == other.happened
+        this.kind == other.kind
             && this.account == other.account
             && this.service == other.service
             && this.leg == other.leg
@@ -67,11 +67,11 @@ impl Eq for Alike {}
 
 impl Hash for Alike {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let Event { happened, account, client, .. } = &self.0;
-        std::mem::discriminant(happened).hash(state);
+        let Event { kind, account, client, .. } = &self.0;
+        std::mem::discriminant(kind).hash(state);
         account.hash(state);
         client.address.hash(state);
-        if let Happened::Issued { decisions } = happened {
+        if let EventKind::Issued { decisions } = kind {
             for decision in decisions.iter() {
                 decision.requested.resource.hash(state);
             }

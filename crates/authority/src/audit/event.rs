@@ -19,7 +19,7 @@ pub struct Event {
     /// When.
     pub at: SystemTime,
     /// What.
-    pub happened: Happened,
+    pub kind: EventKind,
     /// Whose doing: the account's name; `None` for an anonymous caller.
     pub account: Option<String>,
     /// Which registry it was about, where that was known.
@@ -32,7 +32,7 @@ pub struct Event {
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Happened {
+pub enum EventKind {
     /// A token was signed.
     Issued {
         /// What was decided on each resource.
@@ -79,7 +79,7 @@ impl Event {
     /// As it is kept.
     pub fn into_record(self) -> AuditRecord {
         let mut detail = Map::new();
-        let (action, object) = self.happened.describe(&mut detail);
+        let (action, object) = self.kind.describe(&mut detail);
         let leg = self.leg.map(|leg| if leg == Leg::Get { "get" } else { "post" });
         for (name, value) in [
             ("service", self.service.as_ref().map(ServiceName::as_str)),
@@ -108,12 +108,12 @@ impl Event {
             let actions: usize = actions.iter().map(|action| action.as_str().len() + 64).sum();
             resource.name.len() + 3 * actions + size_of::<Decision>()
         };
-        let happened = match &self.happened {
-            Happened::Issued { decisions }
-            | Happened::IssuedWithRefresh { decisions, .. }
-            | Happened::Refreshed { decisions, .. } => decisions.iter().map(decision).sum(),
-            Happened::Refused { .. } | Happened::Revoked { .. } => 0,
-            Happened::Changed { change, .. } => match change {
+        let kind = match &self.kind {
+            EventKind::Issued { decisions }
+            | EventKind::IssuedWithRefresh { decisions, .. }
+            | EventKind::Refreshed { decisions, .. } => decisions.iter().map(decision).sum(),
+            EventKind::Refused { .. } | EventKind::Revoked { .. } => 0,
+            EventKind::Changed { change, .. } => match change {
                 RepositoryChange::ManifestPushed { tags, .. }
                 | RepositoryChange::ManifestDeleted { tags, .. } => {
                     tags.iter().map(|tag| tag.as_str().len() + size_of::<Tag>()).sum()
@@ -124,11 +124,11 @@ impl Event {
             },
         };
         // Its own words are short: names, an address, an id.
-        size_of::<Self>() + 512 + happened
+        size_of::<Self>() + 512 + kind
     }
 }
 
-impl Happened {
+impl EventKind {
     /// Its word, and what it was done to; the rest goes into the detail.
     fn describe(&self, detail: &mut Map<String, Value>) -> (Action, Option<String>) {
         let mut granted = |decisions: &[Decision]| list("access", access(decisions), detail);
@@ -200,7 +200,7 @@ fn access(decisions: &[Decision]) -> Vec<Value> {
         actions.iter().map(|action| shortened(action.as_str(), LONGEST_ACTION)).collect()
     };
     let entry = |decision: &Decision| {
-        let mut rules: Vec<u32> = decision.grounds.iter().map(|g| g.rule.number()).collect();
+        let mut rules: Vec<u32> = decision.applied_rules.iter().map(|g| g.rule.number()).collect();
         rules.dedup();
         json!({
             "resource": shortened(&decision.requested.resource.to_string(), LONGEST_RESOURCE),

@@ -19,7 +19,7 @@ fn request(scope: &str, credential: Credential, wants_refresh: bool) -> TokenReq
             refresh: RefreshIssuance::Given,
         },
         requested: scope.parse().unwrap(),
-        unread: vec![],
+        unread_scopes: vec![],
         credential,
         wants_refresh,
         leg: Leg::Get,
@@ -92,7 +92,7 @@ async fn the_record_of_a_refresh_token_commits_with_it() {
 fn refused(account: Option<&str>, reason: &'static str) -> Event {
     Event {
         at: SystemTime::UNIX_EPOCH + Duration::from_secs(NOW),
-        happened: Happened::Refused { reason, claimed: None },
+        kind: EventKind::Refused { reason, claimed: None },
         account: account.map(str::to_owned),
         service: None,
         leg: None,
@@ -103,7 +103,7 @@ fn refused(account: Option<&str>, reason: &'static str) -> Event {
 #[tokio::test]
 async fn equal_events_of_one_flush_are_counted_not_repeated() {
     let db = Db::in_memory().await.unwrap();
-    let (trail, writer) = Trail::new(db.clone());
+    let (trail, writer) = AuditTrail::new(db.clone());
     for _ in 0..1000 {
         trail.record(refused(Some("ann"), "a"));
     }
@@ -120,7 +120,7 @@ async fn equal_events_of_one_flush_are_counted_not_repeated() {
 #[tokio::test]
 async fn what_a_full_queue_loses_is_said_in_the_trail() {
     let db = Db::in_memory().await.unwrap();
-    let (trail, writer) = Trail::new(db.clone());
+    let (trail, writer) = AuditTrail::new(db.clone());
     let event = refused(Some("ann"), "a");
     let fit = (QUEUE_BYTES / event.weight()).min(QUEUE);
     for _ in 0..fit + 3 {
@@ -143,7 +143,7 @@ fn longest_scope(number: usize) -> AccessSet {
 /// A queue that counts its events alone would hold gigabytes of these.
 #[tokio::test]
 async fn the_queue_is_bounded_in_bytes() {
-    let (trail, writer) = Trail::new(Db::in_memory().await.unwrap());
+    let (trail, writer) = AuditTrail::new(Db::in_memory().await.unwrap());
     for number in 0..100 {
         trail.record(issued(Some("ann"), &longest_scope(number), "nothing"));
     }
@@ -166,16 +166,16 @@ fn issued(account: Option<&str>, asked: &AccessSet, granted: &str) -> Event {
             .filter(|action| action.as_str() == granted)
             .cloned()
             .collect(),
-        grounds: vec![],
+        applied_rules: vec![],
     };
     let decisions = asked.iter().map(decision).collect();
-    Event { happened: Happened::Issued { decisions }, ..refused(account, "") }
+    Event { kind: EventKind::Issued { decisions }, ..refused(account, "") }
 }
 
 #[tokio::test]
 async fn long_scopes_do_not_make_long_entries_and_hide_nothing_that_was_granted() {
     let db = Db::in_memory().await.unwrap();
-    let (trail, writer) = Trail::new(db.clone());
+    let (trail, writer) = AuditTrail::new(db.clone());
     let mut asked = longest_scope(0);
     asked.insert(
         "repository:secret/app:delete".parse::<AccessSet>().unwrap().iter().next().unwrap().clone(),
@@ -217,7 +217,7 @@ async fn a_flood_of_strangers_is_counted_and_takes_no_room() {
     assert!(trail.lines().any(|line| line == counted), "{trail}");
     assert!(!trail.contains("none/"), "{trail}");
     let strangers = trail.lines().filter(|line| line.starts_with("token-issued - ")).count();
-    assert_eq!(strangers, usize::try_from(strangers::KEPT).unwrap());
+    assert_eq!(strangers, usize::try_from(anonymous::KEPT).unwrap());
     let ann = trail.lines().filter(|line| line.starts_with("token-issued ann ")).count();
     assert_eq!(ann, 20, "whoever has an account is not counted among them");
 }
@@ -225,7 +225,7 @@ async fn a_flood_of_strangers_is_counted_and_takes_no_room() {
 #[tokio::test]
 async fn what_was_counted_is_written_each_minute() {
     let db = Db::in_memory().await.unwrap();
-    let (trail, writer) = Trail::new(db.clone());
+    let (trail, writer) = AuditTrail::new(db.clone());
     let nothing = issued(None, &"repository:a/b:pull".parse().unwrap(), "nothing");
     let running = tokio::spawn(Writer { minute: Duration::from_millis(20), ..writer }.run());
     for _ in 0..3 {
@@ -247,7 +247,7 @@ async fn what_was_counted_is_written_each_minute() {
 #[tokio::test]
 async fn what_became_of_a_repository_is_told_by_its_name() {
     let db = Db::in_memory().await.unwrap();
-    let (trail, writer) = Trail::new(db.clone());
+    let (trail, writer) = AuditTrail::new(db.clone());
     let digest = portpass_protocol::Digest::sha256(b"manifest");
     let tags = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect();
     let many: Vec<String> = (0..500).map(|number| format!("v{number}")).collect();
@@ -258,12 +258,12 @@ async fn what_became_of_a_repository_is_told_by_its_name() {
         RepositoryChange::TagDeleted { tag: "v1".parse().unwrap() },
         RepositoryChange::BlobDeleted { digest },
     ] {
-        let happened = Happened::Changed { repository: "team/app".parse().unwrap(), change };
-        trail.record(Event { happened, ..refused(Some("ann"), "") });
+        let kind = EventKind::Changed { repository: "team/app".parse().unwrap(), change };
+        trail.record(Event { kind, ..refused(Some("ann"), "") });
     }
     let change = RepositoryChange::ManifestDeleted { digest, tags: tags(&many) };
-    let happened = Happened::Changed { repository: "team/app".parse().unwrap(), change };
-    trail.record(Event { happened, ..refused(None, "") });
+    let kind = EventKind::Changed { repository: "team/app".parse().unwrap(), change };
+    trail.record(Event { kind, ..refused(None, "") });
     drop(trail);
     writer.run().await;
     let text = written(&db).await;
@@ -285,7 +285,7 @@ async fn what_became_of_a_repository_is_told_by_its_name() {
 #[tokio::test]
 async fn a_database_that_stays_away_does_not_keep_the_process_from_ending() {
     let db = Db::in_memory().await.unwrap();
-    let (trail, writer) = Trail::new(db.clone());
+    let (trail, writer) = AuditTrail::new(db.clone());
     trail.record(refused(None, "a"));
     trail.record(issued(None, &"repository:a/b:pull".parse().unwrap(), "nothing"));
     drop(trail);

@@ -10,7 +10,7 @@ use http::{StatusCode, header};
 use portpass_protocol::{
     challenge::{Basic, Challenge, Quotable},
     error::{ErrorCode, ErrorEntry},
-    handled::Handled,
+    outcome::RequestOutcome,
 };
 use serde::Serialize;
 
@@ -49,7 +49,11 @@ pub(super) fn respond(
         }
     }
     let claimed = claimed(request, error).map(ToString::to_string);
-    response.extensions_mut().insert(Handled::refused(claimed, error.id(), error.to_string()));
+    response.extensions_mut().insert(RequestOutcome::refused(
+        claimed,
+        error.id(),
+        error.to_string(),
+    ));
     response
 }
 
@@ -77,14 +81,14 @@ pub(super) fn method(allowed: &'static str) -> Response {
     let mut response = refusal.into_response();
     set(response.headers_mut(), header::ALLOW, allowed);
     let text = format!("the method is none of {allowed}");
-    response.extensions_mut().insert(Handled::refused(None, "method-not-allowed", text));
+    response.extensions_mut().insert(RequestOutcome::refused(None, "method-not-allowed", text));
     response
 }
 
 /// 500, for what must not happen.
 pub(super) fn internal(reason: &str) -> Response {
     let mut response = ours("the server failed").into_response();
-    response.extensions_mut().insert(Handled::refused(None, "internal-error", reason));
+    response.extensions_mut().insert(RequestOutcome::refused(None, "internal-error", reason));
     response
 }
 
@@ -122,7 +126,7 @@ fn refusal(error: &TokenError) -> Refusal {
 
 fn request(error: &RequestError) -> Refusal {
     let oauth = match error {
-        RequestError::Unusable(_) => return unauthorized(&error.to_string()),
+        RequestError::Credential(_) => return unauthorized(&error.to_string()),
         RequestError::UnsupportedGrant { .. } => "unsupported_grant_type",
         RequestError::ScopeTooLong
         | RequestError::TooManyActions

@@ -4,7 +4,7 @@ use axum::Router;
 use base64::prelude::*;
 use futures_util::FutureExt;
 use http::{HeaderValue, Request};
-use portpass_password::{LimitSettings, Limits, Standing};
+use portpass_password::{LimitSettings, Limits, QueueClass};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -22,7 +22,7 @@ struct Answer {
     status: u16,
     headers: HeaderMap,
     body: String,
-    handled: Option<Handled>,
+    handled: Option<RequestOutcome>,
 }
 
 impl Answer {
@@ -73,7 +73,7 @@ async fn answer(router: Router, request: Request<Body>) -> Answer {
         status: head.status.as_u16(),
         headers: head.headers,
         body: String::from_utf8(body.to_vec()).unwrap(),
-        handled: head.extensions.get::<Handled>().cloned(),
+        handled: head.extensions.get::<RequestOutcome>().cloned(),
     }
 }
 
@@ -371,14 +371,14 @@ async fn anonymous_requests_do_no_sql() {
 async fn who_asked_and_why_not_is_handed_to_the_log() {
     let fixture = Fixture::new().await;
     let served = get_as(&fixture, "ann:secret", "").await.handled.unwrap();
-    assert_eq!(served, Handled::served("ann"));
-    assert_eq!(get(&fixture, "").await.handled.unwrap(), Handled::served(""));
+    assert_eq!(served, RequestOutcome::served("ann"));
+    assert_eq!(get(&fixture, "").await.handled.unwrap(), RequestOutcome::served(""));
     let refused = get_as(&fixture, "ann:wrong-horse", "").await.handled.unwrap();
     let refusal = refused.refusal.unwrap();
     assert_eq!((refused.subject.as_deref(), refusal.id), (Some("ann"), "wrong-password"));
     assert!(!refusal.text.contains("horse"));
-    let unread = get(&fixture, "service=evil").await.handled.unwrap().refusal.unwrap();
-    assert_eq!(unread.id, "service-unknown");
+    let unread_scopes = get(&fixture, "service=evil").await.handled.unwrap().refusal.unwrap();
+    assert_eq!(unread_scopes.id, "service-unknown");
 }
 
 async fn with_limits() -> Fixture {
@@ -416,12 +416,12 @@ async fn who_has_logged_in_before_is_known_to_the_source_that_is_asked() {
     let fixture = with_limits().await;
     let seen = async |password: &str| {
         let status = attempt(&fixture, password).await.status;
-        (status, fixture.accounts.last_standing().unwrap())
+        (status, fixture.accounts.last_queue_class().unwrap())
     };
-    assert_eq!(seen("wrong").await, (401, Standing::Unproved));
-    assert_eq!(seen("secret").await, (200, Standing::Unproved));
-    assert_eq!(seen("wrong again").await, (401, Standing::Proved));
-    assert_eq!(seen("secret").await, (200, Standing::Proved));
+    assert_eq!(seen("wrong").await, (401, QueueClass::Unproved));
+    assert_eq!(seen("secret").await, (200, QueueClass::Unproved));
+    assert_eq!(seen("wrong again").await, (401, QueueClass::Proved));
+    assert_eq!(seen("secret").await, (200, QueueClass::Proved));
 }
 
 /// The pool serves in order: when the last of these is answered, the others have been counted.

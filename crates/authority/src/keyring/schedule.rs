@@ -37,7 +37,7 @@ pub struct Key {
 
 /// A change of the ring whose time has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Due {
+pub enum RotationStep {
     /// Make a key and publish it.
     Announce {
         /// When it is to sign.
@@ -78,15 +78,18 @@ impl Schedule {
     ///
     /// Clocks are set, forwards and back, and the ring outlives that: whatever it went through, the key
     /// that signs is one whose certificate holds.
-    pub fn due(&self, keys: &[Key], now: SystemTime) -> Vec<Due> {
+    pub fn due(&self, keys: &[Key], now: SystemTime) -> Vec<RotationStep> {
         let mut due = match (signing(keys), announced(keys)) {
             (signing, Some(announced)) if self.takes_over(signing, announced, now) => {
                 self.replacement(keys, now)
             }
-            (None, None) => vec![Due::Announce { signs_from: now }],
+            (None, None) => vec![RotationStep::Announce { signs_from: now }],
             (Some(signing), None) => {
                 let signs_from = self.successor(signing, now);
-                signs_from.map(|signs_from| Due::Announce { signs_from }).into_iter().collect()
+                signs_from
+                    .map(|signs_from| RotationStep::Announce { signs_from })
+                    .into_iter()
+                    .collect()
             }
             (_, Some(_)) => Vec::new(),
         };
@@ -96,13 +99,13 @@ impl Schedule {
 
     /// What brings another key at once: the one that is announced, or, where there is none whose
     /// certificate holds, a new one.
-    pub fn replacement(&self, keys: &[Key], now: SystemTime) -> Vec<Due> {
-        let anew = Due::Announce { signs_from: now };
+    pub fn replacement(&self, keys: &[Key], now: SystemTime) -> Vec<RotationStep> {
+        let anew = RotationStep::Announce { signs_from: now };
         match announced(keys) {
             Some(announced) if self.can_sign(announced, now) => {
-                vec![Due::Promote { id: announced.id.clone() }]
+                vec![RotationStep::Promote { id: announced.id.clone() }]
             }
-            Some(announced) => vec![Due::Forget { id: announced.id.clone() }, anew],
+            Some(announced) => vec![RotationStep::Forget { id: announced.id.clone() }, anew],
             None => vec![anew],
         }
     }
@@ -143,13 +146,13 @@ impl Schedule {
         key.certified_from <= now && last <= key.certified_until
     }
 
-    fn after_retirement(&self, key: &Key, now: SystemTime) -> Option<Due> {
+    fn after_retirement(&self, key: &Key, now: SystemTime) -> Option<RotationStep> {
         let Phase::Retired { until } = key.phase else { return None };
         let id = || key.id.clone();
         if until < now {
-            Some(Due::Forget { id: id() })
+            Some(RotationStep::Forget { id: id() })
         } else if until > self.needed_until(now) + CLOCKS_APART {
-            Some(Due::Shorten { id: id() })
+            Some(RotationStep::Shorten { id: id() })
         } else {
             None
         }
@@ -217,24 +220,24 @@ mod tests {
         key("retired", Phase::Retired { until: day(days) })
     }
 
-    fn announce(days: f64) -> Due {
-        Due::Announce { signs_from: day(days) }
+    fn announce(days: f64) -> RotationStep {
+        RotationStep::Announce { signs_from: day(days) }
     }
 
-    fn promote() -> Due {
-        Due::Promote { id: "announced".into() }
+    fn promote() -> RotationStep {
+        RotationStep::Promote { id: "announced".into() }
     }
 
-    fn forget() -> Due {
-        Due::Forget { id: "retired".into() }
+    fn forget() -> RotationStep {
+        RotationStep::Forget { id: "retired".into() }
     }
 
-    fn forget_announced() -> Due {
-        Due::Forget { id: "announced".into() }
+    fn forget_announced() -> RotationStep {
+        RotationStep::Forget { id: "announced".into() }
     }
 
-    fn shorten() -> Due {
-        Due::Shorten { id: "retired".into() }
+    fn shorten() -> RotationStep {
+        RotationStep::Shorten { id: "retired".into() }
     }
 
     #[test]
@@ -251,7 +254,7 @@ mod tests {
             key.certified_from = day(days);
             key
         };
-        let table: Vec<(&str, Vec<Key>, f64, Vec<Due>)> = vec![
+        let table: Vec<(&str, Vec<Key>, f64, Vec<RotationStep>)> = vec![
             ("a new ring", vec![], 0.0, vec![announce(0.0)]),
             ("an ordinary day", vec![signing(0.0)], 50.0, vec![]),
             ("a moment too early", vec![signing(0.0)], 82.999, vec![]),
@@ -386,12 +389,12 @@ mod tests {
     fn carry_out(
         schedule: &Schedule,
         keys: &mut Vec<Key>,
-        due: Due,
+        due: RotationStep,
         now: SystemTime,
         made: &mut i32,
     ) {
         match due {
-            Due::Announce { signs_from } => {
+            RotationStep::Announce { signs_from } => {
                 *made += 1;
                 keys.push(Key {
                     id: format!("key {made}").into(),
@@ -401,7 +404,7 @@ mod tests {
                     certified_until: schedule.certify_until(signs_from),
                 });
             }
-            Due::Promote { id } => {
+            RotationStep::Promote { id } => {
                 for key in keys.iter_mut() {
                     if matches!(key.phase, Phase::Signing { .. }) {
                         key.phase = Phase::Retired { until: schedule.needed_until(now) };
@@ -410,8 +413,8 @@ mod tests {
                     }
                 }
             }
-            Due::Forget { id } => keys.retain(|key| key.id != id),
-            Due::Shorten { id } => {
+            RotationStep::Forget { id } => keys.retain(|key| key.id != id),
+            RotationStep::Shorten { id } => {
                 let key = keys.iter_mut().find(|key| key.id == id).unwrap();
                 key.phase = Phase::Retired { until: schedule.needed_until(now) };
             }

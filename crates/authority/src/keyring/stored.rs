@@ -13,8 +13,8 @@ use serde_json::json;
 use crate::audit::Action;
 
 use super::{
-    Ask, Due, Key, KeyRingError, KeyRingParts, Phase, Published, PublishedKey, Ring, Schedule,
-    SealKey, issue,
+    Ask, Key, KeyRingError, KeyRingParts, Phase, Published, PublishedKey, Ring, RotationStep,
+    Schedule, SealKey, issue,
 };
 
 /// The rows as this process last saw them, and the ring that they make.
@@ -83,9 +83,14 @@ impl Stored {
         Ok(Some(change))
     }
 
-    fn apply(&self, change: &mut Change, due: Due, now: SystemTime) -> Result<(), KeyRingError> {
+    fn apply(
+        &self,
+        change: &mut Change,
+        due: RotationStep,
+        now: SystemTime,
+    ) -> Result<(), KeyRingError> {
         match due {
-            Due::Announce { signs_from } => {
+            RotationStep::Announce { signs_from } => {
                 let (root, root_key) = self.root(change, now)?;
                 let key = SigningKey::generate(self.schedule.algorithm)
                     .map_err(issue::IssueError::Key)?;
@@ -95,7 +100,7 @@ impl Stored {
                 change.rows.push(self.row(&key, &certificate, KeyRole::Leaf(phase), now)?);
                 change.note(Action::SigningKeyAnnounced, key.id().as_str(), now);
             }
-            Due::Promote { id } => {
+            RotationStep::Promote { id } => {
                 for row in &mut change.rows {
                     if let KeyRole::Leaf(Phase::Signing { .. }) = row.role {
                         let until = self.schedule.needed_until(now);
@@ -106,11 +111,11 @@ impl Stored {
                 }
                 change.note(Action::SigningKeyPromoted, id.as_str(), now);
             }
-            Due::Forget { id } => {
+            RotationStep::Forget { id } => {
                 change.rows.retain(|row| row.id != id.as_str());
                 change.note(Action::SigningKeyForgotten, id.as_str(), now);
             }
-            Due::Shorten { id } => {
+            RotationStep::Shorten { id } => {
                 let until = self.schedule.needed_until(now);
                 let retired = change.rows.iter_mut().filter(|row| row.id == id.as_str());
                 retired.for_each(|row| row.role = KeyRole::Leaf(Phase::Retired { until }));

@@ -5,7 +5,7 @@ use std::fmt;
 use portpass_protocol::access::{Access, Action};
 use portpass_token::ServiceName;
 
-use super::{Audience, Caller, Decision, Effect, Policy, Rule, RuleId, Target};
+use super::{Caller, Decision, Effect, Policy, Principal, Rule, RuleId, Target};
 use crate::subject::Subject;
 
 /// One decision with the rules spelt out.
@@ -20,7 +20,7 @@ pub struct Explanation {
     /// What the token says.
     pub granted: Vec<String>,
     /// The rules that gave or took something.
-    pub rules: Vec<Cited>,
+    pub rules: Vec<CitedRule>,
     /// What the account's own ceiling took of what the rules gave.
     pub over_ceiling: Vec<String>,
     /// The rule that came nearest to giving what is missing.
@@ -29,7 +29,7 @@ pub struct Explanation {
 
 /// A rule that had a part in a decision.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Cited {
+pub struct CitedRule {
     /// Its place in the list, counted from one.
     pub number: u32,
     /// `allow` or `deny`.
@@ -79,18 +79,18 @@ fn words<'a>(actions: impl IntoIterator<Item = &'a Action>) -> Vec<String> {
     actions.into_iter().map(ToString::to_string).collect()
 }
 
-fn cited(policy: &dyn Policy, decision: &Decision) -> Vec<Cited> {
-    let mut cited: Vec<Cited> = Vec::new();
-    for ground in &decision.grounds {
-        let number = ground.rule.number();
-        let action = ground.action.to_string();
+fn cited(policy: &dyn Policy, decision: &Decision) -> Vec<CitedRule> {
+    let mut cited: Vec<CitedRule> = Vec::new();
+    for applied in &decision.applied_rules {
+        let number = applied.rule.number();
+        let action = applied.action.to_string();
         match cited.iter_mut().find(|entry| entry.number == number) {
             Some(entry) => entry.actions.push(action),
-            None => cited.push(Cited {
+            None => cited.push(CitedRule {
                 number,
-                effect: ground.effect.to_string(),
+                effect: applied.effect.to_string(),
                 actions: vec![action],
-                text: policy.rule_text(ground.rule).unwrap_or_default(),
+                text: policy.rule_text(applied.rule).unwrap_or_default(),
             }),
         }
     }
@@ -118,7 +118,7 @@ pub(super) fn nearest(rules: &[Rule], subject: &Subject, decision: &Decision) ->
 /// What was asked for, is not granted, and was not taken by a rule that says so.
 fn missing(decision: &Decision) -> Vec<&Action> {
     let asked = &decision.requested.actions;
-    let spoken_of = |action: &Action| decision.grounds.iter().any(|g| g.action == *action);
+    let spoken_of = |action: &Action| decision.applied_rules.iter().any(|g| g.action == *action);
     let written_out = asked.contains(&Action::Any) && !decision.granted.contains(&Action::Any);
     let everything = [&Action::Pull, &Action::Push, &Action::Delete];
     let star = written_out.then_some(everything).into_iter().flatten();
@@ -143,8 +143,8 @@ fn miss(
         }
         _ => return None,
     };
-    let gives = missing.iter().any(|action| rule.actions.speaks_of(action));
-    match (gives, about_it, rule.binds(caller)) {
+    let gives = missing.iter().any(|action| rule.actions.covers(action));
+    match (gives, about_it, rule.applies_to(caller)) {
         (false, true, true) => Some((Closeness::Action, format!("it gives only {}", rule.actions))),
         (true, true, false) => {
             let for_all = matches!(&rule.target, Target::Repository(p) if p.is_everything());
@@ -161,10 +161,10 @@ fn miss(
 
 fn but_not_for(rule: &Rule, caller: Caller<'_>) -> String {
     let who = caller.name().unwrap_or("an anonymous caller");
-    if rule.except.iter().any(|audience| audience.is(caller)) {
+    if rule.except.iter().any(|principal| principal.is(caller)) {
         return format!("it passes over {who}");
     }
-    let by_group = rule.to.iter().any(|audience| matches!(audience, Audience::Group(_)));
+    let by_group = rule.to.iter().any(|principal| matches!(principal, Principal::Group(_)));
     let groups: Vec<&str> = caller.groups().collect();
     match (by_group, caller.name()) {
         (true, Some(name)) if groups.is_empty() => format!("{name} is in no group"),

@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
-    audience::{Audience, Caller},
     effect::Effect,
+    principal::{Caller, Principal},
     rule::{Rule, Target},
 };
 
@@ -88,7 +88,7 @@ impl Index {
 
 impl Bucket {
     fn add(&mut self, place: usize, rule: &Rule) {
-        if rule.to.iter().any(|audience| exact(audience).is_none()) {
+        if rule.to.iter().any(|principal| exact(principal).is_none()) {
             self.open.push(place);
             return;
         }
@@ -116,10 +116,10 @@ enum Exact<'a> {
     Group(&'a str),
 }
 
-fn exact(audience: &Audience) -> Option<Exact<'_>> {
-    match audience {
-        Audience::User { name, .. } => name.literal().map(Exact::User),
-        Audience::Group(name) => name.literal().map(Exact::Group),
-        Audience::Anyone | Audience::Anonymous | Audience::SignedIn => None,
+fn exact(principal: &Principal) -> Option<Exact<'_>> {
+    match principal {
+        Principal::User { name, .. } => name.literal().map(Exact::User),
+        Principal::Group(name) => name.literal().map(Exact::Group),
+        Principal::Anyone | Principal::Anonymous | Principal::SignedIn => None,
     }
 }

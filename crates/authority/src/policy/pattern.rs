@@ -46,18 +46,18 @@ pub enum Placeholder {
 
 /// What the placeholders stand for in one question.
 #[derive(Debug, Clone, Copy)]
-pub struct Names<'a> {
+pub struct Substitutions<'a> {
     /// For `${account}`.
-    pub account: Stand<'a>,
+    pub account: Substitution<'a>,
     /// For `${group}`.
-    pub group: Stand<'a>,
+    pub group: Substitution<'a>,
 }
 
 /// What one placeholder stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stand<'a> {
+pub enum Substitution<'a> {
     /// For this text and no other.
-    For(&'a str),
+    Value(&'a str),
     /// For nothing: a rule that needs it does not match.
     Nothing,
     /// For whatever is there: how a `deny` that names accounts binds a caller without a name.
@@ -85,7 +85,7 @@ impl PathPattern {
     }
 
     /// Whether the path, cut at its slashes, is one of those meant.
-    pub fn matches(&self, path: &[&str], names: Names<'_>) -> bool {
+    pub fn matches(&self, path: &[&str], names: Substitutions<'_>) -> bool {
         walk(&self.segments, path, |segment, text| match segment {
             Segment::Deep => Step::Many,
             segment if segment.matches(text, names) => Step::Yes,
@@ -96,7 +96,10 @@ impl PathPattern {
     /// Whether it means the repository of this name, whoever asks.
     pub fn means(&self, repository: &str) -> bool {
         let path: Vec<&str> = repository.split('/').collect();
-        self.matches(&path, Names { account: Stand::Nothing, group: Stand::Nothing })
+        self.matches(
+            &path,
+            Substitutions { account: Substitution::Nothing, group: Substitution::Nothing },
+        )
     }
 
     /// Whether it means other repositories for each caller.
@@ -105,7 +108,7 @@ impl PathPattern {
     }
 
     /// How many segments from the left fit before the first that does not.
-    pub fn common_prefix(&self, path: &[&str], names: Names<'_>) -> usize {
+    pub fn common_prefix(&self, path: &[&str], names: Substitutions<'_>) -> usize {
         self.segments
             .iter()
             .zip(path)
@@ -205,7 +208,7 @@ impl Segment {
         }
     }
 
-    fn matches(&self, text: &str, names: Names<'_>) -> bool {
+    fn matches(&self, text: &str, names: Substitutions<'_>) -> bool {
         match self {
             Self::Deep => true,
             Self::Word(word) => word.matches(text) && !text.is_empty(),
@@ -216,9 +219,9 @@ impl Segment {
                     Placeholder::Group => names.group,
                 };
                 match (inner, stand) {
-                    (Some(inner), Stand::For(name)) => inner == name,
-                    (Some(inner), Stand::Anything) => !inner.is_empty(),
-                    (None, _) | (_, Stand::Nothing) => false,
+                    (Some(inner), Substitution::Value(name)) => inner == name,
+                    (Some(inner), Substitution::Anything) => !inner.is_empty(),
+                    (None, _) | (_, Substitution::Nothing) => false,
                 }
             }
         }

@@ -5,9 +5,9 @@ use std::{fmt, str::FromStr};
 use portpass_protocol::access::Action;
 
 use super::{
-    audience::{Audience, AudienceError, Caller},
     effect::Effect,
-    pattern::{Names, PathPattern, PatternError, Placeholder, Stand},
+    pattern::{PathPattern, PatternError, Placeholder, Substitution, Substitutions},
+    principal::{Caller, Principal, PrincipalError},
 };
 use crate::subject::{AccountName, SourceName};
 
@@ -80,7 +80,7 @@ impl ActionBits {
     }
 
     /// Whether a rule with these actions speaks of `action`: it is named, or `*` is.
-    pub fn speaks_of(self, action: &Action) -> bool {
+    pub fn covers(self, action: &Action) -> bool {
         self.contains(action) || self.contains(&Action::Any)
     }
 
@@ -114,21 +114,21 @@ pub struct Rule {
     /// On what.
     pub target: Target,
     /// To or from whom.
-    pub to: Vec<Audience>,
+    pub to: Vec<Principal>,
     /// Whom it passes over.
-    pub except: Vec<Audience>,
+    pub except: Vec<Principal>,
 }
 
 /// What a rule may refer to.
 #[derive(Debug, Clone)]
-pub struct Surroundings {
+pub struct RuleContext {
     /// The sources of accounts that are configured.
     pub sources: Vec<SourceName>,
     /// Whether anybody may ask without credentials.
     pub anonymous: bool,
 }
 
-impl Surroundings {
+impl RuleContext {
     /// Whether accounts can be in groups at all.
     fn have_groups(&self) -> bool {
         self.sources.iter().any(|source| *source != SourceName::htpasswd())
@@ -137,7 +137,7 @@ impl Surroundings {
 
 impl Rule {
     /// Understands a rule, or says what is wrong with it.
-    pub fn parse(text: &RuleText, around: &Surroundings) -> Result<Self, RuleProblem> {
+    pub fn parse(text: &RuleText, context: &RuleContext) -> Result<Self, RuleProblem> {
         let target = target(text)?;
         let (effect, words) = match (&text.allow, &text.deny) {
             (Some(words), None) => (Effect::Allow, words),
@@ -148,28 +148,28 @@ impl Rule {
             effect,
             actions: actions(words, &target)?,
             target,
-            to: audiences(&text.to)?,
-            except: audiences(&text.except)?,
+            to: principals(&text.to)?,
+            except: principals(&text.except)?,
         };
-        rule.check_audience(around)?;
+        rule.check_principals(context)?;
         Ok(rule)
     }
 
     /// Whether the rule is about this caller, whatever the resource.
-    pub fn binds(&self, caller: Caller<'_>) -> bool {
-        self.to.iter().any(|audience| audience.includes(caller, self.effect))
-            && !self.except.iter().any(|audience| audience.is(caller))
+    pub fn applies_to(&self, caller: Caller<'_>) -> bool {
+        self.to.iter().any(|principal| principal.includes(caller, self.effect))
+            && !self.except.iter().any(|principal| principal.is(caller))
     }
 
     /// Whether it gives to the account of that name, of whatever source, and to nobody else.
-    pub fn means_only(&self, account: &AccountName) -> bool {
-        let is_meant = |to: &Audience| match to {
-            Audience::User { source: None, name } => name.literal() == Some(account.as_str()),
-            Audience::User { source: Some(_), .. }
-            | Audience::Anyone
-            | Audience::Anonymous
-            | Audience::SignedIn
-            | Audience::Group(_) => false,
+    pub fn allows_only(&self, account: &AccountName) -> bool {
+        let is_meant = |to: &Principal| match to {
+            Principal::User { source: None, name } => name.literal() == Some(account.as_str()),
+            Principal::User { source: Some(_), .. }
+            | Principal::Anyone
+            | Principal::Anonymous
+            | Principal::SignedIn
+            | Principal::Group(_) => false,
         };
         self.effect == Effect::Allow && self.to.iter().all(is_meant)
     }
@@ -182,7 +182,7 @@ impl Rule {
             Target::Repository(pattern) if pattern.mentions(Placeholder::Group) => {
                 let names = self.without_group(caller);
                 // Most patterns fail whatever the group is.
-                pattern.matches(path, Names { group: Stand::Anything, ..names })
+                pattern.matches(path, Substitutions { group: Substitution::Anything, ..names })
                     && self.by_group(caller).any(|names| pattern.matches(path, names))
             }
             Target::Repository(pattern) => pattern.matches(path, self.without_group(caller)),
@@ -201,51 +201,55 @@ impl Rule {
     }
 
     /// What the placeholders stand for where there is no `${group}`, or the caller has no name.
-    fn without_group<'a>(&self, caller: Caller<'a>) -> Names<'a> {
+    fn without_group<'a>(&self, caller: Caller<'a>) -> Substitutions<'a> {
         // A deny that names accounts or groups binds callers who have none: nobody gets round it
         // by leaving the password out.
         let absent = match self.effect {
-            Effect::Allow => Stand::Nothing,
-            Effect::Deny => Stand::Anything,
+            Effect::Allow => Substitution::Nothing,
+            Effect::Deny => Substitution::Anything,
         };
         match caller.name() {
-            Some(name) => Names { account: Stand::For(name), group: Stand::Nothing },
-            None => Names { account: absent, group: absent },
+            Some(name) => {
+                Substitutions { account: Substitution::Value(name), group: Substitution::Nothing }
+            }
+            None => Substitutions { account: absent, group: absent },
         }
     }
 
     /// What the placeholders can stand for, one after the other.
-    fn by_group<'a>(&'a self, caller: Caller<'a>) -> impl Iterator<Item = Names<'a>> {
+    fn by_group<'a>(&'a self, caller: Caller<'a>) -> impl Iterator<Item = Substitutions<'a>> {
         let names = self.without_group(caller);
         let nameless = caller.name().is_none().then_some(names);
-        let reached = |group: &&str| self.to.iter().any(|audience| audience.reaches_by(group));
+        let reached = |group: &&str| self.to.iter().any(|principal| principal.reaches_by(group));
         let groups = caller.groups().filter(reached);
-        groups.map(move |group| Names { group: Stand::For(group), ..names }).chain(nameless)
+        groups
+            .map(move |group| Substitutions { group: Substitution::Value(group), ..names })
+            .chain(nameless)
     }
 
-    fn check_audience(&self, around: &Surroundings) -> Result<(), RuleProblem> {
+    fn check_principals(&self, context: &RuleContext) -> Result<(), RuleProblem> {
         if self.to.is_empty() {
-            return Err(RuleProblem::NoAudience);
+            return Err(RuleProblem::NoPrincipal);
         }
-        for audience in self.to.iter().chain(&self.except) {
-            if let Some(source) = audience.source().filter(|s| !around.sources.contains(s)) {
-                let known = around.sources.iter().map(SourceName::as_str).collect::<Vec<_>>();
+        for principal in self.to.iter().chain(&self.except) {
+            if let Some(source) = principal.source().filter(|s| !context.sources.contains(s)) {
+                let known = context.sources.iter().map(SourceName::as_str).collect::<Vec<_>>();
                 return Err(RuleProblem::Source {
                     source_name: source.clone(),
                     known: known.join(", "),
                 });
             }
         }
-        let everybody = [Audience::SignedIn, Audience::Anonymous];
-        let passed_over = |to: &Audience| {
+        let everybody = [Principal::SignedIn, Principal::Anonymous];
+        let passed_over = |to: &Principal| {
             self.except.iter().any(|except| except.contains(to))
                 || everybody.iter().all(|half| self.except.contains(half))
         };
         if self.to.iter().all(passed_over) {
             return Err(RuleProblem::Nobody { why: "`except` names everybody that `to` names" });
         }
-        let only_anonymous = self.to.iter().all(|to| *to == Audience::Anonymous);
-        if only_anonymous && !around.anonymous {
+        let only_anonymous = self.to.iter().all(|to| *to == Principal::Anonymous);
+        if only_anonymous && !context.anonymous {
             return Err(RuleProblem::Nobody {
                 why: "callers without credentials are not admitted",
             });
@@ -254,9 +258,9 @@ impl Rule {
             Target::Repository(pattern) => pattern.mentions(placeholder),
             Target::Catalog => false,
         };
-        let only_groups = self.to.iter().all(|to| matches!(to, Audience::Group(_)));
+        let only_groups = self.to.iter().all(|to| matches!(to, Principal::Group(_)));
         let needs_group = self.effect == Effect::Allow && mentions(Placeholder::Group);
-        if (only_groups || needs_group) && !around.have_groups() {
+        if (only_groups || needs_group) && !context.have_groups() {
             return Err(RuleProblem::Nobody {
                 why: "no account is in a group: htpasswd files know none, `local` accounts do",
             });
@@ -283,8 +287,8 @@ impl fmt::Display for Rule {
     }
 }
 
-fn list(audiences: &[Audience]) -> String {
-    audiences.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+fn list(principals: &[Principal]) -> String {
+    principals.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn target(text: &RuleText) -> Result<Target, RuleProblem> {
@@ -311,12 +315,12 @@ fn actions(words: &[String], target: &Target) -> Result<ActionBits, RuleProblem>
     if words.is_empty() { Err(RuleProblem::NoAction) } else { Ok(bits) }
 }
 
-fn audiences(words: &[String]) -> Result<Vec<Audience>, RuleProblem> {
+fn principals(words: &[String]) -> Result<Vec<Principal>, RuleProblem> {
     words
         .iter()
         .map(|word| {
-            Audience::from_str(word)
-                .map_err(|problem| RuleProblem::Audience { word: word.clone(), problem })
+            Principal::from_str(word)
+                .map_err(|problem| RuleProblem::Principal { word: word.clone(), problem })
         })
         .collect()
 }
@@ -332,11 +336,11 @@ pub enum RuleProblem {
     },
     /// A subject that cannot be read.
     #[error("`{word}` names nobody: {problem}")]
-    Audience {
+    Principal {
         /// As typed.
         word: String,
         /// Why.
-        problem: AudienceError,
+        problem: PrincipalError,
     },
     /// An action that the catalog does not have.
     #[error(
@@ -358,7 +362,7 @@ pub enum RuleProblem {
     #[error(
         "`to` is missing; say who is meant: `anyone`, `anonymous`, `signed-in`, `user:NAME`, `group:NAME`"
     )]
-    NoAudience,
+    NoPrincipal,
     /// It can never apply.
     #[error("the rule can match nobody: {why}")]
     Nobody {

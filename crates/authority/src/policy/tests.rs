@@ -29,13 +29,13 @@ fn rule(text: &str) -> RuleText {
     rule
 }
 
-fn around() -> Surroundings {
-    Surroundings { sources: vec![SourceName::local(), SourceName::htpasswd()], anonymous: true }
+fn context() -> RuleContext {
+    RuleContext { sources: vec![SourceName::local(), SourceName::htpasswd()], anonymous: true }
 }
 
 fn rules(texts: &[&str]) -> RuleSet {
     let texts: Vec<RuleText> = texts.iter().map(|text| rule(text)).collect();
-    RuleSet::parse(&texts, &around()).unwrap()
+    RuleSet::parse(&texts, &context()).unwrap()
 }
 
 /// `""` is anonymous; `ann`, `htpasswd/ann`, `ann:dev,qa`.
@@ -293,8 +293,8 @@ fn a_name_is_reserved_only_where_it_would_take_what_is_meant_for_others() {
 #[test]
 fn a_rule_for_groups_where_nobody_has_one_is_for_nobody() {
     let parse = |text: &str, source: SourceName| {
-        let around = Surroundings { sources: vec![source], anonymous: true };
-        RuleSet::parse(&[rule(text)], &around).map(drop)
+        let context = RuleContext { sources: vec![source], anonymous: true };
+        RuleSet::parse(&[rule(text)], &context).map(drop)
     };
     for text in [
         "allow pull repository a/** to group:dev",
@@ -337,14 +337,14 @@ fn what_is_no_rule_says_which_and_why() {
     ];
     let mut errors: Vec<String> = broken
         .iter()
-        .map(|text| RuleSet::parse(&[rule(good), rule(text)], &around()).unwrap_err().to_string())
+        .map(|text| RuleSet::parse(&[rule(good), rule(text)], &context()).unwrap_err().to_string())
         .collect();
     let both = RuleText { deny: Some(vec![]), ..rule(good) };
     let neither = RuleText { repository: None, ..rule(good) };
     for text in [both, neither] {
-        errors.push(RuleSet::parse(&[text], &around()).unwrap_err().to_string());
+        errors.push(RuleSet::parse(&[text], &context()).unwrap_err().to_string());
     }
-    let closed = Surroundings { anonymous: false, ..around() };
+    let closed = RuleContext { anonymous: false, ..context() };
     let nobody = rule("allow pull repository a/** to anonymous");
     errors.push(RuleSet::parse(&[nobody], &closed).unwrap_err().to_string());
     insta::assert_snapshot!(errors.join("\n"));
@@ -436,7 +436,7 @@ prop_compose! {
 }
 
 fn some_rules() -> impl Strategy<Value = Vec<String>> {
-    let can_match = |text: &String| RuleSet::parse(&[rule(text)], &around()).is_ok();
+    let can_match = |text: &String| RuleSet::parse(&[rule(text)], &context()).is_ok();
     prop::collection::vec(any_rule().prop_filter("matches somebody", can_match), 0..8)
 }
 
@@ -488,8 +488,8 @@ proptest! {
             set.rules().iter().any(|rule| {
                 rule.effect == effect
                     && rule.covers_repository(&path, caller)
-                    && rule.binds(caller)
-                    && rule.actions.speaks_of(&action)
+                    && rule.applies_to(caller)
+                    && rule.actions.covers(&action)
             })
         };
         let expected = says(Effect::Allow) && !says(Effect::Deny);

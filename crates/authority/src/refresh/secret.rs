@@ -17,7 +17,7 @@ pub struct RefreshSecret(SecretString);
 
 impl RefreshSecret {
     /// Draws a new one.
-    pub fn draw(random: &dyn Random) -> Self {
+    pub fn generate(random: &dyn Random) -> Self {
         let mut bits = [0; 32];
         random.fill(&mut bits);
         let body = format!("{PREFIX}{}", hexadecimal(&bits));
@@ -40,7 +40,7 @@ impl FromStr for RefreshSecret {
     type Err = MalformedSecret;
 
     fn from_str(text: &str) -> Result<Self, MalformedSecret> {
-        let rest = text.strip_prefix(PREFIX).ok_or(MalformedSecret::Foreign)?;
+        let rest = text.strip_prefix(PREFIX).ok_or(MalformedSecret::Unrecognized)?;
         let hexadecimal = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
         if rest.len() != 64 + CHECKSUM_LENGTH || !rest.bytes().all(hexadecimal) {
             return Err(MalformedSecret::Damaged);
@@ -62,7 +62,7 @@ pub enum MalformedSecret {
     Damaged,
     /// Of another server, or something else.
     #[error("the refresh token is none of this server: it does not begin with `{PREFIX}`")]
-    Foreign,
+    Unrecognized,
 }
 
 fn checksum(body: &str) -> String {
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn a_secret_is_a_prefix_256_bits_and_a_checksum() {
-        let secret = RefreshSecret::draw(&Fixed(0xab));
+        let secret = RefreshSecret::generate(&Fixed(0xab));
         let text = secret.expose();
         assert_eq!(text.len(), 4 + 64 + 8);
         assert!(text.starts_with(&format!("ppr_{}", "ab".repeat(32))));
@@ -103,17 +103,20 @@ mod tests {
 
     #[test]
     fn secrets_differ_by_what_was_drawn() {
-        assert_ne!(RefreshSecret::draw(&Fixed(1)).hash(), RefreshSecret::draw(&Fixed(2)).hash());
+        assert_ne!(
+            RefreshSecret::generate(&Fixed(1)).hash(),
+            RefreshSecret::generate(&Fixed(2)).hash()
+        );
     }
 
     #[test]
     fn what_is_no_secret_is_refused_without_being_repeated() {
-        let secret = RefreshSecret::draw(&Fixed(7)).expose().to_owned();
+        let secret = RefreshSecret::generate(&Fixed(7)).expose().to_owned();
         for (text, error) in [
-            ("", MalformedSecret::Foreign),
-            ("eyJhbGciOi", MalformedSecret::Foreign),
+            ("", MalformedSecret::Unrecognized),
+            ("eyJhbGciOi", MalformedSecret::Unrecognized),
             (&secret[..40], MalformedSecret::Damaged),
-            (&secret.to_uppercase(), MalformedSecret::Foreign),
+            (&secret.to_uppercase(), MalformedSecret::Unrecognized),
             (&secret.to_uppercase().replace("PPR", "ppr"), MalformedSecret::Damaged),
             (&format!("{secret}0"), MalformedSecret::Damaged),
         ] {
@@ -124,7 +127,7 @@ mod tests {
     proptest! {
         #[test]
         fn one_changed_digit_is_noticed(at in 4_usize..76, digit in "[0-9a-f]") {
-            let secret = RefreshSecret::draw(&Fixed(0x5a)).expose().to_owned();
+            let secret = RefreshSecret::generate(&Fixed(0x5a)).expose().to_owned();
             let mut changed = secret.clone();
             changed.replace_range(at..=at, &digit);
             prop_assume!(changed != secret);

@@ -33,17 +33,18 @@ pub(super) fn from_headers(headers: &HeaderMap) -> Result<Credential, RequestErr
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(Credential::Anonymous) };
     if values.next().is_some() {
-        return Err(Unusable::Several.into());
+        return Err(CredentialError::Several.into());
     }
-    let text = value.to_str().map_err(|_| Unusable::Undecodable)?;
+    let text = value.to_str().map_err(|_| CredentialError::Undecodable)?;
     let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
     if !scheme.eq_ignore_ascii_case("basic") {
-        return Err(Unusable::Scheme { scheme: known_scheme(scheme) }.into());
+        return Err(CredentialError::Scheme { scheme: known_scheme(scheme) }.into());
     }
-    let bytes = Zeroizing::new(LENIENT.decode(rest.trim()).map_err(|_| Unusable::Undecodable)?);
-    let pair = std::str::from_utf8(&bytes).map_err(|_| Unusable::Undecodable)?;
+    let bytes =
+        Zeroizing::new(LENIENT.decode(rest.trim()).map_err(|_| CredentialError::Undecodable)?);
+    let pair = std::str::from_utf8(&bytes).map_err(|_| CredentialError::Undecodable)?;
     // The first colon divides: a password may hold others (TG2).
-    let (name, password) = pair.split_once(':').ok_or(Unusable::NoColon)?;
+    let (name, password) = pair.split_once(':').ok_or(CredentialError::NoColon)?;
     Ok(Credential::Password(login(name, password)?))
 }
 
@@ -54,7 +55,7 @@ pub(super) fn from_form(fields: &Fields, headers: &HeaderMap) -> Result<Credenti
         "password" => Credential::Password(login(required("username")?, required("password")?)?),
         "refresh_token" => {
             let secret = required("refresh_token")?.parse::<RefreshSecret>();
-            Credential::Refresh(secret.map_err(Unusable::RefreshToken)?)
+            Credential::Refresh(secret.map_err(CredentialError::RefreshToken)?)
         }
         "" => return Err(RequestError::Missing { field: "grant_type" }),
         other => return Err(RequestError::UnsupportedGrant { grant: excerpt(other) }),
@@ -74,16 +75,16 @@ pub(super) fn from_form(fields: &Fields, headers: &HeaderMap) -> Result<Credenti
 /// What a program sends that reads what `docker login` has left and knows no identity tokens is told apart before
 /// anybody looks for an account: it is no guess, and nothing is hashed for it. Where a token stands in place of the name, as
 /// others take theirs, nobody is named by it.
-fn login(name: &str, password: &str) -> Result<Login, Unusable> {
+fn login(name: &str, password: &str) -> Result<Login, CredentialError> {
     if refresh_token::resembles(name) {
-        return Err(Unusable::IdentityTokenForName);
+        return Err(CredentialError::IdentityTokenForName);
     }
     if name == DOCKERS_TOKEN_USER || refresh_token::resembles(password) {
-        return Err(Unusable::IdentityToken { account: name.parse().ok() });
+        return Err(CredentialError::IdentityToken { account: name.parse().ok() });
     }
     let account = name.parse()?;
     if password.is_empty() {
-        return Err(Unusable::EmptyPassword { account });
+        return Err(CredentialError::EmptyPassword { account });
     }
     Ok(Login { account, password: SecretString::from(password) })
 }
@@ -107,7 +108,7 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 
 /// A credential that is there and cannot be anybody's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unusable {
+pub enum CredentialError {
     /// A name alone: what docker's file holds beside an identity token.
     #[error(
         "the client sends the user name `{account}` with an empty password: docker's file has no more beside docker's identity \
@@ -154,7 +155,7 @@ pub enum Unusable {
     Undecodable,
 }
 
-impl Unusable {
+impl CredentialError {
     /// Whose name came with it.
     pub(super) fn account(&self) -> Option<&AccountName> {
         match self {

@@ -68,7 +68,7 @@ fn refresh() -> String {
             bytes.fill(0x5a);
         }
     }
-    crate::refresh::RefreshSecret::draw(&Fixed).expose().to_owned()
+    crate::refresh::RefreshSecret::generate(&Fixed).expose().to_owned()
 }
 
 /// clients-here.md §7: what each client was seen to send.
@@ -150,7 +150,7 @@ fn the_same_request_reads_the_same_from_query_and_form() {
             .unwrap();
     assert_eq!(from_query.service, from_form.service);
     assert_eq!(from_query.requested, from_form.requested);
-    assert_eq!(from_query.unread, from_form.unread);
+    assert_eq!(from_query.unread_scopes, from_form.unread_scopes);
     assert_eq!(password(&from_query), password(&from_form));
     assert_eq!(from_query.wants_refresh, from_form.wants_refresh);
     assert_eq!(from_query.client, from_form.client);
@@ -184,7 +184,7 @@ fn scopes_are_repeated_joined_doubled_and_partly_nonsense() {
     for (query, expected) in table {
         assert_eq!(get(query).unwrap().requested.to_string(), expected, "{query}");
     }
-    let left_out = get("scope=repository:a:pull,Push+repository:B:pull").unwrap().unread;
+    let left_out = get("scope=repository:a:pull,Push+repository:B:pull").unwrap().unread_scopes;
     let left_out: Vec<String> = left_out.iter().map(ToString::to_string).collect();
     assert!(left_out[0].contains("has an action"), "{left_out:?}");
     assert!(left_out[1].contains("as no registry can have it"), "{left_out:?}");
@@ -256,15 +256,15 @@ fn an_unusable_authorization_header_is_never_anonymous() {
     ];
     for header in table {
         let error = get_with("service=registry", header).unwrap_err();
-        assert!(matches!(error, RequestError::Unusable(_)), "{header:?}: {error}");
+        assert!(matches!(error, RequestError::Credential(_)), "{header:?}: {error}");
         assert!(!error.to_string().contains("eyJ"), "{error}");
         let form = "grant_type=password&username=ann&password=x";
         let error = post_with(form, "", &[("authorization", header)]).unwrap_err();
-        assert!(matches!(error, RequestError::Unusable(_)), "POST {header:?}: {error}");
+        assert!(matches!(error, RequestError::Credential(_)), "POST {header:?}: {error}");
     }
     let twice = headers(&[("authorization", &basic("a:x")), ("authorization", &basic("a:x"))]);
     let error = TokenRequest::from_query("", &twice, &services()).unwrap_err();
-    assert_eq!(error, RequestError::Unusable(Unusable::Several)); // AR14
+    assert_eq!(error, RequestError::Credential(CredentialError::Several)); // AR14
 }
 
 /// TG3
@@ -315,7 +315,7 @@ fn a_form_needs_a_grant_that_exists_and_what_belongs_to_it() {
         "grant_type=refresh_token&refresh_token=eyJ.e30.",
         &format!("grant_type=refresh_token&refresh_token={REFRESH}"),
     ] {
-        assert!(matches!(post(form), Err(RequestError::Unusable(_))), "{form}");
+        assert!(matches!(post(form), Err(RequestError::Credential(_))), "{form}");
     }
 }
 
@@ -379,7 +379,7 @@ fn requests_have_limits_that_are_named() {
     assert_eq!(get(&long).unwrap_err(), RequestError::ScopeTooLong);
     let form = format!("grant_type=password&username=ann&password={}", "x".repeat(MAX_FORM));
     assert_eq!(post(&form).unwrap_err(), RequestError::FormTooLong);
-    assert_eq!(get(&"scope=x&".repeat(4000)).unwrap().unread.len(), 16);
+    assert_eq!(get(&"scope=x&".repeat(4000)).unwrap().unread_scopes.len(), 16);
 }
 
 /// TG8
@@ -477,7 +477,7 @@ proptest! {
             prop_assert_eq!(by_query.service, by_form.service);
             prop_assert_eq!(by_query.requested, by_form.requested);
             prop_assert_eq!(by_query.client, by_form.client);
-            prop_assert_eq!(by_query.unread, by_form.unread);
+            prop_assert_eq!(by_query.unread_scopes, by_form.unread_scopes);
         }
     }
 }

@@ -102,7 +102,7 @@ impl TokenError {
 impl From<LookUpError> for TokenError {
     fn from(error: LookUpError) -> Self {
         match error {
-            LookUpError::Dead(problem) => Self::RefreshToken(problem),
+            LookUpError::Invalid(problem) => Self::RefreshToken(problem),
             LookUpError::State(error) => Self::State(error),
             LookUpError::Unavailable(error) => Self::Unavailable(error),
         }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use portpass_protocol::foreign::on_one_line;
+use portpass_protocol::printable::on_one_line;
 
 use super::CredentialSource;
 

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use portpass_protocol::error::foreign::Reported;
+use portpass_protocol::error::reported::Reported;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use tokio::{

@@ -1,6 +1,6 @@
 //! Errors of a registry.
 
-use portpass_protocol::error::foreign::Reported;
+use portpass_protocol::error::reported::Reported;
 use reqwest::StatusCode;
 
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portpass_protocol::{Digest, error::foreign::Reported, manifest::ManifestError};
+use portpass_protocol::{Digest, error::reported::Reported, manifest::ManifestError};
 use reqwest::StatusCode;
 
 use crate::{

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use portpass_protocol::{
-    error::foreign::Reported,
-    token_response::{MAX_LENGTH, NoToken},
+    error::reported::Reported,
+    token_response::{MAX_LENGTH, TokenResponseError},
 };
 
 use super::TokenFlow;
@@ -29,7 +29,7 @@ pub enum TokenError {
         /// Its URL.
         realm: String,
         /// What was there instead.
-        error: NoToken,
+        error: TokenResponseError,
     },
     /// The stored credential is a token itself.
     #[error(

@@ -180,7 +180,7 @@ fn of_platform(found: Option<&Platform>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use portpass_protocol::error::foreign::Reported;
+    use portpass_protocol::error::reported::Reported;
     use reqwest::StatusCode;
 
     use super::*;

@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, net::IpAddr, time::SystemTime};
 
-use portpass_protocol::foreign::is_obeyed;
+use portpass_protocol::printable::is_unprintable;
 use rustls::{
     crypto::aws_lc_rs,
     pki_types::{CertificateDer, ServerName},
@@ -86,7 +86,7 @@ pub(super) fn subject_name(certificate: &X509Certificate<'_>) -> String {
 
 /// Cut, and printable.
 fn short(text: &str) -> String {
-    text.chars().filter(|c| !is_obeyed(*c)).take(128).collect()
+    text.chars().filter(|c| !is_unprintable(*c)).take(128).collect()
 }
 
 /// Whether its critical extensions are all among those that every library knows: what they hold is another

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use portpass_jose::{Certificate, KeyId, Shape, VerifyingKey, danger::NamedKey};
+use portpass_jose::{Certificate, KeyId, KeyType, VerifyingKey, unverified::NamedKey};
 use serde::Serialize;
 
 use super::{Trusted, line};
@@ -35,7 +35,7 @@ impl KeyIds {
 
     /// A shared secret has no id: it would be a way to guess it.
     fn of_key(key: &VerifyingKey, found: &'static str) -> Option<Self> {
-        (key.shape() != Shape::Octets).then(|| Self {
+        (key.key_type() != KeyType::Octets).then(|| Self {
             libtrust: KeyId::libtrust(key).to_string(),
             rfc7638: KeyId::rfc7638(key).to_string(),
             kind: key.to_string(),
@@ -93,7 +93,7 @@ impl ChainEntry {
             not_after: date(ends),
             distance,
             authority: certificate.is_authority(),
-            key: certificate.key().shape().to_string(),
+            key: certificate.key().key_type().to_string(),
         }
     }
 

@@ -3,10 +3,10 @@
 use std::time::SystemTime;
 
 use portpass_jose::{
-    Certificate, KeyError, KeySet, TrustRoots, VerifyingKey, curve_of_base_point, danger::NamedKey,
-    set::JwksError,
+    Certificate, KeyError, KeySet, TrustRoots, VerifyingKey, curve_of_base_point, set::JwksError,
+    unverified::NamedKey,
 };
-use portpass_protocol::advice::{Advice, By, Failure};
+use portpass_protocol::advice::{Advice, Failure, RefusedBy};
 use portpass_token::{Invalid, Issuer, ServiceName, Trust, Verifier, VerifierSettings};
 use serde::Serialize;
 
@@ -92,7 +92,7 @@ pub struct Refusal {
 
 impl From<Invalid> for Refusal {
     fn from(invalid: Invalid) -> Self {
-        let advice = Advice::on(By::Registry, invalid.id());
+        let advice = Advice::on(RefusedBy::Registry, invalid.id());
         let rows = advice.map_or(&[][..], |advice| advice.failures.rows()).iter();
         // Which id is the base point's can be seen.
         let rows = rows.filter(|row| **row != base_point::ROW);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use portpass_protocol::foreign::is_obeyed;
+use portpass_protocol::printable::is_unprintable;
 use x509_parser::{
     certificate::X509Certificate,
     extensions::{GeneralName, ParsedExtension},
@@ -73,7 +73,7 @@ fn alternative_name(name: &GeneralName<'_>) -> Option<String> {
 }
 
 fn short(text: &str) -> String {
-    text.chars().filter(|c| !is_obeyed(*c)).take(128).collect()
+    text.chars().filter(|c| !is_unprintable(*c)).take(128).collect()
 }
 
 fn time(seconds: i64) -> SystemTime {

@@ -7,7 +7,7 @@ use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
 };
-use portpass_protocol::foreign::is_obeyed;
+use portpass_protocol::printable::is_unprintable;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
@@ -173,7 +173,7 @@ fn after_coded(text: &str, c: char) -> Option<&str> {
         // UTF-8 that somebody has read as Latin-1.
         next if !next.is_ascii() && !c.is_ascii() => after_bytes(text, c, |text, byte| {
             let byte = char::from(byte);
-            text.strip_prefix(if is_obeyed(byte) { ' ' } else { byte })
+            text.strip_prefix(if is_unprintable(byte) { ' ' } else { byte })
         }),
         _ => None,
     }

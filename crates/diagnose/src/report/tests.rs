@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use insta::{assert_json_snapshot, assert_snapshot};
-use portpass_protocol::challenge::Peer;
+use portpass_protocol::challenge::KnownClient;
 use proptest::prelude::*;
 
 use super::*;
@@ -25,7 +25,7 @@ fn origin_story() -> Report {
         .evidence("200: {\"expires_in\":300,\"jwt\":\"… (712 characters)\"}")
         .evidence("docker and containerd say: authorization server did not include a token in the response")
         .evidence("the registry logs \"authorization token required\": that is how every login begins, also a good one")
-        .breaks(&Peer::ALL)
+        .breaks(&KnownClient::ALL)
         .fix("give the token under both of its names, `{\"token\": \"…\", \"access_token\": \"…\", \"expires_in\": 300}`")
         .rows(&["F60"]),
         Finding::fail(Check::Exp02, "there is no token to use"),

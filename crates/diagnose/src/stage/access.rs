@@ -4,7 +4,7 @@ use portpass_jose::{
     Excerpt,
     json::{Map, Value},
 };
-use portpass_protocol::{Access, AccessSet, Action, challenge::Peer};
+use portpass_protocol::{Access, AccessSet, Action, challenge::KnownClient};
 use portpass_token::Claims;
 
 use crate::{
@@ -97,7 +97,7 @@ fn all_granted(
         Finding::warn(Check::Acc01, summary)
             .evidence("the registry gives the repository all the same")
     } else {
-        Finding::fail(Check::Acc01, summary).breaks(&Peer::ALL)
+        Finding::fail(Check::Acc01, summary).breaks(&KnownClient::ALL)
     };
     let given = run.observed.token.as_ref().is_some_and(|token| token.scope.is_none());
     let caller = run.observed.credential.as_ref().and_then(|found| found.credential.username());
@@ -146,7 +146,7 @@ fn scope_claim(run: &mut Run, claims: &Map<String, Value>, missing: &[Access]) -
     };
     let summary = format!("the token grants by the claim `{name}`; registries read `access` alone");
     let finding = grant_fault(run, check, summary)
-        .breaks(&Peer::ALL)
+        .breaks(&KnownClient::ALL)
         .fix("write `\"access\":[{\"type\":\"repository\",\"name\":\"team/app\",\"actions\":[\"pull\"]}]`: tokens of a general OAuth server do not do without it")
         .rows(&["F101"]);
     run.record(finding);
@@ -181,7 +181,7 @@ fn other_name(run: &mut Run, granted: &AccessSet, missing: &[Access]) -> Option<
         Excerpt::of(&wanted)
     );
     let finding = grant_fault(run, check, summary)
-        .breaks(&Peer::ALL)
+        .breaks(&KnownClient::ALL)
         .fix("write type, name and actions as the scope asks for them, letter for letter: the name without the registry's host, no `*` for a name, all in lower case")
         .rows(&["F102"]);
     run.record(finding);
@@ -226,7 +226,7 @@ fn push_alone(run: &mut Run, granted: &AccessSet) -> Option<Check> {
     let summary =
         format!("the token grants push without pull on {}", Excerpt::of(&alone.resource.name));
     let finding = Finding::fail(check, summary)
-        .breaks(&Peer::ALL)
+        .breaks(&KnownClient::ALL)
         .fix("grant pull wherever push is granted: clients look whether a blob is there before they send it, and registries ask for both")
         .rows(&["F103"]);
     run.record(finding);

@@ -2,7 +2,7 @@
 
 use portpass_protocol::{
     Access,
-    challenge::{self, Challenges, Oddity, Peer},
+    challenge::{self, Challenges, KnownClient, Oddity},
 };
 use reqwest::{
     StatusCode, Url,
@@ -41,7 +41,7 @@ pub(crate) async fn check(run: &mut Run) {
     if challenges.is_empty() {
         let missing = if asking.headers.contains_key(WWW_AUTHENTICATE) {
             let finding = Finding::fail(Check::Chal01, "WWW-Authenticate holds no challenge")
-                .breaks(&Peer::ALL)
+                .breaks(&KnownClient::ALL)
                 .fix(CANONICAL)
                 .rows(&["F27"]);
             run.record(raw(asking).into_iter().fold(finding, Finding::evidence));
@@ -95,7 +95,7 @@ fn one(run: &mut Run, response: &Response, challenges: &Challenges) {
     let schemes: Vec<&str> = challenges.iter().map(|one| one.scheme.as_str()).collect();
     let arrangement: Vec<&Oddity> =
         challenges.oddities().filter(|oddity| is_order(oddity)).collect();
-    let breaks: Vec<Peer> =
+    let breaks: Vec<KnownClient> =
         arrangement.iter().flat_map(|oddity| oddity.breaks()).copied().collect();
     let finding = match (challenges.bearer().is_some(), schemes.as_slice()) {
         (true, [_]) => Finding::pass(Check::Chal01, "there is one challenge, and it is Bearer"),
@@ -107,13 +107,13 @@ fn one(run: &mut Run, response: &Response, challenges: &Challenges) {
             Check::Chal01,
             format!("the registry asks for {}, and neither for Bearer nor for Basic", named(&schemes)),
         )
-        .breaks(&Peer::ALL)
+        .breaks(&KnownClient::ALL)
         .fix("take the other scheme out of what stands in front of /v2/ (Negotiate and NTLM come from a web server's own login): clients of registries speak Bearer and Basic")
         .rows(&["F26"]),
         (true, _) => {
             let basic = challenges.basic().is_some();
             // Where only a few clients stumble, the others live with it.
-            let few = breaks.iter().all(|peer| matches!(peer, Peer::Oras | Peer::Regclient));
+            let few = breaks.iter().all(|peer| matches!(peer, KnownClient::Oras | KnownClient::Regclient));
             let answer = if few { Finding::warn } else { Finding::fail };
             let fix = if basic {
                 "take Basic out: `auth_basic` or the like of a proxy must not stand in front of a registry that has a token service (nginx: `auth_basic off;` for /v2/)"
@@ -173,7 +173,7 @@ fn no_bearer(run: &mut Run, challenges: &Challenges) {
 /// CHAL-02
 fn dialects(run: &mut Run, response: &Response, oddities: &[Oddity]) {
     let breaking = oddities.iter().filter(|oddity| !oddity.breaks().is_empty());
-    let breaks: Vec<Peer> = breaking.clone().flat_map(Oddity::breaks).copied().collect();
+    let breaks: Vec<KnownClient> = breaking.clone().flat_map(Oddity::breaks).copied().collect();
     let words = |oddities: &mut dyn Iterator<Item = &Oddity>| {
         oddities.map(|oddity| redact::text(&oddity.to_string())).collect::<Vec<_>>().join(", ")
     };
@@ -182,7 +182,8 @@ fn dialects(run: &mut Run, response: &Response, oddities: &[Oddity]) {
         let rest = if odd.is_empty() { odd } else { format!(", odd as it is ({odd})") };
         Finding::pass(Check::Chal02, format!("every client reads the challenge alike{rest}"))
     } else {
-        let few = breaks.iter().all(|peer| matches!(peer, Peer::Oras | Peer::Regclient));
+        let few =
+            breaks.iter().all(|peer| matches!(peer, KnownClient::Oras | KnownClient::Regclient));
         let answer = if few { Finding::warn } else { Finding::fail };
         let empty = oddities.contains(&Oddity::MissingRealm);
         answer(
@@ -207,7 +208,7 @@ fn service(run: &mut Run, service: Option<&str>) {
         other => {
             let how = if other.is_some() { "an empty service" } else { "no service" };
             Finding::warn(Check::Chal07, format!("the challenge names {how}"))
-                .breaks(&[Peer::Docker])
+                .breaks(&[KnownClient::Docker])
                 .fix("set `auth: token: service:` of the registry to the audience of its tokens. Some token services refuse a request without one, and clients leave it out or send it empty")
                 .rows(&["F27"])
         }
@@ -241,13 +242,13 @@ fn scope(run: &mut Run) {
     let finding = match (Asked::of(&got, &wanted), head) {
         (Asked::Nothing, _) => {
             Finding::warn(Check::Chal08, format!("the 401 for {name} names no scope"))
-                .breaks(&[Peer::Oras, Peer::Regclient])
+                .breaks(&[KnownClient::Oras, KnownClient::Regclient])
                 .fix(fix)
         }
         (Asked::Other, _) => {
             Finding::fail(Check::Chal08, format!("the 401 for {name} asks for {shown:?}"))
                 .evidence(format!("looked for: {wanted}"))
-                .breaks(&[Peer::Containerd, Peer::Crane, Peer::Oras, Peer::Regclient])
+                .breaks(&[KnownClient::Containerd, KnownClient::Crane, KnownClient::Oras, KnownClient::Regclient])
                 .fix(format!("{fix}. A proxy that changes paths changes names"))
                 .rows(&["F102"])
         }
@@ -256,7 +257,7 @@ fn scope(run: &mut Run) {
             format!("the 401 for {name} names its scope to GET, and not to HEAD"),
         )
         .evidence(format!("to HEAD: {:?}", redact::text(&head)))
-        .breaks(&[Peer::Containerd, Peer::Oras, Peer::Regclient])
+        .breaks(&[KnownClient::Containerd, KnownClient::Oras, KnownClient::Regclient])
         .fix(fix)
         .rows(&["F24"]),
         (Asked::Private, None) => Finding::pass(
@@ -330,7 +331,7 @@ fn everywhere(run: &mut Run, ping: Option<&Response>, repository: Option<&Respon
         answer(Check::Chal09, "/v2/ and the repository name different realms or services")
             .evidence(format!("/v2/: {}", shown(&ping)))
             .evidence(format!("the repository: {}", shown(&repository)))
-            .breaks(&[Peer::Docker, Peer::Podman, Peer::Crane, Peer::Containerd, Peer::Regclient])
+            .breaks(&[KnownClient::Docker, KnownClient::Podman, KnownClient::Crane, KnownClient::Containerd, KnownClient::Regclient])
             .fix("have one registry answer for all of /v2/, or give the several behind the proxy the same `auth: token:`")
             .rows(&["F31"])
     };

@@ -6,7 +6,7 @@ use portpass_jose::{
     Excerpt,
     json::{Map, Value},
 };
-use portpass_protocol::challenge::Peer;
+use portpass_protocol::challenge::KnownClient;
 use portpass_token::verifier::LEEWAY;
 
 use crate::{
@@ -63,11 +63,11 @@ fn audience(run: &mut Run, claims: &Map<String, Value>) {
             ),
             None => format!("the token is for nobody; it has to be for {}", Excerpt::of(&service)),
         };
-        run.token_fault(Check::Clm01, summary).breaks(&Peer::ALL).fix(fix).rows(&["F76"])
+        run.token_fault(Check::Clm01, summary).breaks(&KnownClient::ALL).fix(fix).rows(&["F76"])
     } else if is_list && run.observed.verifier == Some(Verifier::Distribution2) {
         let summary = "`aud` is a list; registries like distribution 2 read one text alone";
         run.token_fault(Check::Clm01, summary)
-            .breaks(&Peer::ALL)
+            .breaks(&KnownClient::ALL)
             .fix(format!("{fix}, and no list; or run distribution 3"))
             .rows(&["F72"])
     } else if is_list {
@@ -111,7 +111,7 @@ fn issuer(run: &mut Run, claims: &Map<String, Value>) {
                 difference(said, issuer)
             );
             run.token_fault(Check::Clm02, summary)
-                .breaks(&Peer::ALL)
+                .breaks(&KnownClient::ALL)
                 .fix("make the token service's issuer and the registry's `auth: token: issuer` the same, letter for letter; REGISTRY_AUTH_TOKEN_ISSUER in the registry's environment wins over its file")
                 .rows(&["F75"])
         }
@@ -132,7 +132,7 @@ fn begins(run: &mut Run, claims: &Map<String, Value>) {
             "the token holds only in {} s by the registry's clock; 60 s are forgiven",
             ahead.as_secs()
         );
-        run.token_fault(Check::Clm03, summary).breaks(&Peer::ALL).fix(fix).rows(&["F77"])
+        run.token_fault(Check::Clm03, summary).breaks(&KnownClient::ALL).fix(fix).rows(&["F77"])
     } else if begin + Duration::from_secs(5) > now {
         Finding::warn(Check::Clm03, "`nbf` is the very moment of issue: a small difference of clocks makes the token too young")
             .fix("let `nbf` be a minute before now")
@@ -153,7 +153,7 @@ fn ends(run: &mut Run, claims: &Map<String, Value>) {
         let finding = if past > LEEWAY.as_secs() {
             let summary =
                 format!("the token ended {past} s ago by the registry's clock; 60 s are forgiven");
-            run.token_fault(Check::Clm04, summary).breaks(&Peer::ALL)
+            run.token_fault(Check::Clm04, summary).breaks(&KnownClient::ALL)
         } else {
             let summary = format!("the token ended {past} s ago, and registries forgive 60 s");
             Finding::warn(Check::Clm04, summary)
@@ -184,7 +184,7 @@ fn as_long_as_was_said(run: &Run, rest: u64, said: Option<u64>) -> Finding {
         // Who gets a token and nothing for it has another trouble first.
         let summary = format!("{summary}: clients go on with a token that has ended");
         Finding::fail(Check::Clm04, summary)
-            .breaks(&[Peer::Docker, Peer::Containerd, Peer::Podman])
+            .breaks(&[KnownClient::Docker, KnownClient::Containerd, KnownClient::Podman])
             .fix(fix)
             .rows(&["F63"])
     } else if said > rest + SAME || rest > said + SAME {

@@ -6,7 +6,7 @@ use portpass_client::credentials::{
     Credential, CredentialFiles, CredentialSource, CredentialStore as _, CredentialsError,
     FoundCredential, Owner, SourceReport, list_sources,
 };
-use portpass_protocol::challenge::Peer;
+use portpass_protocol::challenge::KnownClient;
 use reqwest::Url;
 
 use crate::{Check, Finding, Needs, run::Run};
@@ -62,8 +62,8 @@ fn files(run: &mut Run, surveyed: &[SourceReport]) {
                     if entry.fit.is_some() || one.owner == Owner::Docker {
                         faults.push(format!("the entry {:?} of {} {fault}", entry.key, one.place));
                         breaks.push(match one.owner {
-                            Owner::Docker => Peer::Docker,
-                            Owner::Podman => Peer::Podman,
+                            Owner::Docker => KnownClient::Docker,
+                            Owner::Podman => KnownClient::Podman,
                         });
                     }
                 }
@@ -93,12 +93,16 @@ fn files(run: &mut Run, surveyed: &[SourceReport]) {
 }
 
 /// The clients that read a file.
-fn readers(owner: Owner) -> &'static [Peer] {
+fn readers(owner: Owner) -> &'static [KnownClient] {
     match owner {
-        Owner::Docker => {
-            &[Peer::Docker, Peer::Containerd, Peer::Crane, Peer::Oras, Peer::Regclient]
-        }
-        Owner::Podman => &[Peer::Podman],
+        Owner::Docker => &[
+            KnownClient::Docker,
+            KnownClient::Containerd,
+            KnownClient::Crane,
+            KnownClient::Oras,
+            KnownClient::Regclient,
+        ],
+        Owner::Podman => &[KnownClient::Podman],
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use portpass_protocol::challenge::Peer;
+use portpass_protocol::challenge::KnownClient;
 use reqwest::StatusCode;
 use secrecy::SecretString;
 
@@ -68,7 +68,7 @@ fn life(run: &mut Run) {
             Finding::warn(Check::Exp01, format!("{summary}, which is short")).rows(&["F63", "F123"])
         }
         _ => Finding::fail(Check::Exp01, format!("{summary}; clients take less than 60 s for 60"))
-            .breaks(&[Peer::Docker, Peer::Podman, Peer::Regclient])
+            .breaks(&[KnownClient::Docker, KnownClient::Podman, KnownClient::Regclient])
             .rows(&["F63"]),
     };
     run.record(if finding.verdict.as_str() == "pass" {
@@ -130,7 +130,7 @@ async fn next(run: &mut Run, endpoint: &TokenEndpoint) -> Option<Finding> {
     } else {
         Finding::fail(Check::Exp04, "there is no new token when the old one has expired")
             .evidence(line)
-            .breaks(&Peer::ALL)
+            .breaks(&KnownClient::ALL)
             .fix("look into the token service's log: the same question was answered before")
     })
 }
@@ -156,7 +156,7 @@ async fn dead(run: &mut Run, old: &Token) -> Option<Finding> {
     Some(
         Finding::fail(Check::Exp04, summary)
             .evidence(line)
-            .breaks(&[Peer::Containerd])
+            .breaks(&[KnownClient::Containerd])
             .rows(&["F127"])
             .fix("let the registry answer an expired token with 401 and error=\"invalid_token\" in WWW-Authenticate: containerd drops its token only then. Where a proxy rewrites the challenge, let it pass unchanged"),
     )

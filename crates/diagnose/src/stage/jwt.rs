@@ -5,8 +5,8 @@ mod claims;
 mod header;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use portpass_jose::{Algorithm, Excerpt, Malformed, danger::Unverified, jws::Part};
-use portpass_protocol::challenge::Peer;
+use portpass_jose::{Algorithm, Excerpt, Malformed, jws::Part, unverified::Unverified};
+use portpass_protocol::challenge::KnownClient;
 use reqwest::header::HeaderValue;
 use secrecy::ExposeSecret as _;
 
@@ -89,7 +89,7 @@ fn three_parts(run: &mut Run, bare: &str) -> bool {
     let finding = run
         .token_fault(Check::Jwt01, problem)
         .evidence(format!("parts of {} characters", parts.join(", ")))
-        .breaks(&Peer::ALL)
+        .breaks(&KnownClient::ALL)
         .fix("the token has to be `header.claims.signature`, each in base64url without padding, the first two JSON objects; a library for JWT writes it right")
         .rows(&[row]);
     run.record(finding);
@@ -117,7 +117,7 @@ fn opaque(run: &mut Run, text: &str) {
         let summary =
             "the token has characters that cannot stand in a header: no client can send it";
         let finding = Finding::fail(Check::Jwt01, summary)
-            .breaks(&Peer::ALL)
+            .breaks(&KnownClient::ALL)
             .fix("hand out the token alone, in letters and digits; a file or a program's output often ends with a line break")
             .rows(&["F70"]);
         run.record(finding);
@@ -136,7 +136,7 @@ fn opaque(run: &mut Run, text: &str) {
         Check::Jwt01,
         format!("the token is a word of {} characters, and no JWT", text.len()),
     )
-    .breaks(&Peer::ALL)
+    .breaks(&KnownClient::ALL)
     .fix("a registry like distribution takes signed JWTs alone: let the token service sign one, with `iss`, `aud`, `exp` and `access`")
     .rows(&["F70"]);
     run.record(finding);
@@ -206,7 +206,7 @@ fn nothing_around(run: &mut Run, text: &str, bare: &str) {
     let finding = if !around.is_empty() {
         run.token_fault(Check::Jwt02, format!("there is {} around the token", around.join(" and ")))
             .evidence(format!("{} characters, the token itself {}", text.len(), bare.len()))
-            .breaks(&Peer::ALL)
+            .breaks(&KnownClient::ALL)
             .fix("hand out the token alone; a file or a program's output often ends with a line break")
             .rows(&["F70"])
     } else if padded && run.observed.verifier == Some(Verifier::Distribution2) {
@@ -221,7 +221,7 @@ fn nothing_around(run: &mut Run, text: &str, bare: &str) {
             Check::Jwt02,
             "the token is padded with `=`, which distribution 2 alone takes",
         )
-        .breaks(&Peer::ALL)
+        .breaks(&KnownClient::ALL)
         .fix("encode the parts in base64url without padding (RFC 7515 §2)")
         .rows(&["F71"])
     } else {
@@ -240,13 +240,13 @@ fn size(run: &mut Run, text: &str) {
         });
     let finding = if let Some(status) = refused.filter(|_| length > LONG) {
         let summary = format!("the token has {length} bytes and is answered with {status}");
-        Finding::fail(Check::Jwt08, summary).breaks(&Peer::ALL)
+        Finding::fail(Check::Jwt08, summary).breaks(&KnownClient::ALL)
     } else if length > TOO_LONG {
         run.token_fault(
             Check::Jwt08,
             format!("the token has {length} bytes; many proxies take headers of 8 KiB at most"),
         )
-        .breaks(&Peer::ALL)
+        .breaks(&KnownClient::ALL)
     } else if length > LONG {
         Finding::warn(
             Check::Jwt08,

@@ -7,7 +7,7 @@ use portpass_client::{
     transport::{NetworkZone, danger::Verification},
     trust::system_roots,
 };
-use portpass_protocol::challenge::Peer;
+use portpass_protocol::challenge::KnownClient;
 use reqwest::Url;
 use tokio::net::TcpStream;
 
@@ -77,7 +77,7 @@ async fn directly(run: &mut Run, url: &Url) -> Option<Way> {
         Ok(addresses) => addresses,
         Err(reason) => {
             let finding = Finding::fail(Check::Net01, format!("{shown} has no address here: {reason}"))
-                .breaks(&Peer::ALL)
+                .breaks(&KnownClient::ALL)
                 .fix(format!("see that {shown} is in the DNS that this machine asks; the name of a container or a service of Kubernetes is known inside alone"))
                 .rows(&["F01"]);
             run.record(finding);
@@ -89,7 +89,7 @@ async fn directly(run: &mut Run, url: &Url) -> Option<Way> {
     let finding = match url.host() {
         Some(url::Host::Ipv6(_)) => {
             Finding::warn(Check::Net01, format!("{shown} is an IPv6 address, which is no registry's name for many clients"))
-                .breaks(&[Peer::Docker, Peer::Podman])
+                .breaks(&[KnownClient::Docker, KnownClient::Podman])
                 .fix("give it a name: docker and podman say \"invalid reference format\" to an address in brackets")
                 .rows(&["F13"])
         }
@@ -143,11 +143,11 @@ fn connected(
             Check::Net02,
             format!("nobody listens on port {port} of {host}"),
         )
-        .breaks(&Peer::ALL)
+        .breaks(&KnownClient::ALL)
         .fix(format!("see that the registry runs, that {port} is its port as seen from here, and that it listens on more than loopback (`http: addr: :5000`; a container's port is published with `-p`)"))
         .rows(&["F05"]),
         (None, _) => Finding::fail(Check::Net02, format!("port {port} of {host} gives no answer"))
-            .breaks(&Peer::ALL)
+            .breaks(&KnownClient::ALL)
             .fix("a firewall stands in between, or a proxy has to be used: open the way, or set HTTPS_PROXY for the program that pulls (the engine's service, not the shell)")
             .rows(&["F05"]),
     };
@@ -204,7 +204,7 @@ fn no_tunnel(check: Check, proxy: &Proxy, url: &Url, closed: &ConnectError) -> F
     let summary = format!("{host} is not reached through the proxy {}", proxy.shown());
     Finding::fail(check, summary)
         .evidence(closed.to_string())
-        .breaks(&Peer::ALL)
+        .breaks(&KnownClient::ALL)
         .fix(fix)
         .rows(rows)
 }
@@ -240,12 +240,12 @@ async fn speak(run: &mut Run, url: &Url, stream: TcpStream) {
         TlsGreeting::NotTls(head) => not_tls(&host, &head),
         TlsGreeting::Failed(reason) => {
             Finding::fail(Check::Net03, format!("{host} speaks TLS, but not as clients do: {}", redact::text(&reason)))
-                .breaks(&Peer::ALL)
+                .breaks(&KnownClient::ALL)
                 .fix("let it speak TLS 1.2 or 1.3 with the usual ciphers; an `unrecognized name` means that no server block there has this name")
         }
         TlsGreeting::Timeout => {
             Finding::fail(Check::Net03, format!("{host} takes the connection, and does not answer TLS"))
-                .breaks(&Peer::ALL)
+                .breaks(&KnownClient::ALL)
                 .fix("see what listens there; a firewall that lets the connection through and nothing more looks like this")
                 .rows(&["F05"])
         }
@@ -269,7 +269,7 @@ fn not_tls(host: &str, head: &[u8]) -> Finding {
     if head.starts_with(b"HTTP/") {
         return Finding::fail(Check::Net03, format!("{host} answers TLS in plain HTTP"))
             .evidence(format!("first bytes: {shown:?}"))
-            .breaks(&Peer::ALL)
+            .breaks(&KnownClient::ALL)
             .fix(format!("give the registry a certificate (`http: tls:`) or a proxy that has one; or have every client told that it is plain: {INSECURE}; here: --plain-http"))
             .rows(&["F11"]);
     }
@@ -280,7 +280,7 @@ fn not_tls(host: &str, head: &[u8]) -> Finding {
     };
     Finding::fail(Check::Net03, summary)
         .evidence(format!("first bytes: {shown:?}"))
-        .breaks(&Peer::ALL)
+        .breaks(&KnownClient::ALL)
         .fix("see what listens there: the port may be another program's, or a firewall's; if it is plain HTTP, say --plain-http")
         .rows(&["F11", "F06"])
 }
@@ -366,7 +366,7 @@ async fn greet_plain_realm(run: &mut Run, realm: &Url) -> bool {
         Check::Net05,
         format!("{shown} speaks TLS, and the realm is plain HTTP"),
     )
-    .breaks(&Peer::ALL)
+    .breaks(&KnownClient::ALL)
     .fix("write https into `realm` of the registry's `auth: token:`. If the realm is made from the request, the proxy in front has to say that it speaks TLS (nginx: `proxy_set_header X-Forwarded-Proto $scheme;`), or the service has to be told its external URL")
     .rows(&["F11"]);
     run.record(finding);
@@ -400,7 +400,7 @@ async fn greet_realm(run: &mut Run, realm: &Url) -> bool {
         }
     };
     let finding = Finding::fail(Check::Net05, summary)
-        .breaks(&Peer::ALL)
+        .breaks(&KnownClient::ALL)
         .fix("the realm has to be an address at which the token service speaks TLS. Mend its scheme or port in the registry's `auth: token: realm:`, or the service's certificate")
         .rows(rows);
     run.record(finding);
@@ -428,7 +428,7 @@ fn unreached(run: &Run, realm: &Url, closed: &ConnectError) -> Finding {
         Check::Net05,
         format!("the registry is reached, and its token service {shown} is not: {closed}"),
     )
-    .breaks(&Peer::ALL);
+    .breaks(&KnownClient::ALL);
     if *closed == ConnectError::Refused {
         return finding
             .fix(format!("see that the token service runs, and that {shown} is where clients reach it; else mend `auth: token: realm:` of the registry"))

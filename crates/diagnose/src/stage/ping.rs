@@ -1,6 +1,6 @@
 //! The registry's answers to requests without credentials.
 
-use portpass_protocol::{Reference, challenge::Peer};
+use portpass_protocol::{Reference, challenge::KnownClient};
 use reqwest::{
     Method, StatusCode, Url,
     header::{HeaderValue, LOCATION, WWW_AUTHENTICATE},
@@ -41,7 +41,7 @@ fn unanswered(run: &mut Run, error: &RequestError) {
     let host = &run.target.host;
     let finding = Finding::fail(Check::Ping03, format!("{host} takes the connection, and answers /v2/ with nothing"))
         .evidence(error.to_string())
-        .breaks(&Peer::ALL)
+        .breaks(&KnownClient::ALL)
         .fix("see the log of what listens there: a registry answers `GET /v2/` within a second. A proxy in front may wait for one that is gone")
         .rows(&["F05", "F06"]);
     run.record(finding);
@@ -88,7 +88,7 @@ async fn redirects(run: &mut Run) {
         .collect();
     let finding = if asked.iter().any(|(_, to)| to.is_some()) {
         Finding::fail(Check::Ping02, format!("/v2/ is redirected: {}", lines[0]))
-            .breaks(&[Peer::Docker, Peer::Podman, Peer::Crane])
+            .breaks(&[KnownClient::Docker, KnownClient::Podman, KnownClient::Crane])
             .fix("route /v2/ to the registry untouched. No rule that cuts or adds the last slash, none from HTTP to HTTPS on this name, none to a login page. Clients that know the new name should be told it instead")
             .rows(&["F20"])
     } else {
@@ -122,7 +122,7 @@ fn asks(run: &mut Run) {
             Check::Ping01,
             "/v2/ is answered with 200, and the repository with 401",
         )
-        .breaks(&[Peer::Docker, Peer::Podman, Peer::Crane])
+        .breaks(&[KnownClient::Docker, KnownClient::Podman, KnownClient::Crane])
         .fix("answer `GET /v2/` with 401 and the challenge to everybody who shows no token, also where some repositories are public. These clients learn from it alone where tokens are. In a proxy, take out the rule that answers /v2/ by itself")
         .rows(&["F23"]),
         // What is served to everybody needs no login, and many registries are so.
@@ -135,7 +135,7 @@ fn asks(run: &mut Run) {
             Some(status) => format!("the repository is answered with {status}"),
             None => "name a repository to see whether that asks for a token".to_owned(),
         })
-        .breaks(&[Peer::Docker, Peer::Podman, Peer::Crane])
+        .breaks(&[KnownClient::Docker, KnownClient::Podman, KnownClient::Crane])
         .fix("nothing, if it is meant to be open. If some repositories need a token, answer `GET /v2/` with 401 and the challenge, or `docker login` succeeds with any password and pulls fail")
         .rows(&["F23"]),
         status if status.is_redirection() => Finding::skip(Check::Ping01, Needs::Check(Check::Ping02)),
@@ -165,12 +165,12 @@ fn header(run: &mut Run) {
     let finding = if !has(ping) {
         Finding::fail(Check::Ping04, "the 401 to GET /v2/ has no WWW-Authenticate")
             .evidence(answer::whose(ping))
-            .breaks(&Peer::ALL)
+            .breaks(&KnownClient::ALL)
             .fix("let the header through: a proxy may hide it (nginx: `proxy_hide_header`, `proxy_intercept_errors on`, an `error_page 401`), or answer by itself; ask the registry's own port to see whether it sends it")
             .rows(&["F24", "F06"])
     } else if bare_head {
         Finding::warn(Check::Ping04, "the 401 has a challenge for GET, and none for HEAD")
-            .breaks(&[Peer::Containerd, Peer::Oras, Peer::Regclient])
+            .breaks(&[KnownClient::Containerd, KnownClient::Oras, KnownClient::Regclient])
             .fix("send WWW-Authenticate with every 401, also to HEAD: these clients begin with HEAD, and learn from its answer")
             .rows(&["F24"])
     } else {
@@ -217,14 +217,14 @@ fn compared(mut kinds: Vec<String>, silent: &[String]) -> Finding {
             Check::Ping05,
             format!("{asked} connections got {} different answers, one a fault of a server", several.len()),
         )
-        .breaks(&Peer::ALL)
+        .breaks(&KnownClient::ALL)
         .fix("one of several machines behind this name is ill, or the proxy before them loses them. Look into its log, and ask each by its own address")
         .rows(&["F31"]),
         (several, _) => Finding::fail(
             Check::Ping05,
             format!("{asked} connections got {} different answers", several.len()),
         )
-        .breaks(&Peer::ALL)
+        .breaks(&KnownClient::ALL)
         .fix("several machines answer by this name: give all the same `auth: token:` (realm, service, issuer, bundle), and restart the one that was left behind. Ask each by its own address")
         .rows(&["F31"]),
     };

@@ -5,7 +5,7 @@ mod password;
 mod send;
 
 use portpass_jose::Excerpt;
-use portpass_protocol::{AccessSet, challenge::Peer};
+use portpass_protocol::{AccessSet, challenge::KnownClient};
 use reqwest::StatusCode;
 
 pub(crate) use self::{expiry::expire, send::send_tokens};
@@ -95,7 +95,7 @@ fn header_arrives(run: &mut Run) {
             Check::Use01,
             "tokens, good or bad, are answered as no token at all: the Authorization header does not arrive, or the registry does not say why it refuses them",
         )
-        .breaks(&Peer::ALL)
+        .breaks(&KnownClient::ALL)
         .evidence("distribution calls what it does not take `invalid_token`. A registry of another make may refuse the token in silence, for its issuer, its key or its rights: its log tells")
         .fix("let the proxy in front pass `Authorization` on: nginx `proxy_set_header Authorization $http_authorization;` without `auth_basic`, Apache `CGIPassAuth On`. To be sure, ask the registry's own port in place of the proxy's")
         .rows(&["F120"]),
@@ -134,7 +134,7 @@ fn token_on_ping(run: &mut Run) {
         if let Some(error) = &replies.error {
             let finding = Finding::fail(Check::Use02, "the registry breaks off when the token is shown")
                 .evidence(error.to_string())
-                .breaks(&Peer::ALL)
+                .breaks(&KnownClient::ALL)
                 .fix("look into the registry's log: it has met something in the token that it cannot bear")
                 .rows(&["F128", "F79"]);
             run.record(finding);
@@ -154,7 +154,7 @@ fn token_on_ping(run: &mut Run) {
         Outcome::Accepted => Finding::pass(Check::Use02, "the registry takes the token"),
         _ if run.observed.token_status() == TokenStatus::Accepted => {
             Finding::warn(Check::Use02, "the token is refused on /v2/ and taken on the repository")
-                .breaks(&[Peer::Docker])
+                .breaks(&[KnownClient::Docker])
         }
         _ if header_is_seen(run) == Some(false) => {
             return run.skip(&[Check::Use02], &Needs::Check(Check::Use01));
@@ -164,9 +164,9 @@ fn token_on_ping(run: &mut Run) {
             Check::Use02,
             format!("the registry answers the token with {status}"),
         )
-        .breaks(&Peer::ALL)
+        .breaks(&KnownClient::ALL)
         .fix("look into the registry's log for this request, and into that of a proxy before it"),
-        _ => Finding::fail(Check::Use02, "the registry refuses the token").breaks(&Peer::ALL).fix(
+        _ => Finding::fail(Check::Use02, "the registry refuses the token").breaks(&KnownClient::ALL).fix(
             "the earlier checks of the token say why; the registry's log has its own words for it",
         ),
     };
@@ -178,7 +178,7 @@ fn not_every_time(run: &Run, taken: usize, all: usize) -> Finding {
     let summary = format!("the registry takes the same token {taken} times of {all}");
     let replies = &run.observed.replies;
     let finding = Finding::fail(Check::Use02, summary)
-        .breaks(&Peer::ALL)
+        .breaks(&KnownClient::ALL)
         .fix("the nodes behind this name trust different keys. Give each the same rootcertbundle or jwks, and the same issuer and service, and restart those that were not")
         .rows(&["F92"]);
     let lines = replies.real.iter().chain(&replies.again).map(|response| {
@@ -248,7 +248,7 @@ fn too_small_a_token(run: &mut Run) {
         let mut entries = named.iter().filter(|entry| entry.resource == needed.resource);
         entries.any(|entry| needed.actions.iter().all(|action| entry.actions.grants(action)))
     });
-    let incomplete = [Peer::Containerd, Peer::Podman];
+    let incomplete = [KnownClient::Containerd, KnownClient::Podman];
     let finding = match Outcome::of(response) {
         Outcome::InsufficientScope if response.status == StatusCode::UNAUTHORIZED && complete => {
             Finding::pass(
@@ -272,7 +272,7 @@ fn too_small_a_token(run: &mut Run) {
             Check::Use05,
             format!("too small a token makes the registry answer {}", status.as_u16()),
         )
-        .breaks(&Peer::ALL),
+        .breaks(&KnownClient::ALL),
         _ => Finding::warn(
             Check::Use05,
             "too small a token is answered as if no better one could help",

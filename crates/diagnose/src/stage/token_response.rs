@@ -1,8 +1,8 @@
 //! The answers themselves: is there a token in them, where every client finds it?
 
 use portpass_protocol::{
-    challenge::Peer,
-    token_response::{self, MAX_LENGTH, NoToken, ReceivedToken, TokenOddity},
+    challenge::KnownClient,
+    token_response::{self, MAX_LENGTH, ReceivedToken, TokenOddity, TokenResponseError},
 };
 use reqwest::StatusCode;
 
@@ -47,9 +47,9 @@ struct Answer {
 enum Read {
     Token(Box<ReceivedToken>),
     /// An object without a token, or with one that no header can carry.
-    None(NoToken),
+    None(TokenResponseError),
     /// No object.
-    NoObject(NoToken),
+    NoObject(TokenResponseError),
     /// Too long to be read.
     Cut,
 }
@@ -62,9 +62,11 @@ impl Answer {
         let read = match token_response::read(&response.body) {
             _ if response.truncated => Read::Cut,
             Ok(token) => Read::Token(Box::new(token)),
-            Err(error @ (NoToken::Bare | NoToken::NotJson { .. } | NoToken::NotObject { .. })) => {
-                Read::NoObject(error)
-            }
+            Err(
+                error @ (TokenResponseError::Bare
+                | TokenResponseError::NotJson { .. }
+                | TokenResponseError::NotObject { .. }),
+            ) => Read::NoObject(error),
             Err(error) => Read::None(error),
         };
         Some(Self { what, post: what.starts_with("POST"), response: response.clone(), read })
@@ -134,24 +136,24 @@ fn answers(run: &Run) -> Vec<Answer> {
 struct Faults {
     failures: Vec<String>,
     doubts: Vec<String>,
-    breaks: Vec<Peer>,
+    breaks: Vec<KnownClient>,
     rows: Vec<&'static str>,
 }
 
 impl Faults {
-    fn fail(&mut self, what: String, breaks: &[Peer], row: Option<&'static str>) {
+    fn fail(&mut self, what: String, breaks: &[KnownClient], row: Option<&'static str>) {
         note(&mut self.failures, what);
         self.whom(breaks, row);
     }
 
-    fn doubt(&mut self, what: String, breaks: &[Peer], row: Option<&'static str>) {
+    fn doubt(&mut self, what: String, breaks: &[KnownClient], row: Option<&'static str>) {
         note(&mut self.doubts, what);
         self.whom(breaks, row);
     }
 
-    fn whom(&mut self, breaks: &[Peer], row: Option<&'static str>) {
+    fn whom(&mut self, breaks: &[KnownClient], row: Option<&'static str>) {
         let new = breaks.iter().filter(|peer| !self.breaks.contains(peer));
-        let new: Vec<Peer> = new.copied().collect();
+        let new: Vec<KnownClient> = new.copied().collect();
         self.breaks.extend(new);
         let row = row.filter(|row| !self.rows.contains(row));
         self.rows.extend(row);
@@ -187,7 +189,12 @@ fn form(run: &mut Run, all: &[Answer]) {
         let what = answer.what;
         let status = answer.response.status;
         if status != StatusCode::OK {
-            let only = [Peer::Podman, Peer::Crane, Peer::Oras, Peer::Regclient];
+            let only = [
+                KnownClient::Podman,
+                KnownClient::Crane,
+                KnownClient::Oras,
+                KnownClient::Regclient,
+            ];
             faults.fail(
                 format!("{what} is answered with {status}; most clients take 200 alone"),
                 &only,
@@ -195,7 +202,7 @@ fn form(run: &mut Run, all: &[Answer]) {
             );
         }
         if let Read::NoObject(error) = &answer.read {
-            faults.fail(format!("{error} ({what})"), &Peer::ALL, Some("F64"));
+            faults.fail(format!("{error} ({what})"), &KnownClient::ALL, Some("F64"));
         }
         for oddity in answer.token().iter().flat_map(|token| &token.oddities) {
             if matches!(oddity, TokenOddity::ByteOrderMark | TokenOddity::TrailingText) {
@@ -232,12 +239,12 @@ fn length(run: &mut Run, all: &[Answer]) {
         run.record(Finding::pass(Check::Resp02, summary));
         return;
     }
-    let breaks: &[Peer] = if longest <= ORAS {
-        &[Peer::Crane]
+    let breaks: &[KnownClient] = if longest <= ORAS {
+        &[KnownClient::Crane]
     } else if longest < MAX_BODY {
-        &[Peer::Crane, Peer::Oras]
+        &[KnownClient::Crane, KnownClient::Oras]
     } else {
-        &Peer::ALL
+        &KnownClient::ALL
     };
     run.record(
         Finding::fail(Check::Resp02, format!("the longest answer has {longest} bytes; clients read 64 KiB"))

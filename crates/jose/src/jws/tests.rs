@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     KeyIdForm, SigningKey,
-    made::{self, Made},
+    fixture::{self, TestCertificate},
 };
 
 const NOW: SystemTime = SystemTime::UNIX_EPOCH;
@@ -368,13 +368,13 @@ fn a_chain_is_nothing_where_only_keys_are_trusted() {
 /// VO3, VO4: the chain decides, and only the chain.
 #[test]
 fn a_chain_is_followed_and_its_failure_is_final() {
-    let (root, rogue) = (Made::root("root"), Made::root("root"));
+    let (root, rogue) = (TestCertificate::root("root"), TestCertificate::root("root"));
     let leaf = root.leaf();
     let key = leaf.signing_key(&[]);
     let token = key.sign_compact(KeyIdForm::X5c, b"{}").unwrap();
-    let verify = |bundle: &Made, keys: &KeySet| {
+    let verify = |bundle: &TestCertificate, keys: &KeySet| {
         let roots = TrustRoots::new(vec![bundle.certificate.clone()]);
-        Compact::parse(&token).unwrap().verify(keys, &roots, Algorithms::PUBLIC_KEY, made::now())
+        Compact::parse(&token).unwrap().verify(keys, &roots, Algorithms::PUBLIC_KEY, fixture::now())
     };
     let verified = verify(&root, &KeySet::new()).unwrap();
     assert_eq!(verified.signer().key_id, *key.id());
@@ -388,10 +388,10 @@ fn a_chain_is_followed_and_its_failure_is_final() {
 /// VO3
 #[test]
 fn an_embedded_key_may_bring_a_chain_that_is_its_own() {
-    let root = Made::root("root");
+    let root = TestCertificate::root("root");
     let (leaf, other) = (root.leaf(), root.leaf());
     let roots = TrustRoots::new(vec![root.certificate.clone()]);
-    let token = |key: &SigningKey, chain: &Made| {
+    let token = |key: &SigningKey, chain: &TestCertificate| {
         let mut jwk = crate::jwk::to_object(key.public(), key.id()).unwrap();
         let der = chain.certificate.der();
         let der = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, der);
@@ -402,7 +402,7 @@ fn an_embedded_key_may_bring_a_chain_that_is_its_own() {
     };
     let verify = |token: &str| {
         let compact = Compact::parse(token).unwrap();
-        compact.verify(&KeySet::new(), &roots, Algorithms::PUBLIC_KEY, made::now()).map(|_| ())
+        compact.verify(&KeySet::new(), &roots, Algorithms::PUBLIC_KEY, fixture::now()).map(|_| ())
     };
     let key = leaf.signing_key(&[]);
     assert_eq!(verify(&token(&key, &leaf)), Ok(()));
@@ -412,7 +412,7 @@ fn an_embedded_key_may_bring_a_chain_that_is_its_own() {
 /// §15: as both distributions do.
 #[test]
 fn a_key_of_an_expired_certificate_is_trusted_by_id_with_a_warning() {
-    let alone = Made::root("alone");
+    let alone = TestCertificate::root("alone");
     let keys = TrustRoots::new(vec![alone.certificate.clone()]).keys();
     let key = alone.signing_key(&[]);
     let token = key.sign_compact(KeyIdForm::Libtrust, b"{}").unwrap();
@@ -421,7 +421,7 @@ fn a_key_of_an_expired_certificate_is_trusted_by_id_with_a_warning() {
         let verified = compact.verify(&keys, &TrustRoots::none(), Algorithms::PUBLIC_KEY, now);
         verified.unwrap().signer().warning.as_ref().map(ToString::to_string)
     };
-    assert_eq!(warning(made::now()), None);
+    assert_eq!(warning(fixture::now()), None);
     let late = alone.certificate.not_after() + Duration::from_mins(1);
     let expected = r#"the certificate of "CN=alone" expired 60 s ago"#;
     assert_eq!(warning(late).as_deref(), Some(expected));

@@ -49,7 +49,7 @@ fn ecdsa_signatures_have_the_length_of_their_curve() {
 
 #[test]
 fn a_key_reads_back_from_its_pkcs8() {
-    for algorithm in Algorithm::ALL.into_iter().filter(|one| one.shape() != Shape::Octets) {
+    for algorithm in Algorithm::ALL.into_iter().filter(|one| one.key_type() != KeyType::Octets) {
         let key = SigningKey::generate(algorithm).unwrap();
         let again = SigningKey::from_der(&key.to_pkcs8().unwrap(), Some(algorithm)).unwrap();
         assert_eq!(again.public(), key.public());
@@ -157,7 +157,7 @@ fn a_chain_must_be_for_the_key() {
     let der = Certificate::der(chain.leaf()).to_vec();
     let right = right.with_chain(chain).unwrap();
     let token = right.sign_compact(KeyIdForm::X5c, b"{}").unwrap();
-    let unverified = crate::danger::Unverified::parse(&token).unwrap();
+    let unverified = crate::unverified::Unverified::parse(&token).unwrap();
     assert_eq!(unverified.header()["x5c"][0], STANDARD.encode(der));
     assert_eq!(unverified.header()["kid"], right.id().as_str());
 }

@@ -9,25 +9,28 @@ use rcgen::{
 };
 
 use super::*;
-use crate::made::{AUTHORITY, Made, YEAR, now, params};
+use crate::fixture::{AUTHORITY, TestCertificate, YEAR, now, params};
 
-fn trust(bundle: &[&Made]) -> TrustRoots {
+fn trust(bundle: &[&TestCertificate]) -> TrustRoots {
     TrustRoots::new(bundle.iter().map(|made| made.certificate.clone()).collect())
 }
 
-fn ders(chain: &[&Made]) -> Vec<Vec<u8>> {
+fn ders(chain: &[&TestCertificate]) -> Vec<Vec<u8>> {
     chain.iter().map(|made| made.certificate.der().to_vec()).collect()
 }
 
-fn verify(bundle: &[&Made], chain: &[&Made]) -> Result<Vouched, ChainError> {
+fn verify(
+    bundle: &[&TestCertificate],
+    chain: &[&TestCertificate],
+) -> Result<ValidatedKey, ChainError> {
     trust(bundle).verify(&ders(chain), now())
 }
 
-fn refusal(bundle: &[&Made], chain: &[&Made]) -> ChainError {
+fn refusal(bundle: &[&TestCertificate], chain: &[&TestCertificate]) -> ChainError {
     verify(bundle, chain).unwrap_err()
 }
 
-fn pem(bundle: &str, chain: &str, now: SystemTime) -> Result<Vouched, ChainError> {
+fn pem(bundle: &str, chain: &str, now: SystemTime) -> Result<ValidatedKey, ChainError> {
     let chain = CertificateChain::from_pem(chain).unwrap();
     let chain: Vec<_> = chain.certificates().iter().map(|one| one.der().to_vec()).collect();
     TrustRoots::from_pem(bundle).unwrap().verify(&chain, now)
@@ -36,7 +39,7 @@ fn pem(bundle: &str, chain: &str, now: SystemTime) -> Result<Vouched, ChainError
 /// As Go's `encoding/pem` reads it: what stands around the blocks may be anything.
 #[test]
 fn a_bundle_is_read_whatever_stands_around_its_blocks() {
-    let [one, two] = [Made::root("one"), Made::root("two")];
+    let [one, two] = [TestCertificate::root("one"), TestCertificate::root("two")];
     let [first, second] = [one.certificate.to_pem(), two.certificate.to_pem()];
     let bag = b"Bag Attributes\r\n    friendlyName: Gr\xf6\xdfe\r\n    localKeyID: 01 02\r\nsubject=CN = one\r\n";
     let windows = [first.as_str(), &second].map(|pem| pem.replace('\n', "\r\n"));
@@ -76,7 +79,7 @@ fn a_bundle_is_read_whatever_stands_around_its_blocks() {
 /// VO4
 #[test]
 fn a_leaf_below_a_root_is_vouched_for_with_or_without_intermediates() {
-    let root = Made::root("root");
+    let root = TestCertificate::root("root");
     let leaf = root.leaf();
     assert_eq!(verify(&[&root], &[&leaf]).unwrap().key, *leaf.certificate.key());
     assert!(verify(&[&root], &[&leaf, &root]).is_ok(), "the root may be in the chain");
@@ -103,7 +106,7 @@ fn every_kind_of_key_can_be_in_a_chain() {
     ];
     for kind in kinds {
         let root_key = KeyPair::generate_for(kind).unwrap();
-        let root = Made::with_key(params("root", AUTHORITY), root_key);
+        let root = TestCertificate::with_key(params("root", AUTHORITY), root_key);
         for leaf_kind in kinds {
             let key = KeyPair::generate_for(leaf_kind).unwrap();
             let leaf = root.signs_with(params("leaf", IsCa::NoCa), key);
@@ -118,7 +121,7 @@ fn every_kind_of_key_can_be_in_a_chain() {
 /// VO4
 #[test]
 fn any_extended_key_usage_will_do() {
-    let root = Made::root("root");
+    let root = TestCertificate::root("root");
     for usage in [ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::CodeSigning] {
         let mut usages = params("leaf", IsCa::NoCa);
         usages.extended_key_usages = vec![usage];
@@ -131,13 +134,13 @@ fn any_extended_key_usage_will_do() {
 #[test]
 fn a_leaf_of_the_bundle_needs_nothing_but_its_dates() {
     for is_ca in [AUTHORITY, IsCa::NoCa, IsCa::ExplicitNoCa] {
-        let alone = Made::itself(params("alone", is_ca));
+        let alone = TestCertificate::itself(params("alone", is_ca));
         assert_eq!(verify(&[&alone], &[&alone]).unwrap().key, *alone.certificate.key());
         let late = now() + YEAR;
         let why = trust(&[&alone]).verify(&ders(&[&alone]), late).unwrap_err();
         assert_eq!(why.id(), "chain-expired");
     }
-    let stranger = Made::root("stranger");
+    let stranger = TestCertificate::root("stranger");
     let foreign = stranger.leaf();
     assert!(verify(&[&foreign], &[&foreign]).is_ok(), "signed by somebody unknown");
 }
@@ -145,7 +148,7 @@ fn a_leaf_of_the_bundle_needs_nothing_but_its_dates() {
 /// VO4, and design: an authority that signs tokens itself.
 #[test]
 fn an_authority_below_a_root_may_be_the_leaf() {
-    let root = Made::root("root");
+    let root = TestCertificate::root("root");
     let middle = root.signs(params("middle", AUTHORITY));
     let low = middle.signs(params("low", AUTHORITY));
     assert!(verify(&[&root], &[&middle]).is_ok());
@@ -153,7 +156,7 @@ fn an_authority_below_a_root_may_be_the_leaf() {
     assert!(verify(&[&root], &[&low, &middle]).is_ok());
     assert!(verify(&[&root], &[&low, &middle, &root]).is_ok());
     assert!(matches!(refusal(&[&root], &[&low]), ChainError::UnknownIssuer { .. }));
-    let rogue = Made::root("root");
+    let rogue = TestCertificate::root("root");
     assert!(matches!(refusal(&[&rogue], &[&middle]), ChainError::BadSignature { .. }));
     assert!(matches!(refusal(&[&rogue], &[&low, &middle]), ChainError::BadSignature { .. }));
 }
@@ -162,7 +165,7 @@ fn an_authority_below_a_root_may_be_the_leaf() {
 /// By hand and by webpki alike.
 #[test]
 fn a_rogue_root_of_the_same_name_vouches_for_nobody() {
-    let (root, rogue) = (Made::root("root"), Made::root("root"));
+    let (root, rogue) = (TestCertificate::root("root"), TestCertificate::root("root"));
     for is_ca in [IsCa::NoCa, AUTHORITY] {
         let leaf = rogue.signs(params("leaf", is_ca));
         let why = refusal(&[&root], &[&leaf, &rogue]);
@@ -178,13 +181,13 @@ fn a_rogue_root_of_the_same_name_vouches_for_nobody() {
 #[test]
 fn only_an_authority_can_issue() {
     for leaf_is_ca in [IsCa::NoCa, AUTHORITY] {
-        let pinned = Made::itself(params("pinned", IsCa::ExplicitNoCa));
+        let pinned = TestCertificate::itself(params("pinned", IsCa::ExplicitNoCa));
         let leaf = pinned.signs(params("leaf", leaf_is_ca));
         assert_eq!(
             refusal(&[&pinned], &[&leaf]).to_string(),
             r#"the issuer "CN=pinned" is no authority (CA:FALSE); only its own key can be trusted"#
         );
-        let root = Made::root("root");
+        let root = TestCertificate::root("root");
         let middle = root.signs(params("middle", IsCa::NoCa));
         let leaf = middle.signs(params("leaf", leaf_is_ca));
         let why = refusal(&[&root], &[&leaf, &middle]);
@@ -196,14 +199,14 @@ fn only_an_authority_can_issue() {
         let leaf = middle.signs(params("leaf", leaf_is_ca));
         let why = refusal(&[&root], &[&leaf, &middle]);
         assert!(matches!(why, ChainError::KeyUsage { .. }), "{why}");
-        let usage = Made::itself(usage);
+        let usage = TestCertificate::itself(usage);
         let leaf = usage.signs(params("leaf", leaf_is_ca));
         let why = refusal(&[&usage], &[&leaf]);
         assert!(matches!(why, ChainError::KeyUsage { .. }), "{why}");
 
         let mut signs = params("signs", AUTHORITY);
         signs.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        let signs = Made::itself(signs);
+        let signs = TestCertificate::itself(signs);
         assert!(verify(&[&signs], &[&signs.signs(params("leaf", leaf_is_ca))]).is_ok());
     }
 }
@@ -211,7 +214,7 @@ fn only_an_authority_can_issue() {
 /// By hand and by webpki alike; webpki itself does not look at a root's.
 #[test]
 fn the_path_is_no_longer_than_its_issuers_allow() {
-    let root = Made::itself(params("root", IsCa::Ca(BasicConstraints::Constrained(0))));
+    let root = TestCertificate::itself(params("root", IsCa::Ca(BasicConstraints::Constrained(0))));
     for is_ca in [IsCa::NoCa, AUTHORITY] {
         assert!(verify(&[&root], &[&root.signs(params("leaf", is_ca))]).is_ok());
         let middle = root.signs(params("middle", AUTHORITY));
@@ -219,7 +222,7 @@ fn the_path_is_no_longer_than_its_issuers_allow() {
         let why = refusal(&[&root], &[&leaf, &middle]);
         assert!(matches!(why, ChainError::PathLength { .. }), "{why}");
 
-        let free = Made::root("free");
+        let free = TestCertificate::root("free");
         let narrow = free.signs(params("narrow", IsCa::Ca(BasicConstraints::Constrained(0))));
         let low = narrow.signs(params("low", AUTHORITY));
         let leaf = low.signs(params("leaf", is_ca));
@@ -235,7 +238,7 @@ fn nobody_in_the_path_may_be_out_of_date() {
         params
     };
     for is_ca in [IsCa::NoCa, AUTHORITY] {
-        let root = Made::root("root");
+        let root = TestCertificate::root("root");
         let old_leaf = root.signs(expired(params("leaf", is_ca)));
         assert_eq!(
             refusal(&[&root], &[&old_leaf]).to_string(),
@@ -246,7 +249,7 @@ fn nobody_in_the_path_may_be_out_of_date() {
         let why = refusal(&[&root], &[&leaf, &middle]).to_string();
         assert_eq!(why, r#"the certificate of "CN=middle" expired 86400 s ago"#);
 
-        let old_root = Made::itself(expired(params("old", AUTHORITY)));
+        let old_root = TestCertificate::itself(expired(params("old", AUTHORITY)));
         let leaf = old_root.signs(params("leaf", is_ca));
         let why = refusal(&[&old_root], &[&leaf]).to_string();
         assert_eq!(why, r#"the certificate of "CN=old" expired 86400 s ago"#);
@@ -266,11 +269,11 @@ fn what_the_check_by_hand_does_not_understand_it_refuses() {
         permitted_subtrees: vec![rcgen::GeneralSubtree::DnsName("example.com".into())],
         excluded_subtrees: Vec::new(),
     });
-    let bounded = Made::itself(bounded);
+    let bounded = TestCertificate::itself(bounded);
     let why = refusal(&[&bounded], &[&bounded.signs(params("leaf", AUTHORITY))]);
     assert!(matches!(why, ChainError::NameConstraints { .. }), "{why}");
 
-    let root = Made::root("root");
+    let root = TestCertificate::root("root");
     for is_ca in [IsCa::NoCa, AUTHORITY] {
         let mut odd = params("odd", is_ca);
         let mut extension = rcgen::CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![5, 0]);
@@ -293,7 +296,7 @@ fn a_signature_of_a_kind_that_is_not_checked_is_named() {
         }
         der
     };
-    let root = Made::root("root");
+    let root = TestCertificate::root("root");
     for is_ca in [IsCa::NoCa, AUTHORITY] {
         let leaf = root.signs(params("leaf", is_ca));
         let why = trust(&[&root]).verify(&[renamed(&leaf.certificate)], now()).unwrap_err();
@@ -354,7 +357,7 @@ fn an_issuer_of_version_1_cannot_be_an_authority() {
 
 #[test]
 fn weak_unreadable_and_too_many_certificates_are_refused() {
-    let root = Made::root("root");
+    let root = TestCertificate::root("root");
     let chain = vec![root.certificate.der().to_vec(); 6];
     assert_eq!(
         trust(&[&root]).verify(&chain, now()).unwrap_err().to_string(),
@@ -410,7 +413,7 @@ fn a_bundle_is_the_certificates_among_whatever_else_is_in_the_file() {
 
 #[test]
 fn a_certificate_reads_back_from_its_pem() {
-    let made = Made::root("root");
+    let made = TestCertificate::root("root");
     let again = CertificateChain::from_pem(&made.certificate.to_pem()).unwrap();
     assert_eq!(*again.leaf(), made.certificate);
     assert_eq!(made.certificate.to_pem(), {
@@ -423,7 +426,7 @@ fn a_certificate_reads_back_from_its_pem() {
 
 #[test]
 fn a_chain_that_held_once_is_not_checked_again_until_it_runs_out() {
-    let root = Made::root("root");
+    let root = TestCertificate::root("root");
     let mut brief = params("leaf", IsCa::NoCa);
     brief.not_after = date_time_ymd(2026, 7, 1);
     let leaf = root.signs(brief);
@@ -438,7 +441,7 @@ fn a_chain_that_held_once_is_not_checked_again_until_it_runs_out() {
     let before = leaf.certificate.not_before() - Duration::from_secs(1);
     assert_eq!(roots.verify(&chain, before).unwrap_err().id(), "chain-not-yet-valid");
     // A refusal is not among them.
-    assert!(roots.verify(&ders(&[&Made::root("stranger")]), now()).is_err());
+    assert!(roots.verify(&ders(&[&TestCertificate::root("stranger")]), now()).is_err());
     assert_eq!(roots.vouched.len(), 1);
 }
 

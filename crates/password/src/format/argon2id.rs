@@ -7,11 +7,11 @@ use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD as BASE64};
 use subtle::ConstantTimeEq as _;
 
 use super::FormatError;
-use crate::cost::{Argon2Work, MAX_ARGON2_MEMORY, MAX_ARGON2_WORK};
+use crate::cost::{Argon2Params, MAX_ARGON2_MEMORY, MAX_ARGON2_WORK};
 
 #[derive(Clone)]
 pub(super) struct Argon2id {
-    work: Argon2Work,
+    work: Argon2Params,
     salt: Box<[u8]>,
     hash: Box<[u8]>,
 }
@@ -19,8 +19,8 @@ pub(super) struct Argon2id {
 impl Argon2id {
     pub(super) fn new(password: &[u8], salt: [u8; 16]) -> Self {
         let mut hash = [0; 32];
-        hash_into(Argon2Work::OURS, password, &salt, &mut hash);
-        Self { work: Argon2Work::OURS, salt: salt.into(), hash: hash.into() }
+        hash_into(Argon2Params::DEFAULT, password, &salt, &mut hash);
+        Self { work: Argon2Params::DEFAULT, salt: salt.into(), hash: hash.into() }
     }
 
     /// `rest` is what follows `$argon2id$`.
@@ -36,7 +36,7 @@ impl Argon2id {
         let memory = number("m=", memory).ok_or(malformed("m is not a number"))?;
         let passes = number("t=", passes).ok_or(malformed("t is not a number"))?;
         let lanes = number("p=", lanes).ok_or(malformed("p is not a number"))?;
-        let work = Argon2Work::new(memory, passes, lanes).map_err(malformed)?;
+        let work = Argon2Params::new(memory, passes, lanes).map_err(malformed)?;
         let bytes = |text| BASE64.decode(text).map(Vec::into_boxed_slice).ok();
         let salt = bytes(salt).ok_or(malformed("its salt is not base64"))?;
         let hash = bytes(hash).ok_or(malformed("its end is not base64"))?;
@@ -56,7 +56,7 @@ impl Argon2id {
         hash.ct_eq(&self.hash).into()
     }
 
-    pub(super) fn work(&self) -> Argon2Work {
+    pub(super) fn work(&self) -> Argon2Params {
         self.work
     }
 }
@@ -70,7 +70,7 @@ impl fmt::Display for Argon2id {
 }
 
 /// Fills `output`. `work` has been checked, and so have the lengths.
-pub(super) fn hash_into(work: Argon2Work, password: &[u8], salt: &[u8], output: &mut [u8]) {
+pub(super) fn hash_into(work: Argon2Params, password: &[u8], salt: &[u8], output: &mut [u8]) {
     let parameters = Params::new(work.memory(), work.passes(), work.lanes(), Some(output.len()))
         .expect("the work was checked when it was made");
     Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters)

@@ -5,10 +5,10 @@ use std::hint::black_box;
 use sha_crypt::Params;
 
 use super::{argon2id, bcrypt, legacy};
-use crate::cost::{Cost, Highest, Work};
+use crate::cost::{Cost, HighestCost, Work};
 
-/// Does what [`Highest::missing`] says after `spent`, and says what that was.
-pub(crate) fn top_up(highest: Highest, spent: Cost, password: &[u8]) -> Work {
+/// Does what [`HighestCost::missing`] says after `spent`, and says what that was.
+pub(crate) fn top_up(highest: HighestCost, spent: Cost, password: &[u8]) -> Work {
     let missing = highest.missing(spent);
     for cost in &missing {
         spend(*cost, password);
@@ -48,11 +48,11 @@ fn sha_crypt_rounds(rounds: u32) -> Params {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cost::Argon2Work;
+    use crate::cost::Argon2Params;
 
     #[test]
     fn every_cost_can_be_spent() {
-        let work = Argon2Work::new(64, 1, 1).unwrap();
+        let work = Argon2Params::new(64, 1, 1).unwrap();
         let costs = [
             Cost::Apr1,
             Cost::Argon2id(work),
@@ -62,7 +62,7 @@ mod tests {
             Cost::Sha256Crypt(1_000),
             Cost::Sha512Crypt(1_000),
         ];
-        let highest = Highest::from_iter(costs);
+        let highest = HighestCost::from_iter(costs);
         for password in [&b""[..], b"opensesame", &vec![0; 100_000]] {
             top_up(highest, Cost::Nothing, password);
         }

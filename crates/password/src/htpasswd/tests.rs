@@ -2,7 +2,7 @@ use std::{fs, num::NonZeroUsize};
 
 use super::*;
 use crate::{
-    cost::{Cost, Highest},
+    cost::{Cost, HighestCost},
     format::Comparison,
     pool::{HashPool, PoolSettings},
 };
@@ -79,7 +79,7 @@ fn a_check_finds_what_an_opening_would() {
     assert_eq!(found.len(), 1);
     bench.write("ann");
     assert!(matches!(HtpasswdFile::check(&settings), Err(HtpasswdError::Line { line: 1, .. })));
-    assert_eq!(bench.pool.highest(), Highest::default());
+    assert_eq!(bench.pool.highest(), HighestCost::default());
 }
 
 /// HT3: a slip in a path must not make an account.
@@ -170,7 +170,7 @@ async fn a_file_that_breaks_or_vanishes_keeps_its_last_good_entries() {
 
     fs::create_dir(bench.path()).unwrap();
     assert!(file.find("ann", start + seconds(5)).await.is_some());
-    assert_eq!(file.fault(), Some(HtpasswdError::Irregular { path: bench.path() }));
+    assert_eq!(file.fault(), Some(HtpasswdError::NotAFile { path: bench.path() }));
 
     fs::remove_dir(bench.path()).unwrap();
     bench.write(&format!("bob:{OPENSESAME}"));
@@ -195,7 +195,7 @@ async fn the_costliest_entry_in_force_is_what_refusals_cost() {
     file.find("ann", start + seconds(2)).await;
     assert_eq!(bench.pool.highest(), Cost::Bcrypt(5).into());
     drop(file);
-    assert_eq!(bench.pool.highest(), Highest::default());
+    assert_eq!(bench.pool.highest(), HighestCost::default());
 }
 
 /// HT3
@@ -210,7 +210,7 @@ fn a_file_that_cannot_be_used_stops_the_start_and_says_what_to_do() {
     assert!(broken.to_string().ends_with("line 2 has no `:` between name and hash"), "{broken}");
     fs::remove_file(bench.path()).unwrap();
     fs::create_dir(bench.path()).unwrap();
-    assert!(matches!(bench.open(now), Err(HtpasswdError::Irregular { .. })));
+    assert!(matches!(bench.open(now), Err(HtpasswdError::NotAFile { .. })));
 }
 
 #[test]

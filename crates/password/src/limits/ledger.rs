@@ -9,7 +9,7 @@ use super::{
     Key, LimitSettings,
     bucket::{Buckets, Charged, Room},
 };
-use crate::pool::Standing;
+use crate::pool::QueueClass;
 
 /// Under which an attempt counts.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl Ledger {
     pub(super) fn enter(
         &self,
         keys: &Keys,
-        standing: Standing,
+        queue_class: QueueClass,
         now: SystemTime,
     ) -> Result<(), (&'static str, Room)> {
         let mut counters = self.lock();
@@ -56,9 +56,9 @@ impl Ledger {
         let pair = (pairs, keys.pair, "for this account from this address");
         let address = (addresses, keys.address, "from this address");
         let account = (accounts, keys.account, "for this account");
-        let mut asked = match standing {
-            Standing::Proved => vec![pair],
-            Standing::Unproved => vec![pair, address, account],
+        let mut asked = match queue_class {
+            QueueClass::Proved => vec![pair],
+            QueueClass::Unproved => vec![pair, address, account],
         };
         let full = asked.iter().filter_map(|(buckets, key, by)| {
             let room = buckets.room(key.as_ref()?, &keys.guess, now)?;
@@ -76,12 +76,12 @@ impl Ledger {
     }
 
     /// Gives the places back.
-    pub(super) fn leave(&self, keys: &Keys, standing: Standing, now: SystemTime) {
+    pub(super) fn leave(&self, keys: &Keys, queue_class: QueueClass, now: SystemTime) {
         let mut counters = self.lock();
         if let Some(key) = &keys.pair {
             counters.pairs.leave(key, &keys.guess, now);
         }
-        if standing == Standing::Unproved {
+        if queue_class == QueueClass::Unproved {
             if let Some(key) = &keys.address {
                 counters.addresses.leave(key, &keys.guess, now);
             }

@@ -376,11 +376,11 @@ fn an_account_of_the_same_name_elsewhere_is_another() {
     admit("one").accepted();
     let standings = ["one", "other"].map(|realm| {
         let admission = admit(realm);
-        let standing = admission.standing();
+        let queue_class = admission.queue_class();
         admission.withdraw();
-        standing
+        queue_class
     });
-    assert_eq!(standings, [Standing::Proved, Standing::Unproved]);
+    assert_eq!(standings, [QueueClass::Proved, QueueClass::Unproved]);
 }
 
 #[test]
@@ -445,23 +445,23 @@ proptest! {
 #[test]
 fn who_was_right_from_here_within_a_day_is_known_and_nobody_else_is() {
     let limits = limits();
-    let standing = |address: &str, account: &str, password: &str, now: SystemTime| {
+    let queue_class = |address: &str, account: &str, password: &str, now: SystemTime| {
         let (address, credential) = (address.parse().unwrap(), login(account, password));
         let admission = limits.admits(Some(address), &credential, now).unwrap();
-        let standing = admission.standing();
+        let queue_class = admission.queue_class();
         admission.withdraw();
-        standing
+        queue_class
     };
-    assert_eq!(standing(HERE, "ann", "right", at(0)), Standing::Unproved);
+    assert_eq!(queue_class(HERE, "ann", "right", at(0)), QueueClass::Unproved);
     let (here, right) = (Some(HERE.parse().unwrap()), login("ann", "right"));
     limits.admits(here, &right, at(0)).unwrap().accepted();
-    assert_eq!(standing(HERE, "ann", "right", at(1)), Standing::Proved);
+    assert_eq!(queue_class(HERE, "ann", "right", at(1)), QueueClass::Proved);
     // The password does not matter: it is not known to be right before it was hashed.
-    assert_eq!(standing(HERE, "ann", "other", at(1)), Standing::Proved);
-    assert_eq!(standing(HERE, "bob", "right", at(1)), Standing::Unproved);
-    assert_eq!(standing("192.0.2.2", "ann", "right", at(1)), Standing::Unproved);
-    assert_eq!(standing(HERE, "ann", "right", at(86_400)), Standing::Unproved);
+    assert_eq!(queue_class(HERE, "ann", "other", at(1)), QueueClass::Proved);
+    assert_eq!(queue_class(HERE, "bob", "right", at(1)), QueueClass::Unproved);
+    assert_eq!(queue_class("192.0.2.2", "ann", "right", at(1)), QueueClass::Unproved);
+    assert_eq!(queue_class(HERE, "ann", "right", at(86_400)), QueueClass::Unproved);
     let nobody_counts = Limits::off();
     let admission = nobody_counts.admits(here, &right, at(0)).unwrap();
-    assert_eq!(admission.standing(), Standing::Unproved);
+    assert_eq!(admission.queue_class(), QueueClass::Unproved);
 }

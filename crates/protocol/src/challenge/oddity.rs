@@ -5,7 +5,7 @@ use std::fmt;
 
 /// A family of clients that share a parser of challenges or token answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Peer {
+pub enum KnownClient {
     /// `docker login` and the classic docker engine (distribution's client).
     Docker,
     /// containerd, and with it Kubernetes, nerdctl, `BuildKit` and docker with its image store.
@@ -20,7 +20,7 @@ pub enum Peer {
     Regclient,
 }
 
-impl Peer {
+impl KnownClient {
     /// Every family there is a record of.
     pub const ALL: [Self; 6] =
         [Self::Docker, Self::Containerd, Self::Podman, Self::Crane, Self::Oras, Self::Regclient];
@@ -38,7 +38,7 @@ impl Peer {
     }
 }
 
-impl fmt::Display for Peer {
+impl fmt::Display for KnownClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -120,8 +120,8 @@ impl Oddity {
     }
 
     /// The clients that read less than is meant, or something else.
-    pub fn breaks(&self) -> &'static [Peer] {
-        use Peer::{Containerd, Crane, Docker, Oras, Podman, Regclient};
+    pub fn breaks(&self) -> &'static [KnownClient] {
+        use KnownClient::{Containerd, Crane, Docker, Oras, Podman, Regclient};
         match self {
             Self::BasicBesideBearer { basic_first: false } => &[Docker],
             Self::BasicBesideBearer { basic_first: true } => &[Docker, Podman, Crane, Oras],
@@ -136,7 +136,7 @@ impl Oddity {
             | Self::SingleQuotes(_)
             | Self::StrayText
             | Self::UnquotedValue(_)
-            | Self::UnterminatedQuote(_) => &Peer::ALL,
+            | Self::UnterminatedQuote(_) => &KnownClient::ALL,
             Self::DuplicateParameter(_)
             | Self::EmptyValue { followed: false, .. }
             | Self::NonAscii

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::oddity::{Oddity, Peer};
+use super::oddity::{KnownClient, Oddity};
 
 /// Reads the values of all `WWW-Authenticate` lines of one answer, in their order.
 ///
@@ -28,13 +28,13 @@ pub fn parse<T: AsRef<[u8]>>(lines: impl IntoIterator<Item = T>) -> Challenges {
 /// The challenges of one answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Challenges {
-    list: Vec<Received>,
+    list: Vec<ReceivedChallenge>,
     arrangement: Vec<Oddity>,
 }
 
 impl Challenges {
     /// In the order they came.
-    pub fn iter(&self) -> std::slice::Iter<'_, Received> {
+    pub fn iter(&self) -> std::slice::Iter<'_, ReceivedChallenge> {
         self.list.iter()
     }
 
@@ -44,12 +44,12 @@ impl Challenges {
     }
 
     /// The first `Bearer` challenge.
-    pub fn bearer(&self) -> Option<&Received> {
+    pub fn bearer(&self) -> Option<&ReceivedChallenge> {
         self.iter().find(|challenge| challenge.is_bearer())
     }
 
     /// The first `Basic` challenge.
-    pub fn basic(&self) -> Option<&Received> {
+    pub fn basic(&self) -> Option<&ReceivedChallenge> {
         self.iter().find(|challenge| challenge.is_basic())
     }
 
@@ -59,14 +59,14 @@ impl Challenges {
     }
 
     /// The clients that one of the oddities breaks.
-    pub fn breaks(&self) -> BTreeSet<Peer> {
+    pub fn breaks(&self) -> BTreeSet<KnownClient> {
         self.oddities().flat_map(Oddity::breaks).copied().collect()
     }
 }
 
 impl<'a> IntoIterator for &'a Challenges {
-    type Item = &'a Received;
-    type IntoIter = std::slice::Iter<'a, Received>;
+    type Item = &'a ReceivedChallenge;
+    type IntoIter = std::slice::Iter<'a, ReceivedChallenge>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
@@ -75,7 +75,7 @@ impl<'a> IntoIterator for &'a Challenges {
 
 /// One challenge as it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Received {
+pub struct ReceivedChallenge {
     /// In lower case.
     pub scheme: String,
     /// In the order they came, names in lower case, values without quotes.
@@ -86,7 +86,7 @@ pub struct Received {
     pub line: usize,
 }
 
-impl Received {
+impl ReceivedChallenge {
     /// The value of a parameter, its name in lower case; of several the last counts, as for every
     /// client there is (CH15).
     pub fn parameter(&self, name: &str) -> Option<&str> {
@@ -155,8 +155,10 @@ impl Received {
 }
 
 /// What is odd about the order and the lines of the challenges, for somebody who wants `Bearer`.
-fn arrangement(list: &[Received]) -> Vec<Oddity> {
-    let Some(bearer) = list.iter().position(Received::is_bearer) else { return Vec::new() };
+fn arrangement(list: &[ReceivedChallenge]) -> Vec<Oddity> {
+    let Some(bearer) = list.iter().position(ReceivedChallenge::is_bearer) else {
+        return Vec::new();
+    };
     let bearer_line = list[bearer].line;
     let mut odd = Vec::new();
     if list.iter().filter(|challenge| challenge.line == bearer_line).count() > 1 {
@@ -177,7 +179,7 @@ fn arrangement(list: &[Received]) -> Vec<Oddity> {
 struct Line<'a> {
     rest: &'a str,
     index: usize,
-    read: Vec<Received>,
+    read: Vec<ReceivedChallenge>,
     /// Oddities of a challenge that has not begun yet.
     early: Vec<Oddity>,
 }
@@ -195,7 +197,7 @@ impl<'a> Line<'a> {
         Self { rest: text, index, read: Vec::new(), early: Vec::new() }
     }
 
-    fn read(mut self) -> Vec<Received> {
+    fn read(mut self) -> Vec<ReceivedChallenge> {
         if self.skip_blanks() {
             self.note(Oddity::LeadingSpace);
         }
@@ -266,7 +268,12 @@ impl<'a> Line<'a> {
         if !matches!(scheme.as_str(), "bearer" | "basic") {
             self.skip_token68();
         }
-        self.read.push(Received { scheme, parameters: Vec::new(), oddities, line: self.index });
+        self.read.push(ReceivedChallenge {
+            scheme,
+            parameters: Vec::new(),
+            oddities,
+            line: self.index,
+        });
     }
 
     fn skip_token68(&mut self) {

@@ -82,7 +82,7 @@ struct Row {
     title: String,
     lines: Vec<String>,
     /// The parameters of the `Bearer` challenge that the peer goes on with, if it does.
-    readings: BTreeMap<Peer, Option<BTreeMap<String, String>>>,
+    readings: BTreeMap<KnownClient, Option<BTreeMap<String, String>>>,
 }
 
 /// Reads the record of the clients' own parsers: a title, the header lines as Go quotes them, and a
@@ -91,7 +91,7 @@ fn record() -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     for line in include_str!("dialects.txt").lines() {
         if let Some(title) = line.strip_prefix("### ") {
-            let readings = Peer::ALL.into_iter().map(|peer| (peer, None)).collect();
+            let readings = KnownClient::ALL.into_iter().map(|peer| (peer, None)).collect();
             rows.push(Row { title: title.to_owned(), lines: Vec::new(), readings });
             continue;
         }
@@ -104,12 +104,12 @@ fn record() -> Vec<Row> {
         let mut words = line.splitn(2, ['{']);
         let mut head = words.next().unwrap().split_whitespace();
         let peer = match head.next().unwrap() {
-            "dist" => Peer::Docker,
-            "ctrd" => Peer::Containerd,
-            "cimg" => Peer::Podman,
-            "ggcr" => Peer::Crane,
-            "oras" => Peer::Oras,
-            "regc" => Peer::Regclient,
+            "dist" => KnownClient::Docker,
+            "ctrd" => KnownClient::Containerd,
+            "cimg" => KnownClient::Podman,
+            "ggcr" => KnownClient::Crane,
+            "oras" => KnownClient::Oras,
+            "regc" => KnownClient::Regclient,
             other => panic!("{other} is nobody"),
         };
         let is_bearer = matches!(head.next(), Some("bearer" | "Bearer" | "4"));
@@ -147,10 +147,10 @@ fn who_breaks_is_who_was_seen_to_read_something_else() {
         let broken = row.readings.iter().filter(|(_, theirs)| {
             **theirs != ours || !theirs.as_ref().is_some_and(|read| read.contains_key("realm"))
         });
-        let mut broken: BTreeSet<Peer> = broken.map(|(peer, _)| *peer).collect();
+        let mut broken: BTreeSet<KnownClient> = broken.map(|(peer, _)| *peer).collect();
         match row.title.split(' ').next().unwrap() {
-            "10" => broken.extend([Peer::Docker, Peer::Podman, Peer::Crane]),
-            "11" => broken.extend([Peer::Docker]),
+            "10" => broken.extend([KnownClient::Docker, KnownClient::Podman, KnownClient::Crane]),
+            "11" => broken.extend([KnownClient::Docker]),
             _ => {}
         }
         assert_eq!(challenges.breaks(), broken, "{}: {challenges:#?}", row.title);

@@ -12,7 +12,7 @@ use serde::{
 };
 
 use super::ManifestError;
-use crate::foreign::excerpt;
+use crate::printable::excerpt;
 
 /// Refuses known names twice or in another spelling.
 pub(super) fn check(bytes: &[u8]) -> Result<(), ManifestError> {

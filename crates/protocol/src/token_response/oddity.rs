@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::challenge::Peer;
+use crate::challenge::KnownClient;
 
 /// Something in an answer that is not as all clients want it. We take the token all the same.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -55,10 +55,10 @@ impl TokenOddity {
     }
 
     /// The clients that take no token from such an answer, the wrong one, or for too long.
-    pub fn breaks(&self) -> &'static [Peer] {
-        use Peer::{Containerd, Crane, Docker, Oras, Podman, Regclient};
+    pub fn breaks(&self) -> &'static [KnownClient] {
+        use KnownClient::{Containerd, Crane, Docker, Oras, Podman, Regclient};
         match self {
-            Self::ByteOrderMark => &Peer::ALL,
+            Self::ByteOrderMark => &KnownClient::ALL,
             Self::ExpiresInMissing | Self::ExpiresInShort(0) => &[Containerd],
             Self::ExpiresInNotInteger => &[Docker, Containerd, Podman, Crane, Regclient],
             Self::ExpiresInShort(_) => &[Docker, Podman, Regclient],

@@ -13,7 +13,7 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::oddity::TokenOddity;
-use crate::error::foreign::{Reported, line};
+use crate::error::reported::{Reported, line};
 
 /// A token, and what came with it.
 #[derive(Clone, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl fmt::Debug for ReceivedToken {
 /// Why an answer has no token to send. The sentences say what was there, never its value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum NoToken {
+pub enum TokenResponseError {
     /// A token, and no object around it.
     #[error(
         "the token service's answer is a bare token; it has to be a JSON object with the key \"token\""
@@ -98,7 +98,7 @@ pub enum NoToken {
 }
 
 /// Reads the body of a 200. An error's body is for [`Reported::read`].
-pub fn read(body: &[u8]) -> Result<ReceivedToken, NoToken> {
+pub fn read(body: &[u8]) -> Result<ReceivedToken, TokenResponseError> {
     let mut oddities = Vec::new();
     let body = body
         .strip_prefix("\u{feff}".as_bytes())
@@ -162,7 +162,7 @@ impl Answer {
         }
     }
 
-    fn token(&mut self) -> Result<String, NoToken> {
+    fn token(&mut self) -> Result<String, TokenResponseError> {
         let access_token = self.one_token("access_token")?;
         let token = self.one_token("token")?;
         for (key, found) in [("token", &token), ("access_token", &access_token)] {
@@ -191,20 +191,20 @@ impl Answer {
                 Ok(access_token)
             }
             (None, None) => Err(match empty {
-                Some(key) => NoToken::Empty { key },
-                None => NoToken::Missing { keys: self.keys() },
+                Some(key) => TokenResponseError::Empty { key },
+                None => TokenResponseError::Missing { keys: self.keys() },
             }),
         }
     }
 
-    fn one_token(&self, key: &'static str) -> Result<Option<String>, NoToken> {
+    fn one_token(&self, key: &'static str) -> Result<Option<String>, TokenResponseError> {
         let Some(literal) = self.literal(key) else { return Ok(None) };
         let token: String = serde_json::from_str(literal)
-            .map_err(|_| NoToken::NotText { key, what: kind(literal) })?;
+            .map_err(|_| TokenResponseError::NotText { key, what: kind(literal) })?;
         if token.bytes().all(|b| b.is_ascii_graphic()) {
             Ok(Some(token))
         } else {
-            Err(NoToken::Unsendable { key })
+            Err(TokenResponseError::Unsendable { key })
         }
     }
 
@@ -263,18 +263,18 @@ fn go_reads(text: &str) -> bool {
 }
 
 /// What a body is that no object could be read from.
-fn not_an_object(body: &[u8]) -> NoToken {
+fn not_an_object(body: &[u8]) -> TokenResponseError {
     let text = String::from_utf8_lossy(body);
     let text = text.trim();
     if let Ok(value) = serde_json::from_str::<&RawValue>(text) {
-        return NoToken::NotObject { what: kind(value.get()) };
+        return TokenResponseError::NotObject { what: kind(value.get()) };
     }
     let is_base64url = |part: &str| {
         !part.is_empty()
             && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
     };
     if text.split('.').count() == 3 && text.split('.').all(is_base64url) {
-        return NoToken::Bare;
+        return TokenResponseError::Bare;
     }
     let what = match Reported::read(body) {
         Reported::Nothing => String::from("empty"),
@@ -285,7 +285,7 @@ fn not_an_object(body: &[u8]) -> NoToken {
         }
         Reported::Text(_) | Reported::Errors(_) => String::from("text"),
     };
-    NoToken::NotJson { what }
+    TokenResponseError::NotJson { what }
 }
 
 /// The kind of a JSON literal.

@@ -7,7 +7,7 @@ use insta::assert_snapshot;
 use proptest::prelude::*;
 
 use super::*;
-use crate::challenge::Peer;
+use crate::challenge::KnownClient;
 
 fn answer() -> TokenResponse {
     TokenResponse {
@@ -63,14 +63,14 @@ fn record() -> Vec<Row> {
 }
 
 /// The peers of one line of the record. regclient's decoder was read, not run.
-fn peers(who: &str) -> &'static [Peer] {
+fn peers(who: &str) -> &'static [KnownClient] {
     match who {
         "POST(containerd,classic)" | "GET (containerd,classic)" => {
-            &[Peer::Docker, Peer::Containerd]
+            &[KnownClient::Docker, KnownClient::Containerd]
         }
-        "GET (containers/image)" => &[Peer::Podman],
-        "ggcr" => &[Peer::Crane],
-        "oras" => &[Peer::Oras],
+        "GET (containers/image)" => &[KnownClient::Podman],
+        "ggcr" => &[KnownClient::Crane],
+        "oras" => &[KnownClient::Oras],
         other => panic!("{other} is nobody"),
     }
 }
@@ -86,17 +86,18 @@ fn who_breaks_is_who_was_seen_to_get_no_token_or_another() {
             continue;
         };
         let broken = row.tokens.iter().filter(|(_, token)| token.as_deref() != Some(&read.token));
-        let mut broken: BTreeSet<Peer> = broken.flat_map(|(who, _)| peers(who)).copied().collect();
-        let mut ours: BTreeSet<Peer> =
+        let mut broken: BTreeSet<KnownClient> =
+            broken.flat_map(|(who, _)| peers(who)).copied().collect();
+        let mut ours: BTreeSet<KnownClient> =
             read.oddities.iter().flat_map(TokenOddity::breaks).copied().collect();
-        ours.remove(&Peer::Regclient);
+        ours.remove(&KnownClient::Regclient);
         if read.oddities.contains(&TokenOddity::ExpiresInMissing) {
             // The token is taken; what is wrong is how long for (T4).
-            broken.insert(Peer::Containerd);
+            broken.insert(KnownClient::Containerd);
         }
         if read.oddities.contains(&TokenOddity::OnlyToken) {
             // The record has oras' answer to GET; its POST reads `access_token` alone (T3).
-            broken.insert(Peer::Oras);
+            broken.insert(KnownClient::Oras);
         }
         assert_eq!(ours, broken, "{}: {read:?}", row.title);
     }

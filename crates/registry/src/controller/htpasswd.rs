@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
-use portpass_password::{Attempt, Busy, Claim, HtpasswdFile, Limits, PasswordCheck, Verdict};
+use portpass_password::{Attempt, Busy, Credentials, HtpasswdFile, Limits, PasswordCheck, Verdict};
 use portpass_protocol::{
     Access, Challenge, Origin,
     challenge::{Basic, Quotable},
@@ -33,11 +33,11 @@ pub struct HtpasswdController {
 
 impl HtpasswdController {
     /// An unknown name costs what a wrong password costs (HT7).
-    async fn check(&self, claim: Claim<'_>, now: SystemTime) -> Result<Verdict, Busy> {
-        let entry = self.file.find(claim.name, now).await;
+    async fn check(&self, credentials: Credentials<'_>, now: SystemTime) -> Result<Verdict, Busy> {
+        let entry = self.file.find(credentials.name, now).await;
         match entry.as_ref().map(|entry| entry.hash()) {
-            Some(Ok(stored)) => self.check.check(claim, stored, now).await,
-            Some(Err(_)) | None => self.check.refuse(claim, now).await.map(Verdict::Reject),
+            Some(Ok(stored)) => self.check.check(credentials, stored, now).await,
+            Some(Err(_)) | None => self.check.refuse(credentials, now).await.map(Verdict::Reject),
         }
     }
 }
@@ -54,8 +54,11 @@ impl AccessController for HtpasswdController {
         let (name, now) = (&*username, self.clock.now());
         let attempt = Attempt::Password { realm: SOURCE, account: name, password: &password };
         let admission = self.limits.admit(caller.address, attempt, now).await?;
-        let standing = admission.standing();
-        match self.check(Claim { source: SOURCE, name, password: &password, standing }, now).await {
+        let queue_class = admission.queue_class();
+        match self
+            .check(Credentials { source: SOURCE, name, password: &password, queue_class }, now)
+            .await
+        {
             Ok(Verdict::Accept) => {
                 admission.accepted();
                 Ok(Grant::everything(username))

@@ -7,7 +7,7 @@ use portpass_protocol::{
     Access, Challenge, Origin,
     challenge::{Bearer, BearerError, Quotable},
 };
-use portpass_token::{Clock, Verifier, glance};
+use portpass_token::{Clock, Verifier, unverified_summary};
 
 use super::{Absence, AccessController, Denial, Reason};
 use crate::{
@@ -70,7 +70,7 @@ impl AccessController for TokenController {
             Err(invalid) => Err(Denial::InvalidToken(Reason {
                 id: invalid.id(),
                 text: invalid.to_string(),
-                token: glance(token).map(Box::new),
+                token: unverified_summary(token).map(Box::new),
             })),
         }
     }

@@ -6,7 +6,7 @@ use axum::body::Body;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
-use portpass_protocol::{Handled, origin::ClientAddress};
+use portpass_protocol::{RequestOutcome, origin::ClientAddress};
 use portpass_registry::Deletes;
 
 use crate::{
@@ -66,7 +66,7 @@ async fn what_was_not_looked_at_is_called_so() {
         harness.send(call(GUESSER, "ann", &format!("{guess}"))).await;
     }
     let response = harness.answer(call(GUESSER, "ann", "another")).await;
-    let handled = response.extensions().get::<Handled>().unwrap();
+    let handled = response.extensions().get::<RequestOutcome>().unwrap();
     let refusal = handled.refusal.as_ref().unwrap();
     assert_eq!(refusal.id, "too-many-attempts");
     assert!(
@@ -83,7 +83,7 @@ async fn a_refresh_token_in_place_of_the_name_is_not_repeated() {
     for pair in [format!("{secret}:"), format!("{secret}:x"), format!(" {secret}:{secret}")] {
         let (name, password) = pair.split_once(':').unwrap();
         let answer = registry.answer(call(GUESSER, name, password)).await;
-        let handled = answer.extensions().get::<Handled>().unwrap().clone();
+        let handled = answer.extensions().get::<RequestOutcome>().unwrap().clone();
         let refusal = handled.refusal.as_ref().unwrap();
         assert_eq!(refusal.id, "wrong-password");
         assert_eq!(refusal.text, "the password for \"ppr_…\" is wrong, or there is no such user");

@@ -8,7 +8,7 @@ use axum::{body::Body, response::Response};
 use http::{HeaderName, Method, StatusCode, header};
 use http_body_util::BodyExt as _;
 use insta::assert_snapshot;
-use portpass_protocol::Handled;
+use portpass_protocol::RequestOutcome;
 use portpass_registry::{Deletes, Guard};
 use proptest::prelude::*;
 
@@ -41,7 +41,7 @@ async fn told(response: Response) -> String {
 }
 
 fn refusal_of(response: &Response) -> (&'static str, String) {
-    let handled = response.extensions().get::<Handled>().unwrap();
+    let handled = response.extensions().get::<RequestOutcome>().unwrap();
     let refusal = handled.refusal.clone().unwrap();
     (refusal.id, refusal.text)
 }
@@ -183,7 +183,10 @@ async fn every_way_to_be_refused_has_its_error_and_its_reason() {
     }
     let answer = ask(&registry, "GET", "/v2/a/manifests/v1", &[&format!("bearer {valid}")]).await;
     assert_eq!(answer.status(), StatusCode::NOT_FOUND);
-    assert_eq!(answer.extensions().get::<Handled>().unwrap().subject.as_deref(), Some("ann"));
+    assert_eq!(
+        answer.extensions().get::<RequestOutcome>().unwrap().subject.as_deref(),
+        Some("ann")
+    );
 }
 
 /// AR12
@@ -195,7 +198,7 @@ async fn any_valid_token_is_good_for_the_base() {
     let token = format!("Bearer {}", mint.token("", 300));
     let answer = ask(&registry, "GET", "/v2/", &[&token]).await;
     assert_eq!(answer.status(), StatusCode::OK);
-    assert_eq!(answer.extensions().get::<Handled>(), Some(&Handled::served("ann")));
+    assert_eq!(answer.extensions().get::<RequestOutcome>(), Some(&RequestOutcome::served("ann")));
     assert_snapshot!(told(ask(&registry, "GET", "/v2/_catalog", &[&token]).await).await, @r#"
 401 Unauthorized
 www-authenticate: Bearer realm="https://auth.example/token",service="registry",scope="registry:catalog:*",error="insufficient_scope"
@@ -265,7 +268,10 @@ www-authenticate: Bearer realm="https://auth.example/silly",service="silly-servi
     for sent in ["Bearer x", "Basic x", "anything", "Basic YW5uOnNlY3JldA=="] {
         let answer = ask(&registry, "GET", "/v2/_catalog", &[sent]).await;
         assert_eq!(answer.status(), StatusCode::OK, "{sent}");
-        assert_eq!(answer.extensions().get::<Handled>(), Some(&Handled::served("silly")));
+        assert_eq!(
+            answer.extensions().get::<RequestOutcome>(),
+            Some(&RequestOutcome::served("silly"))
+        );
     }
     assert_eq!(ask(&registry, "GET", "/v2/", &[""]).await.status(), StatusCode::UNAUTHORIZED);
 }
@@ -297,7 +303,10 @@ www-authenticate: Basic realm="the registry"
     for path in ["/v2/", "/v2/_catalog"] {
         let answer = ask(&registry, "GET", path, &["basic YW5uOnNlY3JldA=="]).await;
         assert_eq!(answer.status(), StatusCode::OK);
-        assert_eq!(answer.extensions().get::<Handled>(), Some(&Handled::served("ann")));
+        assert_eq!(
+            answer.extensions().get::<RequestOutcome>(),
+            Some(&RequestOutcome::served("ann"))
+        );
     }
 }
 
@@ -481,7 +490,7 @@ proptest! {
                     prop_assert_eq!(&answer.headers()[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
                     if status.is_client_error() {
                         prop_assert_eq!(&answer.headers()[header::CONTENT_TYPE], "application/json");
-                        prop_assert!(answer.extensions().get::<Handled>().unwrap().refusal.is_some());
+                        prop_assert!(answer.extensions().get::<RequestOutcome>().unwrap().refusal.is_some());
                     }
                 }
             }

@@ -45,12 +45,12 @@ async fn every_refusal_works_the_same_for_every_kind_of_hash() {
         clock: Arc::new(StoppedClock),
     };
     let refused = async |name: &str, password: &str| {
-        let before = pool.worked();
+        let before = pool.work_done();
         let presented = Presented::Basic { username: name.to_owned(), password: password.into() };
         let caller = Caller { address: None, presented };
         let denial = controller.authorize(caller).await.unwrap_err();
         assert!(matches!(denial, Denial::WrongPassword { .. }), "{name}: {denial:?}");
-        pool.worked().since(before)
+        pool.work_done().since(before)
     };
     let unknown = refused("nobody", "wrong").await;
     let expected = Work {

@@ -1,21 +1,21 @@
 //! What the registry changes, written into the trail.
 
 use portpass_authority::{
-    audit::{Event as Entry, Happened, Trail},
+    audit::{AuditTrail, Event as Entry, EventKind},
     request::ClientInfo,
 };
 use portpass_registry::{Witness, event::Event};
 
 /// Hands the registry's events to the trail.
 #[derive(Debug)]
-pub(super) struct AuditEvents(pub(super) Trail);
+pub(super) struct AuditEvents(pub(super) AuditTrail);
 
 impl Witness for AuditEvents {
     fn saw(&self, event: Event) {
         let Event { at, subject, address, request, repository, change } = event;
         self.0.record(Entry {
             at,
-            happened: Happened::Changed { repository, change },
+            kind: EventKind::Changed { repository, change },
             account: Some(subject).filter(|subject| !subject.is_empty()),
             service: None,
             leg: None,

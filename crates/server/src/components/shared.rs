@@ -8,7 +8,7 @@ use std::{
 };
 
 use portpass_admin::{Administrator, DataDirectory, FirstStart};
-use portpass_authority::audit::{Trail, Writer};
+use portpass_authority::audit::{AuditTrail, Writer};
 use portpass_config::{AccountSource, Adoption, Attempts, Config};
 use portpass_password::{
     CredentialCache, HashPool, LimitSettings, Limits, PasswordCheck, pool::PoolSettings,
@@ -34,7 +34,7 @@ pub(crate) struct SharedState {
     pub(crate) db: Db,
     pub(crate) check: PasswordCheck,
     limits: Arc<Limits>,
-    pub(crate) trail: Trail,
+    pub(crate) trail: AuditTrail,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) system: System,
     /// Of all stores, whichever configuration they are of.
@@ -61,7 +61,7 @@ impl SharedState {
         };
         let cache = CredentialCache::new(draw(), REMEMBERED, REMEMBER_FOR);
         let limits = Limits::new(LimitSettings::default(), draw());
-        let (trail, writer) = Trail::new(db.clone());
+        let (trail, writer) = AuditTrail::new(db.clone());
         let mut metrics = Metrics::new();
         let open_files = OpenFiles::new(system.files.blobs, system.files.brief);
         metrics.add_collector(LoadCollector { pool: pool.clone(), open_files: open_files.clone() });

@@ -6,7 +6,7 @@ use portpass_admin::{account_sources, open_key_ring};
 use portpass_authority::{
     http,
     keyring::KeyRing,
-    refresh::Lives,
+    refresh::RefreshLifetimes,
     service::{self, Lifetime, TokenServiceParts},
 };
 use portpass_config::{Signing, TokenService};
@@ -34,7 +34,7 @@ pub(super) async fn build(
         policy: config.rules,
         keys: keys.clone(),
         db: shared.db.clone(),
-        refresh: Lives::default(),
+        refresh: RefreshLifetimes::default(),
         limits: shared.limits(config.attempts),
         trail: shared.trail.clone(),
         clock: shared.system.clock.clone(),

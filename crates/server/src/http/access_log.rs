@@ -10,7 +10,7 @@ use std::{
 use axum::body::{Body, Bytes};
 use http::{Method, Response, StatusCode, header};
 use http_body::{Frame, SizeHint};
-use portpass_protocol::handled::Handled;
+use portpass_protocol::outcome::RequestOutcome;
 use tracing::Level;
 
 use super::activity::RequestGuard;
@@ -33,7 +33,7 @@ struct Line {
     request: RequestSummary,
     kind: RouteKind,
     status: StatusCode,
-    handled: Handled,
+    handled: RequestOutcome,
     sent: u64,
     /// How much the answer's header promised.
     announced: Option<u64>,
@@ -56,7 +56,7 @@ impl LoggedBody {
         metrics: Arc<Metrics>,
         refusals: &RefusalLog,
     ) -> Response<Self> {
-        let handled = answer.extensions_mut().remove::<Handled>().unwrap_or_default();
+        let handled = answer.extensions_mut().remove::<RequestOutcome>().unwrap_or_default();
         let status = answer.status();
         // Before the answer is out: whoever has it can ask for it.
         refusals.keep(&request, kind, status, &handled);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::{Router, body::Body};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use portpass_authority::http::{JWKS_PATH, REVOKE_PATH, TokenPath};
-use portpass_protocol::Handled;
+use portpass_protocol::RequestOutcome;
 use portpass_registry::Registry;
 use tower::ServiceExt;
 
@@ -159,7 +159,7 @@ fn rewritten(path: &str) -> Option<String> {
 }
 
 fn add_cause(response: &mut Response<Body>, cause: &str) {
-    let handled = response.extensions_mut().get_mut::<Handled>();
+    let handled = response.extensions_mut().get_mut::<RequestOutcome>();
     if let Some(refusal) = handled.and_then(|handled| handled.refusal.as_mut()) {
         refusal.text = format!(
             "{}; it looks as if {cause}: its rule has to keep the path (nginx: proxy_pass without a path)",
@@ -176,7 +176,7 @@ fn alive(method: &Method) -> Response<Body> {
 
 fn nothing_here() -> Response<Body> {
     let mut response = plain_text(StatusCode::NOT_FOUND, Body::from("not found\n"));
-    response.extensions_mut().insert(Handled::refused(
+    response.extensions_mut().insert(RequestOutcome::refused(
         None,
         "unknown-path",
         "nothing is served at this path here",

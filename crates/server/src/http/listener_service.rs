@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use portpass_protocol::{
-    ClientAddress, ErrorBody, ErrorCode, ErrorEntry, Handled, RequestId, origin::OriginError,
+    ClientAddress, ErrorBody, ErrorCode, ErrorEntry, RequestId, RequestOutcome, origin::OriginError,
 };
 
 use super::{
@@ -133,7 +133,11 @@ fn finish(router: &ListenerRouter, id: &RequestId, response: &mut Response<Body>
 fn internal_error() -> Response<Body> {
     let mut response =
         respond(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown, "internal error");
-    response.extensions_mut().insert(Handled::refused(None, "panic", "the handler panicked"));
+    response.extensions_mut().insert(RequestOutcome::refused(
+        None,
+        "panic",
+        "the handler panicked",
+    ));
     response
 }
 
@@ -141,7 +145,7 @@ fn internal_error() -> Response<Body> {
 fn bad_host(error: &OriginError) -> Response<Body> {
     let mut response =
         respond(StatusCode::BAD_REQUEST, ErrorCode::Unsupported, "the Host header is not usable");
-    response.extensions_mut().insert(Handled::refused(None, "bad-host", error.to_string()));
+    response.extensions_mut().insert(RequestOutcome::refused(None, "bad-host", error.to_string()));
     response
 }
 

@@ -18,7 +18,7 @@ use axum::{
 use http::{HeaderMap, Response};
 use portpass_authority::http::TokenPath;
 use portpass_config::TrustedProxies;
-use portpass_protocol::{ClientAddress, Handled, Origin, RequestId};
+use portpass_protocol::{ClientAddress, Origin, RequestId, RequestOutcome};
 use portpass_token::{Random, SystemClock};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -350,7 +350,7 @@ async fn the_access_log_names_subject_and_refusal_and_no_secret() {
         let mut response = Response::new(Body::from("no"));
         *response.status_mut() = http::StatusCode::UNAUTHORIZED;
         let subject = Some("ann".to_owned());
-        response.extensions_mut().insert(Handled::refused(
+        response.extensions_mut().insert(RequestOutcome::refused(
             subject,
             "token-expired",
             "expired 75 s ago",

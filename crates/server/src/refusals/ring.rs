@@ -7,7 +7,7 @@ use std::{
 };
 
 use http::{Method, StatusCode};
-use portpass_protocol::{AccessSet, Handled, Refusal, foreign::on_one_line};
+use portpass_protocol::{AccessSet, Refusal, RequestOutcome, printable::on_one_line};
 use portpass_token::Clock;
 use tokio::time::Instant;
 
@@ -75,7 +75,7 @@ impl RefusalLog {
         request: &RequestSummary,
         kind: RouteKind,
         status: StatusCode,
-        handled: &Handled,
+        handled: &RequestOutcome,
     ) {
         let Some(refusal) = &handled.refusal else { return };
         if refusal.id == "credentials-missing" || kind == RouteKind::Admin {
@@ -129,11 +129,11 @@ impl RefusalLog {
         request: &RequestSummary,
         kind: RouteKind,
         status: StatusCode,
-        handled: &Handled,
+        handled: &RequestOutcome,
         refusal: &Refusal,
     ) -> RefusedRequest {
         let by = kind.answered_by();
-        let grounds = refusal.grounds.as_deref();
+        let details = refusal.details.as_deref();
         let failures = refusal.failures(by);
         RefusedRequest {
             request: request.id.0.clone(),
@@ -148,9 +148,9 @@ impl RefusalLog {
             refusal: refusal.id.to_owned(),
             reason: on_one_line(&refusal.text, MAX_REASON),
             failures: failures.rows().iter().map(|row| (*row).to_owned()).collect(),
-            needed: grounds.map_or_else(Vec::new, |grounds| scopes(&grounds.needed)),
-            granted: grounds.map_or_else(Vec::new, |grounds| scopes(&grounds.granted)),
-            token: grounds.and_then(|grounds| grounds.token.clone()),
+            needed: details.map_or_else(Vec::new, |details| scopes(&details.needed)),
+            granted: details.map_or_else(Vec::new, |details| scopes(&details.granted)),
+            token: details.and_then(|details| details.token.clone()),
             repeated: 0,
         }
     }
@@ -214,10 +214,10 @@ fn is_absence(method: &Method, status: StatusCode, refusal: &Refusal) -> bool {
 
 /// What tells the same token, refused for the same, from all others.
 fn same(refusal: &Refusal) -> Option<u64> {
-    let grounds = refusal.grounds.as_deref().filter(|_| refusal.id == INSUFFICIENT_SCOPE)?;
+    let details = refusal.details.as_deref().filter(|_| refusal.id == INSUFFICIENT_SCOPE)?;
     let mut hasher = DefaultHasher::new();
-    grounds.mark?.hash(&mut hasher);
-    grounds.needed.to_string().hash(&mut hasher);
+    details.fingerprint?.hash(&mut hasher);
+    details.needed.to_string().hash(&mut hasher);
     Some(hasher.finish())
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use portpass_admin::{AuditEntry, AuditVerdict};
-use portpass_client::is_obeyed;
+use portpass_client::is_unprintable;
 
 /// An entry on as many lines as it takes, those behind the first indented.
 pub(super) fn text(entry: &AuditEntry) -> String {
@@ -19,7 +19,7 @@ pub(super) fn json(entry: &AuditEntry) -> Result<String, serde_json::Error> {
     let json = serde_json::to_string(entry)?;
     let mut line = String::with_capacity(json.len());
     for character in json.chars() {
-        if is_obeyed(character) {
+        if is_unprintable(character) {
             for unit in character.encode_utf16(&mut [0; 2]) {
                 // Writing to a String cannot fail.
                 let _ = write!(line, "\\u{unit:04x}");
@@ -179,10 +179,10 @@ mod tests {
             detail: value!({ "reason": words }),
             ..entry()
         };
-        assert!(!text(&hostile).contains(|c| c != '\n' && is_obeyed(c)));
+        assert!(!text(&hostile).contains(|c| c != '\n' && is_unprintable(c)));
         assert!(text(&hostile).lines().skip(1).all(|line| line.starts_with("    ")));
         let line = json(&hostile).unwrap();
-        assert!(!line.contains(is_obeyed), "{line}");
+        assert!(!line.contains(is_unprintable), "{line}");
         let back: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(
             (&back["object"], &back["at"]),

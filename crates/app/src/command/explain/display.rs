@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use portpass_admin::{GrantOrigin, shell_quoted};
 use portpass_diagnose::time::{date, span};
-use portpass_server::refusals::{INSUFFICIENT_SCOPE, RefusedRequest, TokenWords};
+use portpass_server::refusals::{INSUFFICIENT_SCOPE, RefusedRequest, TokenSummary};
 
 use super::{Background, PossibleFailures, when};
 use crate::printer::Printer;
@@ -105,7 +105,7 @@ fn granted(scopes: &[String]) -> String {
 }
 
 /// What a token that was refused says of itself.
-fn token_rows(token: &TokenWords, then: SystemTime) -> Vec<[String; 2]> {
+fn token_rows(token: &TokenSummary, then: SystemTime) -> Vec<[String; 2]> {
     let time = |seconds: Option<i64>| seconds.map(|seconds| moment(seconds, then));
     let audience = token.audience.join(", ");
     let subject =

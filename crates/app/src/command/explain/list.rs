@@ -51,7 +51,7 @@ const WIDTH: usize = 80;
 mod tests {
     use std::time::{Duration, SystemTime};
 
-    use portpass_server::refusals::By;
+    use portpass_server::refusals::RefusedBy;
 
     use super::*;
 
@@ -65,7 +65,7 @@ mod tests {
             method: "POST".to_owned(),
             path: path.to_owned(),
             status: 401,
-            by: By::Registry,
+            by: RefusedBy::Registry,
             refusal: refusal.to_owned(),
             reason: String::new(),
             failures: Vec::new(),

@@ -1,12 +1,12 @@
 use std::{num::NonZeroUsize, pin::pin};
 
 use futures_util::{FutureExt as _, future::join_all};
-use portpass_password::{CredentialCache, HashPool, cost::Highest, pool::PoolSettings};
+use portpass_password::{CredentialCache, HashPool, cost::HighestCost, pool::PoolSettings};
 use portpass_state::{Addition, AuditRecord, Change, NewAccount};
 use secrecy::SecretString;
 
 use super::*;
-use crate::{accounts::Chain, fixture::record};
+use crate::{accounts::AuthenticatorChain, fixture::record};
 
 struct Bench {
     db: Db,
@@ -50,7 +50,7 @@ impl Bench {
 
     async fn login(&self, name: &str, password: &str, now: SystemTime) -> Outcome {
         let login = Login { account: name.parse().unwrap(), password: password.into() };
-        self.accounts.authenticate(&login, Standing::Unproved, now).await.unwrap()
+        self.accounts.authenticate(&login, QueueClass::Unproved, now).await.unwrap()
     }
 
     async fn set_status(&self, name: &str, status: AccountStatus) {
@@ -63,7 +63,7 @@ impl Bench {
 async fn a_right_password_makes_an_account_with_its_groups_and_version() {
     let bench = Bench::new().await;
     let id = bench.add("ann", Some(OPENSESAME)).await;
-    let Outcome::Known(account) = bench.login("ann", "opensesame", at(0)).await else {
+    let Outcome::Authenticated(account) = bench.login("ann", "opensesame", at(0)).await else {
         panic!("rejected")
     };
     assert_eq!((account.source.as_str(), account.name.as_str()), ("local", "ann"));
@@ -93,7 +93,7 @@ async fn wrong_empty_and_absent_passwords_are_rejected_and_unknown_names_are_not
 async fn a_disabled_account_is_known_within_two_seconds_though_its_password_was_proved() {
     let bench = Bench::new().await;
     let id = AccountId::new(bench.add("ann", Some(OPENSESAME)).await);
-    assert!(matches!(bench.login("ann", "opensesame", at(0)).await, Outcome::Known(_)));
+    assert!(matches!(bench.login("ann", "opensesame", at(0)).await, Outcome::Authenticated(_)));
     assert!(bench.accounts.by_id(&id, at(0)).await.unwrap().is_some());
 
     bench.set_status("ann", AccountStatus::Disabled { since: at(0) }).await;
@@ -103,7 +103,7 @@ async fn a_disabled_account_is_known_within_two_seconds_though_its_password_was_
     assert!(bench.accounts.by_name(&name, at(1)).await.unwrap().is_some());
 
     bench.set_status("ann", AccountStatus::Enabled).await;
-    assert!(matches!(bench.login("ann", "opensesame", at(2)).await, Outcome::Known(_)));
+    assert!(matches!(bench.login("ann", "opensesame", at(2)).await, Outcome::Authenticated(_)));
 
     assert_eq!(bench.db.remove_account("ann", &audit()).await.unwrap(), Change::Done);
     assert_eq!(bench.login("ann", "opensesame", at(3)).await, Outcome::Unknown);
@@ -114,12 +114,12 @@ async fn a_disabled_account_is_known_within_two_seconds_though_its_password_was_
 async fn a_new_password_counts_at_once_and_raises_the_version() {
     let bench = Bench::new().await;
     bench.add("ann", Some(OPENSESAME)).await;
-    assert!(matches!(bench.login("ann", "opensesame", at(0)).await, Outcome::Known(_)));
+    assert!(matches!(bench.login("ann", "opensesame", at(0)).await, Outcome::Authenticated(_)));
     let hash = PasswordHash::argon2id(b"new", [3; 16]);
     let text = SecretString::from(hash.expose());
     assert_eq!(bench.db.set_password("ann", &text, &audit()).await.unwrap(), Change::Done);
     assert!(matches!(bench.login("ann", "opensesame", at(1)).await, Outcome::Rejected(_)));
-    let Outcome::Known(account) = bench.login("ann", "new", at(1)).await else {
+    let Outcome::Authenticated(account) = bench.login("ann", "new", at(1)).await else {
         panic!("rejected")
     };
     assert_eq!(account.version.as_str(), "2");
@@ -132,11 +132,11 @@ async fn nobody_is_refused_for_what_has_just_been_set_right() {
     let bench = Bench::new().await;
     let check = bench.accounts.passwords.clone();
     let Bench { accounts, db } = bench;
-    let chain = Chain::new(vec![Arc::new(accounts)], check.clone());
+    let chain = AuthenticatorChain::new(vec![Arc::new(accounts)], check.clone());
     let log_in = async |password: &str| {
         let login = Login { account: "ann".parse().unwrap(), password: password.into() };
         chain
-            .authenticate(&login, Standing::Unproved, at(0))
+            .authenticate(&login, QueueClass::Unproved, at(0))
             .await
             .unwrap()
             .map(|account| account.version)
@@ -161,9 +161,9 @@ async fn a_login_is_not_decided_twice_because_somebody_else_has_changed() {
     let bench = Bench::new().await;
     bench.add("ann", Some(OPENSESAME)).await;
     let worked = async |name: &str| {
-        let before = bench.accounts.passwords.pool().worked();
+        let before = bench.accounts.passwords.pool().work_done();
         assert!(matches!(bench.login(name, "wrong", at(0)).await, Outcome::Rejected(_)));
-        bench.accounts.passwords.pool().worked().since(before)
+        bench.accounts.passwords.pool().work_done().since(before)
     };
     let once = worked("ann").await;
     bench.add("bob", Some(OPENSESAME)).await;
@@ -184,7 +184,7 @@ async fn a_right_password_is_not_refused_because_another_saw_the_change_first() 
     let mut login = pin!(bench.login("ann", "opensesame", at(0)));
     assert!(login.as_mut().now_or_never().is_none(), "it is being decided on what was known");
     bench.accounts.renew(at(0)).await.unwrap();
-    assert!(matches!(login.await, Outcome::Known(_)));
+    assert!(matches!(login.await, Outcome::Authenticated(_)));
 }
 
 /// Within a second nothing is asked; after it, one small question.
@@ -192,12 +192,13 @@ async fn a_right_password_is_not_refused_because_another_saw_the_change_first() 
 async fn a_database_that_is_away_is_no_refusal() {
     let bench = Bench::new().await;
     bench.add("ann", Some(OPENSESAME)).await;
-    assert!(matches!(bench.login("ann", "opensesame", at(0)).await, Outcome::Known(_)));
+    assert!(matches!(bench.login("ann", "opensesame", at(0)).await, Outcome::Authenticated(_)));
     bench.db.close().await;
-    assert!(matches!(bench.login("ann", "opensesame", at(0)).await, Outcome::Known(_)));
+    assert!(matches!(bench.login("ann", "opensesame", at(0)).await, Outcome::Authenticated(_)));
     for (name, now) in [("bob", at(0)), ("ann", at(1))] {
         let login = Login { account: name.parse().unwrap(), password: "opensesame".into() };
-        let error = bench.accounts.authenticate(&login, Standing::Unproved, now).await.unwrap_err();
+        let error =
+            bench.accounts.authenticate(&login, QueueClass::Unproved, now).await.unwrap_err();
         assert!(matches!(error, Unavailable::Source { .. }), "{error}");
     }
     assert!(bench.accounts.by_id(&AccountId::new("x"), at(1)).await.is_err());
@@ -210,7 +211,7 @@ async fn refusals_cost_what_new_passwords_cost_also_where_there_is_no_account() 
     assert_eq!(highest(), OURS.into());
     bench.add("ann", Some(OPENSESAME)).await;
     bench.login("bob", "x", at(0)).await;
-    assert_eq!(highest(), Highest::from_iter([OURS, Cost::Bcrypt(5)]));
+    assert_eq!(highest(), HighestCost::from_iter([OURS, Cost::Bcrypt(5)]));
 }
 
 #[tokio::test]
@@ -218,7 +219,7 @@ async fn rows_that_could_not_be_made_here_are_left_out() {
     let bench = Bench::new().await;
     bench.add("a/b", Some(OPENSESAME)).await;
     bench.add("ann", Some(OPENSESAME)).await;
-    assert!(matches!(bench.login("ann", "opensesame", at(0)).await, Outcome::Known(_)));
+    assert!(matches!(bench.login("ann", "opensesame", at(0)).await, Outcome::Authenticated(_)));
     let accounts = bench.accounts.accounts(at(0)).await.unwrap();
     assert_eq!(accounts.by_name.len(), 1);
 }
@@ -230,7 +231,7 @@ async fn names_are_told_and_not_kept() {
     bench.add("ann", Some(OPENSESAME)).await;
     assert_eq!(bench.accounts.names(at(0)).await, Ok(vec!["ann".parse().unwrap()]));
     bench.add("bob", Some(OPENSESAME)).await;
-    assert!(matches!(bench.login("bob", "opensesame", at(0)).await, Outcome::Known(_)));
+    assert!(matches!(bench.login("bob", "opensesame", at(0)).await, Outcome::Authenticated(_)));
 }
 
 fn audit() -> AuditRecord {
@@ -242,7 +243,7 @@ fn audit() -> AuditRecord {
 async fn many_refusals_at_once_look_at_the_database_together() {
     let bench = Bench::new().await;
     bench.add("ann", Some(OPENSESAME)).await;
-    assert!(matches!(bench.login("ann", "opensesame", at(0)).await, Outcome::Known(_)));
+    assert!(matches!(bench.login("ann", "opensesame", at(0)).await, Outcome::Authenticated(_)));
     let before = bench.accounts.begun.load(Ordering::SeqCst);
     let guesses = (0..50).map(|number| bench.login("nobody", "wrong", at(number % 2)));
     for outcome in join_all(guesses).await {
@@ -252,7 +253,7 @@ async fn many_refusals_at_once_look_at_the_database_together() {
     assert!(looks < 10, "{looks} looks for 50 refusals");
     // The next refusal looks for itself.
     bench.add("bob", Some(OPENSESAME)).await;
-    assert!(matches!(bench.login("bob", "opensesame", at(0)).await, Outcome::Known(_)));
+    assert!(matches!(bench.login("bob", "opensesame", at(0)).await, Outcome::Authenticated(_)));
 }
 
 #[tokio::test]

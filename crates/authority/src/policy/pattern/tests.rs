@@ -3,7 +3,8 @@ use proptest::prelude::*;
 use super::*;
 
 fn matches(pattern: &str, path: &str) -> bool {
-    let names = Names { account: Stand::For("ann"), group: Stand::For("a*/b") };
+    let names =
+        Substitutions { account: Substitution::Value("ann"), group: Substitution::Value("a*/b") };
     let path: Vec<&str> = path.split('/').collect();
     PathPattern::parse(pattern).unwrap().matches(&path, names)
 }
@@ -54,11 +55,11 @@ fn patterns_match_segment_by_segment() {
 #[test]
 fn a_placeholder_without_a_name_matches_nothing_or_everything() {
     let pattern = PathPattern::parse("x-${account}/**").unwrap();
-    let names = |account| Names { account, group: Stand::Nothing };
-    assert!(!pattern.matches(&["x-a", "b"], names(Stand::Nothing)));
-    assert!(pattern.matches(&["x-a", "b"], names(Stand::Anything)));
-    assert!(!pattern.matches(&["x-", "b"], names(Stand::Anything)));
-    assert!(!pattern.matches(&["y-a", "b"], names(Stand::Anything)));
+    let names = |account| Substitutions { account, group: Substitution::Nothing };
+    assert!(!pattern.matches(&["x-a", "b"], names(Substitution::Nothing)));
+    assert!(pattern.matches(&["x-a", "b"], names(Substitution::Anything)));
+    assert!(!pattern.matches(&["x-", "b"], names(Substitution::Anything)));
+    assert!(!pattern.matches(&["y-a", "b"], names(Substitution::Anything)));
 }
 
 #[test]
@@ -104,7 +105,7 @@ fn words_match_whole_characters() {
 fn many_wildcards_do_not_take_exponential_time() {
     let pattern = PathPattern::parse(&"**/a/".repeat(40).as_str()[..40 * 5 - 1]).unwrap();
     let path = vec!["a"; 120].into_iter().chain(["b"]).collect::<Vec<_>>();
-    let names = Names { account: Stand::Nothing, group: Stand::Nothing };
+    let names = Substitutions { account: Substitution::Nothing, group: Substitution::Nothing };
     assert!(!pattern.matches(&path, names));
     assert!(!WordPattern::new(&"*a".repeat(60)).matches(&("a".repeat(250) + "b")));
 }
@@ -135,7 +136,7 @@ proptest! {
     #[test]
     fn parsing_and_matching_never_panic(pattern in "\\PC{0,30}", path in "\\PC{0,30}") {
         if let Ok(pattern) = PathPattern::parse(&pattern) {
-            let names = Names { account: Stand::For(&path), group: Stand::Anything };
+            let names = Substitutions { account: Substitution::Value(&path), group: Substitution::Anything };
             pattern.matches(&path.split('/').collect::<Vec<_>>(), names);
         }
     }

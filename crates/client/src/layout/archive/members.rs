@@ -13,7 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use portpass_protocol::{Digest, DigestAlgorithm, foreign::on_one_line};
+use portpass_protocol::{Digest, DigestAlgorithm, printable::on_one_line};
 use tar::{EntryType, Header, PaxExtensions};
 
 use super::super::{extent::Extent, folder::MAX_DOCUMENT};

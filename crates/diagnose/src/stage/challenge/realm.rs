@@ -5,7 +5,7 @@ use portpass_client::{
     realm::{Realm, RealmError, RegistryEndpoint},
     transport::NetworkZone,
 };
-use portpass_protocol::challenge::Peer;
+use portpass_protocol::challenge::KnownClient;
 use reqwest::Url;
 
 use super::REST;
@@ -96,7 +96,7 @@ fn whole(run: &mut Run, text: &str) -> Option<Url> {
     let bare_v6 =
         bare_v6.is_some_and(|host| !host.starts_with('[') && host.matches(':').count() > 1);
     let fail = |summary: String, fix: &str, row: &'static str| {
-        let finding = Finding::fail(Check::Chal03, summary).breaks(&Peer::ALL).fix(fix);
+        let finding = Finding::fail(Check::Chal03, summary).breaks(&KnownClient::ALL).fix(fix);
         finding.rows(&[row])
     };
     let finding = match (&parsed, residue) {
@@ -144,7 +144,7 @@ fn scheme(run: &mut Run, origin: &Url, url: &Url, checked: &Result<Realm, RealmE
             Check::Chal04,
             format!("the registry speaks HTTPS, and its realm {shown} is plain HTTP"),
         )
-        .breaks(&[Peer::Crane, Peer::Regclient, Peer::Docker, Peer::Containerd])
+        .breaks(&[KnownClient::Crane, KnownClient::Regclient, KnownClient::Docker, KnownClient::Containerd])
         .fix("if the realm is written in the registry's configuration, write https there. If it is made from the request, the proxy in front has to say that it speaks TLS (nginx: `proxy_set_header X-Forwarded-Proto $scheme;`) or the service has to be told its external URL. Passwords would cross the net in plain text")
         .rows(&["F04"]);
         run.record(finding);
@@ -211,7 +211,7 @@ async fn resolves(run: &mut Run, url: &Url, reach: NetworkZone) -> bool {
                 Check::Chal05,
                 format!("the realm's host {host} has no address here: {reason}"),
             )
-            .breaks(&Peer::ALL)
+            .breaks(&KnownClient::ALL)
             .fix(format!("the realm has to be a name that clients can look up. {host} may be a container's or a service's name, which only machines beside it know. To mend it, {REALM}"))
             .rows(&["F01"]);
             run.record(beside.into_iter().fold(finding, Finding::evidence));
@@ -239,7 +239,7 @@ fn too_near(run: &mut Run, url: &Url, address: &str, near: NetworkZone) {
                 "the realm {shown} is each client's own machine, and the registry {host} is not"
             ),
         )
-        .breaks(&Peer::ALL)
+        .breaks(&KnownClient::ALL)
         .fix(format!("a `localhost` has come from an example: {REALM}"))
         .rows(&["F02"])
     } else {
@@ -247,7 +247,7 @@ fn too_near(run: &mut Run, url: &Url, address: &str, near: NetworkZone) {
             Check::Chal05,
             format!("the realm {shown} is a {} address, and the registry {host} is not", near.as_str()),
         )
-        .breaks(&[Peer::Crane, Peer::Regclient])
+        .breaks(&[KnownClient::Crane, KnownClient::Regclient])
         .fix(format!("use a name, or the registry's own host and port (a proxy can serve both): {REALM}. From outside that network no client reaches it"))
         .rows(&["F30"])
     };
@@ -286,7 +286,7 @@ fn port(run: &mut Run, origin: &Url, url: &Url, way: &Result<(), ConnectError>) 
             Check::Chal06,
             format!("the realm has lost the port {}: {closed}", ours.unwrap_or_default()),
         )
-        .breaks(&Peer::ALL)
+        .breaks(&KnownClient::ALL)
         .fix("let the proxy hand on the host with its port (nginx: `proxy_set_header Host $http_host;`, not `$host`), or write the port into the realm or the service's external URL")
         .rows(&["F03"]),
         Err(_) => Finding::skip(Check::Chal06, Needs::Check(Check::Net05)),

@@ -4,7 +4,7 @@ use portpass_client::{
     credentials::{CredentialSource, Entry, Owner, SourceReport},
     host::Host,
 };
-use portpass_protocol::challenge::Peer;
+use portpass_protocol::challenge::KnownClient;
 
 use super::readers;
 use crate::{Check, Finding, Needs, run::Run};
@@ -42,7 +42,7 @@ pub(crate) fn key_that_was_needed(run: &mut Run) {
         );
         let finding = Finding::fail(Check::Cfg02, summary)
             .fix(format!("log in to {} by this very name", run.target.host))
-            .breaks(&Peer::ALL)
+            .breaks(&KnownClient::ALL)
             .rows(&["F141"]);
         run.record(finding);
     }
@@ -67,7 +67,7 @@ fn kept(host: &Host, surveyed: &[SourceReport], place: &CredentialSource, whose:
             Check::Cfg02,
             format!("the password under {key:?} in {place} ends with a newline, as `echo` without -n makes it"),
         )
-        .breaks(&Peer::ALL)
+        .breaks(&KnownClient::ALL)
         .fix(format!("log in again: `printf %s \"$PASSWORD\" | docker login --username NAME --password-stdin {host}`"))
         .rows(&["F142"]);
     }

@@ -1,14 +1,20 @@
 //! The refresh token: whether it works, twice, and for other scopes.
 
 use super::{
-    Caller, Check, Finding, Needs, Peer, Response, Run, SecretString, StatusCode, TokenEndpoint,
-    describe, is_page, send, token_in, token_request,
+    Caller, Check, Finding, KnownClient, Needs, Response, Run, SecretString, StatusCode,
+    TokenEndpoint, describe, is_page, send, token_in, token_request,
 };
 use crate::{complaint::Complaint, token_endpoint::granted};
 
 /// Who keeps a refresh token in place of the password.
-const KEEPERS: &[Peer] =
-    &[Peer::Docker, Peer::Containerd, Peer::Podman, Peer::Crane, Peer::Oras, Peer::Regclient];
+const KEEPERS: &[KnownClient] = &[
+    KnownClient::Docker,
+    KnownClient::Containerd,
+    KnownClient::Podman,
+    KnownClient::Crane,
+    KnownClient::Oras,
+    KnownClient::Regclient,
+];
 
 /// EXP-02, EXP-03, RESP-07
 pub(super) async fn check(run: &mut Run, endpoint: &TokenEndpoint) {

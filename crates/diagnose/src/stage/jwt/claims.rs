@@ -1,8 +1,8 @@
 //! Whether the claims have the types that registries read (JW4): one that has not makes the whole token
 //! unreadable, whatever it says.
 
-use portpass_jose::danger::Unverified;
-use portpass_protocol::challenge::Peer;
+use portpass_jose::unverified::Unverified;
+use portpass_protocol::challenge::KnownClient;
 use portpass_token::{Claims, ClaimsError};
 
 use crate::{Check, Finding, run::Run};
@@ -15,7 +15,7 @@ pub(super) fn check(run: &mut Run, bare: &str) {
         Err(error) => {
             let (fix, row) = advice(&error);
             run.token_fault(Check::Jwt07, error.to_string())
-                .breaks(&Peer::ALL)
+                .breaks(&KnownClient::ALL)
                 .fix(fix)
                 .rows(&[row])
         }

@@ -5,10 +5,10 @@ use base64::{
     engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD},
 };
 use portpass_jose::{
-    Algorithm, Certificate, Excerpt, OutOfDate, Shape,
+    Algorithm, Certificate, Excerpt, KeyType, OutOfDate,
     json::{self, Map, Value},
 };
-use portpass_protocol::challenge::Peer;
+use portpass_protocol::challenge::KnownClient;
 
 use crate::{Check, Finding, Needs, observations::Verifier, run::Run, time::date};
 
@@ -51,22 +51,25 @@ fn algorithm(run: &mut Run, header: &Map<String, Value>) -> Option<Algorithm> {
             "none" | "None" | "NONE" => "the token is not signed: its `alg` is `none`".to_owned(),
             other => format!("no registry knows the signature algorithm {}", Excerpt::of(other)),
         };
-        let finding =
-            run.token_fault(Check::Jwt03, summary).breaks(&Peer::ALL).fix(fix).rows(&["F89"]);
+        let finding = run
+            .token_fault(Check::Jwt03, summary)
+            .breaks(&KnownClient::ALL)
+            .fix(fix)
+            .rows(&["F89"]);
         run.record(finding);
         return None;
     };
     let pss = matches!(algorithm, Algorithm::Ps256 | Algorithm::Ps384 | Algorithm::Ps512);
     let new = pss || algorithm == Algorithm::EdDsa;
-    let finding = if algorithm.shape() == Shape::Octets {
+    let finding = if algorithm.key_type() == KeyType::Octets {
         let summary = format!(
             "the token is signed with a shared secret ({algorithm}), which no registry has"
         );
-        run.token_fault(Check::Jwt03, summary).breaks(&Peer::ALL).fix(fix).rows(&["F89"])
+        run.token_fault(Check::Jwt03, summary).breaks(&KnownClient::ALL).fix(fix).rows(&["F89"])
     } else if new && run.observed.verifier == Some(Verifier::Distribution2) {
         let summary =
             format!("the token is signed by {algorithm}, which distribution 2 does not know");
-        run.token_fault(Check::Jwt03, summary).breaks(&Peer::ALL).fix(fix).rows(&["F89"])
+        run.token_fault(Check::Jwt03, summary).breaks(&KnownClient::ALL).fix(fix).rows(&["F89"])
     } else if new {
         let summary =
             format!("the token is signed by {algorithm}: distribution 2 does not know it");
@@ -99,7 +102,7 @@ fn names_its_key(run: &mut Run, header: &Map<String, Value>) {
         None => run
             .token_fault(Check::Jwt04, "the token names no key: neither `kid` nor `x5c` is in its header")
             .evidence(format!("its header has: {}", Excerpt::of(&members.join(", "))))
-            .breaks(&Peer::ALL)
+            .breaks(&KnownClient::ALL)
             .fix("write `kid` into the header: the libtrust fingerprint of the public key for distribution 2, its RFC 7638 thumbprint for distribution 3. Or `x5c` with the certificate, which both take. A token for any other use (an ID token, say) does not do")
             .rows(&["F80"]),
     };
@@ -118,7 +121,7 @@ fn certificates(run: &mut Run, header: &Map<String, Value>, algorithm: Option<Al
         Err(why) => {
             let finding = run
                 .token_fault(Check::Jwt06, why.clone())
-                .breaks(&Peer::ALL)
+                .breaks(&KnownClient::ALL)
                 .fix("`x5c` is a list of certificates, the signer's first, each DER in plain base64 (with `+`, `/` and padding), without the lines of PEM (RFC 7515 §4.1.6)")
                 .rows(&["F87"]);
             return run.record(finding);
@@ -140,15 +143,17 @@ fn certificates(run: &mut Run, header: &Map<String, Value>, algorithm: Option<Al
             OutOfDate::NotYetValid { .. } => "set the clocks, or reissue the certificate",
         };
         run.token_fault(Check::Jwt06, short(&out_of_date))
-            .breaks(&Peer::ALL)
+            .breaks(&KnownClient::ALL)
             .fix(fix)
             .rows(&["F88"])
     } else if let Some(algorithm) = unfit {
-        let summary =
-            format!("the token says {algorithm}, but its certificate holds {}", leaf.key().shape());
+        let summary = format!(
+            "the token says {algorithm}, but its certificate holds {}",
+            leaf.key().key_type()
+        );
         run.token_fault(Check::Jwt06, summary)
-            .breaks(&Peer::ALL)
-            .fix(format!("sign with {}", leaf.key().shape().usual_algorithm()))
+            .breaks(&KnownClient::ALL)
+            .fix(format!("sign with {}", leaf.key().key_type().default_algorithm()))
             .rows(&["F89"])
     } else {
         Finding::pass(Check::Jwt06, "its certificates can be read, and are in date")

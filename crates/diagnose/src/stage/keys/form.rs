@@ -1,7 +1,7 @@
 //! JWT-05: whether the key id has the form that this registry looks for.
 
 use portpass_jose::{Excerpt, IdForm, curve_of_base_point, json::Value};
-use portpass_protocol::challenge::Peer;
+use portpass_protocol::challenge::KnownClient;
 
 use super::{request_id, trusted::Trusted};
 use crate::{
@@ -74,7 +74,7 @@ fn of_base_point(run: &mut Run, trusted: &Trusted, id: &str, curve: &str) {
             .rows(&[base_point::ROW])
     } else {
         run.token_fault(Check::Jwt05, summary)
-            .breaks(&Peer::ALL)
+            .breaks(&KnownClient::ALL)
             .fix(base_point::FIX)
             .rows(&[base_point::ROW])
     };
@@ -105,7 +105,7 @@ fn judge(run: &Run, wrong: &Wrong) -> Finding {
     } else {
         Finding::fail(Check::Jwt05, summary)
             .evidence("two spaces before a token tell which of the two it is (USE-04)")
-            .breaks(&Peer::ALL)
+            .breaks(&KnownClient::ALL)
     };
     finding.fix(fix).rows(rows)
 }

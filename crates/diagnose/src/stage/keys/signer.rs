@@ -5,7 +5,7 @@ use portpass_jose::{
     Algorithm, Certificate, ChainError, Excerpt, TrustRoots, VerifyingKey, curve_of_base_point,
     json::{Map, Value},
 };
-use portpass_protocol::challenge::Peer;
+use portpass_protocol::challenge::KnownClient;
 use secrecy::ExposeSecret as _;
 
 use super::trusted::{Key, Trusted};
@@ -52,7 +52,7 @@ pub(super) fn check(run: &mut Run, trusted: &Trusted) {
                 "the signature was not made by the key of the token's own certificate",
             )
             .evidence(format!("certificate {}", Excerpt::of(leaf.subject())))
-            .breaks(&Peer::ALL)
+            .breaks(&KnownClient::ALL)
             .fix("sign with the key that the certificate was made for")
             .rows(&["F84"]);
         return run.record(finding);
@@ -104,8 +104,11 @@ fn follow(run: &mut Run, trusted: &Trusted, chain: &[Vec<u8>]) {
             &["F87"],
         ),
     };
-    let finding =
-        run.token_fault(Check::Key02, jwt::short(&error)).breaks(&Peer::ALL).fix(fix).rows(rows);
+    let finding = run
+        .token_fault(Check::Key02, jwt::short(&error))
+        .breaks(&KnownClient::ALL)
+        .fix(fix)
+        .rows(rows);
     run.record(finding);
 }
 
@@ -122,18 +125,18 @@ fn look_up(run: &mut Run, trusted: &Trusted, signed: &Signed) {
         Finding::pass(Check::Key03, format!("its {} signature is by that key", signed.algorithm))
     } else if found.public.algorithms().contains(signed.algorithm) {
         run.token_fault(Check::Key03, "the signature is not by the key that the token names: the token service signs with another one than the registry trusts under that name")
-            .breaks(&Peer::ALL)
+            .breaks(&KnownClient::ALL)
             .fix("bring key and certificate together: the token service has to sign with the key of the certificate that it, and the registry's bundle, have")
             .rows(&["F84"])
     } else {
         let summary = format!(
             "the token says {}, but the key that it names is {}",
             signed.algorithm,
-            found.public.shape()
+            found.public.key_type()
         );
         run.token_fault(Check::Key03, summary)
-            .breaks(&Peer::ALL)
-            .fix(format!("sign with {}", found.public.shape().usual_algorithm()))
+            .breaks(&KnownClient::ALL)
+            .fix(format!("sign with {}", found.public.key_type().default_algorithm()))
             .rows(&["F89"])
     };
     run.record(finding);
@@ -181,7 +184,7 @@ fn not_found(run: &mut Run, trusted: &Trusted, signed: &Signed, id: &str) {
             trusted.keys.iter().take(4).map(Key::line).fold(finding, Finding::evidence)
         }
     };
-    run.record(finding.breaks(&Peer::ALL));
+    run.record(finding.breaks(&KnownClient::ALL));
     run.skip(&[Check::Key03], &Needs::Check(Check::Key02));
 }
 
@@ -191,7 +194,8 @@ fn names_no_key(run: &mut Run, id: &str) {
         return run.skip(&[Check::Key02, Check::Key03], &Needs::Check(Check::Jwt05));
     }
     let curve = curve_of_base_point(id).unwrap_or_default();
-    let finding = run.token_fault(Check::Key02, base_point::summary(curve)).breaks(&Peer::ALL);
+    let finding =
+        run.token_fault(Check::Key02, base_point::summary(curve)).breaks(&KnownClient::ALL);
     run.record(finding.fix(base_point::FIX).rows(&[base_point::ROW]));
     run.skip(&[Check::Key03], &Needs::Check(Check::Key02));
 }
@@ -219,7 +223,7 @@ fn not_of_tls(run: &mut Run, trusted: &Trusted, known: bool) {
     let finding = match tls(run, trusted) {
         Some(how) if untrusted || !run.has_passed(Check::Key02) => run
             .token_fault(Check::Key04, format!("{how}, and not the one of the token service"))
-            .breaks(&Peer::ALL)
+            .breaks(&KnownClient::ALL)
             .fix("`rootcertbundle` is no matter of TLS: put the certificate there that tokens are signed with (portpass: `portpass signing-key export`), and restart the registry")
             .rows(&["F85"]),
         Some(how) => Finding::pass(Check::Key04, format!("{how}, and the token's signer too")),

@@ -6,7 +6,7 @@ use portpass_jose::{
     Certificate, Excerpt, KeyId, KeySet, SigningKey, TrustRoots, VerifyingKey,
     json::{self, Value},
 };
-use portpass_protocol::challenge::Peer;
+use portpass_protocol::challenge::KnownClient;
 
 use crate::{Check, Finding, InputFile, Needs, run::Run, time::date};
 
@@ -64,7 +64,7 @@ impl Key {
             (None, None) => "JWK without `kid`".to_owned(),
         };
         let (libtrust, thumbprint) = (KeyId::libtrust(&self.public), self.public.id());
-        format!("{what}, {}: libtrust {libtrust}, RFC 7638 {thumbprint}", self.public.shape())
+        format!("{what}, {}: libtrust {libtrust}, RFC 7638 {thumbprint}", self.public.key_type())
     }
 }
 
@@ -91,7 +91,7 @@ pub(super) fn check(run: &mut Run) -> Trusted {
         None => Finding::pass(Check::Key01, format!("{} keys are trusted", trusted.keys.len())),
         Some(problem) => run
             .token_fault(Check::Key01, problem.clone())
-            .breaks(&Peer::ALL)
+            .breaks(&KnownClient::ALL)
             .fix("`rootcertbundle` has to be the token service's certificate in PEM (`-----BEGIN CERTIFICATE-----`), readable for the registry. `openssl x509 -inform DER -in FILE` writes DER as PEM. `jwks` is a JSON object with `keys`")
             .rows(&["F86"]),
     };
@@ -165,7 +165,7 @@ fn algorithms(run: &mut Run, algorithms: Option<&Value>) {
         format!("`signingalgorithms` is {}, and has to be a list", json::kind(algorithms));
     let finding = run
         .token_fault(Check::Key01, summary)
-        .breaks(&Peer::ALL)
+        .breaks(&KnownClient::ALL)
         .fix("write it as a list (`signingalgorithms: [RS256, ES256]`), or leave it out; candidates of distribution 3.0 panic at the list too: run 3.0 itself or later")
         .rows(&["F90"]);
     run.record(finding);
@@ -227,7 +227,7 @@ pub(super) fn token_key(run: &mut Run, trusted: &Trusted) {
         Finding::pass(Check::Key05, "the token service's key is one that the registry trusts")
     } else {
         run.token_fault(Check::Key05, "the token service's key is none that the registry trusts")
-            .breaks(&Peer::ALL)
+            .breaks(&KnownClient::ALL)
             .fix("give the registry the certificate that was made with this very key (`openssl x509 -pubkey -noout -in CERTIFICATE` and `openssl pkey -pubout -in KEY` have to say the same), and restart it")
             .rows(&["F84", "F85"])
     };

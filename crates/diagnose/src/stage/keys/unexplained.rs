@@ -2,7 +2,7 @@
 //! tell which it is (failure catalogue, section 2, rules 2 and 3).
 
 use portpass_jose::{Excerpt, IdForm, json::Value};
-use portpass_protocol::challenge::Peer;
+use portpass_protocol::challenge::KnownClient;
 
 use super::request_id;
 use crate::{
@@ -66,7 +66,7 @@ fn bad_signature() -> Finding {
     )
     .evidence("distribution 3 leaves out `error` for a signature that does not hold, and for claims of wrong types, which these are not")
     .evidence("excluded: an unknown key id, the issuer, the audience, the times")
-    .breaks(&Peer::ALL)
+    .breaks(&KnownClient::ALL)
     .fix("bring key and certificate together: the token service signs with another key than the one whose certificate, or JWK of that `kid`, the registry has. An RSA key under `alg` ES256 looks the same. --bundle FILE or --jwks FILE proves it")
     .rows(&["F84", "F89"])
 }
@@ -110,7 +110,7 @@ fn what_is_left(run: &Run) -> Finding {
         "the token looks well, and the registry refuses it: its key or its issuer is not the one that is trusted",
     )
     .evidence(excluded(run))
-    .breaks(&Peer::ALL)
+    .breaks(&KnownClient::ALL)
     .fix(format!("{tell}; the registry's log names the one: `untrusted issuer`, `untrusted key with ID`, `verification error`"))
     .rows(&rows);
     left.into_iter().fold(finding, |finding, line| finding.evidence(format!("left: {line}")))

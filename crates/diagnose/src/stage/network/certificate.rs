@@ -1,7 +1,7 @@
 //! NET-04 and NET-05: whose certificates are trusted, by whom, and what is missing where they are not.
 
 use portpass_client::trust::{self, CertificateFault, Fallback, PresentedChain, TrustReport};
-use portpass_protocol::challenge::Peer;
+use portpass_protocol::challenge::KnownClient;
 use reqwest::Url;
 
 use crate::{
@@ -133,7 +133,7 @@ fn misplaced(run: &mut Run, host: &str) {
     let Some(warned) = run.finding(Check::Cfg05).cloned() else { return };
     let mut finding = Finding::fail(Check::Cfg05, warned.summary)
         .evidence(format!("{host} is not trusted (NET-04), although somebody meant it to be"))
-        .breaks(&[Peer::Docker, Peer::Podman, Peer::Containerd])
+        .breaks(&[KnownClient::Docker, KnownClient::Podman, KnownClient::Containerd])
         .rows(&warned.rows);
     finding.fix = warned.fix;
     run.record(warned.evidence.into_iter().fold(finding, Finding::evidence));
@@ -181,7 +181,7 @@ fn refused(check: Check, host: &str, distrust: &CertificateFault, judged: &Trust
         CertificateFault::NotYetValid => format!("the certificate of {host} is not valid yet"),
         other => format!("the certificate of {host} is refused by clients in Go: {other}"),
     };
-    let finding = Finding::fail(check, summary).breaks(&Peer::ALL);
+    let finding = Finding::fail(check, summary).breaks(&KnownClient::ALL);
     if judged.refusals().count() == judged.each().len() {
         finding
     } else {

@@ -1,6 +1,6 @@
 //! NET-06: whether HTTP/1.1 and HTTP/2 get the same answer.
 
-use portpass_protocol::challenge::Peer;
+use portpass_protocol::challenge::KnownClient;
 use reqwest::StatusCode;
 
 use crate::{
@@ -34,14 +34,14 @@ pub(crate) async fn compare_versions(run: &mut Run) {
             Check::Net06,
             format!("HTTP/2 gets {two} for /v2/, and HTTP/1.1 gets {}", one.status),
         )
-        .breaks(&Peer::ALL)
+        .breaks(&KnownClient::ALL)
         .fix("switch HTTP/2 off for this host in the proxy (nginx: `http2 off;`), or give hosts that share an address certificates of their own. With one for several names, clients send one host's requests over another's connection (421)")
         .rows(&["F14"]),
         Err(error) => Finding::fail(
             Check::Net06,
             format!("HTTP/2 gets {two} for /v2/, and HTTP/1.1 no answer: {error}"),
         )
-        .breaks(&[Peer::Podman, Peer::Regclient])
+        .breaks(&[KnownClient::Podman, KnownClient::Regclient])
         .fix("let the proxy speak HTTP/1.1 as well; not every client speaks HTTP/2")
         .rows(&["F14"]),
     };

@@ -1,6 +1,6 @@
 //! What the answers to operations say.
 
-use portpass_protocol::challenge::Peer;
+use portpass_protocol::challenge::KnownClient;
 use reqwest::StatusCode;
 
 use crate::{
@@ -15,14 +15,14 @@ pub(super) fn broken_answer(check: Check, what: &str, response: &Response) -> Fi
     if response.is_html() {
         return Finding::fail(check, format!("{what} is answered with a page: {}", response.status))
             .evidence("docker says: error parsing HTTP response: invalid character '<' looking for beginning of value")
-            .breaks(&Peer::ALL)
+            .breaks(&KnownClient::ALL)
             .fix("the page is of a proxy in front of the registry: look for the request in its log. Let it pass errors of /v2/ on as they are")
             .rows(&["F126"]);
     }
     if response.status == StatusCode::TOO_MANY_REQUESTS {
         return Finding::fail(check, format!("{what} is answered with 429: too many pulls"))
             .evidence("the limit counts an account, or all who come from one address, as behind one NAT")
-            .breaks(&Peer::ALL)
+            .breaks(&KnownClient::ALL)
             .fix("wait, log in to have the limit of an account, or pull through a cache of one's own");
     }
     let fix = if is_denied(response) {
@@ -31,7 +31,7 @@ pub(super) fn broken_answer(check: Check, what: &str, response: &Response) -> Fi
         "look for the request in the registry's log"
     };
     let summary = format!("{what} is answered with {}", response.status);
-    Finding::fail(check, summary).breaks(&Peer::ALL).fix(fix)
+    Finding::fail(check, summary).breaks(&KnownClient::ALL).fix(fix)
 }
 
 /// Whether it was for want of rights.

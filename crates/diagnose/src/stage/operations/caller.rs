@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use portpass_client::credentials::Credential;
 use portpass_protocol::{
     Access, AccessSet,
-    challenge::{self, Received},
+    challenge::{self, ReceivedChallenge},
     token_response,
 };
 use reqwest::{Method, StatusCode, Url, header::WWW_AUTHENTICATE};
@@ -91,7 +91,7 @@ pub(super) fn scope(access: &[Access]) -> String {
 }
 
 /// The Bearer challenge of an answer.
-pub(super) fn challenged(response: &Response) -> Option<Received> {
+pub(super) fn challenged(response: &Response) -> Option<ReceivedChallenge> {
     let lines = response.headers.get_all(WWW_AUTHENTICATE).iter();
     challenge::parse(lines.map(reqwest::header::HeaderValue::as_bytes)).bearer().cloned()
 }

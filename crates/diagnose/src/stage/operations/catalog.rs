@@ -1,6 +1,6 @@
 //! The list of all repositories: whom it is for, and whether the registry says so.
 
-use portpass_protocol::{Action, Actions, Resource, challenge::Peer};
+use portpass_protocol::{Action, Actions, Resource, challenge::KnownClient};
 use reqwest::{StatusCode, Url};
 
 use super::{
@@ -57,7 +57,7 @@ async fn by_token(run: &Run, url: &Url, scope: &str) -> Finding {
             check,
             format!("the catalog asks for the scope {scope:?}, not for `{SCOPE}`"),
         )
-        .breaks(&[Peer::Crane, Peer::Oras, Peer::Regclient])
+        .breaks(&[KnownClient::Crane, KnownClient::Oras, KnownClient::Regclient])
         .fix(format!(
             "clients ask for what the challenge names: it has to be `{SCOPE}`, to the letter"
         ))
@@ -109,7 +109,7 @@ fn tried(
     };
     let finding = Finding::fail(check, summary)
         .evidence(describe(request, answer))
-        .breaks(&[Peer::Crane, Peer::Oras, Peer::Regclient])
+        .breaks(&[KnownClient::Crane, KnownClient::Oras, KnownClient::Regclient])
         .fix("have the token service put `{\"type\": \"registry\", \"name\": \"catalog\", \"actions\": [\"*\"]}` into `access` for those who may list. In a shell, quote a URL with `&` and `*`")
         .rows(&["F107"]);
     Some(finding)

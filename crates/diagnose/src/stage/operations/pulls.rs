@@ -1,7 +1,9 @@
 //! Manifests, blobs, and what those get who do not log in.
 
 use portpass_client::credentials::Credential;
-use portpass_protocol::{Digest, Reference, RepositoryName, challenge::Peer, token_response};
+use portpass_protocol::{
+    Digest, Reference, RepositoryName, challenge::KnownClient, token_response,
+};
 use reqwest::{Method, StatusCode, header::ACCEPT};
 use secrecy::SecretString;
 use serde_json::Value;
@@ -78,7 +80,7 @@ pub(super) async fn compare_with_anonymous(run: &mut Run) {
                 format!("anybody may pull {name}, but not with the credential of {caller}"),
             )
             .evidence(format!("without credentials it is served; with them, {check} fails"))
-            .breaks(&Peer::ALL)
+            .breaks(&KnownClient::ALL)
             .fix(logout)
             .rows(&["F142", "F109"])
         }
@@ -243,7 +245,7 @@ fn agree(get: &Response, head: &Result<Response, RequestError>) -> Finding {
                     Check::Ops01,
                     format!("GET of the manifest is answered, HEAD is not: {error}"),
                 )
-                .breaks(&[Peer::Containerd])
+                .breaks(&[KnownClient::Containerd])
                 .fix(PASS_HEAD),
             };
         }
@@ -252,7 +254,7 @@ fn agree(get: &Response, head: &Result<Response, RequestError>) -> Finding {
         let summary = format!("HEAD of the manifest is {}, GET is {}", head.status, get.status);
         return Finding::fail(Check::Ops01, summary)
             .evidence("containerd, and with it Kubernetes, asks with HEAD first")
-            .breaks(&[Peer::Containerd])
+            .breaks(&[KnownClient::Containerd])
             .fix(PASS_HEAD);
     }
     let (got, headed) = (get.header(DIGEST), head.header(DIGEST));
@@ -261,7 +263,7 @@ fn agree(get: &Response, head: &Result<Response, RequestError>) -> Finding {
             Check::Ops01,
             "HEAD and GET of one tag have different digests",
         )
-        .breaks(&Peer::ALL)
+        .breaks(&KnownClient::ALL)
         .fix("several registries answer behind one name: they need one storage, and no cache in front"),
         (_, None) => Finding::warn(Check::Ops01, format!("HEAD of the manifest has no {DIGEST}"))
             .fix(format!("let the proxy pass {DIGEST}; clients fetch the manifest to know it")),

@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use portpass_client::transport::NetworkZone;
-use portpass_protocol::challenge::Peer;
+use portpass_protocol::challenge::KnownClient;
 use reqwest::Url;
 
 use super::answer::{broken_answer, out_of_requests};
@@ -23,7 +23,7 @@ pub(super) async fn judge(run: &Run, from: &Url, response: &Response) -> Finding
     let location = response.header("location").unwrap_or_default();
     let Ok(target) = from.join(location) else {
         return Finding::fail(check, "blobs are redirected to no URL")
-            .breaks(&Peer::ALL)
+            .breaks(&KnownClient::ALL)
             .fix("mend the URL of the registry's storage");
     };
     let shown = redact::url(&target);
@@ -31,7 +31,7 @@ pub(super) async fn judge(run: &Run, from: &Url, response: &Response) -> Finding
     if !within_reach(run, response, &target).await {
         return Finding::fail(check, format!("blobs are redirected to {host}, which is nearer than the registry; nothing was asked there"))
             .evidence(format!("Location: {shown}"))
-            .breaks(&Peer::ALL)
+            .breaks(&KnownClient::ALL)
             .fix("redirect to an address of the storage that clients reach, or turn redirects off (distribution: `storage: redirect: disable: true`)");
     }
     let there = match run.probe.send(&Request::get(target.clone())).await {
@@ -41,7 +41,7 @@ pub(super) async fn judge(run: &Run, from: &Url, response: &Response) -> Finding
                 Some(needs) => Finding::skip(check, needs),
                 None => Finding::fail(check, format!("blobs are redirected to {host}, which does not answer: {error}"))
                     .evidence(format!("Location: {shown}"))
-                    .breaks(&Peer::ALL)
+                    .breaks(&KnownClient::ALL)
                     .fix("clients have to reach the storage too: open the way, or turn redirects off (distribution: `storage: redirect: disable: true`)"),
             };
         }
@@ -79,7 +79,7 @@ fn forwarded(from: &Url, to: &Url, minds: Option<&Response>) -> Finding {
             check,
             format!("blobs are redirected from HTTPS to plain HTTP at {host}"),
         )
-        .breaks(&[Peer::Regclient])
+        .breaks(&[KnownClient::Regclient])
         .fix("give the storage a certificate, and its `https` URL to the registry");
     }
     if !goes_along(from, to) {
@@ -94,7 +94,7 @@ fn forwarded(from: &Url, to: &Url, minds: Option<&Response>) -> Finding {
             format!("blobs are redirected to {host}, and clients send the registry's token along: it has the registry's domain"),
         )
         .evidence(format!("with an Authorization header it answers {}; S3 says \"Only one auth mechanism allowed\"", minds.status))
-        .breaks(&[Peer::Docker])
+        .breaks(&[KnownClient::Docker])
         .rows(&["F125"])
     } else {
         Finding::warn(

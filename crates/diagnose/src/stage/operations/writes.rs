@@ -6,7 +6,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
-use portpass_protocol::{Access, Action, Actions, Digest, RepositoryName, challenge::Peer};
+use portpass_protocol::{Access, Action, Actions, Digest, RepositoryName, challenge::KnownClient};
 use reqwest::StatusCode;
 
 use super::{
@@ -87,7 +87,7 @@ async fn begins(run: &mut Run, uploads: &mut Uploads) -> bool {
         UploadLocation::OtherOrigin(at) => elsewhere(run, &at),
         UploadLocation::Missing => {
             Finding::fail(check, "the answer to the begin of an upload has no Location")
-                .breaks(&Peer::ALL)
+                .breaks(&KnownClient::ALL)
                 .fix("let the proxy pass the header Location of answers under /v2/")
         }
     };
@@ -104,7 +104,7 @@ fn elsewhere(run: &Run, at: &reqwest::Url) -> Finding {
         .evidence(format!("Location: {}", redact::url(at)))
         .evidence("docker says `unauthorized` or `connection refused` when it has begun to push; pulls work")
         .evidence("containerd sends no token where scheme or host differ; nothing was sent there from here")
-        .breaks(&[Peer::Docker, Peer::Containerd])
+        .breaks(&[KnownClient::Docker, KnownClient::Containerd])
         .fix("let the proxy send `Host` as the client wrote it, with its port, and `X-Forwarded-Proto`; or set the registry's own address (distribution: `http: host: https://…`, or `http: relativeurls: true`)")
         .rows(&["F121"])
 }
@@ -144,7 +144,7 @@ async fn large(run: &mut Run, uploads: &mut Uploads) {
 fn too_large() -> Finding {
     Finding::fail(Check::Ops07, "a body of 2 MB is too large for what stands in front of the registry")
         .evidence("docker says: error parsing HTTP 413 response body, or 413 Request Entity Too Large")
-        .breaks(&Peer::ALL)
+        .breaks(&KnownClient::ALL)
         .fix("nginx: `client_max_body_size 0;` (ingress: `nginx.ingress.kubernetes.io/proxy-body-size: \"0\"`); elsewhere, the limit of request bodies")
         .rows(&["F122"])
 }
@@ -191,7 +191,7 @@ async fn blob(run: &mut Run, uploads: &mut Uploads) {
             .fix("look for the DELETE in the registry's log")
     } else if !there.succeeded() {
         Finding::fail(check, "a blob that was pushed is not there")
-            .breaks(&Peer::ALL)
+            .breaks(&KnownClient::ALL)
             .fix("several registries behind one name need one storage; look for the PUT in the registry's log")
             .rows(&["F124"])
     } else {
@@ -231,7 +231,7 @@ fn refused(check: Check, what: &str, step: &Step) -> Finding {
     match &step.answer {
         Ok(response) if is_forgotten(step) => {
             Finding::fail(check, format!("the registry does not know an upload that it has begun: {}", response.status))
-                .breaks(&Peer::ALL)
+                .breaks(&KnownClient::ALL)
                 .fix("registries behind one name need the same `http: secret`, and one storage; or the balancer has to stay with one of them")
                 .rows(&["F124"])
         }
@@ -279,7 +279,7 @@ async fn slow(run: &mut Run, uploads: &mut Uploads) {
         )
     } else {
         refused(check, "an upload that outlives its token", &sent).rows(&["F123"])
-            .breaks(&Peer::ALL)
+            .breaks(&KnownClient::ALL)
             .fix("let tokens live longer than the longest push of a layer, and the proxy send bodies on as they come (nginx: `proxy_request_buffering off`)")
     };
     let onward = match uploads.location_of(&sent) {

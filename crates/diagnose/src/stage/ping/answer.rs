@@ -1,6 +1,6 @@
 //! PING-03: whether it is a registry that answers.
 
-use portpass_protocol::challenge::Peer;
+use portpass_protocol::challenge::KnownClient;
 use reqwest::{StatusCode, header::WWW_AUTHENTICATE};
 
 use crate::{
@@ -72,7 +72,7 @@ fn at_home(ping: &Response) -> Finding {
     Finding::warn(Check::Ping03, "/v2/ is answered by something in front of the registry")
         .evidence(whose(ping))
         .evidence(format!("body: {}", redact::excerpt(ping)))
-        .breaks(&[Peer::Docker])
+        .breaks(&[KnownClient::Docker])
         .fix("if a proxy asks for the password, that is its affair; if the registry has a token service, let /v2/ through to it untouched. Errors should be JSON with `Docker-Distribution-Api-Version: registry/2.0`, or docker says \"invalid character '<'\"")
         .rows(&["F25", "F06"])
 }
@@ -81,7 +81,7 @@ fn blocked(ping: &Response, summary: &str, fix: &str, rows: &[&'static str]) -> 
     Finding::fail(Check::Ping03, summary)
         .evidence(whose(ping))
         .evidence(format!("body: {}", redact::excerpt(ping)))
-        .breaks(&Peer::ALL)
+        .breaks(&KnownClient::ALL)
         .fix(fix)
         .rows(rows)
 }
@@ -103,7 +103,7 @@ async fn elsewhere(run: &Run, ping: &Response) -> Finding {
                 Check::Ping03,
                 format!("/v2/ is {}, and a registry is at /{prefix}/v2/", ping.status.as_u16()),
             )
-            .breaks(&Peer::ALL)
+            .breaks(&KnownClient::ALL)
             .fix(format!("clients ask for /v2/ at the root alone: have the proxy hand /v2/ to the registry, or give it a name of its own. If repositories are meant to be called {prefix}/…, the proxy must not take {prefix} for a path of its own"))
             .rows(&["F21"]);
         }

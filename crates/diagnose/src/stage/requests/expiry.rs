@@ -3,7 +3,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use portpass_protocol::challenge::Peer;
+use portpass_protocol::challenge::KnownClient;
 use portpass_token::verifier::LEEWAY;
 
 use super::words;
@@ -72,14 +72,14 @@ fn judge(run: &mut Run, response: &Response, rows: &[&'static str]) {
             Check::Use06,
             "an expired token is answered as no token at all, so containerd shows it again until it gives up",
         )
-        .breaks(&[Peer::Containerd])
+        .breaks(&[KnownClient::Containerd])
         .fix("answer expired tokens with 401 and `error=\"invalid_token\"`; a proxy in front may not rewrite `WWW-Authenticate`")
         .rows(rows),
         Outcome::Other(status) => Finding::fail(
             Check::Use06,
             format!("an expired token is answered with {}", status.as_u16()),
         )
-        .breaks(&Peer::ALL)
+        .breaks(&KnownClient::ALL)
         .fix("answer expired tokens with 401 and `error=\"invalid_token\"`")
         .rows(rows),
     };

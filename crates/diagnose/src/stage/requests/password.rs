@@ -1,7 +1,7 @@
 //! Registries that want the password itself.
 
 use portpass_client::credentials::Credential;
-use portpass_protocol::challenge::Peer;
+use portpass_protocol::challenge::KnownClient;
 
 use super::words;
 use crate::{Check, Finding, Needs, outcome::Outcome, run::Run};
@@ -32,7 +32,7 @@ pub(super) fn check(run: &mut Run) {
         Outcome::Accepted => Finding::pass(Check::Use02, "the registry takes the password"),
         Outcome::InvalidToken | Outcome::Unauthorized => {
             Finding::fail(Check::Use02, "the registry refuses the password")
-                .breaks(&Peer::ALL)
+                .breaks(&KnownClient::ALL)
                 .fix("is it the right one? Then look at the registry's htpasswd file. Distribution and nginx's registry guides take bcrypt alone (`htpasswd -Bbn NAME PASSWORD`), the name counts letter for letter, and a `$` in a compose file has to be `$$`. Distribution reads a changed file by itself, a mounted single file stays the old one until the container starts anew")
                 .rows(&["F144", "F40", "F41"])
         }
@@ -40,7 +40,7 @@ pub(super) fn check(run: &mut Run) {
             Check::Use02,
             format!("the registry answers the password with {}", response.status.as_u16()),
         )
-        .breaks(&Peer::ALL)
+        .breaks(&KnownClient::ALL)
         .fix("look into the log of the registry, or of the proxy that checks its passwords. Nginx says `crypt_r() failed` to a hash that its system does not know")
         .rows(&["F144"]),
     };

@@ -2,7 +2,7 @@
 //! token would be changed into, somebody could find in a log (failure catalogue, section 2, rule 8).
 
 use portpass_client::credentials::Credential;
-use portpass_jose::danger::Unverified;
+use portpass_jose::unverified::Unverified;
 use portpass_protocol::{challenge, token_response};
 use reqwest::header::{HeaderValue, WWW_AUTHENTICATE};
 use secrecy::{ExposeSecret as _, SecretString};

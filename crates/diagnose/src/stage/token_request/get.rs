@@ -1,7 +1,7 @@
 //! GET: without credentials, as `docker login`, and for a pull.
 
 use portpass_client::credentials::{Credential, CredentialSource};
-use portpass_protocol::challenge::Peer;
+use portpass_protocol::challenge::KnownClient;
 use reqwest::StatusCode;
 
 use super::{LOGIN, REPOSITORY, named_parameter, unexpected, wanted};
@@ -147,8 +147,11 @@ fn no_path(run: &Run, endpoint: &TokenEndpoint, response: &Response) -> Finding 
         Check::Tok01,
         format!("the token service answers {status}: nothing is served at the realm's path"),
     );
-    let finding =
-        finding.evidence(describe(ANONYMOUS, response)).breaks(&Peer::ALL).fix(fix).rows(&["F46"]);
+    let finding = finding
+        .evidence(describe(ANONYMOUS, response))
+        .breaks(&KnownClient::ALL)
+        .fix(fix)
+        .rows(&["F46"]);
     match &run.observed.answers.login {
         Some(login) => finding.evidence(describe(LOGIN_SHAPE, login)),
         None => finding.evidence("no password was sent there"),
@@ -209,7 +212,7 @@ fn refused(run: &Run, caller: &Caller, response: &Response) -> Finding {
             "asked once, as {:?}: a refused password is not sent again, accounts lock",
             caller.username()
         ))
-        .breaks(&Peer::ALL)
+        .breaks(&KnownClient::ALL)
         .rows(&["F40"]);
     let place = run.observed.credential.as_ref().map(|found| &found.place);
     if let Some(place) = place.filter(|place| !matches!(place, CredentialSource::Given(_))) {
@@ -278,7 +281,7 @@ async fn odd_login(run: &mut Run, endpoint: &TokenEndpoint, caller: &Caller, res
         pull(run, endpoint, caller).await;
         let client = Complaint::of(response) == Some(Complaint::ClientId);
         let rows: &[&str] = if client { &["F58"] } else { &["F56"] };
-        run.record(finding.breaks(&[Peer::Docker]).rows(rows).fix(
+        run.record(finding.breaks(&[KnownClient::Docker]).rows(rows).fix(
             "let the token service ignore offline_token=true and client_id, or give a refresh token for them: docker sends them with every login, others do not",
         ));
         return;
@@ -287,18 +290,18 @@ async fn odd_login(run: &mut Run, endpoint: &TokenEndpoint, caller: &Caller, res
     if plain.as_ref().is_none_or(refused) {
         run.observed.answers.refused = true;
         run.skip(&[Check::Tok03], &Needs::Check(Check::Tok02));
-        run.record(finding.breaks(&[Peer::Docker]).rows(&["F40"]).fix(
+        run.record(finding.breaks(&[KnownClient::Docker]).rows(&["F40"]).fix(
             "look into the token service's log for this login: it is neither taken nor cleanly refused with 401",
         ));
         return;
     }
     pull(run, endpoint, caller).await;
     run.record(if good(&run.observed.answers.scoped) {
-        finding.breaks(&[Peer::Docker, Peer::Podman]).rows(&["F53"]).evidence("GET without `account`: it works").fix(
+        finding.breaks(&[KnownClient::Docker, KnownClient::Podman]).rows(&["F53"]).evidence("GET without `account`: it works").fix(
             "let the token service ignore `account`, which docker and podman send: whose token it is says `Authorization`, and both may be written differently (case, an e-mail address, a domain)",
         )
     } else {
-        finding.breaks(&Peer::ALL).fix(
+        finding.breaks(&KnownClient::ALL).fix(
             "look into the token service's log for this login. A name and a password have to be answered with 200 and a token, or with 401",
         )
     });
@@ -333,7 +336,11 @@ async fn pull(run: &mut Run, endpoint: &TokenEndpoint, caller: &Caller) {
             Check::Tok03,
             format!("the token service answers {status} to the scope {}", wanted.join(" ")),
         );
-        run.record(scope_refused(finding.evidence(line).breaks(&Peer::ALL), status, login_works));
+        run.record(scope_refused(
+            finding.evidence(line).breaks(&KnownClient::ALL),
+            status,
+            login_works,
+        ));
     }
     run.observed.answers.scoped = Some(response);
 }
@@ -381,7 +388,7 @@ fn judge_pages(run: &mut Run) {
         finding = finding.evidence(describe(what, response));
     }
     let rows: &[&str] = if first.status.is_redirection() { &["F45", "F46"] } else { &["F45"] };
-    let finding = finding.breaks(&Peer::ALL).rows(rows).fix(
+    let finding = finding.breaks(&KnownClient::ALL).rows(rows).fix(
         "take the realm's path out of the single sign-on, login page or redirect rule of the proxy before the token service. Clients are no browsers, and send `Authorization: Basic`. If the token service has only moved, write its new URL into `realm` of the registry's `auth: token:`",
     );
     run.record(finding);

@@ -1,6 +1,6 @@
 //! A wrong password, and another registry's name.
 
-use portpass_protocol::challenge::Peer;
+use portpass_protocol::challenge::KnownClient;
 use reqwest::StatusCode;
 
 use super::{LOGIN, grants};
@@ -47,7 +47,7 @@ async fn wrong_password(run: &mut Run, endpoint: &TokenEndpoint, caller: &Caller
         let subject = subject(&response);
         Finding::fail(Check::Tok10, format!("a wrong password gets a token {subject}"))
             .evidence(format!("it grants {}", grants(&response)))
-            .breaks(&Peer::ALL)
+            .breaks(&KnownClient::ALL)
             .rows(&["F54"])
             .fix("answer 401 where credentials were sent and are wrong. With a token for nobody, clients say \"Login Succeeded\" and keep the wrong password, and pulls fail later with \"denied\"")
     } else if response.status == StatusCode::UNAUTHORIZED {

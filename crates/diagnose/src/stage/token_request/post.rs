@@ -1,6 +1,6 @@
 //! POST: a password, an identity token, and what is no grant at all.
 
-use portpass_protocol::challenge::Peer;
+use portpass_protocol::challenge::KnownClient;
 use reqwest::StatusCode;
 
 use super::{named_parameter, wanted};
@@ -44,7 +44,7 @@ async fn password(run: &mut Run, endpoint: &TokenEndpoint, caller: &Caller) {
     let request = endpoint.post_password(username, password, &wanted(run));
     let Some(response) = send(run, Check::Tok04, request).await else { return };
     let finding = named_by_post(endpoint, &response)
-        .or_else(|| by_post(&response, BY_POST, &[Peer::Containerd]));
+        .or_else(|| by_post(&response, BY_POST, &[KnownClient::Containerd]));
     run.record(finding.unwrap_or_else(|| falls_back(&response)));
     run.observed.answers.posted = Some(response);
 }
@@ -72,7 +72,7 @@ fn named_by_post(endpoint: &TokenEndpoint, response: &Response) -> Option<Findin
 }
 
 /// What containerd cannot come back from (T2).
-fn by_post(response: &Response, what: &str, breaks: &[Peer]) -> Option<Finding> {
+fn by_post(response: &Response, what: &str, breaks: &[KnownClient]) -> Option<Finding> {
     let status = response.status;
     if is_page(response) {
         let with = if status.is_redirection() { "a redirect" } else { "a page for browsers" };
@@ -116,7 +116,7 @@ fn judge_identity(run: &mut Run) {
     let what = "POST with the identity token, as docker";
     if response.status.is_success() && !is_page(&response) {
         run.record(Finding::pass(Check::Tok04, "an identity token by POST is taken"));
-    } else if let Some(finding) = by_post(&response, what, &Peer::ALL) {
+    } else if let Some(finding) = by_post(&response, what, &KnownClient::ALL) {
         run.record(finding);
     } else {
         // Whether the token or the grant is at fault is what EXP-02 tells.
@@ -133,7 +133,7 @@ fn judge_junk(run: &mut Run, response: &Response) {
         let posted = run.observed.answers.posted.as_ref();
         let as_real = posted.is_some_and(|posted| posted.status == status);
         let answer = if as_real { Finding::fail } else { Finding::warn };
-        let finding = answer(Check::Tok05, summary).breaks(&[Peer::Containerd]);
+        let finding = answer(Check::Tok05, summary).breaks(&[KnownClient::Containerd]);
         finding.rows(&[row]).fix("send POST on the realm's path to the token service, and let it refuse what it does not know with 400 and {\"error\":\"unsupported_grant_type\"}. If it has no POST, with 404 or 405")
     };
     // After these clients ask by GET, whatever stands in the answer.

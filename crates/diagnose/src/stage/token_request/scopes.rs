@@ -1,6 +1,6 @@
 //! Several scopes at once, scopes of others, and scopes that nobody knows.
 
-use portpass_protocol::{Access, AccessSet, RepositoryName, challenge::Peer};
+use portpass_protocol::{Access, AccessSet, RepositoryName, challenge::KnownClient};
 
 use super::{REPOSITORY, grants, outcome, scoped_answer};
 use crate::{
@@ -120,8 +120,20 @@ fn several_found(run: &mut Run, faults: &[(&'static str, String)], lines: Vec<St
     };
     for (row, _) in faults {
         finding = finding.rows(&[row]).breaks(match *row {
-            "F47" => &[Peer::Docker, Peer::Containerd, Peer::Podman, Peer::Oras, Peer::Regclient],
-            _ => &[Peer::Docker, Peer::Containerd, Peer::Crane, Peer::Oras, Peer::Regclient],
+            "F47" => &[
+                KnownClient::Docker,
+                KnownClient::Containerd,
+                KnownClient::Podman,
+                KnownClient::Oras,
+                KnownClient::Regclient,
+            ],
+            _ => &[
+                KnownClient::Docker,
+                KnownClient::Containerd,
+                KnownClient::Crane,
+                KnownClient::Oras,
+                KnownClient::Regclient,
+            ],
         });
     }
     for line in lines {
@@ -146,7 +158,7 @@ fn partial_found(run: &mut Run, heard: &Heard) {
             )
             .evidence(line)
             .evidence("the own repository alone is answered with 200")
-            .breaks(&[Peer::Docker, Peer::Containerd, Peer::Podman, Peer::Oras, Peer::Regclient])
+            .breaks(&[KnownClient::Docker, KnownClient::Containerd, KnownClient::Podman, KnownClient::Oras, KnownClient::Regclient])
             .rows(&["F52"])
             .fix("answer 200 with what is granted and leave out the rest. Clients ask for the repository that a layer may be mounted from, and for public images with their credentials"),
         );
@@ -180,7 +192,7 @@ async fn tolerance(run: &mut Run, endpoint: &TokenEndpoint, caller: &Caller) {
         let summary = format!("an empty `scope` is answered with {}", empty.status);
         let warn = Finding::warn(Check::Tok07, summary)
             .evidence(describe("GET with scope=", &empty))
-            .breaks(&[Peer::Docker, Peer::Crane])
+            .breaks(&[KnownClient::Docker, KnownClient::Crane])
             .rows(&["F49"])
             .fix("take an empty `scope` for none: docker sends one with an identity token, and so does crane");
         finding = Some(warn);

@@ -11,7 +11,7 @@ use crate::{
     },
 };
 use axum::http::header;
-use portpass_protocol::challenge::Peer;
+use portpass_protocol::challenge::KnownClient;
 use serde_json::json;
 
 pub(crate) mod rows;
@@ -233,7 +233,7 @@ async fn containerd_falls_back_from_four_statuses_and_no_other() {
         let walked =
             walk(but(|seen| grant(seen) == Some("password"), move |_| reply(status, ""))).await;
         assert_eq!(walked.troubles()[0], "TOK-04 fail", "{status}");
-        assert_eq!(walked.finding(Check::Tok04).breaks, [Peer::Containerd]);
+        assert_eq!(walked.finding(Check::Tok04).breaks, [KnownClient::Containerd]);
     }
 }
 

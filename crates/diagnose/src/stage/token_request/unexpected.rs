@@ -1,6 +1,6 @@
 //! A plain GET that is neither served nor refused: which of its parameters is it?
 
-use portpass_protocol::challenge::Peer;
+use portpass_protocol::challenge::KnownClient;
 
 use super::{named_parameter, wanted};
 use crate::{
@@ -22,7 +22,7 @@ pub(super) async fn finding(
     let finding =
         Finding::fail(Check::Tok01, format!("the token service answers {status} to a plain GET"))
             .evidence(describe("GET without credentials", response))
-            .breaks(&Peer::ALL);
+            .breaks(&KnownClient::ALL);
     if status.is_server_error() {
         return finding.fix("look into the token service's log, and that of the proxy before it: this status is a fault of theirs, not of the client");
     }

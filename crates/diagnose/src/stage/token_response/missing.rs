@@ -1,8 +1,8 @@
 //! No token, or only one of its two names.
 
 use portpass_protocol::{
-    challenge::Peer,
-    token_response::{NoToken, TokenOddity},
+    challenge::KnownClient,
+    token_response::{TokenOddity, TokenResponseError},
 };
 use serde_json::Value;
 
@@ -38,11 +38,11 @@ const LOOK_ALIKES: &[&str] = &[
 /// RESP-03 (F60)
 pub(super) fn token(run: &mut Run, all: &[Answer]) {
     let mut case_of_key = None;
-    let mut failed: Vec<(&Answer, &NoToken)> = Vec::new();
+    let mut failed: Vec<(&Answer, &TokenResponseError)> = Vec::new();
     for answer in all {
         match &answer.read {
             // There is a token; what is wrong with its characters is JWT-02's question.
-            Read::None(NoToken::Unsendable { .. }) | Read::NoObject(_) | Read::Cut => {}
+            Read::None(TokenResponseError::Unsendable { .. }) | Read::NoObject(_) | Read::Cut => {}
             Read::None(error) => failed.push((answer, error)),
             Read::Token(token) => {
                 let odd = token.oddities.iter().find(|odd| matches!(odd, TokenOddity::KeyCase(_)));
@@ -70,7 +70,11 @@ pub(super) fn token(run: &mut Run, all: &[Answer]) {
         Finding::fail(Check::Resp03, error.to_string())
     };
     finding = finding
-        .breaks(if failed.iter().all(|(answer, _)| answer.post) { BY_POST } else { &Peer::ALL })
+        .breaks(if failed.iter().all(|(answer, _)| answer.post) {
+            BY_POST
+        } else {
+            &KnownClient::ALL
+        })
         .rows(&["F60"]);
     for (answer, _) in &failed {
         finding = finding.evidence(format!(
@@ -90,7 +94,7 @@ pub(super) fn token(run: &mut Run, all: &[Answer]) {
 }
 
 /// Who asks by POST, as soon as there is something to send.
-const BY_POST: &[Peer] = &[Peer::Docker, Peer::Containerd, Peer::Oras];
+const BY_POST: &[KnownClient] = &[KnownClient::Docker, KnownClient::Containerd, KnownClient::Oras];
 
 /// The names in an object, never the values.
 fn keys(answer: &Answer) -> String {
@@ -159,7 +163,10 @@ pub(super) fn both(run: &mut Run, all: &[Answer]) {
             }
         }
     }
-    if all.iter().any(|answer| matches!(answer.read, Read::None(NoToken::Unsendable { .. }))) {
+    if all
+        .iter()
+        .any(|answer| matches!(answer.read, Read::None(TokenResponseError::Unsendable { .. })))
+    {
         run.skip(&[Check::Resp04], &Needs::Check(Check::Jwt02));
     }
     let good = if notes.is_empty() {

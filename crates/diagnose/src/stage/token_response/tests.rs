@@ -1,5 +1,5 @@
 use axum::http::header;
-use portpass_protocol::challenge::Peer;
+use portpass_protocol::challenge::KnownClient;
 use portpass_testkit::http::reply;
 use serde_json::{Value, json};
 
@@ -101,15 +101,15 @@ async fn trouble(answer: Answer) -> (Vec<String>, Finished) {
 
 #[tokio::test]
 async fn each_oddity_is_named_once_with_whom_it_breaks() {
-    let table: Vec<(Answer, &str, &[Peer])> = vec![
-        (changed(any, without("expires_in")), "RESP-05 warn", &[Peer::Containerd]),
+    let table: Vec<(Answer, &str, &[KnownClient])> = vec![
+        (changed(any, without("expires_in")), "RESP-05 warn", &[KnownClient::Containerd]),
         (changed(any, without("token")), "RESP-04 warn", &[]),
-        (changed(any, with_field("token", json!("other"))), "RESP-04 warn", &[Peer::Podman]),
+        (changed(any, with_field("token", json!("other"))), "RESP-04 warn", &[KnownClient::Podman]),
         (changed(any, with_field("token", json!(""))), "RESP-04 warn", &[]),
         (
             changed(any, with_field("issued_at", json!("2020-01-01T00:00:00Z"))),
             "RESP-06 warn",
-            &[Peer::Docker, Peer::Podman, Peer::Regclient],
+            &[KnownClient::Docker, KnownClient::Podman, KnownClient::Regclient],
         ),
         (changed(any, with_field("expires_in", json!(100))), "RESP-05 warn", &[]),
         (
@@ -150,7 +150,7 @@ async fn each_oddity_is_named_once_with_whom_it_breaks() {
                 Err(refused) => refused,
             }),
             "RESP-01 fail",
-            &[Peer::Podman, Peer::Crane, Peer::Oras, Peer::Regclient],
+            &[KnownClient::Podman, KnownClient::Crane, KnownClient::Oras, KnownClient::Regclient],
         ),
     ];
     for (answer, expected, breaks) in table {
@@ -200,9 +200,9 @@ async fn a_token_that_no_header_can_carry_is_kept_for_those_who_look_into_it() {
 #[tokio::test]
 async fn long_answers_are_measured_and_cut() {
     for (length, breaks) in [
-        (70 * 1024, &[Peer::Crane] as &[Peer]),
-        (200 * 1024, &[Peer::Crane, Peer::Oras]),
-        (3 * 1024 * 1024, &Peer::ALL),
+        (70 * 1024, &[KnownClient::Crane] as &[KnownClient]),
+        (200 * 1024, &[KnownClient::Crane, KnownClient::Oras]),
+        (3 * 1024 * 1024, &KnownClient::ALL),
     ] {
         let walked = walk(changed(any, with_field("padding", json!("x".repeat(length))))).await;
         let cause = walked.report.cause().unwrap();
@@ -215,7 +215,7 @@ async fn a_token_without_get_answers_is_looked_for_where_there_is_one() {
     let walked = walk(changed(by_post, |body| *body = json!({"jwt": "x"}))).await;
     let cause = walked.report.cause().unwrap();
     assert_eq!((cause.check, cause.rows.as_slice()), (Check::Resp03, &["F60"] as &[&str]));
-    assert_eq!(cause.breaks, [Peer::Docker, Peer::Containerd, Peer::Oras]);
+    assert_eq!(cause.breaks, [KnownClient::Docker, KnownClient::Containerd, KnownClient::Oras]);
     let walked = walk_as(changed(any, without("refresh_token")), Some(ann()), "", |_| ()).await;
     assert_eq!(walked.troubles(), Vec::<String>::new());
     let summary = &walked.finding(Check::Tok03).summary;

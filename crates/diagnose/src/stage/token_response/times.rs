@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use portpass_protocol::{challenge::Peer, token_response::TokenOddity};
+use portpass_protocol::{challenge::KnownClient, token_response::TokenOddity};
 use serde_json::Value;
 
 use super::{Answer, Faults};
@@ -37,7 +37,12 @@ pub(super) fn life(run: &mut Run, all: &[Answer]) {
             if said > lives.saturating_add(TOLERANCE) {
                 faults.fail(
                     what,
-                    &[Peer::Docker, Peer::Containerd, Peer::Podman, Peer::Regclient],
+                    &[
+                        KnownClient::Docker,
+                        KnownClient::Containerd,
+                        KnownClient::Podman,
+                        KnownClient::Regclient,
+                    ],
                     Some("F63"),
                 );
             } else if lives > said.saturating_add(TOLERANCE) {
@@ -84,7 +89,7 @@ pub(super) fn issued(run: &mut Run, all: &[Answer]) {
                     "\"issued_at\" is {off} s from the token service's own `Date` ({})",
                     answer.what
                 ),
-                &[Peer::Docker, Peer::Podman, Peer::Regclient],
+                &[KnownClient::Docker, KnownClient::Podman, KnownClient::Regclient],
                 Some("F62"),
             );
         }

@@ -14,7 +14,7 @@ use axum::http::{Method, header};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures_util::future::BoxFuture;
 use portpass_client::credentials::{Credential, CredentialSource, FoundCredential};
-use portpass_jose::{Algorithm, KeyId, KeySet, TrustRoots, danger::Unverified};
+use portpass_jose::{Algorithm, KeyId, KeySet, TrustRoots, unverified::Unverified};
 use portpass_protocol::{
     AccessSet,
     scope::{self, Scope},

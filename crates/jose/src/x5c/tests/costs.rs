@@ -5,21 +5,21 @@ use super::*;
 const MINUTE: Duration = Duration::from_mins(1);
 
 /// Judges a chain anew, and says what was checked.
-fn judge(roots: &TrustRoots, chain: &[Vec<u8>]) -> (Result<Vouched, ChainError>, Checks) {
+fn judge(roots: &TrustRoots, chain: &[Vec<u8>]) -> (Result<ValidatedKey, ChainError>, Checks) {
     let checks = Checks::default();
     (roots.judge(chain, now(), &checks), checks)
 }
 
 /// A chain of so many certificates below a root, leaf first.
-fn good(root: &Made, length: usize, leaf_is_ca: IsCa) -> Vec<Vec<u8>> {
-    let mut above: Vec<Made> = Vec::new();
+fn good(root: &TestCertificate, length: usize, leaf_is_ca: IsCa) -> Vec<Vec<u8>> {
+    let mut above: Vec<TestCertificate> = Vec::new();
     for number in 1..length {
         let issuer = above.last().unwrap_or(root);
         let next = issuer.signs(params(&format!("step {number}"), AUTHORITY));
         above.push(next);
     }
     let leaf = above.last().unwrap_or(root).signs(params("leaf", leaf_is_ca));
-    let chain: Vec<&Made> = std::iter::once(&leaf).chain(above.iter().rev()).collect();
+    let chain: Vec<&TestCertificate> = std::iter::once(&leaf).chain(above.iter().rev()).collect();
     ders(&chain)
 }
 
@@ -28,7 +28,7 @@ fn good(root: &Made, length: usize, leaf_is_ca: IsCa) -> Vec<Vec<u8>> {
 fn hostile(kind: &'static SignatureAlgorithm, length: usize, leaf_is_ca: IsCa) -> Vec<Vec<u8>> {
     let key = KeyPair::generate_for(kind).unwrap().serialize_der();
     let key = || KeyPair::try_from(key.as_slice()).unwrap();
-    let top = Made::with_key(params("root", AUTHORITY), key());
+    let top = TestCertificate::with_key(params("root", AUTHORITY), key());
     let leaf = top.signs_with(params("leaf", leaf_is_ca), key());
     let above: Vec<_> =
         (1..length).map(|_| top.signs_with(params("root", AUTHORITY), key())).collect();
@@ -39,7 +39,7 @@ fn hostile(kind: &'static SignatureAlgorithm, length: usize, leaf_is_ca: IsCa) -
 /// length, and never by a key of his own.
 #[test]
 fn a_strangers_chain_costs_no_more_than_a_good_one() {
-    let root = Made::root("root");
+    let root = TestCertificate::root("root");
     let roots = trust(&[&root]);
     for leaf_is_ca in [IsCa::NoCa, AUTHORITY] {
         for length in 1..=MAX_CERTIFICATES {
@@ -61,9 +61,9 @@ fn a_strangers_chain_costs_no_more_than_a_good_one() {
 /// The same where a good chain was overheard, and another leaf put below it.
 #[test]
 fn a_strangers_leaf_below_a_good_chain_is_not_even_shown_to_webpki() {
-    let root = Made::root("root");
+    let root = TestCertificate::root("root");
     let middle = root.signs(params("middle", AUTHORITY));
-    let rogue = Made::root("middle");
+    let rogue = TestCertificate::root("middle");
     for leaf_is_ca in [IsCa::NoCa, AUTHORITY] {
         let leaf = rogue.signs(params("leaf", leaf_is_ca));
         let (refused, checks) = judge(&trust(&[&root]), &ders(&[&leaf, &middle]));
@@ -78,7 +78,7 @@ fn a_strangers_leaf_below_a_good_chain_is_not_even_shown_to_webpki() {
 /// A bundle to which a new root of the same name was added at each set-up.
 #[test]
 fn a_few_roots_of_one_name_are_tried_and_no_more() {
-    let bundle: Vec<_> = (0..=MAX_SIGNATURES).map(|_| Made::root("root")).collect();
+    let bundle: Vec<_> = (0..=MAX_SIGNATURES).map(|_| TestCertificate::root("root")).collect();
     let roots = trust(&bundle.iter().collect::<Vec<_>>());
     for leaf_is_ca in [IsCa::NoCa, AUTHORITY] {
         let of = |number: usize| ders(&[&bundle[number].signs(params("leaf", leaf_is_ca))]);
@@ -101,7 +101,7 @@ fn a_renewed_root_costs_nothing_more() {
     let key = KeyPair::generate().unwrap().serialize_der();
     let again = || {
         let key = KeyPair::try_from(key.as_slice()).unwrap();
-        Made::with_key(params("root", AUTHORITY), key)
+        TestCertificate::with_key(params("root", AUTHORITY), key)
     };
     let bundle: Vec<_> = (0..20).map(|_| again()).collect();
     let leaf = bundle[0].leaf();
@@ -112,7 +112,7 @@ fn a_renewed_root_costs_nothing_more() {
 
 #[test]
 fn a_refusal_is_remembered_for_a_minute_and_apart_from_what_held() {
-    let (root, stranger) = (Made::root("root"), Made::root("root"));
+    let (root, stranger) = (TestCertificate::root("root"), TestCertificate::root("root"));
     let roots = trust(&[&root]);
     let chain = ders(&[&stranger.leaf()]);
     let why = roots.verify(&chain, now()).unwrap_err();
@@ -129,7 +129,7 @@ fn a_refusal_is_remembered_for_a_minute_and_apart_from_what_held() {
 /// What is too early now is not in a moment.
 #[test]
 fn no_refusal_by_dates_is_remembered() {
-    let root = Made::root("root");
+    let root = TestCertificate::root("root");
     let mut early = params("leaf", IsCa::NoCa);
     early.not_before = date_time_ymd(2026, 6, 2);
     let chain = ders(&[&root.signs(early)]);
@@ -142,14 +142,14 @@ fn no_refusal_by_dates_is_remembered() {
 /// However many there are and however long their names: what is remembered of them is bounded.
 #[test]
 fn a_flood_of_refusals_is_not_remembered_for_long() {
-    let roots = trust(&[&Made::root("root")]);
+    let roots = trust(&[&TestCertificate::root("root")]);
     let long = "x".repeat(30_000);
-    let leaf = Made::root(&long).leaf();
+    let leaf = TestCertificate::root(&long).leaf();
     let mut chain = ders(&[&leaf]);
     for number in 0_u32..200 {
         // Nobody looks at the second before the first is found wanting.
         chain.truncate(1);
-        chain.push(Made::root(&number.to_string()).certificate.der().to_vec());
+        chain.push(TestCertificate::root(&number.to_string()).certificate.der().to_vec());
         assert!(roots.verify(&chain, now()).is_err());
     }
     assert!((1..=40).contains(&roots.refused.len()), "{}", roots.refused.len());

@@ -1,7 +1,9 @@
 use std::time::{Duration, SystemTime};
 
 use http::{Method, Request};
-use portpass_protocol::{Access, Action, ClientAddress, Grounds, TokenWords, advice::By};
+use portpass_protocol::{
+    Access, Action, ClientAddress, RefusalDetails, TokenSummary, advice::RefusedBy,
+};
 use portpass_token::Random;
 
 use super::*;
@@ -32,7 +34,7 @@ fn refusals(entries: usize, bytes: usize) -> RefusalLog {
 
 impl RefusalLog {
     /// A request of this path that was refused for this reason; its id.
-    fn refuse(&self, path: &str, handled: &Handled) -> String {
+    fn refuse(&self, path: &str, handled: &RequestOutcome) -> String {
         self.answered(&self.asked(Method::GET, path), StatusCode::UNAUTHORIZED, handled)
     }
 
@@ -42,7 +44,12 @@ impl RefusalLog {
         RequestSummary::new(self.ids.next(), ClientAddress([192, 0, 2, 7].into()), &head)
     }
 
-    fn answered(&self, asked: &RequestSummary, status: StatusCode, handled: &Handled) -> String {
+    fn answered(
+        &self,
+        asked: &RequestSummary,
+        status: StatusCode,
+        handled: &RequestOutcome,
+    ) -> String {
         self.keep(asked, RouteKind::Manifest, status, handled);
         asked.id.0.clone()
     }
@@ -61,21 +68,22 @@ impl RefusalLog {
     }
 }
 
-fn wrong() -> Handled {
-    Handled::refused(Some("ann".into()), "wrong-password", "the password is wrong")
+fn wrong() -> RequestOutcome {
+    RequestOutcome::refused(Some("ann".into()), "wrong-password", "the password is wrong")
 }
 
 #[tokio::test]
 async fn a_refusal_is_found_by_its_request() {
     let refusals = refusals(10, 100_000);
-    let grounds = Grounds {
+    let details = RefusalDetails {
         needed: [Access::repository("a/b", [Action::Pull])].into_iter().collect(),
         granted: [Access::repository("a/b", [])].into_iter().collect(),
-        token: Some(TokenWords { key: "none".into(), ..TokenWords::default() }),
-        mark: Some(7),
+        token: Some(TokenSummary { key: "none".into(), ..TokenSummary::default() }),
+        fingerprint: Some(7),
     };
-    let handled = Handled::refused(Some("ann".into()), "insufficient-scope", "too\nlittle");
-    let id = refusals.refuse("/v2/a/b/manifests/v1?secret=1", &handled.because(grounds.clone()));
+    let handled = RequestOutcome::refused(Some("ann".into()), "insufficient-scope", "too\nlittle");
+    let id =
+        refusals.refuse("/v2/a/b/manifests/v1?secret=1", &handled.with_details(details.clone()));
     refusals.refuse("/v2/c", &wrong());
     let told = refusals.json(&Query::Request(id.clone()));
     let expected = RefusedRequest {
@@ -87,13 +95,13 @@ async fn a_refusal_is_found_by_its_request() {
         method: "GET".into(),
         path: "/v2/a/b/manifests/v1".into(),
         status: 401,
-        by: By::Registry,
+        by: RefusedBy::Registry,
         refusal: "insufficient-scope".into(),
         reason: "too\u{fffd}little".into(),
         failures: vec!["F104".into()],
         needed: vec!["repository:a/b:pull".into()],
         granted: vec!["repository:a/b:".into()],
-        token: grounds.token,
+        token: details.token,
         repeated: 0,
     };
     assert_eq!(told.found, [expected]);
@@ -125,7 +133,7 @@ async fn the_oldest_go_when_they_are_too_long() {
     refusals.refuse(&format!("/{}", "x".repeat(one)), &wrong());
     assert!(refusals.lock().refused.bytes <= 3 * one);
     assert!(refusals.paths().len() < 3, "a long one takes the place of several");
-    refusals.refuse("/5", &Handled::refused(None, "fault", "x".repeat(9 * one)));
+    refusals.refuse("/5", &RequestOutcome::refused(None, "fault", "x".repeat(9 * one)));
     assert!(refusals.lock().refused.bytes <= 3 * one, "{}", refusals.lock().refused.bytes);
 }
 
@@ -135,10 +143,11 @@ async fn an_entry_has_a_largest_size() {
     let refusals = refusals(1, usize::MAX);
     let many = (0..2000).map(|n| Access::repository(&format!("{n}/{}", "\u{1}".repeat(3000)), []));
     let granted: AccessSet = many.collect();
-    let grounds = Grounds { granted: granted.clone(), needed: granted, ..Grounds::default() };
+    let details =
+        RefusalDetails { granted: granted.clone(), needed: granted, ..RefusalDetails::default() };
     let subject = Some("\u{1}".repeat(9000));
-    let handled = Handled::refused(subject, "insufficient-scope", "\u{1}".repeat(9000));
-    refusals.refuse(&format!("/{}", "x".repeat(60_000)), &handled.because(grounds));
+    let handled = RequestOutcome::refused(subject, "insufficient-scope", "\u{1}".repeat(9000));
+    refusals.refuse(&format!("/{}", "x".repeat(60_000)), &handled.with_details(details));
     assert!(refusals.lock().refused.bytes < BOUNDS.bytes / 10, "{}", refusals.lock().refused.bytes);
     let told = refusals.json(&Query::Latest(1));
     assert_eq!(told.found[0].granted.last().unwrap(), "… and 1968 more");
@@ -148,7 +157,8 @@ async fn an_entry_has_a_largest_size() {
 #[tokio::test]
 async fn what_is_only_not_there_stands_apart_and_pushes_nothing_out() {
     let refusals = refusals(4, usize::MAX);
-    let absent = Handled::refused(Some("ann".into()), "blob-unknown", "there is no such blob");
+    let absent =
+        RequestOutcome::refused(Some("ann".into()), "blob-unknown", "there is no such blob");
     refusals.refuse("/refused", &wrong());
     for path in ["/1", "/2", "/3", "/4", "/5"] {
         let asked = refusals.asked(Method::HEAD, path);
@@ -171,10 +181,15 @@ async fn what_is_only_not_there_stands_apart_and_pushes_nothing_out() {
 #[tokio::test]
 async fn a_token_that_is_shown_again_is_noticed() {
     let refusals = refusals(20, usize::MAX);
-    let needs = |scope: &str, mark| {
-        let grounds = Grounds { needed: scope.parse().unwrap(), mark, ..Grounds::default() };
-        let handled = Handled::refused(Some("ann".into()), "insufficient-scope", "too little");
-        handled.because(grounds)
+    let needs = |scope: &str, fingerprint| {
+        let details = RefusalDetails {
+            needed: scope.parse().unwrap(),
+            fingerprint,
+            ..RefusalDetails::default()
+        };
+        let handled =
+            RequestOutcome::refused(Some("ann".into()), "insufficient-scope", "too little");
+        handled.with_details(details)
     };
     let push = "repository:a/b:pull,push";
     let first = refusals.refuse("/1", &needs(push, Some(1)));
@@ -199,8 +214,9 @@ async fn a_token_that_is_shown_again_is_noticed() {
 #[tokio::test]
 async fn what_begins_every_conversation_is_not_kept() {
     let refusals = refusals(3, usize::MAX);
-    refusals.refuse("/v2/", &Handled::refused(None, "credentials-missing", "no credentials"));
-    refusals.refuse("/v2/", &Handled::served("ann"));
+    refusals
+        .refuse("/v2/", &RequestOutcome::refused(None, "credentials-missing", "no credentials"));
+    refusals.refuse("/v2/", &RequestOutcome::served("ann"));
     assert_eq!(refusals.paths(), [""; 0]);
     let told = refusals.json(&Query::Latest(9));
     assert_eq!((told.issued, told.kept, told.forgotten), (2, 0, 0));

@@ -1,6 +1,6 @@
 //! Challenges that are wrong, and realms that lead nowhere good.
 
-use portpass_protocol::challenge::Peer;
+use portpass_protocol::challenge::KnownClient;
 use portpass_testkit::http::{Reply, Seen, Served, challenge, reply};
 use reqwest::header::WWW_AUTHENTICATE;
 
@@ -65,7 +65,7 @@ async fn f03_a_realm_that_has_lost_the_port() {
 async fn f04_a_realm_in_plain_http() {
     for realm in ["http://registry.invalid:5000/token", "http://auth.invalid/token"] {
         let cause = found(&points_to(realm).await, "F04", Check::Chal04);
-        assert!(cause.breaks.contains(&Peer::Crane));
+        assert!(cause.breaks.contains(&KnownClient::Crane));
     }
 }
 
@@ -82,7 +82,7 @@ async fn f25_a_proxy_that_asks_for_a_password_of_its_own() {
     for (first, second) in [(basic, bearer.as_str()), (&bearer, basic)] {
         let report = says(challenge(first).with(WWW_AUTHENTICATE, second)).await;
         let cause = found(&report, "F25", Check::Chal01);
-        assert!(cause.breaks.contains(&Peer::Docker), "{cause:#?}");
+        assert!(cause.breaks.contains(&KnownClient::Docker), "{cause:#?}");
     }
     found(&says(challenge(format!("{basic}, {bearer}"))).await, "F25", Check::Chal01);
 }
@@ -113,7 +113,7 @@ async fn f27_a_challenge_that_clients_read_differently() {
     let report = challenges(r#"Bearer Realm="REALM",Service="registry""#).await;
     sound(&report);
     let finding = noted_as(&report, "F27", Check::Chal02, "warn");
-    assert_eq!(finding.breaks, [Peer::Oras]);
+    assert_eq!(finding.breaks, [KnownClient::Oras]);
 }
 
 #[tokio::test]
@@ -157,7 +157,7 @@ async fn f29_a_realm_that_is_a_path() {
 async fn f30_a_realm_in_a_network_that_the_registry_is_not_in() {
     for realm in ["https://10.0.0.5:5001/token", "https://169.254.169.254/token"] {
         let cause = found(&points_to(realm).await, "F30", Check::Chal05);
-        assert_eq!(cause.breaks, [Peer::Crane, Peer::Regclient]);
+        assert_eq!(cause.breaks, [KnownClient::Crane, KnownClient::Regclient]);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 use portpass_client::SystemClock;
-use portpass_protocol::challenge::Peer;
+use portpass_protocol::challenge::KnownClient;
 use portpass_testkit::http::{Served, reply};
 use rcgen::{BasicConstraints, CertificateParams, IsCa};
 
@@ -193,7 +193,7 @@ async fn f10_an_authority_that_go_does_not_take() {
     let inputs = registry(authority.issue(&[NAME]), &authority).await;
     let report = examine(TARGET, inputs).await;
     let cause = found(&report, "F10", Check::Net04);
-    assert_eq!(cause.breaks, Peer::ALL);
+    assert_eq!(cause.breaks, KnownClient::ALL);
     assert_snapshot!(
         format!("{}\n{}", cause.summary, cause.evidence[..3].join("\n")),
         @r#"

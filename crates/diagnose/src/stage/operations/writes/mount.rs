@@ -1,6 +1,6 @@
 //! OPS-05: mounts, of what the caller may pull and of what nobody has.
 
-use portpass_protocol::{Digest, challenge::Peer};
+use portpass_protocol::{Digest, challenge::KnownClient};
 use reqwest::StatusCode;
 
 use super::names;
@@ -42,7 +42,7 @@ fn denied(step: &Step, from: &str, which: &str) -> Option<Finding> {
         Check::Ops05,
         format!("a mount from {from}, {which}, is answered with {status}"),
     )
-    .breaks(&[Peer::Docker, Peer::Containerd]);
+    .breaks(&[KnownClient::Docker, KnownClient::Containerd]);
     Some(match status {
         StatusCode::FORBIDDEN => finding
             .evidence("clients take 403 for the last word: the push fails; after 202 or 401 they upload the layer")
@@ -59,7 +59,7 @@ fn denied(step: &Step, from: &str, which: &str) -> Option<Finding> {
 fn incomplete() -> Finding {
     Finding::fail(Check::Ops05, "a mount that lacks a right is answered with 401, and the scope does not name both repositories")
         .evidence("docker push: the first push fails and the second works, or layers are uploaded that are there already")
-        .breaks(&[Peer::Oras, Peer::Regclient])
+        .breaks(&[KnownClient::Oras, KnownClient::Regclient])
         .fix("name both in the challenge, `scope=\"repository:FROM:pull repository:TO:pull,push\"`, or answer with 202")
         .rows(&["F105"])
 }

@@ -1,6 +1,6 @@
 //! OPS-06: several registries behind one name, seen by going to them on many connections.
 
-use portpass_protocol::{Digest, challenge::Peer};
+use portpass_protocol::{Digest, challenge::KnownClient};
 use reqwest::StatusCode;
 
 use super::{content, is_forgotten};
@@ -33,8 +33,9 @@ pub(super) async fn check(run: &mut Run, uploads: &mut Uploads) {
                 "{} of {TIMES} uploads fail when every step goes on a connection of its own",
                 failed.len()
             );
-            let finding =
-                Finding::fail(check, summary).breaks(&Peer::ALL).evidence(first.told.clone());
+            let finding = Finding::fail(check, summary)
+                .breaks(&KnownClient::ALL)
+                .evidence(first.told.clone());
             if is_forgotten(first) || first.status() == Some(StatusCode::NOT_FOUND) {
                 finding
                     .fix("registries behind one name need the same `http: secret`, and one storage; or the balancer has to stay with one of them")

@@ -16,12 +16,12 @@ use serde_json::json;
 
 use super::{
     Action,
-    event::{Event, Happened},
+    event::{Event, EventKind},
 };
 
 /// What strangers did in this minute.
 #[derive(Debug, Default)]
-pub(super) struct Strangers(Mutex<Minute>);
+pub(super) struct AnonymousEvents(Mutex<Minute>);
 
 #[derive(Debug, Default)]
 struct Minute {
@@ -31,7 +31,7 @@ struct Minute {
     last: Option<SystemTime>,
 }
 
-impl Strangers {
+impl AnonymousEvents {
     /// The event, if it gets an entry of its own; otherwise it is counted.
     pub(super) fn sift(&self, event: Event) -> Option<Event> {
         let Some(kind) = Kind::of(&event) else { return Some(event) };
@@ -71,18 +71,18 @@ struct Kind {
 impl Kind {
     /// `None` for whoever has an account, and for changes of repositories, whoever made them.
     fn of(event: &Event) -> Option<Self> {
-        match &event.happened {
+        match &event.kind {
             _ if event.account.is_some() => None,
-            Happened::Issued { decisions } => {
+            EventKind::Issued { decisions } => {
                 let nothing = decisions.iter().all(|decision| decision.granted.is_empty());
                 let word = if nothing { "nothing-granted" } else { "token-issued" };
                 Some(Self { word, kept: !nothing })
             }
-            Happened::Refused { reason, .. } => Some(Self { word: reason, kept: true }),
-            Happened::IssuedWithRefresh { .. }
-            | Happened::Refreshed { .. }
-            | Happened::Revoked { .. }
-            | Happened::Changed { .. } => None,
+            EventKind::Refused { reason, .. } => Some(Self { word: reason, kept: true }),
+            EventKind::IssuedWithRefresh { .. }
+            | EventKind::Refreshed { .. }
+            | EventKind::Revoked { .. }
+            | EventKind::Changed { .. } => None,
         }
     }
 }

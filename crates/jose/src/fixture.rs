@@ -12,7 +12,7 @@ pub(crate) fn now() -> SystemTime {
 }
 
 /// A certificate with its private key, so that it can sign others.
-pub(crate) struct Made {
+pub(crate) struct TestCertificate {
     params: CertificateParams,
     key: KeyPair,
     pub(crate) certificate: Certificate,
@@ -31,7 +31,7 @@ pub(crate) fn params(name: &str, is_ca: IsCa) -> CertificateParams {
     params
 }
 
-impl Made {
+impl TestCertificate {
     pub(crate) fn itself(params: CertificateParams) -> Self {
         Self::with_key(params, KeyPair::generate().unwrap())
     }

@@ -4,19 +4,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AccessSet,
-    advice::{Advice, By, Failures},
+    advice::{Advice, Failures, RefusedBy},
 };
 
 /// Put into the response's extensions by whoever decided; never sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Handled {
+pub struct RequestOutcome {
     /// Who it was, where that is known: an account's name; empty for an anonymous caller.
     pub subject: Option<String>,
     /// Why it was refused, where it was.
     pub refusal: Option<Refusal>,
 }
 
-impl Handled {
+impl RequestOutcome {
     /// Served, for this subject.
     pub fn served(subject: impl Into<String>) -> Self {
         Self { subject: Some(subject.into()), refusal: None }
@@ -24,14 +24,14 @@ impl Handled {
 
     /// Refused.
     pub fn refused(subject: Option<String>, id: &'static str, text: impl Into<String>) -> Self {
-        Self { subject, refusal: Some(Refusal { id, text: text.into(), grounds: None }) }
+        Self { subject, refusal: Some(Refusal { id, text: text.into(), details: None }) }
     }
 
     /// Adds what a refusal rests on.
     #[must_use]
-    pub fn because(mut self, grounds: Grounds) -> Self {
+    pub fn with_details(mut self, details: RefusalDetails) -> Self {
         if let Some(refusal) = &mut self.refusal {
-            refusal.grounds = Some(Box::new(grounds));
+            refusal.details = Some(Box::new(details));
         }
         self
     }
@@ -45,15 +45,15 @@ pub struct Refusal {
     /// A sentence with the values that disagreed; never a token or a password.
     pub text: String,
     /// What it rests on, where that is more than the sentence.
-    pub grounds: Option<Box<Grounds>>,
+    pub details: Option<Box<RefusalDetails>>,
 }
 
 impl Refusal {
     /// Which of the known failures it is.
-    pub fn failures(&self, by: By) -> Failures {
-        match &self.grounds {
-            Some(grounds) if self.id == INSUFFICIENT_SCOPE => {
-                Failures::of_scope(&grounds.needed, &grounds.granted)
+    pub fn failures(&self, by: RefusedBy) -> Failures {
+        match &self.details {
+            Some(details) if self.id == INSUFFICIENT_SCOPE => {
+                Failures::of_scope(&details.needed, &details.granted)
             }
             _ => Advice::on(by, self.id).map_or(Failures::Unlisted, |advice| advice.failures),
         }
@@ -62,21 +62,21 @@ impl Refusal {
 
 /// What a refusal of the registry rests on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Grounds {
+pub struct RefusalDetails {
     /// What the request needed.
     pub needed: AccessSet,
     /// What the caller was granted, with what was asked for and denied.
     pub granted: AccessSet,
     /// What the token that was refused says.
-    pub token: Option<TokenWords>,
+    pub token: Option<TokenSummary>,
     /// A number that is the same whenever the same token is shown, and tells nothing of it.
-    pub mark: Option<u64>,
+    pub fingerprint: Option<u64>,
 }
 
 /// What a token said of itself, which nobody has vouched for: enough to see why it was refused, and
 /// nothing by which it could be used. Texts are short and on one line.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TokenWords {
+pub struct TokenSummary {
     /// `iss`
     pub issuer: Option<String>,
     /// `aud`
@@ -104,18 +104,18 @@ mod tests {
 
     #[test]
     fn a_refusal_knows_its_failure_by_its_id_or_by_what_it_rests_on() {
-        let certain = |handled: &Handled, by| {
+        let certain = |handled: &RequestOutcome, by| {
             handled.refusal.as_ref().and_then(|refusal| refusal.failures(by).certain())
         };
-        let issuer = Handled::refused(None, "token-issuer-mismatch", "x");
-        assert_eq!(certain(&issuer, By::Registry), Some("F75"));
-        let scope = Handled::refused(Some("ann".into()), INSUFFICIENT_SCOPE, "x");
-        assert_eq!(certain(&scope, By::Registry), None);
+        let issuer = RequestOutcome::refused(None, "token-issuer-mismatch", "x");
+        assert_eq!(certain(&issuer, RefusedBy::Registry), Some("F75"));
+        let scope = RequestOutcome::refused(Some("ann".into()), INSUFFICIENT_SCOPE, "x");
+        assert_eq!(certain(&scope, RefusedBy::Registry), None);
         let needed = "registry:catalog:*".parse().unwrap();
-        let scope = scope.because(Grounds { needed, ..Grounds::default() });
-        assert_eq!(certain(&scope, By::Registry), Some("F107"));
-        let gone = Handled::refused(None, "refresh-token-unknown", "x");
-        assert_eq!(certain(&gone, By::TokenService), None);
-        assert_eq!(certain(&Handled::served("ann"), By::Registry), None);
+        let scope = scope.with_details(RefusalDetails { needed, ..RefusalDetails::default() });
+        assert_eq!(certain(&scope, RefusedBy::Registry), Some("F107"));
+        let gone = RequestOutcome::refused(None, "refresh-token-unknown", "x");
+        assert_eq!(certain(&gone, RefusedBy::TokenService), None);
+        assert_eq!(certain(&RequestOutcome::served("ann"), RefusedBy::Registry), None);
     }
 }

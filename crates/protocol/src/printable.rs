@@ -3,7 +3,7 @@
 /// Whether a terminal or a page obeys a character in place of showing it: it moves the cursor, ends a line,
 /// turns the direction of reading, or is there and cannot be seen. Nothing of the kind that others wrote is
 /// printed as it is.
-pub fn is_obeyed(c: char) -> bool {
+pub fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
@@ -12,7 +12,7 @@ pub fn is_obeyed(c: char) -> bool {
 
 /// Somebody else's text, fit for a line of a terminal and no longer than so many characters.
 pub fn on_one_line(text: &str, length: usize) -> String {
-    let visible = |c: char| if is_obeyed(c) { char::REPLACEMENT_CHARACTER } else { c };
+    let visible = |c: char| if is_unprintable(c) { char::REPLACEMENT_CHARACTER } else { c };
     let mut rest = text.chars().map(visible);
     let mut line: String = rest.by_ref().take(length).collect();
     if rest.next().is_some() {

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::foreign::is_obeyed;
+use crate::printable::is_unprintable;
 
 /// What an error body says. Every text in it is one printable line, so that it can be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +91,7 @@ const MAX_SHOWN: usize = 200;
 /// Foreign text as one line that a terminal can show: no control characters, none that turn the
 /// direction of writing, shortened.
 pub(crate) fn line(text: &str) -> String {
-    let text: String = text.chars().map(|c| if is_obeyed(c) { ' ' } else { c }).collect();
+    let text: String = text.chars().map(|c| if is_unprintable(c) { ' ' } else { c }).collect();
     let mut line = String::new();
     for word in text.split_whitespace() {
         if !line.is_empty() {

@@ -30,7 +30,7 @@ impl<'a> Caller<'a> {
 
 /// One word of `to` or `except`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Audience {
+pub enum Principal {
     /// Everybody, anonymous callers too.
     Anyone,
     /// Callers without credentials only.
@@ -48,7 +48,7 @@ pub enum Audience {
     Group(WordPattern),
 }
 
-impl Audience {
+impl Principal {
     /// Whether a rule of this effect that names it is about the caller.
     pub fn includes(&self, caller: Caller<'_>, effect: Effect) -> bool {
         // What is taken from everybody with an account is not got back by leaving the password out.
@@ -101,10 +101,10 @@ impl Audience {
     }
 }
 
-impl FromStr for Audience {
-    type Err = AudienceError;
+impl FromStr for Principal {
+    type Err = PrincipalError;
 
-    fn from_str(text: &str) -> Result<Self, AudienceError> {
+    fn from_str(text: &str) -> Result<Self, PrincipalError> {
         if let Some(name) = text.strip_prefix("user:") {
             return user(name);
         }
@@ -116,25 +116,29 @@ impl FromStr for Audience {
             "anyone" => Ok(Self::Anyone),
             "anonymous" => Ok(Self::Anonymous),
             "signed-in" => Ok(Self::SignedIn),
-            _ => Err(AudienceError::Word),
+            _ => Err(PrincipalError::Word),
         }
     }
 }
 
-fn user(text: &str) -> Result<Audience, AudienceError> {
+fn user(text: &str) -> Result<Principal, PrincipalError> {
     let (source, name) = match text.split_once('/') {
         None => (None, text),
         Some((source, name)) => (
-            Some(source.parse().map_err(|_| AudienceError::Source { source_name: source.into() })?),
+            Some(
+                source
+                    .parse()
+                    .map_err(|_| PrincipalError::Source { source_name: source.into() })?,
+            ),
             name,
         ),
     };
     // A wildcard may stand wherever a letter may.
     name.replace(['*', '?'], "a").parse::<AccountName>()?;
-    Ok(Audience::User { source, name: WordPattern::new(name) })
+    Ok(Principal::User { source, name: WordPattern::new(name) })
 }
 
-impl fmt::Display for Audience {
+impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Anyone => f.write_str("anyone"),
@@ -149,7 +153,7 @@ impl fmt::Display for Audience {
 
 /// A text that names nobody.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AudienceError {
+pub enum PrincipalError {
     /// No group can be called so.
     #[error(transparent)]
     Group(#[from] GroupError),

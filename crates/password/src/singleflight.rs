@@ -7,50 +7,50 @@ use std::{
 
 use tokio::sync::watch;
 
-use crate::pool::Paid;
+use crate::pool::CostProof;
 
 /// What a check found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Finding {
+pub(crate) enum CheckResult {
     /// The password is the one that is stored.
     Proved,
     /// It is not, or there is nothing that it could be, and the refusal has been paid for.
-    Refused(Paid),
+    Refused(CostProof),
 }
 
 /// The checks that are under way, by what they check.
 #[derive(Debug, Default)]
-pub(crate) struct Flights(Mutex<HashMap<Fingerprint, watch::Receiver<Option<Finding>>>>);
+pub(crate) struct InFlight(Mutex<HashMap<Fingerprint, watch::Receiver<Option<CheckResult>>>>);
 
 /// A keyed hash of everything that a check depends on.
 pub(crate) type Fingerprint = [u8; 32];
 
 /// What becomes of whoever wants a check.
-pub(crate) enum Seat<'a> {
+pub(crate) enum Role<'a> {
     /// It is theirs to make.
-    Lead(Lead<'a>),
+    Leader(Leader<'a>),
     /// Somebody else has made it meanwhile.
-    Heard(Finding),
+    Follower(CheckResult),
 }
 
 /// The duty to make a check. Dropped without a finding, it goes to the next who waits.
-pub(crate) struct Lead<'a> {
-    flights: &'a Flights,
+pub(crate) struct Leader<'a> {
+    flights: &'a InFlight,
     check: Fingerprint,
-    told: Option<watch::Sender<Option<Finding>>>,
+    told: Option<watch::Sender<Option<CheckResult>>>,
 }
 
-impl Flights {
+impl InFlight {
     /// Waits until nobody else makes this check.
-    pub(crate) async fn join(&self, check: Fingerprint) -> Seat<'_> {
+    pub(crate) async fn join(&self, check: Fingerprint) -> Role<'_> {
         loop {
             let mut under_way = match self.lead_or_follow(check) {
-                Ok(lead) => return Seat::Lead(lead),
+                Ok(lead) => return Role::Leader(lead),
                 Err(under_way) => under_way,
             };
             // An error means that whoever led gave up: then another leads.
             if let Ok(Some(found)) = under_way.wait_for(Option::is_some).await.as_deref() {
-                return Seat::Heard(*found);
+                return Role::Follower(*found);
             }
         }
     }
@@ -58,37 +58,37 @@ impl Flights {
     fn lead_or_follow(
         &self,
         check: Fingerprint,
-    ) -> Result<Lead<'_>, watch::Receiver<Option<Finding>>> {
+    ) -> Result<Leader<'_>, watch::Receiver<Option<CheckResult>>> {
         let mut flights = self.lock();
         if let Some(under_way) = flights.get(&check) {
             return Err(under_way.clone());
         }
         let (told, hears) = watch::channel(None);
         flights.insert(check, hears);
-        Ok(Lead { flights: self, check, told: Some(told) })
+        Ok(Leader { flights: self, check, told: Some(told) })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Fingerprint, watch::Receiver<Option<Finding>>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Fingerprint, watch::Receiver<Option<CheckResult>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Lead<'_> {
+impl Leader<'_> {
     /// Tells all who wait. Whoever comes from now on has to have it made again.
-    pub(crate) fn tell(mut self, found: Finding) {
+    pub(crate) fn publish(mut self, found: CheckResult) {
         if let Some(told) = self.end() {
             told.send_replace(Some(found));
         }
     }
 
-    fn end(&mut self) -> Option<watch::Sender<Option<Finding>>> {
+    fn end(&mut self) -> Option<watch::Sender<Option<CheckResult>>> {
         let told = self.told.take()?;
         self.flights.lock().remove(&self.check);
         Some(told)
     }
 }
 
-impl Drop for Lead<'_> {
+impl Drop for Leader<'_> {
     fn drop(&mut self) {
         self.end();
     }
@@ -100,21 +100,21 @@ mod tests {
 
     use super::*;
 
-    async fn lead(flights: &Flights, check: u8) -> Lead<'_> {
+    async fn lead(flights: &InFlight, check: u8) -> Leader<'_> {
         match flights.join([check; 32]).await {
-            Seat::Lead(lead) => lead,
-            Seat::Heard(found) => panic!("nobody else was there, and {found:?} was heard"),
+            Role::Leader(lead) => lead,
+            Role::Follower(found) => panic!("nobody else was there, and {found:?} was heard"),
         }
     }
 
     #[tokio::test]
     async fn all_who_came_meanwhile_hear_it_and_whoever_comes_later_does_not() {
-        let flights = Flights::default();
+        let flights = InFlight::default();
         let first = lead(&flights, 1).await;
         let others = join_all((0..3).map(|_| flights.join([1; 32])));
         let another = lead(&flights, 2).await;
-        let (heard, ()) = tokio::join!(others, async { first.tell(Finding::Proved) });
-        assert!(heard.iter().all(|seat| matches!(seat, Seat::Heard(Finding::Proved))));
+        let (heard, ()) = tokio::join!(others, async { first.publish(CheckResult::Proved) });
+        assert!(heard.iter().all(|seat| matches!(seat, Role::Follower(CheckResult::Proved))));
         drop(lead(&flights, 1).await);
         drop(another);
         assert!(flights.lock().is_empty());
@@ -122,17 +122,17 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_gives_up_leaves_it_to_the_next() {
-        let flights = Flights::default();
+        let flights = InFlight::default();
         let first = lead(&flights, 1).await;
         let mut second = Box::pin(flights.join([1; 32]));
         let mut third = Box::pin(flights.join([1; 32]));
         assert!(second.as_mut().now_or_never().is_none());
         assert!(third.as_mut().now_or_never().is_none());
         drop(first);
-        let Seat::Lead(next) = second.await else { panic!("it was nobody's") };
+        let Role::Leader(next) = second.await else { panic!("it was nobody's") };
         assert!(third.as_mut().now_or_never().is_none());
-        next.tell(Finding::Proved);
-        assert!(matches!(third.await, Seat::Heard(Finding::Proved)));
+        next.publish(CheckResult::Proved);
+        assert!(matches!(third.await, Role::Follower(CheckResult::Proved)));
         assert!(flights.lock().is_empty());
     }
 }

@@ -1,21 +1,21 @@
 //! What a token that was refused says of itself, for whoever asks why.
 
 use portpass_jose::{
-    danger::Unverified,
     json::{Map, Value},
+    unverified::Unverified,
 };
-use portpass_protocol::{TokenWords, foreign::on_one_line};
+use portpass_protocol::{TokenSummary, printable::on_one_line};
 
 /// Reads a token's words without believing them; `None` for what is no JWT at all.
 ///
 /// Neither the token nor its signature is in what this gives, and no claim that is not listed in
-/// [`TokenWords`].
-pub fn glance(token: &str) -> Option<TokenWords> {
+/// [`TokenSummary`].
+pub fn unverified_summary(token: &str) -> Option<TokenSummary> {
     let opened = Unverified::parse(token).ok()?;
     let claims = opened.claims().unwrap_or_default();
     let text = |from: &Map<String, Value>, name| from.get(name)?.as_str().map(short);
     let seconds = |name| claims.get(name)?.as_i64();
-    Some(TokenWords {
+    Some(TokenSummary {
         issuer: text(&claims, "iss"),
         audience: audience(claims.get("aud")),
         subject: text(&claims, "sub"),
@@ -61,8 +61,8 @@ mod tests {
         let header = r#"{"alg":"ES256","kid":"one"}"#;
         let claims =
             r#"{"iss":"a","aud":["b",5,"c"],"sub":"ann","exp":10,"nbf":"x","jti":"secret"}"#;
-        let words = glance(&token(header, claims)).unwrap();
-        let expected = TokenWords {
+        let words = unverified_summary(&token(header, claims)).unwrap();
+        let expected = TokenSummary {
             issuer: Some("a".into()),
             audience: vec!["b".into(), "c".into()],
             subject: Some("ann".into()),
@@ -73,8 +73,8 @@ mod tests {
             key: "one, a name of the issuer's own".into(),
         };
         assert_eq!(words, expected);
-        assert_eq!(glance(&token(header, "[]")).unwrap().issuer, None);
-        assert_eq!(glance("hunter2"), None);
+        assert_eq!(unverified_summary(&token(header, "[]")).unwrap().issuer, None);
+        assert_eq!(unverified_summary("hunter2"), None);
     }
 
     #[test]
@@ -83,7 +83,7 @@ mod tests {
         let header = serde_json::json!({ "alg": "ES256", "kid": kid }).to_string();
         let list: Vec<String> = (0..100).map(|number| number.to_string()).collect();
         let claims = serde_json::json!({ "aud": list }).to_string();
-        let words = glance(&token(&header, &claims)).unwrap();
+        let words = unverified_summary(&token(&header, &claims)).unwrap();
         assert_eq!(words.key.chars().count(), LENGTH + 1);
         assert!(!words.key.contains('\n'), "{}", words.key);
         assert_eq!(words.audience.len(), AUDIENCES);
