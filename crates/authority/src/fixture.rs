@@ -262,7 +262,7 @@ impl Fixture {
     /// What a registry that trusts the service reads in a token.
     pub(crate) fn verify(&self, token: &str, service: &str) -> Arc<Claims> {
         let settings = VerifierSettings::new(Issuer::new("dtest"), ServiceName::new(service));
-        let verifier = Verifier::new(settings, self.keys.current().trust());
+        let verifier = Verifier::with_settings(settings, self.keys.current().trust());
         verifier.verify(token, self.clock.now()).unwrap()
     }
 }

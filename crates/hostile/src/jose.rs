@@ -35,7 +35,7 @@ static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| {
     keys.insert(key.public().clone());
     let roots = TrustRoots::from_pem(ROOT).expect("an authority");
     let settings = VerifierSettings::new(Issuer::new("dtest"), ServiceName::new("token-service"));
-    Verifier::new(settings, Trust::new(roots, keys))
+    Verifier::with_settings(settings, Trust::new(roots, keys))
 });
 
 static ROOTS: LazyLock<TrustRoots> =

@@ -35,7 +35,7 @@
 //! let mut keys = KeySet::new();
 //! keys.insert(key.public().clone());
 //! let verifier =
-//!     Verifier::new(VerifierSettings::new(issuer, service), Trust::new(TrustRoots::none(), keys));
+//!     Verifier::with_settings(VerifierSettings::new(issuer, service), Trust::new(TrustRoots::none(), keys));
 //! assert_eq!(verifier.verify(&token, now)?.subject, "ann");
 //! let late = verifier.verify(&token, now + Duration::from_secs(375)).unwrap_err();
 //! assert!(late.to_string().starts_with("token expired 75 s ago"));

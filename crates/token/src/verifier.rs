@@ -86,7 +86,7 @@ struct Generation {
 
 impl Verifier {
     /// Trusts nothing but `trust`.
-    pub fn new(settings: VerifierSettings, trust: Trust) -> Self {
+    pub fn with_settings(settings: VerifierSettings, trust: Trust) -> Self {
         Self { settings, generation: ArcSwap::from_pointee(Generation::of(trust)) }
     }
 

@@ -46,7 +46,7 @@ fn claims(now: SystemTime) -> Claims {
 
 fn registry(trust: Trust) -> Verifier {
     let settings = VerifierSettings::new(Issuer::new("dtest"), ServiceName::new("token-service"));
-    Verifier::new(settings, trust)
+    Verifier::with_settings(settings, trust)
 }
 
 /// A registry that read its bundle file once.

@@ -142,7 +142,7 @@ impl Inspection {
             Issuer::new(issuer.unwrap_or_default()),
             ServiceName::new(service.unwrap_or_default()),
         );
-        let verifier = Verifier::new(settings, trusted.trust);
+        let verifier = Verifier::with_settings(settings, trusted.trust);
         verifier.verify(token, now).map(drop).map_err(|invalid| match self.curve_of_base_point() {
             Some(curve) if is_of_unknown_key(&invalid) => Refusal::of_base_point(&invalid, curve),
             _ => invalid.into(),

@@ -77,7 +77,7 @@ impl Mint {
         let mut keys = KeySet::new();
         keys.insert(self.0.public().clone());
         let settings = VerifierSettings::new(Issuer::new("portpass"), ServiceName::new("registry"));
-        let verifier = Verifier::new(settings, Trust::new(TrustRoots::none(), keys));
+        let verifier = Verifier::with_settings(settings, Trust::new(TrustRoots::none(), keys));
         Guard::By(Arc::new(TokenController {
             verifier: Arc::new(verifier),
             realm,

@@ -68,7 +68,7 @@ async fn configured_guard(auth: Auth, shared: &SharedState) -> Result<Guard, Sta
         }
         Auth::Token(token) => {
             let portpass_config::Token { realm, service, settings, trust } = *token;
-            let verifier = Arc::new(Verifier::new(settings, trust));
+            let verifier = Arc::new(Verifier::with_settings(settings, trust));
             Guard::By(Arc::new(TokenController { verifier, realm, service, clock }))
         }
     })
@@ -87,7 +87,7 @@ fn in_process_controller(
     shared: &SharedState,
 ) -> Result<TokenController, StartError> {
     let settings = VerifierSettings::new(tokens.issuer.clone(), tokens.service.clone());
-    let verifier = Arc::new(Verifier::new(settings, tokens.keys.current().trust()));
+    let verifier = Arc::new(Verifier::with_settings(settings, tokens.keys.current().trust()));
     tokens.keys.trusted_by(verifier.clone());
     let path = Quotable::new("path", tokens.routes.path.as_str())?;
     let realm = match (&tokens.listen, &tokens.url) {

@@ -45,7 +45,7 @@ fn trust_in(key: &SigningKey) -> Trust {
 impl Case {
     fn new() -> Self {
         let key = SigningKey::generate(Algorithm::Es256).unwrap();
-        let verifier = Verifier::new(settings(), trust_in(&key));
+        let verifier = Verifier::with_settings(settings(), trust_in(&key));
         Self { key, verifier }
     }
 
@@ -252,7 +252,7 @@ fn certified(ends: SystemTime) -> (TrustRoots, SigningKey) {
 #[test]
 fn a_remembered_token_does_not_outlive_its_certificate() {
     let (roots, key) = certified(now() + seconds(30));
-    let verifier = Verifier::new(settings(), Trust::new(roots, KeySet::new()));
+    let verifier = Verifier::with_settings(settings(), Trust::new(roots, KeySet::new()));
     let token = Minter::mint(&key, KeyIdForm::X5c, &claims()).unwrap();
     assert!(verifier.verify(&token, now()).is_ok());
     assert!(verifier.verify(&token, now() + seconds(30)).is_ok());

@@ -384,7 +384,7 @@ impl Scenario {
         if self.kind == RegistryKind::Distribution2 {
             settings.allowed = [Algorithm::Es256, Algorithm::Rs256].into_iter().collect();
         }
-        let verifier = Verifier::new(settings, trust);
+        let verifier = Verifier::with_settings(settings, trust);
         let now = self.clock.now() + Duration::from_secs(self.ahead);
         let read = verifier.verify(&bare, now).map_err(|error| match error {
             Invalid::Claims(_)
