@@ -21,7 +21,7 @@ use std::{
 use base64::prelude::*;
 use portpass_testkit::{
     Portpass,
-    rank::{Compared, median},
+    rank::{RankTest, median},
 };
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_portpass");
@@ -136,7 +136,7 @@ fn row(service: Service, kind: &str, users: &str) -> String {
             known.push(caller.refused("known"));
         }
     }
-    let p = Compared::of(&known, &unknown).p();
+    let p = RankTest::of(&known, &unknown).p();
     let [known, unknown] = [median(&mut known), median(&mut unknown)];
     let difference = (known / unknown - 1.0) * 100.0;
     let name = service.name();

@@ -11,7 +11,7 @@ use std::{
 };
 
 use portpass_protocol::Digest;
-use portpass_testkit::{Portpass, Ran};
+use portpass_testkit::{CommandOutput, Portpass};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -31,7 +31,7 @@ impl World {
         Self(portpass)
     }
 
-    fn audit(&self, words: &[&str]) -> Ran {
+    fn audit(&self, words: &[&str]) -> CommandOutput {
         self.0.command(&[&["audit"], words, &["--data", "{folder}/data"]].concat(), "")
     }
 

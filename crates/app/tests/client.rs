@@ -17,7 +17,7 @@ use axum::{
     response::IntoResponse,
 };
 use insta::assert_snapshot;
-use portpass_testkit::program::{Ran, run};
+use portpass_testkit::program::{CommandOutput, run};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, runtime::Runtime};
 
@@ -73,7 +73,7 @@ impl World {
     }
 
     /// Runs portpass in that home; `HOST` stands for the registry.
-    fn portpass(&self, words: &str, input: &str) -> Ran {
+    fn portpass(&self, words: &str, input: &str) -> CommandOutput {
         let host = self.registry.to_string();
         let mut command = Command::new(env!("CARGO_BIN_EXE_portpass"));
         command.env_clear().env("HOME", self.home.path()).env("NO_COLOR", "1");
@@ -84,12 +84,12 @@ impl World {
         run(&mut command, input)
     }
 
-    fn login(&self, password: &str) -> Ran {
+    fn login(&self, password: &str) -> CommandOutput {
         self.portpass("login --username ann --password-stdin HOST", password)
     }
 
     /// What was said, without what differs from run to run.
-    fn said(&self, ran: &Ran) -> String {
+    fn said(&self, ran: &CommandOutput) -> String {
         let home = self.home.path().display().to_string();
         ran.stderr
             .replace(&self.registry.to_string(), "HOST")
@@ -161,7 +161,10 @@ fn a_token_service_that_gives_no_token_or_no_jwt_is_told_by_what_it_gives() {
         let world = World::new(answer);
         let login = world.login("secret");
         login.expect_failure();
-        assert!(!login.said().contains("eyJ") && !login.said().contains("0123456789"), "{login}");
+        assert!(
+            !login.output().contains("eyJ") && !login.output().contains("0123456789"),
+            "{login}"
+        );
         assert_eq!(world.config(), None);
         said.push(world.said(&login));
     }

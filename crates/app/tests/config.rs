@@ -2,10 +2,10 @@
 
 use std::{fs, process::Command};
 
-use portpass_testkit::{Ran, run};
+use portpass_testkit::{CommandOutput, run};
 
 /// The binary in a home of its own and with an environment of its own.
-fn portpass(arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
+fn portpass(arguments: &[&str], variables: &[(&str, &str)]) -> CommandOutput {
     let home = tempfile::tempdir().expect("a temporary folder");
     let mut command = Command::new(env!("CARGO_BIN_EXE_portpass"));
     command.args(arguments).env_clear().env("HOME", home.path()).envs(variables.iter().copied());

@@ -12,7 +12,7 @@ use std::{
 };
 
 use portpass_protocol::advice::{Advice, FAILURES, Failures, REGISTRY, TOKEN_SERVICE};
-use portpass_testkit::{Portpass, Ran, run};
+use portpass_testkit::{CommandOutput, Portpass, run};
 use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_portpass");
@@ -240,7 +240,7 @@ fn page(name: &str) -> String {
     fs::read_to_string(root().join("docs").join(name)).unwrap()
 }
 
-fn portpass(arguments: &[&str]) -> Ran {
+fn portpass(arguments: &[&str]) -> CommandOutput {
     let home = tempfile::tempdir().unwrap();
     run(Command::new(PROGRAM).args(arguments).env_clear().env("HOME", home.path()), "")
 }

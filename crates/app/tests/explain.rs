@@ -99,7 +99,7 @@ impl World {
         let list = self.portpass.command(&["explain", "--config", FILE], "");
         for said in [&text, &json, &list] {
             said.expect_success();
-            tells_nothing_of(secrets, &said.said());
+            tells_nothing_of(secrets, &said.output());
         }
         assert!(list.stdout.contains(request), "{list}");
         let documents: Vec<Value> = serde_json::from_str(&json.stdout).unwrap();

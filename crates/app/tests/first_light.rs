@@ -5,7 +5,7 @@
 use std::{fs, path::Path};
 
 use portpass_protocol::Digest;
-use portpass_testkit::{Client as _, Dockerd, Layout, Place, Portpass, Skopeo};
+use portpass_testkit::{Client as _, Dockerd, Layout, Portpass, RegistryAddress, Skopeo};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_portpass");
 
@@ -27,8 +27,8 @@ fn skopeo(portpass: &Portpass) -> Skopeo {
     skopeo
 }
 
-fn place(portpass: &Portpass) -> Place {
-    Place::plain(portpass.address())
+fn place(portpass: &Portpass) -> RegistryAddress {
+    RegistryAddress::plain(portpass.address())
 }
 
 #[test]

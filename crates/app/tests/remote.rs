@@ -11,7 +11,7 @@ use portpass_client::{
     repository::Error,
 };
 use portpass_protocol::Digest;
-use portpass_testkit::{Portpass, program::Ran};
+use portpass_testkit::{Portpass, program::CommandOutput};
 use tokio::runtime::Runtime;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_portpass");
@@ -51,7 +51,7 @@ fn serve() -> Portpass {
 }
 
 /// Runs a command; `HOST` stands for the server.
-fn run(portpass: &Portpass, words: &str, input: &str) -> Ran {
+fn run(portpass: &Portpass, words: &str, input: &str) -> CommandOutput {
     let host = portpass.address().to_string();
     let words: Vec<String> = words.split(' ').map(|word| word.replace("HOST", &host)).collect();
     portpass.command(&words.iter().map(String::as_str).collect::<Vec<_>>(), input)

@@ -6,7 +6,7 @@
 
 use std::{fs, path::Path};
 
-use portpass_testkit::{Dockerd, ForeignTokenService, Portpass};
+use portpass_testkit::{Dockerd, FixedTokenService, Portpass};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_portpass");
 
@@ -86,7 +86,7 @@ fn docker_logs_in_where_the_bundle_alone_joins_registry_and_token_service() {
 #[test]
 fn a_token_service_that_answers_without_a_token_is_told_by_the_client_and_the_log() {
     let tokens = token_service();
-    let foreign = ForeignTokenService::answering(r#"{"jwt":"eyJhbGciOiJSUzI1NiJ9.e30.AAAA"}"#);
+    let foreign = FixedTokenService::answering(r#"{"jwt":"eyJhbGciOiJSUzI1NiJ9.e30.AAAA"}"#);
     let registry = registry(&foreign.realm(), &tokens.folder().join("data/root.crt"));
     let address = registry.address().to_string();
 
@@ -94,7 +94,7 @@ fn a_token_service_that_answers_without_a_token_is_told_by_the_client_and_the_lo
     let refused = docker.login(&address, "ann", "secret");
     refused.expect_failure();
     assert!(
-        refused.said().contains("authorization server did not include a token in the response"),
+        refused.output().contains("authorization server did not include a token in the response"),
         "{refused}"
     );
     // The registry has seen no more than the ping; its log says that this is how things begin.
@@ -104,15 +104,14 @@ fn a_token_service_that_answers_without_a_token_is_told_by_the_client_and_the_lo
         registry.command(&["login", "--username", "ann", "--password-stdin", &address], "secret");
     ours.expect_failure();
     assert!(ours.stderr.contains("jwt") && ours.stderr.contains("token"), "{ours}");
-    assert!(!ours.said().contains("eyJhbGci"), "no token may be shown: {ours}");
+    assert!(!ours.output().contains("eyJhbGci"), "no token may be shown: {ours}");
 }
 
 /// What it turned out to be.
 #[test]
 fn a_token_that_is_no_jwt_is_named_in_the_log_and_only_there() {
     let tokens = token_service();
-    let foreign =
-        ForeignTokenService::answering(r#"{"token":"0123456789abcdef","expires_in":300}"#);
+    let foreign = FixedTokenService::answering(r#"{"token":"0123456789abcdef","expires_in":300}"#);
     let registry = registry(&foreign.realm(), &tokens.folder().join("data/root.crt"));
     let address = registry.address().to_string();
 
@@ -121,7 +120,7 @@ fn a_token_that_is_no_jwt_is_named_in_the_log_and_only_there() {
     refused.expect_failure();
     let line = registry.wait_for_log(&["token has 1 part, expected 3"]);
     assert!(!line.contains("0123456789abcdef"), "a token reached the log: {line}");
-    assert!(!refused.said().contains("1 part"), "the client is told less: {refused}");
+    assert!(!refused.output().contains("1 part"), "the client is told less: {refused}");
 }
 
 /// The Go program of the second story, step by step: it cuts the header at its commas and equals

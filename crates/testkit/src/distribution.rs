@@ -9,7 +9,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::served::{stop, wait_until};
+use crate::server::{stop, wait_until};
 
 /// A running `docker-registry`, stopped when dropped.
 #[derive(Debug)]

@@ -36,7 +36,7 @@ impl Process {
     ///
     /// # Panics
     /// If the process has ended.
-    pub fn forget_peak(self) {
+    pub fn reset_peak(self) {
         for process in self.family() {
             fs::write(format!("/proc/{process}/clear_refs"), "5").expect(PROC);
         }

@@ -7,7 +7,7 @@ use std::{
 
 /// What a finished program said, and whether it was content.
 #[derive(Debug)]
-pub struct Ran {
+pub struct CommandOutput {
     /// The words it was started with.
     pub line: String,
     /// Whether it exited with status 0.
@@ -20,7 +20,7 @@ pub struct Ran {
     pub stderr: String,
 }
 
-impl Ran {
+impl CommandOutput {
     /// Demands success.
     ///
     /// # Panics
@@ -42,12 +42,12 @@ impl Ran {
     }
 
     /// Both streams, for searching.
-    pub fn said(&self) -> String {
+    pub fn output(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)
     }
 }
 
-impl std::fmt::Display for Ran {
+impl std::fmt::Display for CommandOutput {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { line, status, stdout, stderr, .. } = self;
         write!(f, "`{line}` ended with {status:?}\nstdout: {stdout}\nstderr: {stderr}")
@@ -58,7 +58,7 @@ impl std::fmt::Display for Ran {
 ///
 /// # Panics
 /// If the program cannot be started: `cargo xtask setup` installs what the tests need.
-pub fn run(command: &mut Command, input: &str) -> Ran {
+pub fn run(command: &mut Command, input: &str) -> CommandOutput {
     let words = std::iter::once(command.get_program())
         .chain(command.get_args())
         .map(|word| word.to_string_lossy().into_owned());
@@ -76,7 +76,7 @@ pub fn run(command: &mut Command, input: &str) -> Ran {
         let _ = stdin.write_all(input.as_bytes());
     }
     let output = child.wait_with_output().expect("a child that was started can be waited for");
-    Ran {
+    CommandOutput {
         line,
         success: output.status.success(),
         status: output.status.code(),

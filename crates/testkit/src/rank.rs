@@ -3,12 +3,12 @@
 
 /// Two series, by the ranks of their values.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Compared {
+pub struct RankTest {
     /// By how many standard deviations the first lies above the second.
     z: f64,
 }
 
-impl Compared {
+impl RankTest {
     /// The first beside the second.
     pub fn of(one: &[f64], other: &[f64]) -> Self {
         let mut all: Vec<(f64, bool)> = one.iter().map(|value| (*value, true)).collect();
@@ -74,24 +74,24 @@ mod tests {
 
     #[test]
     fn series_of_one_kind_are_not_told_apart() {
-        let p = Compared::of(&noise(1), &noise(2)).p();
+        let p = RankTest::of(&noise(1), &noise(2)).p();
         assert!(p > 0.01, "{p}");
         let same = noise(3);
-        assert!(Compared::of(&same, &same).p() > 0.99);
+        assert!(RankTest::of(&same, &same).p() > 0.99);
         assert!(
-            Compared::of(&[1.0; 50], &[1.0; 50]).z.is_nan()
-                || Compared::of(&[1.0; 50], &[1.0; 50]).p() > 0.99
+            RankTest::of(&[1.0; 50], &[1.0; 50]).z.is_nan()
+                || RankTest::of(&[1.0; 50], &[1.0; 50]).p() > 0.99
         );
     }
 
     #[test]
     fn a_small_shift_of_all_values_is_seen() {
         let shifted: Vec<f64> = noise(2).iter().map(|value| value * 1.1).collect();
-        assert!(Compared::of(&noise(1), &shifted).p() < 0.001);
+        assert!(RankTest::of(&noise(1), &shifted).p() < 0.001);
         // Values that stand out say nothing.
         let mut odd = noise(2);
         odd[..5].fill(1e12);
-        assert!(Compared::of(&noise(1), &odd).p() > 0.01);
+        assert!(RankTest::of(&noise(1), &odd).p() > 0.01);
     }
 
     /// Mann and Whitney's own hare and tortoise: U = 25 of 36, so z = 7 / sqrt(39).
@@ -99,7 +99,7 @@ mod tests {
     fn a_known_case_has_its_known_value() {
         let [tortoise, hare] =
             [[1, 7, 8, 9, 10, 11], [2, 3, 4, 5, 6, 12]].map(|ranks| ranks.map(f64::from));
-        let compared = Compared::of(&tortoise, &hare);
+        let compared = RankTest::of(&tortoise, &hare);
         assert!((compared.z - 7.0 / 39.0_f64.sqrt()).abs() < 1e-9, "{compared:?}");
         assert!((compared.p() - 0.2623).abs() < 1e-3, "{}", compared.p());
         assert!((median(&mut [3.0, 1.0, 2.0]) - 2.0).abs() < f64::EPSILON);

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use portpass_protocol::{Digest, DigestAlgorithm, Hasher};
-use portpass_testkit::Dice;
+use portpass_testkit::SeededRng;
 
 /// One that nobody else has.
 #[derive(Debug, Clone, Copy)]
@@ -56,4 +56,4 @@ pub(crate) async fn digest_of(
 }
 
 /// 64 KiB that look random.
-static NOISE: LazyLock<Bytes> = LazyLock::new(|| Dice::new(1).bytes(64 * 1024).into());
+static NOISE: LazyLock<Bytes> = LazyLock::new(|| SeededRng::new(1).bytes(64 * 1024).into());

@@ -9,7 +9,7 @@ use std::{
 };
 
 use portpass_protocol::Digest;
-use portpass_testkit::Dice;
+use portpass_testkit::SeededRng;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::{task::JoinSet, time::sleep};
@@ -36,21 +36,21 @@ pub(crate) async fn first_images(world: &World) {
 /// Starts all of them.
 pub(crate) fn start(world: &Arc<World>, tasks: &mut JoinSet<()>) {
     for number in 0..PUSHERS {
-        tasks.spawn(keep_pushing(world.clone(), Dice::new(number + 1)));
+        tasks.spawn(keep_pushing(world.clone(), SeededRng::new(number + 1)));
     }
     for number in 0..PULLERS {
-        tasks.spawn(keep_pulling(world.clone(), Dice::new(number + 1000)));
+        tasks.spawn(keep_pulling(world.clone(), SeededRng::new(number + 1000)));
     }
 }
 
-async fn keep_pushing(world: Arc<World>, mut dice: Dice) {
+async fn keep_pushing(world: Arc<World>, mut rng: SeededRng) {
     while !world.is_over() {
-        let size = weighted(&mut dice, world.mix.sizes());
+        let size = weighted(&mut rng, world.mix.sizes());
         if !world.may_write(size) {
             sleep(Duration::from_millis(100)).await;
             continue;
         }
-        let way = if dice.below(2) == 0 { Way::Whole } else { Way::Patched };
+        let way = if rng.below(2) == 0 { Way::Whole } else { Way::Patched };
         let pushed = async { push(&world, &world.administrators_token().await?, size, way).await };
         match pushed.await {
             Ok(()) => {
@@ -62,11 +62,11 @@ async fn keep_pushing(world: Arc<World>, mut dice: Dice) {
     }
 }
 
-async fn keep_pulling(world: Arc<World>, mut dice: Dice) {
+async fn keep_pulling(world: Arc<World>, mut rng: SeededRng) {
     while !world.is_over() {
         let tag = {
             let images = world.images.lock().unwrap();
-            dice.one_of(&images)
+            rng.choose(&images)
         };
         match pull(&world, &tag).await {
             Ok(bytes) => {
@@ -147,8 +147,8 @@ fn location(world: &World, response: &Response) -> String {
 }
 
 /// One of the sizes, each as often as its weight says.
-fn weighted(dice: &mut Dice, sizes: &[(usize, usize)]) -> usize {
-    let mut left = dice.below(sizes.iter().map(|(_, weight)| weight).sum());
+fn weighted(rng: &mut SeededRng, sizes: &[(usize, usize)]) -> usize {
+    let mut left = rng.below(sizes.iter().map(|(_, weight)| weight).sum());
     for (size, weight) in sizes {
         if left < *weight {
             return *size;

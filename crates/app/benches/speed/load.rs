@@ -30,7 +30,7 @@ impl Load<'_> {
         let ran = run(&mut wrk, "");
         let used = server.process.cpu().saturating_sub(before);
         ran.expect_success();
-        let said = ran.said();
+        let said = ran.output();
         let line = said.lines().find_map(|line| line.strip_prefix("RESULT ")).expect(&said);
         let words: Vec<f64> = line.split(' ').map(|word| word.parse().unwrap()).collect();
         let &[requests, microseconds, p50, p99, wrong, broken] = words.as_slice() else {

@@ -21,7 +21,7 @@ pub(crate) fn table(world: World, content: &Content) -> Vec<String> {
     let servers = [world.ours(), world.open_distribution()];
     let memory = servers.map(|server| {
         let idle = server.process.memory();
-        server.process.forget_peak();
+        server.process.reset_peak();
         stream(&server, content);
         (server.name, idle, server.process.peak())
     });

@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, fs, net::SocketAddr, path::Path, process::Command};
 
 use portpass_protocol::Digest;
-use portpass_testkit::{Dice, Distribution, Nginx, Portpass, Process, TrustedTokens, run};
+use portpass_testkit::{Distribution, Nginx, Portpass, Process, SeededRng, TrustedTokens, run};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -271,7 +271,7 @@ fn blob_path(blob: &[u8]) -> String {
 
 /// Bytes that differ from seed to seed.
 pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
-    Dice::new(seed).bytes(length)
+    SeededRng::new(seed).bytes(length)
 }
 
 fn serve(program: &Path, rules: &[String]) -> Portpass {

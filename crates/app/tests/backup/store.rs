@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use portpass_testkit::{Portpass, Ran, run};
+use portpass_testkit::{CommandOutput, Portpass, run};
 use tempfile::TempDir;
 
 use crate::{
@@ -58,7 +58,7 @@ impl Stopped {
     }
 
     /// `portpass serve`, which is to be refused at once.
-    fn refused(&self, words: &[&str]) -> Ran {
+    fn refused(&self, words: &[&str]) -> CommandOutput {
         let mut command = Command::new(PROGRAM);
         command.arg("serve").arg("--config").arg(self.path().join("portpass.yaml"));
         command.args(words).current_dir(self.path()).env("HOME", self.path());

@@ -9,7 +9,7 @@ use std::{
 };
 
 use portpass_protocol::Digest;
-use portpass_testkit::{Portpass, Ran, run};
+use portpass_testkit::{CommandOutput, Portpass, run};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -29,7 +29,7 @@ pub(crate) fn restored(backup: &Path) -> Portpass {
     Portpass::serve_in(Path::new(PROGRAM), &arguments, folder)
 }
 
-pub(crate) fn back_up(portpass: &Portpass, to: &str) -> Ran {
+pub(crate) fn back_up(portpass: &Portpass, to: &str) -> CommandOutput {
     portpass.command(&["backup", to, "--data", "{folder}/data"], "")
 }
 

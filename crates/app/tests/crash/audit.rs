@@ -8,7 +8,7 @@ use std::{
 use axum::body::Bytes;
 use futures_util::{StreamExt as _, stream};
 use portpass_protocol::Digest;
-use portpass_testkit::Dice;
+use portpass_testkit::SeededRng;
 use reqwest::{Method, StatusCode};
 use serde_json::Value as Json;
 
@@ -53,13 +53,13 @@ impl Seen {
 
 impl Auditor {
     /// Looks at everything, and takes what is seen for settled.
-    pub(crate) async fn audit(&self, dice: &mut Dice) -> Seen {
+    pub(crate) async fn audit(&self, rng: &mut SeededRng) -> Seen {
         let things = self.journal.things();
         let seen = self.look_at(&things).await;
         seen.is_complete();
         self.lists_agree(&seen).await;
         self.referrers_agree(&seen).await;
-        self.nothing_is_elsewhere(&things, dice).await;
+        self.nothing_is_elsewhere(&things, rng).await;
         seen
     }
 
@@ -158,9 +158,9 @@ impl Auditor {
     }
 
     /// What was pushed to one repository is in no other.
-    async fn nothing_is_elsewhere(&self, things: &[Thing], dice: &mut Dice) {
+    async fn nothing_is_elsewhere(&self, things: &[Thing], rng: &mut SeededRng) {
         for _ in 0..things.len() / 5 {
-            let (thing, repository) = (dice.one_of(things), dice.one_of(&REPOSITORIES));
+            let (thing, repository) = (rng.choose(things), rng.choose(&REPOSITORIES));
             let elsewhere = match thing {
                 Thing::Blob { digest, .. } => Thing::Blob { repository, digest },
                 Thing::Manifest { digest, .. } => Thing::Manifest { repository, digest },

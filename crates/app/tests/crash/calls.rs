@@ -9,7 +9,7 @@ use std::{
     process::Command,
 };
 
-use portpass_testkit::{Dice, run, wait_until};
+use portpass_testkit::{SeededRng, run, wait_until};
 use reqwest::Method;
 
 use crate::{
@@ -46,7 +46,7 @@ enum Fault {
 enum Also {
     Nothing,
     /// Cannot be done.
-    Refuses(fn(&mut Dice) -> Errand),
+    Refuses(fn(&mut SeededRng) -> Errand),
     /// Another signing key, which is published in files.
     Rotation,
 }
@@ -55,21 +55,21 @@ enum Also {
 /// and what is left over goes.
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_that_fail_are_never_taken_for_success() {
-    let seed = Dice::seed("PORTPASS_CRASH_SEED");
+    let seed = SeededRng::seed_from_env("PORTPASS_CRASH_SEED");
     println!("a failure is repeated by PORTPASS_CRASH_SEED={seed}");
-    let mut dice = Dice::new(seed);
+    let mut rng = SeededRng::new(seed);
     let world = World::start_by(preloaded);
     let faults = Faults::of(&world);
-    let goods = Goods::draw(&mut dice);
+    let goods = Goods::draw(&mut rng);
     let mut pusher = world.pusher("pusher").await;
     for (call, fault, also) in CALLS {
-        assert!(try_errands(&mut pusher, &goods, &mut dice, 10).await.is_empty());
+        assert!(try_errands(&mut pusher, &goods, &mut rng, 10).await.is_empty());
         faults.begin(*fault);
-        let mut refused = try_errands(&mut pusher, &goods, &mut dice, 50).await;
+        let mut refused = try_errands(&mut pusher, &goods, &mut rng, 50).await;
         match also {
             Also::Nothing => {}
             Also::Refuses(errand) => {
-                let errand = errand(&mut dice);
+                let errand = errand(&mut rng);
                 let lost = pusher.perform(&errand).await.unwrap_err();
                 assert!(matches!(lost, Lost::Refused(_)), "{lost:?}");
                 refused.push(errand);
@@ -85,24 +85,24 @@ async fn calls_that_fail_are_never_taken_for_success() {
         if matches!(also, Also::Rotation) {
             is_published(&world, &pusher).await;
         }
-        world.auditor(&pusher.token).audit(&mut dice).await;
+        world.auditor(&pusher.token).audit(&mut rng).await;
     }
     world.victim.server().kill();
     world.victim.server().set_starter(&[]);
     world.victim.server().start_again("+2m");
-    let last = world.auditor(&pusher.token).audit(&mut dice).await;
+    let last = world.auditor(&pusher.token).audit(&mut rng).await;
     purge(&mut world.victim.server(), &world.blobs(), &last.live());
-    world.new_auditor().await.unwrap().audit(&mut dice).await;
+    world.new_auditor().await.unwrap().audit(&mut rng).await;
 }
 
 /// So large that it goes to the disk while it arrives.
-fn large_blob(dice: &mut Dice) -> Errand {
-    let content = Content::draw(dice, 20_000_000..20_000_001);
+fn large_blob(rng: &mut SeededRng) -> Errand {
+    let content = Content::draw(rng, 20_000_000..20_000_001);
     Errand::Whole { repository: REPOSITORIES[0], content }
 }
 
-fn cancelled_upload(dice: &mut Dice) -> Errand {
-    Errand::Cancel { repository: REPOSITORIES[0], content: Content::draw(dice, 1..1000) }
+fn cancelled_upload(rng: &mut SeededRng) -> Errand {
+    Errand::Cancel { repository: REPOSITORIES[0], content: Content::draw(rng, 1..1000) }
 }
 
 /// Makes another key sign, and waits until the server has seen that it cannot publish it.
@@ -168,7 +168,7 @@ impl Faults {
         let mut control = Command::new("fiu-ctrl");
         let told = run(control.args(["-f", &self.pipes, "-c", command, &self.process]), "");
         // It succeeds even if it was not understood, and then says so.
-        assert_eq!(told.expect_success().said(), "", "{told}");
+        assert_eq!(told.expect_success().output(), "", "{told}");
     }
 
     fn limit(&self, limit: &str) {

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use portpass_testkit::Dice;
+use portpass_testkit::SeededRng;
 
 use crate::{
     goods::Goods,
@@ -19,22 +19,22 @@ use crate::{
 /// refused is done as soon as there is room again, without a restart.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_refuses_pushes_and_loses_nothing() {
-    let seed = Dice::seed("PORTPASS_CRASH_SEED");
+    let seed = SeededRng::seed_from_env("PORTPASS_CRASH_SEED");
     println!("a failure is repeated by PORTPASS_CRASH_SEED={seed}");
-    let mut dice = Dice::new(seed);
+    let mut rng = SeededRng::new(seed);
     let world = World::start_on_disk(96);
-    let goods = Goods::draw(&mut dice);
+    let goods = Goods::draw(&mut rng);
     let mut pusher = world.pusher("pusher").await;
     for _ in 0..3 {
-        assert!(try_errands(&mut pusher, &goods, &mut dice, 40).await.is_empty());
+        assert!(try_errands(&mut pusher, &goods, &mut rng, 40).await.is_empty());
         let ballast = fill(&world.disk.as_ref().unwrap().from_outside());
-        let refused = try_errands(&mut pusher, &goods, &mut dice, 60).await;
+        let refused = try_errands(&mut pusher, &goods, &mut rng, 60).await;
         println!("{} of 60 errands were refused", refused.len());
         assert!(refused.len() > 10, "{refused:?}");
         world.auditor(&pusher.token).pull().await;
         fs::remove_file(ballast).unwrap();
         do_again(&mut pusher, &refused).await;
-        world.auditor(&pusher.token).audit(&mut dice).await;
+        world.auditor(&pusher.token).audit(&mut rng).await;
     }
     // It comes back without room too, to whoever pulls.
     let ballast = fill(&world.disk.as_ref().unwrap().from_outside());
@@ -42,10 +42,10 @@ async fn a_full_disk_refuses_pushes_and_loses_nothing() {
     world.victim.server().start_again("+2m");
     world.auditor(&pusher.token).pull().await;
     fs::remove_file(ballast).unwrap();
-    assert!(try_errands(&mut pusher, &goods, &mut dice, 40).await.is_empty());
-    let last = world.auditor(&pusher.token).audit(&mut dice).await;
+    assert!(try_errands(&mut pusher, &goods, &mut rng, 40).await.is_empty());
+    let last = world.auditor(&pusher.token).audit(&mut rng).await;
     purge(&mut world.victim.server(), &world.blobs(), &last.live());
-    world.new_auditor().await.unwrap().audit(&mut dice).await;
+    world.new_auditor().await.unwrap().audit(&mut rng).await;
 }
 
 /// Takes all the room that there is.

@@ -1,6 +1,6 @@
 //! What a pusher sets out to do next.
 
-use portpass_testkit::Dice;
+use portpass_testkit::SeededRng;
 
 use crate::goods::{Content, Goods, Manifest, REPOSITORIES, TAGS};
 
@@ -79,11 +79,11 @@ impl Named {
         }
     }
 
-    fn draw(dice: &mut Dice) -> Self {
-        match dice.below(4) {
+    fn draw(rng: &mut SeededRng) -> Self {
+        match rng.below(4) {
             0 => Self::Digest(Vec::new()),
-            1 => Self::Digest(vec![TAGS[dice.below(4)], TAGS[4 + dice.below(4)]]),
-            _ => Self::Tag(dice.one_of(&TAGS)),
+            1 => Self::Digest(vec![TAGS[rng.below(4)], TAGS[4 + rng.below(4)]]),
+            _ => Self::Tag(rng.choose(&TAGS)),
         }
     }
 }
@@ -92,32 +92,32 @@ impl Named {
 pub(crate) type Held = [(&'static str, Content)];
 
 impl Errand {
-    pub(crate) fn draw(dice: &mut Dice, goods: &Goods, held: &Held) -> Self {
-        let repository = dice.one_of(&REPOSITORIES);
-        match dice.below(100) {
-            0..8 => Self::Whole { repository, content: own_or(dice, &goods.layers) },
-            8..14 => Self::Whole { repository, content: dice.one_of(&goods.loose) },
-            14..28 => Self::patches(dice, repository, &goods.layers),
-            28..36 => Self::mount(dice, repository, goods, held),
+    pub(crate) fn draw(rng: &mut SeededRng, goods: &Goods, held: &Held) -> Self {
+        let repository = rng.choose(&REPOSITORIES);
+        match rng.below(100) {
+            0..8 => Self::Whole { repository, content: own_or(rng, &goods.layers) },
+            8..14 => Self::Whole { repository, content: rng.choose(&goods.loose) },
+            14..28 => Self::patches(rng, repository, &goods.layers),
+            28..36 => Self::mount(rng, repository, goods, held),
             36..48 => {
-                let image = own_image(dice, goods);
-                Self::push(dice, repository, image)
+                let image = own_image(rng, goods);
+                Self::push(rng, repository, image)
             }
             48..58 => {
-                let image = dice.one_of(&goods.images);
-                Self::push(dice, repository, image)
+                let image = rng.choose(&goods.images);
+                Self::push(rng, repository, image)
             }
             58..63 => {
-                let index = dice.one_of(&goods.indexes);
-                Self::push(dice, repository, index)
+                let index = rng.choose(&goods.indexes);
+                Self::push(rng, repository, index)
             }
-            63..66 => Self::Cancel { repository, content: Content::draw(dice, 1..40_000) },
-            66..69 => Self::Abandon { repository, content: Content::draw(dice, 1..40_000) },
-            69..75 => Self::DeleteTag { repository, tag: dice.one_of(&TAGS) },
-            75..79 => Self::DeleteManifest { repository, manifest: dice.one_of(&goods.images) },
-            79..84 => Self::DeleteBlob { repository, content: dice.one_of(&goods.loose) },
+            63..66 => Self::Cancel { repository, content: Content::draw(rng, 1..40_000) },
+            66..69 => Self::Abandon { repository, content: Content::draw(rng, 1..40_000) },
+            69..75 => Self::DeleteTag { repository, tag: rng.choose(&TAGS) },
+            75..79 => Self::DeleteManifest { repository, manifest: rng.choose(&goods.images) },
+            79..84 => Self::DeleteBlob { repository, content: rng.choose(&goods.loose) },
             84..90 if !held.is_empty() => {
-                let (repository, content) = dice.one_of(held);
+                let (repository, content) = rng.choose(held);
                 Self::Pull { repository, content }
             }
             84..91 => Self::LogIn,
@@ -126,45 +126,45 @@ impl Errand {
         }
     }
 
-    fn patches(dice: &mut Dice, repository: &'static str, layers: &[Content]) -> Self {
-        let content = own_or(dice, layers);
+    fn patches(rng: &mut SeededRng, repository: &'static str, layers: &[Content]) -> Self {
+        let content = own_or(rng, layers);
         let length = content.bytes.len();
-        let number = if length > 2 { dice.below(4) } else { 0 };
+        let number = if length > 2 { rng.below(4) } else { 0 };
         // A first piece of one byte could not be told from none (OC13).
-        let mut cuts: Vec<usize> = (0..number).map(|_| dice.between(2, length)).collect();
+        let mut cuts: Vec<usize> = (0..number).map(|_| rng.between(2, length)).collect();
         cuts.sort_unstable();
         cuts.dedup();
         Self::Patches { repository, content, cuts }
     }
 
-    fn mount(dice: &mut Dice, to: &'static str, goods: &Goods, held: &Held) -> Self {
-        if held.is_empty() || dice.below(3) == 0 {
-            let from = dice.one_of(&REPOSITORIES);
-            return Self::Mount { from, to, content: dice.one_of(&goods.loose) };
+    fn mount(rng: &mut SeededRng, to: &'static str, goods: &Goods, held: &Held) -> Self {
+        if held.is_empty() || rng.below(3) == 0 {
+            let from = rng.choose(&REPOSITORIES);
+            return Self::Mount { from, to, content: rng.choose(&goods.loose) };
         }
-        let (from, content) = dice.one_of(held);
+        let (from, content) = rng.choose(held);
         Self::Mount { from, to, content }
     }
 
-    fn push(dice: &mut Dice, repository: &'static str, manifest: Manifest) -> Self {
-        Self::Push { repository, manifest, named: Named::draw(dice) }
+    fn push(rng: &mut SeededRng, repository: &'static str, manifest: Manifest) -> Self {
+        Self::Push { repository, manifest, named: Named::draw(rng) }
     }
 }
 
 /// Something that nobody else has, or that everybody has.
-fn own_or(dice: &mut Dice, goods: &[Content]) -> Content {
-    match dice.below(12) {
-        0..6 => dice.one_of(goods),
-        6..11 => Content::draw(dice, 1..50_000),
-        _ => Content::draw(dice, 300_000..900_000),
+fn own_or(rng: &mut SeededRng, goods: &[Content]) -> Content {
+    match rng.below(12) {
+        0..6 => rng.choose(goods),
+        6..11 => Content::draw(rng, 1..50_000),
+        _ => Content::draw(rng, 300_000..900_000),
     }
 }
 
-fn own_image(dice: &mut Dice, goods: &Goods) -> Manifest {
-    let layers = [own_or(dice, &goods.layers), dice.one_of(&goods.layers)];
-    let subject = match dice.below(3) {
-        0 => Some(dice.one_of(&goods.images)),
+fn own_image(rng: &mut SeededRng, goods: &Goods) -> Manifest {
+    let layers = [own_or(rng, &goods.layers), rng.choose(&goods.layers)];
+    let subject = match rng.below(3) {
+        0 => Some(rng.choose(&goods.images)),
         _ => None,
     };
-    Manifest::image(dice, &layers, subject.as_ref())
+    Manifest::image(rng, &layers, subject.as_ref())
 }

@@ -4,7 +4,7 @@ use std::{fmt, ops::Range};
 
 use axum::body::Bytes;
 use portpass_protocol::Digest;
-use portpass_testkit::Dice;
+use portpass_testkit::SeededRng;
 use serde_json::{Value, json};
 
 pub(crate) const REPOSITORIES: [&str; 6] =
@@ -27,9 +27,9 @@ impl Content {
         Self { digest: Digest::sha256(&bytes), bytes: bytes.into() }
     }
 
-    pub(crate) fn draw(dice: &mut Dice, lengths: Range<usize>) -> Self {
-        let length = dice.between(lengths.start, lengths.end);
-        Self::new(dice.bytes(length))
+    pub(crate) fn draw(rng: &mut SeededRng, lengths: Range<usize>) -> Self {
+        let length = rng.between(lengths.start, lengths.end);
+        Self::new(rng.bytes(length))
     }
 }
 
@@ -51,8 +51,8 @@ pub(crate) struct Manifest {
 
 impl Manifest {
     /// An image of these layers that is like no other.
-    pub(crate) fn image(dice: &mut Dice, layers: &[Content], subject: Option<&Self>) -> Self {
-        let config = json!({ "architecture": "amd64", "os": "linux", "number": dice.roll() });
+    pub(crate) fn image(rng: &mut SeededRng, layers: &[Content], subject: Option<&Self>) -> Self {
+        let config = json!({ "architecture": "amd64", "os": "linux", "number": rng.next_u64() });
         let config = Content::new(config.to_string().into_bytes());
         let mut manifest = json!({
             "schemaVersion": 2,
@@ -108,17 +108,17 @@ pub(crate) struct Goods {
 }
 
 impl Goods {
-    pub(crate) fn draw(dice: &mut Dice) -> Self {
-        let mut layers: Vec<Content> = (0..24).map(|_| Content::draw(dice, 1..60_000)).collect();
-        layers.extend((0..3).map(|_| Content::draw(dice, 600_000..1_500_000)));
+    pub(crate) fn draw(rng: &mut SeededRng) -> Self {
+        let mut layers: Vec<Content> = (0..24).map(|_| Content::draw(rng, 1..60_000)).collect();
+        layers.extend((0..3).map(|_| Content::draw(rng, 600_000..1_500_000)));
         layers.push(Content::new(Vec::new()));
-        let loose = (0..12).map(|_| Content::draw(dice, 1..20_000)).collect();
-        let image = |dice: &mut Dice| {
-            let layers = [dice.one_of(&layers), dice.one_of(&layers)];
-            Manifest::image(dice, &layers, None)
+        let loose = (0..12).map(|_| Content::draw(rng, 1..20_000)).collect();
+        let image = |rng: &mut SeededRng| {
+            let layers = [rng.choose(&layers), rng.choose(&layers)];
+            Manifest::image(rng, &layers, None)
         };
-        let images = (0..6).map(|_| image(dice)).collect();
-        let indexes = (0..4).map(|_| Manifest::index(&[image(dice), image(dice)])).collect();
+        let images = (0..6).map(|_| image(rng)).collect();
+        let indexes = (0..4).map(|_| Manifest::index(&[image(rng), image(rng)])).collect();
         Self { layers, loose, images, indexes }
     }
 }

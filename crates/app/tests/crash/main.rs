@@ -32,7 +32,7 @@ mod uploads;
 mod wire;
 mod world;
 
-use portpass_testkit::Dice;
+use portpass_testkit::SeededRng;
 
 use self::round::{Tally, round};
 
@@ -43,7 +43,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_portpass");
 async fn nothing_acknowledged_is_lost_by_a_crash() {
     let rounds = std::env::var_os("PORTPASS_CRASH_ROUNDS");
     let rounds = rounds.map_or(5, |rounds| rounds.to_str().unwrap().parse().unwrap());
-    let first = Dice::seed("PORTPASS_CRASH_SEED");
+    let first = SeededRng::seed_from_env("PORTPASS_CRASH_SEED");
     let mut tally = Tally::default();
     for seed in first..first + rounds {
         println!("a failure of this round is repeated by PORTPASS_CRASH_SEED={seed}");

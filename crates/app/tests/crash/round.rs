@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portpass_testkit::Dice;
+use portpass_testkit::SeededRng;
 use tokio::task::JoinSet;
 
 use crate::{
@@ -52,19 +52,19 @@ impl Tally {
 type Interrupted = (Pusher, Errand);
 
 pub(crate) async fn round(seed: u64) -> Tally {
-    let mut dice = Dice::new(seed);
+    let mut rng = SeededRng::new(seed);
     let world = World::start();
-    let interrupted = storm(&world, &mut dice).await;
+    let interrupted = storm(&world, &mut rng).await;
     let (acknowledged, in_flight) = world.journal.counts();
     // Leases of uploads last for a minute longer than who held them.
     world.victim.server().start_again("+2m");
     // With a token from before the crash.
     let auditor = world.auditor(&interrupted[0].0.token);
-    let after_kill = auditor.audit(&mut dice).await;
-    let (repeated, resumed) = repeat(interrupted, &mut dice).await;
-    let repaired = auditor.audit(&mut dice).await;
+    let after_kill = auditor.audit(&mut rng).await;
+    let (repeated, resumed) = repeat(interrupted, &mut rng).await;
+    let repaired = auditor.audit(&mut rng).await;
     let purged = purge(&mut world.victim.server(), &world.blobs(), &repaired.live());
-    let last = world.new_auditor().await.unwrap().audit(&mut dice).await;
+    let last = world.new_auditor().await.unwrap().audit(&mut rng).await;
     assert_eq!(last.live(), repaired.live());
     Tally {
         rounds: 1,
@@ -82,16 +82,16 @@ pub(crate) async fn round(seed: u64) -> Tally {
 }
 
 /// Fifty pushers, until the server is killed.
-async fn storm(world: &World, dice: &mut Dice) -> Vec<Interrupted> {
-    let goods = Arc::new(Goods::draw(dice));
+async fn storm(world: &World, rng: &mut SeededRng) -> Vec<Interrupted> {
+    let goods = Arc::new(Goods::draw(rng));
     let mut pushers = Vec::new();
     for number in 0..PUSHERS {
         pushers.push(world.pusher(&format!("pusher-{number}")).await);
     }
-    world.victim.condemn(dice);
+    world.victim.condemn(rng);
     let mut running = JoinSet::new();
     for pusher in pushers {
-        running.spawn(push(pusher, goods.clone(), dice.another()));
+        running.spawn(push(pusher, goods.clone(), rng.fork()));
     }
     let mut interrupted = Vec::new();
     while let Some(ended) = running.join_next().await {
@@ -100,9 +100,9 @@ async fn storm(world: &World, dice: &mut Dice) -> Vec<Interrupted> {
     interrupted
 }
 
-async fn push(mut pusher: Pusher, goods: Arc<Goods>, mut dice: Dice) -> Interrupted {
+async fn push(mut pusher: Pusher, goods: Arc<Goods>, mut rng: SeededRng) -> Interrupted {
     loop {
-        let errand = Errand::draw(&mut dice, &goods, &pusher.held);
+        let errand = Errand::draw(&mut rng, &goods, &pusher.held);
         match pusher.perform(&errand).await {
             Ok(()) => {}
             Err(Lost::NeverSent | Lost::Unanswered) => return (pusher, errand),
@@ -112,10 +112,10 @@ async fn push(mut pusher: Pusher, goods: Arc<Goods>, mut dice: Dice) -> Interrup
 }
 
 /// Whatever was not acknowledged is done again. Some of the uploads are gone on with instead.
-async fn repeat(interrupted: Vec<Interrupted>, dice: &mut Dice) -> (usize, usize) {
+async fn repeat(interrupted: Vec<Interrupted>, rng: &mut SeededRng) -> (usize, usize) {
     let (mut repeated, mut resumed) = (0, 0);
     for (mut pusher, errand) in interrupted {
-        if dice.below(3) > 0 {
+        if rng.below(3) > 0 {
             match pusher.resume().await.unwrap() {
                 Some(Resumed::Finished) => resumed += 1,
                 Some(Resumed::WasOver) | None => {}

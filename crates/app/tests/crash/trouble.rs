@@ -1,6 +1,6 @@
 //! Errands while the server is in trouble, and again when it is not.
 
-use portpass_testkit::Dice;
+use portpass_testkit::SeededRng;
 use reqwest::{StatusCode, header::RETRY_AFTER};
 
 use crate::{
@@ -15,12 +15,12 @@ use crate::{
 pub(crate) async fn try_errands(
     pusher: &mut Pusher,
     goods: &Goods,
-    dice: &mut Dice,
+    rng: &mut SeededRng,
     number: usize,
 ) -> Vec<Errand> {
     let mut refused = Vec::new();
     for _ in 0..number {
-        let errand = Errand::draw(dice, goods, &pusher.held);
+        let errand = Errand::draw(rng, goods, &pusher.held);
         match pusher.perform(&errand).await {
             Ok(()) => {}
             Err(Lost::Refused(answer)) => {

@@ -8,7 +8,7 @@ use std::sync::{
 use axum::body::Bytes;
 use futures_util::{StreamExt as _, stream};
 use portpass_protocol::Digest;
-use portpass_testkit::{Dice, Portpass};
+use portpass_testkit::{Portpass, SeededRng};
 use reqwest::{
     Body, Client, Method, RequestBuilder, StatusCode,
     header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap},
@@ -30,12 +30,12 @@ impl Victim {
     }
 
     /// Lets chance say at which answer, or within which byte, it ends.
-    pub(crate) fn condemn(&self, dice: &mut Dice) {
-        let (counter, from, to) = match dice.below(2) {
+    pub(crate) fn condemn(&self, rng: &mut SeededRng) {
+        let (counter, from, to) = match rng.below(2) {
             0 => (&self.acknowledgements, 50, 700),
             _ => (&self.bytes, 500_000, 20_000_000),
         };
-        counter.store(i64::try_from(dice.between(from, to)).unwrap(), Ordering::Relaxed);
+        counter.store(i64::try_from(rng.between(from, to)).unwrap(), Ordering::Relaxed);
     }
 
     pub(crate) fn server(&self) -> MutexGuard<'_, Portpass> {

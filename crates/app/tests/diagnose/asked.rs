@@ -1,6 +1,6 @@
 //! One run of `portpass diagnose`.
 
-use portpass_testkit::{Home, Ran, run};
+use portpass_testkit::{CommandOutput, Home, run};
 use serde_json::Value;
 
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
 
 /// What was said, and what it says.
 pub(crate) struct Diagnosis {
-    pub(crate) ran: Ran,
+    pub(crate) ran: CommandOutput,
     pub(crate) json: Value,
 }
 
@@ -31,12 +31,12 @@ pub(crate) fn diagnose_with(target: &str, flags: &[&str], input: &str) -> Diagno
 }
 
 /// Wrong usage, or what else ends before anything is asked.
-pub(crate) fn refused(flags: &[&str], input: &str) -> Ran {
+pub(crate) fn refused(flags: &[&str], input: &str) -> CommandOutput {
     ran(&[flags, &["127.0.0.1:1"]].concat(), input)
 }
 
 /// The text that a person sees.
-pub(crate) fn text(target: &str, flags: &[&str]) -> Ran {
+pub(crate) fn text(target: &str, flags: &[&str]) -> CommandOutput {
     let as_account = ["--username", ACCOUNT, "--password-stdin"];
     ran(&[flags, &as_account, &[target]].concat(), PASSWORD)
 }
@@ -47,7 +47,7 @@ fn of(words: &[&str], input: &str) -> Diagnosis {
     Diagnosis { ran, json }
 }
 
-fn ran(words: &[&str], input: &str) -> Ran {
+fn ran(words: &[&str], input: &str) -> CommandOutput {
     let home = Home::default();
     let mut command = home.command(PROGRAM);
     // Proxies of this machine are not what is looked at.
@@ -55,7 +55,7 @@ fn ran(words: &[&str], input: &str) -> Ran {
         command.env_remove(name).env_remove(name.to_lowercase());
     }
     let ran = run(command.arg("diagnose").args(words), input);
-    let said = ran.said();
+    let said = ran.output();
     for secret in [PASSWORD, &PASSWORD[8..], "eyJ"] {
         assert!(!said.contains(secret), "{secret:?} is in {said}");
     }

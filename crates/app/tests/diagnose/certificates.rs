@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf, process::Command};
 
-use portpass_testkit::{Home, Nginx, Ran, run};
+use portpass_testkit::{CommandOutput, Home, Nginx, run};
 use tempfile::TempDir;
 
 use crate::{PROGRAM, asked::diagnose_as_nobody};
@@ -84,8 +84,8 @@ struct Connects {
 
 /// No text for people has what `Debug` writes.
 #[track_caller]
-fn has_no_debug_text(ran: &Ran) {
-    let said = ran.said();
+fn has_no_debug_text(ran: &CommandOutput) {
+    let said = ran.output();
     for sign in ["Other(", "OtherError", "Error(", "UnknownIssuer", "CaUsed", "NotValid", "[67,"] {
         assert!(!said.contains(sign), "{sign:?}: {ran}");
     }
@@ -105,7 +105,7 @@ fn tried(bench: &Workbench, address: &str, ca: &str) -> Connects {
     );
     // They are all answered 404; what counts is whether they come as far as that.
     go.expect_failure();
-    assert!(go.said().contains("x509: ") != go.said().contains("404"), "{go}");
+    assert!(go.output().contains("x509: ") != go.output().contains("404"), "{go}");
     let tags = ["tags", "--ca", file.to_str().unwrap(), &format!("{address}/x/y")];
     let ours = run(home.command(PROGRAM).args(tags), "");
     ours.expect_failure();
@@ -114,10 +114,10 @@ fn tried(bench: &Workbench, address: &str, ca: &str) -> Connects {
         home.command("/usr/bin/python3").args(["-c", GREET, file.to_str().unwrap(), address]),
         "",
     );
-    assert!(python.success || python.said().contains("CERTIFICATE_VERIFY_FAILED"), "{python}");
+    assert!(python.success || python.output().contains("CERTIFICATE_VERIFY_FAILED"), "{python}");
     Connects {
-        go: !go.said().contains("x509: "),
-        rustls: !ours.said().contains("is not trusted"),
+        go: !go.output().contains("x509: "),
+        rustls: !ours.output().contains("is not trusted"),
         open_ssl: python.success,
     }
 }

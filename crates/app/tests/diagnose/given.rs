@@ -54,7 +54,7 @@ fn a_token_on_the_command_line_is_refused_and_not_repeated() {
     let typed = "c2VjcmV0LW9mLWFubg";
     let ran = refused(&["--token", typed], "");
     assert_eq!(ran.status, Some(1), "{ran}");
-    assert!(!ran.said().contains(typed), "{}", ran.said());
+    assert!(!ran.output().contains(typed), "{}", ran.output());
     assert!(ran.stderr.contains("never the token itself"), "{}", ran.stderr);
 }
 
@@ -64,7 +64,7 @@ fn a_password_behind_the_name_is_refused_and_not_repeated() {
     let ran = refused(&["-u", "ann:secretPW1234", "--password-stdin"], "x");
     assert_eq!(ran.status, Some(2), "{ran}");
     assert!(ran.stderr.contains("the name has a colon"), "{ran}");
-    assert!(!ran.said().contains("secretPW"), "{ran}");
+    assert!(!ran.output().contains("secretPW"), "{ran}");
 }
 
 #[test]

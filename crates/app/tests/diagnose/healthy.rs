@@ -81,7 +81,7 @@ fn what_everybody_may_pull_has_no_fault_for_nobody() {
     - { allow: [\"*\"], repository: \"**\", to: \"user:ann\" }\n",
     );
     add_account(&portpass, ACCOUNT);
-    let place = portpass_testkit::Place::plain(portpass.address());
+    let place = portpass_testkit::RegistryAddress::plain(portpass.address());
     let image = place.image("public/app:v1");
     push(&image);
     let read = diagnose_as_nobody(&image.to_string(), &[]);

@@ -2,7 +2,7 @@
 //! no token, the registry's log says that one is required, and both lead astray.
 
 use insta::assert_snapshot;
-use portpass_testkit::{ForeignTokenService, Portpass};
+use portpass_testkit::{FixedTokenService, Portpass};
 
 use crate::{
     asked::{Diagnosis, diagnose, text},
@@ -10,8 +10,8 @@ use crate::{
 };
 
 /// A token service that answers so, and a registry that sends people there.
-fn set_up(body: &str) -> (ForeignTokenService, Portpass) {
-    let tokens = ForeignTokenService::answering(body);
+fn set_up(body: &str) -> (FixedTokenService, Portpass) {
+    let tokens = FixedTokenService::answering(body);
     let keys = token_service("libtrust");
     let bundle = keys.folder().join("data/root.crt");
     let registry = serve(&format!(
@@ -52,7 +52,7 @@ fn a_person_sees_it_on_one_screen() {
 }
 
 /// As it is at all times and on all ports.
-fn settled(said: &str, registry: &Portpass, tokens: &ForeignTokenService) -> String {
+fn settled(said: &str, registry: &Portpass, tokens: &FixedTokenService) -> String {
     let realm = tokens.realm();
     let tokens = realm.trim_start_matches("http://").split('/').next().unwrap();
     said.replace(&registry.address().to_string(), "127.0.0.1:5000")

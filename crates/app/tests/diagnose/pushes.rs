@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use portpass_testkit::{
-    Client as _, Front, Layout, Place, Portpass, Skopeo, Way,
-    workshop::{Plan, Request, Response},
+    Action, Client as _, InterceptingProxy, Layout, Portpass, RegistryAddress, Skopeo,
+    intercepting_proxy::{ProxyBuilder, Request, Response},
 };
 
 use crate::{
@@ -13,19 +13,26 @@ use crate::{
 };
 
 /// Distribution, with an image in it, behind a front that is changed by the test.
-fn before_distribution(plan: impl FnOnce(Plan) -> Plan, flags: &[&str]) -> Diagnosis {
+fn before_distribution(
+    plan: impl FnOnce(ProxyBuilder) -> ProxyBuilder,
+    flags: &[&str],
+) -> Diagnosis {
     let tokens = token_service("libtrust");
     let registry = distribution(&tokens, &tokens.folder().join("data/root.crt"));
     diagnosed(registry.address(), plan, flags)
 }
 
-fn diagnosed(registry: SocketAddr, plan: impl FnOnce(Plan) -> Plan, flags: &[&str]) -> Diagnosis {
-    push(&Place::plain(registry));
-    let front = plan(Front::before(registry)).start();
+fn diagnosed(
+    registry: SocketAddr,
+    plan: impl FnOnce(ProxyBuilder) -> ProxyBuilder,
+    flags: &[&str],
+) -> Diagnosis {
+    push(&RegistryAddress::plain(registry));
+    let front = plan(InterceptingProxy::before(registry)).start();
     diagnose(&format!("{}/ann/app:v1", front.address()), flags)
 }
 
-fn push(place: &Place) {
+fn push(place: &RegistryAddress) {
     let scratch = tempfile::tempdir().unwrap();
     let layout = Layout::multi_arch(scratch.path(), &["amd64"]);
     let mut skopeo = Skopeo::default();
@@ -63,7 +70,7 @@ fn a_proxy_that_forgets_the_port_sends_uploads_elsewhere() {
 #[test]
 fn a_proxy_that_takes_a_megabyte_breaks_pushes() {
     let limit = |request: &mut Request| {
-        if request.body.len() > 1024 * 1024 { Way::Answer(page(413)) } else { Way::On }
+        if request.body.len() > 1024 * 1024 { Action::Respond(page(413)) } else { Action::Forward }
     };
     let diagnosis = before_distribution(|plan| plan.request(limit), &["--write"]);
     diagnosis.is_caused_by("OPS-07", "F122");
@@ -90,7 +97,7 @@ fn two_registries_that_share_no_secret_lose_uploads() {
             // What the other one says to a state that it has not signed.
             request.target = request.target.replace("_state=", "_state=x");
         }
-        Way::On
+        Action::Forward
     };
     let diagnosis = before_distribution(|plan| plan.request(lose), &["--write"]);
     diagnosis.is_caused_by("OPS-04", "F124");
@@ -99,11 +106,11 @@ fn two_registries_that_share_no_secret_lose_uploads() {
 /// F125
 #[test]
 fn a_storage_in_the_registrys_domain_gets_its_tokens() {
-    let storage = Front::before(([127, 0, 0, 1], 9).into())
+    let storage = InterceptingProxy::before(([127, 0, 0, 1], 9).into())
         // As S3, which takes one way to prove who one is.
         .request(|request| match request.header("authorization") {
-            Some(_) => Way::Answer(Response::new(400, "Only one auth mechanism allowed")),
-            None => Way::Answer(Response::new(200, "{}")),
+            Some(_) => Action::Respond(Response::new(400, "Only one auth mechanism allowed")),
+            None => Action::Respond(Response::new(200, "{}")),
         })
         .start();
     let url = storage.url("/bucket/blob?X-Amz-Signature=0");
@@ -123,7 +130,11 @@ fn a_storage_in_the_registrys_domain_gets_its_tokens() {
 #[test]
 fn a_proxy_that_answers_with_pages_hides_the_registry() {
     let broken = |request: &mut Request| {
-        if request.path().contains("/manifests/") { Way::Answer(page(502)) } else { Way::On }
+        if request.path().contains("/manifests/") {
+            Action::Respond(page(502))
+        } else {
+            Action::Forward
+        }
     };
     let diagnosis = before_distribution(|plan| plan.request(broken), &[]);
     diagnosis.is_caused_by("OPS-01", "F126");

@@ -7,7 +7,7 @@ use std::{fmt::Display, fs, path::Path, sync::Arc};
 
 use portpass_client::SystemClock;
 use portpass_diagnose::{Check, InputFile, Inputs, LocalInputs, Report, diagnose};
-use portpass_testkit::{Distribution, Portpass, TrustedTokens, WrittenTokenService};
+use portpass_testkit::{Distribution, Portpass, PythonTokenService, TrustedTokens};
 
 const ACCOUNT: &str = "ann";
 const PASSWORD: &str = "correct:horse battery";
@@ -28,7 +28,7 @@ async fn registries_that_take_their_tokens_have_no_fault() {
         });
         has_no_fault(key_id, &found.await);
     }
-    let written = WrittenTokenService::start("somebody", ACCOUNT, PASSWORD);
+    let written = PythonTokenService::start("somebody", ACCOUNT, PASSWORD);
     let registry = distribution(&written.realm(), "somebody", &written.bundle());
     let found = report(registry.address(), |_| {}).await;
     let taken = found.finding(Check::Use02).unwrap();

@@ -1,7 +1,7 @@
 //! Looks into a registry without any of the clients that are tried on it.
 
 use portpass_protocol::Digest;
-use portpass_testkit::{Image, Place};
+use portpass_testkit::{Image, RegistryAddress};
 use reqwest::{Certificate, Client, RequestBuilder, Response, StatusCode, header};
 use serde_json::Value;
 
@@ -21,11 +21,11 @@ pub(crate) struct Manifest {
 
 impl Auditor {
     /// As the account that everything is done with.
-    pub(crate) fn of(place: &Place) -> Self {
+    pub(crate) fn of(place: &RegistryAddress) -> Self {
         Self::named(ACCOUNT, place)
     }
 
-    pub(crate) fn named(account: &'static str, place: &Place) -> Self {
+    pub(crate) fn named(account: &'static str, place: &RegistryAddress) -> Self {
         // The server's drain waits for an answer on HTTP/2, which a test that waits for the server's end
         // does not give.
         let mut http = Client::builder().no_proxy().http1_only();
@@ -58,7 +58,7 @@ impl Auditor {
     }
 
     /// Asks for a path, and again with what the challenge says.
-    pub(crate) async fn get(&self, place: &Place, path: &str) -> Response {
+    pub(crate) async fn get(&self, place: &RegistryAddress, path: &str) -> Response {
         let url = format!("{}{path}", place.url());
         self.send(|| self.http.get(&url)).await
     }

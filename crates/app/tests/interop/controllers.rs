@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use portpass_testkit::{Client as _, Dockerd, Layout, Place, Portpass, Skopeo};
+use portpass_testkit::{Client as _, Dockerd, Layout, Portpass, RegistryAddress, Skopeo};
 use reqwest::StatusCode;
 
 use crate::{
@@ -14,7 +14,7 @@ const NEWCOMER: &str = "bob";
 
 struct Passwords {
     portpass: Portpass,
-    place: Place,
+    place: RegistryAddress,
     file: PathBuf,
 }
 
@@ -28,7 +28,7 @@ impl Passwords {
             file.display()
         );
         let portpass = serve_in(folder, &auth);
-        let place = Place::plain(portpass.address());
+        let place = RegistryAddress::plain(portpass.address());
         Self { portpass, place, file }
     }
 
@@ -104,7 +104,7 @@ async fn silly_lets_in_whoever_says_anything() {
     let portpass = serve(
         "registry:\n  auth:\n    silly: { realm: \"http://127.0.0.1:9/silly\", service: silly-service }\n",
     );
-    let place = Place::plain(portpass.address());
+    let place = RegistryAddress::plain(portpass.address());
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let url = format!("{}/v2/team/app/blobs/uploads/", place.url());
     let answer = http.post(&url).send().await.unwrap();

@@ -1,6 +1,6 @@
 //! What a client does on a stage, each deed checked from outside.
 
-use portpass_testkit::{Client, Image, Layout, Ran};
+use portpass_testkit::{Client, CommandOutput, Image, Layout};
 
 use crate::{
     audit::Auditor,
@@ -100,7 +100,7 @@ async fn delete(client: &dyn Client, auditor: &Auditor, image: &Image) -> Cell {
     Cell::Works
 }
 
-fn cell(ran: Option<Ran>) -> Cell {
+fn cell(ran: Option<CommandOutput>) -> Cell {
     let Some(ran) = ran else { return Cell::NotSaid };
     ran.expect_success();
     Cell::Works

@@ -1,6 +1,6 @@
 //! Debian's docker-registry trusts our token service: what the table of deeds does not show.
 
-use portpass_testkit::{Client as _, Dockerd, Layout, Place, Skopeo};
+use portpass_testkit::{Client as _, Dockerd, Layout, RegistryAddress, Skopeo};
 use reqwest::StatusCode;
 
 use crate::{
@@ -17,7 +17,7 @@ async fn the_catalog_is_for_those_whom_a_rule_gives_it() {
     let tokens = token_service("x5c");
     add_account(&tokens, STRANGER);
     let registry = distribution(&tokens, &root_alone(&tokens));
-    let place = Place::plain(registry.address());
+    let place = RegistryAddress::plain(registry.address());
     let mut skopeo = Skopeo::default();
     skopeo.login(&place, ACCOUNT, PASSWORD).unwrap().expect_success();
     let scratch = tempfile::tempdir().unwrap();
@@ -37,7 +37,7 @@ async fn the_catalog_is_for_those_whom_a_rule_gives_it() {
 async fn what_no_rule_allows_is_refused_and_leaves_nothing_behind() {
     let tokens = token_service("libtrust");
     let registry = distribution(&tokens, &tokens.folder().join("data/root.crt"));
-    let place = Place::plain(registry.address());
+    let place = RegistryAddress::plain(registry.address());
     let foreign = place.image("bob/app:1");
     let scratch = tempfile::tempdir().unwrap();
     let layout = Layout::multi_arch(scratch.path(), &["amd64"]);
@@ -63,7 +63,7 @@ async fn what_no_rule_allows_is_refused_and_leaves_nothing_behind() {
 fn a_registry_that_trusts_the_root_follows_the_keys_below_it() {
     let tokens = token_service("x5c");
     let registry = distribution(&tokens, &root_alone(&tokens));
-    let place = Place::plain(registry.address());
+    let place = RegistryAddress::plain(registry.address());
     let image = place.image("ann/app:1");
     let scratch = tempfile::tempdir().unwrap();
     let layout = Layout::multi_arch(scratch.path(), &["amd64"]);
@@ -82,9 +82,9 @@ fn a_registry_that_knows_keys_by_their_fingerprints_needs_the_new_bundle() {
     let bundle = tokens.folder().join("data/root.crt");
     let before = distribution(&tokens, &bundle);
     let mut skopeo = Skopeo::default();
-    let place = Place::plain(before.address());
+    let place = RegistryAddress::plain(before.address());
     skopeo.login(&place, ACCOUNT, PASSWORD).unwrap().expect_success();
-    let said = manage(&tokens, &["signing-key", "rotate"]).said();
+    let said = manage(&tokens, &["signing-key", "rotate"]).output();
     assert!(said.contains("its registry needs a new export and a restart"), "{said}");
     tokens.wait_for_log(&["the key ring has changed"]);
 
@@ -93,6 +93,6 @@ fn a_registry_that_knows_keys_by_their_fingerprints_needs_the_new_bundle() {
     refused.expect_failure();
     assert!(before.log().contains("token signed by untrusted key with ID"), "{}", before.log());
     let after = distribution(&tokens, &bundle);
-    let place = Place::plain(after.address());
+    let place = RegistryAddress::plain(after.address());
     stranger.login(&place, ACCOUNT, PASSWORD).unwrap().expect_success();
 }

@@ -2,7 +2,7 @@
 //!
 //! The account pulls what is shared and owns what is its own; the vault is closed to it.
 
-use portpass_testkit::{Client, Dockerd, Image, Layout, Place, Portpass, Skopeo};
+use portpass_testkit::{Client, Dockerd, Image, Layout, Portpass, RegistryAddress, Skopeo};
 use reqwest::StatusCode;
 
 use crate::{
@@ -15,7 +15,7 @@ const KEEPER: &str = "keeper";
 
 struct World {
     portpass: Portpass,
-    place: Place,
+    place: RegistryAddress,
     layout: Layout,
     _scratch: tempfile::TempDir,
 }
@@ -32,7 +32,7 @@ impl World {
         add_account(&portpass, KEEPER);
         let scratch = tempfile::tempdir().unwrap();
         let layout = Layout::multi_arch(scratch.path(), &["amd64"]);
-        let place = Place::plain(portpass.address());
+        let place = RegistryAddress::plain(portpass.address());
         Self { portpass, place, layout, _scratch: scratch }
     }
 

@@ -7,7 +7,8 @@ use std::{
 };
 
 use portpass_testkit::{
-    Certificates, Distribution, Place, Portpass, Ran, TrustedTokens, WrittenTokenService, run,
+    Certificates, CommandOutput, Distribution, Portpass, PythonTokenService, RegistryAddress,
+    TrustedTokens, run,
 };
 use tempfile::TempDir;
 
@@ -23,7 +24,7 @@ pub(crate) struct Stage {
     /// The heading of its table.
     pub(crate) title: &'static str,
     /// How clients reach the registry.
-    pub(crate) place: Place,
+    pub(crate) place: RegistryAddress,
     registry: Registry,
     _beside: Beside,
 }
@@ -38,7 +39,7 @@ enum Beside {
     Nothing,
     Certificates { _files: Certificates },
     Portpass { _service: Portpass },
-    Written { _service: WrittenTokenService },
+    Written { _service: PythonTokenService },
 }
 
 impl Stage {
@@ -61,7 +62,7 @@ impl Stage {
         add_account(&portpass, ACCOUNT);
         Self {
             title: "portpass over TLS",
-            place: Place::tls(portpass.address(), certificates.folder()),
+            place: RegistryAddress::tls(portpass.address(), certificates.folder()),
             registry: Registry::Portpass(portpass),
             _beside: Beside::Certificates { _files: certificates },
         }
@@ -83,7 +84,7 @@ impl Stage {
 
     /// Our registry, and a token service that somebody else wrote.
     pub(crate) fn portpass_with_foreign_tokens() -> Self {
-        let tokens = WrittenTokenService::start("somebody", ACCOUNT, PASSWORD);
+        let tokens = PythonTokenService::start("somebody", ACCOUNT, PASSWORD);
         let portpass = serve(&format!(
             "registry:\n  auth:\n    token: {{ realm: \"{}\", service: registry, issuer: somebody, rootcertbundle: {} }}\n",
             tokens.realm(),
@@ -116,7 +117,7 @@ impl Stage {
     }
 
     fn of_portpass(title: &'static str, portpass: Portpass, beside: Beside) -> Self {
-        let place = Place::plain(portpass.address());
+        let place = RegistryAddress::plain(portpass.address());
         Self { title, place, registry: Registry::Portpass(portpass), _beside: beside }
     }
 
@@ -125,7 +126,7 @@ impl Stage {
         let tokens_for =
             TrustedTokens { realm: &realm, service: SERVICE, issuer: "portpass", bundle };
         let distribution = Distribution::start(&tokens_for);
-        let place = Place::plain(distribution.address());
+        let place = RegistryAddress::plain(distribution.address());
         let registry = Registry::Distribution(distribution);
         Self { title, place, registry, _beside: Beside::Portpass { _service: tokens } }
     }
@@ -197,7 +198,7 @@ pub(crate) fn add_account(portpass: &Portpass, account: &str) {
 }
 
 /// Runs a command of management on what the server serves.
-pub(crate) fn manage(portpass: &Portpass, words: &[&str]) -> Ran {
+pub(crate) fn manage(portpass: &Portpass, words: &[&str]) -> CommandOutput {
     let configuration = ["--config", "{folder}/portpass.yml"];
     let ran = portpass.command(&[words, &configuration].concat(), PASSWORD);
     ran.expect_success();

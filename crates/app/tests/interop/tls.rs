@@ -1,6 +1,6 @@
 //! Whoever does not know the authority speaks with nobody: what is checked is the certificate.
 
-use portpass_testkit::{Certificates, Client, Place, Ran};
+use portpass_testkit::{Certificates, Client, CommandOutput, RegistryAddress};
 
 use crate::{
     clients,
@@ -11,8 +11,8 @@ use crate::{
 fn stranger(client: &mut dyn Client) {
     let stage = Stage::portpass_over_tls();
     let elsewhere = Certificates::new();
-    let place = Place::tls(&stage.place.host, elsewhere.folder());
-    let refused = |ran: &Ran| {
+    let place = RegistryAddress::tls(&stage.place.host, elsewhere.folder());
+    let refused = |ran: &CommandOutput| {
         ran.expect_failure();
         assert!(ran.stderr.contains("x509: certificate signed by unknown authority"), "{ran}");
     };

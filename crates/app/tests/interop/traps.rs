@@ -7,7 +7,9 @@ use std::{
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use portpass_testkit::{Buildah, Client, Dockerd, Helm, Layout, Place, Podman, Portpass, Skopeo};
+use portpass_testkit::{
+    Buildah, Client, Dockerd, Helm, Layout, Podman, Portpass, RegistryAddress, Skopeo,
+};
 use reqwest::StatusCode;
 use serde_json::Value;
 
@@ -19,7 +21,7 @@ use crate::{
 /// A registry with its token service, the account, and an image of its own there.
 struct World {
     portpass: Portpass,
-    place: Place,
+    place: RegistryAddress,
     layout: Layout,
     _scratch: tempfile::TempDir,
 }
@@ -30,7 +32,7 @@ impl World {
         add_account(&portpass, ACCOUNT);
         let scratch = tempfile::tempdir().unwrap();
         let layout = Layout::multi_arch(&scratch.path().join("layout"), &["amd64"]);
-        let place = Place::plain(portpass.address());
+        let place = RegistryAddress::plain(portpass.address());
         Self { portpass, place, layout, _scratch: scratch }
     }
 
@@ -94,7 +96,7 @@ async fn an_identity_token_in_another_programs_password_is_called_so() {
             let ran = inspect(user, token);
             ran.expect_failure();
             let words = "the client sends docker's identity token as a password: it reads what `docker login` has left";
-            assert!(ran.stderr.contains(words) && !ran.said().contains(token), "{ran}");
+            assert!(ran.stderr.contains(words) && !ran.output().contains(token), "{ran}");
         }
     }
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -137,7 +139,7 @@ fn docker_keeps_the_password_of_a_service_without_refresh_tokens() {
 }
 
 /// What docker's file has of a registry.
-fn left_by(docker: &Dockerd, place: &Place) -> Value {
+fn left_by(docker: &Dockerd, place: &RegistryAddress) -> Value {
     let file: Value = serde_json::from_str(&docker.client_configuration()).unwrap();
     file["auths"][&place.host].clone()
 }

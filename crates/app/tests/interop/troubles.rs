@@ -1,7 +1,9 @@
 //! When something is wrong, what does the client say? Its own words, in the page of the documentation,
 //! so that those who search for them find the cause.
 
-use portpass_testkit::{Client, Dockerd, Image, Layout, Place, Portpass, Ran, Skopeo};
+use portpass_testkit::{
+    Client, CommandOutput, Dockerd, Image, Layout, Portpass, RegistryAddress, Skopeo,
+};
 use tempfile::TempDir;
 
 use crate::{
@@ -12,7 +14,7 @@ use crate::{
 /// A registry with its token service, whose clock can be set.
 struct World {
     portpass: Portpass,
-    place: Place,
+    place: RegistryAddress,
     scratch: TempDir,
 }
 
@@ -24,7 +26,7 @@ impl World {
         let arguments = ["--config", "{folder}/portpass.yml"];
         let portpass = Portpass::serve_with_clock(program, &arguments, folder, offset);
         add_account(&portpass, ACCOUNT);
-        let place = Place::plain(portpass.address());
+        let place = RegistryAddress::plain(portpass.address());
         Self { portpass, place, scratch: tempfile::tempdir().unwrap() }
     }
 
@@ -213,8 +215,8 @@ impl Apart {
     }
 
     /// Logs in, as far as that goes, and pulls; gives the first thing that failed.
-    fn pull(&self, client: &mut dyn Client) -> Ran {
-        let place = Place::plain(self.registry.address());
+    fn pull(&self, client: &mut dyn Client) -> CommandOutput {
+        let place = RegistryAddress::plain(self.registry.address());
         match client.login(&place, ACCOUNT, PASSWORD) {
             Some(ran) if !ran.success => ran,
             _ => client.pull(&place.image("ann/app:1.0.0")).ran,
@@ -222,13 +224,13 @@ impl Apart {
     }
 }
 
-fn refused(trouble: &str, client: &dyn Client, ran: &Ran) {
+fn refused(trouble: &str, client: &dyn Client, ran: &CommandOutput) {
     ran.expect_failure();
     ends(trouble, client, ran);
 }
 
 /// Holds the client's last words against the page.
-fn ends(trouble: &str, client: &dyn Client, ran: &Ran) {
+fn ends(trouble: &str, client: &dyn Client, ran: &CommandOutput) {
     let words = if ran.success { "works".to_owned() } else { format!("`{}`", last_words(ran)) };
     confirm(trouble, client, &words);
 }
@@ -238,7 +240,7 @@ fn confirm(trouble: &str, client: &dyn Client, words: &str) {
 }
 
 /// The error that a client ended with, without what is another one each time.
-fn last_words(ran: &Ran) -> String {
+fn last_words(ran: &CommandOutput) -> String {
     let lines: Vec<&str> = ran.stderr.lines().filter(|line| !line.trim().is_empty()).collect();
     let begins = |line: &&str| ["Error", "time=", "ctr:"].iter().any(|word| line.starts_with(word));
     let last = lines.len().checked_sub(1).unwrap_or_else(|| panic!("it says nothing: {ran}"));

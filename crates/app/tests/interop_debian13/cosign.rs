@@ -85,7 +85,7 @@ async fn sign_with_referrers(world: &World, cosign: &Tool, image: &Image) {
     World::saw("cosign", "`verify --experimental-oci11`");
 }
 
-fn verify(cosign: &Tool, name: &str, flags: &[&str]) -> portpass_testkit::Ran {
+fn verify(cosign: &Tool, name: &str, flags: &[&str]) -> portpass_testkit::CommandOutput {
     cosign.run(&[&["verify"], &VERIFYING[..], flags, &[name]].concat())
 }
 

@@ -6,7 +6,9 @@ use std::{
 };
 
 use portpass_protocol::Digest;
-use portpass_testkit::{Client as _, Home, Image, Layout, Place, Portpass, Ran, Skopeo, run};
+use portpass_testkit::{
+    Client as _, CommandOutput, Home, Image, Layout, Portpass, RegistryAddress, Skopeo, run,
+};
 use reqwest::StatusCode;
 use serde_json::Value;
 
@@ -18,7 +20,7 @@ use crate::{
 
 pub(crate) struct World {
     pub(crate) portpass: Portpass,
-    pub(crate) place: Place,
+    pub(crate) place: RegistryAddress,
     pub(crate) auditor: Auditor,
     scratch: tempfile::TempDir,
 }
@@ -31,7 +33,7 @@ impl World {
     - { allow: [\"*\"], registry: catalog, to: \"user:ann\" }\n",
         );
         add_account(&portpass, ACCOUNT);
-        let place = Place::plain(portpass.address());
+        let place = RegistryAddress::plain(portpass.address());
         let auditor = Auditor::of(&place);
         Self { portpass, place, auditor, scratch: tempfile::tempdir().unwrap() }
     }
@@ -118,11 +120,11 @@ impl Tool {
         Self { home: Home::in_debian13(), program }
     }
 
-    pub(crate) fn run(&self, words: &[&str]) -> Ran {
+    pub(crate) fn run(&self, words: &[&str]) -> CommandOutput {
         self.run_with_input(words, "")
     }
 
-    pub(crate) fn run_with_input(&self, words: &[&str], input: &str) -> Ran {
+    pub(crate) fn run_with_input(&self, words: &[&str], input: &str) -> CommandOutput {
         run(self.home.command(self.program).args(words), input)
     }
 

@@ -1,6 +1,6 @@
 //! How clients called: the scheme and the host, which the proxy alone has seen.
 
-use portpass_testkit::{Client as _, Layout, Place};
+use portpass_testkit::{Client as _, Layout, RegistryAddress};
 
 use super::{World, documented, swap, with_http, without};
 
@@ -19,7 +19,7 @@ async fn a_client_that_checks_certificates_logs_in_pushes_and_pulls_as_documente
     pulled.ran.expect_success();
     assert_eq!(pulled.digest, Layout::digest_of_tag(&scratch.path().join("in")).to_string());
 
-    let unaware = Place::tls(world.host(), scratch.path()).image("admin/app:v1");
+    let unaware = RegistryAddress::tls(world.host(), scratch.path()).image("admin/app:v1");
     let refused = world.skopeo.pull(&unaware).ran;
     assert!(refused.expect_failure().stderr.contains("certificate"), "{refused}");
     world.login_with_ours().expect_success();

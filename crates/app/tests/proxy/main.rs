@@ -13,7 +13,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use portpass_testkit::{Certificates, Client as _, Nginx, Place, Portpass, Ran, Skopeo};
+use portpass_testkit::{
+    Certificates, Client as _, CommandOutput, Nginx, Portpass, RegistryAddress, Skopeo,
+};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_portpass");
 
@@ -97,31 +99,31 @@ impl World {
     }
 
     /// The proxy, as a client is told of it that checks certificates.
-    fn place(&self) -> Place {
-        Place::tls(self.host(), self.certificates.folder())
+    fn place(&self) -> RegistryAddress {
+        RegistryAddress::tls(self.host(), self.certificates.folder())
     }
 
     /// `skopeo login` with the right password.
-    fn login_as_admin(&mut self) -> Ran {
+    fn login_as_admin(&mut self) -> CommandOutput {
         let password = self.password();
         self.login(&password)
     }
 
     /// `skopeo login` as `admin`.
-    fn login(&mut self, password: &str) -> Ran {
+    fn login(&mut self, password: &str) -> CommandOutput {
         let place = self.place();
         self.skopeo.login(&place, "admin", password).unwrap()
     }
 
     /// `skopeo copy` to a repository behind the proxy.
-    fn push(&self, source: &str, image: &str) -> Ran {
+    fn push(&self, source: &str, image: &str) -> CommandOutput {
         let authorities = self.certificates.folder().to_str().unwrap();
         let image = format!("docker://{}/{image}", self.host());
         self.skopeo.run(&["copy", "--all", "--dest-cert-dir", authorities, source, &image])
     }
 
     /// `portpass login` as `admin`, told of the authority.
-    fn login_with_ours(&self) -> Ran {
+    fn login_with_ours(&self) -> CommandOutput {
         let (ca, host) = (self.certificates.ca(), self.host());
         let ca = ca.to_str().unwrap();
         let words = ["login", "--ca", ca, "--username", "admin", "--password-stdin", &host];

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
-use portpass_testkit::{Client as _, Layout, Portpass, Skopeo, Stalling, wait_until};
+use portpass_testkit::{Client as _, Layout, Portpass, Skopeo, StallingProxy, wait_until};
 use serde_json::Value;
 
 use crate::world::{Mover, Theirs, lines, logged_in, ours};
@@ -23,7 +23,7 @@ fn killed_and_repeated(
     arrived: Arrived<'_>,
 ) -> Value {
     // Two layers and a half can pass; then the line is dead, and what has arrived is known.
-    let line = Stalling::before(from, LAYER as u64 * 5 / 2 + 20_000);
+    let line = StallingProxy::before(from, LAYER as u64 * 5 / 2 + 20_000);
     mover.login(line.address());
     let through = format!("{}/{repository}", line.address());
     let mut copy = mover.start(&["copy", &through, to, "--jobs", "1"]);

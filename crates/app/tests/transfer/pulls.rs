@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use portpass_testkit::{Client as _, Layout, Skopeo, Stalling, run, wait_until};
+use portpass_testkit::{Client as _, Layout, Skopeo, StallingProxy, run, wait_until};
 
 use crate::world::{Mover, Theirs, lines, logged_in, ours};
 
@@ -56,7 +56,7 @@ fn a_pull_that_was_killed_goes_on_where_it_was() {
     let scratch = tempfile::tempdir().unwrap();
     let layout = Layout::large(scratch.path(), 3, 1_000_000);
     skopeo.push(&layout, &place.image("ann/app:v1")).expect_success();
-    let line = Stalling::before(at, 1_600_000);
+    let line = StallingProxy::before(at, 1_600_000);
     let mover = Mover::at(&[at, line.address()]);
     let image = format!("{}/ann/app:v1", line.address());
     let mut pull = mover.start(&["pull", &image, "oci:app", "--jobs", "1"]);

@@ -7,7 +7,9 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use portpass_testkit::{Client, Distribution, Home, Place, Portpass, Ran, TrustedTokens, run};
+use portpass_testkit::{
+    Client, CommandOutput, Distribution, Home, Portpass, RegistryAddress, TrustedTokens, run,
+};
 use serde_json::Value;
 
 use crate::PROGRAM;
@@ -53,9 +55,9 @@ pub(crate) fn serve(sections: &str) -> Portpass {
 }
 
 /// A client of others, logged in as the account.
-pub(crate) fn logged_in<C: Client + Default>(at: SocketAddr) -> (C, Place) {
+pub(crate) fn logged_in<C: Client + Default>(at: SocketAddr) -> (C, RegistryAddress) {
     let mut client = C::default();
-    let place = Place::plain(at);
+    let place = RegistryAddress::plain(at);
     client.login(&place, ACCOUNT, PASSWORD).unwrap().expect_success();
     (client, place)
 }
@@ -90,7 +92,7 @@ impl Mover {
     }
 
     /// Runs `portpass WORDS` in its home.
-    pub(crate) fn run(&self, words: &[&str]) -> Ran {
+    pub(crate) fn run(&self, words: &[&str]) -> CommandOutput {
         run(&mut self.command(words), "")
     }
 

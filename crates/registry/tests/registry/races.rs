@@ -8,7 +8,7 @@ use http::{HeaderName, Method, StatusCode, header};
 use http_body_util::BodyExt as _;
 use portpass_protocol::Digest;
 use portpass_registry::upkeep::Upkeep;
-use portpass_testkit::Dice;
+use portpass_testkit::SeededRng;
 use tokio::task::JoinSet;
 
 use crate::{
@@ -211,9 +211,9 @@ async fn a_tag_that_moves_names_one_image_or_the_other() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_that_many_write_to_is_what_they_were_told() {
     const WRITERS: usize = 6;
-    let seed = Dice::seed("PORTPASS_RACE_SEED");
+    let seed = SeededRng::seed_from_env("PORTPASS_RACE_SEED");
     println!("PORTPASS_RACE_SEED={seed} chooses the same bytes again");
-    let mut dice = Dice::new(seed);
+    let mut rng = SeededRng::new(seed);
     let registry = Harness::with_its_database_on_disk().await;
     let (mut written, mut refused) = (0, 0);
     for _ in 0..30 {
@@ -222,8 +222,8 @@ async fn an_upload_that_many_write_to_is_what_they_were_told() {
         for _ in 0..3 {
             let mut writers = JoinSet::new();
             for _ in 0..WRITERS {
-                let length = dice.between(2, 40_000);
-                let piece = dice.bytes(length);
+                let length = rng.between(2, 40_000);
+                let piece = rng.bytes(length);
                 let writing = request(Method::PATCH, &session, [], piece.clone());
                 let answer = registry.answer(writing);
                 writers.spawn(async move { (answer.await, piece) });

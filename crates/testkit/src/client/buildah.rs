@@ -1,7 +1,7 @@
 //! buildah: builds images, and pushes and pulls them without a daemon.
 
 use super::{Client, Pulled, containers::Tool, version_in};
-use crate::{Home, Image, Layout, Place, Ran};
+use crate::{CommandOutput, Home, Image, Layout, RegistryAddress};
 
 /// buildah with a home and a store of its own.
 #[derive(Debug)]
@@ -35,11 +35,16 @@ impl Client for Buildah {
         version_in(&self.0.run(&["--version"]))
     }
 
-    fn login(&mut self, place: &Place, account: &str, password: &str) -> Option<Ran> {
+    fn login(
+        &mut self,
+        place: &RegistryAddress,
+        account: &str,
+        password: &str,
+    ) -> Option<CommandOutput> {
         Some(self.0.login(place, account, password))
     }
 
-    fn push(&self, layout: &Layout, to: &Image) -> Ran {
+    fn push(&self, layout: &Layout, to: &Image) -> CommandOutput {
         self.0.push(layout, to)
     }
 
@@ -47,7 +52,7 @@ impl Client for Buildah {
         Pulled::of(self.0.pull(from), || self.0.run(&["images", "--digests", "--noheading"]))
     }
 
-    fn run(&self, image: &Image) -> Option<Ran> {
+    fn run(&self, image: &Image) -> Option<CommandOutput> {
         // Raising these limits is not everybody's right.
         let limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"];
         let image = image.to_string();
@@ -58,11 +63,11 @@ impl Client for Buildah {
         Some(self.0.run(&[&run[..], &["--", "/bin/sh", "-c", "cat /greeting"]].concat()))
     }
 
-    fn push_index(&self, layout: &Layout, to: &Image) -> Option<Ran> {
+    fn push_index(&self, layout: &Layout, to: &Image) -> Option<CommandOutput> {
         Some(self.0.push_index(layout, to))
     }
 
-    fn mount(&self, from: &Image, to: &Image) -> Option<Ran> {
+    fn mount(&self, from: &Image, to: &Image) -> Option<CommandOutput> {
         Some(self.0.push_stored(from, to))
     }
 }

@@ -8,8 +8,8 @@ use std::{
 
 use super::{Client, Pulled, version_in};
 use crate::{
-    Home, Image, Layout, Place, Ran, run,
-    served::{stop, wait_until},
+    CommandOutput, Home, Image, Layout, RegistryAddress, run,
+    server::{stop, wait_until},
 };
 
 /// A running containerd, stopped when dropped. Needs root.
@@ -58,7 +58,7 @@ impl Containerd {
     }
 
     /// Runs `ctr` against this daemon.
-    pub fn run(&self, arguments: &[&str]) -> Ran {
+    pub fn run(&self, arguments: &[&str]) -> CommandOutput {
         let mut command = self.home.command("ctr");
         run(command.arg("--address").arg(self.home.path().join("c.sock")).args(arguments), "")
     }
@@ -83,7 +83,7 @@ impl Containerd {
     }
 
     /// `ctr images VERB FLAGS IMAGE`, with what the registry needs.
-    fn transfer(&self, verb: &str, flags: &[&str], image: &Image) -> Ran {
+    fn transfer(&self, verb: &str, flags: &[&str], image: &Image) -> CommandOutput {
         let hosts = self.home.path().join("hosts");
         let hosts = hosts.to_string_lossy();
         let mut arguments = vec!["images", verb];
@@ -104,7 +104,7 @@ impl Containerd {
     }
 
     /// Loopback is plain HTTP to `ctr`, unless a `hosts.toml` says otherwise.
-    fn trust(&self, place: &Place, authority: &Path) {
+    fn trust(&self, place: &RegistryAddress, authority: &Path) {
         let folder = self.home.path().join("hosts").join(&place.host);
         fs::create_dir_all(&folder).expect("a folder");
         let url = place.url();
@@ -122,12 +122,17 @@ impl Client for Containerd {
         version_in(&self.run(&["--version"]))
     }
 
-    fn login(&mut self, _: &Place, account: &str, password: &str) -> Option<Ran> {
+    fn login(
+        &mut self,
+        _: &RegistryAddress,
+        account: &str,
+        password: &str,
+    ) -> Option<CommandOutput> {
         self.credentials = Some(format!("{account}:{password}"));
         None
     }
 
-    fn push(&self, layout: &Layout, to: &Image) -> Ran {
+    fn push(&self, layout: &Layout, to: &Image) -> CommandOutput {
         self.load(layout, &to.to_string());
         self.transfer("push", &[], to)
     }
@@ -142,16 +147,16 @@ impl Client for Containerd {
         Pulled::of(ran, || self.run(&["images", "ls", &format!("name=={from}")]))
     }
 
-    fn run(&self, image: &Image) -> Option<Ran> {
+    fn run(&self, image: &Image) -> Option<CommandOutput> {
         let arguments = ["run", "--rm", "--snapshotter", "native"];
         Some(self.run(&[&arguments[..], &[&image.to_string(), "greeter"]].concat()))
     }
 
-    fn push_index(&self, layout: &Layout, to: &Image) -> Option<Ran> {
+    fn push_index(&self, layout: &Layout, to: &Image) -> Option<CommandOutput> {
         Some(self.push(layout, to))
     }
 
-    fn mount(&self, from: &Image, to: &Image) -> Option<Ran> {
+    fn mount(&self, from: &Image, to: &Image) -> Option<CommandOutput> {
         self.run(&["images", "tag", "--force", &from.to_string(), &to.to_string()])
             .expect_success();
         Some(self.transfer("push", &[], to))

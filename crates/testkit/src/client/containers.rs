@@ -1,6 +1,8 @@
 //! What skopeo, buildah and podman share: one library, one way to name registries and credentials.
 
-use crate::{Home, Image, Layout, Place, Ran, place::Transport, run};
+use crate::{
+    CommandOutput, Home, Image, Layout, RegistryAddress, registry_address::Transport, run,
+};
 
 /// One of these programs, with a home of its own.
 #[derive(Debug)]
@@ -27,23 +29,28 @@ impl Tool {
         tool
     }
 
-    pub(super) fn run(&self, arguments: &[&str]) -> Ran {
+    pub(super) fn run(&self, arguments: &[&str]) -> CommandOutput {
         self.run_with_input(arguments, "")
     }
 
-    fn run_with_input(&self, arguments: &[&str], input: &str) -> Ran {
+    fn run_with_input(&self, arguments: &[&str], input: &str) -> CommandOutput {
         let mut command = self.home.command(self.program);
         run(command.args(&self.flags).args(arguments), input)
     }
 
-    pub(super) fn login(&self, place: &Place, account: &str, password: &str) -> Ran {
+    pub(super) fn login(
+        &self,
+        place: &RegistryAddress,
+        account: &str,
+        password: &str,
+    ) -> CommandOutput {
         let flag = flag("", place);
         let arguments = ["login", &flag, "--username", account, "--password-stdin", &place.host];
         self.run_with_input(&arguments, password)
     }
 
     /// Brings the image of a layout into the store and copies it to a registry.
-    pub(super) fn push(&self, layout: &Layout, to: &Image) -> Ran {
+    pub(super) fn push(&self, layout: &Layout, to: &Image) -> CommandOutput {
         // By way of a folder without a name: newer tools do not find what they stored under a short one.
         let unnamed = "dir:unnamed";
         let mut skopeo = self.home.command("skopeo");
@@ -56,17 +63,17 @@ impl Tool {
     }
 
     /// Copies an image of the store to a registry.
-    pub(super) fn push_stored(&self, image: &Image, to: &Image) -> Ran {
+    pub(super) fn push_stored(&self, image: &Image, to: &Image) -> CommandOutput {
         self.run(&["push", &flag("", &to.place), &image.to_string(), &remote(to)])
     }
 
     /// Fetches an image into an empty store.
-    pub(super) fn pull(&self, from: &Image) -> Ran {
+    pub(super) fn pull(&self, from: &Image) -> CommandOutput {
         self.run(&["rmi", "--all", "--force"]).expect_success();
         self.run(&["pull", &flag("", &from.place), &from.to_string()])
     }
 
-    pub(super) fn push_index(&self, layout: &Layout, to: &Image) -> Ran {
+    pub(super) fn push_index(&self, layout: &Layout, to: &Image) -> CommandOutput {
         let layout = layout.reference_at(&self.home);
         self.run(&["manifest", "create", ALL]).expect_success();
         self.run(&["manifest", "add", "--all", ALL, &layout]).expect_success();
@@ -80,7 +87,7 @@ pub(super) fn remote(image: &Image) -> String {
 }
 
 /// What these tools need to be told of a registry; `side` is `src-`, `dest-` or nothing.
-pub(super) fn flag(side: &str, place: &Place) -> String {
+pub(super) fn flag(side: &str, place: &RegistryAddress) -> String {
     match &place.transport {
         Transport::Plain => format!("--{side}tls-verify=false"),
         Transport::Tls { authorities } => format!("--{side}cert-dir={}", authorities.display()),

@@ -8,10 +8,10 @@ use std::{
 
 use super::{Client, Pulled, version_in};
 use crate::{
-    Home, Image, Layout, Place, Ran,
-    place::Transport,
+    CommandOutput, Home, Image, Layout, RegistryAddress,
+    registry_address::Transport,
     run,
-    served::{stop, wait_until},
+    server::{stop, wait_until},
 };
 
 /// A running `dockerd`, stopped when dropped. Needs root, as dockerd does.
@@ -64,12 +64,12 @@ impl Dockerd {
     }
 
     /// Runs `docker` against this daemon.
-    pub fn run(&self, arguments: &[&str]) -> Ran {
+    pub fn run(&self, arguments: &[&str]) -> CommandOutput {
         self.run_with_input(arguments, "")
     }
 
     /// `docker login` with the password on standard input.
-    pub fn login(&self, registry: &str, account: &str, password: &str) -> Ran {
+    pub fn login(&self, registry: &str, account: &str, password: &str) -> CommandOutput {
         let arguments = ["login", "--username", account, "--password-stdin", registry];
         self.run_with_input(&arguments, password)
     }
@@ -102,7 +102,7 @@ impl Dockerd {
         std::fs::remove_file(archive).expect("the archive goes");
     }
 
-    fn run_with_input(&self, arguments: &[&str], input: &str) -> Ran {
+    fn run_with_input(&self, arguments: &[&str], input: &str) -> CommandOutput {
         let mut command = self.home.command("docker");
         command.arg("--host").arg(socket(self.home.path())).args(arguments);
         run(&mut command, input)
@@ -118,11 +118,16 @@ impl Client for Dockerd {
         version_in(&self.run(&["version", "--format", "{{.Server.Version}}"]))
     }
 
-    fn login(&mut self, place: &Place, account: &str, password: &str) -> Option<Ran> {
+    fn login(
+        &mut self,
+        place: &RegistryAddress,
+        account: &str,
+        password: &str,
+    ) -> Option<CommandOutput> {
         Some(Self::login(self, &place.host, account, password))
     }
 
-    fn push(&self, layout: &Layout, to: &Image) -> Ran {
+    fn push(&self, layout: &Layout, to: &Image) -> CommandOutput {
         self.load(layout, "amd64", &to.to_string());
         self.run(&["push", &to.to_string()])
     }
@@ -135,12 +140,12 @@ impl Client for Dockerd {
         Pulled::of(ran, || self.run(&inspect))
     }
 
-    fn run(&self, image: &Image) -> Option<Ran> {
+    fn run(&self, image: &Image) -> Option<CommandOutput> {
         Some(self.run(&["run", "--rm", "--network", "none", &image.to_string()]))
     }
 
     /// Docker makes indexes of images that the registry has already.
-    fn push_index(&self, layout: &Layout, to: &Image) -> Option<Ran> {
+    fn push_index(&self, layout: &Layout, to: &Image) -> Option<CommandOutput> {
         // This part of docker speaks plain HTTP to loopback, whatever it is told.
         let Transport::Plain = to.place.transport else { return None };
         let architectures = layout.architectures();
@@ -162,7 +167,7 @@ impl Client for Dockerd {
         Some(if created.success { manifest("push", &[]) } else { created })
     }
 
-    fn mount(&self, from: &Image, to: &Image) -> Option<Ran> {
+    fn mount(&self, from: &Image, to: &Image) -> Option<CommandOutput> {
         self.run(&["tag", &from.to_string(), &to.to_string()]).expect_success();
         Some(self.run(&["push", &to.to_string()]))
     }

@@ -8,7 +8,7 @@ use std::{
 use portpass_protocol::Digest;
 
 use super::{Client, Pulled, version_in};
-use crate::{Home, Image, Layout, Place, Ran, run};
+use crate::{CommandOutput, Home, Image, Layout, RegistryAddress, run};
 
 /// helm with a home of its own. It stores charts; images it does not know.
 #[derive(Debug, Default)]
@@ -18,11 +18,11 @@ pub struct Helm {
 
 impl Helm {
     /// Runs `helm ARGUMENTS`.
-    pub fn run(&self, arguments: &[&str]) -> Ran {
+    pub fn run(&self, arguments: &[&str]) -> CommandOutput {
         self.run_with_input(arguments, "")
     }
 
-    fn run_with_input(&self, arguments: &[&str], input: &str) -> Ran {
+    fn run_with_input(&self, arguments: &[&str], input: &str) -> CommandOutput {
         run(self.home.command(program()).args(arguments), input)
     }
 
@@ -49,7 +49,12 @@ impl Client for Helm {
         version_in(&self.run(&["version", "--template", "{{.Version}}"]))
     }
 
-    fn login(&mut self, place: &Place, account: &str, password: &str) -> Option<Ran> {
+    fn login(
+        &mut self,
+        place: &RegistryAddress,
+        account: &str,
+        password: &str,
+    ) -> Option<CommandOutput> {
         let flags = flags(place);
         let mut arguments = vec!["registry", "login"];
         arguments.extend(flags.iter().map(String::as_str));
@@ -58,7 +63,7 @@ impl Client for Helm {
     }
 
     /// Charts have nothing to do with the layout: one is made.
-    fn push(&self, _: &Layout, to: &Image) -> Ran {
+    fn push(&self, _: &Layout, to: &Image) -> CommandOutput {
         let (folder, name) = parts(to);
         let package = self.chart(&name, to.tag());
         let flags = flags(&to.place);
@@ -83,12 +88,12 @@ impl Client for Helm {
             assert_eq!(same("packages"), same("pulled"), "the chart came back changed");
         }
         // `Digest: sha256:…` stands in what it says.
-        let digest = ran.said();
+        let digest = ran.output();
         Pulled { ran, digest }
     }
 
     /// A range of versions is looked up in the list of tags.
-    fn list(&self, image: &Image) -> Option<Ran> {
+    fn list(&self, image: &Image) -> Option<CommandOutput> {
         let (folder, name) = parts(image);
         let (chart, flags) = (format!("{folder}/{name}"), flags(&image.place));
         let mut arguments = vec!["show", "chart", "--version", ">=0.0.1"];
@@ -104,7 +109,7 @@ fn parts(image: &Image) -> (String, String) {
     (format!("oci://{}/{namespace}", image.place.host), name.to_owned())
 }
 
-fn flags(place: &Place) -> Vec<String> {
+fn flags(place: &RegistryAddress) -> Vec<String> {
     match place.authority() {
         None => vec!["--plain-http".to_owned()],
         Some(file) => vec!["--ca-file".to_owned(), file.to_string_lossy().into_owned()],

@@ -5,7 +5,7 @@ use super::{
     containers::{Tool, flag},
     version_in,
 };
-use crate::{Home, Image, Layout, Place, Ran, place::Transport};
+use crate::{CommandOutput, Home, Image, Layout, RegistryAddress, registry_address::Transport};
 
 /// podman with a home and a store of its own.
 #[derive(Debug)]
@@ -42,11 +42,16 @@ impl Client for Podman {
         version_in(&self.0.run(&["--version"]))
     }
 
-    fn login(&mut self, place: &Place, account: &str, password: &str) -> Option<Ran> {
+    fn login(
+        &mut self,
+        place: &RegistryAddress,
+        account: &str,
+        password: &str,
+    ) -> Option<CommandOutput> {
         Some(self.0.login(place, account, password))
     }
 
-    fn push(&self, layout: &Layout, to: &Image) -> Ran {
+    fn push(&self, layout: &Layout, to: &Image) -> CommandOutput {
         self.0.push(layout, to)
     }
 
@@ -55,22 +60,22 @@ impl Client for Podman {
         Pulled::of(self.0.pull(from), || self.0.run(&inspect))
     }
 
-    fn run(&self, image: &Image) -> Option<Ran> {
+    fn run(&self, image: &Image) -> Option<CommandOutput> {
         // Raising these limits is not everybody's right.
         let limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"];
         let run = ["run", "--rm", "--network", "none", "--pull", "never"];
         Some(self.0.run(&[&run[..], &limits, &[&image.to_string()]].concat()))
     }
 
-    fn push_index(&self, layout: &Layout, to: &Image) -> Option<Ran> {
+    fn push_index(&self, layout: &Layout, to: &Image) -> Option<CommandOutput> {
         Some(self.0.push_index(layout, to))
     }
 
-    fn mount(&self, from: &Image, to: &Image) -> Option<Ran> {
+    fn mount(&self, from: &Image, to: &Image) -> Option<CommandOutput> {
         Some(self.0.push_stored(from, to))
     }
 
-    fn list(&self, image: &Image) -> Option<Ran> {
+    fn list(&self, image: &Image) -> Option<CommandOutput> {
         // `search` has no flag for an authority of one's own.
         let Transport::Plain = image.place.transport else { return None };
         let repository = format!("{}/{}", image.place.host, image.repository());

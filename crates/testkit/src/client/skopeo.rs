@@ -5,7 +5,7 @@ use super::{
     containers::{Tool, flag, remote},
     version_in,
 };
-use crate::{Home, Image, Layout, Place, Ran};
+use crate::{CommandOutput, Home, Image, Layout, RegistryAddress};
 
 /// skopeo with a home of its own.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ impl Skopeo {
     }
 
     /// Runs `skopeo ARGUMENTS`.
-    pub fn run(&self, arguments: &[&str]) -> Ran {
+    pub fn run(&self, arguments: &[&str]) -> CommandOutput {
         self.0.run(arguments)
     }
 
@@ -34,7 +34,7 @@ impl Skopeo {
         &self.0.home
     }
 
-    fn copy(&self, flags: &[String], from: &str, to: &str) -> Ran {
+    fn copy(&self, flags: &[String], from: &str, to: &str) -> CommandOutput {
         let mut arguments = vec!["copy", "--all"];
         arguments.extend(flags.iter().map(String::as_str));
         arguments.extend([from, to]);
@@ -51,11 +51,16 @@ impl Client for Skopeo {
         version_in(&self.run(&["--version"]))
     }
 
-    fn login(&mut self, place: &Place, account: &str, password: &str) -> Option<Ran> {
+    fn login(
+        &mut self,
+        place: &RegistryAddress,
+        account: &str,
+        password: &str,
+    ) -> Option<CommandOutput> {
         Some(self.0.login(place, account, password))
     }
 
-    fn push(&self, layout: &Layout, to: &Image) -> Ran {
+    fn push(&self, layout: &Layout, to: &Image) -> CommandOutput {
         self.copy(&[flag("dest-", &to.place)], &layout.reference(), &remote(to))
     }
 
@@ -71,20 +76,20 @@ impl Client for Skopeo {
         Pulled { ran, digest }
     }
 
-    fn push_index(&self, layout: &Layout, to: &Image) -> Option<Ran> {
+    fn push_index(&self, layout: &Layout, to: &Image) -> Option<CommandOutput> {
         Some(self.push(layout, to))
     }
 
-    fn mount(&self, from: &Image, to: &Image) -> Option<Ran> {
+    fn mount(&self, from: &Image, to: &Image) -> Option<CommandOutput> {
         let flags = [flag("src-", &from.place), flag("dest-", &to.place)];
         Some(self.copy(&flags, &remote(from), &remote(to)))
     }
 
-    fn delete(&self, image: &Image) -> Option<Ran> {
+    fn delete(&self, image: &Image) -> Option<CommandOutput> {
         Some(self.run(&["delete", &flag("", &image.place), &remote(image)]))
     }
 
-    fn list(&self, image: &Image) -> Option<Ran> {
+    fn list(&self, image: &Image) -> Option<CommandOutput> {
         let repository = format!("docker://{}/{}", image.place.host, image.repository());
         Some(self.run(&["list-tags", &flag("", &image.place), &repository]))
     }

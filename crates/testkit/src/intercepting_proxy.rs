@@ -1,7 +1,7 @@
-//! A front before a real registry or token service, in which one thing is made wrong.
+//! A proxy before a real registry or token service, in which one thing is made wrong.
 //!
 //! ```text
-//! client ──> Front ── request, changed ──> Portpass, Distribution, …
+//! client ──> InterceptingProxy ── request, changed ──> Portpass, Distribution, …
 //!              │ <─ response, changed ──────┘
 //!              └─ or an answer of its own, or none: cut, held until a Gate opens
 //! ```
@@ -23,15 +23,15 @@ pub use message::{Request, Response};
 
 /// What becomes of a request.
 #[derive(Debug, Clone)]
-pub enum Way {
+pub enum Action {
     /// It goes on, as it is by now.
-    On,
+    Forward,
     /// It goes on once the gate is open.
-    When(Arc<Gate>),
+    ForwardAfter(Arc<Gate>),
     /// It is answered here.
-    Answer(Response),
+    Respond(Response),
     /// The connection ends without an answer.
-    Cut,
+    Disconnect,
 }
 
 /// What holds requests until a test lets them go; dropped or not, it never waits for time.
@@ -54,26 +54,29 @@ impl Gate {
     }
 }
 
-type OnRequest = Box<dyn Fn(&mut Request) -> Way + Send + Sync>;
+type OnRequest = Box<dyn Fn(&mut Request) -> Action + Send + Sync>;
 type OnResponse = Box<dyn Fn(&Request, &mut Response) + Send + Sync>;
 
-/// A front that is not started yet.
-pub struct Plan {
+/// A proxy that is not started yet.
+pub struct ProxyBuilder {
     upstream: SocketAddr,
     requests: Vec<OnRequest>,
     responses: Vec<OnResponse>,
 }
 
-impl fmt::Debug for Plan {
+impl fmt::Debug for ProxyBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Plan").field("upstream", &self.upstream).finish_non_exhaustive()
+        f.debug_struct("ProxyBuilder").field("upstream", &self.upstream).finish_non_exhaustive()
     }
 }
 
-impl Plan {
+impl ProxyBuilder {
     /// Changes requests, or says what else becomes of them.
     #[must_use]
-    pub fn request(mut self, change: impl Fn(&mut Request) -> Way + Send + Sync + 'static) -> Self {
+    pub fn request(
+        mut self,
+        change: impl Fn(&mut Request) -> Action + Send + Sync + 'static,
+    ) -> Self {
         self.requests.push(Box::new(change));
         self
     }
@@ -88,7 +91,7 @@ impl Plan {
         self
     }
 
-    /// Has challenges name another token endpoint, such as a front before the real one.
+    /// Has challenges name another token endpoint, such as a proxy before the real one.
     #[must_use]
     pub fn realm(self, realm: impl Into<String>) -> Self {
         let realm = realm.into();
@@ -101,7 +104,7 @@ impl Plan {
     ///
     /// # Panics
     /// If no port can be had.
-    pub fn start(self) -> Front {
+    pub fn start(self) -> InterceptingProxy {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         let shared = Arc::new(Shared {
@@ -122,22 +125,22 @@ impl Plan {
                 }
             }
         });
-        Front { address, shared, thread: Some(thread) }
+        InterceptingProxy { address, shared, thread: Some(thread) }
     }
 }
 
-/// A running front, stopped when dropped.
+/// A running proxy, stopped when dropped.
 #[derive(Debug)]
-pub struct Front {
+pub struct InterceptingProxy {
     address: SocketAddr,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Front {
-    /// Plans a front before what listens there.
-    pub fn before(upstream: SocketAddr) -> Plan {
-        Plan { upstream, requests: Vec::new(), responses: Vec::new() }
+impl InterceptingProxy {
+    /// Builds a proxy before what listens there.
+    pub fn before(upstream: SocketAddr) -> ProxyBuilder {
+        ProxyBuilder { upstream, requests: Vec::new(), responses: Vec::new() }
     }
 
     /// Where it listens.
@@ -156,7 +159,7 @@ impl Front {
     }
 }
 
-impl Drop for Front {
+impl Drop for InterceptingProxy {
     fn drop(&mut self) {
         self.shared.stopped.store(true, Ordering::SeqCst);
         // It waits for a connection; this is the last one.
@@ -169,7 +172,7 @@ impl Drop for Front {
 
 #[derive(Debug)]
 struct Shared {
-    plan: Plan,
+    plan: ProxyBuilder,
     seen: Mutex<Vec<Request>>,
     stopped: AtomicBool,
 }
@@ -181,10 +184,10 @@ impl Shared {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
         for change in &self.plan.requests {
             match change(&mut request) {
-                Way::On => {}
-                Way::When(gate) => gate.pass(),
-                Way::Answer(response) => return response.write(client),
-                Way::Cut => return Ok(()),
+                Action::Forward => {}
+                Action::ForwardAfter(gate) => gate.pass(),
+                Action::Respond(response) => return response.write(client),
+                Action::Disconnect => return Ok(()),
             }
         }
         let upstream = TcpStream::connect(self.plan.upstream)?;
@@ -211,20 +214,20 @@ mod tests {
     use super::*;
 
     /// Answers every request with its own head and body.
-    fn echo() -> Front {
-        Front::before(([127, 0, 0, 1], 9).into())
+    fn echo() -> InterceptingProxy {
+        InterceptingProxy::before(([127, 0, 0, 1], 9).into())
             .request(|request| {
                 let said =
                     format!("{} {} {:?}", request.method, request.target, request.header("host"));
                 let body = [said.as_bytes(), &request.body].concat();
                 let challenge = r#"Bearer realm="https://there/token",service="s""#;
-                Way::Answer(Response::new(200, body).with("WWW-Authenticate", challenge))
+                Action::Respond(Response::new(200, body).with("WWW-Authenticate", challenge))
             })
             .start()
     }
 
-    fn ask(front: &Front, request: &str) -> String {
-        let mut stream = TcpStream::connect(front.address()).expect("a connection");
+    fn ask(proxy: &InterceptingProxy, request: &str) -> String {
+        let mut stream = TcpStream::connect(proxy.address()).expect("a connection");
         stream.write_all(request.as_bytes()).expect("a request");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("an answer");
@@ -234,46 +237,49 @@ mod tests {
     #[test]
     fn requests_go_through_and_can_be_changed_on_both_ways() {
         let behind = echo();
-        let front = Front::before(behind.address())
+        let proxy = InterceptingProxy::before(behind.address())
             .request(|request| {
                 request.target.push_str("&more");
                 request.set("host", "elsewhere");
-                Way::On
+                Action::Forward
             })
             .response(|_, response| response.status = 203)
             .realm("http://here/")
             .start();
         let chunked = "POST /path?x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;e=1\r\nde\r\n0\r\n\r\n";
-        let answer = ask(&front, chunked);
+        let answer = ask(&proxy, chunked);
         assert!(answer.starts_with("HTTP/1.1 203 "), "{answer}");
         assert!(answer.contains(r#"Bearer realm="http://here/",service="s""#), "{answer}");
         assert!(answer.ends_with("POST /path?x&more Some(\"elsewhere\")abcde"), "{answer}");
-        assert_eq!(front.seen().len(), 1);
-        assert_eq!(front.seen()[0].header("host"), Some("a"));
+        assert_eq!(proxy.seen().len(), 1);
+        assert_eq!(proxy.seen()[0].header("host"), Some("a"));
     }
 
     #[test]
     fn a_head_has_no_body_and_a_cut_no_answer() {
         let behind = echo();
-        let front = Front::before(behind.address())
-            .request(|request| if request.path() == "/cut" { Way::Cut } else { Way::On })
-            .start();
-        let head = ask(&front, "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
+        let proxy =
+            InterceptingProxy::before(behind.address())
+                .request(|request| {
+                    if request.path() == "/cut" { Action::Disconnect } else { Action::Forward }
+                })
+                .start();
+        let head = ask(&proxy, "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
         assert!(head.starts_with("HTTP/1.1 200 ") && head.ends_with("\r\n\r\n"), "{head}");
-        assert_eq!(ask(&front, "GET /cut HTTP/1.1\r\nHost: a\r\n\r\n"), "");
+        assert_eq!(ask(&proxy, "GET /cut HTTP/1.1\r\nHost: a\r\n\r\n"), "");
     }
 
     #[test]
     fn a_gate_holds_what_comes_until_it_is_open() {
         let gate = Arc::new(Gate::default());
         let held = Arc::clone(&gate);
-        let front = Front::before(([127, 0, 0, 1], 9).into())
-            .request(move |_| Way::When(Arc::clone(&held)))
-            .request(|_| Way::Answer(Response::new(204, "")))
+        let proxy = InterceptingProxy::before(([127, 0, 0, 1], 9).into())
+            .request(move |_| Action::ForwardAfter(Arc::clone(&held)))
+            .request(|_| Action::Respond(Response::new(204, "")))
             .start();
         std::thread::scope(|scope| {
-            let asked = scope.spawn(|| ask(&front, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
-            crate::served::wait_until(|| !front.seen().is_empty());
+            let asked = scope.spawn(|| ask(&proxy, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+            crate::server::wait_until(|| !proxy.seen().is_empty());
             assert!(!asked.is_finished());
             gate.open();
             assert!(asked.join().expect("an answer").starts_with("HTTP/1.1 204 "));

@@ -4,10 +4,10 @@ use std::hash::{BuildHasher as _, RandomState};
 
 /// Numbers that follow from a seed (`SplitMix64`).
 #[derive(Debug, Clone)]
-pub struct Dice(u64);
+pub struct SeededRng(u64);
 
-impl Dice {
-    /// Dice that fall as they did with this seed before.
+impl SeededRng {
+    /// A generator that gives what it gave with this seed before.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -16,7 +16,7 @@ impl Dice {
     ///
     /// # Panics
     /// If the variable holds no number.
-    pub fn seed(variable: &str) -> u64 {
+    pub fn seed_from_env(variable: &str) -> u64 {
         match std::env::var_os(variable) {
             None => RandomState::new().hash_one(variable) >> 16,
             Some(value) => {
@@ -27,7 +27,7 @@ impl Dice {
     }
 
     /// 64 bits.
-    pub fn roll(&mut self) -> u64 {
+    pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -35,13 +35,13 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// One of the numbers below `sides`.
+    /// One of the numbers below `bound`.
     ///
     /// # Panics
     /// If there are none.
-    pub fn below(&mut self, sides: usize) -> usize {
-        let sides = u64::try_from(sides).expect("64 bits");
-        usize::try_from(self.roll() % sides).expect("below a number of this type")
+    pub fn below(&mut self, bound: usize) -> usize {
+        let bound = u64::try_from(bound).expect("64 bits");
+        usize::try_from(self.next_u64() % bound).expect("below a number of this type")
     }
 
     /// One of the numbers from `low` up to, but without, `high`.
@@ -56,7 +56,7 @@ impl Dice {
     ///
     /// # Panics
     /// If there are none.
-    pub fn one_of<T: Clone>(&mut self, things: &[T]) -> T {
+    pub fn choose<T: Clone>(&mut self, things: &[T]) -> T {
         things[self.below(things.len())].clone()
     }
 
@@ -64,15 +64,15 @@ impl Dice {
     pub fn bytes(&mut self, length: usize) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(length + 8);
         while bytes.len() < length {
-            bytes.extend_from_slice(&self.roll().to_le_bytes());
+            bytes.extend_from_slice(&self.next_u64().to_le_bytes());
         }
         bytes.truncate(length);
         bytes
     }
 
-    /// Dice of their own for somebody else.
+    /// A generator of its own, seeded from this one.
     #[must_use]
-    pub fn another(&mut self) -> Self {
-        Self(self.roll())
+    pub fn fork(&mut self) -> Self {
+        Self(self.next_u64())
     }
 }

@@ -1,6 +1,6 @@
 //! Token services that are not ours: what operators write themselves.
 
-mod written;
+mod python;
 
 use std::{
     io::{Read as _, Write as _},
@@ -12,17 +12,17 @@ use std::{
     thread::JoinHandle,
 };
 
-pub use self::written::WrittenTokenService;
+pub use self::python::PythonTokenService;
 
 /// A token service that answers as it is told: every request with the same body, as `200 application/json`.
 #[derive(Debug)]
-pub struct ForeignTokenService {
+pub struct FixedTokenService {
     address: SocketAddr,
     stopped: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl ForeignTokenService {
+impl FixedTokenService {
     /// Starts it on a port that the kernel picks.
     ///
     /// # Panics
@@ -53,7 +53,7 @@ impl ForeignTokenService {
     }
 }
 
-impl Drop for ForeignTokenService {
+impl Drop for FixedTokenService {
     fn drop(&mut self) {
         self.stopped.store(true, Ordering::SeqCst);
         // Wakes the thread out of `accept`.

@@ -7,7 +7,7 @@ use std::{
 
 /// A registry's address, and what a client needs to speak with it.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub struct RegistryAddress {
     /// `HOST:PORT`
     pub host: String,
     /// How it is spoken with.
@@ -26,7 +26,7 @@ pub enum Transport {
     },
 }
 
-impl Place {
+impl RegistryAddress {
     /// Plain HTTP at `HOST:PORT`.
     pub fn plain(host: impl fmt::Display) -> Self {
         Self { host: host.to_string(), transport: Transport::Plain }
@@ -64,7 +64,7 @@ impl Place {
 #[derive(Debug, Clone)]
 pub struct Image {
     /// The registry that has it.
-    pub place: Place,
+    pub place: RegistryAddress,
     name: String,
 }
 

@@ -10,12 +10,12 @@ use std::{
     thread::JoinHandle,
 };
 
-use crate::served::wait_until;
+use crate::server::wait_until;
 
 /// Passes everything on to a server, and no more than so many bytes back. Then it is silent, and
 /// hangs nobody up.
 #[derive(Debug)]
-pub struct Stalling {
+pub struct StallingProxy {
     address: SocketAddr,
     line: Arc<Line>,
     thread: Option<JoinHandle<()>>,
@@ -28,7 +28,7 @@ struct Line {
     ended: AtomicBool,
 }
 
-impl Stalling {
+impl StallingProxy {
     /// In front of a server, on a port that the kernel picks.
     ///
     /// # Panics
@@ -67,7 +67,7 @@ impl Stalling {
     }
 }
 
-impl Drop for Stalling {
+impl Drop for StallingProxy {
     fn drop(&mut self) {
         self.line.ended.store(true, Ordering::SeqCst);
         // Wakes the thread out of `accept`.

@@ -10,7 +10,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::program::{Ran, run};
+use crate::program::{CommandOutput, run};
 
 /// A `portpass serve` in a process of its own, stopped when dropped.
 #[derive(Debug)]
@@ -223,7 +223,7 @@ impl Portpass {
     }
 
     /// Runs another command of the same binary, `{folder}` replaced as for the server.
-    pub fn command(&self, arguments: &[&str], input: &str) -> Ran {
+    pub fn command(&self, arguments: &[&str], input: &str) -> CommandOutput {
         let here = self.folder.path().to_string_lossy().into_owned();
         let arguments = arguments.iter().map(|argument| argument.replace("{folder}", &here));
         run(Command::new(&self.program).args(arguments).env("HOME", &here), input)

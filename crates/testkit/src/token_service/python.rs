@@ -10,17 +10,17 @@ use tempfile::TempDir;
 
 use crate::{
     run,
-    served::{address_in, stop, wait_until},
+    server::{address_in, stop, wait_until},
 };
 
 /// A running token service in Python whose certificate, self-signed, the openssl command line made.
 #[derive(Debug)]
-pub struct WrittenTokenService {
+pub struct PythonTokenService {
     process: Child,
     folder: TempDir,
 }
 
-impl WrittenTokenService {
+impl PythonTokenService {
     /// Starts it with one account, on a port that the kernel picks.
     ///
     /// # Panics
@@ -72,7 +72,7 @@ impl WrittenTokenService {
     }
 }
 
-impl Drop for WrittenTokenService {
+impl Drop for PythonTokenService {
     fn drop(&mut self) {
         stop(&mut self.process);
     }
