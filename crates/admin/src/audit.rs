@@ -101,7 +101,7 @@ impl Installation {
 
     /// The end of the trail: what is written from now on comes behind it.
     pub async fn audit_end(&self) -> Result<i64, AdminError> {
-        Ok(self.db.audit_room().await?.last)
+        Ok(self.db.audit_size().await?.last)
     }
 
     /// The latest entries that are meant, at most so many, oldest first.

@@ -101,7 +101,7 @@ impl Installation {
         let path = folder.prepare_snapshot()?;
         self.db.copy_to(&path).await?;
         let snapshot = Db::open(&path).await?;
-        snapshot.forget_what_no_copy_has().await?;
+        snapshot.remove_instance_meta().await?;
         Ok(snapshot)
     }
 

@@ -10,7 +10,7 @@ use std::{
 use portpass_authority::keyring::{KeyRing, KeyRingParts, Schedule, SealKey};
 use portpass_jose::Algorithm;
 use portpass_password::{Formats, PasswordHash, format::Comparison};
-use portpass_state::{AccountKey, Kept, NewRefreshToken, RefreshId, TokenHash};
+use portpass_state::{AccountKey, NewRefreshToken, RefreshId, TokenAddition, TokenHash};
 use portpass_token::Clock;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
@@ -465,7 +465,7 @@ async fn keep(installation: &Installation, number: u8, account: &str) {
     let record = installation.record(Action::RefreshTokenIssued, account);
     let kept =
         installation.db.add_refresh_token(&token, installation.now(), &record).await.unwrap();
-    assert_eq!(kept, Kept::Kept(Vec::new()));
+    assert_eq!(kept, TokenAddition::Added(Vec::new()));
 }
 
 async fn explain(

@@ -11,8 +11,8 @@ use std::{
 
 use portpass_protocol::access::AccessSet;
 use portpass_state::{
-    AccountKey, AuditRecord, Change, CrowdedOut, Db, Kept, NewRefreshToken, RefreshId,
-    RefreshState, RefreshToken, Revocation, StateError, Touch,
+    AccountKey, AuditRecord, Change, Db, EvictedToken, NewRefreshToken, RefreshId, RefreshState,
+    RefreshToken, Revocation, StateError, TokenAddition, Touch,
 };
 use portpass_token::{Random, ServiceName};
 
@@ -123,7 +123,7 @@ impl RefreshTokens {
         client: Option<&str>,
         now: SystemTime,
         audit: &AuditRecord,
-    ) -> Result<Kept, StateError> {
+    ) -> Result<TokenAddition, StateError> {
         let row = NewRefreshToken {
             id: draft.id,
             hash: draft.secret.hash(),
@@ -139,9 +139,9 @@ impl RefreshTokens {
             expires_at: now + self.lives.absolute,
             idle_until: now + self.lives.idle.min(UNUSED),
         };
-        let db = self.db.by(&row.account_name);
+        let db = self.db.on_behalf_of(&row.account_name);
         let kept = db.add_refresh_token(&row, now, audit).await?;
-        if let Kept::Kept(crowded) = &kept {
+        if let TokenAddition::Added(crowded) = &kept {
             for session in crowded.iter().filter(|session| is_in_use(session, now)) {
                 tracing::warn!(
                     account = %account.name, client = session.client, session = %session.id,
@@ -160,7 +160,7 @@ impl RefreshTokens {
         now: SystemTime,
         audit: &AuditRecord,
     ) -> Result<(), LookUpError> {
-        let db = self.db.by(session.account.name.as_str());
+        let db = self.db.on_behalf_of(session.account.name.as_str());
         match db.touch_refresh_token(session.id, now, now + self.lives.idle, audit).await? {
             Touch::Used => Ok(()),
             Touch::Void => Err(RefreshProblem::Gone.into()),
@@ -184,7 +184,7 @@ impl RefreshTokens {
         audit: impl FnOnce(&RefreshToken) -> AuditRecord,
     ) -> Result<(), StateError> {
         let Some(row) = self.db.refresh_token(&secret.hash(), now).await? else { return Ok(()) };
-        let db = self.db.by(&row.account_name);
+        let db = self.db.on_behalf_of(&row.account_name);
         let (Change::Done | Change::Unknown) =
             db.revoke_refresh_token(row.id, Revocation::LoggedOut, &audit(&row)).await?;
         Ok(())
@@ -262,7 +262,7 @@ impl RefreshProblem {
 }
 
 /// Whoever holds it will miss it.
-fn is_in_use(session: &CrowdedOut, now: SystemTime) -> bool {
+fn is_in_use(session: &EvictedToken, now: SystemTime) -> bool {
     now.duration_since(session.used_at).is_ok_and(|since| since < IN_USE)
 }
 
@@ -290,7 +290,7 @@ mod tests {
     fn whoever_used_a_session_within_a_week_will_miss_it() {
         let used_at = SystemTime::UNIX_EPOCH + 365 * DAY;
         let session =
-            CrowdedOut { id: RefreshId::from_random([1; 16]), client: "docker".into(), used_at };
+            EvictedToken { id: RefreshId::from_random([1; 16]), client: "docker".into(), used_at };
         assert!(is_in_use(&session, used_at) && is_in_use(&session, used_at + 6 * DAY));
         assert!(!is_in_use(&session, used_at + 7 * DAY));
     }

@@ -11,7 +11,7 @@ use portpass_protocol::{
     access::{Access, AccessSet},
     token_response::TokenResponse,
 };
-use portpass_state::{Db, Kept, RefreshToken};
+use portpass_state::{Db, RefreshToken, TokenAddition};
 use portpass_token::{Audience, Claims, Clock, Issuer, NumericDate, Random, ServiceName};
 
 mod error;
@@ -364,8 +364,8 @@ impl TokenService {
                     &record,
                 );
                 match kept.await? {
-                    Kept::Kept(_) => Ok(Some(draft.secret.expose().to_owned())),
-                    Kept::AccountChanged => Err(changed(account)),
+                    TokenAddition::Added(_) => Ok(Some(draft.secret.expose().to_owned())),
+                    TokenAddition::AccountChanged => Err(changed(account)),
                 }
             }
             // An anonymous caller gets none, whatever it asks for (TG7).

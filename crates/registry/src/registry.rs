@@ -63,8 +63,10 @@ impl Registry {
     /// each has its turn.
     pub(crate) fn on_behalf_of(&self, account: &str, address: Option<ClientAddress>) -> Self {
         let db = match (account, address) {
-            ("", Some(address)) => self.db.by(&format!("network {:02x?}", address.network())),
-            (account, _) => self.db.by(account),
+            ("", Some(address)) => {
+                self.db.on_behalf_of(&format!("network {:02x?}", address.network()))
+            }
+            (account, _) => self.db.on_behalf_of(account),
         };
         Self { shared: Arc::clone(&self.shared), db }
     }

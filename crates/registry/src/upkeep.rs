@@ -175,7 +175,7 @@ impl Registry {
             }
             for object in garbage {
                 self.store().delete(&Location::from(object.location.clone())).await?;
-                self.db().forget_garbage(&object.location).await?;
+                self.db().remove_garbage_row(&object.location).await?;
                 removed += 1;
             }
         }

@@ -83,7 +83,7 @@ impl Db {
             .bind(account.password_hash.as_ref().map(ExposeSecret::expose_secret))
             .bind(audit.at);
         if write.run(statement).await? == 0 {
-            write.leave().await?;
+            write.roll_back().await?;
             return Ok(Addition::Exists);
         }
         insert_groups(account.id, &account.groups, &mut write).await?;
@@ -132,7 +132,7 @@ impl Db {
              WHERE name = $1 RETURNING id",
         );
         let Some(row) = write.first(statement.bind(name).bind(hash.expose_secret())).await? else {
-            write.leave().await?;
+            write.roll_back().await?;
             return Ok(Change::Unknown);
         };
         revoke_local(&row, Revocation::PasswordChanged, audit, &mut write).await?;
@@ -162,7 +162,7 @@ impl Db {
             }
         };
         let Some(row) = write.first(statement).await? else {
-            write.leave().await?;
+            write.roll_back().await?;
             return Ok(Change::Unknown);
         };
         if let AccountStatus::Disabled { .. } = status {
@@ -182,7 +182,7 @@ impl Db {
         let mut write = self.write().await?;
         let statement = sql("SELECT id FROM account WHERE name = $1");
         let Some(row) = write.first(statement.bind(name)).await? else {
-            write.leave().await?;
+            write.roll_back().await?;
             return Ok(Change::Unknown);
         };
         let id = read_id(&row)?;
@@ -201,7 +201,7 @@ impl Db {
         let mut write = self.write().await?;
         let statement = sql("DELETE FROM account WHERE name = $1 RETURNING id");
         let Some(row) = write.first(statement.bind(name)).await? else {
-            write.leave().await?;
+            write.roll_back().await?;
             return Ok(Change::Unknown);
         };
         revoke_local(&row, Revocation::AccountRemoved, audit, &mut write).await?;

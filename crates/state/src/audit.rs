@@ -16,8 +16,8 @@ use self::{
     retention::{Anchor, missing},
 };
 pub use self::{
-    chain::{NotAHash, RowHash},
-    retention::{AuditRoom, Retention},
+    chain::{RowHash, RowHashError},
+    retention::{AuditSize, Retention},
     verify::{AuditHead, Fault, Verified},
 };
 use crate::{

@@ -36,7 +36,7 @@ pub enum Committed {
     /// The object is the blob now.
     Stored,
     /// The blob was there already and is a member of the repository now. The new object is noted
-    /// as garbage: delete it and call [`Db::forget_garbage`], or leave it to the collector. Where the
+    /// as garbage: delete it and call [`Db::remove_garbage_row`], or leave it to the collector. Where the
     /// object that the row names is not whole, [`Db::replace_lost`] puts the new one in its place.
     Superfluous {
         /// The object that the row names.
@@ -76,7 +76,7 @@ impl Db {
     ) -> Result<Option<Blob>, StateError> {
         let key = || (repository.clone(), *digest);
         let read = self.read_blob(repository, digest);
-        self.remembered(repository, |recent| &recent.blobs, key, read).await
+        self.cached(repository, |cache| &cache.blobs, key, read).await
     }
 
     /// Those of these blobs that the repository holds, each with its digest, in no particular order.
@@ -130,7 +130,7 @@ impl Db {
         if let Some(claim) = commit.upload
             && !end(claim, commit.repository, &mut write).await?
         {
-            write.leave().await?;
+            write.roll_back().await?;
             return Ok(Committed::SessionLost);
         }
         let repository = RepositoryRow::find_or_make(commit.repository, now, &mut write).await?;
@@ -168,12 +168,12 @@ impl Db {
                  touched_at = $5 WHERE digest = $1 AND location = $2");
         let statement = statement.bind(digest).bind(lost).bind(found).bind(size).bind(now);
         if write.run(statement).await? == 0 {
-            write.leave().await?;
+            write.roll_back().await?;
             return Ok(Change::Unknown);
         }
         let statement = sql("DELETE FROM garbage WHERE location = $1");
         if write.run(statement.bind(found)).await? == 0 {
-            write.leave().await?;
+            write.roll_back().await?;
             return Ok(Change::Unknown);
         }
         let statement = sql("INSERT INTO garbage (location, marked_at) VALUES ($1, $2)
@@ -193,7 +193,7 @@ impl Db {
     ) -> Result<Mounted, StateError> {
         let mut write = self.write_to(to).await?;
         let Some(row) = write.first(membership(from, digest)).await? else {
-            write.leave().await?;
+            write.roll_back().await?;
             return Ok(Mounted::NotAMember);
         };
         let blob = Blob::read(&row)?;
@@ -240,7 +240,7 @@ impl Db {
         let statement = sql("DELETE FROM repository_blob WHERE digest = $2
              AND repository = (SELECT id FROM repository WHERE name = $1)");
         if write.run(statement.bind(repository.as_str()).bind(digest)).await? == 0 {
-            write.leave().await?;
+            write.roll_back().await?;
             return Ok(Change::Unknown);
         }
         let statement = sql("UPDATE repository SET suspect = 1 WHERE name = $1");

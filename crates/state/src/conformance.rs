@@ -47,12 +47,12 @@ macro_rules! on_every_database {
             )*
         }
 
-        mod remembering {
+        mod with_cache {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $test() {
                     let (directory, db) = super::databases::in_a_file().await;
-                    super::$module::$test(db.remembering()).await;
+                    super::$module::$test(db.with_cache()).await;
                     drop(directory);
                 }
             )*

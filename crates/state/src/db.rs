@@ -10,10 +10,10 @@ use sqlx::{
 
 use crate::{
     StateError,
+    cache::{Entries, MemorySize, PendingWrite, RepositoryCache},
     migrate::migrate,
-    recent::{Changing, Length, Recent, Shelf},
     sql::{Connections, Row, Statement, sql},
-    writer::{Pace, Part, Party, Write, Writer},
+    writer::{Principal, Timeouts, Write, WriteRequest, Writer},
 };
 
 /// The database. Cheap to clone; all clones share the connections.
@@ -24,9 +24,9 @@ pub struct Db {
     /// One connection: writers wait for each other here, where waiting is fair and cheap, and meet only
     /// other processes at SQLite's lock.
     writer: Writer,
-    recent: Option<Arc<Recent>>,
+    cache: Option<Arc<RepositoryCache>>,
     /// Who writes through this clone.
-    party: Party,
+    principal: Principal,
 }
 
 /// Whether there was something to change.
@@ -51,9 +51,9 @@ impl Db {
         let readers = pool(READERS).connect_lazy_with(options.pragma("query_only", "ON"));
         Ok(Self {
             readers: Connections(readers),
-            writer: Writer::new(writer, PACE),
-            recent: None,
-            party: OURS.into(),
+            writer: Writer::new(writer, TIMEOUTS),
+            cache: None,
+            principal: SERVER.into(),
         })
     }
 
@@ -64,29 +64,29 @@ impl Db {
         migrate(&mut *pool.acquire().await?).await?;
         Ok(Self {
             readers: Connections(pool.clone()),
-            writer: Writer::new(pool, PACE),
-            recent: None,
-            party: OURS.into(),
+            writer: Writer::new(pool, TIMEOUTS),
+            cache: None,
+            principal: SERVER.into(),
         })
     }
 
     /// Keeps what it reads of repositories in memory (some megabytes), until it changes them. Only for
     /// a process that alone changes what repositories hold: another's changes would not be seen.
     #[must_use]
-    pub fn remembering(self) -> Self {
-        Self { recent: Some(Arc::new(Recent::new())), ..self }
+    pub fn with_cache(self) -> Self {
+        Self { cache: Some(Arc::new(RepositoryCache::new())), ..self }
     }
 
     /// The same database, for what is written on behalf of somebody: an account, or an address that has none.
     /// Accounts take turns: one that writes much makes the others wait for one part of it at a time.
     #[must_use]
-    pub fn by(&self, party: &str) -> Self {
-        Self { party: party.into(), ..self.clone() }
+    pub fn on_behalf_of(&self, principal: &str) -> Self {
+        Self { principal: principal.into(), ..self.clone() }
     }
 
-    /// On whose behalf this writes, by the word that [`Db::by`] was given; empty for the server itself.
-    pub fn party(&self) -> &str {
-        &self.party
+    /// On whose behalf this writes, by the word that [`Db::on_behalf_of`] was given; empty for the server itself.
+    pub fn principal(&self) -> &str {
+        &self.principal
     }
 
     /// Answers if the database does.
@@ -113,7 +113,7 @@ impl Db {
 
     /// Runs one statement that changes something, durable on return; how many rows it has changed.
     pub(crate) async fn change(&self, statement: Statement) -> Result<u64, StateError> {
-        self.write().await?.only(statement).await
+        self.write().await?.execute_and_commit(statement).await
     }
 
     /// As [`Db::change`], for a statement that answers with rows.
@@ -126,17 +126,17 @@ impl Db {
 
     /// As [`Db::change`], for a statement that looks through rows of all repositories or accounts.
     pub(crate) async fn sweep(&self, statement: Statement) -> Result<u64, StateError> {
-        self.write_to_any().await?.only(statement).await
+        self.write_to_any().await?.execute_and_commit(statement).await
     }
 
     /// Begins to write. What is written is there, for readers and after a crash, when it is committed.
     pub(crate) async fn write(&self) -> Result<Write, StateError> {
-        self.writer.begin(self.part(None)).await
+        self.writer.begin(self.request(None)).await
     }
 
     /// As [`Db::write`], to rows of a repository.
     pub(crate) async fn write_to(&self, repository: &RepositoryName) -> Result<Write, StateError> {
-        self.writer.begin(self.part(self.changing(repository))).await
+        self.writer.begin(self.request(self.pending(repository))).await
     }
 
     /// As [`Db::write_to`], for what takes long: nobody who has done its part waits for it.
@@ -144,37 +144,39 @@ impl Db {
         &self,
         repository: &RepositoryName,
     ) -> Result<Write, StateError> {
-        self.writer.begin_alone(self.part(self.changing(repository))).await
+        self.writer.begin_own_transaction(self.request(self.pending(repository))).await
     }
 
-    fn changing(&self, repository: &RepositoryName) -> Option<Changing> {
-        self.recent.as_ref().map(|recent| Changing::one(recent, repository))
+    fn pending(&self, repository: &RepositoryName) -> Option<PendingWrite> {
+        self.cache.as_ref().map(|cache| PendingWrite::to_one(cache, repository))
     }
 
     /// As [`Db::write`], to rows of any repositories, for as long as it takes to look through them.
     pub(crate) async fn write_to_any(&self) -> Result<Write, StateError> {
-        self.writer.begin_alone(self.part(self.recent.as_ref().map(Changing::any))).await
+        self.writer
+            .begin_own_transaction(self.request(self.cache.as_ref().map(PendingWrite::to_any)))
+            .await
     }
 
-    fn part(&self, changing: Option<Changing>) -> Part {
-        Part { party: Arc::clone(&self.party), changing }
+    fn request(&self, pending: Option<PendingWrite>) -> WriteRequest {
+        WriteRequest { principal: Arc::clone(&self.principal), pending }
     }
 
     /// What is kept on a shelf under `key`, or what `read` finds.
-    pub(crate) async fn remembered<K, V>(
+    pub(crate) async fn cached<K, V>(
         &self,
         repository: &RepositoryName,
-        which: impl FnOnce(&Recent) -> &Shelf<K, V>,
+        which: impl FnOnce(&RepositoryCache) -> &Entries<K, V>,
         key: impl FnOnce() -> K,
         read: impl Future<Output = Result<Option<V>, StateError>>,
     ) -> Result<Option<V>, StateError>
     where
         K: Hash + Eq,
-        V: Length + Clone,
+        V: MemorySize + Clone,
     {
-        match self.recent.as_deref() {
+        match self.cache.as_deref() {
             None => read.await,
-            Some(recent) => recent.read(repository, which(recent), key(), read).await,
+            Some(cache) => cache.read(repository, which(cache), key(), read).await,
         }
     }
 }
@@ -185,14 +187,14 @@ const READERS: u32 = 4;
 /// How long a call waits for another process's transaction before the database counts as unavailable.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-const PACE: Pace = Pace {
-    patience: Duration::from_secs(10),
+const TIMEOUTS: Timeouts = Timeouts {
+    queue: Duration::from_secs(10),
     // A hundred short parts and more; one of the longest.
-    together: Duration::from_millis(30),
+    group: Duration::from_millis(30),
 };
 
-/// The party of what nobody asked for.
-const OURS: &str = "";
+/// The principal of what nobody asked for.
+const SERVER: &str = "";
 
 fn options() -> SqliteConnectOptions {
     SqliteConnectOptions::new()

@@ -64,7 +64,7 @@ pub enum StateError {
 
 impl StateError {
     /// Whether there was no room to write.
-    pub fn is_of_a_full_disk(&self) -> bool {
+    pub fn is_disk_full(&self) -> bool {
         let Self::Unavailable(error) = self else { return false };
         // https://sqlite.org/rescode.html#full
         error.as_database_error().and_then(DatabaseError::code).is_some_and(|code| code == "13")

@@ -5,7 +5,7 @@
 //! membership no manifest links to, old   mark_unlinked_blobs -> (a read clears the mark)
 //!                                        remove_unlinked_blobs, a grace period later
 //! blob no repository holds, old          unreferenced_blobs -> mark_blob: blob row -> garbage row
-//! garbage row, old                       garbage -> the store deletes -> forget_garbage
+//! garbage row, old                       garbage -> the store deletes -> remove_garbage_row
 //! ```
 
 use std::{collections::HashSet, time::SystemTime};
@@ -14,7 +14,7 @@ use portpass_protocol::{Digest, RepositoryName};
 
 use crate::{
     Change, Db, StateError,
-    manifest::let_go,
+    manifest::mark_suspects,
     page::capped,
     repository::RepositoryRow,
     sql::{Row, chunk, chunks, sql},
@@ -134,7 +134,7 @@ impl Db {
              RETURNING location");
         let statement = statement.bind(&blob.digest).bind(blob.generation);
         let Some(row) = write.first(statement).await? else {
-            write.leave().await?;
+            write.roll_back().await?;
             return Ok(None);
         };
         let location = row.text("location")?;
@@ -160,7 +160,7 @@ impl Db {
     }
 
     /// Notes that an object is gone from the store.
-    pub async fn forget_garbage(&self, location: &str) -> Result<(), StateError> {
+    pub async fn remove_garbage_row(&self, location: &str) -> Result<(), StateError> {
         let statement = sql("DELETE FROM garbage WHERE location = $1");
         self.change(statement.bind(location)).await?;
         Ok(())
@@ -223,7 +223,7 @@ impl Db {
         let statement = statement.bind(repository.as_str()).bind(digest).bind(before);
         let mut write = self.write_to(repository).await?;
         if let Some(row) = RepositoryRow::find(repository, &mut write).await? {
-            let_go(row, digest, &mut write).await?;
+            mark_suspects(row, digest, &mut write).await?;
         }
         let removed = write.run(statement).await?;
         write.commit().await?;

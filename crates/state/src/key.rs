@@ -116,7 +116,7 @@ impl Db {
         let version = match Counter::KeyRing.raise_from(from, &mut write).await? {
             Raised::Done(version) => version,
             Raised::Elsewhere(version) => {
-                write.leave().await?;
+                write.roll_back().await?;
                 return Ok(Swap::Lost { version });
             }
         };

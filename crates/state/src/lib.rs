@@ -53,6 +53,7 @@
 pub mod account;
 pub mod audit;
 pub mod blob;
+mod cache;
 #[cfg(test)]
 mod conformance;
 pub mod content;
@@ -65,7 +66,6 @@ pub mod manifest;
 pub mod meta;
 mod migrate;
 pub mod page;
-mod recent;
 pub mod referrer;
 pub mod refresh;
 pub mod repository;
@@ -77,7 +77,8 @@ mod writer;
 
 pub use account::{Account, AccountStatus, Addition, NewAccount};
 pub use audit::{
-    AuditEntry, AuditHead, AuditRecord, AuditRoom, Fault, NotAHash, Retention, RowHash, Verified,
+    AuditEntry, AuditHead, AuditRecord, AuditSize, Fault, Retention, RowHash, RowHashError,
+    Verified,
 };
 pub use blob::{BlobCommit, Candidates, Committed, Mounted};
 pub use content::{Blob, Manifest};
@@ -90,8 +91,8 @@ pub use manifest::{Deletion, Missing, NewManifest, PutManifest};
 pub use page::{MAX_PAGE, Page};
 pub use referrer::Referrer;
 pub use refresh::{
-    AccountKey, CrowdedOut, Kept, NewRefreshToken, RefreshState, RefreshToken, Revocation,
-    TokenHash, Touch,
+    AccountKey, EvictedToken, NewRefreshToken, RefreshState, RefreshToken, Revocation,
+    TokenAddition, TokenHash, Touch,
 };
 pub use snapshot::{CopyError, HeldBlob};
 pub use upload::{Begun, Lease, Leased, NewUpload, Saved, Upload, UploadClaim};

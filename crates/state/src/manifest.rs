@@ -77,7 +77,7 @@ impl Db {
     ) -> Result<Option<Manifest>, StateError> {
         let key = || (repository.clone(), reference.clone());
         let read = self.read_manifest(repository, reference);
-        self.remembered(repository, |recent| &recent.manifests, key, read).await
+        self.cached(repository, |cache| &cache.manifests, key, read).await
     }
 
     async fn read_manifest(
@@ -129,7 +129,7 @@ impl Db {
         let missing = manifest.missing(repository, &mut write).await?;
         if missing != Missing::default() {
             // A repository that it made is taken back.
-            write.leave().await?;
+            write.roll_back().await?;
             return Ok(PutManifest::Missing(missing));
         }
         write.run(manifest.insert(repository, now)).await?;
@@ -149,7 +149,7 @@ impl Db {
     ) -> Result<Deletion, StateError> {
         let mut write = self.write_to(repository).await?;
         let Some(repository) = RepositoryRow::find(repository, &mut write).await? else {
-            write.leave().await?;
+            write.roll_back().await?;
             return Ok(Deletion::Unknown);
         };
         let statement =
@@ -157,10 +157,10 @@ impl Db {
         let rows = write.all(statement.bind(repository).bind(digest)).await?;
         let mut tags: Vec<Tag> =
             rows.iter().map(|row| row.parsed("name")).collect::<Result<_, _>>()?;
-        let_go(repository, digest, &mut write).await?;
+        mark_suspects(repository, digest, &mut write).await?;
         let statement = sql("DELETE FROM manifest WHERE repository = $1 AND digest = $2");
         if write.run(statement.bind(repository).bind(digest)).await? == 0 {
-            write.leave().await?;
+            write.roll_back().await?;
             return Ok(Deletion::Unknown);
         }
         write.commit().await?;
@@ -261,7 +261,7 @@ impl NewManifest<'_> {
 }
 
 /// Before a manifest goes: its blobs may be linked to no more then, and the repository may be empty.
-pub(crate) async fn let_go(
+pub(crate) async fn mark_suspects(
     repository: RepositoryRow,
     manifest: &Digest,
     write: &mut Write,

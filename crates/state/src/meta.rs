@@ -106,7 +106,7 @@ const SERVING_SINCE: &str = "serving_since";
 const PAIRING: &str = "store_pairing";
 
 /// What is said of this database and its store, and of no copy.
-pub(crate) const OF_NO_COPY: [&str; 2] = [SERVING_SINCE, PAIRING];
+pub(crate) const INSTANCE_ONLY: [&str; 2] = [SERVING_SINCE, PAIRING];
 
 /// The counters that the first migration made.
 #[derive(Debug, Clone, Copy)]

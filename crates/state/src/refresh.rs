@@ -1,6 +1,6 @@
 //! Refresh tokens: reusable, never rotated on use, each revocable by itself.
 
-mod crowd;
+mod limits;
 
 use std::{fmt, time::SystemTime};
 
@@ -12,7 +12,7 @@ use crate::{
     writer::Write,
 };
 
-pub use self::crowd::CrowdedOut;
+pub use self::limits::EvictedToken;
 
 /// SHA-256 of a refresh token's secret: all that we keep of it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -139,9 +139,9 @@ pub enum Revocation {
 /// Whether a refresh token was kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "there may be no such token"]
-pub enum Kept {
+pub enum TokenAddition {
     /// It was, and these had to go for it.
-    Kept(Vec<CrowdedOut>),
+    Added(Vec<EvictedToken>),
     /// The account was disabled, removed or given another password since it was looked at; nothing was
     /// written.
     AccountChanged,
@@ -169,17 +169,17 @@ impl Db {
         token: &NewRefreshToken,
         now: SystemTime,
         audit: &AuditRecord,
-    ) -> Result<Kept, StateError> {
+    ) -> Result<TokenAddition, StateError> {
         let mut write = self.write().await?;
-        if !is_as_it_was(&token.account, &token.credential_version, &mut write).await? {
-            write.leave().await?;
-            return Ok(Kept::AccountChanged);
+        if !is_account_unchanged(&token.account, &token.credential_version, &mut write).await? {
+            write.roll_back().await?;
+            return Ok(TokenAddition::AccountChanged);
         }
-        let crowded = crowd::make_room(token, now, &mut write).await?;
+        let crowded = limits::enforce_limits(token, now, &mut write).await?;
         write.run(insert(token, now)).await?;
         audit.append(&mut write).await?;
         write.commit().await?;
-        Ok(Kept::Kept(crowded))
+        Ok(TokenAddition::Added(crowded))
     }
 
     /// The token of this secret, in its state at `now`.
@@ -209,12 +209,12 @@ impl Db {
         let used = match write.first(statement.bind(id).bind(now).bind(idle_until)).await? {
             Some(row) => {
                 let version = row.text("credential_version")?;
-                is_as_it_was(&AccountKey::read(&row)?, &version, &mut write).await?
+                is_account_unchanged(&AccountKey::read(&row)?, &version, &mut write).await?
             }
             None => false,
         };
         if !used {
-            write.leave().await?;
+            write.roll_back().await?;
             return Ok(Touch::Void);
         }
         audit.append(&mut write).await?;
@@ -270,7 +270,7 @@ impl Db {
 
     /// Puts tokens that have expired among the dead, and forgets those that have been dead since before
     /// `before`; says how many it forgot.
-    pub async fn forget_refresh_tokens(
+    pub async fn prune_refresh_tokens(
         &self,
         before: SystemTime,
         now: SystemTime,
@@ -296,7 +296,7 @@ impl Db {
         let mut write = self.write().await?;
         let revoked = write.run(statement.bind(audit.at).bind(why.as_str())).await?;
         if revoked == 0 {
-            write.leave().await?;
+            write.roll_back().await?;
         } else {
             audit.append(&mut write).await?;
             write.commit().await?;
@@ -324,7 +324,7 @@ pub(crate) async fn revoke_account(
 
 /// Whether an account may be used, and its credential is of this version still. Of accounts of other
 /// sources there are no rows: those are what their source says at each use.
-async fn is_as_it_was(
+async fn is_account_unchanged(
     account: &AccountKey,
     credential_version: &str,
     write: &mut Write,

@@ -6,7 +6,7 @@ use portpass_protocol::{Digest, RepositoryName};
 
 use crate::{
     Db, StateError,
-    meta::OF_NO_COPY,
+    meta::INSTANCE_ONLY,
     page::capped,
     sql::{Row, Value, sql},
 };
@@ -42,10 +42,10 @@ impl Db {
     /// Leaves in a copy only what its blobs are needed for: uploads under way, garbage, and blobs that no
     /// repository holds go. A blob without a holder must not stay without its object: whoever pushes it
     /// again would be told that it is there. Nor has a copy the store of the database that it is a copy of.
-    pub async fn forget_what_no_copy_has(&self) -> Result<(), StateError> {
+    pub async fn remove_instance_meta(&self) -> Result<(), StateError> {
         let mut write = self.write().await?;
         for statement in [
-            sql("DELETE FROM meta WHERE name IN ($1, $2)").bind_all(OF_NO_COPY),
+            sql("DELETE FROM meta WHERE name IN ($1, $2)").bind_all(INSTANCE_ONLY),
             sql("DELETE FROM upload"),
             sql("DELETE FROM garbage"),
             sql("DELETE FROM blob WHERE NOT EXISTS

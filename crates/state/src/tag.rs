@@ -22,7 +22,7 @@ impl Db {
     ) -> Result<Option<Arc<Page<Tag>>>, StateError> {
         let key = || (repository.clone(), last.unwrap_or_default().to_owned(), limit);
         let read = self.read_tags(repository, last, limit);
-        self.remembered(repository, |recent| &recent.tags, key, read).await
+        self.cached(repository, |cache| &cache.tags, key, read).await
     }
 
     async fn read_tags(
@@ -61,7 +61,7 @@ impl Db {
              AND repository = (SELECT id FROM repository WHERE name = $1)")
         .bind(repository.as_str())
         .bind(tag.as_str());
-        let removed = self.write_to(repository).await?.only(statement).await?;
+        let removed = self.write_to(repository).await?.execute_and_commit(statement).await?;
         Ok(match removed {
             0 => Deletion::Unknown,
             _ => Deletion::Deleted { tags: vec![tag.clone()] },

@@ -119,7 +119,7 @@ impl Db {
         let last = sql("SELECT id FROM upload WHERE account = $1 LIMIT 1 OFFSET $2");
         let last = last.bind(upload.account).bind(Self::UNFINISHED_UPLOADS - 1);
         if write.first(last).await?.is_some() {
-            write.leave().await?;
+            write.roll_back().await?;
             return Ok(Begun::TooMany);
         }
         let statement = sql("INSERT INTO upload
@@ -173,7 +173,7 @@ impl Db {
             return Ok(Leased::Taken { upload, claim });
         }
         let row = write.first(select(repository, id)).await?;
-        write.leave().await?;
+        write.roll_back().await?;
         match row {
             Some(row) => Upload::read(&row).map(Leased::Busy),
             None => Ok(Leased::Unknown),

@@ -8,25 +8,25 @@
 //! Whoever opens the transaction sends a task that commits to the end of the line: who stands there by
 //! then is served before it, who comes while it waits for the disk goes into the next transaction. So where
 //! parts are short, as most are, a writer waits for two syncs at most, however many there are. Parts that take
-//! longer end the transaction once it has lasted for [`Pace::together`]: the [line] serves accounts in turn, so
+//! longer end the transaction once it has lasted for [`Timeouts::group`]: the [line] serves accounts in turn, so
 //! that one of them may hold up the others for one part, and nobody waits for more of its parts to be durable.
 //! What is known to take long has a transaction of its own.
 //!
 //! A part sees what those before it have done, and that is not durable yet. So whoever answers, answers
-//! behind [`Write::commit`] or [`Write::leave`].
+//! behind [`Write::commit`] or [`Write::roll_back`].
 
-mod line;
+mod fair_queue;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use sqlx::{Sqlite, SqliteConnection, Transaction, error::ErrorKind, sqlite::SqlitePool};
 use tokio::{sync::oneshot, time::timeout};
 
-pub(crate) use self::line::Party;
-use self::line::{Line, Turn};
+pub(crate) use self::fair_queue::Principal;
+use self::fair_queue::{FairQueue, Permit};
 use crate::{
     StateError,
-    recent::{Changing, Ending},
+    cache::{CommittingWrite, PendingWrite},
     sql::{Row, Statement},
 };
 
@@ -35,32 +35,32 @@ use crate::{
 pub(crate) struct Writer {
     /// With one connection.
     connections: SqlitePool,
-    line: Line<Option<Group>>,
-    pace: Pace,
+    queue: FairQueue<Option<Group>>,
+    timeouts: Timeouts,
 }
 
 /// How long is long.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Pace {
+pub(crate) struct Timeouts {
     /// Nobody stands in line for longer.
-    pub(crate) patience: Duration,
+    pub(crate) queue: Duration,
     /// Those who wait for a transaction's end wait for no part that begins later after its beginning.
-    pub(crate) together: Duration,
+    pub(crate) group: Duration,
 }
 
 /// What somebody wants to begin.
 #[derive(Debug)]
-pub(crate) struct Part {
+pub(crate) struct WriteRequest {
     /// Whose it is.
-    pub(crate) party: Party,
+    pub(crate) principal: Principal,
     /// What may be remembered of the rows that it changes.
-    pub(crate) changing: Option<Changing>,
+    pub(crate) pending: Option<PendingWrite>,
 }
 
 impl Writer {
     /// For a pool of one connection.
-    pub(crate) fn new(connections: SqlitePool, pace: Pace) -> Self {
-        Self { connections, line: Line::new(None), pace }
+    pub(crate) fn new(connections: SqlitePool, timeouts: Timeouts) -> Self {
+        Self { connections, queue: FairQueue::new(None), timeouts }
     }
 
     /// The pool itself, for what cannot be done within a transaction.
@@ -69,27 +69,30 @@ impl Writer {
     }
 
     /// Begins a part of a transaction; there is one part at a time.
-    pub(crate) async fn begin(&self, part: Part) -> Result<Write, StateError> {
+    pub(crate) async fn begin(&self, part: WriteRequest) -> Result<Write, StateError> {
         self.begin_if(part, |group| group.failed.is_none()).await
     }
 
     /// As [`Writer::begin`], for what takes long: nobody who has done its part waits for it.
-    pub(crate) async fn begin_alone(&self, part: Part) -> Result<Write, StateError> {
+    pub(crate) async fn begin_own_transaction(
+        &self,
+        part: WriteRequest,
+    ) -> Result<Write, StateError> {
         self.begin_if(part, |_| false).await
     }
 
     async fn begin_if(
         &self,
-        Part { party, changing }: Part,
-        joins: impl FnOnce(&Group) -> bool,
+        WriteRequest { principal, pending }: WriteRequest,
+        may_join: impl FnOnce(&Group) -> bool,
     ) -> Result<Write, StateError> {
-        let turn = timeout(self.pace.patience, self.line.turn(&party)).await;
+        let turn = timeout(self.timeouts.queue, self.queue.acquire(&principal)).await;
         let turn = turn.map_err(|_elapsed| sqlx::Error::PoolTimedOut)?;
         let mut turn = turn.ok_or(sqlx::Error::PoolClosed)?;
         if let Some(group) = turn.as_mut() {
-            group.tidy().await;
+            group.roll_back_open_part().await;
         }
-        if let Some(group) = turn.take_if(|group| !joins(group)) {
+        if let Some(group) = turn.take_if(|group| !may_join(group)) {
             // Others wait for it, so it ends even if whoever begins goes away.
             let ended = tokio::spawn(async move {
                 group.commit().await;
@@ -102,13 +105,13 @@ impl Writer {
             None => self.open().await?,
         };
         turn.insert(group).part().await?;
-        Ok(Write { turn, changing })
+        Ok(Write { turn, pending })
     }
 
     async fn open(&self) -> Result<Group, StateError> {
         // IMMEDIATE: a transaction that reads first and writes later could fail in the middle.
         let transaction = self.connections.begin_with("BEGIN IMMEDIATE").await?;
-        let last = self.line.close(self.pace.together);
+        let last = self.queue.barrier(self.timeouts.group);
         tokio::spawn(async move {
             let Some(mut turn) = last.await else { return };
             // None, if what was opened has failed; another's, if one was opened since: it may end now.
@@ -122,8 +125,8 @@ impl Writer {
 
 /// A part of a transaction. Dropped without [`Write::commit`], it changes nothing.
 pub(crate) struct Write {
-    turn: Turn<Option<Group>>,
-    changing: Option<Changing>,
+    turn: Permit<Option<Group>>,
+    pending: Option<PendingWrite>,
 }
 
 impl Write {
@@ -147,7 +150,10 @@ impl Write {
     }
 
     /// Runs one statement, and makes it so; how many rows it has changed.
-    pub(crate) async fn only(mut self, statement: Statement) -> Result<u64, StateError> {
+    pub(crate) async fn execute_and_commit(
+        mut self,
+        statement: Statement,
+    ) -> Result<u64, StateError> {
         let changed = self.run(statement).await?;
         self.commit().await?;
         Ok(changed)
@@ -156,7 +162,7 @@ impl Write {
     /// Makes it so; on return it is on the disk. Whoever waits for that may go away: it is made so all
     /// the same, and what is remembered is forgotten when it is.
     pub(crate) async fn commit(mut self) -> Result<(), StateError> {
-        let ending = self.changing.take().map(Changing::end);
+        let ending = self.pending.take().map(PendingWrite::end);
         let told = self.group()?.join(ending).await?;
         drop(self);
         outcome(told).await
@@ -164,9 +170,9 @@ impl Write {
 
     /// Takes back whatever was done; on return, what was seen meanwhile is on the disk. For answers that
     /// rest on it.
-    pub(crate) async fn leave(mut self) -> Result<(), StateError> {
+    pub(crate) async fn roll_back(mut self) -> Result<(), StateError> {
         let group = self.group()?;
-        group.tidy().await;
+        group.roll_back_open_part().await;
         let told = group.wait(None);
         drop(self);
         outcome(told).await
@@ -206,7 +212,7 @@ struct Group {
 
 /// Who has done its part.
 struct Member {
-    ending: Option<Ending>,
+    ending: Option<CommittingWrite>,
     told: oneshot::Sender<Result<(), Arc<sqlx::Error>>>,
 }
 
@@ -219,21 +225,21 @@ impl Group {
     }
 
     /// Ends the part. What it has done is there when the transaction is.
-    async fn join(&mut self, ending: Option<Ending>) -> Result<Told, StateError> {
+    async fn join(&mut self, ending: Option<CommittingWrite>) -> Result<Told, StateError> {
         let told = self.wait(ending);
         self.in_part = false;
         self.do_now("RELEASE part").await?;
         Ok(told)
     }
 
-    fn wait(&mut self, ending: Option<Ending>) -> Told {
+    fn wait(&mut self, ending: Option<CommittingWrite>) -> Told {
         let (told, outcome) = oneshot::channel();
         self.members.push(Member { ending, told });
         outcome
     }
 
     /// Takes back what somebody began and went away from.
-    async fn tidy(&mut self) {
+    async fn roll_back_open_part(&mut self) {
         let open = self.in_part && self.failed.is_none();
         if open && self.do_now("ROLLBACK TO part").await.is_ok() {
             self.in_part = false;
@@ -244,7 +250,7 @@ impl Group {
 
     /// Ends the transaction, and tells everybody.
     async fn commit(mut self) {
-        self.tidy().await;
+        self.roll_back_open_part().await;
         let committed = match self.failed {
             // Whatever of it is left is rolled back.
             Some(error) => {

@@ -60,9 +60,9 @@ async fn the_trail_goes_on(db: &Db) {
     let verified = db.verify_audit(None).await.unwrap();
     assert_eq!((verified.unchained, verified.chained, &*verified.faults), (12, 2, &[][..]));
     assert_eq!(verified.head.map(|head| head.sequence), Some(14));
-    let room = db.audit_room().await.unwrap().bytes;
+    let room = db.audit_size().await.unwrap().bytes;
     assert!((14 * 150..14 * 1500).contains(&room), "{room}");
-    let retention = Retention { since: None, room: room / 2 };
+    let retention = Retention { since: None, max_bytes: room / 2 };
     assert!(db.prune_audit(&retention, at(), 100).await.unwrap() > 3);
     assert_eq!(db.verify_audit(None).await.unwrap().faults, []);
 }

@@ -136,7 +136,7 @@ async fn begin(
 ) -> Result<Response, Error> {
     let id = UploadId::from_random(registry.draw());
     let progress = registry.store().begin(algorithm).await?.to_bytes();
-    let account = registry.db().party();
+    let account = registry.db().principal();
     let upload = NewUpload { id, repository: name, account, progress: &progress };
     match registry.db().begin_upload(&upload, registry.now()).await? {
         Begun::Begun => Ok(session_at(StatusCode::ACCEPTED, name, id, 0)),

@@ -52,7 +52,7 @@ impl SharedState {
         system: System,
     ) -> Result<Self, StartError> {
         // The directory is locked: no other server changes what repositories hold.
-        let db = Db::open(&config.database()).await?.remembering();
+        let db = Db::open(&config.database()).await?.with_cache();
         let pool = HashPool::new(PoolSettings::for_cores(system.cores));
         let draw = || {
             let mut key = [0; 32];

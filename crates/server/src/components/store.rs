@@ -117,7 +117,7 @@ impl StoreOpener<'_> {
         let unwritten = match self.write_pairing(before.as_deref(), claim).await {
             Ok(Signed::Signed) => None,
             Ok(Signed::ReadOnly) => Some("it is read only".to_owned()),
-            Err(error) if known == Recognition::Known && error.is_of_a_full_disk() => {
+            Err(error) if known == Recognition::Known && error.is_disk_full() => {
                 Some(error.to_string())
             }
             Err(error) => return Err(error.into()),
@@ -274,12 +274,12 @@ pub enum StorageError {
 }
 
 impl StorageError {
-    fn is_of_a_full_disk(&self) -> bool {
+    fn is_disk_full(&self) -> bool {
         match self {
             Self::Owner(OwnerError::File { source, .. }) => {
                 matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
             }
-            Self::State(error) => error.is_of_a_full_disk(),
+            Self::State(error) => error.is_disk_full(),
             _ => false,
         }
     }

@@ -29,7 +29,7 @@ pub(super) async fn enforce_audit_retention(
         let by_age = if look.is_multiple_of(LOOKS_BY_AGE) { BATCHES_BY_AGE } else { 0 };
         let disk = Disk::at(&data).await;
         let looked = async {
-            let taken = db.audit_room().await?.bytes;
+            let taken = db.audit_size().await?.bytes;
             let room = bounds.room(taken, disk);
             prune_by_age(&db, by_age, audit.keep, clock.now()).await?;
             prune_to(&db, room, clock.now()).await?;
@@ -56,7 +56,7 @@ async fn prune_by_age(
     keep: Duration,
     now: SystemTime,
 ) -> Result<(), StateError> {
-    let retention = Retention { since: now.checked_sub(keep), room: u64::MAX };
+    let retention = Retention { since: now.checked_sub(keep), max_bytes: u64::MAX };
     for _ in 0..batches {
         if db.prune_audit(&retention, now, BATCH).await? < BATCH as u64 {
             break;
@@ -67,8 +67,8 @@ async fn prune_by_age(
 
 /// In turns that are short, until no more is left.
 async fn prune_to(db: &Db, room: u64, now: SystemTime) -> Result<(), StateError> {
-    let retention = Retention { since: None, room };
-    while db.audit_room().await?.bytes > room {
+    let retention = Retention { since: None, max_bytes: room };
+    while db.audit_size().await?.bytes > room {
         if db.prune_audit(&retention, now, BATCH).await? == 0 {
             break;
         }
@@ -211,7 +211,7 @@ mod tests {
         };
         let records: Vec<_> = (0..3000).map(record).collect();
         db.append_audit(&records).await.unwrap();
-        let all = db.audit_room().await.unwrap().bytes;
+        let all = db.audit_size().await.unwrap().bytes;
         // Some at each look, and not all at once.
         for left in [1976, 952, 500, 500] {
             prune_by_age(&db, BATCHES_BY_AGE, Duration::from_secs(500), at(3000)).await.unwrap();

@@ -112,7 +112,7 @@ async fn delete_dead_sessions(db: Db, clock: Arc<dyn Clock>) -> Infallible {
         timer.tick().await;
         let now = clock.now();
         let Some(before) = now.checked_sub(KEEP_DEAD_SESSIONS) else { continue };
-        match db.forget_refresh_tokens(before, now).await {
+        match db.prune_refresh_tokens(before, now).await {
             Ok(0) => {}
             Ok(forgotten) => tracing::info!(forgotten, "forgot dead refresh tokens"),
             Err(error) => tracing::warn!("dead refresh tokens cannot be forgotten: {error}"),

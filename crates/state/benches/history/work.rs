@@ -8,8 +8,8 @@ use std::{
 
 use portpass_protocol::{Digest, RepositoryName};
 use portpass_state::{
-    AccountKey, AuditRecord, BlobCommit, Change, Committed, Db, Deletion, Kept, NewManifest,
-    NewRefreshToken, PutManifest, RefreshId, TokenHash, Touch,
+    AccountKey, AuditRecord, BlobCommit, Change, Committed, Db, Deletion, NewManifest,
+    NewRefreshToken, PutManifest, RefreshId, TokenAddition, TokenHash, Touch,
 };
 
 /// One kind of work.
@@ -92,7 +92,7 @@ pub(crate) async fn log_in(db: &Db) {
         idle_until: now() + DAY,
     };
     let kept = db.add_refresh_token(&token, now(), &record()).await.unwrap();
-    assert!(matches!(kept, Kept::Kept(_)));
+    assert!(matches!(kept, TokenAddition::Added(_)));
     let touched = db.touch_refresh_token(id, now(), now() + DAY, &record()).await.unwrap();
     assert_eq!(touched, Touch::Used);
 }
@@ -161,7 +161,7 @@ pub(crate) async fn sweep(db: &Db) {
     assert!(db.unreferenced_blobs(before, 100).await.unwrap().is_empty());
     assert!(db.take_abandoned_uploads(before, now(), 100).await.unwrap().is_empty());
     assert!(db.garbage(before, 100).await.unwrap().is_empty());
-    db.forget_refresh_tokens(before - 30 * DAY, now()).await.unwrap();
+    db.prune_refresh_tokens(before - 30 * DAY, now()).await.unwrap();
 }
 
 fn record() -> AuditRecord {

@@ -41,12 +41,12 @@ impl fmt::Display for RowHash {
 }
 
 impl FromStr for RowHash {
-    type Err = NotAHash;
+    type Err = RowHashError;
 
-    fn from_str(text: &str) -> Result<Self, NotAHash> {
+    fn from_str(text: &str) -> Result<Self, RowHashError> {
         match format!("sha256:{text}").parse() {
             Ok(Digest::Sha256(bytes)) => Ok(Self(bytes)),
-            _ => Err(NotAHash),
+            _ => Err(RowHashError),
         }
     }
 }
@@ -54,7 +54,7 @@ impl FromStr for RowHash {
 /// A text that is no [`RowHash`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a hash of the audit trail has 64 hexadecimal digits in lower case")]
-pub struct NotAHash;
+pub struct RowHashError;
 
 impl From<Option<RowHash>> for Value {
     fn from(hash: Option<RowHash>) -> Self {
@@ -203,7 +203,7 @@ mod tests {
         for text in
             ["", "abc", &FIRST.to_uppercase(), &format!("{FIRST}0"), &format!(" {}", &FIRST[1..])]
         {
-            assert_eq!(text.parse::<RowHash>(), Err(NotAHash), "{text}");
+            assert_eq!(text.parse::<RowHash>(), Err(RowHashError), "{text}");
         }
     }
 

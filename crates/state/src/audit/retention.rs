@@ -17,13 +17,13 @@ pub struct Retention {
     /// What happened before goes; absent: nothing goes for its age.
     pub since: Option<SystemTime>,
     /// The oldest rows go until no more than so many bytes are left.
-    pub room: u64,
+    pub max_bytes: u64,
 }
 
 /// What the trail takes at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AuditRoom {
-    /// In bytes, as [`Retention::room`] counts them.
+pub struct AuditSize {
+    /// In bytes, as [`Retention::max_bytes`] counts them.
     pub bytes: u64,
     /// The place of its last row.
     pub last: i64,
@@ -39,7 +39,7 @@ pub(super) struct Anchor {
 
 impl Db {
     /// What the trail takes. Two look-ups, however long it is.
-    pub async fn audit_room(&self) -> Result<AuditRoom, StateError> {
+    pub async fn audit_size(&self) -> Result<AuditSize, StateError> {
         // One statement, one snapshot.
         let statement = sql(
             "SELECT a.sequence AS anchor, a.written AS removed, l.sequence AS last, l.written AS written
@@ -50,9 +50,9 @@ impl Db {
         let row = self.read().first(statement).await?.ok_or_else(missing)?;
         let removed = row.count("removed")?;
         match row.optional_integer("last")? {
-            None => Ok(AuditRoom { bytes: 0, last: row.integer("anchor")? }),
+            None => Ok(AuditSize { bytes: 0, last: row.integer("anchor")? }),
             Some(last) => {
-                Ok(AuditRoom { bytes: row.count("written")?.saturating_sub(removed), last })
+                Ok(AuditSize { bytes: row.count("written")?.saturating_sub(removed), last })
             }
         }
     }
@@ -68,8 +68,8 @@ impl Db {
         now: SystemTime,
         limit: usize,
     ) -> Result<u64, StateError> {
-        let AuditRoom { bytes, last } = self.audit_room().await?;
-        let excess = bytes.saturating_sub(retention.room);
+        let AuditSize { bytes, last } = self.audit_size().await?;
+        let excess = bytes.saturating_sub(retention.max_bytes);
         // Nothing but us removes rows, so what is read here is still true below.
         let anchor = self.audit_anchor().await?;
         let statement = sql("SELECT sequence, at, written, hash FROM audit

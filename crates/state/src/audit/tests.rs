@@ -49,7 +49,7 @@ async fn head_at(db: &Db, sequence: i64) -> AuditHead {
 }
 
 fn keep(rows: u64, room: u64) -> Retention {
-    Retention { since: Some(at(rows)), room }
+    Retention { since: Some(at(rows)), max_bytes: room }
 }
 
 const ALL: u64 = u64::MAX;
@@ -255,14 +255,14 @@ async fn the_trail_takes_no_more_room_than_it_may() {
         for records in records.chunks(50) {
             db.append_audit(records).await.unwrap();
         }
-        let counted = db.audit_room().await.unwrap().bytes;
+        let counted = db.audit_size().await.unwrap().bytes;
         let taken = pages(&directory).await;
         assert!(taken <= counted + 3 * 4096, "{length}: {taken} of {counted}");
         assert!(counted <= taken * 5 / 2, "{length}: {taken} of {counted}");
 
-        let retention = Retention { since: None, room: counted / 2 };
+        let retention = Retention { since: None, max_bytes: counted / 2 };
         while db.prune_audit(&retention, at(0), 100).await.unwrap() > 0 {}
-        let left = db.audit_room().await.unwrap().bytes;
+        let left = db.audit_size().await.unwrap().bytes;
         assert!(left <= counted / 2 && left + 10_000 > counted / 2, "{left} of {counted}");
         let taken = pages(&directory).await;
         assert!(taken <= left + 4 * 4096, "{length}: {taken} of {left} after pruning");

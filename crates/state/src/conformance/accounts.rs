@@ -7,8 +7,8 @@ use super::{
     refresh::{keep, touch, try_to_keep},
 };
 use crate::{
-    Account, AccountId, AccountKey, AccountStatus, Addition, Change, Db, Kept, NewAccount,
-    RefreshState, Revocation, Touch, sql::sql,
+    Account, AccountId, AccountKey, AccountStatus, Addition, Change, Db, NewAccount, RefreshState,
+    Revocation, TokenAddition, Touch, sql::sql,
 };
 
 pub(super) async fn a_name_is_given_once(db: Db) {
@@ -73,22 +73,26 @@ pub(super) async fn disabling_ends_the_sessions_and_enabling_does_not_bring_them
 pub(super) async fn a_token_of_an_account_that_is_not_what_it_was_is_not_kept(db: Db) {
     let ann = AccountKey::local(id(1));
     add(&db, 1, "ann", &[]).await.taken();
-    assert_eq!(try_to_keep(&db, 1, &ann, 1).await, Kept::Kept(Vec::new()));
+    assert_eq!(try_to_keep(&db, 1, &ann, 1).await, TokenAddition::Added(Vec::new()));
     let disabled = AccountStatus::Disabled { since: at(2) };
     let change = db.set_account_status("ann", disabled, &record("disable", 2)).await;
     assert_eq!(change.unwrap(), Change::Done);
-    assert_eq!(try_to_keep(&db, 2, &ann, 3).await, Kept::AccountChanged);
+    assert_eq!(try_to_keep(&db, 2, &ann, 3).await, TokenAddition::AccountChanged);
     let change = db.set_account_status("ann", AccountStatus::Enabled, &record("enable", 4)).await;
     assert_eq!(change.unwrap(), Change::Done);
-    assert_eq!(try_to_keep(&db, 2, &ann, 5).await, Kept::AccountChanged, "of before the end");
+    assert_eq!(
+        try_to_keep(&db, 2, &ann, 5).await,
+        TokenAddition::AccountChanged,
+        "of before the end"
+    );
 
     add(&db, 2, "bob", &[]).await.taken();
     let bob = AccountKey::local(id(2));
     let change = db.set_password("bob", &hash("$argon2id$new"), &record("password", 5)).await;
     assert_eq!(change.unwrap(), Change::Done);
-    assert_eq!(try_to_keep(&db, 2, &bob, 6).await, Kept::AccountChanged);
+    assert_eq!(try_to_keep(&db, 2, &bob, 6).await, TokenAddition::AccountChanged);
     assert_eq!(db.remove_account("bob", &record("remove", 7)).await.unwrap(), Change::Done);
-    assert_eq!(try_to_keep(&db, 2, &bob, 8).await, Kept::AccountChanged);
+    assert_eq!(try_to_keep(&db, 2, &bob, 8).await, TokenAddition::AccountChanged);
 
     assert_eq!(db.refresh_tokens(None, at(9)).await.unwrap().len(), 1);
     let trail = db.audit_after(0, 20).await.unwrap();

@@ -26,7 +26,7 @@ pub(super) async fn a_second_object_of_a_digest_is_superfluous_and_noted_as_garb
     let garbage = db.garbage(at(2), 10).await.unwrap();
     let garbage: Vec<&str> = garbage.iter().map(|garbage| garbage.location.as_str()).collect();
     assert_eq!(garbage, ["o/2", "o/3"]);
-    db.forget_garbage("o/2").await.unwrap();
+    db.remove_garbage_row("o/2").await.unwrap();
     assert_eq!(db.garbage(at(2), 10).await.unwrap().len(), 1);
 }
 

@@ -39,7 +39,7 @@ pub(super) async fn a_copy_names_no_object_that_it_does_not_need(db: Db) {
     db.serving_since(at(1)).await.unwrap();
     db.set_pairing("one", None).await.unwrap();
 
-    db.forget_what_no_copy_has().await.unwrap();
+    db.remove_instance_meta().await.unwrap();
     assert_eq!(db.pairing().await.unwrap(), Pairing::default(), "it has no store yet");
     assert_eq!(db.serving_since(at(9)).await.unwrap(), at(9), "nor was it ever at work");
     assert!(db.uploads(None, 10).await.unwrap().is_empty());

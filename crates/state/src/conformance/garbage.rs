@@ -17,7 +17,7 @@ pub(super) async fn a_blob_that_no_repository_holds_becomes_garbage_after_its_gr
     assert_eq!(db.mark_blob(&found[0], at(61)).await.unwrap(), None, "once");
     assert!(db.garbage(at(60), 10).await.unwrap().is_empty(), "requests may still read it");
     assert_eq!(db.garbage(at(61), 10).await.unwrap(), [garbage]);
-    db.forget_garbage("o/1").await.unwrap();
+    db.remove_garbage_row("o/1").await.unwrap();
     assert!(db.garbage(at(99), 10).await.unwrap().is_empty());
 }
 

@@ -1,7 +1,7 @@
 use super::{at, record};
 use crate::{
-    AccountKey, Change, CrowdedOut, Db, Kept, NewRefreshToken, RefreshId, RefreshState,
-    RefreshToken, Revocation, StateError, TokenHash, Touch, sql::sql,
+    AccountKey, Change, Db, EvictedToken, NewRefreshToken, RefreshId, RefreshState, RefreshToken,
+    Revocation, StateError, TokenAddition, TokenHash, Touch, sql::sql,
 };
 
 const IDLE: u64 = 90;
@@ -14,7 +14,7 @@ pub(super) async fn a_token_is_found_by_its_hash_with_all_that_was_kept(db: Db) 
         ..new(1, &ann(), "docker", 7)
     };
     let kept = db.add_refresh_token(&token, at(7), &record("issued", 7)).await.unwrap();
-    assert_eq!(kept, Kept::Kept(Vec::new()));
+    assert_eq!(kept, TokenAddition::Added(Vec::new()));
     keep(&db, 2, &ann(), "docker", 7).await;
 
     let expected = RefreshToken {
@@ -90,8 +90,8 @@ pub(super) async fn of_used_tokens_the_least_recently_used_one_goes(db: Db) {
     }
     assert_eq!(use_for_ever(&db, 0, 200).await, Touch::Used);
     let kept = try_to_keep_for_ever(&db, 50, "ci", 201).await;
-    let crowded = CrowdedOut { id: id(1), client: "ci".to_owned(), used_at: at(101) };
-    assert_eq!(kept, Kept::Kept(vec![crowded]), "one that was used is named");
+    let crowded = EvictedToken { id: id(1), client: "ci".to_owned(), used_at: at(101) };
+    assert_eq!(kept, TokenAddition::Added(vec![crowded]), "one that was used is named");
     let state = find(&db, 1, 202).await.state;
     assert_eq!(state, RefreshState::Revoked { at: at(201), why: Revocation::Crowded });
     assert!(is_live(&db, 0, 202).await && is_live(&db, 2, 202).await);
@@ -147,7 +147,7 @@ pub(super) async fn an_expired_token_that_has_to_go_stays_an_expired_one(db: Db)
     assert_eq!(touch(&db, 1, 1).await, Touch::Used);
     for number in 0..60 {
         let kept = try_to_keep_for_ever(&db, 1000 + number, "docker", HOUR).await;
-        let newer = Kept::Kept(Vec::new());
+        let newer = TokenAddition::Added(Vec::new());
         assert!(number >= 50 || kept == newer, "{kept:?}");
         assert_eq!(use_for_ever(&db, 1000 + number, HOUR).await, Touch::Used);
     }
@@ -198,9 +198,9 @@ pub(super) async fn dead_tokens_are_forgotten_after_a_while(db: Db) {
     keep(&db, 2, &ann(), "docker", 50).await;
     keep(&db, 3, &ann(), "docker", 50).await;
     revoke(&db, 3, Revocation::LoggedOut, 60).await;
-    assert_eq!(db.forget_refresh_tokens(at(60), at(IDLE)).await.unwrap(), 0);
+    assert_eq!(db.prune_refresh_tokens(at(60), at(IDLE)).await.unwrap(), 0);
     assert_eq!(find(&db, 1, IDLE + 9).await.state, RefreshState::Expired { at: at(IDLE) });
-    assert_eq!(db.forget_refresh_tokens(at(IDLE + 1), at(IDLE + 1)).await.unwrap(), 2);
+    assert_eq!(db.prune_refresh_tokens(at(IDLE + 1), at(IDLE + 1)).await.unwrap(), 2);
     let left = db.refresh_tokens(None, at(100)).await.unwrap();
     assert_eq!(left.iter().map(|token| token.id).collect::<Vec<_>>(), [id(2)]);
 }
@@ -223,7 +223,7 @@ pub(super) async fn a_token_revoked_without_a_reason_is_inconsistent(db: Db) {
 pub(super) async fn keep(db: &Db, number: u16, account: &AccountKey, client: &str, seconds: u64) {
     let token = new(number, account, client, seconds);
     let kept = db.add_refresh_token(&token, at(seconds), &record("issued", seconds)).await;
-    assert!(matches!(kept.unwrap(), Kept::Kept(_)), "{number}");
+    assert!(matches!(kept.unwrap(), TokenAddition::Added(_)), "{number}");
 }
 
 pub(super) async fn find(db: &Db, number: u16, seconds: u64) -> RefreshToken {
@@ -233,10 +233,10 @@ pub(super) async fn find(db: &Db, number: u16, seconds: u64) -> RefreshToken {
 /// Keeps a token of `ann` that does not expire within a test.
 async fn keep_for_ever(db: &Db, number: u16, client: &str, seconds: u64) {
     let kept = try_to_keep_for_ever(db, number, client, seconds).await;
-    assert!(matches!(kept, Kept::Kept(_)), "{number}");
+    assert!(matches!(kept, TokenAddition::Added(_)), "{number}");
 }
 
-async fn try_to_keep_for_ever(db: &Db, number: u16, client: &str, seconds: u64) -> Kept {
+async fn try_to_keep_for_ever(db: &Db, number: u16, client: &str, seconds: u64) -> TokenAddition {
     let ends = at(seconds + 1_000_000_000);
     let token = new(number, &ann(), client, seconds);
     let token = NewRefreshToken { expires_at: ends, idle_until: ends, ..token };
@@ -259,7 +259,12 @@ async fn live(db: &Db, seconds: u64) -> usize {
 }
 
 /// As [`keep`], where it may come to nothing.
-pub(super) async fn try_to_keep(db: &Db, number: u16, account: &AccountKey, seconds: u64) -> Kept {
+pub(super) async fn try_to_keep(
+    db: &Db,
+    number: u16,
+    account: &AccountKey,
+    seconds: u64,
+) -> TokenAddition {
     let token = new(number, account, "docker", seconds);
     db.add_refresh_token(&token, at(seconds), &record("issued", seconds)).await.unwrap()
 }

@@ -61,7 +61,7 @@ async fn what_is_read_beside_a_write_that_waits_for_others_is_forgotten_with_it(
     let (_directory, path) = place();
     let name: RepositoryName = "library/alpine".parse().unwrap();
     let digest = Digest::sha256(b"{}");
-    let db = Db::open(&path).await.unwrap().remembering();
+    let db = Db::open(&path).await.unwrap().with_cache();
     assert_eq!(put(&db, &name, &digest).await, PutManifest::Stored);
     let is_there = async || {
         let found = db.manifest(&name, &Reference::Digest(digest)).await;

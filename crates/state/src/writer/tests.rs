@@ -8,20 +8,21 @@ async fn set(write: &mut Write, name: &str) -> Result<u64, StateError> {
 }
 
 /// Parts stay together however slow the machine is.
-const PACE: Pace = Pace { patience: Duration::from_mins(1), together: Duration::from_mins(1) };
+const TIMEOUTS: Timeouts =
+    Timeouts { queue: Duration::from_mins(1), group: Duration::from_mins(1) };
 
-fn anybodys() -> Part {
+fn anybodys() -> WriteRequest {
     of("")
 }
 
-fn of(party: &str) -> Part {
-    Part { party: party.into(), changing: None }
+fn of(principal: &str) -> WriteRequest {
+    WriteRequest { principal: principal.into(), pending: None }
 }
 
 async fn open() -> (tempfile::TempDir, Db, Writer) {
     let directory = tempfile::tempdir().unwrap();
     let db = Db::open(&directory.path().join("state.db")).await.unwrap();
-    let writer = Writer::new(db.outside().0, PACE);
+    let writer = Writer::new(db.outside().0, TIMEOUTS);
     (directory, db, writer)
 }
 
@@ -74,7 +75,7 @@ impl Standing {
             match told.await.unwrap() {
                 End::Commit => write.commit().await,
                 End::GoAway => Ok(()),
-                End::Leave => write.leave().await,
+                End::Leave => write.roll_back().await,
                 End::Break(how) => {
                     write.run(sql(how)).await?;
                     write.commit().await
@@ -198,7 +199,7 @@ async fn nobody_waits_for_what_takes_long() {
     let first = Standing::new(&writer, "first").await;
     let long = {
         let writer = writer.clone();
-        Standing::with("long", async move { writer.begin_alone(anybodys()).await }).await
+        Standing::with("long", async move { writer.begin_own_transaction(anybodys()).await }).await
     };
     before.commit().await.unwrap();
     first.end(End::Commit).await.unwrap();
@@ -228,7 +229,7 @@ async fn what_is_being_committed_is_made_so_whoever_goes_away() {
 #[tokio::test]
 async fn nobody_stands_in_line_for_ever() {
     let (_directory, db, _) = open().await;
-    let writer = Writer::new(db.outside().0, Pace { patience: Duration::ZERO, ..PACE });
+    let writer = Writer::new(db.outside().0, Timeouts { queue: Duration::ZERO, ..TIMEOUTS });
     let held = writer.begin(anybodys()).await.unwrap();
     let late = writer.begin(anybodys()).await.map(drop);
     assert!(late.unwrap_err().to_string().contains("timed out"));
@@ -239,7 +240,7 @@ async fn nobody_stands_in_line_for_ever() {
 #[tokio::test]
 async fn accounts_take_turns() {
     let (_directory, db, _) = open().await;
-    let writer = Writer::new(db.outside().0, Pace { together: Duration::ZERO, ..PACE });
+    let writer = Writer::new(db.outside().0, Timeouts { group: Duration::ZERO, ..TIMEOUTS });
     let before = writer.begin(anybodys()).await.unwrap();
     let mut greedy = Vec::new();
     for name in ["first", "second", "third"] {

@@ -23,15 +23,15 @@ use quick_cache::{Weighter, sync::Cache};
 use crate::{Blob, Manifest, Page, StateError};
 
 /// What this process remembers. Right only where no other process changes repositories.
-pub(crate) struct Recent {
+pub(crate) struct RepositoryCache {
     slots: [Slot; SLOTS],
-    pub(crate) blobs: Shelf<(RepositoryName, Digest), Blob>,
-    pub(crate) manifests: Shelf<(RepositoryName, Reference), Manifest>,
-    pub(crate) tags: Shelf<(RepositoryName, String, usize), Arc<Page<Tag>>>,
+    pub(crate) blobs: Entries<(RepositoryName, Digest), Blob>,
+    pub(crate) manifests: Entries<(RepositoryName, Reference), Manifest>,
+    pub(crate) tags: Entries<(RepositoryName, String, usize), Arc<Page<Tag>>>,
 }
 
 /// Things of one kind, each with the version of its repository that it was read at.
-pub(crate) struct Shelf<K, V>(Cache<K, (u64, V), ByLength>);
+pub(crate) struct Entries<K, V>(Cache<K, (u64, V), BySize>);
 
 /// Some repositories' state.
 #[derive(Debug, Default)]
@@ -42,13 +42,13 @@ struct Slot {
     version: AtomicU64,
 }
 
-impl Recent {
+impl RepositoryCache {
     pub(crate) fn new() -> Self {
         Self {
             slots: std::array::from_fn(|_| Slot::default()),
-            blobs: Shelf::of(BLOBS),
-            manifests: Shelf::of(MANIFESTS),
-            tags: Shelf::of(TAGS),
+            blobs: Entries::of(BLOBS),
+            manifests: Entries::of(MANIFESTS),
+            tags: Entries::of(TAGS),
         }
     }
 
@@ -56,13 +56,13 @@ impl Recent {
     pub(crate) async fn read<K, V>(
         &self,
         repository: &RepositoryName,
-        kept: &Shelf<K, V>,
+        kept: &Entries<K, V>,
         key: K,
         read: impl Future<Output = Result<Option<V>, StateError>>,
     ) -> Result<Option<V>, StateError>
     where
         K: Hash + Eq,
-        V: Length + Clone,
+        V: MemorySize + Clone,
     {
         let slot = &self.slots[slot_of(repository)];
         let Some(version) = slot.version() else { return read.await };
@@ -104,40 +104,40 @@ enum Changed {
 
 /// A write to repositories that has not begun to end.
 #[derive(Debug, Clone)]
-pub(crate) struct Changing {
-    recent: Arc<Recent>,
+pub(crate) struct PendingWrite {
+    cache: Arc<RepositoryCache>,
     repositories: Changed,
 }
 
-impl Changing {
+impl PendingWrite {
     /// One that may change this repository.
-    pub(crate) fn one(recent: &Arc<Recent>, repository: &RepositoryName) -> Self {
+    pub(crate) fn to_one(cache: &Arc<RepositoryCache>, repository: &RepositoryName) -> Self {
         let repositories = Changed::Slot(slot_of(repository));
-        Self { recent: Arc::clone(recent), repositories }
+        Self { cache: Arc::clone(cache), repositories }
     }
 
     /// One that may change any.
-    pub(crate) fn any(recent: &Arc<Recent>) -> Self {
-        Self { recent: Arc::clone(recent), repositories: Changed::All }
+    pub(crate) fn to_any(cache: &Arc<RepositoryCache>) -> Self {
+        Self { cache: Arc::clone(cache), repositories: Changed::All }
     }
 
     /// It is being ended from now on, until the answer is dropped.
-    pub(crate) fn end(self) -> Ending {
-        for slot in self.recent.of(self.repositories) {
+    pub(crate) fn end(self) -> CommittingWrite {
+        for slot in self.cache.of(self.repositories) {
             slot.ending.fetch_add(1, SeqCst);
         }
-        Ending(self)
+        CommittingWrite(self)
     }
 }
 
 /// A write that is being ended. Kept until it has, whatever becomes of whoever began it.
 #[derive(Debug)]
 #[must_use = "the write has ended when this is dropped"]
-pub(crate) struct Ending(Changing);
+pub(crate) struct CommittingWrite(PendingWrite);
 
-impl Drop for Ending {
+impl Drop for CommittingWrite {
     fn drop(&mut self) {
-        for slot in self.0.recent.of(self.0.repositories) {
+        for slot in self.0.cache.of(self.0.repositories) {
             // The version first, for the same reason as in `Slot::version`.
             slot.version.fetch_add(1, SeqCst);
             slot.ending.fetch_sub(1, SeqCst);
@@ -145,48 +145,48 @@ impl Drop for Ending {
     }
 }
 
-impl fmt::Debug for Recent {
+impl fmt::Debug for RepositoryCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (blobs, manifests) = (self.blobs.0.len(), self.manifests.0.len());
-        write!(f, "Recent({blobs} blobs, {manifests} manifests)")
+        write!(f, "RepositoryCache({blobs} blobs, {manifests} manifests)")
     }
 }
 
-impl<K: Hash + Eq, V: Length + Clone> Shelf<K, V> {
+impl<K: Hash + Eq, V: MemorySize + Clone> Entries<K, V> {
     fn of(bytes: u64) -> Self {
         let entries = usize::try_from(bytes / TYPICAL).unwrap_or(usize::MAX);
-        Self(Cache::with_weighter(entries, bytes, ByLength))
+        Self(Cache::with_weighter(entries, bytes, BySize))
     }
 }
 
 #[derive(Debug, Clone)]
-struct ByLength;
+struct BySize;
 
-impl<K, V: Length> Weighter<K, (u64, V)> for ByLength {
+impl<K, V: MemorySize> Weighter<K, (u64, V)> for BySize {
     fn weight(&self, _key: &K, (_, value): &(u64, V)) -> u64 {
-        KEY + value.length()
+        KEY + value.memory_size()
     }
 }
 
 /// What a thing takes in memory, in bytes, roughly.
-pub(crate) trait Length {
-    fn length(&self) -> u64;
+pub(crate) trait MemorySize {
+    fn memory_size(&self) -> u64;
 }
 
-impl Length for Blob {
-    fn length(&self) -> u64 {
+impl MemorySize for Blob {
+    fn memory_size(&self) -> u64 {
         (size_of::<Self>() + self.location.len() + self.media_type.len()) as u64
     }
 }
 
-impl Length for Manifest {
-    fn length(&self) -> u64 {
+impl MemorySize for Manifest {
+    fn memory_size(&self) -> u64 {
         (size_of::<Self>() + self.media_type.len() + self.bytes.len()) as u64
     }
 }
 
-impl Length for Arc<Page<Tag>> {
-    fn length(&self) -> u64 {
+impl MemorySize for Arc<Page<Tag>> {
+    fn memory_size(&self) -> u64 {
         let items = self.items.iter().map(|tag| size_of::<Tag>() + tag.as_str().len());
         items.sum::<usize>() as u64
     }
@@ -222,55 +222,55 @@ mod tests {
     }
 
     /// Reads a blob whose row has this size now; says which size was seen.
-    async fn seen(recent: &Recent, repository: &RepositoryName, size: u64) -> u64 {
+    async fn seen(cache: &RepositoryCache, repository: &RepositoryName, size: u64) -> u64 {
         let key = (repository.clone(), Digest::sha256(b"blob"));
         let read = ready(Ok(Some(blob(size))));
-        recent.read(repository, &recent.blobs, key, read).await.unwrap().unwrap().size
+        cache.read(repository, &cache.blobs, key, read).await.unwrap().unwrap().size
     }
 
-    fn setting() -> (Arc<Recent>, RepositoryName) {
-        (Arc::new(Recent::new()), "team/app".parse().unwrap())
+    fn setting() -> (Arc<RepositoryCache>, RepositoryName) {
+        (Arc::new(RepositoryCache::new()), "team/app".parse().unwrap())
     }
 
     #[tokio::test]
     async fn what_was_read_counts_until_a_write_begins_to_end() {
-        let (recent, name) = setting();
-        assert_eq!(seen(&recent, &name, 1).await, 1);
-        assert_eq!(seen(&recent, &name, 2).await, 1);
-        let changing = Changing::one(&recent, &name);
-        assert_eq!(seen(&recent, &name, 2).await, 1, "nothing has changed yet");
-        let ending = changing.end();
-        assert_eq!(seen(&recent, &name, 2).await, 2, "nobody knows, so the row is read");
-        assert_eq!(seen(&recent, &name, 3).await, 3, "and what was read is not kept");
+        let (cache, name) = setting();
+        assert_eq!(seen(&cache, &name, 1).await, 1);
+        assert_eq!(seen(&cache, &name, 2).await, 1);
+        let pending = PendingWrite::to_one(&cache, &name);
+        assert_eq!(seen(&cache, &name, 2).await, 1, "nothing has changed yet");
+        let ending = pending.end();
+        assert_eq!(seen(&cache, &name, 2).await, 2, "nobody knows, so the row is read");
+        assert_eq!(seen(&cache, &name, 3).await, 3, "and what was read is not kept");
         drop(ending);
-        assert_eq!(seen(&recent, &name, 4).await, 4);
-        assert_eq!(seen(&recent, &name, 5).await, 4);
+        assert_eq!(seen(&cache, &name, 4).await, 4);
+        assert_eq!(seen(&cache, &name, 5).await, 4);
     }
 
     /// The row is read before a write, and kept after it: it must not count.
     #[tokio::test]
     async fn what_was_read_before_a_write_is_not_believed_after_it() {
-        let (recent, name) = setting();
+        let (cache, name) = setting();
         let key = (name.clone(), Digest::sha256(b"blob"));
         let read = async {
-            drop(Changing::one(&recent, &name).end());
+            drop(PendingWrite::to_one(&cache, &name).end());
             Ok(Some(blob(1)))
         };
-        let read = recent.read(&name, &recent.blobs, key, read).await.unwrap().unwrap();
+        let read = cache.read(&name, &cache.blobs, key, read).await.unwrap().unwrap();
         assert_eq!(read.size, 1);
-        assert_eq!(seen(&recent, &name, 2).await, 2);
+        assert_eq!(seen(&cache, &name, 2).await, 2);
     }
 
     #[tokio::test]
     async fn writes_to_all_are_writes_to_each() {
-        let (recent, name) = setting();
-        assert_eq!(seen(&recent, &name, 1).await, 1);
-        drop(Changing::any(&recent).end());
-        assert_eq!(seen(&recent, &name, 2).await, 2);
+        let (cache, name) = setting();
+        assert_eq!(seen(&cache, &name, 1).await, 1);
+        drop(PendingWrite::to_any(&cache).end());
+        assert_eq!(seen(&cache, &name, 2).await, 2);
         // Another repository, of another slot, changes nothing here.
         let others = (0..).map(|n| format!("other{n}").parse::<RepositoryName>().unwrap());
         let mut others = others.filter(|other| slot_of(other) != slot_of(&name));
-        drop(Changing::one(&recent, &others.next().unwrap()).end());
-        assert_eq!(seen(&recent, &name, 3).await, 2);
+        drop(PendingWrite::to_one(&cache, &others.next().unwrap()).end());
+        assert_eq!(seen(&cache, &name, 3).await, 2);
     }
 }

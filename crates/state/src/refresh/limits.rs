@@ -22,7 +22,7 @@ use crate::{
 
 /// A live refresh token that was used before, and had to go for a newer one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CrowdedOut {
+pub struct EvictedToken {
     /// Which.
     pub id: RefreshId,
     /// The client's name for itself.
@@ -42,11 +42,11 @@ impl Db {
 }
 
 /// Makes room for one more, which is not there yet.
-pub(super) async fn make_room(
+pub(super) async fn enforce_limits(
     token: &NewRefreshToken,
     now: SystemTime,
     write: &mut Write,
-) -> Result<Vec<CrowdedOut>, StateError> {
+) -> Result<Vec<EvictedToken>, StateError> {
     let settled = now.checked_sub(SETTLING).unwrap_or(SystemTime::UNIX_EPOCH);
     let of_client = sql("UPDATE refresh_token SET
              revoked_at = CASE WHEN idle_until <= $3 THEN idle_until ELSE $3 END,
@@ -70,7 +70,7 @@ pub(super) async fn make_room(
     let most = Db::LIVE_REFRESH_TOKENS_OF_ACCOUNT - 1;
     gone.extend(write.all(bind(of_account, &token.account, now).bind(most)).await?);
     forget_dead(&token.account, write).await?;
-    let crowded = gone.iter().map(CrowdedOut::read).collect::<Result<Vec<_>, _>>()?;
+    let crowded = gone.iter().map(EvictedToken::read).collect::<Result<Vec<_>, _>>()?;
     Ok(crowded.into_iter().flatten().collect())
 }
 
@@ -95,7 +95,7 @@ fn bind(statement: Statement, account: &AccountKey, now: SystemTime) -> Statemen
         .bind(EXPIRED)
 }
 
-impl CrowdedOut {
+impl EvictedToken {
     /// `None` for one that had expired, or that nobody ever used.
     fn read(row: &Row) -> Result<Option<Self>, StateError> {
         let crowded = row.text("revoked_why")? == Revocation::Crowded.as_str();
