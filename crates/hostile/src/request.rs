@@ -6,7 +6,7 @@ use portpass_authority::request::{
 };
 use portpass_jose::KeyIdForm;
 use portpass_protocol::RepositoryName;
-use portpass_registry::{Presented, Route};
+use portpass_registry::{Credentials, Route};
 use portpass_token::ServiceName;
 use secrecy::ExposeSecret as _;
 
@@ -43,7 +43,7 @@ pub fn route(bytes: &[u8]) {
 pub fn authorization(bytes: &[u8]) {
     let Ok(value) = HeaderValue::from_bytes(bytes) else { return };
     let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
-    let registry = Presented::from_headers(&headers);
+    let registry = Credentials::from_headers(&headers);
     let tokens = TokenRequest::from_query("", &headers, &services());
     if let Err(error) = &tokens {
         assert_one_line(&error.to_string());
@@ -52,7 +52,7 @@ pub fn authorization(bytes: &[u8]) {
         assert!(matches!(request.credential, Credential::Password(_)), "never anonymous (T8)");
     }
     let (
-        Presented::Basic { username, password },
+        Credentials::Basic { username, password },
         Ok(TokenRequest { credential: Credential::Password(login), .. }),
     ) = (&registry, &tokens)
     else {

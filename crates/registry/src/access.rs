@@ -7,7 +7,7 @@ use portpass_protocol::{Access, Challenge, Origin, RepositoryName};
 
 use crate::{
     controller::{Denial, Guard, Reason},
-    credentials::{Caller, Presented},
+    credentials::{Caller, Credentials},
     grant::Grant,
     route::{Mount, Route, Start},
 };
@@ -55,12 +55,12 @@ pub async fn authorize(
 ) -> Result<Authorized, Box<Denied>> {
     let controller = match guard {
         Guard::Open => return Ok(Authorized { route, grant: Grant::everything("") }),
-        Guard::By(controller) => controller,
+        Guard::Controller(controller) => controller,
     };
     let needed = route.access();
-    let token = match &caller.presented {
-        Presented::Bearer(token) => Some(*token),
-        Presented::Basic { .. } | Presented::Nothing | Presented::Other(_) => None,
+    let token = match &caller.credentials {
+        Credentials::Bearer(token) => Some(*token),
+        Credentials::Basic { .. } | Credentials::Nothing | Credentials::Other(_) => None,
     };
     let (subject, denial) = match controller.authorize(caller).await {
         Ok(grant) => match admit(route, grant, &needed) {
@@ -83,13 +83,14 @@ fn fingerprint_of(token: &str) -> u64 {
 
 /// A push to a repository whose grant has ended while its body was still coming: what it would be told if it
 /// came now. `None` where nobody is asked.
-pub(crate) fn outlived(
+pub(crate) fn token_expired(
     guard: &Guard,
     head: &Parts,
     name: &RepositoryName,
     grant: &Grant,
 ) -> Option<Box<Denied>> {
-    let (Guard::By(controller), Some(origin)) = (guard, head.extensions.get::<Origin>()) else {
+    let (Guard::Controller(controller), Some(origin)) = (guard, head.extensions.get::<Origin>())
+    else {
         return None;
     };
     let denial = Denial::InvalidToken(Reason {

@@ -9,7 +9,7 @@ use portpass_protocol::{
 };
 
 use crate::{
-    credentials::{Caller, Unusable},
+    credentials::{Caller, CredentialsError},
     grant::Grant,
 };
 
@@ -25,7 +25,7 @@ pub use token::{Realm, TokenController};
 #[derive(Debug, Clone)]
 pub enum Guard {
     /// A controller.
-    By(Arc<dyn AccessController>),
+    Controller(Arc<dyn AccessController>),
     /// Nobody: everything is allowed to everybody (NO1). Not a controller of its own, for it could
     /// not say how to come back.
     Open,
@@ -60,7 +60,7 @@ pub enum Denial {
     InvalidToken(Reason),
     /// Nothing came that this controller reads.
     #[error(transparent)]
-    Missing(Absence),
+    Missing(MissingCredentials),
     /// Whoever would have to say it does not answer: that is not a no.
     #[error("{what}")]
     Unavailable {
@@ -115,7 +115,7 @@ impl fmt::Display for Reason {
 /// challenge; the log tells them apart, for each has another cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Absence {
+pub enum MissingCredentials {
     /// Nothing at all.
     #[error(
         "no credentials were sent: the request has no Authorization header (clients begin so; the challenge tells them how to go on)"
@@ -129,16 +129,16 @@ pub enum Absence {
     BearerForBasic,
     /// A header that nobody can read.
     #[error(transparent)]
-    Unusable(Unusable),
+    Unreadable(CredentialsError),
 }
 
-impl Absence {
+impl MissingCredentials {
     fn id(self) -> &'static str {
         match self {
             Self::Nothing => "credentials-missing",
             Self::BasicForBearer => "token-missing",
             Self::BearerForBasic => "password-missing",
-            Self::Unusable(unusable) => unusable.id(),
+            Self::Unreadable(error) => error.id(),
         }
     }
 }

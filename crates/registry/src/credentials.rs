@@ -13,7 +13,7 @@ pub struct Caller<'a> {
     /// From where, as the listener says.
     pub address: Option<IpAddr>,
     /// With what in hand.
-    pub presented: Presented<'a>,
+    pub credentials: Credentials<'a>,
 }
 
 impl<'a> Caller<'a> {
@@ -21,14 +21,14 @@ impl<'a> Caller<'a> {
     pub fn of(head: &'a Parts) -> Self {
         Self {
             address: head.extensions.get::<ClientAddress>().map(|address| address.0),
-            presented: Presented::from_headers(&head.headers),
+            credentials: Credentials::from_headers(&head.headers),
         }
     }
 }
 
 /// What a request's `Authorization` header holds.
 #[derive(Debug)]
-pub enum Presented<'a> {
+pub enum Credentials<'a> {
     /// There is no such header, or an empty one.
     Nothing,
     /// A name and a password (RFC 7617), split at the first colon.
@@ -41,10 +41,10 @@ pub enum Presented<'a> {
     /// A token, whatever it looks like (VO1).
     Bearer(&'a str),
     /// Something else.
-    Other(Unusable),
+    Other(CredentialsError),
 }
 
-impl<'a> Presented<'a> {
+impl<'a> Credentials<'a> {
     /// Reads the header as distribution does: scheme and credentials are told apart by exactly one
     /// space, and the scheme's case does not matter (VO1, HT1).
     ///
@@ -54,20 +54,20 @@ impl<'a> Presented<'a> {
         let value = match (values.next(), values.next()) {
             (None, _) => return Self::Nothing,
             (Some(value), None) => value,
-            (Some(_), Some(_)) => return Self::Other(Unusable::Several),
+            (Some(_), Some(_)) => return Self::Other(CredentialsError::Several),
         };
         let Ok(text) = value.to_str() else {
-            return Self::Other(Unusable::NotAscii);
+            return Self::Other(CredentialsError::NotAscii);
         };
         if text.is_empty() {
             return Self::Nothing;
         }
         let (scheme, credentials) = text.split_once(' ').unwrap_or((text, ""));
         match (scheme.to_ascii_lowercase().as_str(), credentials) {
-            ("bearer", "") => Self::Other(Unusable::NoToken),
+            ("bearer", "") => Self::Other(CredentialsError::NoToken),
             ("bearer", token) => Self::Bearer(token),
-            ("basic", pair) => basic(pair).unwrap_or(Self::Other(Unusable::MalformedBasic)),
-            _ => Self::Other(Unusable::Scheme),
+            ("basic", pair) => basic(pair).unwrap_or(Self::Other(CredentialsError::MalformedBasic)),
+            _ => Self::Other(CredentialsError::Scheme),
         }
     }
 }
@@ -76,7 +76,7 @@ impl<'a> Presented<'a> {
 /// in all the wrong places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Unusable {
+pub enum CredentialsError {
     /// Basic, but not base64 of UTF-8 with a colon.
     #[error("the Authorization header says Basic, but what follows is not base64 of NAME:PASSWORD")]
     MalformedBasic,
@@ -97,7 +97,7 @@ pub enum Unusable {
     Several,
 }
 
-impl Unusable {
+impl CredentialsError {
     /// A stable word for it.
     pub fn id(self) -> &'static str {
         match self {
@@ -111,11 +111,14 @@ impl Unusable {
 }
 
 /// Splits base64 of `NAME:PASSWORD` at the first colon (HT1); `None` where there is no such thing.
-fn basic(pair: &str) -> Option<Presented<'static>> {
+fn basic(pair: &str) -> Option<Credentials<'static>> {
     let bytes = STANDARD.decode(pair).ok()?;
     let text = String::from_utf8(bytes).ok()?;
     let (username, password) = text.split_once(':')?;
-    Some(Presented::Basic { username: username.to_owned(), password: SecretString::from(password) })
+    Some(Credentials::Basic {
+        username: username.to_owned(),
+        password: SecretString::from(password),
+    })
 }
 
 #[cfg(test)]
@@ -130,13 +133,13 @@ mod tests {
         for value in values {
             headers.append(AUTHORIZATION, HeaderValue::from_bytes(value).unwrap());
         }
-        match Presented::from_headers(&headers) {
-            Presented::Nothing => "nothing".into(),
-            Presented::Basic { username, password } => {
+        match Credentials::from_headers(&headers) {
+            Credentials::Nothing => "nothing".into(),
+            Credentials::Basic { username, password } => {
                 format!("basic {username:?} {:?}", password.expose_secret())
             }
-            Presented::Bearer(token) => format!("bearer {token:?}"),
-            Presented::Other(why) => why.id().into(),
+            Credentials::Bearer(token) => format!("bearer {token:?}"),
+            Credentials::Other(why) => why.id().into(),
         }
     }
 

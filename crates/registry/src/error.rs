@@ -5,7 +5,7 @@ use std::time::Duration;
 use portpass_protocol::{Digest, Reference, RepositoryName, manifest::ManifestError};
 use portpass_state::{Db, StateError, UploadId};
 
-use crate::{access::Denied, intake::Crowded};
+use crate::{access::Denied, manifest_budget::BudgetExhausted};
 
 /// What handlers answer with when they do not serve. Which status and code each one is, stands in
 /// [`respond`](crate::respond) and nowhere else.
@@ -94,7 +94,7 @@ pub(crate) enum Error {
     },
     /// The grant has ended while the body was still coming.
     #[error("{}", .0.denial)]
-    Outlived(Box<Denied>),
+    TokenExpired(Box<Denied>),
     /// There is no such repository.
     #[error("there is no repository {name}")]
     NameUnknown {
@@ -141,7 +141,7 @@ pub(crate) enum Error {
     #[error(
         "there was no room for this manifest within {} s: too many are under way", waited.as_secs()
     )]
-    Crowded {
+    ManifestsBusy {
         /// For how long.
         waited: Duration,
     },
@@ -164,9 +164,9 @@ pub(crate) enum Error {
     },
 }
 
-impl From<Crowded> for Error {
-    fn from(Crowded { waited }: Crowded) -> Self {
-        Self::Crowded { waited }
+impl From<BudgetExhausted> for Error {
+    fn from(BudgetExhausted { waited }: BudgetExhausted) -> Self {
+        Self::ManifestsBusy { waited }
     }
 }
 

@@ -22,15 +22,15 @@ pub struct Event {
 }
 
 /// Is told of what has changed, before the client is.
-pub trait Witness: fmt::Debug + Send + Sync {
+pub trait EventSink: fmt::Debug + Send + Sync {
     /// Must not wait: the client does.
-    fn saw(&self, event: Event);
+    fn emit(&self, event: Event);
 }
 
 /// Nobody keeps a record.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Nobody;
+pub struct DiscardEvents;
 
-impl Witness for Nobody {
-    fn saw(&self, _: Event) {}
+impl EventSink for DiscardEvents {
+    fn emit(&self, _: Event) {}
 }

@@ -44,8 +44,8 @@ pub(crate) struct Call {
 
 impl Call {
     /// Who asks and from where, for what has changed by it.
-    pub(crate) fn caller(&self) -> Caller {
-        Caller {
+    pub(crate) fn actor(&self) -> Actor {
+        Actor {
             subject: self.grant.subject().to_owned(),
             address: self.head.extensions.get().copied(),
             request: self.head.extensions.get().cloned(),
@@ -55,15 +55,15 @@ impl Call {
 
 /// Whose request it is.
 #[derive(Debug)]
-pub(crate) struct Caller {
+pub(crate) struct Actor {
     subject: String,
     address: Option<ClientAddress>,
     request: Option<RequestId>,
 }
 
-impl Caller {
+impl Actor {
     /// Tells of what this caller has changed.
-    pub(crate) fn changed(
+    pub(crate) fn emit_change(
         self,
         registry: &Registry,
         repository: &RepositoryName,
@@ -71,26 +71,26 @@ impl Caller {
     ) {
         let Self { subject, address, request } = self;
         let (at, repository) = (registry.now(), repository.clone());
-        registry.witness().saw(Event { at, subject, address, request, repository, change });
+        registry.events().emit(Event { at, subject, address, request, repository, change });
     }
 }
 
 /// A request's body as the store wants it.
 ///
-/// It breaks off when nothing has come for [`SILENCE`]: a client may vanish without a word, and would
+/// It breaks off when nothing has come for [`STALL_TIMEOUT`]: a client may vanish without a word, and would
 /// hold its connection and its upload for good.
 pub(crate) fn stream(body: Body) -> BodyStream {
     let pieces = body.into_data_stream().map_err(axum::Error::into_inner);
     Box::pin(stream::try_unfold(pieces, |mut pieces| async move {
-        match time::timeout(SILENCE, pieces.try_next()).await {
+        match time::timeout(STALL_TIMEOUT, pieces.try_next()).await {
             Ok(next) => Ok(next?.map(|piece| (piece, pieces))),
-            Err(_) => Err(format!("nothing came for {} s", SILENCE.as_secs()).into()),
+            Err(_) => Err(format!("nothing came for {} s", STALL_TIMEOUT.as_secs()).into()),
         }
     }))
 }
 
 /// Longer than any client pauses, even one that copies from a registry that is busy.
-const SILENCE: Duration = Duration::from_mins(2);
+const STALL_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Serves what was authorized: one arm for each route, one handler for each arm.
 pub(crate) async fn serve(

@@ -7,7 +7,7 @@ use portpass_state::Db;
 use portpass_storage::BlobStore;
 use portpass_token::{Clock, Random};
 
-use crate::{controller::Guard, event::Witness, intake::Intake};
+use crate::{controller::Guard, event::EventSink, manifest_budget::ManifestBudget};
 
 /// What a registry is made of.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub struct RegistryParts {
     /// Whether anything may be deleted.
     pub deletes: Deletes,
     /// Who is told of what changes.
-    pub witness: Arc<dyn Witness>,
+    pub events: Arc<dyn EventSink>,
 }
 
 /// One switch for tags, manifests and blobs (CVE-2026-41888).
@@ -49,14 +49,14 @@ pub struct Registry {
 #[derive(Debug)]
 struct Shared {
     parts: RegistryParts,
-    intake: Intake,
+    manifest_budget: ManifestBudget,
 }
 
 impl Registry {
     /// A registry of these parts.
     pub fn new(parts: RegistryParts) -> Self {
         let db = parts.db.clone();
-        Self { shared: Arc::new(Shared { parts, intake: Intake::new() }), db }
+        Self { shared: Arc::new(Shared { parts, manifest_budget: ManifestBudget::new() }), db }
     }
 
     /// The same registry, where this account writes, or this address where it has no name: among those who write,
@@ -72,8 +72,8 @@ impl Registry {
     }
 
     /// Room for manifests under way.
-    pub(crate) fn intake(&self) -> &Intake {
-        &self.shared.intake
+    pub(crate) fn manifest_budget(&self) -> &ManifestBudget {
+        &self.shared.manifest_budget
     }
 
     /// Who may do what.
@@ -104,8 +104,8 @@ impl Registry {
     }
 
     /// Who is told of what changes.
-    pub(crate) fn witness(&self) -> &dyn Witness {
-        &*self.shared.parts.witness
+    pub(crate) fn events(&self) -> &dyn EventSink {
+        &*self.shared.parts.events
     }
 
     /// Whether anything may be deleted.

@@ -21,7 +21,7 @@ use serde::Serialize;
 
 use crate::{
     access::Denied,
-    controller::{Absence, Denial},
+    controller::{Denial, MissingCredentials},
     error::Error,
     location,
     route::RouteError,
@@ -72,7 +72,7 @@ pub(crate) fn route_error(error: &RouteError) -> Response {
             Refusal::new(StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown, "upload-unknown")
         }
     };
-    refused.saying(error).answer(None, error.to_string())
+    refused.with_message(error).answer(None, error.to_string())
 }
 
 /// A caller who is not known, or may not. Always 401, with the one challenge (CH8, R2); only where
@@ -82,7 +82,7 @@ pub(crate) fn denied(denied: &Denied) -> Response {
     let Denied { needed, subject, denial, fingerprint, challenge: _ } = denied;
     let mut response = denial_refusal(denied).answer(subject.clone(), denial.to_string());
     // Every conversation begins without credentials; nobody asks why.
-    if !matches!(denial, Denial::Missing(Absence::Nothing)) {
+    if !matches!(denial, Denial::Missing(MissingCredentials::Nothing)) {
         let handled = response.extensions_mut().remove::<RequestOutcome>().unwrap_or_default();
         response.extensions_mut().insert(
             handled.with_details(RefusalDetails {
@@ -110,12 +110,12 @@ fn denial_refusal(
         },
         Denial::Limited(limited) => {
             Refusal::new(StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyRequests, id)
-                .saying(limited)
-                .later(limited.retry_after)
+                .with_message(limited)
+                .retry_after(limited.retry_after)
         }
         Denial::Unavailable { what: _, retry_after } => {
             Refusal::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, id)
-                .later(*retry_after)
+                .retry_after(*retry_after)
         }
     }
 }
@@ -145,7 +145,7 @@ pub(crate) fn error(error: &Error, subject: &str) -> Response {
 }
 
 fn refusal(error: &Error) -> Refusal {
-    let because = |status, code, id| Refusal::new(status, code, id).saying(error);
+    let because = |status, code, id| Refusal::new(status, code, id).with_message(error);
     match error {
         Error::BlobUnknown { name: _, digest } => {
             because(StatusCode::NOT_FOUND, ErrorCode::BlobUnknown, "blob-unknown").about(digest)
@@ -159,7 +159,7 @@ fn refusal(error: &Error) -> Refusal {
         Error::ContentRange { .. } => {
             because(StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::RangeInvalid, "content-range")
         }
-        Error::Crowded { .. } => Refusal::away("manifests-busy"),
+        Error::ManifestsBusy { .. } => Refusal::unavailable("manifests-busy"),
         Error::DeletesDisabled { allow } => {
             because(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, "deletes-disabled")
                 .with(ALLOW, *allow)
@@ -191,7 +191,7 @@ fn refusal(error: &Error) -> Refusal {
             let detail = Detail::Object(vec![("name", name.to_string())]);
             because(StatusCode::NOT_FOUND, ErrorCode::NameUnknown, "name-unknown").detail(&detail)
         }
-        Error::Outlived(denied) => denial_refusal(denied),
+        Error::TokenExpired(denied) => denial_refusal(denied),
         Error::RangeNotSatisfiable { length } => {
             because(StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::RangeInvalid, "range")
                 .with(CONTENT_RANGE, range::unsatisfiable(*length))
@@ -209,7 +209,7 @@ fn refusal(error: &Error) -> Refusal {
         }
         Error::State(error) => state(error),
         Error::Store(error) => store(error),
-        Error::Origin | Error::Task { .. } => Refusal::ours("fault"),
+        Error::Origin | Error::Task { .. } => Refusal::internal("fault"),
     }
 }
 
@@ -230,32 +230,32 @@ fn with_causes(error: &Error) -> String {
 /// The database. A row that makes no sense is our fault; that it does not answer is nobody's.
 fn state(error: &StateError) -> Refusal {
     match error {
-        StateError::Unavailable(_) => Refusal::away("database-unavailable"),
+        StateError::Unavailable(_) => Refusal::unavailable("database-unavailable"),
         StateError::Altered { .. }
         | StateError::Foreign
         | StateError::Inconsistent { .. }
         | StateError::Newer { .. }
         | StateError::Open { .. }
-        | StateError::Unusable { .. } => Refusal::ours("database-fault"),
+        | StateError::Unusable { .. } => Refusal::internal("database-fault"),
     }
 }
 
 /// The store.
 fn store(error: &StoreError) -> Refusal {
     match error {
-        StoreError::Full { .. } => Refusal::away("storage-full"),
-        StoreError::Io { .. } => Refusal::away("storage-unavailable"),
-        StoreError::Busy { .. } => Refusal::away("too-many-transfers"),
+        StoreError::Full { .. } => Refusal::unavailable("storage-full"),
+        StoreError::Io { .. } => Refusal::unavailable("storage-unavailable"),
+        StoreError::Busy { .. } => Refusal::unavailable("too-many-transfers"),
         StoreError::TooManySegments { .. } => {
             Refusal::new(StatusCode::BAD_REQUEST, ErrorCode::BlobUploadInvalid, "too-many-chunks")
-                .saying(error)
+                .with_message(error)
         }
         StoreError::DamagedHash
         | StoreError::DamagedUpload { .. }
         | StoreError::ForeignLocation { .. }
         | StoreError::Lost { .. }
         | StoreError::NoFreshName
-        | StoreError::OutOfRange { .. } => Refusal::ours("storage-fault"),
+        | StoreError::OutOfRange { .. } => Refusal::internal("storage-fault"),
     }
 }
 
@@ -269,17 +269,17 @@ impl Refusal {
     }
 
     /// Our fault; the client is not told which, the log is.
-    fn ours(id: &'static str) -> Self {
+    fn internal(id: &'static str) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown, id)
     }
 
     /// Nobody's fault; the client may come back.
-    fn away(id: &'static str) -> Self {
+    fn unavailable(id: &'static str) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, id)
-            .later(RETRY_AFTER_FAULT)
+            .retry_after(RETRY_AFTER_FAULT)
     }
 
-    fn later(self, after: Duration) -> Self {
+    fn retry_after(self, after: Duration) -> Self {
         let seconds = after.as_millis().div_ceil(1000).max(1);
         self.with(RETRY_AFTER, seconds.to_string())
     }
@@ -290,7 +290,7 @@ impl Refusal {
     }
 
     /// Tells the client the whole sentence: it holds nothing but what the client sent.
-    fn saying(mut self, sentence: &impl ToString) -> Self {
+    fn with_message(mut self, sentence: &impl ToString) -> Self {
         self.errors =
             self.errors.into_iter().map(|entry| entry.with_message(sentence.to_string())).collect();
         self

@@ -85,7 +85,7 @@ impl Registry {
 
     /// Does both, now and on a timer, for as long as it is polled. Whatever fails is logged and
     /// tried again.
-    pub async fn keep_up(self) -> Infallible {
+    pub async fn run_upkeep(self) -> Infallible {
         let mut timer = time::interval(UPKEEP_EVERY);
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -207,7 +207,7 @@ async fn live(
 
 /// How the rows of a database and the objects of a store go together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Fit {
+pub struct StoreComparison {
     /// Blobs that repositories hold.
     pub blobs: u64,
     /// Those of them whose object is not there, or has another length.
@@ -218,7 +218,7 @@ pub struct Fit {
     pub unknown: u64,
 }
 
-impl Fit {
+impl StoreComparison {
     /// Compares all of them. This walks through the whole store.
     ///
     /// # Errors
@@ -255,7 +255,7 @@ impl Fit {
 
     /// Whether the objects are those of the rows: at most a tenth of the blobs is missing. Where no blob is in a row,
     /// no object may be unknown either.
-    pub fn belongs(&self) -> bool {
+    pub fn is_match(&self) -> bool {
         if self.blobs == 0 { self.unknown == 0 } else { self.missing <= self.blobs / 10 }
     }
 }

@@ -33,7 +33,7 @@ use portpass_protocol::{Digest, DigestAlgorithm};
 use tokio::task::spawn_blocking;
 
 pub use self::open_files::OpenFiles;
-use self::{append::Arriving, buffers::Buffers, files::Files, owner::Claim};
+use self::{append::ActiveAppends, buffers::Buffers, files::Files, owner::Claim};
 use crate::store::{
     Appended, BlobStore, BodyStream, CommitError, Committed, Content, Cursor, Inventory, Keys,
     Listing, Location, StoreError, Upload,
@@ -44,7 +44,7 @@ use crate::store::{
 pub struct FsStore {
     files: Arc<Files>,
     buffers: Arc<Buffers>,
-    arriving: Arc<Arriving>,
+    arriving: Arc<ActiveAppends>,
     open_files: OpenFiles,
     /// Held for as long as anybody may write.
     claim: Option<Arc<Claim>>,
@@ -64,7 +64,7 @@ impl FsStore {
     ///
     /// # Errors
     /// When the directory cannot be made.
-    pub fn untried(root: impl Into<PathBuf>, keys: Keys) -> Result<Self, StoreError> {
+    pub fn open_unprobed(root: impl Into<PathBuf>, keys: Keys) -> Result<Self, StoreError> {
         Ok(Self::of(Files::open(root.into(), keys)?))
     }
 
@@ -150,7 +150,7 @@ impl BlobStore for FsStore {
         }
         self.blocking(move |files| {
             if let Some((written, kept)) = behind {
-                files.take_back(&written, &kept);
+                files.truncate(&written, &kept);
             }
             unwanted.iter().try_for_each(|location| files.remove(location))
         })

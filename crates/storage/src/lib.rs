@@ -27,22 +27,22 @@
 //! # Ok(()) }
 //! ```
 
+pub mod caching;
 #[cfg(test)]
 mod conformance;
 pub mod fs;
 pub mod gc;
 mod hashers;
 pub mod memory;
-pub mod remembering;
 pub mod store;
 
+pub use caching::CachingStore;
 pub use fs::{
     FsStore, OpenFiles, owner,
     replica::{Replica, ReplicaError, Taken},
 };
 pub use gc::{Surveyed, Swept, survey, sweep};
 pub use memory::MemoryStore;
-pub use remembering::Remembering;
 pub use store::{
     Appended, BlobStore, BodyError, BodyStream, CommitError, Committed, Content, Cursor, End,
     Inventory, Keys, Listing, Location, Object, StoreError, Upload, is_whole,

@@ -160,14 +160,14 @@ pub struct Upload {
     /// By another algorithm, once a finish has asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) also: Option<HashState>,
-    pub(crate) place: Place,
+    pub(crate) place: UploadData,
 }
 
 impl Upload {
     /// An upload of nothing yet.
     pub(crate) fn empty(algorithm: DigestAlgorithm) -> Self {
         let hash = Hasher::new(algorithm).state();
-        Self { length: 0, hash, also: None, place: Place::Segments(Vec::new()) }
+        Self { length: 0, hash, also: None, place: UploadData::Segments(Vec::new()) }
     }
 
     /// Bytes that have arrived.
@@ -207,7 +207,7 @@ impl Upload {
 
     pub(crate) fn segments(&self) -> &[Segment] {
         match &self.place {
-            Place::Segments(segments) => segments,
+            UploadData::Segments(segments) => segments,
         }
     }
 
@@ -229,7 +229,7 @@ impl Upload {
     pub(crate) fn grown(mut self, written: Segment, hashers: &Hashers) -> Self {
         self.length += written.length;
         (self.hash, self.also) = hashers.states();
-        let Place::Segments(segments) = &mut self.place;
+        let UploadData::Segments(segments) = &mut self.place;
         match segments.last_mut() {
             Some(last) if last.location == written.location => last.length += written.length,
             _ => segments.push(written),
@@ -259,7 +259,7 @@ impl Upload {
 /// Where an upload's bytes lie while it is in progress.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Place {
+pub(crate) enum UploadData {
     /// Objects, in order. Of each of them as much counts as its segment says.
     Segments(Vec<Segment>),
 }

@@ -9,8 +9,8 @@ use portpass_protocol::{
 
 use super::*;
 use crate::{
-    controller::{Absence, AccessController},
-    credentials::Unusable,
+    controller::{AccessController, MissingCredentials},
+    credentials::CredentialsError,
     grant::tests::listed,
 };
 
@@ -21,11 +21,11 @@ struct Trusting;
 #[async_trait]
 impl AccessController for Trusting {
     async fn authorize(&self, caller: Caller<'_>) -> Result<Grant, Denial> {
-        match caller.presented {
-            Presented::Bearer("*") => Ok(Grant::everything("root")),
+        match caller.credentials {
+            Credentials::Bearer("*") => Ok(Grant::everything("root")),
             // The scope grammar has no entry without actions, and this test needs one.
-            Presented::Bearer(access) => Ok(Grant::listed("ann", listed(access))),
-            _ => Err(Denial::Missing(Absence::Nothing)),
+            Credentials::Bearer(access) => Ok(Grant::listed("ann", listed(access))),
+            _ => Err(Denial::Missing(MissingCredentials::Nothing)),
         }
     }
 
@@ -38,9 +38,9 @@ async fn decide(token: &str, method: &str, path: &str) -> Result<Route, Box<Deni
     let origin =
         Origin { scheme: "http".parse().unwrap(), authority: "localhost:5000".parse().unwrap() };
     let route = Route::parse(&method.parse().unwrap(), &path.parse().unwrap()).unwrap();
-    let guard = Guard::By(Arc::new(Trusting));
-    let presented = if token == "-" { Presented::Nothing } else { Presented::Bearer(token) };
-    let caller = Caller { address: None, presented };
+    let guard = Guard::Controller(Arc::new(Trusting));
+    let credentials = if token == "-" { Credentials::Nothing } else { Credentials::Bearer(token) };
+    let caller = Caller { address: None, credentials };
     authorize(&guard, caller, route, &origin).await.map(|authorized| authorized.into_parts().0)
 }
 
@@ -134,7 +134,8 @@ async fn nobody_guards_an_open_registry() {
         Origin { scheme: "http".parse().unwrap(), authority: "localhost".parse().unwrap() };
     let route =
         Route::parse(&http::Method::DELETE, &"/v2/a/manifests/v1".parse().unwrap()).unwrap();
-    let caller = Caller { address: None, presented: Presented::Other(Unusable::Several) };
+    let caller =
+        Caller { address: None, credentials: Credentials::Other(CredentialsError::Several) };
     let authorized = authorize(&Guard::Open, caller, route, &origin);
     assert_eq!(authorized.await.unwrap().grant().subject(), ""); // NO1
 }

@@ -10,9 +10,9 @@ use portpass_protocol::{
 };
 use portpass_token::Clock;
 
-use super::{Absence, AccessController, Denial, shortened};
+use super::{AccessController, Denial, MissingCredentials, shortened};
 use crate::{
-    credentials::{Caller, Presented},
+    credentials::{Caller, Credentials},
     grant::Grant,
 };
 
@@ -45,11 +45,15 @@ impl HtpasswdController {
 #[async_trait]
 impl AccessController for HtpasswdController {
     async fn authorize(&self, caller: Caller<'_>) -> Result<Grant, Denial> {
-        let (username, password) = match caller.presented {
-            Presented::Basic { username, password } => (username, password),
-            Presented::Nothing => return Err(Denial::Missing(Absence::Nothing)),
-            Presented::Bearer(_) => return Err(Denial::Missing(Absence::BearerForBasic)),
-            Presented::Other(why) => return Err(Denial::Missing(Absence::Unusable(why))),
+        let (username, password) = match caller.credentials {
+            Credentials::Basic { username, password } => (username, password),
+            Credentials::Nothing => return Err(Denial::Missing(MissingCredentials::Nothing)),
+            Credentials::Bearer(_) => {
+                return Err(Denial::Missing(MissingCredentials::BearerForBasic));
+            }
+            Credentials::Other(why) => {
+                return Err(Denial::Missing(MissingCredentials::Unreadable(why)));
+            }
         };
         let (name, now) = (&*username, self.clock.now());
         let attempt = Attempt::Password { realm: SOURCE, account: name, password: &password };

@@ -6,9 +6,9 @@ use portpass_protocol::{
     challenge::{Bearer, Quotable},
 };
 
-use super::{Absence, AccessController, Denial};
+use super::{AccessController, Denial, MissingCredentials};
 use crate::{
-    credentials::{Caller, Presented},
+    credentials::{Caller, Credentials},
     grant::Grant,
 };
 
@@ -30,9 +30,9 @@ impl SillyController {
 #[async_trait]
 impl AccessController for SillyController {
     async fn authorize(&self, caller: Caller<'_>) -> Result<Grant, Denial> {
-        match caller.presented {
-            Presented::Nothing => Err(Denial::Missing(Absence::Nothing)),
-            Presented::Basic { .. } | Presented::Bearer(_) | Presented::Other(_) => {
+        match caller.credentials {
+            Credentials::Nothing => Err(Denial::Missing(MissingCredentials::Nothing)),
+            Credentials::Basic { .. } | Credentials::Bearer(_) | Credentials::Other(_) => {
                 Ok(Grant::everything("silly"))
             }
         }

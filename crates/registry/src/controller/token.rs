@@ -9,9 +9,9 @@ use portpass_protocol::{
 };
 use portpass_token::{Clock, Verifier, unverified_summary};
 
-use super::{Absence, AccessController, Denial, Reason};
+use super::{AccessController, Denial, MissingCredentials, Reason};
 use crate::{
-    credentials::{Caller, Presented},
+    credentials::{Caller, Credentials},
     grant::Grant,
 };
 
@@ -52,11 +52,15 @@ impl Realm {
 #[async_trait]
 impl AccessController for TokenController {
     async fn authorize(&self, caller: Caller<'_>) -> Result<Grant, Denial> {
-        let token = match caller.presented {
-            Presented::Bearer(token) => token,
-            Presented::Nothing => return Err(Denial::Missing(Absence::Nothing)),
-            Presented::Basic { .. } => return Err(Denial::Missing(Absence::BasicForBearer)),
-            Presented::Other(why) => return Err(Denial::Missing(Absence::Unusable(why))),
+        let token = match caller.credentials {
+            Credentials::Bearer(token) => token,
+            Credentials::Nothing => return Err(Denial::Missing(MissingCredentials::Nothing)),
+            Credentials::Basic { .. } => {
+                return Err(Denial::Missing(MissingCredentials::BasicForBearer));
+            }
+            Credentials::Other(why) => {
+                return Err(Denial::Missing(MissingCredentials::Unreadable(why)));
+            }
         };
         let now = self.clock.now();
         match self.verifier.verify(token, now) {

@@ -67,7 +67,7 @@ pub(crate) async fn delete(
     }
     match registry.db().delete_blob(&name, &digest, registry.now()).await? {
         Change::Done => {
-            call.caller().changed(registry, &name, RepositoryChange::BlobDeleted { digest });
+            call.actor().emit_change(registry, &name, RepositoryChange::BlobDeleted { digest });
             Ok(StatusCode::ACCEPTED.into_response())
         }
         Change::Unknown => Err(Error::BlobUnknown { name, digest }),

@@ -44,7 +44,7 @@ pub(crate) async fn write(
     reference: Reference,
     also: Vec<Tag>,
 ) -> Result<Response, Error> {
-    let caller = call.caller();
+    let actor = call.actor();
     let media_type = pushed_media_type(&call.head.headers)?;
     let received = body::receive(&mut call, &name).await?;
     let (expected, tags) = match reference {
@@ -74,7 +74,7 @@ pub(crate) async fn write(
         PutManifest::Stored => {
             let response = created(&name, &pushed, &tags);
             let change = RepositoryChange::ManifestPushed { digest: pushed.digest, tags };
-            caller.changed(&call.registry, &name, change);
+            actor.emit_change(&call.registry, &name, change);
             Ok(response)
         }
         PutManifest::Missing(missing) => {
@@ -105,7 +105,7 @@ pub(crate) async fn delete(
         }
         (Deletion::Deleted { .. }, Reference::Tag(tag)) => RepositoryChange::TagDeleted { tag },
     };
-    call.caller().changed(&call.registry, &name, change);
+    call.actor().emit_change(&call.registry, &name, change);
     Ok(StatusCode::ACCEPTED.into_response())
 }
 

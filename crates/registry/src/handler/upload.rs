@@ -9,7 +9,7 @@
 //! the work on what had arrived.
 
 mod announced;
-mod keep;
+mod record;
 mod session;
 
 use axum::{
@@ -22,7 +22,7 @@ use portpass_state::{Begun, Candidates, Mounted, NewUpload, UploadId};
 use portpass_storage::{Appended, CommitError, End, Upload as Progress};
 use tracing::Instrument as _;
 
-use self::{announced::Announced, keep::keep, session::Session};
+use self::{announced::Announced, record::record_blob, session::Session};
 use super::{Call, blob::is_whole as blob_is_whole};
 use crate::{
     error::Error,
@@ -53,7 +53,7 @@ pub(crate) async fn start(
             match mounted(registry, &call.grant, &name, mount).await? {
                 Outcome::Anew { from } => {
                     let change = RepositoryChange::BlobMounted { digest, from };
-                    call.caller().changed(registry, &name, change);
+                    call.actor().emit_change(registry, &name, change);
                     return Ok(created(&name, &digest));
                 }
                 Outcome::There => return Ok(created(&name, &digest)),
@@ -159,7 +159,7 @@ async fn whole(
         End::Broken(reason) => broken(&reason),
         End::Complete => match store.commit(&upload, &digest).await {
             Ok(committed) => {
-                keep(&registry, &name, &digest, &upload, committed, None).await?;
+                record_blob(&registry, &name, &digest, &upload, committed, None).await?;
                 return Ok(());
             }
             Err(error) => commit_error(error, &digest),

@@ -262,7 +262,8 @@ async fn a_mount_of_what_is_not_there_is_an_ordinary_upload(registry: Harness) {
 /// OC15, CVE-2024-39897: holding a blob's digest is no right to the blob.
 #[tokio::test]
 async fn a_mount_reaches_no_further_than_the_token() {
-    let registry = Harness::guarded(Guard::By(Arc::new(AsTheTokenSays)), Deletes::Enabled).await;
+    let registry =
+        Harness::guarded(Guard::Controller(Arc::new(AsTheTokenSays)), Deletes::Enabled).await;
     let digest = Digest::sha256(b"hello");
     let post = async |token: &str, path: String| {
         let headers = [(header::AUTHORIZATION, format!("Bearer {token}"))];
@@ -303,7 +304,8 @@ async fn a_mount_reaches_no_further_than_the_token() {
 /// AR9
 #[tokio::test]
 async fn who_may_not_reach_a_repository_does_not_learn_whether_it_is_there() {
-    let registry = Harness::guarded(Guard::By(Arc::new(AsTheTokenSays)), Deletes::Enabled).await;
+    let registry =
+        Harness::guarded(Guard::Controller(Arc::new(AsTheTokenSays)), Deletes::Enabled).await;
     let ask = async |method: &str, path: &str, token: &str| {
         let token = format!("Bearer {token}");
         let headers = [(header::AUTHORIZATION, &*token)];

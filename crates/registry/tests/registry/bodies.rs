@@ -99,7 +99,8 @@ async fn the_end_of_the_token_ends_the_body() {
     // (seconds that are left, bytes that are read)
     for (left, read) in [(70, 4), (30, 2), (0, 1), (3600, 6)] {
         let at = Harness::in_memory().await.now() + Duration::from_secs(left);
-        let registry = Harness::guarded(Guard::By(Arc::new(Until(at))), Deletes::Enabled).await;
+        let registry =
+            Harness::guarded(Guard::Controller(Arc::new(Until(at))), Deletes::Enabled).await;
         let _halted = Halted::time();
         let (wire, answer) = begin(&registry, Some("4000000"));
         assert_eq!(drip(&wire).await, read, "{left}");
@@ -119,7 +120,8 @@ async fn the_end_of_the_token_ends_the_body() {
 /// as they are gone.
 #[tokio::test]
 async fn who_finds_no_room_is_told_to_come_back() {
-    let registry = Harness::guarded(Guard::By(Arc::new(AsTheTokenSays)), Deletes::Enabled).await;
+    let registry =
+        Harness::guarded(Guard::Controller(Arc::new(AsTheTokenSays)), Deletes::Enabled).await;
     let long = |body: Body| {
         let mut long = manifest(Some("4000000"), body);
         long.headers_mut()

@@ -51,7 +51,7 @@ fn change(seen: Vec<Event>, registry: &Harness) -> RepositoryChange {
 /// AR12
 #[tokio::test]
 async fn pushes_mounts_and_deletes_are_told_with_whose_they_are() {
-    let guard = Guard::By(Arc::new(AsTheTokenSays));
+    let guard = Guard::Controller(Arc::new(AsTheTokenSays));
     let registry = Harness::guarded(guard, Deletes::Enabled).await;
     let base = pushed(&registry, "team/base", b"{}").await;
     assert_eq!(registry.seen.take(), [], "a blob alone is nothing that anybody can pull by a name");
@@ -97,7 +97,7 @@ async fn pushes_mounts_and_deletes_are_told_with_whose_they_are() {
 
 #[tokio::test]
 async fn what_is_refused_or_only_read_is_not_told() {
-    let guard = Guard::By(Arc::new(AsTheTokenSays));
+    let guard = Guard::Controller(Arc::new(AsTheTokenSays));
     let registry = Harness::guarded(guard, Deletes::Enabled).await;
     let missing = Digest::sha256(b"nowhere");
     for (method, path, status) in [

@@ -20,8 +20,8 @@ use portpass_protocol::{
     challenge::{Bearer, Quotable},
 };
 use portpass_registry::{
-    AccessController, Caller, Deletes, Grant, Guard, Presented, Registry, RegistryParts, Witness,
-    controller::Denial, event::Event,
+    AccessController, Caller, Credentials, Deletes, EventSink, Grant, Guard, Registry,
+    RegistryParts, controller::Denial, event::Event,
 };
 use portpass_state::Db;
 use portpass_storage::{BlobStore, FsStore, Keys, MemoryStore, Object};
@@ -63,8 +63,8 @@ impl Seen {
     }
 }
 
-impl Witness for Seen {
-    fn saw(&self, event: Event) {
+impl EventSink for Seen {
+    fn emit(&self, event: Event) {
         self.0.lock().unwrap().push(event);
     }
 }
@@ -111,7 +111,7 @@ impl Harness {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             random: Arc::new(Counter::default()),
             deletes,
-            witness: Arc::clone(&seen) as Arc<dyn Witness>,
+            events: Arc::clone(&seen) as Arc<dyn EventSink>,
         });
         Self { registry, db, store, clock, seen, directory: None }
     }
@@ -397,8 +397,8 @@ pub(crate) struct AsTheTokenSays;
 #[async_trait]
 impl AccessController for AsTheTokenSays {
     async fn authorize(&self, caller: Caller<'_>) -> Result<Grant, Denial> {
-        match caller.presented {
-            Presented::Bearer(token) => Ok(Grant::listed("tester", token.parse().unwrap())),
+        match caller.credentials {
+            Credentials::Bearer(token) => Ok(Grant::listed("tester", token.parse().unwrap())),
             _ => Ok(Grant::listed("", portpass_protocol::AccessSet::default())),
         }
     }

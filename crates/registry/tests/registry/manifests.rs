@@ -449,7 +449,7 @@ fn the_kinds_of_manifest_are_these_four() {
 /// Who may push may not delete, and who may pull may not push (AR1).
 #[tokio::test]
 async fn manifests_are_served_to_those_who_may() {
-    let guard = Guard::By(Arc::new(AsTheTokenSays));
+    let guard = Guard::Controller(Arc::new(AsTheTokenSays));
     let registry = Harness::guarded(guard, Deletes::Enabled).await;
     for (method, granted, status) in [
         (Method::PUT, "pull", 401),

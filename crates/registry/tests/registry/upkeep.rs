@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use portpass_protocol::Digest;
-use portpass_registry::upkeep::{Fit, Sweep, Upkeep};
+use portpass_registry::upkeep::{StoreComparison, Sweep, Upkeep};
 use portpass_storage::{BodyStream, Swept};
 
 use crate::harness::{Halted, Harness, Wire, on_both_stores, request};
@@ -182,22 +182,22 @@ async fn a_small_store_of_somebody_else_is_left_alone_too(registry: Harness) {
 }
 
 async fn a_store_belongs_to_the_rows_that_name_its_objects(registry: Harness) {
-    let fit = async || Fit::of(&registry.db, &*registry.store).await.unwrap();
-    assert!(fit().await.belongs(), "nothing and nothing");
+    let fit = async || StoreComparison::of(&registry.db, &*registry.store).await.unwrap();
+    assert!(fit().await.is_match(), "nothing and nothing");
     orphan(&registry, "theirs").await;
-    assert!(!fit().await.belongs(), "objects and no rows");
+    assert!(!fit().await.is_match(), "objects and no rows");
     registry.blob("team/app", b"ours").await;
     let session = registry.session("team/app").await;
     registry.patch(&session, "session").await;
     let fits = fit().await;
-    assert_eq!(fits, Fit { blobs: 1, missing: 0, objects: 3, unknown: 1 });
-    assert!(fits.belongs(), "rows of a backup know less than the store has");
+    assert_eq!(fits, StoreComparison { blobs: 1, missing: 0, objects: 3, unknown: 1 });
+    assert!(fits.is_match(), "rows of a backup know less than the store has");
     for object in registry.objects().await {
         registry.store.delete(&object.location).await.unwrap();
     }
     let lost = fit().await;
-    assert_eq!(lost, Fit { blobs: 1, missing: 1, ..Fit::default() });
-    assert!(!lost.belongs(), "a volume that is not mounted");
+    assert_eq!(lost, StoreComparison { blobs: 1, missing: 1, ..StoreComparison::default() });
+    assert!(!lost.is_match(), "a volume that is not mounted");
 }
 
 /// What a process leaves that died between writing an object and writing its row.
@@ -223,7 +223,7 @@ async fn upkeep_runs_at_once_and_again_every_hour() {
     let _halted = Halted::time();
     let first = registry.session("team/app").await;
     registry.clock.advance(25 * HOUR);
-    let running = tokio::spawn(registry.registry.clone().keep_up());
+    let running = tokio::spawn(registry.registry.clone().run_upkeep());
     let gone = async |session: &str| {
         // A timer that is due now fires with the next millisecond.
         tokio::time::advance(Duration::from_millis(1)).await;

@@ -78,7 +78,7 @@ impl Mint {
         keys.insert(self.0.public().clone());
         let settings = VerifierSettings::new(Issuer::new("portpass"), ServiceName::new("registry"));
         let verifier = Verifier::with_settings(settings, Trust::new(TrustRoots::none(), keys));
-        Guard::By(Arc::new(TokenController {
+        Guard::Controller(Arc::new(TokenController {
             verifier: Arc::new(verifier),
             realm,
             service: quotable("registry"),
@@ -89,7 +89,7 @@ impl Mint {
 
 pub(crate) fn silly() -> Guard {
     let realm = quotable("https://auth.example/silly");
-    Guard::By(Arc::new(SillyController::new(realm, quotable("silly-service"))))
+    Guard::Controller(Arc::new(SillyController::new(realm, quotable("silly-service"))))
 }
 
 /// A guard that knows one account, and its file.
@@ -108,7 +108,7 @@ pub(crate) fn htpasswd(name: &str, password: &str) -> (Guard, NamedTempFile) {
         realm: quotable("the registry"),
         clock: Arc::new(StoppedClock),
     };
-    (Guard::By(Arc::new(controller)), file)
+    (Guard::Controller(Arc::new(controller)), file)
 }
 
 /// A controller whose source of accounts does not answer.
@@ -117,7 +117,7 @@ pub(crate) struct Away(Duration);
 
 impl Away {
     pub(crate) fn guard(retry_after: Duration) -> Guard {
-        Guard::By(Arc::new(Self(retry_after)))
+        Guard::Controller(Arc::new(Self(retry_after)))
     }
 }
 

@@ -8,7 +8,7 @@ use portpass_password::{
     htpasswd::HtpasswdSettings, pool::PoolSettings,
 };
 use portpass_registry::{
-    AccessController as _, Caller, Presented,
+    AccessController as _, Caller, Credentials,
     controller::{Denial, HtpasswdController},
 };
 
@@ -46,8 +46,9 @@ async fn every_refusal_works_the_same_for_every_kind_of_hash() {
     };
     let refused = async |name: &str, password: &str| {
         let before = pool.work_done();
-        let presented = Presented::Basic { username: name.to_owned(), password: password.into() };
-        let caller = Caller { address: None, presented };
+        let credentials =
+            Credentials::Basic { username: name.to_owned(), password: password.into() };
+        let caller = Caller { address: None, credentials };
         let denial = controller.authorize(caller).await.unwrap_err();
         assert!(matches!(denial, Denial::WrongPassword { .. }), "{name}: {denial:?}");
         pool.work_done().since(before)

@@ -4,14 +4,14 @@ use portpass_authority::{
     audit::{AuditTrail, Event as Entry, EventKind},
     request::ClientInfo,
 };
-use portpass_registry::{Witness, event::Event};
+use portpass_registry::{EventSink, event::Event};
 
 /// Hands the registry's events to the trail.
 #[derive(Debug)]
 pub(super) struct AuditEvents(pub(super) AuditTrail);
 
-impl Witness for AuditEvents {
-    fn saw(&self, event: Event) {
+impl EventSink for AuditEvents {
+    fn emit(&self, event: Event) {
         let Event { at, subject, address, request, repository, change } = event;
         self.0.record(Entry {
             at,

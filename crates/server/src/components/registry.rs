@@ -35,7 +35,7 @@ pub(super) async fn build(
         (RegistryAuth::InProcess, Some(tokens)) => {
             let controller = in_process_controller(tokens, shared)?;
             let challenges = challenge_realm(&controller.realm);
-            (Guard::By(Arc::new(controller)), challenges)
+            (Guard::Controller(Arc::new(controller)), challenges)
         }
         // The configuration does not build without a token service.
         (RegistryAuth::InProcess, None) => {
@@ -50,7 +50,7 @@ pub(super) async fn build(
         clock: shared.system.clock.clone(),
         random: shared.system.random.clone(),
         deletes: if registry.deletes { Deletes::Enabled } else { Deletes::Disabled },
-        witness: Arc::new(AuditEvents(shared.trail.clone())),
+        events: Arc::new(AuditEvents(shared.trail.clone())),
     });
     Ok(RegistryComponent { registry, guarded, challenges })
 }
@@ -59,17 +59,19 @@ async fn configured_guard(auth: Auth, shared: &SharedState) -> Result<Guard, Sta
     let clock = shared.system.clock.clone();
     Ok(match auth {
         Auth::None => Guard::Open,
-        Auth::Silly(silly) => Guard::By(Arc::new(SillyController::new(silly.realm, silly.service))),
+        Auth::Silly(silly) => {
+            Guard::Controller(Arc::new(SillyController::new(silly.realm, silly.service)))
+        }
         Auth::Htpasswd(htpasswd) => {
             let check = shared.check.clone();
             let file = htpasswd_file(&htpasswd.path, Formats::Current, &check, &*clock).await?;
             let (limits, realm) = (shared.limits(htpasswd.attempts), htpasswd.realm);
-            Guard::By(Arc::new(HtpasswdController { file, check, limits, realm, clock }))
+            Guard::Controller(Arc::new(HtpasswdController { file, check, limits, realm, clock }))
         }
         Auth::Token(token) => {
             let portpass_config::Token { realm, service, settings, trust } = *token;
             let verifier = Arc::new(Verifier::with_settings(settings, trust));
-            Guard::By(Arc::new(TokenController { verifier, realm, service, clock }))
+            Guard::Controller(Arc::new(TokenController { verifier, realm, service, clock }))
         }
     })
 }

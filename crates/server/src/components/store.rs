@@ -20,10 +20,10 @@ use std::{
 
 use portpass_admin::blocking;
 use portpass_config::Adoption;
-use portpass_registry::upkeep::{Fit, UpkeepError};
+use portpass_registry::upkeep::{StoreComparison, UpkeepError};
 use portpass_state::{Db, StateError};
 use portpass_storage::{
-    BlobStore, FsStore, Keys, OpenFiles, Remembering, StoreError,
+    BlobStore, CachingStore, FsStore, Keys, OpenFiles, StoreError,
     owner::{self, Claim, Found, Owner, OwnerError, Signed},
 };
 
@@ -57,14 +57,14 @@ impl StoreOpener<'_> {
             None => self.claim(root, claims).await?,
         };
         let store = self.store(root).await?.claimed(claim).with_open_files(self.open_files.clone());
-        Ok(Arc::new(Remembering::new(Arc::new(store))))
+        Ok(Arc::new(CachingStore::new(Arc::new(store))))
     }
 
     async fn claim(&self, root: &Path, claims: &Claims) -> Result<Arc<Claim>, StartError> {
         let path = root.to_owned();
         let found = blocking(move || {
-            owner::demand_unused(&path)?;
-            owner::look(&path)
+            owner::require_unused(&path)?;
+            owner::inspect(&path)
         });
         let found = found.await.map_err(StorageError::from)?;
         let known = self.check_owner(root, &found).await?;
@@ -166,10 +166,10 @@ impl StoreOpener<'_> {
     async fn check_contents(&self, root: &Path) -> Result<Recognition, StartError> {
         let (path, keys) = (root.to_owned(), self.keys.clone());
         // Nothing is tried out in what may be somebody else's.
-        let store = blocking(move || FsStore::untried(path, keys)).await?;
-        let fit = Fit::of(self.db, &store).await.map_err(StorageError::from)?;
-        if !fit.belongs() {
-            if owner::is_distributions(root) {
+        let store = blocking(move || FsStore::open_unprobed(path, keys)).await?;
+        let fit = StoreComparison::of(self.db, &store).await.map_err(StorageError::from)?;
+        if !fit.is_match() {
+            if owner::is_distribution_store(root) {
                 return Err(StorageError::Distribution { root: root.to_owned() }.into());
             }
             return Err(StorageError::Misfit { root: root.to_owned(), fit }.into());
@@ -242,7 +242,7 @@ pub enum StorageError {
         /// The directory.
         root: PathBuf,
         /// What was compared.
-        fit: Fit,
+        fit: StoreComparison,
     },
     /// Nothing is there, and the database names blobs.
     #[error(
@@ -310,9 +310,9 @@ impl StorageError {
     }
 }
 
-fn misfit(root: &Path, fit: &Fit) -> String {
+fn misfit(root: &Path, fit: &StoreComparison) -> String {
     let root = root.display();
-    let Fit { blobs, missing, objects, .. } = fit;
+    let StoreComparison { blobs, missing, objects, .. } = fit;
     if *blobs == 0 {
         return format!(
             "{root} holds {objects} blobs, and the database in the data directory names none of them: they are another \

@@ -30,7 +30,7 @@ impl Jobs {
         let (db, data) = (components.shared.db.clone(), components.data().to_path_buf());
         jobs.spawn(enforce_audit_retention(db, components.audit, data, clock.clone()));
         if let Some(part) = &components.registry {
-            jobs.spawn(part.registry.clone().keep_up());
+            jobs.spawn(part.registry.clone().run_upkeep());
         }
         if let Some(tokens) = &components.tokens {
             jobs.spawn(rotate_keys(tokens.keys.clone(), clock.clone()));

@@ -28,13 +28,13 @@ use crate::{
 /// made for an empty body.
 pub(super) async fn append(
     files: &Arc<Files>,
-    arriving: &Arriving,
+    arriving: &ActiveAppends,
     open_files: &OpenFiles,
     upload: Upload,
     mut body: BodyStream,
 ) -> Result<Appended, StoreError> {
     let hashers = upload.hashers()?;
-    let arriving = arriving.one_more();
+    let arriving = arriving.start();
     let first = gather(&mut body, &arriving).await;
     if first.pieces.is_empty() {
         return Ok(Appended { upload, end: first.end.unwrap_or(End::Complete) });
@@ -43,7 +43,7 @@ pub(super) async fn append(
     let (opener, same_upload) = (Arc::clone(files), upload.clone());
     let tail = done(spawn_blocking(move || tail_of(&opener, &same_upload)).await)?;
     let writer = Writer::new(Arc::clone(files), tail, hashers);
-    let (writer, end) = fill_or_give_up(writer, first, body, &arriving).await?;
+    let (writer, end) = fill_or_abandon(writer, first, body, &arriving).await?;
     let segment = Segment { location: writer.tail.location, length: writer.length };
     Ok(Appended { upload: upload.grown(segment, &writer.hashers), end })
 }
@@ -58,17 +58,17 @@ fn tail_of(files: &Files, upload: &Upload) -> Result<Tail, StoreError> {
 }
 
 /// Leaves nothing behind that nobody will hear of.
-async fn fill_or_give_up(
+async fn fill_or_abandon(
     writer: Writer,
     first: Batch,
     body: BodyStream,
-    arriving: &OneOf<'_>,
+    arriving: &ActiveAppend<'_>,
 ) -> Result<(Writer, End), StoreError> {
     let (files, tail) = (Arc::clone(&writer.files), writer.tail.clone());
     match fill(writer, first, body, arriving).await {
         Ok(filled) => Ok(filled),
         Err(error) => {
-            done(spawn_blocking(move || files.give_up(&tail)).await);
+            done(spawn_blocking(move || files.abandon(&tail)).await);
             Err(error)
         }
     }
@@ -79,7 +79,7 @@ async fn fill(
     mut writer: Writer,
     mut batch: Batch,
     mut body: BodyStream,
-    arriving: &OneOf<'_>,
+    arriving: &ActiveAppend<'_>,
 ) -> Result<(Writer, End), StoreError> {
     loop {
         let Batch { pieces, end } = batch;
@@ -93,19 +93,19 @@ async fn fill(
 
 /// How many bodies are under way.
 #[derive(Default)]
-pub(super) struct Arriving(AtomicUsize);
+pub(super) struct ActiveAppends(AtomicUsize);
 
-impl Arriving {
-    fn one_more(&self) -> OneOf<'_> {
+impl ActiveAppends {
+    fn start(&self) -> ActiveAppend<'_> {
         self.0.fetch_add(1, Ordering::Relaxed);
-        OneOf(self)
+        ActiveAppend(self)
     }
 }
 
 /// One of the bodies that are under way, until it is dropped.
-struct OneOf<'a>(&'a Arriving);
+struct ActiveAppend<'a>(&'a ActiveAppends);
 
-impl OneOf<'_> {
+impl ActiveAppend<'_> {
     /// How many bytes are enough for a batch of this body: fewer when many are under way.
     fn share(&self) -> usize {
         // This is one of them, so there is one at least.
@@ -113,7 +113,7 @@ impl OneOf<'_> {
     }
 }
 
-impl Drop for OneOf<'_> {
+impl Drop for ActiveAppend<'_> {
     fn drop(&mut self) {
         self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -128,7 +128,7 @@ struct Batch {
 }
 
 /// The next pieces, enough of them to be worth a write.
-async fn gather(body: &mut BodyStream, arriving: &OneOf<'_>) -> Batch {
+async fn gather(body: &mut BodyStream, arriving: &ActiveAppend<'_>) -> Batch {
     let mut batch = Batch::default();
     let mut length = 0;
     while length < arriving.share() && batch.pieces.len() < BATCH_PIECES {
@@ -286,10 +286,10 @@ mod tests {
 
     #[test]
     fn many_bodies_have_smaller_batches() {
-        let arriving = Arriving::default();
+        let arriving = ActiveAppends::default();
         let shares = |count| {
-            let all: Vec<OneOf<'_>> = (0..count).map(|_| arriving.one_more()).collect();
-            all.iter().map(OneOf::share).sum::<usize>()
+            let all: Vec<ActiveAppend<'_>> = (0..count).map(|_| arriving.start()).collect();
+            all.iter().map(ActiveAppend::share).sum::<usize>()
         };
         for (count, expected) in [(1, BATCH), (8, 8 * BATCH), (64, 8 * BATCH), (128, 16 * BATCH)] {
             assert_eq!(shares(count), expected, "{count} bodies");
@@ -303,16 +303,16 @@ mod tests {
     async fn a_full_disk_is_named_and_leaves_no_file() {
         let directory = tempfile::tempdir().unwrap();
         let files = Arc::new(Files::open(directory.path().to_owned(), keys()).unwrap());
-        let arriving = Arriving::default();
+        let arriving = ActiveAppends::default();
         for length in [8, 3 * BATCH] {
             let mut tail = files.create().unwrap();
             tail.file = Arc::new(File::options().write(true).open("/dev/full").unwrap());
             let hashers = Upload::empty(DigestAlgorithm::Sha256).hashers().unwrap();
             let writer = Writer::new(Arc::clone(&files), tail, hashers);
             let mut body = pieces(&vec![0; length], 65_536);
-            let arriving = arriving.one_more();
+            let arriving = arriving.start();
             let first = gather(&mut body, &arriving).await;
-            let failed = fill_or_give_up(writer, first, body, &arriving).await.map(drop);
+            let failed = fill_or_abandon(writer, first, body, &arriving).await.map(drop);
             assert!(matches!(failed, Err(StoreError::Full { .. })), "{length} bytes");
         }
         let mut left = fs::read_dir(directory.path()).unwrap().map(Result::unwrap);

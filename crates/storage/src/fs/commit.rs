@@ -86,7 +86,7 @@ fn concatenate(files: &Files, segments: &[Segment]) -> Result<Location, StoreErr
     match copy_into(files, &new, segments) {
         Ok(()) => Ok(new.location),
         Err(error) => {
-            files.give_up(&new);
+            files.abandon(&new);
             Err(error)
         }
     }

@@ -90,7 +90,7 @@ pub enum OwnerError {
 ///
 /// # Errors
 /// When one does.
-pub fn demand_unused(root: &Path) -> Result<(), OwnerError> {
+pub fn require_unused(root: &Path) -> Result<(), OwnerError> {
     // Where there is no such file, nobody has ever used it.
     let held = File::open(root.join(LOCK)).map(|file| file.try_lock());
     match held {
@@ -103,7 +103,7 @@ pub fn demand_unused(root: &Path) -> Result<(), OwnerError> {
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn look(root: &Path) -> Result<Found, OwnerError> {
+pub fn inspect(root: &Path) -> Result<Found, OwnerError> {
     let path = root.join(OWNER);
     match fs::read_to_string(&path) {
         Ok(text) => {
@@ -115,7 +115,7 @@ pub fn look(root: &Path) -> Result<Found, OwnerError> {
     // A version that wrote no name may have run beside such a tree.
     Ok(if holds_objects(root)? {
         Found::Objects
-    } else if is_distributions(root) {
+    } else if is_distribution_store(root) {
         Found::Distribution
     } else {
         Found::Nothing
@@ -123,7 +123,7 @@ pub fn look(root: &Path) -> Result<Found, OwnerError> {
 }
 
 /// Whether a distribution registry keeps its files there.
-pub fn is_distributions(root: &Path) -> bool {
+pub fn is_distribution_store(root: &Path) -> bool {
     root.join(DISTRIBUTION).is_dir()
 }
 
@@ -134,7 +134,7 @@ pub fn is_distributions(root: &Path) -> bool {
 pub fn claim(root: &Path, found: &Found) -> Result<Claim, OwnerError> {
     make_directory(root).map_err(failed("make", root))?;
     let lock = lock(root)?;
-    if look(root)? != *found {
+    if inspect(root)? != *found {
         return Err(OwnerError::Taken { root: root.to_owned() });
     }
     Ok(Claim { root: root.to_owned(), _lock: lock })
@@ -259,35 +259,35 @@ mod tests {
     fn a_store_is_known_by_what_lies_there() {
         let outer = tempfile::tempdir().unwrap();
         let root = outer.path().join("blobs");
-        assert_eq!(look(&root).unwrap(), Found::Nothing);
+        assert_eq!(inspect(&root).unwrap(), Found::Nothing);
         fs::create_dir_all(root.join("ab")).unwrap();
         fs::write(root.join("ab/not-an-object"), "").unwrap();
-        assert_eq!(look(&root).unwrap(), Found::Nothing);
+        assert_eq!(inspect(&root).unwrap(), Found::Nothing);
         fs::write(root.join("ab").join("ab".repeat(16)), "bytes").unwrap();
-        assert_eq!(look(&root).unwrap(), Found::Objects);
+        assert_eq!(inspect(&root).unwrap(), Found::Objects);
         let mine = Owner { installation: "a1".to_owned(), pairing: "b2".to_owned() };
         let claimed = claim(&root, &Found::Objects).unwrap();
         assert_eq!(claimed.sign(&mine).unwrap(), Signed::Signed);
-        assert_eq!(look(&root).unwrap(), Found::Of(mine));
+        assert_eq!(inspect(&root).unwrap(), Found::Of(mine));
         fs::write(root.join(OWNER), "something").unwrap();
-        let told = look(&root).unwrap_err().to_string();
+        let told = inspect(&root).unwrap_err().to_string();
         assert!(told.contains("portpass.store"), "{told}");
 
         let foreign = outer.path().join("registry");
         fs::create_dir_all(foreign.join("docker/registry/v2/blobs")).unwrap();
-        assert_eq!(look(&foreign).unwrap(), Found::Distribution);
+        assert_eq!(inspect(&foreign).unwrap(), Found::Distribution);
         fs::create_dir_all(foreign.join("ab")).unwrap();
         fs::write(foreign.join("ab").join("ab".repeat(16)), "ours").unwrap();
-        assert_eq!(look(&foreign).unwrap(), Found::Objects);
+        assert_eq!(inspect(&foreign).unwrap(), Found::Objects);
     }
 
     #[test]
     fn a_store_is_used_by_one_server_at_a_time() {
         let root = tempfile::tempdir().unwrap();
         let root = root.path();
-        demand_unused(root).unwrap();
+        require_unused(root).unwrap();
         let first = claim(root, &Found::Nothing).unwrap();
-        assert!(demand_unused(root).is_err());
+        assert!(require_unused(root).is_err());
         let refused = claim(root, &Found::Nothing).unwrap_err();
         assert!(matches!(refused, OwnerError::Taken { .. }), "{refused}");
         let one = Owner { installation: "one".to_owned(), pairing: "1".to_owned() };
@@ -298,6 +298,6 @@ mod tests {
         assert!(matches!(refused, OwnerError::Taken { .. }), "{refused}");
         let two = Owner { installation: "two".to_owned(), ..one.clone() };
         claim(root, &Found::Of(one)).unwrap().sign(&two).unwrap();
-        assert_eq!(look(root).unwrap(), Found::Of(two));
+        assert_eq!(inspect(root).unwrap(), Found::Of(two));
     }
 }

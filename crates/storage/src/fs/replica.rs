@@ -111,7 +111,7 @@ impl Replica {
                 let path = entry.map_err(failed("read", &folder))?.path();
                 let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
                 let object = number_of(name);
-                let half = name.strip_suffix(HALF).and_then(number_of);
+                let half = name.strip_suffix(PARTIAL_SUFFIX).and_then(number_of);
                 if object.is_some_and(|number| !self.wanted.contains(&number)) || half.is_some() {
                     fs::remove_file(&path).map_err(failed("remove", &path))?;
                     removed += u64::from(object.is_some());
@@ -186,7 +186,7 @@ fn number_of(name: &str) -> Option<u128> {
 
 fn with_suffix(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(HALF);
+    name.push(PARTIAL_SUFFIX);
     PathBuf::from(name)
 }
 
@@ -195,7 +195,7 @@ fn sync(folder: &Path) -> Result<(), ReplicaError> {
 }
 
 /// What a file is called before all of it is there.
-const HALF: &str = ".new";
+const PARTIAL_SUFFIX: &str = ".new";
 
 const BUFFER: usize = 1024 * 1024;
 

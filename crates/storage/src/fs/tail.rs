@@ -70,15 +70,15 @@ impl Files {
     }
 
     /// Takes back what was written behind a tail, and lets go of it.
-    pub(super) fn give_up(&self, tail: &Tail) {
+    pub(super) fn abandon(&self, tail: &Tail) {
         match tail.origin {
-            Origin::New => self.give_up_new(&tail.location),
+            Origin::New => self.abandon_new(&tail.location),
             Origin::Behind(length) => cut(&tail.location, &tail.file, length),
         }
     }
 
     /// Removes a file that came to nothing. If that fails too, the next sweep finds it.
-    fn give_up_new(&self, location: &Location) {
+    fn abandon_new(&self, location: &Location) {
         if let Err(error) = self.remove(location) {
             tracing::warn!(object = %location, %error, "an unfinished object stays until the next sweep");
         }
@@ -86,7 +86,7 @@ impl Files {
 
     /// Takes back what was written behind `kept`, to the end of `written`, by one whose row was not saved. If somebody
     /// else writes there by now, or has, or has made it a blob, it stays.
-    pub(super) fn take_back(&self, written: &Segment, kept: &Segment) {
+    pub(super) fn truncate(&self, written: &Segment, kept: &Segment) {
         if let Some(file) = self.lock(written) {
             cut(&kept.location, &file, kept.length);
         }

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::{
     conformance::{self, append, begun, blob, committed, content, keys, pieces, read, whole},
-    store::{Place, SEGMENTS, StoreError},
+    store::{SEGMENTS, StoreError, UploadData},
 };
 
 fn store() -> (FsStore, TempDir) {
@@ -143,7 +143,7 @@ fn whether_files_can_be_locked_is_tried_and_nothing_is_left() {
 async fn an_upload_has_as_many_files_as_its_row_can_name() {
     let (store, _directory) = without_locks();
     let mut upload = append(&store, begun(&store).await, pieces(b"a", 1)).await;
-    let Place::Segments(segments) = &mut upload.place;
+    let UploadData::Segments(segments) = &mut upload.place;
     *segments = vec![segments[0].clone(); SEGMENTS - 1];
     let full = append(&store, upload, pieces(b"a", 1)).await;
     let refused = store.append(full, pieces(b"a", 1)).await.unwrap_err();
@@ -190,7 +190,7 @@ async fn a_body_that_cannot_be_written_leaves_the_file_as_it_was() {
     let file = path(&directory, upload.locations().next().unwrap());
     let tail = store.files.resume(&upload.segments()[0]).unwrap();
     (&*tail.file).write_all(b" wor").unwrap();
-    store.files.give_up(&tail);
+    store.files.abandon(&tail);
     drop(tail);
     assert_eq!(fs::read(&file).unwrap(), b"hello");
     let upload = append(&store, upload, pieces(b" world", 6)).await;

@@ -12,18 +12,18 @@ use super::Call;
 use crate::{
     access,
     error::Error,
-    intake::{Intake, Room, SMALL, Sender},
+    manifest_budget::{ManifestBudget, Reservation, SMALL, Sender},
 };
 
 /// A body that has come. Its room is taken for as long as this is held.
 #[derive(Debug)]
 pub(super) struct Received {
     pub(super) bytes: Bytes,
-    _room: Room,
+    _reservation: Reservation,
 }
 
 /// Reads the body: no more than a manifest may have (OC16, CVE-2017-11468), no longer than
-/// [`WHOLE`], and not beyond the end of the token that it was begun with.
+/// [`BODY_TIMEOUT`], and not beyond the end of the token that it was begun with.
 pub(super) async fn receive(call: &mut Call, name: &RepositoryName) -> Result<Received, Error> {
     let announced = call.head.headers.get(header::CONTENT_LENGTH);
     let announced: Option<usize> = announced.and_then(|length| length.to_str().ok()?.parse().ok());
@@ -33,30 +33,32 @@ pub(super) async fn receive(call: &mut Call, name: &RepositoryName) -> Result<Re
     let body = std::mem::take(&mut call.body);
     let sender =
         Sender { account: call.grant.subject(), address: call.head.extensions.get().copied() };
-    let intake = call.registry.intake();
-    let room = intake.room(sender, announced.unwrap_or(SMALL)).await?;
-    let mut coming = Coming::new(body, room, call);
-    coming.read(intake, sender).await.map_err(|stopped| match stopped {
+    let budget = call.registry.manifest_budget();
+    let reservation = budget.reserve(sender, announced.unwrap_or(SMALL)).await?;
+    let mut incoming = IncomingBody::new(body, reservation, call);
+    incoming.read(budget, sender).await.map_err(|stopped| match stopped {
         Stopped::Refused(error) => error,
-        Stopped::Ended => access::outlived(call.registry.guard(), &call.head, name, &call.grant)
-            .map_or(Error::Origin, Error::Outlived),
+        Stopped::TokenExpired => {
+            access::token_expired(call.registry.guard(), &call.head, name, &call.grant)
+                .map_or(Error::Origin, Error::TokenExpired)
+        }
     })?;
-    let Coming { held, room, .. } = coming;
-    Ok(Received { bytes: held.into(), _room: room })
+    let IncomingBody { held, reservation, .. } = incoming;
+    Ok(Received { bytes: held.into(), _reservation: reservation })
 }
 
 /// A body on its way.
-struct Coming {
+struct IncomingBody {
     pieces: BodyDataStream,
     /// Copied together: a piece as it came may hold a whole buffer of the connection.
     held: Vec<u8>,
-    room: Room,
-    end: End,
+    reservation: Reservation,
+    end: Deadline,
 }
 
 /// When it must have come.
 #[derive(Clone, Copy)]
-enum End {
+enum Deadline {
     Body(Instant),
     Token(Instant),
 }
@@ -64,27 +66,27 @@ enum End {
 /// Why it is not read to its end.
 enum Stopped {
     /// The token has ended.
-    Ended,
+    TokenExpired,
     Refused(Error),
 }
 
-impl Coming {
-    fn new(body: Body, room: Room, call: &Call) -> Self {
+impl IncomingBody {
+    fn new(body: Body, reservation: Reservation, call: &Call) -> Self {
         let now = Instant::now();
         // A token that ends at once is good for a moment still: it was when the request came.
-        let left = call.grant.left(call.registry.now()).map(|left| left.max(MOMENT));
-        let end = match left.filter(|left| *left < WHOLE) {
-            Some(left) => End::Token(now + left),
-            None => End::Body(now + WHOLE),
+        let left = call.grant.left(call.registry.now()).map(|left| left.max(MIN_TOKEN_TIME));
+        let end = match left.filter(|left| *left < BODY_TIMEOUT) {
+            Some(left) => Deadline::Token(now + left),
+            None => Deadline::Body(now + BODY_TIMEOUT),
         };
-        let held = Vec::with_capacity(room.length());
-        Self { pieces: body.into_data_stream(), held, room, end }
+        let held = Vec::with_capacity(reservation.length());
+        Self { pieces: body.into_data_stream(), held, reservation, end }
     }
 
-    async fn read(&mut self, intake: &Intake, sender: Sender<'_>) -> Result<(), Stopped> {
+    async fn read(&mut self, budget: &ManifestBudget, sender: Sender<'_>) -> Result<(), Stopped> {
         while let Some(piece) = self.next().await? {
-            if self.held.len() + piece.len() > self.room.length() {
-                self.grow(intake, sender).await.map_err(Stopped::Refused)?;
+            if self.held.len() + piece.len() > self.reservation.length() {
+                self.grow(budget, sender).await.map_err(Stopped::Refused)?;
             }
             if self.held.len() + piece.len() > MAX_LENGTH {
                 return Err(Stopped::Refused(Error::ManifestTooLong));
@@ -95,9 +97,9 @@ impl Coming {
     }
 
     /// What did not say how long it is may be as long as any.
-    async fn grow(&mut self, intake: &Intake, sender: Sender<'_>) -> Result<(), Error> {
-        if self.room.length() < MAX_LENGTH {
-            self.room = intake.room(sender, MAX_LENGTH).await?;
+    async fn grow(&mut self, budget: &ManifestBudget, sender: Sender<'_>) -> Result<(), Error> {
+        if self.reservation.length() < MAX_LENGTH {
+            self.reservation = budget.reserve(sender, MAX_LENGTH).await?;
             self.held.reserve_exact(MAX_LENGTH - self.held.len());
         }
         Ok(())
@@ -105,18 +107,20 @@ impl Coming {
 
     async fn next(&mut self) -> Result<Option<Bytes>, Stopped> {
         let end = match self.end {
-            End::Body(end) | End::Token(end) => end,
+            Deadline::Body(end) | Deadline::Token(end) => end,
         };
-        let still = Instant::now() + STILL;
+        let still = Instant::now() + STALL_TIMEOUT;
         let broken = |reason| Stopped::Refused(Error::BodyBroken { reason });
         match timeout_at(end.min(still), self.pieces.try_next()).await {
             Ok(next) => next.map_err(|error| broken(error.into_inner().to_string())),
-            Err(_) if still < end => Err(broken(format!("nothing came for {} s", STILL.as_secs()))),
+            Err(_) if still < end => {
+                Err(broken(format!("nothing came for {} s", STALL_TIMEOUT.as_secs())))
+            }
             Err(_) => Err(match self.end {
-                End::Token(_) => Stopped::Ended,
-                End::Body(_) => broken(format!(
+                Deadline::Token(_) => Stopped::TokenExpired,
+                Deadline::Body(_) => broken(format!(
                     "the whole of a manifest has to come within {} s",
-                    WHOLE.as_secs()
+                    BODY_TIMEOUT.as_secs()
                 )),
             }),
         }
@@ -124,10 +128,10 @@ impl Coming {
 }
 
 /// For the whole of a manifest: 4 MiB over a line of 300 kbit/s.
-const WHOLE: Duration = Duration::from_mins(2);
+const BODY_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// For the next piece of it. Shorter than for a blob: it takes room from others.
-const STILL: Duration = Duration::from_secs(30);
+const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// For a body whose token ends as it begins.
-const MOMENT: Duration = Duration::from_secs(10);
+const MIN_TOKEN_TIME: Duration = Duration::from_secs(10);

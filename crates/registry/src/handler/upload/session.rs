@@ -11,7 +11,7 @@ use tokio::{sync::oneshot, time};
 
 use super::{
     announced::Announced,
-    keep::{Kept, keep},
+    record::{Recorded, record_blob},
 };
 use crate::{error::Error, handler, registry::Registry};
 
@@ -113,9 +113,9 @@ impl Session {
             }
         };
         let (registry, name) = (&self.registry, &self.name);
-        match keep(registry, name, digest, &upload, committed, Some(self.claim)).await? {
-            Kept::Stored => Ok(()),
-            Kept::SessionLost => {
+        match record_blob(registry, name, digest, &upload, committed, Some(self.claim)).await? {
+            Recorded::Stored => Ok(()),
+            Recorded::SessionLost => {
                 self.forget(upload).await?;
                 Err(self.lost().await)
             }

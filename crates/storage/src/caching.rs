@@ -14,12 +14,12 @@ use crate::store::{
 
 /// Another store, and what was read from it lately. Blobs never change, so what was read once is right
 /// for as long as the object is there.
-pub struct Remembering {
+pub struct CachingStore {
     inner: Arc<dyn BlobStore>,
     recent: Cache<Location, (Range<u64>, Bytes), ByLength>,
 }
 
-impl Remembering {
+impl CachingStore {
     /// Keeps some megabytes of what `inner` gives.
     pub fn new(inner: Arc<dyn BlobStore>) -> Self {
         let entries = usize::try_from(MEMORY / TYPICAL).unwrap_or(usize::MAX);
@@ -28,14 +28,14 @@ impl Remembering {
 }
 
 #[async_trait]
-impl Inventory for Remembering {
+impl Inventory for CachingStore {
     async fn list(&self, cursor: Option<Cursor>) -> Result<Listing, StoreError> {
         self.inner.list(cursor).await
     }
 }
 
 #[async_trait]
-impl BlobStore for Remembering {
+impl BlobStore for CachingStore {
     async fn begin(&self, algorithm: DigestAlgorithm) -> Result<Upload, StoreError> {
         self.inner.begin(algorithm).await
     }
@@ -102,9 +102,9 @@ impl BlobStore for Remembering {
     }
 }
 
-impl fmt::Debug for Remembering {
+impl fmt::Debug for CachingStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Remembering({:?})", self.inner)
+        write!(f, "CachingStore({:?})", self.inner)
     }
 }
 
@@ -134,8 +134,8 @@ mod tests {
         memory::MemoryStore,
     };
 
-    fn store() -> (Remembering, ()) {
-        (Remembering::new(Arc::new(MemoryStore::new(keys(), clock()))), ())
+    fn store() -> (CachingStore, ()) {
+        (CachingStore::new(Arc::new(MemoryStore::new(keys(), clock()))), ())
     }
 
     suite!(store);
@@ -143,7 +143,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_read_is_not_asked_for_again() {
         let inner = Arc::new(MemoryStore::new(keys(), clock()));
-        let store = Remembering::new(inner.clone());
+        let store = CachingStore::new(inner.clone());
         let upload = store.begin(DigestAlgorithm::Sha256).await.unwrap();
         let upload = store.append(upload, pieces(b"config", 3)).await.unwrap().upload;
         let blob = store.commit(&upload, &Digest::sha256(b"config")).await.unwrap().location;

@@ -25,9 +25,9 @@ use tokio::{
 
 /// All the room there is.
 #[derive(Debug)]
-pub(crate) struct Intake {
-    small: Lane,
-    large: Lane,
+pub(crate) struct ManifestBudget {
+    small: Pool,
+    large: Pool,
 }
 
 /// Whose body it is.
@@ -41,12 +41,12 @@ pub(crate) struct Sender<'a> {
 
 /// Room for one body, given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Room {
+pub(crate) struct Reservation {
     length: usize,
     _held: Vec<OwnedSemaphorePermit>,
 }
 
-impl Room {
+impl Reservation {
     /// For how many bytes.
     pub(crate) fn length(&self) -> usize {
         self.length
@@ -55,35 +55,39 @@ impl Room {
 
 /// There was no room for so long.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Crowded {
+pub(crate) struct BudgetExhausted {
     pub(crate) waited: Duration,
 }
 
-impl Intake {
+impl ManifestBudget {
     /// Empty.
     pub(crate) fn new() -> Self {
-        Self { small: Lane::new(SMALL_ROOM), large: Lane::new(LARGE_ROOM) }
+        Self { small: Pool::new(SMALL_ROOM), large: Pool::new(LARGE_ROOM) }
     }
 
     /// Room for a body of so many bytes, as soon as there is some: first come, first served among those of
     /// one account, and among accounts.
-    pub(crate) async fn room(&self, sender: Sender<'_>, length: usize) -> Result<Room, Crowded> {
-        let lane = if length <= SMALL { &self.small } else { &self.large };
+    pub(crate) async fn reserve(
+        &self,
+        sender: Sender<'_>,
+        length: usize,
+    ) -> Result<Reservation, BudgetExhausted> {
+        let pool = if length <= SMALL { &self.small } else { &self.large };
         let length = length.min(MAX_LENGTH);
-        let held = timeout(PATIENCE, lane.take(sender, length.max(LEAST))).await;
-        let held = held.map_err(|_elapsed| Crowded { waited: PATIENCE })?;
-        Ok(Room { length, _held: held })
+        let held = timeout(WAIT_TIMEOUT, pool.take(sender, length.max(LEAST))).await;
+        let held = held.map_err(|_elapsed| BudgetExhausted { waited: WAIT_TIMEOUT })?;
+        Ok(Reservation { length, _held: held })
     }
 }
 
 #[derive(Debug)]
-struct Lane {
+struct Pool {
     room: Arc<Semaphore>,
     accounts: Shares<Box<str>>,
     networks: Shares<[u8; 8]>,
 }
 
-impl Lane {
+impl Pool {
     fn new(size: usize) -> Self {
         Self {
             room: Arc::new(Semaphore::new(size)),
@@ -151,7 +155,7 @@ const LARGE_ROOM: usize = 48 * 1024 * 1024;
 const LEAST: usize = 4 * 1024;
 
 /// Longer than it takes others to send and keep theirs, shorter than clients wait for an answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
 
 const FEW: usize = 64;
 
@@ -168,9 +172,9 @@ mod tests {
     const HOME: [u8; 4] = [192, 0, 2, 1];
 
     /// Takes until there is no more.
-    async fn all(intake: &Intake, sender: Sender<'_>, length: usize) -> Vec<Room> {
+    async fn all(budget: &ManifestBudget, sender: Sender<'_>, length: usize) -> Vec<Reservation> {
         let mut held = Vec::new();
-        while let Ok(room) = intake.room(sender, length).await {
+        while let Ok(room) = budget.reserve(sender, length).await {
             held.push(room);
         }
         held
@@ -178,53 +182,55 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_account_holds_a_quarter_and_the_others_never_wait_for_it() {
-        let intake = Intake::new();
-        let anns = all(&intake, sender("ann", HOME), 4 * MIB).await;
+        let budget = ManifestBudget::new();
+        let anns = all(&budget, sender("ann", HOME), 4 * MIB).await;
         assert_eq!(anns.len(), 3);
-        let elsewhere = intake.room(sender("ann", [192, 0, 2, 9]), 4 * MIB).await;
-        assert_eq!(elsewhere.unwrap_err().waited, PATIENCE);
-        intake.room(sender("bob", HOME), 4 * MIB).await.unwrap();
+        let elsewhere = budget.reserve(sender("ann", [192, 0, 2, 9]), 4 * MIB).await;
+        assert_eq!(elsewhere.unwrap_err().waited, WAIT_TIMEOUT);
+        budget.reserve(sender("bob", HOME), 4 * MIB).await.unwrap();
         drop(anns);
-        intake.room(sender("ann", HOME), 4 * MIB).await.unwrap();
+        budget.reserve(sender("ann", HOME), 4 * MIB).await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_address_holds_a_half_whatever_accounts_it_has() {
-        let intake = Intake::new();
+        let budget = ManifestBudget::new();
         let mut held = Vec::new();
         for account in ["", "ann", "bob", "cid"] {
-            held.extend(all(&intake, sender(account, HOME), 4 * MIB).await);
+            held.extend(all(&budget, sender(account, HOME), 4 * MIB).await);
         }
         assert_eq!(held.len(), 6);
-        intake.room(sender("dan", [192, 0, 2, 2]), 4 * MIB).await.unwrap();
+        budget.reserve(sender("dan", [192, 0, 2, 2]), 4 * MIB).await.unwrap();
     }
 
     /// Whoever holds what there is for the long ones.
     #[tokio::test(start_paused = true)]
     async fn what_is_small_does_not_wait_for_what_is_large() {
-        let intake = Intake::new();
+        let budget = ManifestBudget::new();
         let mut held = Vec::new();
         for (account, address) in [("a", 1), ("b", 1), ("c", 2), ("d", 2), ("e", 3)] {
-            held.extend(all(&intake, sender(account, [192, 0, 2, address]), 4 * MIB).await);
+            held.extend(all(&budget, sender(account, [192, 0, 2, address]), 4 * MIB).await);
         }
-        assert_eq!(held.iter().map(Room::length).sum::<usize>(), LARGE_ROOM);
-        intake.room(sender("ann", HOME), SMALL).await.unwrap();
-        intake.room(sender("ann", HOME), SMALL + 1).await.unwrap_err();
+        assert_eq!(held.iter().map(Reservation::length).sum::<usize>(), LARGE_ROOM);
+        budget.reserve(sender("ann", HOME), SMALL).await.unwrap();
+        budget.reserve(sender("ann", HOME), SMALL + 1).await.unwrap_err();
     }
 
     #[tokio::test(start_paused = true)]
     async fn small_ones_have_an_end_too() {
-        let intake = Intake::new();
-        assert_eq!(all(&intake, sender("ann", HOME), 0).await.len(), SMALL_ROOM / 4 / LEAST);
+        let budget = ManifestBudget::new();
+        assert_eq!(all(&budget, sender("ann", HOME), 0).await.len(), SMALL_ROOM / 4 / LEAST);
     }
 
     /// Nobody waits for others of its account who came later.
     #[tokio::test(start_paused = true)]
     async fn who_waits_is_served_in_order() {
-        let intake = Intake::new();
-        let mut held = all(&intake, sender("ann", HOME), 4 * MIB).await;
-        let (first, second) =
-            (intake.room(sender("ann", HOME), 4 * MIB), intake.room(sender("ann", HOME), 4 * MIB));
+        let budget = ManifestBudget::new();
+        let mut held = all(&budget, sender("ann", HOME), 4 * MIB).await;
+        let (first, second) = (
+            budget.reserve(sender("ann", HOME), 4 * MIB),
+            budget.reserve(sender("ann", HOME), 4 * MIB),
+        );
         let freed = async { drop(held.pop()) };
         let (first, second, ()) = tokio::join!(biased; first, second, freed);
         assert!(first.is_ok() && second.is_err());
@@ -232,11 +238,11 @@ mod tests {
 
     #[tokio::test]
     async fn who_has_gone_is_forgotten() {
-        let intake = Intake::new();
+        let budget = ManifestBudget::new();
         for number in 0..10 * FEW {
-            intake.room(sender(&number.to_string(), HOME), 1).await.unwrap();
+            budget.reserve(sender(&number.to_string(), HOME), 1).await.unwrap();
         }
-        let known = intake.small.accounts.of.lock().unwrap();
+        let known = budget.small.accounts.of.lock().unwrap();
         assert!(known.shares.len() <= FEW, "{}", known.shares.len());
     }
 }

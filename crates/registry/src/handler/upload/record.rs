@@ -8,7 +8,7 @@ use crate::{error::Error, registry::Registry};
 
 /// Whether the bytes became a blob of the repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kept {
+pub(super) enum Recorded {
     /// They did, or it held the same blob already.
     Stored,
     /// The session they came from was cancelled or taken over meanwhile.
@@ -19,14 +19,14 @@ pub(super) enum Kept {
 ///
 /// The rows come first: what is removed afterwards is named by none. If that fails, a sweep finds
 /// it, and the push has succeeded all the same.
-pub(super) async fn keep(
+pub(super) async fn record_blob(
     registry: &Registry,
     name: &RepositoryName,
     digest: &Digest,
     upload: &Progress,
     committed: Committed,
     session: Option<UploadClaim>,
-) -> Result<Kept, Error> {
+) -> Result<Recorded, Error> {
     let Committed { location, rest } = committed;
     let commit = BlobCommit {
         repository: name,
@@ -37,23 +37,25 @@ pub(super) async fn keep(
         upload: session,
     };
     let (kept, cleared) = match registry.db().commit_blob(&commit, registry.now()).await? {
-        Row::Stored => (Kept::Stored, Ok(())),
+        Row::Stored => (Recorded::Stored, Ok(())),
         Row::Superfluous { kept } => {
             let cleared = match replace_lost(registry, &commit, kept).await? {
                 Change::Done => Ok(()),
                 Change::Unknown => remove(registry, &location).await,
             };
-            (Kept::Stored, cleared)
+            (Recorded::Stored, cleared)
         }
         // One of its own segments may be another request's by now; an object that was copied is
         // nobody's.
         Row::SessionLost if upload.locations().any(|segment| *segment == location) => {
-            return Ok(Kept::SessionLost);
+            return Ok(Recorded::SessionLost);
         }
-        Row::SessionLost => (Kept::SessionLost, remove(registry, &location).await),
+        Row::SessionLost => (Recorded::SessionLost, remove(registry, &location).await),
     };
     let cleared = match (kept, cleared) {
-        (Kept::Stored, Ok(())) => registry.store().discard(rest, None).await.map_err(Error::from),
+        (Recorded::Stored, Ok(())) => {
+            registry.store().discard(rest, None).await.map_err(Error::from)
+        }
         (_, cleared) => cleared,
     };
     if let Err(error) = cleared {
