@@ -26,7 +26,7 @@ pub trait Authenticator: fmt::Debug + Send + Sync {
     fn source(&self) -> &SourceName;
 
     /// Checks a password. [`Outcome::Unknown`] lets the next source be asked; whoever knows the
-    /// name decides, and a wrong or disabled account is never passed on. `standing` says in which queue
+    /// name decides, and a wrong or disabled account is never passed on. `queue_class` says in which queue
     /// it waits, and has no part in the decision.
     ///
     /// Nobody is refused whose account was added or set right a moment ago: a source that keeps what it has
@@ -65,8 +65,8 @@ pub trait Authenticator: fmt::Debug + Send + Sync {
 pub enum Outcome {
     /// It is this account, and the password is right.
     Authenticated(Account),
-    /// The account is this source's, but the password is wrong or the account is disabled. What
-    /// was paid makes the refusal as dear as any other.
+    /// The account is this source's, but the password is wrong or the account is disabled. The
+    /// refusal has cost what every refusal costs.
     Rejected(CostProof),
     /// The name is none of this source's; nothing was hashed.
     Unknown,
@@ -160,8 +160,8 @@ pub struct AuthenticatorChain {
 }
 
 impl AuthenticatorChain {
-    /// Sources in the order in which they are asked, and what a name that none of them knows is
-    /// paid for with.
+    /// Sources in the order in which they are asked, and the check that makes a refusal of an unknown
+    /// name cost what every refusal costs.
     pub fn new(sources: Vec<Arc<dyn Authenticator>>, check: PasswordCheck) -> Self {
         Self { sources, check }
     }

@@ -1,7 +1,7 @@
 //! The trail: who got which token, who was refused and why, and who changed what in the registry.
 //!
 //! ```text
-//! Event ─ strangers: counted, one entry a minute ─┐
+//! Event ─ anonymous: counted, one entry a minute ─┐
 //!   └──── queue, bounded in bytes ─ batch ────────┴─ Writer ─► rows, chained (portpass_state::audit)
 //! ```
 //! What belongs to a refresh token, an account or a key commits in its row's transaction. Everything else

@@ -57,8 +57,8 @@ impl CredentialCache {
         self.len() == 0
     }
 
-    /// Finds the claim proved, or waits until nobody else is checking the same one: of many equal
-    /// requests at once, as clients send them and people who guess, one hashes for all.
+    /// Looks the credentials up, or waits until nobody else checks the same ones: of many equal
+    /// requests at once, as clients and guessers send them, one hashes for all.
     pub(crate) async fn enter(
         &self,
         credentials: &Credentials<'_>,
@@ -126,17 +126,17 @@ impl fmt::Debug for CredentialCache {
     }
 }
 
-/// What the cache says of a claim.
+/// What the cache knows of some credentials.
 pub(crate) enum Lookup<'a> {
-    /// It was proved a moment ago.
+    /// They were proved a moment ago.
     Proved,
-    /// It was refused while the caller waited, to somebody who made the same.
+    /// They were refused to another caller while this one waited.
     Refused(CostProof),
-    /// It is the caller's to check.
+    /// The caller has to check them.
     Pending(PendingCheck<'a>),
 }
 
-/// The right to check a claim. Dropped without a verdict, it goes to the next who waits.
+/// The right to check some credentials. Dropped without a verdict, it goes to the next in line.
 pub(crate) struct PendingCheck<'a> {
     cache: &'a CredentialCache,
     key: Fingerprint,
@@ -144,13 +144,13 @@ pub(crate) struct PendingCheck<'a> {
 }
 
 impl PendingCheck<'_> {
-    /// Lets everybody who waits for this claim in, and who comes before it is forgotten.
+    /// Accepts these credentials from all who wait with them, and until the entry is forgotten.
     pub(crate) fn prove(self, _proof: Matched, now: SystemTime) {
         self.cache.proved.insert(self.key, now + self.cache.lifetime);
         self.lead.publish(CheckResult::Proved);
     }
 
-    /// Refuses everybody who waits for this claim, and is not remembered.
+    /// Refuses all who wait with these credentials; the refusal is not remembered.
     pub(crate) fn refuse(self, paid: CostProof) {
         self.lead.publish(CheckResult::Refused(paid));
     }

@@ -15,7 +15,7 @@ use crate::{
 pub enum Verdict {
     /// The password is right.
     Accept,
-    /// It is not, and the refusal has been paid for.
+    /// It is not. The refusal has cost what every refusal costs.
     Reject(CostProof),
 }
 
@@ -32,7 +32,7 @@ impl PasswordCheck {
         Self { pool, cache }
     }
 
-    /// Whether the claim's password is the one that is stored. The caller has made sure that the
+    /// Whether the password is the one that is stored. The caller has made sure that the
     /// account is enabled.
     pub async fn check(
         &self,
@@ -65,8 +65,8 @@ impl PasswordCheck {
         credentials: Credentials<'_>,
         now: SystemTime,
     ) -> Result<CostProof, Busy> {
-        // Equal claims share a refusal here as they do in `check`, lest the time tell; whatever their
-        // standing, for the right answer of one is that of all.
+        // Equal credentials share a refusal here as they do in `check`, lest the time tell. Their queue
+        // class does not matter: the right answer to one is the answer to all.
         match self.cache.enter(&credentials, None, now).await {
             Lookup::Refused(paid) => Ok(paid),
             Lookup::Pending(turn) => {
@@ -75,7 +75,7 @@ impl PasswordCheck {
                 turn.refuse(paid);
                 Ok(paid)
             }
-            // Nothing is stored that could have been proved; whoever says so pays.
+            // Nothing is stored that could have been proved: this refusal costs what every other does.
             Lookup::Proved => {
                 self.pool.refuse(credentials.queue_class, credentials.password.clone()).await
             }

@@ -38,7 +38,7 @@ pub struct HashPool(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// One for everybody who waits or hashes, by standing.
+    /// One permit for each job that waits or runs, by queue class.
     places: [Arc<Semaphore>; 2],
     /// One for each of the unproved who is in line for a thread or has one. Fair, as is the next: a
     /// semaphore's queue is first in, first out.
@@ -202,13 +202,13 @@ async fn one_of(permits: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Busy> 
     Arc::clone(permits).acquire_owned().await.map_err(|_| Busy::NOW)
 }
 
-/// What is known of whoever says to be somebody, before the password is looked at.
+/// The queue that a password waits in. It is chosen before the password is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum QueueClass {
-    /// Nothing.
+    /// Of a caller of whom nothing is known.
     #[default]
     Unproved,
-    /// The same account was proved from the same place, not long ago.
+    /// Of a caller who has proved the same account from the same address not long ago.
     Proved,
 }
 

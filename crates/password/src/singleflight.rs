@@ -1,4 +1,4 @@
-//! Equal checks at once: one is made, and all who came while it was under way hear what it found.
+//! Of equal checks at once one is made, and all callers get its result (Go calls this singleflight).
 
 use std::{
     collections::HashMap,
@@ -14,7 +14,7 @@ use crate::pool::CostProof;
 pub(crate) enum CheckResult {
     /// The password is the one that is stored.
     Proved,
-    /// It is not, or there is nothing that it could be, and the refusal has been paid for.
+    /// It is not, or nothing is stored. The refusal has cost what every refusal costs.
     Refused(CostProof),
 }
 
@@ -25,15 +25,15 @@ pub(crate) struct InFlight(Mutex<HashMap<Fingerprint, watch::Receiver<Option<Che
 /// A keyed hash of everything that a check depends on.
 pub(crate) type Fingerprint = [u8; 32];
 
-/// What becomes of whoever wants a check.
+/// The part of a caller in a check.
 pub(crate) enum Role<'a> {
-    /// It is theirs to make.
+    /// This caller makes the check.
     Leader(Leader<'a>),
-    /// Somebody else has made it meanwhile.
+    /// Another caller has made it.
     Follower(CheckResult),
 }
 
-/// The duty to make a check. Dropped without a finding, it goes to the next who waits.
+/// The duty to make a check. Dropped without a result, it goes to the next caller in line.
 pub(crate) struct Leader<'a> {
     flights: &'a InFlight,
     check: Fingerprint,

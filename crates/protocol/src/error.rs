@@ -1,5 +1,5 @@
 //! Error bodies: the codes of the OCI and distribution specifications, written exactly as
-//! distribution writes them (CH9, OC26), and [`foreign`] ones, read as far as they can be.
+//! distribution writes them (CH9, OC26), and [`reported`] ones, read as far as they can be.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What a service says of a request that it has answered, for the log and for whoever asks later why.
+//! How a service answered a request, for the log and for later explanation.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use crate::{
     advice::{Advice, Failures, RefusedBy},
 };
 
-/// Put into the response's extensions by whoever decided; never sent.
+/// The service that decided puts it into the response's extensions; it is never sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RequestOutcome {
     /// Who it was, where that is known: an account's name; empty for an anonymous caller.
@@ -27,7 +27,7 @@ impl RequestOutcome {
         Self { subject, refusal: Some(Refusal { id, text: text.into(), details: None }) }
     }
 
-    /// Adds what a refusal rests on.
+    /// Adds the details of a refusal.
     #[must_use]
     pub fn with_details(mut self, details: RefusalDetails) -> Self {
         if let Some(refusal) = &mut self.refusal {

@@ -1,4 +1,4 @@
-//! What others wrote, made fit to be shown.
+//! Text from outside, made fit to be printed.
 
 /// Whether a terminal or a page obeys a character in place of showing it: it moves the cursor, ends a line,
 /// turns the direction of reading, or is there and cannot be seen. Nothing of the kind that others wrote is
@@ -21,7 +21,7 @@ pub fn on_one_line(text: &str, length: usize) -> String {
     line
 }
 
-/// Foreign text for an error message: never longer than a line.
+/// Text from outside for an error message: never longer than a line.
 pub(crate) fn excerpt(text: &str) -> String {
     const SHOWN: usize = 64;
     match text.char_indices().nth(SHOWN) {

@@ -1,4 +1,4 @@
-//! What a token that was refused says of itself, for whoever asks why.
+//! The unverified summary of a token that was refused.
 
 use portpass_jose::{
     json::{Map, Value},
@@ -6,7 +6,7 @@ use portpass_jose::{
 };
 use portpass_protocol::{TokenSummary, printable::on_one_line};
 
-/// Reads a token's words without believing them; `None` for what is no JWT at all.
+/// Reads a token without verifying it; `None` for what is no JWT at all.
 ///
 /// Neither the token nor its signature is in what this gives, and no claim that is not listed in
 /// [`TokenSummary`].

@@ -19,7 +19,7 @@ use super::{
     event::{Event, EventKind},
 };
 
-/// What strangers did in this minute.
+/// What callers without a proved account did in this minute.
 #[derive(Debug, Default)]
 pub(super) struct AnonymousEvents(Mutex<Minute>);
 
@@ -87,5 +87,5 @@ impl Kind {
     }
 }
 
-/// Entries of strangers in a minute.
+/// Entries of anonymous callers and refused logins in a minute.
 pub(super) const KEPT: u32 = 60;

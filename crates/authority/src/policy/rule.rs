@@ -79,7 +79,7 @@ impl ActionBits {
         self.0 & Self::bit(action) != 0
     }
 
-    /// Whether a rule with these actions speaks of `action`: it is named, or `*` is.
+    /// Whether a rule with these actions is about `action`: it is named, or `*` is.
     pub fn covers(self, action: &Action) -> bool {
         self.contains(action) || self.contains(&Action::Any)
     }
