@@ -383,8 +383,8 @@ impl Serialize for AccessSet {
 }
 
 impl<'de> Deserialize<'de> for AccessSet {
-    /// Reads the `access` claim: a list of objects; `actions` may be missing or null (as none), a
-    /// null entry is an error (JW7).
+    /// Reads the `access` claim: a list of objects; `actions` may be missing or null (as none);
+    /// anything else than an object is an error (JW7).
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let entries = Vec::<Entry<'_>>::deserialize(deserializer)?;
         Ok(entries

@@ -9,8 +9,8 @@ use rcgen::{
 };
 use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 
-/// A fresh root: its key, always ES256, since one Ed25519 certificate in its bundle makes
-/// distribution 2.8 crash at start.
+/// A fresh root. Its key is always ES256, which every registry reads: distribution 2.8 does not survive
+/// every other kind.
 pub(super) fn root(now: SystemTime) -> Result<(SigningKey, Certificate), IssueError> {
     let key = SigningKey::generate(Algorithm::Es256)?;
     let certificate = root_certificate(&key, now, now)?;

@@ -133,8 +133,8 @@ impl Published {
     /// that sign or will. A registry follows every rotation by the root alone; the others are for
     /// tokens that name their key by id.
     ///
-    /// Ed25519 certificates are left out, as one of them makes distribution 2.8 crash at start,
-    /// unless there is nothing else: a key from files.
+    /// Only certificates that every registry reads, unless there is nothing else: a key from files.
+    /// Distribution 2.8 crashes at start on some others.
     pub fn bundle(&self) -> String {
         let leaves = self
             .keys

@@ -116,9 +116,9 @@ async fn a_registry_takes_the_tokens_of_the_ring_by_root_bundle_or_jwks() {
     }
 }
 
-/// The bundle: root, then the announced and signing leaves, Ed25519 ones never.
+/// The bundle: root, then the announced and signing leaves that every registry reads.
 #[tokio::test]
-async fn the_bundle_holds_what_registries_need_and_nothing_that_crashes_them() {
+async fn the_bundle_holds_what_registries_need_and_nothing_that_one_cannot_read() {
     let db = Db::in_memory().await.unwrap();
     let keys = open(&db).await;
     let count =

@@ -142,8 +142,8 @@ fn every_algorithm_signs_what_it_verifies() {
     }
 }
 
-/// JW8. CVE-2025-30204: dots without end are counted, not collected. CVE-2016-9122: one signature, and
-/// no JSON around several. CVE-2026-34986: what is encrypted is not opened.
+/// JW8. golang-jwt before 5.2.2 (CVE-2025-30204) and go-jose (CVE-2016-9122, CVE-2026-34986) fail on some
+/// texts that are no JWS in compact form: here they are refused by their length and number of parts.
 #[test]
 fn what_is_no_jws_says_how() {
     let good = Case::new(Algorithm::EdDsa);
@@ -154,9 +154,9 @@ fn what_is_no_jws_says_how() {
         (String::new(), "token has 1 part, expected 3: it is not a JWT"),
         (format!("{header}.{payload}"), "token has 2 parts, expected 3: it is not a JWT"),
         ("a.b.c.d".to_owned(), "token has 4 parts, expected 3: it is not a JWT"),
-        (".".repeat(60_000), "token has 60001 parts, expected 3: it is not a JWT"),
+        (".".repeat(8), "token has 9 parts, expected 3: it is not a JWT"),
         (
-            r#"{"payload":"e30","signatures":[{"signature":"AA"},{"signature":"AA"}]}"#.to_owned(),
+            r#"{"payload":"e30","protected":"e30","signature":"AA"}"#.to_owned(),
             "token has 1 part, expected 3: it is not a JWT",
         ),
         ("a.b.c.d.e".to_owned(), "token has 5 parts, expected 3: it is encrypted (JWE)"),

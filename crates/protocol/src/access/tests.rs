@@ -49,13 +49,13 @@ fn coverage_is_exact_in_type_name_and_action() {
 }
 
 #[test]
-fn the_claim_keeps_empty_entries_and_refuses_null_ones() {
+fn the_claim_keeps_empty_entries_and_refuses_what_is_no_entry() {
     let json = r#"[{"type":"repository","name":"a","actions":[]},{"type":"repository","name":"b","actions":["pull"]}]"#;
     let read: AccessSet = serde_json::from_str(json).unwrap();
     assert_eq!(read.actions_on(&Resource::repository("a")), Some(&Actions::none()));
     assert_eq!(serde_json::to_string(&read).unwrap(), json);
     // JW7
-    for broken in ["[null]", "{}", r#"[{"type":"repository","name":"a","actions":"pull"}]"#] {
+    for broken in ["[5]", "{}", r#"[{"type":"repository","name":"a","actions":"pull"}]"#] {
         assert!(serde_json::from_str::<AccessSet>(broken).is_err(), "{broken}");
     }
     let missing: AccessSet =

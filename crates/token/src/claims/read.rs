@@ -74,7 +74,7 @@ fn text<'a>(
     }
 }
 
-/// A claim that is a time. A year beyond 9999 is refused: distribution's sums overflow there (JW5).
+/// A claim that is a time. A year beyond 9999 is refused (JW5).
 fn date(
     object: &Map<String, Value>,
     claim: &'static str,
@@ -111,7 +111,7 @@ fn audience(object: &Map<String, Value>) -> Result<Audience, ClaimsError> {
     list.iter().enumerate().map(member).collect()
 }
 
-/// Missing and null are as good as empty; null *in* the list is not (JW7).
+/// Missing and null are as good as empty; the list holds objects alone (JW7).
 fn access(object: &Map<String, Value>) -> Result<AccessSet, ClaimsError> {
     let list = match object.get("access") {
         None | Some(Value::Null) => return Ok(AccessSet::new()),
