@@ -27,6 +27,18 @@ impl Issuer {
     }
 }
 
+impl From<&str> for Issuer {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<String> for Issuer {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
 impl fmt::Display for Issuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -47,6 +59,18 @@ impl ServiceName {
     /// As it is.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<&str> for ServiceName {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<String> for ServiceName {
+    fn from(text: String) -> Self {
+        Self(text.into())
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use portpass_jose::{Algorithms, Compact, KeySet, TrustRoots};
+use portpass_jose::{Algorithms, Compact, KeyError, KeySet, TrustRoots};
 
 pub use self::error::Invalid;
 use self::seen::Seen;
@@ -53,6 +53,14 @@ impl Trust {
         Self { roots, keys: all }
     }
 
+    /// The certificates of a registry's bundle (`rootcertbundle`), and the keys in them.
+    ///
+    /// # Errors
+    /// If the text holds no certificate, or one that cannot be used.
+    pub fn from_pem<P: AsRef<[u8]> + ?Sized>(bundle: &P) -> Result<Self, KeyError> {
+        TrustRoots::from_pem(bundle).map(Self::from)
+    }
+
     /// For tokens that bring their certificates.
     pub fn roots(&self) -> &TrustRoots {
         &self.roots
@@ -66,6 +74,18 @@ impl Trust {
     /// Whether nobody is trusted, so that every token would be refused.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
+    }
+}
+
+impl From<TrustRoots> for Trust {
+    fn from(roots: TrustRoots) -> Self {
+        Self::new(roots, KeySet::new())
+    }
+}
+
+impl From<KeySet> for Trust {
+    fn from(keys: KeySet) -> Self {
+        Self::new(TrustRoots::none(), keys)
     }
 }
 
@@ -85,7 +105,13 @@ struct Generation {
 }
 
 impl Verifier {
-    /// Trusts nothing but `trust`.
+    /// Accepts tokens of `issuer` for `audience` that `trust` vouches for, with the usual settings
+    /// ([`VerifierSettings::new`]).
+    pub fn new(issuer: impl Into<Issuer>, audience: impl Into<ServiceName>, trust: Trust) -> Self {
+        Self::with_settings(VerifierSettings::new(issuer.into(), audience.into()), trust)
+    }
+
+    /// Accepts tokens by these settings that `trust` vouches for.
     pub fn with_settings(settings: VerifierSettings, trust: Trust) -> Self {
         Self { settings, generation: ArcSwap::from_pointee(Generation::of(trust)) }
     }
@@ -102,7 +128,7 @@ impl Verifier {
 
     /// The claims of a token that holds at `now`.
     ///
-    /// In this order (design §6): what was verified before, else length, shape, header, key,
+    /// In this order (design §6): what was verified before, else length, parts, header, key,
     /// algorithm, signature, claims; then issuer, audience, `exp` and `nbf`, the last two each time.
     pub fn verify(&self, token: &str, now: SystemTime) -> Result<Arc<Claims>, Invalid> {
         let generation = self.generation.load();

@@ -272,3 +272,21 @@ fn trust_holds_the_keys_of_its_certificates_too() {
     assert!(trust.keys().get(trust.roots().certificates()[0].key().id().as_str()).is_some());
     assert!(Trust::new(TrustRoots::none(), KeySet::new()).is_empty());
 }
+
+#[test]
+fn a_bundle_an_issuer_and_a_service_make_a_verifier() {
+    let pem = |key: &KeyPair| CertificateParams::default().self_signed(key).unwrap().pem();
+    let key = KeyPair::generate().unwrap();
+    let signer = SigningKey::from_pem(key.serialize_pem(), None).unwrap();
+    let VerifierSettings { issuer, audience, .. } = settings();
+    let (issuer, audience) = (issuer.as_str(), audience.as_str());
+    let token = Minter::mint(&signer, KeyIdForm::Rfc7638, &claims()).unwrap();
+    let read = |verifier: &Verifier| verifier.verify(&token, now()).map_err(|why| why.id());
+
+    let verifier = Verifier::new(issuer, audience, Trust::from_pem(&pem(&key)).unwrap());
+    assert_eq!(read(&verifier).unwrap().access, claims().access);
+    let other = KeyPair::generate().unwrap();
+    let stranger = Verifier::new(issuer, audience, Trust::from_pem(&pem(&other)).unwrap());
+    assert_eq!(read(&stranger).unwrap_err(), "token-key-unknown");
+    assert_eq!(Trust::from_pem("no bundle").unwrap_err(), KeyError::NoCertificate);
+}
