@@ -34,12 +34,12 @@ pub(crate) fn fuzz(minutes: &str) -> Result<(), Failure> {
 }
 
 /// Each processor takes the next target when it has done with one.
-fn fuzz_all(targets: &[String], seconds: u64) -> Result<Vec<Seen>, Failure> {
+fn fuzz_all(targets: &[String], seconds: u64) -> Result<Vec<TargetReport>, Failure> {
     let left = Mutex::new(targets.iter());
     let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
     let some = || {
-        let seen: Result<Vec<Seen>, Failure> =
-            std::iter::from_fn(next).map(|target| Seen::of(target, seconds)).collect();
+        let seen: Result<Vec<TargetReport>, Failure> =
+            std::iter::from_fn(next).map(|target| TargetReport::of(target, seconds)).collect();
         if seen.is_err() {
             // What one could not do the others need not begin.
             std::iter::from_fn(next).for_each(drop);
@@ -88,7 +88,7 @@ fn cargo_fuzz(action: &str) -> Command {
 }
 
 /// What a target's turn has shown.
-struct Seen {
+struct TargetReport {
     target: String,
     executions: u64,
     seconds: u64,
@@ -97,7 +97,7 @@ struct Seen {
     finding: Option<PathBuf>,
 }
 
-impl Seen {
+impl TargetReport {
     fn of(target: &str, seconds: u64) -> Result<Self, Failure> {
         let found = format!("target/fuzz/{target}");
         let artifacts = format!("fuzz/artifacts/{target}/");
@@ -142,7 +142,7 @@ impl Seen {
     }
 }
 
-impl fmt::Display for Seen {
+impl fmt::Display for TargetReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { target, executions, seconds, coverage, finding } = self;
         let finding = match finding.as_deref().and_then(Path::file_name) {
@@ -153,9 +153,10 @@ impl fmt::Display for Seen {
     }
 }
 
-fn report(seen: &[Seen]) -> Result<String, Failure> {
-    let [executions, seconds] = [|seen: &Seen| seen.executions, |seen: &Seen| seen.seconds]
-        .map(|of| seen.iter().map(of).sum::<u64>());
+fn report(seen: &[TargetReport]) -> Result<String, Failure> {
+    let [executions, seconds] =
+        [|seen: &TargetReport| seen.executions, |seen: &TargetReport| seen.seconds]
+            .map(|of| seen.iter().map(of).sum::<u64>());
     let found = seen.iter().filter(|seen| seen.finding.is_some()).count();
     let rows: Vec<String> = seen.iter().map(ToString::to_string).collect();
     Ok(format!(
@@ -188,7 +189,7 @@ stat::average_exec_per_sec:     214872
 
     #[test]
     fn a_quiet_turn_is_told_by_its_numbers() {
-        let seen = Seen::read("scope", QUIET);
+        let seen = TargetReport::read("scope", QUIET);
         assert_eq!(seen.to_string(), "| scope | 1310720 | 61 | 420 | none |");
     }
 
@@ -197,7 +198,7 @@ stat::average_exec_per_sec:     214872
         let said = format!(
             "{QUIET}artifact_prefix='fuzz/artifacts/scope/'; Test unit written to fuzz/artifacts/scope/crash-0f\nBase64: AA==\n"
         );
-        let seen = Seen::read("scope", &said);
+        let seen = TargetReport::read("scope", &said);
         assert_eq!(seen.finding.as_deref(), Some(Path::new("fuzz/artifacts/scope/crash-0f")));
         assert!(seen.to_string().ends_with("| `crash-0f` |"));
     }

@@ -68,7 +68,7 @@ pub fn archive(bytes: &[u8]) {
     let path = folder.path().join("image.tar");
     for name in [None, Some("team/app:v1")] {
         match scratch::wait(Archive::open(&path, name)) {
-            Ok(archive) => scratch::wait(give(&archive, bytes.len())),
+            Ok(archive) => scratch::wait(read_all(&archive, bytes.len())),
             Err(error) => assert!(!error.to_string().is_empty()),
         }
     }
@@ -95,12 +95,12 @@ pub fn layout(bytes: &[u8]) {
 }
 
 /// Everything that an image leads to.
-async fn give(source: &impl Source, most: usize) {
+async fn read_all(source: &impl Source, most: usize) {
     let Ok(root) = source.root().await else { return };
-    whole(&root);
+    assert_digest(&root);
     for manifest in &root.links().manifests {
         if let Ok(manifest) = source.manifest(manifest).await {
-            whole(&manifest);
+            assert_digest(&manifest);
         }
     }
     for blob in root.links().blobs() {
@@ -114,7 +114,7 @@ async fn give(source: &impl Source, most: usize) {
     }
 }
 
-fn whole(manifest: &VerifiedManifest) {
+fn assert_digest(manifest: &VerifiedManifest) {
     let digest = manifest.digest();
     assert_eq!(Digest::of(digest.algorithm(), manifest.bytes()), *digest);
 }

@@ -21,13 +21,13 @@ pub struct Event {
     pub change: RepositoryChange,
 }
 
-/// Is told of what has changed, before the client is.
+/// Takes each event before the client gets its answer.
 pub trait EventSink: fmt::Debug + Send + Sync {
     /// Must not wait: the client does.
     fn emit(&self, event: Event);
 }
 
-/// Nobody keeps a record.
+/// Keeps no record.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct DiscardEvents;
 

@@ -53,7 +53,7 @@ impl Call {
     }
 }
 
-/// Whose request it is.
+/// Who makes a request, and from where.
 #[derive(Debug)]
 pub(crate) struct Actor {
     subject: String,
@@ -62,7 +62,7 @@ pub(crate) struct Actor {
 }
 
 impl Actor {
-    /// Tells of what this caller has changed.
+    /// Emits the event of what this actor has changed.
     pub(crate) fn emit_change(
         self,
         registry: &Registry,

@@ -23,7 +23,7 @@ use tokio::{
     time::timeout,
 };
 
-/// All the room there is.
+/// The memory that manifests under way may take.
 #[derive(Debug)]
 pub(crate) struct ManifestBudget {
     small: Pool,
@@ -53,7 +53,7 @@ impl Reservation {
     }
 }
 
-/// There was no room for so long.
+/// The budget was used up for so long.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BudgetExhausted {
     pub(crate) waited: Duration,

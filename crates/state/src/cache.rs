@@ -22,7 +22,7 @@ use quick_cache::{Weighter, sync::Cache};
 
 use crate::{Blob, Manifest, Page, StateError};
 
-/// What this process remembers. Right only where no other process changes repositories.
+/// What this process holds in memory. Right only where no other process changes repositories.
 pub(crate) struct RepositoryCache {
     slots: [Slot; SLOTS],
     pub(crate) blobs: Entries<(RepositoryName, Digest), Blob>,
@@ -30,7 +30,7 @@ pub(crate) struct RepositoryCache {
     pub(crate) tags: Entries<(RepositoryName, String, usize), Arc<Page<Tag>>>,
 }
 
-/// Things of one kind, each with the version of its repository that it was read at.
+/// Cached values of one kind, each with the version of its repository that it was read at.
 pub(crate) struct Entries<K, V>(Cache<K, (u64, V), BySize>);
 
 /// Some repositories' state.

@@ -162,7 +162,7 @@ impl Db {
         WriteRequest { principal: Arc::clone(&self.principal), pending }
     }
 
-    /// What is kept on a shelf under `key`, or what `read` finds.
+    /// What the cache holds under `key`, or what `read` finds.
     pub(crate) async fn cached<K, V>(
         &self,
         repository: &RepositoryName,
@@ -185,7 +185,7 @@ impl Db {
 const READERS: u32 = 4;
 
 /// How long a call waits for another process's transaction before the database counts as unavailable.
-const PATIENCE: Duration = Duration::from_secs(5);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 const TIMEOUTS: Timeouts = Timeouts {
     queue: Duration::from_secs(10),
@@ -193,14 +193,14 @@ const TIMEOUTS: Timeouts = Timeouts {
     group: Duration::from_millis(30),
 };
 
-/// The principal of what nobody asked for.
+/// The principal of what the server writes by itself.
 const SERVER: &str = "";
 
 fn options() -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .foreign_keys(true)
         .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(PATIENCE)
+        .busy_timeout(BUSY_TIMEOUT)
         // More than there are statements: none is prepared twice.
         .statement_cache_capacity(256)
         .disable_statement_logging()
@@ -215,7 +215,7 @@ fn file_options(path: &Path) -> SqliteConnectOptions {
 fn pool(connections: u32) -> SqlitePoolOptions {
     SqlitePoolOptions::new()
         .max_connections(connections)
-        .acquire_timeout(2 * PATIENCE)
+        .acquire_timeout(2 * BUSY_TIMEOUT)
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
@@ -264,7 +264,7 @@ async fn write_ahead(connection: &mut SqliteConnection) -> Result<(), sqlx::Erro
     let mut waited = Duration::ZERO;
     loop {
         match sqlx::query("PRAGMA journal_mode = WAL").execute(&mut *connection).await {
-            Err(sqlx::Error::Database(error)) if is_busy(&*error) && waited < PATIENCE => {
+            Err(sqlx::Error::Database(error)) if is_busy(&*error) && waited < BUSY_TIMEOUT => {
                 tokio::time::sleep(PAUSE).await;
                 waited += PAUSE;
             }

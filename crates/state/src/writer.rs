@@ -1,19 +1,19 @@
-//! Writers take turns within one transaction, which is made durable once for all of them.
+//! Group commit: writers take turns within one transaction, and one sync makes it durable for all of them.
 //!
 //! ```text
 //! begin ─ SAVEPOINT … RELEASE ─┐
 //! begin ─ SAVEPOINT … RELEASE ─┼─ COMMIT: one sync ─ each is told that its part is on the disk
 //! begin ─ SAVEPOINT … dropped ─┘  that part is rolled back, the others stay
 //! ```
-//! Whoever opens the transaction sends a task that commits to the end of the line: who stands there by
-//! then is served before it, who comes while it waits for the disk goes into the next transaction. So where
-//! parts are short, as most are, a writer waits for two syncs at most, however many there are. Parts that take
-//! longer end the transaction once it has lasted for [`Timeouts::group`]: the [line] serves accounts in turn, so
-//! that one of them may hold up the others for one part, and nobody waits for more of its parts to be durable.
-//! What is known to take long has a transaction of its own.
+//! The writer that opens the transaction puts a barrier into the queue. Writers that wait by then run before it;
+//! those that come while it waits for the disk run in the next transaction. So where parts are short, as most
+//! are, a writer waits for two syncs at most, however many writers there are. Parts that take longer end the
+//! transaction once it has lasted for [`Timeouts::group`]. The [fair queue](fair_queue) serves principals in turn:
+//! one of them holds up the others for one part, and nobody waits for more of its parts to be durable. What is
+//! known to take long has a transaction of its own.
 //!
-//! A part sees what those before it have done, and that is not durable yet. So whoever answers, answers
-//! behind [`Write::commit`] or [`Write::roll_back`].
+//! A part sees what the parts before it have done, and that is not durable yet. So a caller answers its client
+//! after [`Write::commit`] or [`Write::roll_back`].
 
 mod fair_queue;
 
@@ -30,7 +30,7 @@ use crate::{
     sql::{Row, Statement},
 };
 
-/// The way to write. Cheap to clone; all clones stand in one line.
+/// The one writing connection and its queue. Cheap to clone; all clones share the queue.
 #[derive(Debug, Clone)]
 pub(crate) struct Writer {
     /// With one connection.
@@ -39,21 +39,21 @@ pub(crate) struct Writer {
     timeouts: Timeouts,
 }
 
-/// How long is long.
+/// How long writers wait.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timeouts {
-    /// Nobody stands in line for longer.
+    /// A writer waits in the queue for no longer.
     pub(crate) queue: Duration,
-    /// Those who wait for a transaction's end wait for no part that begins later after its beginning.
+    /// No part joins a transaction that has lasted for longer.
     pub(crate) group: Duration,
 }
 
-/// What somebody wants to begin.
+/// What a writer asks the queue for.
 #[derive(Debug)]
 pub(crate) struct WriteRequest {
-    /// Whose it is.
+    /// On whose behalf it writes.
     pub(crate) principal: Principal,
-    /// What may be remembered of the rows that it changes.
+    /// What the cache may hold of the rows that it changes.
     pub(crate) pending: Option<PendingWrite>,
 }
 
@@ -86,26 +86,26 @@ impl Writer {
         WriteRequest { principal, pending }: WriteRequest,
         may_join: impl FnOnce(&Group) -> bool,
     ) -> Result<Write, StateError> {
-        let turn = timeout(self.timeouts.queue, self.queue.acquire(&principal)).await;
-        let turn = turn.map_err(|_elapsed| sqlx::Error::PoolTimedOut)?;
-        let mut turn = turn.ok_or(sqlx::Error::PoolClosed)?;
-        if let Some(group) = turn.as_mut() {
+        let permit = timeout(self.timeouts.queue, self.queue.acquire(&principal)).await;
+        let permit = permit.map_err(|_elapsed| sqlx::Error::PoolTimedOut)?;
+        let mut permit = permit.ok_or(sqlx::Error::PoolClosed)?;
+        if let Some(group) = permit.as_mut() {
             group.roll_back_open_part().await;
         }
-        if let Some(group) = turn.take_if(|group| !may_join(group)) {
+        if let Some(group) = permit.take_if(|group| !may_join(group)) {
             // Others wait for it, so it ends even if whoever begins goes away.
             let ended = tokio::spawn(async move {
                 group.commit().await;
-                turn
+                permit
             });
-            turn = ended.await.map_err(|_| sqlx::Error::WorkerCrashed)?;
+            permit = ended.await.map_err(|_| sqlx::Error::WorkerCrashed)?;
         }
-        let group = match turn.take() {
+        let group = match permit.take() {
             Some(group) => group,
             None => self.open().await?,
         };
-        turn.insert(group).part().await?;
-        Ok(Write { turn, pending })
+        permit.insert(group).part().await?;
+        Ok(Write { permit, pending })
     }
 
     async fn open(&self) -> Result<Group, StateError> {
@@ -113,9 +113,9 @@ impl Writer {
         let transaction = self.connections.begin_with("BEGIN IMMEDIATE").await?;
         let last = self.queue.barrier(self.timeouts.group);
         tokio::spawn(async move {
-            let Some(mut turn) = last.await else { return };
+            let Some(mut permit) = last.await else { return };
             // None, if what was opened has failed; another's, if one was opened since: it may end now.
-            if let Some(group) = turn.take() {
+            if let Some(group) = permit.take() {
                 group.commit().await;
             }
         });
@@ -125,7 +125,7 @@ impl Writer {
 
 /// A part of a transaction. Dropped without [`Write::commit`], it changes nothing.
 pub(crate) struct Write {
-    turn: Permit<Option<Group>>,
+    permit: Permit<Option<Group>>,
     pending: Option<PendingWrite>,
 }
 
@@ -181,7 +181,7 @@ impl Write {
     /// There is one for as long as a part of it is held. Where it has failed, a statement would be a
     /// transaction by itself.
     fn group(&mut self) -> Result<&mut Group, StateError> {
-        let group = self.turn.as_mut().ok_or(sqlx::Error::WorkerCrashed)?;
+        let group = self.permit.as_mut().ok_or(sqlx::Error::WorkerCrashed)?;
         match &group.failed {
             Some(failed) => Err(Arc::clone(failed).into()),
             None => Ok(group),

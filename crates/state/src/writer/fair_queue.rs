@@ -1,12 +1,12 @@
-//! The queue of those who want to write: one has its turn at a time, and principals take turns fairly.
+//! A fair queue of writers: one has the permit at a time, and principals take turns.
 //!
-//! A principal is an account, or an address without one, or the server itself. The next turn is for whoever waits
-//! and whose principal has had it for the shortest time so far; among equals, for who came first. So one principal that
-//! has a hundred long parts to do makes the others wait for one of them at a time, whatever its parts cost:
-//! nobody has to know that beforehand.
+//! A principal is an account, or an address without one, or the server itself. The next permit goes to the waiting
+//! principal that has held it for the shortest time so far; among equals, to the one that came first. So a principal
+//! with a hundred long parts makes the others wait for one of them at a time, whatever its parts cost: nobody has to
+//! know that beforehand.
 //!
-//! Whoever comes anew begins where a principal would be that had had its share all along: having been away saves nothing
-//! up, and those who are new, however many come, do not keep waiting who has had a turn.
+//! A new principal begins at the virtual time: with the time of a principal that has had its share all along. Being
+//! away saves nothing up, and new principals, however many come, do not keep others waiting.
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque, hash_map::Entry},
@@ -18,10 +18,10 @@ use std::{
 
 use tokio::{sync::oneshot, time::Instant};
 
-/// Who writes.
+/// On whose behalf something is written.
 pub(crate) type Principal = Arc<str>;
 
-/// Where all stand who want to have `T` for a while. Clones are the same queue.
+/// Hands `T` to one holder at a time. Clones are the same queue.
 pub(super) struct FairQueue<T: Default>(Arc<Mutex<State<T>>>);
 
 struct State<T: Default> {
@@ -32,7 +32,7 @@ struct State<T: Default> {
     order: BTreeSet<(Duration, u64, Principal)>,
     barriers: VecDeque<Barrier<T>>,
     arrivals: u64,
-    /// For how long a principal has had it that has always been here: time goes by for it as slowly as there are many.
+    /// How long a principal has held it that was always here: the more principals, the slower it goes.
     virtual_time: Duration,
 }
 
@@ -58,7 +58,7 @@ struct Barrier<T: Default> {
 pub(super) struct Permit<T: Default> {
     /// `None` once it was passed on.
     queue: Option<FairQueue<T>>,
-    /// Nobody pays for what a barrier does.
+    /// `None` for a barrier: its time is charged to no principal.
     principal: Option<Principal>,
     since: Instant,
     value: T,
@@ -92,8 +92,8 @@ impl<T: Default> FairQueue<T> {
         called.await.ok()
     }
 
-    /// A turn behind all who stand here by now, and before those who come later; before these too, if it has
-    /// taken them longer than `within`.
+    /// A permit behind all that wait by now, and before those that come later. After `within` it goes before
+    /// all of them.
     pub(super) fn barrier(
         &self,
         within: Duration,

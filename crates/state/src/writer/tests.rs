@@ -56,7 +56,7 @@ const BROKEN: [&str; 2] = [
 ];
 
 impl Standing {
-    /// Puts a writer into the line. It stands there when this returns.
+    /// Puts a writer into the queue. It waits there when this returns.
     async fn new(writer: &Writer, name: &'static str) -> Self {
         let writer = writer.clone();
         Self::with(name, async move { writer.begin(anybodys()).await }).await
@@ -93,7 +93,7 @@ impl Standing {
     }
 }
 
-/// Three that stood in line together, of whom the first has done its part.
+/// Three that waited in the queue together, of whom the first has done its part.
 async fn three(writer: &Writer) -> (JoinHandle<Result<(), StateError>>, Standing, Standing) {
     let before = writer.begin(anybodys()).await.unwrap();
     let [first, second, third] = [
@@ -221,7 +221,7 @@ async fn what_is_being_committed_is_made_so_whoever_goes_away() {
         _ = write.commit() => panic!("it is done only when another task has done it"),
         () = async {} => {}
     }
-    // Stands behind it in line.
+    // Waits behind it in the queue.
     writer.begin(anybodys()).await.unwrap().commit().await.unwrap();
     assert_eq!(names(&db).await, ["kept"]);
 }
