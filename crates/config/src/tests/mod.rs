@@ -264,7 +264,7 @@ fn each_of_the_three_names_is_needed_and_an_empty_list_of_algorithms_is_the_usua
         folder.load()
     };
     let (realm, service, issuer) = ("realm: https://a/t, ", "service: s, ", "issuer: i, ");
-    let RegistryAuth::Named(Auth::Token(token)) =
+    let RegistryAuth::Configured(Auth::Token(token)) =
         block(realm, service, issuer).unwrap().registry.unwrap().auth
     else {
         panic!()

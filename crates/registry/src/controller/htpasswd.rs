@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
-use portpass_password::{Attempt, Busy, Credentials, HtpasswdFile, Limits, PasswordCheck, Verdict};
+use portpass_password::{Attempt, Busy, HtpasswdFile, Limits, PasswordCheck, Verdict};
 use portpass_protocol::{
     Access, Challenge, Origin,
     challenge::{Basic, Quotable},
@@ -33,7 +33,11 @@ pub struct HtpasswdController {
 
 impl HtpasswdController {
     /// An unknown name costs what a wrong password costs (HT7).
-    async fn check(&self, credentials: Credentials<'_>, now: SystemTime) -> Result<Verdict, Busy> {
+    async fn check(
+        &self,
+        credentials: portpass_password::Credentials<'_>,
+        now: SystemTime,
+    ) -> Result<Verdict, Busy> {
         let entry = self.file.find(credentials.name, now).await;
         match entry.as_ref().map(|entry| entry.hash()) {
             Some(Ok(stored)) => self.check.check(credentials, stored, now).await,
@@ -60,7 +64,15 @@ impl AccessController for HtpasswdController {
         let admission = self.limits.admit(caller.address, attempt, now).await?;
         let queue_class = admission.queue_class();
         match self
-            .check(Credentials { source: SOURCE, name, password: &password, queue_class }, now)
+            .check(
+                portpass_password::Credentials {
+                    source: SOURCE,
+                    name,
+                    password: &password,
+                    queue_class,
+                },
+                now,
+            )
             .await
         {
             Ok(Verdict::Accept) => {
