@@ -109,7 +109,7 @@ pub(super) const ROWS: &[(&str, &str)] = &[
     ("F125", "the storage gets the registry's token, for it has its domain"),
     ("F126", "a proxy answers with pages"),
     ("F127", "an expired token is refused without `error=`"),
-    ("F128", "the registry breaks off at a null in `access`"),
+    ("F128", "an entry of `access` has the wrong type"),
     ("F140", "the credential helper is missing or does not work"),
     ("F141", "the credential is kept under another key"),
     ("F142", "a stale credential is sent where none is needed"),

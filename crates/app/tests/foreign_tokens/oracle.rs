@@ -1,5 +1,6 @@
 //! The cases of `oracle.txt`: what distribution 2.8.3 and 3.1.1 answered to each, as it was
-//! measured, and what we answer. The expectations are read from there; here are only the requests.
+//! measured, and what we answer. The expectations are read from there; here are only the requests. A row
+//! without lines of distribution was not measured there.
 
 use std::collections::BTreeSet;
 
@@ -139,7 +140,7 @@ rows! {
     /// JW7
     null_is_as_good_as_no_action, "access actions null": MANIFEST;
     /// JW7, §15
-    null_in_the_access_list_makes_nobody_panic, "access [null]": MANIFEST;
+    an_entry_of_access_has_to_be_an_object, "access [number]": MANIFEST;
     /// JW2
     the_scope_of_oauth_grants_nothing, "scope claim (OAuth style) only": MANIFEST;
     /// VO11

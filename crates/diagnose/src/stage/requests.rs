@@ -136,7 +136,7 @@ fn token_on_ping(run: &mut Run) {
                 .evidence(error.to_string())
                 .breaks(&KnownClient::ALL)
                 .fix("look into the registry's log: it has met something in the token that it cannot bear")
-                .rows(&["F128", "F79"]);
+                .rows(&["F79"]);
             run.record(finding);
         }
         return;

@@ -141,7 +141,7 @@ class Oracle:
             "access object not array": self.good(access=access("a/b", "pull")[0]),
             "access actions string": self.good(access=[{**access("a/b")[0], "actions": "pull"}]),
             "access actions null": self.good(access=[{**access("a/b")[0], "actions": None}]),
-            "access [null]": self.good(access=[None]),
+            "access [number]": self.good(access=[1]),
             "scope claim (OAuth style) only": self.good(access=ABSENT, scope="repository:a/b:pull"),
             "access pull, GET": self.good(access=access("a/b", "pull")),
             "access name has host": self.good(access=access(f"{SERVICE}/a/b", "pull")),

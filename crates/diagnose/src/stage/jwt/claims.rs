@@ -32,8 +32,8 @@ fn advice(error: &ClaimsError) -> (&'static str, &'static str) {
         ClaimsError::Missing { claim: "iss" } => {
             ("write `iss`, exactly as the registry's `issuer` has it", "F75")
         }
-        ClaimsError::Type { claim, found: "null", .. } if claim.starts_with("access") => (
-            "leave out entries of `access` that grant nothing, or write `\"actions\":[]`: distribution breaks off at a null",
+        ClaimsError::Type { claim, .. } if claim.starts_with("access[") && claim.ends_with(']') => (
+            "each entry of `access` must be an object with `type`, `name` and a list `actions`. Leave out entries that grant nothing, or write `\"actions\":[]`",
             "F128",
         ),
         _ => (

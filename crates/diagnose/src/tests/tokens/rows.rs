@@ -379,7 +379,7 @@ const SETUPS: &[(&str, Check, &str, Run)] = &[
         scenario.inputs.wait_expiry = true;
         Box::pin(scenario.diagnose())
     }),
-    ("F128", Check::Jwt07, "null in the list", || Box::pin(access(json!([null])))),
+    ("F128", Check::Jwt07, "a number in the list", || Box::pin(access(json!([1])))),
     ("F144", Check::Use02, "a hash that is not bcrypt", || {
         let mut scenario = Scenario::of(RegistryKind::Distribution2)
             .behind(|_| Some(challenge("Basic realm=\"the file\"")));
