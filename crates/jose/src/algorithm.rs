@@ -125,7 +125,7 @@ impl FromStr for Algorithm {
 
 /// A name that is none of [`Algorithm::ALL`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown signature algorithm {0:?}; there are {all}", all = Algorithms::ALL)]
+#[error("unknown signature algorithm {0:?}; supported are {all}", all = Algorithms::ALL)]
 pub struct UnknownAlgorithm(pub String);
 
 impl KeyType {

@@ -74,8 +74,9 @@ impl Certificate {
     /// Reads one DER certificate and nothing after it.
     pub fn from_der(der: &[u8]) -> Result<Self, KeyError> {
         let unreadable = |why: &dyn fmt::Display| KeyError::Certificate(why.to_string());
-        let (rest, parsed) = X509Certificate::from_der(der)
-            .map_err(|_| unreadable(&"it is no DER of one, or broken or cut off"))?;
+        let (rest, parsed) = X509Certificate::from_der(der).map_err(|_| {
+            unreadable(&"it is not the DER of a certificate, or is damaged or cut off")
+        })?;
         if !rest.is_empty() {
             return Err(unreadable(&"there are bytes after it"));
         }
@@ -256,7 +257,7 @@ pub enum OutOfDate {
         ago: Duration,
     },
     /// Its first moment has not come.
-    #[error("the certificate of {subject:?} holds only in {} s", ahead.as_secs())]
+    #[error("the certificate of {subject:?} becomes valid in {} s", ahead.as_secs())]
     NotYetValid {
         /// Whose certificate it is.
         subject: String,

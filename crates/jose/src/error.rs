@@ -10,7 +10,7 @@ use crate::{Algorithm, KeyId, KeyType, json::JsonError};
 pub enum KeyError {
     /// The leaf holds another key than the one it should vouch for.
     #[error(
-        "the certificate of {subject:?} holds the key {certified}, not the signing key {signing}"
+        "the certificate of {subject:?} has the key {certified}, not the signing key {signing}"
     )]
     AnotherKey {
         /// Whose certificate it is.
@@ -32,7 +32,7 @@ pub enum KeyError {
         why: Box<Self>,
     },
     /// The private key is protected by a pass phrase.
-    #[error("the private key is encrypted; write it in the clear with `openssl pkey -in FILE`")]
+    #[error("the private key is encrypted; decrypt it with `openssl pkey -in FILE`")]
     Encrypted,
     /// A JWK lacks something, or something in it has the wrong form.
     #[error("not a usable JWK: {0}")]
@@ -77,7 +77,7 @@ pub enum KeyError {
         key_type: KeyType,
     },
     /// More certificates than a chain may have.
-    #[error("{count} certificates are more than the {limit} a chain may have")]
+    #[error("there are {count} certificates; a chain may have at most {limit}")]
     TooManyCertificates {
         /// How many there are.
         count: usize,

@@ -120,7 +120,7 @@ impl Members<'_> {
     pub(crate) fn curve(&self) -> Result<Curve, KeyError> {
         let name = self.required("crv")?;
         Curve::of_name(name)
-            .ok_or_else(|| broken(&format_args!("curve {name:?} is none of P-256, P-384, P-521")))
+            .ok_or_else(|| broken(&format_args!("curve {name:?} is not P-256, P-384 or P-521")))
     }
 
     /// The uncompressed point that `x` and `y` are, each padded to the curve's size as RFC 7518
@@ -131,7 +131,7 @@ impl Members<'_> {
             let coordinate = self.bytes(name)?;
             if coordinate.len() != curve.size() {
                 return Err(broken(&format_args!(
-                    "`{name}` has {} bytes, {} needs {}",
+                    "`{name}` has {} bytes, but {} needs {}",
                     coordinate.len(),
                     curve.name(),
                     curve.size()
@@ -154,7 +154,7 @@ impl Members<'_> {
             },
             "RSA" => VerifyingKey::from_rsa(&self.bytes("n")?, &self.bytes("e")?),
             "oct" => VerifyingKey::from_secret(&self.bytes("k")?),
-            other => Err(broken(&format_args!("key type {other:?} is none of EC, OKP, RSA, oct"))),
+            other => Err(broken(&format_args!("key type {other:?} is not EC, OKP, RSA or oct"))),
         }
     }
 
@@ -229,11 +229,11 @@ mod tests {
             ("[]".to_owned(), "it is a list, expected an object"),
             ("{}".to_owned(), "`kty` is missing"),
             (r#"{"kty":5}"#.to_owned(), "`kty` is a number, expected a string"),
-            (r#"{"kty":"AKP"}"#.to_owned(), "key type \"AKP\" is none of EC, OKP, RSA, oct"),
-            (r#"{"kty":"EC","crv":"secp256k1"}"#.to_owned(), "curve \"secp256k1\" is none of"),
+            (r#"{"kty":"AKP"}"#.to_owned(), "key type \"AKP\" is not EC, OKP, RSA or oct"),
+            (r#"{"kty":"EC","crv":"secp256k1"}"#.to_owned(), "curve \"secp256k1\" is not P-256"),
             (
                 format!(r#"{{"kty":"EC","crv":"P-256","x":"{short}","y":"{full}"}}"#),
-                "`x` has 31 bytes, P-256 needs 32",
+                "`x` has 31 bytes, but P-256 needs 32",
             ),
             (
                 format!(r#"{{"kty":"EC","crv":"P-256","x":"{full}","y":"{full}"}}"#),

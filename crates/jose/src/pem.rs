@@ -36,9 +36,9 @@ fn in_words(error: &pem::Error) -> String {
             Some(label) => {
                 format!("a block has no line `-----END {label}-----`: the file is cut off")
             }
-            None => "a block has no END line: have its line breaks been lost?".to_owned(),
+            None => "a block has no END line: are its line breaks missing?".to_owned(),
         },
-        pem::Error::Base64Decode(_) => "what stands in a block is no base64".to_owned(),
+        pem::Error::Base64Decode(_) => "the content of a block is not base64".to_owned(),
         pem::Error::SectionTooLarge => "a block is too long".to_owned(),
         _ => "a block cannot be read".to_owned(),
     }
@@ -84,7 +84,7 @@ mod tests {
                 assert!(!lines.iter().any(|line| error.contains(line)), "{error}");
                 assert_eq!(
                     error,
-                    "not readable as PEM: a block has no END line: have its line breaks been lost?",
+                    "not readable as PEM: a block has no END line: are its line breaks missing?",
                     "{joint:?}"
                 );
             }

@@ -138,7 +138,7 @@ impl KeySet {
             return Err(format!("it is {}, expected an object", json::kind(entry)));
         };
         if !Jwk::may_verify(object) {
-            return Err("it is not for verifying signatures (`use` or `key_ops`)".to_owned());
+            return Err("its `use` or `key_ops` does not allow verifying signatures".to_owned());
         }
         let jwk = Jwk::from_object(object).map_err(|error| error.to_string())?;
         self.add(Trusted { key: jwk.key, name: jwk.id, certificate: None });

@@ -109,7 +109,7 @@ impl SigningKey {
             "EC" => members.ecdsa_pair()?,
             "OKP" => members.ed25519_pair()?,
             "RSA" => members.rsa_pair()?,
-            other => return Err(KeyError::Jwk(format!("no key of type {other:?} signs here"))),
+            other => return Err(KeyError::Jwk(format!("keys of type {other:?} cannot sign here"))),
         };
         let stated = members.text("alg")?.map(str::parse).transpose();
         let stated = stated.map_err(|error| KeyError::Jwk(format!("{error}")))?;
@@ -287,7 +287,7 @@ pub struct Signature(Box<[u8]>);
 
 /// The library's own word is one for those who debug it.
 fn rejected() -> KeyError {
-    KeyError::Jwk("its numbers make no key of its kind".to_owned())
+    KeyError::Jwk("its numbers are not a valid key of its type".to_owned())
 }
 
 impl AsRef<[u8]> for Signature {
@@ -301,7 +301,7 @@ impl AsRef<[u8]> for Signature {
 #[non_exhaustive]
 pub enum SignError {
     /// The cryptographic library refused, which it has no reason to.
-    #[error("the signature could not be made")]
+    #[error("signing failed")]
     Failed,
     /// The key is to be named by its certificates and has none.
     #[error("the signing key has no certificate chain for `x5c`")]

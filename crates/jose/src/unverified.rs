@@ -88,7 +88,7 @@ impl NamedKey {
         let chain = if let Self::Chain(chain) = self { chain.as_slice() } else { &[] };
         chain.iter().map(|entry| {
             let text = entry.as_str().ok_or_else(|| format!("it is {}", json::kind(entry)))?;
-            let der = STANDARD.decode(text).map_err(|_| "it is no base64".to_owned())?;
+            let der = STANDARD.decode(text).map_err(|_| "it is not base64".to_owned())?;
             Certificate::from_der(&der).map_err(|error| error.to_string())
         })
     }
@@ -134,11 +134,11 @@ fn form(id: &str) -> &'static str {
         _ if curve_of_base_point(id).is_some() => OF_BASE_POINT,
         IdForm::Libtrust => "a libtrust fingerprint",
         IdForm::Rfc7638 => "an RFC 7638 thumbprint",
-        IdForm::Other => "a name of the issuer's own",
+        IdForm::Other => "the issuer's own name",
     }
 }
 
-const OF_BASE_POINT: &str = "the thumbprint of the curve's base point and of no key: docker_auth 1.14 and distribution 3.0.0 compute it for every key of that curve";
+const OF_BASE_POINT: &str = "the thumbprint of the curve's base point, not of a key: docker_auth 1.14 and distribution 3.0.0 compute it for every key of that curve";
 
 #[cfg(test)]
 mod tests {
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn the_key_is_the_one_that_registries_look_at_first() {
         let point = r#""kty":"EC","crv":"P-256","x":"m7zUpx3b-zmVE5cymSs64POG9QcyEpJaYCD82-549_Q","y":"dU3biz8sZ_8GPB-odm8Wxz3lNDr1xcAQQPQaOcr1fmc""#;
-        let own = "a name of the issuer's own";
+        let own = "the issuer's own name";
         for (header, said, knows) in [
             (r#"{"kid":"mine"}"#.to_owned(), format!("mine, {own}"), false),
             (
@@ -181,7 +181,7 @@ mod tests {
         let broken: Vec<_> = key(r#"{"x5c":["AAAA","-",5]}"#).certificates().collect();
         let why: Vec<String> = broken.into_iter().map(|entry| entry.unwrap_err()).collect();
         assert!(why[0].contains("certificate"), "{why:?}");
-        assert_eq!(why[1..], ["it is no base64", "it is a number"]);
+        assert_eq!(why[1..], ["it is not base64", "it is a number"]);
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl VerifyingKey {
     /// Reads a DER `SubjectPublicKeyInfo` (RFC 5280 §4.1.2.7).
     pub fn from_spki(der: &[u8]) -> Result<Self, KeyError> {
         let (rest, spki) = SubjectPublicKeyInfo::from_der(der)
-            .map_err(|_| KeyError::Unsupported("its DER is broken or cut off".to_owned()))?;
+            .map_err(|_| KeyError::Unsupported("its DER is damaged or cut off".to_owned()))?;
         if !rest.is_empty() {
             return Err(KeyError::Unsupported("there are bytes after it".to_owned()));
         }
@@ -62,7 +62,7 @@ impl VerifyingKey {
         } else if *oid == oid_registry::OID_KEY_TYPE_EC_PUBLIC_KEY {
             let curve = spki.algorithm.parameters.as_ref().and_then(|any| any.as_oid().ok());
             let curve = curve.as_ref().and_then(Curve::of_oid).ok_or_else(|| {
-                KeyError::Unsupported("its curve is none of P-256, P-384, P-521".to_owned())
+                KeyError::Unsupported("its curve is not P-256, P-384 or P-521".to_owned())
             })?;
             Self::from_point(curve, bits)
         } else {
@@ -147,7 +147,7 @@ impl VerifyingKey {
     pub(crate) fn from_edwards(x: &[u8]) -> Result<Self, KeyError> {
         if x.len() != 32 {
             return Err(KeyError::Unsupported(format!(
-                "an Ed25519 key has 32 bytes, this has {}",
+                "an Ed25519 key has 32 bytes, but this one has {}",
                 x.len()
             )));
         }
@@ -352,7 +352,7 @@ fn parse(
 
 /// The library's own word is one for those who debug it.
 fn rejected() -> KeyError {
-    KeyError::Unsupported("its numbers make no key of its kind".to_owned())
+    KeyError::Unsupported("its numbers are not a valid key of its type".to_owned())
 }
 
 fn trim_zeros(number: &[u8]) -> &[u8] {

@@ -38,7 +38,7 @@ impl fmt::Display for Part {
 #[non_exhaustive]
 pub enum Malformed {
     /// `alg` names an algorithm that we do not know, or `none` (JW9).
-    #[error("the token's header names the signature algorithm {name}, which is not one of ours")]
+    #[error("the token's header names the signature algorithm {name}, which is not supported")]
     Algorithm {
         /// What it says.
         name: Excerpt,
@@ -47,7 +47,7 @@ pub enum Malformed {
     #[error("the token's header is broken: {0}")]
     Chain(#[from] ChainEncoding),
     /// `crit` is present: nothing is understood that would have to be (JW10).
-    #[error("the token's header has `crit`, and no critical extension is understood here")]
+    #[error("the token's header has `crit`, but no critical extension is supported")]
     Critical,
     /// `jwk` is no key.
     #[error("the token's header is broken: its `jwk` is {0}")]
@@ -88,22 +88,24 @@ pub enum Malformed {
         found: usize,
     },
     /// The key would have to be fetched from somewhere.
-    #[error("the token's header has `{name}`, and keys are never fetched from where a token says")]
+    #[error(
+        "the token's header has `{name}`, but the registry never fetches keys from a URL in a token"
+    )]
     RemoteKey {
         /// `jku` or `x5u`.
         name: &'static str,
     },
     /// The embedded `jwk` is not a public key.
-    #[error("the token's header carries a secret: its `jwk` is a private or symmetric key")]
+    #[error("the token's header contains a secret: its `jwk` is a private or symmetric key")]
     SecretInHeader,
     /// Longer than [`MAX_TOKEN`].
-    #[error("token has {length} bytes; at most {MAX_TOKEN} are looked at")]
+    #[error("token has {length} bytes; the limit is {MAX_TOKEN}")]
     TooLong {
         /// How long it is.
         length: usize,
     },
     /// `x5c` has too many entries.
-    #[error("the token's `x5c` has {count} certificates; at most {MAX_CERTIFICATES} are looked at")]
+    #[error("the token's `x5c` has {count} certificates; the limit is {MAX_CERTIFICATES}")]
     TooManyCertificates {
         /// How many there are.
         count: usize,
@@ -169,16 +171,16 @@ pub enum Invalid {
     #[error(transparent)]
     Chain(#[from] ChainError),
     /// The embedded `jwk` is another key than the one its own certificates vouch for.
-    #[error("the token's `jwk` is another key than the one in its own `x5c`")]
+    #[error("the token's `jwk` is not the key in its own `x5c`")]
     EmbeddedKeyDiffers,
     /// The embedded `jwk` does not say which trusted key it is.
     #[error("the token's `jwk` has neither `kid` nor `x5c`, so it points to no trusted key")]
     EmbeddedKeyWithoutId,
     /// Nothing says which key it is.
-    #[error("the token names no key: its header has none of `kid`, `x5c` and `jwk`")]
+    #[error("the token names no key: its header has no `kid`, `x5c` or `jwk`")]
     NoKeyNamed,
     /// The trusted key did not make the signature.
-    #[error("the token's {algorithm} signature was not made by the trusted key {key_id:?}", key_id = key_id.as_str())]
+    #[error("the token's {algorithm} signature was not made with the trusted key {key_id:?}", key_id = key_id.as_str())]
     Signature {
         /// What the header says.
         algorithm: Algorithm,
@@ -186,7 +188,7 @@ pub enum Invalid {
         key_id: KeyId,
     },
     /// No trusted key has that name.
-    #[error("key id {id} is {form} of no trusted key; the bundle holds {known}")]
+    #[error("key id {id} is {form} of no trusted key; the bundle has {known}")]
     UnknownKey {
         /// What the header says.
         id: Excerpt,

@@ -169,7 +169,7 @@ fn what_is_no_jws_says_how() {
             format!("{header}.{payload}.ab+/"),
             "the token's signature is not base64url without padding: it looks like plain base64",
         ),
-        ("A".repeat(MAX_TOKEN + 1), "token has 65537 bytes; at most 65536 are looked at"),
+        ("A".repeat(MAX_TOKEN + 1), "token has 65537 bytes; the limit is 65536"),
     ];
     for (token, words) in table {
         assert_eq!(good.refusal(&token), words);
@@ -182,7 +182,10 @@ fn what_a_header_must_not_say() {
     let secret = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"}"#;
     let table = [
         // JW9
-        (r#""alg":"none""#.to_owned(), "names the signature algorithm \"none\", which is not one"),
+        (
+            r#""alg":"none""#.to_owned(),
+            "names the signature algorithm \"none\", which is not supported",
+        ),
         (r#""alg":"eddsa""#.to_owned(), "names the signature algorithm \"eddsa\""),
         (r#""alg":5"#.to_owned(), "`alg` is a number, expected a string"),
         (r#""typ":"JWT""#.to_owned(), "`alg` is missing"),
@@ -205,11 +208,11 @@ fn what_a_header_must_not_say() {
         ),
         (
             r#""alg":"EdDSA","x5c":["","","","","",""]"#.to_owned(),
-            "`x5c` has 6 certificates; at most 5 are looked at",
+            "`x5c` has 6 certificates; the limit is 5",
         ),
         (r#""alg":"EdDSA","jwk":"key""#.to_owned(), "`jwk` is a string, expected an object"),
         (r#""alg":"EdDSA","jwk":{}"#.to_owned(), "its `jwk` is not a usable JWK: `kty` is missing"),
-        (format!(r#""alg":"EdDSA","jwk":{secret}"#), "carries a secret"),
+        (format!(r#""alg":"EdDSA","jwk":{secret}"#), "contains a secret"),
     ];
     for (members, words) in table {
         let kid = case.kid();
@@ -248,26 +251,26 @@ fn an_unknown_key_id_is_named_with_what_it_could_have_been() {
     assert_eq!(
         refusal(foreign.as_str()),
         format!(
-            "key id \"{foreign}\" is a libtrust fingerprint of no trusted key; the bundle holds \"{libtrust}\""
+            "key id \"{foreign}\" is a libtrust fingerprint of no trusted key; the bundle has \"{libtrust}\""
         )
     );
     assert_eq!(
         refusal(stranger.id().as_str()),
         format!(
-            "key id \"{}\" is an RFC 7638 thumbprint of no trusted key; the bundle holds \"{thumbprint}\"",
+            "key id \"{}\" is an RFC 7638 thumbprint of no trusted key; the bundle has \"{thumbprint}\"",
             stranger.id()
         )
     );
     assert_eq!(
         refusal("nope"),
-        format!("key id \"nope\" is the name of no trusted key; the bundle holds \"{thumbprint}\"")
+        format!("key id \"nope\" is the name of no trusted key; the bundle has \"{thumbprint}\"")
     );
     let unnamed = Case::new(Algorithm::Es256).sign(r#"{"alg":"ES256","kid":""}"#);
     assert!(case.refusal(&unnamed).starts_with("the token names no key"));
 
     let nobody = Case { signer: stranger, keys: KeySet::new() };
     let token = nobody.sign(r#"{"alg":"ES256","kid":"nope"}"#);
-    assert!(nobody.refusal(&token).ends_with("the bundle holds no key at all"));
+    assert!(nobody.refusal(&token).ends_with("the bundle has no key at all"));
 }
 
 #[test]
@@ -322,7 +325,7 @@ fn a_signature_in_der_is_refused() {
     let refusal = case.refusal(&format!("{signed}.{}", base64url::encode(&der)));
     assert_eq!(
         refusal,
-        format!("the token's ES256 signature was not made by the trusted key {:?}", case.kid())
+        format!("the token's ES256 signature was not made with the trusted key {:?}", case.kid())
     );
     assert!(case.verify(&token).is_ok());
 }
@@ -347,7 +350,7 @@ fn an_embedded_key_points_to_a_trusted_one_and_is_never_used() {
     assert!(case.verify(&case.sign(&header(&case, Some(trusted), "nope"))).is_ok());
     assert!(case.verify(&case.sign(&header(&attacker, Some(trusted), "nope"))).is_ok());
     let forged = attacker.sign(&header(&attacker, Some(trusted), trusted));
-    assert!(case.refusal(&forged).starts_with("the token's ES256 signature was not made by"));
+    assert!(case.refusal(&forged).starts_with("the token's ES256 signature was not made with"));
     let forged = attacker.sign(&header(&attacker, Some(foreign), trusted));
     assert!(case.refusal(&forged).contains("of no trusted key"));
     // §15: without an id inside, refused even if the one outside is trusted.

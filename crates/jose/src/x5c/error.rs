@@ -9,7 +9,7 @@ use crate::{Certificate, KeyError, certificate::OutOfDate};
 pub enum ChainError {
     /// The issuer named by a certificate has another key than the one that signed it.
     #[error(
-        "the certificate of {subject:?} names {issuer:?} as its issuer, but another key signed it"
+        "the certificate of {subject:?} names {issuer:?} as its issuer, but was signed with another key"
     )]
     BadSignature {
         /// Whose certificate it is.
@@ -37,19 +37,23 @@ pub enum ChainError {
         issuer: String,
     },
     /// The issuer bounds names, which is not checked below an unusual leaf.
-    #[error("the issuer {issuer:?} has name constraints, which this kind of leaf cannot be under")]
+    #[error(
+        "the issuer {issuer:?} has name constraints, which this kind of leaf certificate cannot satisfy"
+    )]
     NameConstraints {
         /// Who issued.
         issuer: String,
     },
     /// The issuer is in the bundle or the chain, but is no authority.
-    #[error("the issuer {issuer:?} is no authority (CA:FALSE); only its own key can be trusted")]
+    #[error(
+        "the issuer {issuer:?} is not an authority (CA:FALSE); only its own key can be trusted"
+    )]
     NoAuthority {
         /// Who issued.
         issuer: String,
     },
     /// Only a JWK set is trusted (VO5).
-    #[error("the token carries certificates, but no certificate is trusted here")]
+    #[error("the token contains certificates, but the registry trusts none")]
     NoBundle,
     /// A certificate of the path is out of date.
     #[error(transparent)]
@@ -62,7 +66,7 @@ pub enum ChainError {
     },
     /// A signature of a kind that is not checked.
     #[error(
-        "the certificate of {subject:?} is signed by an algorithm that is not accepted ({oid}); reissue it with SHA-256"
+        "the certificate of {subject:?} is signed with an algorithm that is not accepted ({oid}); reissue it with SHA-256"
     )]
     SignatureAlgorithm {
         /// Whose certificate it is.
@@ -71,14 +75,14 @@ pub enum ChainError {
         oid: String,
     },
     /// More than [`super::MAX_CERTIFICATES`].
-    #[error("the chain has {count} certificates; at most {limit} are looked at", limit = super::MAX_CERTIFICATES)]
+    #[error("the chain has {count} certificates; the limit is {limit}", limit = super::MAX_CERTIFICATES)]
     TooLong {
         /// How many there are.
         count: usize,
     },
     /// A critical extension that is not understood.
     #[error(
-        "the certificate of {subject:?} has the critical extension {oid}, which is not understood"
+        "the certificate of {subject:?} has the critical extension {oid}, which is not supported"
     )]
     UnknownExtension {
         /// Whose certificate it is.
@@ -88,7 +92,7 @@ pub enum ChainError {
     },
     /// Nobody in the bundle bears the issuer's name.
     #[error(
-        "the certificate of {subject:?} was issued by {issuer:?}, which is not in the bundle; it holds {bundle}"
+        "the certificate of {subject:?} was issued by {issuer:?}, which is not in the bundle; the bundle has {bundle}"
     )]
     UnknownIssuer {
         /// Whose certificate it is.
@@ -100,7 +104,7 @@ pub enum ChainError {
     },
     /// To follow it takes more work than it is worth.
     #[error(
-        "the chain takes more than {MAX_SIGNATURES} signature checks; send the certificates between the leaf and its root, each once, and keep one certificate of a name in the bundle"
+        "the chain needs more than {MAX_SIGNATURES} signature checks; send the certificates between the leaf and its root, each once, and keep one certificate of each name in the bundle"
     )]
     TooManySignatures,
     /// A certificate of the chain cannot be used at all.
@@ -112,7 +116,7 @@ pub enum ChainError {
         why: KeyError,
     },
     /// Anything else that webpki finds.
-    #[error("the certificate of {subject:?} does not verify: {why}")]
+    #[error("the certificate of {subject:?} cannot be verified: {why}")]
     Webpki {
         /// Whose certificate it is.
         subject: String,

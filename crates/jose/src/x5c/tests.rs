@@ -69,7 +69,7 @@ fn a_bundle_is_read_whatever_stands_around_its_blocks() {
     let torn = first.replacen("MII", "M*I", 1);
     for (broken, why) in [
         (cut, "a block has no line `-----END CERTIFICATE-----`: the file is cut off"),
-        (torn, "what stands in a block is no base64"),
+        (torn, "the content of a block is not base64"),
     ] {
         let error = TrustRoots::from_pem(&broken).unwrap_err().to_string();
         assert!(error.ends_with(why), "{error}");
@@ -92,7 +92,7 @@ fn a_leaf_below_a_root_is_vouched_for_with_or_without_intermediates() {
     assert!(verify(&[&middle], &[&leaf, &low]).is_ok(), "an intermediate may be trusted");
     assert_eq!(
         refusal(&[&root], &[&leaf, &low]).to_string(),
-        r#"the certificate of "CN=low" was issued by "CN=middle", which is not in the bundle; it holds "CN=root""#
+        r#"the certificate of "CN=low" was issued by "CN=middle", which is not in the bundle; the bundle has "CN=root""#
     );
 }
 
@@ -171,7 +171,7 @@ fn a_rogue_root_of_the_same_name_vouches_for_nobody() {
         let why = refusal(&[&root], &[&leaf, &rogue]);
         assert_eq!(
             why.to_string(),
-            r#"the certificate of "CN=leaf" names "CN=root" as its issuer, but another key signed it"#
+            r#"the certificate of "CN=leaf" names "CN=root" as its issuer, but was signed with another key"#
         );
         assert_eq!(why.id(), "chain-signature-wrong");
     }
@@ -185,7 +185,7 @@ fn only_an_authority_can_issue() {
         let leaf = pinned.signs(params("leaf", leaf_is_ca));
         assert_eq!(
             refusal(&[&pinned], &[&leaf]).to_string(),
-            r#"the issuer "CN=pinned" is no authority (CA:FALSE); only its own key can be trusted"#
+            r#"the issuer "CN=pinned" is not an authority (CA:FALSE); only its own key can be trusted"#
         );
         let root = TestCertificate::root("root");
         let middle = root.signs(params("middle", IsCa::NoCa));
@@ -257,7 +257,7 @@ fn nobody_in_the_path_may_be_out_of_date() {
         let mut early = params("leaf", is_ca);
         early.not_before = date_time_ymd(2026, 6, 2);
         let why = refusal(&[&root], &[&root.signs(early)]);
-        assert_eq!(why.to_string(), r#"the certificate of "CN=leaf" holds only in 86400 s"#);
+        assert_eq!(why.to_string(), r#"the certificate of "CN=leaf" becomes valid in 86400 s"#);
         assert_eq!(why.id(), "chain-not-yet-valid");
     }
 }
@@ -302,7 +302,7 @@ fn a_signature_of_a_kind_that_is_not_checked_is_named() {
         let why = trust(&[&root]).verify(&[renamed(&leaf.certificate)], now()).unwrap_err();
         assert_eq!(
             why.to_string(),
-            r#"the certificate of "CN=leaf" is signed by an algorithm that is not accepted (1.2.840.10045.4.3.1); reissue it with SHA-256"#
+            r#"the certificate of "CN=leaf" is signed with an algorithm that is not accepted (1.2.840.10045.4.3.1); reissue it with SHA-256"#
         );
         assert_eq!(why.id(), "chain-not-allowed");
         let old = Certificate::from_der(&renamed(&root.certificate)).unwrap();
@@ -361,7 +361,7 @@ fn weak_unreadable_and_too_many_certificates_are_refused() {
     let chain = vec![root.certificate.der().to_vec(); 6];
     assert_eq!(
         trust(&[&root]).verify(&chain, now()).unwrap_err().to_string(),
-        "the chain has 6 certificates; at most 5 are looked at"
+        "the chain has 6 certificates; the limit is 5"
     );
     assert!(trust(&[&root]).verify(&chain[..5], now()).is_ok());
     assert_eq!(trust(&[&root]).verify(&[], now()), Err(ChainError::Empty));

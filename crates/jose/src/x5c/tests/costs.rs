@@ -69,7 +69,7 @@ fn a_strangers_leaf_below_a_good_chain_is_not_even_shown_to_webpki() {
         let (refused, checks) = judge(&trust(&[&root]), &ders(&[&leaf, &middle]));
         assert_eq!(
             refused.unwrap_err().to_string(),
-            r#"the certificate of "CN=leaf" names "CN=middle" as its issuer, but another key signed it"#
+            r#"the certificate of "CN=leaf" names "CN=middle" as its issuer, but was signed with another key"#
         );
         assert_eq!(checks.issuers().len(), 2);
     }
