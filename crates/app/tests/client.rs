@@ -169,11 +169,11 @@ fn a_token_service_that_gives_no_token_or_no_jwt_is_told_by_what_it_gives() {
         said.push(world.said(&login));
     }
     assert_snapshot!(said.join("\n"), @r#"
-    error: the token service's answer has no token: it has the keys "jwt" (http://SERVICE/token)
-    hint: the answer has to be a JSON object with the token under "token" and "access_token", and "expires_in" in seconds
+    error: the token service's response has no token; its keys are "jwt" (http://SERVICE/token)
+    hint: the response must be a JSON object with the token under "token" and "access_token", and "expires_in" in seconds
 
-    error: HOST refuses the token that its token service gave: token has 1 part, expected 3: it is not a JWT
-    hint: the token service has to issue JWTs with the registry's claims
+    error: HOST refuses the token of its token service: token has 1 part, expected 3: it is not a JWT
+    hint: the token service must issue JWTs with the registry's claims
     "#);
 }
 
@@ -237,7 +237,7 @@ fn a_token_can_be_looked_into() {
     header
     alg     ES256
     typ     JWT
-    key     mine, a name of the issuer's own
+    key     mine, the issuer's own name
     claim
     aud    registry
     iss    dtest
@@ -246,7 +246,7 @@ fn a_token_can_be_looked_into() {
     repository:team/app  pull
     "#);
     assert_snapshot!(shown.stderr, @r#"
-    warning: its key id is known only to a registry with a JWKS that has it
+    warning: only a registry with a JWK set that has this key id finds the key
     its signature was not checked; --bundle or --jwks says whom to trust
     "#);
 
@@ -275,10 +275,10 @@ fn a_token_can_be_looked_into() {
         "typ": "JWT"
       },
       "holds": null,
-      "key": "mine, a name of the issuer's own",
+      "key": "mine, the issuer's own name",
       "key_ids": null,
       "notes": [
-        "its key id is known only to a registry with a JWKS that has it"
+        "only a registry with a JWK set that has this key id finds the key"
       ],
       "refusal": null
     }

@@ -164,7 +164,7 @@ fn tags_and_repositories_are_listed_and_deleted_by_those_who_may() {
     assert_eq!(run(&portpass, "tags HOST/public/app", "").expect_success().stdout, "v1\nv2\nv3\n");
     let ran = run(&portpass, "tags HOST/ann/app", "");
     ran.expect_failure();
-    assert!(ran.stderr.contains("not granted to those who are not logged in"), "{ran}");
+    assert!(ran.stderr.contains("not granted to anonymous users"), "{ran}");
 
     log_in(&portpass, "root");
     assert_eq!(run(&portpass, "catalog HOST", "").expect_success().stdout, "ann/app\npublic/app\n");

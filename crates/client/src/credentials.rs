@@ -69,7 +69,7 @@ pub struct FoundCredential {
 pub enum CredentialSource {
     /// Typed, or from the environment.
     Given(&'static str),
-    /// In a file, where everybody who reads the file can read it.
+    /// In a file, readable for everybody who can read the file.
     File(std::path::PathBuf),
     /// In a credential helper, by its name after `docker-credential-`.
     Helper(String),

@@ -46,7 +46,7 @@ impl Host {
         is_loopback(self.typed.host())
     }
 
-    /// Whether whoever typed it wants TLS and nothing else, on loopback too: `https://` stood before it.
+    /// Whether the user wants only TLS, on loopback too: the name was given with `https://`.
     pub fn demands_tls(&self) -> bool {
         self.https
     }
@@ -105,17 +105,19 @@ impl fmt::Display for Host {
 #[non_exhaustive]
 pub enum HostError {
     /// It is no host with a port.
-    #[error("{text:?} is no registry; write its host and port, as in `registry.example.com:5000`")]
+    #[error(
+        "{text:?} is not a registry; write its host and port, as in `registry.example.com:5000`"
+    )]
     Malformed {
         /// As typed.
         text: String,
     },
-    /// A repository stands behind the host.
-    #[error("{text:?} is no registry: it has a path; write the registry alone, `{host}`")]
+    /// There is a repository after the host.
+    #[error("{text:?} is not a registry: it has a path; write only the registry, `{host}`")]
     Path {
         /// As typed.
         text: String,
-        /// What stands before the path.
+        /// The part before the path.
         host: String,
     },
 }
@@ -157,7 +159,7 @@ mod tests {
             ["", "registry.example.com/team/app", "https://", "a b", "user@host", "ftp://host"]
         {
             let error = refused.parse::<Host>().unwrap_err().to_string();
-            assert!(error.contains("is no registry"), "{refused:?}: {error}");
+            assert!(error.contains("is not a registry"), "{refused:?}: {error}");
         }
     }
 

@@ -82,7 +82,7 @@ pub enum LocationError {
     /// An image in a registry.
     #[error(transparent)]
     Image(#[from] ImageReferenceError),
-    /// What stands behind the second colon.
+    /// The part after the second colon.
     #[error(transparent)]
     Name(#[from] RefNameError),
     /// A path without the word that says what is there.
@@ -147,8 +147,8 @@ mod tests {
         insta::assert_snapshot!(said("oci:"), @"oci: needs a path, as in oci:PATH");
         insta::assert_snapshot!(said("oci"), @"oci: needs a path, as in oci:PATH");
         insta::assert_snapshot!(said("docker-archive::a:b"), @"docker-archive: needs a path, as in docker-archive:PATH");
-        insta::assert_snapshot!(said("oci:folder:../v1"), @r#""../v1" can name no image in a layout; a name has letters, digits and `-._:@+/`"#);
-        insta::assert_snapshot!(said("oci-archive:x.tar"), @"`oci-archive:` names no image in a registry; unpack it with `tar -x` and name the folder, `oci:FOLDER`");
+        insta::assert_snapshot!(said("oci:folder:../v1"), @r#""../v1" cannot name an image in a layout; a name has letters, digits and `-._:@+/`"#);
+        insta::assert_snapshot!(said("oci-archive:x.tar"), @"`oci-archive:` is not an image in a registry; unpack it with `tar -x` and name the folder, `oci:FOLDER`");
         insta::assert_snapshot!(said("./folder"), @"./folder is a path; write oci:./folder for a folder or docker-archive:./folder for an archive");
     }
 }

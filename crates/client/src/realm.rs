@@ -91,7 +91,7 @@ fn zone_of(url: &Url) -> NetworkZone {
 #[non_exhaustive]
 pub enum RealmError {
     /// `https://user:password@…`
-    #[error("the registry's realm has a name or a password in it")]
+    #[error("the registry's realm contains a user name or a password")]
     CredentialStore,
     /// From TLS to plain HTTP.
     #[error("the registry speaks HTTPS, but its realm {realm} is plain HTTP")]
@@ -100,7 +100,7 @@ pub enum RealmError {
         realm: String,
     },
     /// Relative, empty, or the remains of a template.
-    #[error("the registry's realm {realm:?} is no absolute URL")]
+    #[error("the registry's realm {realm:?} is not an absolute URL")]
     NotAbsolute {
         /// As written, shortened.
         realm: String,
@@ -118,7 +118,7 @@ pub enum RealmError {
         realm: String,
     },
     /// An address of a network that the registry is not in.
-    #[error("the registry's realm {realm} is a {near} address, and the registry is not")]
+    #[error("the registry's realm {realm} is a {near} address, but the registry is not")]
     TooNear {
         /// Without its query.
         realm: String,
@@ -132,14 +132,14 @@ impl RealmError {
     pub fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::CredentialStore | Self::NotAbsolute { .. } | Self::Scheme { .. } => {
-                "`realm` in the registry's `auth: token:` has to be the token service's URL, as in https://auth.example.com/token"
+                "`realm` in the registry's `auth: token:` must be the token service's URL, as in https://auth.example.com/token"
             }
             Self::Downgrade { .. } => {
-                "make `realm` https; behind a proxy that speaks TLS, see that X-Forwarded-Proto reaches whoever builds it"
+                "make `realm` https; behind a proxy that speaks TLS, X-Forwarded-Proto must reach the server that builds the realm"
             }
-            Self::Plain { .. } => "say --plain-http to send credentials there all the same",
+            Self::Plain { .. } => "use --plain-http to send credentials there",
             Self::TooNear { .. } => {
-                "`realm` has to be an address that clients can reach; a copied `localhost` or a container's own address is not"
+                "`realm` must be an address that clients can reach; a copied `localhost` or a container's own address is not"
             }
         };
         vec![hint.to_owned()]
@@ -199,16 +199,16 @@ mod tests {
         };
         assert_snapshot!(refused("http://auth.example.com/token", &public), @"the registry speaks HTTPS, but its realm http://auth.example.com/token is plain HTTP");
         assert_snapshot!(refused("http://registry.example.com/token", &public), @"the registry speaks HTTPS, but its realm http://registry.example.com/token is plain HTTP");
-        assert_snapshot!(refused("https://192.168.1.1/token", &public), @"the registry's realm https://192.168.1.1/token is a private address, and the registry is not");
-        assert_snapshot!(refused("https://localhost:5001/auth", &public), @"the registry's realm https://localhost:5001/auth is a loopback address, and the registry is not");
-        assert_snapshot!(refused("https://169.254.169.254/latest", &private), @"the registry's realm https://169.254.169.254/latest is a link-local address, and the registry is not");
-        assert_snapshot!(refused("https://127.0.0.1/token", &private), @"the registry's realm https://127.0.0.1/token is a loopback address, and the registry is not");
+        assert_snapshot!(refused("https://192.168.1.1/token", &public), @"the registry's realm https://192.168.1.1/token is a private address, but the registry is not");
+        assert_snapshot!(refused("https://localhost:5001/auth", &public), @"the registry's realm https://localhost:5001/auth is a loopback address, but the registry is not");
+        assert_snapshot!(refused("https://169.254.169.254/latest", &private), @"the registry's realm https://169.254.169.254/latest is a link-local address, but the registry is not");
+        assert_snapshot!(refused("https://127.0.0.1/token", &private), @"the registry's realm https://127.0.0.1/token is a loopback address, but the registry is not");
         assert_snapshot!(refused("http://auth.example.com/token", &local), @"the registry's realm http://auth.example.com/token is plain HTTP on another machine");
-        assert_snapshot!(refused("/token", &public), @r#"the registry's realm "/token" is no absolute URL"#);
-        assert_snapshot!(refused("", &public), @r#"the registry's realm "" is no absolute URL"#);
-        assert_snapshot!(refused("%!s(<nil>)", &public), @r#"the registry's realm "%!s(<nil>)" is no absolute URL"#);
+        assert_snapshot!(refused("/token", &public), @r#"the registry's realm "/token" is not an absolute URL"#);
+        assert_snapshot!(refused("", &public), @r#"the registry's realm "" is not an absolute URL"#);
+        assert_snapshot!(refused("%!s(<nil>)", &public), @r#"the registry's realm "%!s(<nil>)" is not an absolute URL"#);
         assert_snapshot!(refused("null://token", &public), @r#"the registry's realm "null://token" is neither http nor https"#);
-        assert_snapshot!(refused("file:///etc/passwd", &public), @r#"the registry's realm "file:///etc/passwd" is no absolute URL"#);
-        assert_snapshot!(refused("https://user:secret@auth.example.com/token", &public), @"the registry's realm has a name or a password in it");
+        assert_snapshot!(refused("file:///etc/passwd", &public), @r#"the registry's realm "file:///etc/passwd" is not an absolute URL"#);
+        assert_snapshot!(refused("https://user:secret@auth.example.com/token", &public), @"the registry's realm contains a user name or a password");
     }
 }

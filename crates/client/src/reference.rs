@@ -152,27 +152,27 @@ pub enum ImageReferenceError {
     #[error(transparent)]
     Name(#[from] NameError),
     /// A registry alone.
-    #[error("{host} is a registry; an image needs a repository too, as in `{host}/team/app`")]
+    #[error("{host} is a registry; an image also needs a repository, as in `{host}/team/app`")]
     NoRepository {
         /// As typed.
         host: String,
     },
     /// A colon without a tag behind it.
-    #[error("a tag is missing behind the colon of `{image}:`")]
+    #[error("the tag after the colon of `{image}:` is missing")]
     NoTag {
-        /// What stands before the colon.
+        /// The part before the colon.
         image: String,
     },
     /// A place that is not in a registry, by the word that skopeo and regctl have for it.
-    #[error("`{}:` names no image in a registry{}", transport.0, transport.1)]
+    #[error("`{}:` is not an image in a registry{}", transport.0, transport.1)]
     Transport {
         /// The word, and what to do about it.
         transport: (&'static str, &'static str),
     },
     /// A URL.
-    #[error("an image is named without {scheme}://, as in `registry.example.com/team/app:1.0`")]
+    #[error("write an image without {scheme}://, as in `registry.example.com/team/app:1.0`")]
     Scheme {
-        /// What stands before `://`.
+        /// The part before `://`.
         scheme: String,
     },
 }
@@ -197,15 +197,15 @@ const TRANSPORTS: &[(&str, &str)] = &[
         "containers-storage",
         "; `podman save --format docker-archive -o FILE IMAGE` writes an archive for `docker-archive:FILE`",
     ),
-    ("dir", "; `skopeo copy dir:PATH oci:FOLDER` makes a folder for `oci:FOLDER`"),
+    ("dir", "; `skopeo copy dir:PATH oci:FOLDER` writes a folder for `oci:FOLDER`"),
     ("docker-archive", ", but a file on this machine"),
     ("docker-daemon", "; `docker save -o FILE IMAGE` writes an archive for `docker-archive:FILE`"),
     ("oci", ", but a folder on this machine"),
     ("oci-archive", "; unpack it with `tar -x` and name the folder, `oci:FOLDER`"),
     ("ocidir", ", but a folder on this machine, `oci:FOLDER`"),
-    ("ostree", "; `skopeo copy` can make a folder for `oci:FOLDER` of it"),
-    ("sif", "; `skopeo copy` can make a folder for `oci:FOLDER` of it"),
-    ("tarball", "; `skopeo copy` can make a folder for `oci:FOLDER` of it"),
+    ("ostree", "; `skopeo copy` can write it to a folder for `oci:FOLDER`"),
+    ("sif", "; `skopeo copy` can write it to a folder for `oci:FOLDER`"),
+    ("tarball", "; `skopeo copy` can write it to a folder for `oci:FOLDER`"),
 ];
 
 fn docker_hub() -> Result<Host, HostError> {
@@ -300,18 +300,18 @@ mod tests {
         assert_snapshot!(said.join("\n"), @r#"
         an image needs a name, as in `registry.example.com/team/app:1.0`
         an image needs a name, as in `registry.example.com/team/app:1.0`
-        registry.example.com is a registry; an image needs a repository too, as in `registry.example.com/team/app`
-        registry.example.com:5000 is a registry; an image needs a repository too, as in `registry.example.com:5000/team/app`
-        an image is named without https://, as in `registry.example.com/team/app:1.0`
+        registry.example.com is a registry; an image also needs a repository, as in `registry.example.com/team/app`
+        registry.example.com:5000 is a registry; an image also needs a repository, as in `registry.example.com:5000/team/app`
+        write an image without https://, as in `registry.example.com/team/app:1.0`
         repository name component "Team" must be lower-case letters and digits, joined by `.`, `_`, `__` or dashes
         tag "-1" must be 1 to 128 letters, digits, `_`, `.` and `-`, and begin with none of the last two
-        a tag is missing behind the colon of `registry.example.com/team/app:`
+        the tag after the colon of `registry.example.com/team/app:` is missing
         "sha256:abc" is not a digest; a digest is `sha256:` and 64 lower-case hex digits, or `sha512:` and 128
         digest algorithm "md5" is not supported; `sha256` and `sha512` are
         repository name component ".." must be lower-case letters and digits, joined by `.`, `_`, `__` or dashes
         repository name component "" must be lower-case letters and digits, joined by `.`, `_`, `__` or dashes
         "registry.example.com/app" is not a digest; a digest is `sha256:` and 64 lower-case hex digits, or `sha512:` and 128
-        "registry.example.com:99999999" is no registry; write its host and port, as in `registry.example.com:5000`
+        "registry.example.com:99999999" is not a registry; write its host and port, as in `registry.example.com:5000`
         "#);
     }
 

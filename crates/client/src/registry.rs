@@ -273,10 +273,10 @@ impl Registry {
         let host = || self.host.to_string();
         match demand {
             RequiredAuthentication::None => {
-                Err(Error::NoTokens { host: host(), why: "it asks for none" })
+                Err(Error::NoTokens { host: host(), why: "it requires none" })
             }
             RequiredAuthentication::Basic => {
-                Err(Error::NoTokens { host: host(), why: "it asks for the password itself" })
+                Err(Error::NoTokens { host: host(), why: "it requires the password itself" })
             }
             RequiredAuthentication::Bearer { realm, service, scope, .. } => {
                 let realm = Realm::check(&realm, &self.probe().await?.endpoint)?;
@@ -312,7 +312,7 @@ impl Registry {
         self.probe.get_or_try_init(|| self.send_probe()).await
     }
 
-    /// Finds out how the registry is reached, and what it says to those who show nothing.
+    /// Finds out how to reach the registry, and what it says without credentials.
     async fn send_probe(&self) -> Result<Probe, Error> {
         let schemes = schemes(self.transport.plain_http(), &self.host);
         match self.probe_by(schemes.first).await {

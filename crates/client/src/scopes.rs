@@ -53,7 +53,7 @@ impl Scopes {
         self
     }
 
-    /// Whether nothing is asked for.
+    /// Whether no scope is requested.
     pub fn is_empty(&self) -> bool {
         self.known.is_empty() && self.other.is_empty()
     }

@@ -28,7 +28,7 @@ pub use revoke::Revocation;
 
 /// How long before its end a token is no longer used.
 const MARGIN: Duration = Duration::from_secs(5);
-/// How long a token lives whose service does not say (TG5).
+/// How long a token lives if the token service does not say (TG5).
 const DEFAULT_LIFE: u64 = 60;
 /// Entries above which those that have expired are dropped.
 const SWEEP_ABOVE: usize = 256;
@@ -111,7 +111,7 @@ enum Identity {
     Known(Digest),
 }
 
-/// The one place where a token lies, and where those who want it wait.
+/// Where a token is kept, and where requests wait for it.
 #[derive(Debug, Default)]
 struct Slot {
     state: tokio::sync::Mutex<SlotState>,

@@ -285,7 +285,7 @@ impl Run<'_> {
                 return Err(Error::LimitExceeded { digest: self.outermost, limit: BLOBS });
             };
             let moved = once.get_or_try_init(async || {
-                // Only those who do something count as a job, not those who wait for them.
+                // Only working tasks count as a job, not waiting ones.
                 let _job = self.jobs.acquire().await.ok();
                 self.copy_blob(blob).await
             });
@@ -389,7 +389,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 const MAX_CONFIG: usize = 4 * 1024 * 1024;
 /// Indexes below an index that are followed.
 const MAX_DEPTH: usize = 4;
-const DEPTH: &str = "four indexes below each other";
+const DEPTH: &str = "four nested indexes";
 /// Images of one index.
 const MAX_MANIFESTS: usize = 1024;
 const LENGTH: &str = "1024 images of one index";

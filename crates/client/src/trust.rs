@@ -51,7 +51,7 @@ pub enum ServerVerification {
         /// What is trusted where rustls refuses.
         fallback: Fallback,
     },
-    /// Not at all: anybody on the way can read and change what is sent. Only for a caller whose user asked for it.
+    /// Not at all: an attacker in the network can read and change what is sent. Only if the user asked for it.
     Disabled,
     /// Not at all, and the chain is recorded. Nothing may be sent over the connection.
     Recorded(RecordedChain),

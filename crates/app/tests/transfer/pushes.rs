@@ -61,6 +61,6 @@ fn a_damaged_layout_is_not_pushed() {
     let image = format!("{}/ann/app:v1", registry.address());
     let ran = mover.run(&["push", &layout.reference(), &image]);
     assert_eq!(ran.status, Some(1));
-    assert!(ran.stderr.contains("is not what it should be: its digest is"), "{ran}");
+    assert!(ran.stderr.contains("has the wrong content: its digest is"), "{ran}");
     mover.run(&["pull", &image, "oci:app"]).expect_failure();
 }

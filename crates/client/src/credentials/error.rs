@@ -39,7 +39,7 @@ pub enum CredentialsError {
         path: PathBuf,
     },
     /// The file is not what it should be.
-    #[error("{place} is no file of credentials: {reason}")]
+    #[error("{place} is not a credential file: {reason}")]
     Malformed {
         /// Which file.
         place: CredentialSource,
@@ -47,7 +47,7 @@ pub enum CredentialsError {
         reason: String,
     },
     /// There is nowhere to keep credentials.
-    #[error("there is nowhere to keep credentials: neither HOME nor DOCKER_CONFIG is set")]
+    #[error("there is no place to store credentials: neither HOME nor DOCKER_CONFIG is set")]
     NoPlace,
     /// The system does not let us.
     #[error("{} cannot be {action}: {error}", path.display())]
@@ -60,7 +60,7 @@ pub enum CredentialsError {
         error: std::io::Error,
     },
     /// A name or password that the file's format has no room for.
-    #[error("a user name must not be empty or have a colon in it")]
+    #[error("a user name must not be empty or contain a colon")]
     Username,
 }
 

@@ -69,9 +69,9 @@ impl AuthFile {
             // The reader's own words may quote a value.
             let reason = match error.classify() {
                 serde_json::error::Category::Data => {
-                    "it has to be an object, and \"auths\" in it too".to_owned()
+                    "it must be an object, and so must \"auths\"".to_owned()
                 }
-                _ => format!("line {}, column {} is no JSON", error.line(), error.column()),
+                _ => format!("line {}, column {} is not JSON", error.line(), error.column()),
             };
             CredentialsError::Malformed { place: place.clone(), reason }
         };
@@ -113,7 +113,7 @@ impl AuthFile {
                 why,
             };
             let entry: Option<Entry> =
-                self.auths.get(key).map_err(|_| wrong("is not an object of texts"))?;
+                self.auths.get(key).map_err(|_| wrong("is not an object of strings"))?;
             if let Some(credential) = entry.unwrap_or_default().credential().map_err(wrong)? {
                 return Ok(Some(credential));
             }
@@ -130,7 +130,7 @@ impl AuthFile {
     /// docker then takes nothing of the whole file.
     pub(super) fn fault(&self, key: &str) -> Option<&'static str> {
         let Ok(entry) = self.auths.get::<Entry>(key) else {
-            return Some("is not an object of texts");
+            return Some("is not an object of strings");
         };
         let entry = entry.unwrap_or_default();
         let auth = entry.auth.as_ref().map_or("", |auth| auth.expose_secret());
@@ -229,7 +229,7 @@ impl AuthFile {
     fn malformed(&self, what: &str) -> CredentialsError {
         CredentialsError::Malformed {
             place: self.place.clone(),
-            reason: format!("{what} is not what it should be"),
+            reason: format!("{what} has the wrong form"),
         }
     }
 }

@@ -71,9 +71,8 @@ impl Helper {
             Err(said) if said.contains(NOT_FOUND) => return Ok(None),
             Err(said) => return Err(self.failed("get", said)),
         };
-        let kept: Kept = serde_json::from_str(answer.expose_secret()).map_err(|_| {
-            self.failed("get", "its answer is not the JSON that it should be".to_owned())
-        })?;
+        let kept: Kept = serde_json::from_str(answer.expose_secret())
+            .map_err(|_| self.failed("get", "its response is not the expected JSON".to_owned()))?;
         if kept.secret.expose_secret().is_empty() {
             return Ok(None);
         }
@@ -145,7 +144,7 @@ impl Helper {
             Ok(Ok(done)) => done,
             Ok(Err(error)) => return Err(self.failed(action, error.to_string())),
             Err(_) => {
-                return Err(self.failed(action, format!("no answer in {} s", PATIENCE.as_secs())));
+                return Err(self.failed(action, format!("no response in {} s", PATIENCE.as_secs())));
             }
         };
         if !status.success() {
@@ -153,7 +152,7 @@ impl Helper {
         }
         match String::from_utf8(answer) {
             Ok(answer) => Ok(Ok(answer.into())),
-            Err(_) => Err(self.failed(action, "its answer is not text".to_owned())),
+            Err(_) => Err(self.failed(action, "its response is not text".to_owned())),
         }
     }
 

@@ -19,7 +19,7 @@ use crate::host::Host;
 /// Which clients use a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
-    /// Docker, and who reads its file: containerd's tools, crane, oras, helm, regclient.
+    /// Docker, and the tools that read its file: containerd's tools, crane, oras, helm, regclient.
     Docker,
     /// Podman, skopeo, buildah.
     Podman,

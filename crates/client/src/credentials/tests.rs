@@ -355,7 +355,7 @@ async fn helpers_that_fail_are_named_with_what_they_say() {
     home.helper("garbled", "echo not json");
     home.helper("silent", "exit 3");
     assert_snapshot!(failure("locked").await, @r#"docker-credential-locked get failed: "error getting credentials: the keychain is locked";"#);
-    assert_snapshot!(failure("garbled").await, @"docker-credential-garbled get failed: its answer is not the JSON that it should be;");
+    assert_snapshot!(failure("garbled").await, @"docker-credential-garbled get failed: its response is not the expected JSON;");
     assert_snapshot!(failure("silent").await, @"docker-credential-silent get failed: no reason given;");
     assert_snapshot!(failure("desktop").await, @r#"HOME/.docker/config.json names the credential helper "desktop", but there is no docker-credential-desktop in PATH; install it, or remove "credsStore" or its line of "credHelpers" from HOME/.docker/config.json"#);
     assert_snapshot!(failure("../bin/docker-credential-locked").await, @r#"HOME/.docker/config.json names the credential helper "../bin/docker-credential-locked", but there is no docker-credential-../bin/docker-credential-locked in PATH; install it, or remove "credsStore" or its line of "credHelpers" from HOME/.docker/config.json"#);
@@ -370,10 +370,10 @@ async fn broken_files_are_named_and_left_alone() {
         assert_eq!(home.read(".docker/config.json"), text);
         read
     };
-    assert_snapshot!(failure("{\"auths\": {\"r.example\": {\"auth\": \"c2VjcmV0\"").await, @"HOME/.docker/config.json is no file of credentials: line 1, column 43 is no JSON; repair it or move it away; nothing was changed");
-    assert_snapshot!(failure("[]").await, @r#"HOME/.docker/config.json is no file of credentials: it has to be an object, and "auths" in it too; repair it or move it away; nothing was changed"#);
-    assert_snapshot!(failure(r#"{"auths":["secret"]}"#).await, @r#"HOME/.docker/config.json is no file of credentials: it has to be an object, and "auths" in it too; repair it or move it away; nothing was changed"#);
-    assert_snapshot!(failure(r#"{"auths":{"r.example":"secret"}}"#).await, @r#"the entry "r.example" of HOME/.docker/config.json is not an object of texts; log out and log in again"#);
+    assert_snapshot!(failure("{\"auths\": {\"r.example\": {\"auth\": \"c2VjcmV0\"").await, @"HOME/.docker/config.json is not a credential file: line 1, column 43 is not JSON; repair it or move it away; nothing was changed");
+    assert_snapshot!(failure("[]").await, @r#"HOME/.docker/config.json is not a credential file: it must be an object, and so must "auths"; repair it or move it away; nothing was changed"#);
+    assert_snapshot!(failure(r#"{"auths":["secret"]}"#).await, @r#"HOME/.docker/config.json is not a credential file: it must be an object, and so must "auths"; repair it or move it away; nothing was changed"#);
+    assert_snapshot!(failure(r#"{"auths":{"r.example":"secret"}}"#).await, @r#"the entry "r.example" of HOME/.docker/config.json is not an object of strings; log out and log in again"#);
     assert_snapshot!(failure(r#"{"auths":{"r.example":{"auth":"*secret*"}}}"#).await, @r#"the entry "r.example" of HOME/.docker/config.json has an "auth" that is not base64; log out and log in again"#);
     assert_snapshot!(failure(r#"{"auths":{"r.example":{"auth":"c2VjcmV0"}}}"#).await, @r#"the entry "r.example" of HOME/.docker/config.json has an "auth" without a name and a colon; log out and log in again"#);
     assert_snapshot!(failure(r#"{"auths":{"r.example":{"auth":"OnNlY3JldA=="}}}"#).await, @r#"the entry "r.example" of HOME/.docker/config.json has an "auth" without a name and a colon; log out and log in again"#);

@@ -157,9 +157,8 @@ impl BlobWriter for FolderBlobWriter {
             let writer = Self { partial, name, blob };
             return blocking(move || writer.finish()).await;
         }
-        let reason = broken.unwrap_or_else(|| {
-            format!("{} of {} bytes came, and no more", partial.length(), blob.size)
-        });
+        let reason = broken
+            .unwrap_or_else(|| format!("only {} of {} bytes arrived", partial.length(), blob.size));
         Err(Error::Interrupted { digest: blob.digest, reason })
     }
 }

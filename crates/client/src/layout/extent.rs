@@ -43,7 +43,7 @@ impl Extent {
         Ok(hasher.finish())
     }
 
-    /// Its bytes from `from` on. Whether they are the right ones is seen by whoever takes them: a
+    /// Its bytes from `from` on. The reader checks whether they are the right ones: a
     /// folder and a registry both hash what comes, and keep nothing else.
     pub(super) fn stream(self, from: u64) -> Content {
         let (pieces, arriving) = mpsc::channel(AHEAD);

@@ -249,7 +249,7 @@ fn check_vacant(path: &Path) -> Result<(), LayoutError> {
         let ours = name.to_string_lossy().starts_with(PARTIAL);
         // Another run may have made the marker meanwhile, and more after it.
         if !ours && !path.join(MARKER).exists() {
-            let why = format!("it has no `{MARKER}`, but is not empty");
+            let why = format!("it is not empty, but has no `{MARKER}`");
             return Err(LayoutError::NotALayout { path: path.to_owned(), why });
         }
     }

@@ -16,7 +16,7 @@ use crate::transfer::LayoutError;
 pub struct RefName(String);
 
 impl RefName {
-    /// As it stands in the annotation.
+    /// As in the annotation.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -48,7 +48,7 @@ impl fmt::Display for RefName {
 
 /// A text that can name no image in a layout.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} can name no image in a layout; a name has letters, digits and `-._:@+/`")]
+#[error("{text:?} cannot name an image in a layout; a name has letters, digits and `-._:@+/`")]
 pub struct RefNameError {
     text: String,
 }
@@ -82,7 +82,7 @@ impl Index {
     pub(super) fn read(bytes: &[u8], place: &Path) -> Result<Self, LayoutError> {
         match serde_json::from_slice(bytes) {
             Ok(Value::Object(members)) => Ok(Self(members)),
-            Ok(_) => Err(unreadable(place, "it is no JSON object")),
+            Ok(_) => Err(unreadable(place, "it is not a JSON object")),
             Err(error) => Err(unreadable(place, error)),
         }
     }

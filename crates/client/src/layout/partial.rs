@@ -117,7 +117,7 @@ impl PartialBlob {
 
     /// Throws away what is there.
     pub(super) fn discard(&self) {
-        // Whoever waits for the lock sees that the name is gone, and begins anew.
+        // A process that waits for the lock sees that the name is gone, and starts again.
         let _ = fs::remove_file(self.at.path());
     }
 

@@ -276,10 +276,10 @@ fn folders_of_something_else_are_left_alone() {
     let said =
         |error: LayoutError| error.to_string().replace(scratch.path().to_str().unwrap(), "FOLDER");
     let error = Folder::create(scratch.path(), None).unwrap_err();
-    insta::assert_snapshot!(said(error), @"FOLDER is no OCI image layout: it has no `oci-layout`, but is not empty");
+    insta::assert_snapshot!(said(error), @"FOLDER is not an OCI image layout: it is not empty, but has no `oci-layout`");
     fs::write(scratch.path().join("oci-layout"), r#"{"imageLayoutVersion":"2.0.0"}"#).unwrap();
     let error = Folder::open(scratch.path(), None).unwrap_err();
-    insta::assert_snapshot!(said(error), @r#"FOLDER is no OCI image layout: its version "2.0.0" is not 1.0.0"#);
+    insta::assert_snapshot!(said(error), @r#"FOLDER is not an OCI image layout: its version "2.0.0" is not 1.0.0"#);
 }
 
 #[tokio::test]
@@ -307,7 +307,7 @@ async fn an_archive_is_written_by_one_run_at_a_time_and_never_over_a_folder() {
     let path = scratch.path().join("image.tar");
     let archive = ArchiveWriter::new(&path, None).unwrap();
     let error = ArchiveWriter::new(&path, None).unwrap_err();
-    insta::assert_snapshot!(said(error), @"FOLDER/image.tar is being written by another run");
+    insta::assert_snapshot!(said(error), @"another portpass is writing FOLDER/image.tar");
     filled(&archive, LAYER).await;
     drop(archive);
     // What has arrived is kept; where nothing has, nothing is left.
@@ -317,7 +317,7 @@ async fn an_archive_is_written_by_one_run_at_a_time_and_never_over_a_folder() {
     let left: Vec<_> = fs::read_dir(scratch.path()).unwrap().flatten().collect();
     assert_eq!(left.len(), 1, "{left:?}");
     let error = ArchiveWriter::new(scratch.path(), None).unwrap_err();
-    insta::assert_snapshot!(said(error), @"FOLDER is no regular file");
+    insta::assert_snapshot!(said(error), @"FOLDER is not a regular file");
 }
 
 /// What docker wrote before version 25: no manifest, a link in place of a layer that is there twice.

@@ -17,7 +17,7 @@ pub enum Error {
     #[error(transparent)]
     CredentialStore(#[from] CredentialsError),
     /// A host that no URL can be made of.
-    #[error("{host:?} is no host that a URL can name")]
+    #[error("{host:?} is not a valid host of a URL")]
     Host {
         /// As typed.
         host: String,
@@ -27,7 +27,7 @@ pub enum Error {
     Name(#[from] HostError),
     /// A 401 without a `Bearer` or `Basic` challenge.
     #[error(
-        "{url} wants credentials, but asks for neither a token nor a password (it offers {offered})"
+        "{url} requires credentials, but accepts neither a token nor a password (it offers {offered})"
     )]
     NoChallenge {
         /// Without the query.
@@ -42,7 +42,7 @@ pub enum Error {
         url: String,
     },
     /// The registry uses no tokens.
-    #[error("{host} takes no tokens: {why}")]
+    #[error("{host} uses no tokens: {why}")]
     NoTokens {
         /// As typed.
         host: String,
@@ -61,7 +61,7 @@ pub enum Error {
     #[error(transparent)]
     Realm(#[from] RealmError),
     /// An unexpected status.
-    #[error("{url} answers {status}: {said}")]
+    #[error("{url} responds with {status}: {said}")]
     Status {
         /// Without the query.
         url: String,
@@ -75,7 +75,7 @@ pub enum Error {
     Token(#[from] TokenError),
     /// The registry refuses a token of its own token service.
     #[error(
-        "{host} refuses the token that its token service gave{}{}",
+        "{host} refuses the token of its token service{}{}",
         error.as_ref().map(|error| format!(" ({error})")).unwrap_or_default(),
         why.as_ref().map(|why| format!(": {why}")).unwrap_or_default()
     )]
@@ -101,16 +101,16 @@ impl Error {
             Self::Token(error) => return error.hints(),
             Self::Transport(error) => return error.hints(),
             Self::NoRealm { .. } => {
-                "`realm` in the registry's `auth: token:` has to be the token service's URL"
+                "`realm` in the registry's `auth: token:` must be the token service's URL"
             }
             Self::Status { status: StatusCode::NOT_FOUND, .. } => {
-                "is this a registry? its API has to be under /v2/"
+                "is this a registry? its API must be under /v2/"
             }
             Self::TokenRefused { why: Some(_), .. } => {
-                "the token service has to issue JWTs with the registry's claims"
+                "the token service must issue JWTs with the registry's claims"
             }
             Self::TokenRefused { why: None, .. } => {
-                "issuer, service and keys of both have to be the same, and their clocks right; the registry's log says which is not"
+                "registry and token service must have the same issuer, service and keys, and correct clocks; the registry's log says what is wrong"
             }
             Self::Host { .. }
             | Self::Name(_)

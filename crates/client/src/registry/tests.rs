@@ -107,9 +107,9 @@ async fn what_is_not_accepted_is_not_kept() {
     }
     assert_snapshot!(said.join("\n"), @r#"
     the token service http://SERVICE/token refuses the name or the password: incorrect username or password
-    the token service's answer has no token: it has the keys "jwt" (http://SERVICE/token)
-    REGISTRY refuses the token that its token service gave (invalid_token): token has 1 part, expected 3: it is not a JWT
-    REGISTRY refuses the token that its token service gave (invalid_token): the token's claim `exp` is a string, expected whole seconds since 1970
+    the token service's response has no token; its keys are "jwt" (http://SERVICE/token)
+    REGISTRY refuses the token of its token service (invalid_token): token has 1 part, expected 3: it is not a JWT
+    REGISTRY refuses the token of its token service (invalid_token): the token's claim `exp` is a string, expected whole seconds since 1970
     "#);
 }
 
@@ -126,7 +126,7 @@ async fn a_registry_may_check_the_password_itself() {
     set.registry.log_in("ann", "secret".into()).await.unwrap();
     assert!(matches!(set.memory.kept(), Some(Credential::Password { .. })));
     let error = set.registry.token(&Scopes::none()).await.unwrap_err();
-    assert_snapshot!(set.said(&error), @"REGISTRY takes no tokens: it asks for the password itself");
+    assert_snapshot!(set.said(&error), @"REGISTRY uses no tokens: it requires the password itself");
 }
 
 #[tokio::test]
@@ -220,7 +220,7 @@ async fn a_registry_that_asks_only_at_a_repository_is_asked_there() {
     assert_eq!(granted.scopes.to_string(), "repository:a/b:pull repository:extra:pull");
     assert_eq!(set.server.seen()[1].path, "/v2/a/b/tags/list");
     let error = set.registry.token(&Scopes::none()).await.unwrap_err();
-    assert_snapshot!(set.said(&error), @"REGISTRY takes no tokens: it asks for none");
+    assert_snapshot!(set.said(&error), @"REGISTRY uses no tokens: it requires none");
 }
 
 /// CL7
@@ -242,12 +242,12 @@ async fn challenges_that_lead_nowhere_are_named() {
     }
     assert_snapshot!(said.join("\n"), @r#"
     http://REGISTRY/v2/ asks for a token, but its challenge has no realm
-    http://REGISTRY/v2/ wants credentials, but asks for neither a token nor a password (it offers negotiate)
-    the registry's realm "/token" is no absolute URL
+    http://REGISTRY/v2/ requires credentials, but accepts neither a token nor a password (it offers negotiate)
+    the registry's realm "/token" is not an absolute URL
     the registry's realm http://auth.example.com/token is plain HTTP on another machine
-    http://REGISTRY/v2/ wants credentials, but asks for neither a token nor a password (it offers nothing)
-    http://REGISTRY/v2/ answers 404 Not Found: "404 page not found"
-    http://REGISTRY/v2/ answers 503 Service Unavailable: a page for browsers, titled "Bad Gateway"
+    http://REGISTRY/v2/ requires credentials, but accepts neither a token nor a password (it offers nothing)
+    http://REGISTRY/v2/ responds with 404 Not Found: "404 page not found"
+    http://REGISTRY/v2/ responds with 503 Service Unavailable: a page for browsers, titled "Bad Gateway"
     "#);
 }
 

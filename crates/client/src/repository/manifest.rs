@@ -86,7 +86,7 @@ impl Repository {
     }
 
     fn manifest_request(&self, method: Method, reference: &Reference) -> Request<'_> {
-        // Each on its own: distribution answers 404 to what it is not told of (OC5).
+        // Each on its own: distribution responds with 404 to what it is not told of (OC5).
         let accept = MediaType::ALL.map(|kind| (ACCEPT, HeaderValue::from_static(kind.as_str())));
         let mut headers = HeaderMap::new();
         for (name, value) in accept {
@@ -118,7 +118,7 @@ fn checked(reference: &Reference, answer: BufferedResponse) -> Result<Manifest, 
 
 /// A manifest that is to be sent is what it says.
 fn check(reference: &Reference, manifest: &Manifest) -> Result<MediaType, Error> {
-    let what = "the manifest that was to be sent";
+    let what = "the manifest to send";
     let kind = kind_of(what, &manifest.media_type)?;
     same(what, manifest.digest, &manifest.bytes)?;
     if let Reference::Digest(expected) = reference {

@@ -26,10 +26,10 @@ use crate::{
 };
 
 /// For error messages.
-const OURS: &str = "the blob that was to be sent";
+const OURS: &str = "the blob to send";
 
 impl Repository {
-    /// Uploads a blob. The stream is read once; if it fails, the caller begins anew.
+    /// Uploads a blob. The stream is read once; if it fails, the caller starts again.
     ///
     /// It is one POST and one PUT (end-4a, end-6). What the stream gives is counted and hashed on the
     /// way, so that a wrong content is told of as ours and never reaches its end.
@@ -72,7 +72,7 @@ impl Repository {
                 Ok(Mounted::Yes)
             }
             StatusCode::ACCEPTED => {
-                // Nobody will use this upload: whoever has the content begins one of its own.
+                // Nothing uses this upload: a caller with the content starts a new one.
                 if let Ok(upload) = self.location(&incoming).await {
                     self.cancel(upload).await;
                 }
@@ -110,7 +110,7 @@ impl Repository {
         blob: &Descriptor,
         sending: UploadBody,
     ) -> Result<(), Error> {
-        // What stands in the query is the registry's state, and stays as it is.
+        // The query is the registry's state, and stays as it is.
         upload.query_pairs_mut().append_pair("digest", &blob.digest.to_string());
         let octets = HeaderValue::from_static("application/octet-stream");
         let request = Request {
@@ -147,7 +147,7 @@ struct UploadBody {
     fault: UploadFault,
 }
 
-/// The first thing that went wrong in a stream that somebody else reads.
+/// The first error of a stream that another task reads.
 #[derive(Clone, Default)]
 struct UploadFault(Arc<Mutex<Option<Error>>>);
 

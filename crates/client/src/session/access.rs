@@ -230,7 +230,7 @@ impl Session {
             _ => Err(Error::Denied {
                 host,
                 needed: request.scopes.to_string(),
-                whom: "anybody without a password".to_owned(),
+                whom: "anonymous users".to_owned(),
                 said: answer.said(),
             }),
         }
@@ -300,8 +300,8 @@ impl Session {
             host: self.registry.host().to_string(),
             needed: needed.to_string(),
             whom: match name {
-                None => "those who are not logged in".to_owned(),
-                Some(name) => name.unwrap_or("whoever is logged in").to_owned(),
+                None => "anonymous users".to_owned(),
+                Some(name) => name.unwrap_or("the logged-in user").to_owned(),
             },
             said: answer.said(),
         }

@@ -16,10 +16,10 @@ use crate::{
 #[non_exhaustive]
 pub enum Error {
     /// The stream that was to be uploaded.
-    #[error("what was to be sent cannot be read: {0}")]
+    #[error("the content to send cannot be read: {0}")]
     Body(#[source] std::io::Error),
     /// 429 or 503 after all retries.
-    #[error("{url} answers {status}{}: {said}", retry_after_text(*after))]
+    #[error("{url} responds with {status}{}: {said}", retry_after_text(*after))]
     Busy {
         /// What was asked for.
         url: String,
@@ -43,7 +43,7 @@ pub enum Error {
         said: Reported,
     },
     /// Bytes that are not what their digest says.
-    #[error("{what} is not what it should be: its digest is {found}, not {expected}")]
+    #[error("{what} has the wrong content: its digest is {found}, not {expected}")]
     Digest {
         /// A URL, or what was to be sent.
         what: String,
@@ -53,7 +53,7 @@ pub enum Error {
         found: Box<Digest>,
     },
     /// An answer in a coding that was not asked for: what it unpacks to has no bound.
-    #[error("{url} answers in the coding {encoding:?}, which was not asked for")]
+    #[error("{url} responds with the encoding {encoding:?}, which was not requested")]
     Encoded {
         /// What was asked for.
         url: String,
@@ -61,7 +61,7 @@ pub enum Error {
         encoding: String,
     },
     /// A header that has to be there and is not, or cannot be used.
-    #[error("{url} answers with {}", header_fault(name, value.as_deref()))]
+    #[error("{url} responds with {}", header_fault(name, value.as_deref()))]
     Header {
         /// What was asked for.
         url: String,
@@ -105,7 +105,7 @@ pub enum Error {
         error: ManifestError,
     },
     /// `Location` or `Link` to somebody else, to whom neither credentials nor content go.
-    #[error("{url} leads to {to} ({header}), where nothing of what is sent may go")]
+    #[error("{url} leads to {to} ({header}), where the request's content must not be sent")]
     Origin {
         /// What was asked for.
         url: String,
@@ -118,7 +118,7 @@ pub enum Error {
     #[error(transparent)]
     Registry(#[from] registry::Error),
     /// An answer longer than anything of its kind.
-    #[error("the answer of {url} is longer than {limit} bytes")]
+    #[error("the response of {url} is longer than {limit} bytes")]
     TooLong {
         /// What was asked for.
         url: String,
@@ -132,15 +132,15 @@ impl Error {
     pub fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::Registry(error) => return error.hints(),
-            Self::Busy { .. } => "the registry has too much to do; try again later",
+            Self::Busy { .. } => "the registry is overloaded; try again later",
             Self::Denied { .. } => {
-                "log in as somebody who may, or have the token service's rules changed (portpass policy explain ACCOUNT SCOPE)"
+                "log in as a user with that right, or change the token service's rules (portpass policy explain ACCOUNT SCOPE)"
             }
             Self::Origin { header: "Location", .. } => {
-                "behind a proxy, the registry has to build its URLs from the outer name: see X-Forwarded-Proto, X-Forwarded-Host, or its own setting of a host"
+                "behind a proxy, the registry must build its URLs from the public name: check X-Forwarded-Proto, X-Forwarded-Host, or the registry's own host setting"
             }
             Self::Encoded { .. } => {
-                "a proxy in between compresses; it should leave the registry's answers alone"
+                "a proxy in between compresses; it must not change the registry's responses"
             }
             Self::Body(_)
             | Self::Digest { .. }

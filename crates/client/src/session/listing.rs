@@ -64,7 +64,7 @@ impl Session {
             let endless = |why| Error::Listing { url: start.clone(), why };
             let url = incoming.url().clone();
             if !seen.insert(url.clone()) {
-                return Err(endless("a page leads back to one that has been read"));
+                return Err(endless("a page leads back to an earlier one"));
             }
             let link = self.next_page(&url, incoming.headers()).await?;
             let answer = read_unencoded(incoming, MAX_PAGE).await?;
@@ -129,7 +129,7 @@ where
 {
     let unreadable = |reason: String| Error::ListingUnreadable { url: answer.shown_url(), reason };
     if !answer.body.trim_ascii_start().starts_with(b"{") {
-        return Err(unreadable("it is no JSON object".to_owned()));
+        return Err(unreadable("it is not a JSON object".to_owned()));
     }
     let page: Page =
         serde_json::from_slice(&answer.body).map_err(|error| unreadable(error.to_string()))?;
@@ -137,7 +137,7 @@ where
         List::Repositories => ("repositories", page.repositories),
         List::Tags => ("tags", page.tags),
     };
-    let names = names.ok_or_else(|| unreadable(format!("it has no member {member:?}")))?;
+    let names = names.ok_or_else(|| unreadable(format!("it has no {member:?}")))?;
     let read = |name: String| name.parse().map_err(|error: T::Err| unreadable(error.to_string()));
     names.into_iter().map(read).collect()
 }

@@ -16,7 +16,7 @@ use crate::transport::{TransportError, retry_after_text};
 #[non_exhaustive]
 pub enum TokenError {
     /// It takes no refresh tokens, but one is all that we have.
-    #[error("the token service {realm} takes no identity token (status {status} to POST)")]
+    #[error("the token service {realm} supports no identity token (POST fails with {status})")]
     NoRefresh {
         /// Its URL.
         realm: String,
@@ -33,7 +33,7 @@ pub enum TokenError {
     },
     /// The stored credential is a token itself.
     #[error(
-        "the stored credential is a token for the registry itself, which no token service takes"
+        "the stored credential is a token for the registry itself, which no token service accepts"
     )]
     ReadyMade,
     /// Wrong password, or a refresh token that counts no more.
@@ -47,7 +47,7 @@ pub enum TokenError {
         said: Reported,
     },
     /// Any other status.
-    #[error("the token service {realm} answers {status}{}: {said}", retry_after_text(*after))]
+    #[error("the token service {realm} responds with {status}{}: {said}", retry_after_text(*after))]
     Status {
         /// Its URL.
         realm: String,
@@ -59,13 +59,13 @@ pub enum TokenError {
         said: Reported,
     },
     /// More than any client reads.
-    #[error("the answer of the token service {realm} is longer than {MAX_LENGTH} bytes")]
+    #[error("the response of the token service {realm} is longer than {MAX_LENGTH} bytes")]
     TooLong {
         /// Its URL.
         realm: String,
     },
     /// It did not answer at all.
-    #[error("the token service gave no answer: {error}")]
+    #[error("the token service sent no response: {error}")]
     Transport {
         /// Why not.
         error: TransportError,
@@ -80,13 +80,13 @@ impl TokenError {
                 "log in again, with the password"
             }
             Self::NoToken { .. } | Self::TooLong { .. } => {
-                "the answer has to be a JSON object with the token under \"token\" and \"access_token\", and \"expires_in\" in seconds"
+                "the response must be a JSON object with the token under \"token\" and \"access_token\", and \"expires_in\" in seconds"
             }
             Self::Refused { flow: TokenFlow::Anonymous, .. } => "log in first",
             Self::Status { status: 404, .. } => {
-                "the path of `realm` in the registry's `auth: token:` has to be the one that the token service serves"
+                "the path of `realm` in the registry's `auth: token:` must be the one that the token service serves"
             }
-            Self::Status { status: 429, .. } => "wait a little, then try again",
+            Self::Status { status: 429, .. } => "wait a moment, then try again",
             Self::Transport { error } => return error.hints(),
             Self::ReadyMade | Self::Refused { .. } | Self::Status { .. } => return Vec::new(),
         };
@@ -96,7 +96,7 @@ impl TokenError {
 
 fn refuses(flow: TokenFlow) -> &'static str {
     match flow {
-        TokenFlow::Anonymous => "gives nothing to those who are not logged in",
+        TokenFlow::Anonymous => "gives no token to anonymous users",
         TokenFlow::Basic | TokenFlow::Password => "refuses the name or the password",
         TokenFlow::Refresh => "refuses the identity token",
     }

@@ -49,7 +49,7 @@ pub(super) async fn revoke(
             Revocation::Unsupported
         }
         Ok(answer) => Revocation::Failed(format!(
-            "{} answers {}: {}",
+            "{} responds with {}: {}",
             answer.shown_url(),
             answer.status,
             answer.said()

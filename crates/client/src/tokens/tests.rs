@@ -258,13 +258,13 @@ async fn a_caller_that_gives_up_leaves_the_way_free() {
 #[tokio::test]
 async fn an_answer_without_a_token_says_what_is_there_instead() {
     let ok = |body: &str| says(reply(200, body.to_owned()), Some(password("secret")));
-    assert_snapshot!(ok(r#"{"jwt":"aaa.bbb.ccc"}"#).await, @r#"the token service's answer has no token: it has the keys "jwt" (http://HOST/token); the answer has to be a JSON object with the token under "token" and "access_token", and "expires_in" in seconds"#);
-    assert_snapshot!(ok(r#"{"data":{"token":"aaa.bbb.ccc"},"code":0}"#).await, @r#"the token service's answer has no token: it has the keys "data", "code" (http://HOST/token); the answer has to be a JSON object with the token under "token" and "access_token", and "expires_in" in seconds"#);
-    assert_snapshot!(ok("{}").await, @r#"the token service's answer has no token: it is an empty object (http://HOST/token); the answer has to be a JSON object with the token under "token" and "access_token", and "expires_in" in seconds"#);
-    assert_snapshot!(ok(r#"{"token":""}"#).await, @r#"the token service's answer has an empty "token" (http://HOST/token); the answer has to be a JSON object with the token under "token" and "access_token", and "expires_in" in seconds"#);
-    assert_snapshot!(ok("aaa.bbb.ccc").await, @r#"the token service's answer is a bare token; it has to be a JSON object with the key "token" (http://HOST/token); the answer has to be a JSON object with the token under "token" and "access_token", and "expires_in" in seconds"#);
-    assert_snapshot!(ok("<html><title>Sign in</title></html>").await, @r#"the token service's answer is a page for browsers, titled "Sign in", not JSON (http://HOST/token); the answer has to be a JSON object with the token under "token" and "access_token", and "expires_in" in seconds"#);
-    assert_snapshot!(ok(&format!("{{\"token\":\"{}\"}}", "a".repeat(70_000))).await, @r#"the answer of the token service http://HOST/token is longer than 65536 bytes; the answer has to be a JSON object with the token under "token" and "access_token", and "expires_in" in seconds"#);
+    assert_snapshot!(ok(r#"{"jwt":"aaa.bbb.ccc"}"#).await, @r#"the token service's response has no token; its keys are "jwt" (http://HOST/token); the response must be a JSON object with the token under "token" and "access_token", and "expires_in" in seconds"#);
+    assert_snapshot!(ok(r#"{"data":{"token":"aaa.bbb.ccc"},"code":0}"#).await, @r#"the token service's response has no token; its keys are "data", "code" (http://HOST/token); the response must be a JSON object with the token under "token" and "access_token", and "expires_in" in seconds"#);
+    assert_snapshot!(ok("{}").await, @r#"the token service's response has no token; it is an empty object (http://HOST/token); the response must be a JSON object with the token under "token" and "access_token", and "expires_in" in seconds"#);
+    assert_snapshot!(ok(r#"{"token":""}"#).await, @r#"the token service's response has an empty "token" (http://HOST/token); the response must be a JSON object with the token under "token" and "access_token", and "expires_in" in seconds"#);
+    assert_snapshot!(ok("aaa.bbb.ccc").await, @r#"the token service's response is a bare token; it must be a JSON object with the key "token" (http://HOST/token); the response must be a JSON object with the token under "token" and "access_token", and "expires_in" in seconds"#);
+    assert_snapshot!(ok("<html><title>Sign in</title></html>").await, @r#"the token service's response is a page for browsers, titled "Sign in", not JSON (http://HOST/token); the response must be a JSON object with the token under "token" and "access_token", and "expires_in" in seconds"#);
+    assert_snapshot!(ok(&format!("{{\"token\":\"{}\"}}", "a".repeat(70_000))).await, @r#"the response of the token service http://HOST/token is longer than 65536 bytes; the response must be a JSON object with the token under "token" and "access_token", and "expires_in" in seconds"#);
 }
 
 #[tokio::test]
@@ -276,14 +276,14 @@ async fn refusals_and_failures_are_told_apart() {
         )
     };
     assert_snapshot!(says(refused(), Some(password("secret"))).await, @"the token service http://HOST/token refuses the name or the password: incorrect username or password (UNAUTHORIZED);");
-    assert_snapshot!(says(refused(), None).await, @"the token service http://HOST/token gives nothing to those who are not logged in: incorrect username or password (UNAUTHORIZED); log in first");
+    assert_snapshot!(says(refused(), None).await, @"the token service http://HOST/token gives no token to anonymous users: incorrect username or password (UNAUTHORIZED); log in first");
     let grant = r#"{"error":"invalid_grant","error_description":"the refresh token was revoked"}"#;
     assert_snapshot!(says(reply(401, grant), Some(identity_token())).await, @"the token service http://HOST/token refuses the identity token: the refresh token was revoked (invalid_grant); log in again, with the password");
     assert_snapshot!(says(reply(400, grant), Some(identity_token())).await, @"the token service http://HOST/token refuses the identity token: the refresh token was revoked (invalid_grant); log in again, with the password");
-    assert_snapshot!(says(reply(405, ""), Some(identity_token())).await, @"the token service http://HOST/token takes no identity token (status 405 to POST); log in again, with the password");
-    assert_snapshot!(says(reply(404, "404 page not found"), Some(password("secret"))).await, @r#"the token service http://HOST/token answers 404: "404 page not found"; the path of `realm` in the registry's `auth: token:` has to be the one that the token service serves"#);
-    assert_snapshot!(says(reply(429, r#"{"errors":[{"code":"TOOMANYREQUESTS","message":"wait 3 s"}]}"#), None).await, @"the token service http://HOST/token answers 429: wait 3 s (TOOMANYREQUESTS); wait a little, then try again");
-    assert_snapshot!(says(reply(503, "<html>"), None).await, @"the token service http://HOST/token answers 503: a page for browsers;");
+    assert_snapshot!(says(reply(405, ""), Some(identity_token())).await, @"the token service http://HOST/token supports no identity token (POST fails with 405); log in again, with the password");
+    assert_snapshot!(says(reply(404, "404 page not found"), Some(password("secret"))).await, @r#"the token service http://HOST/token responds with 404: "404 page not found"; the path of `realm` in the registry's `auth: token:` must be the one that the token service serves"#);
+    assert_snapshot!(says(reply(429, r#"{"errors":[{"code":"TOOMANYREQUESTS","message":"wait 3 s"}]}"#), None).await, @"the token service http://HOST/token responds with 429: wait 3 s (TOOMANYREQUESTS); wait a moment, then try again");
+    assert_snapshot!(says(reply(503, "<html>"), None).await, @"the token service http://HOST/token responds with 503: a page for browsers;");
 }
 
 #[tokio::test]

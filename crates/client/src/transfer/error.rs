@@ -19,7 +19,7 @@ pub use layout::{LayoutError, MemberFault};
 #[non_exhaustive]
 pub enum Error {
     /// The bytes of a blob ceased to come.
-    #[error("blob {digest} broke off: {reason}")]
+    #[error("blob {digest} ended early: {reason}")]
     Interrupted {
         /// Of the blob.
         digest: Digest,
@@ -27,7 +27,7 @@ pub enum Error {
         reason: String,
     },
     /// Other bytes than were asked for.
-    #[error("{expected} was asked for, and bytes came whose digest is {found}")]
+    #[error("requested {expected}, but received content with the digest {found}")]
     DigestMismatch {
         /// What was asked for.
         expected: Digest,
@@ -38,7 +38,7 @@ pub enum Error {
     #[error(transparent)]
     Layout(#[from] LayoutError),
     /// More bytes than were promised, or fewer.
-    #[error("{digest} is said to have {expected} bytes, but has {found}")]
+    #[error("{digest} should have {expected} bytes, but has {found}")]
     Length {
         /// Of the thing.
         digest: Digest,
@@ -48,7 +48,7 @@ pub enum Error {
         found: u64,
     },
     /// A manifest that cannot be passed on.
-    #[error("manifest {digest} cannot be passed on: {error}")]
+    #[error("manifest {digest} cannot be copied: {error}")]
     Manifest {
         /// Of the manifest.
         digest: Digest,
@@ -59,7 +59,7 @@ pub enum Error {
     #[error(transparent)]
     Registry(Box<session::Error>),
     /// The bytes of a blob that its source cannot give, however often it is asked.
-    #[error("blob {digest} is not to be had: {reason}")]
+    #[error("blob {digest} is not available: {reason}")]
     Source {
         /// Of the blob.
         digest: Digest,
@@ -76,7 +76,7 @@ pub enum Error {
     },
     /// A manifest that is of one kind to those who read the index, and of another to those who read
     /// its own media type.
-    #[error("{digest} is said to be {said:?}, but came as {came_as}")]
+    #[error("{digest} should be {said:?}, but is {came_as}")]
     MediaTypeMismatch {
         /// Of the manifest.
         digest: Digest,
@@ -94,13 +94,13 @@ pub enum Error {
         found: Option<Box<Platform>>,
     },
     /// What an earlier run had fetched is not the beginning of the blob; it has been thrown away.
-    #[error("what was kept of blob {digest} was damaged")]
+    #[error("the stored part of blob {digest} was damaged")]
     Stale {
         /// Of the blob.
         digest: Digest,
     },
     /// Indexes within indexes, or one of endless length.
-    #[error("index {digest} has more below it than is followed: {limit}")]
+    #[error("index {digest} exceeds the limit of {limit}")]
     LimitExceeded {
         /// Of the outermost.
         digest: Digest,
@@ -141,15 +141,15 @@ impl Error {
             Self::Layout(error) => return error.hints(),
             Self::Registry(error) => return error.hints(),
             Self::Interrupted { .. } => {
-                "run the same command again: what has arrived is not fetched or sent again"
+                "run the same command again: it continues with what is missing"
             }
             Self::DigestMismatch { .. } | Self::Length { .. } | Self::Source { .. } => {
-                "the source is damaged, or somebody changes it on the way; nothing of it was kept"
+                "the source is damaged, or something changes it in transit; nothing of it was stored"
             }
             Self::MediaTypeMismatch { .. } => {
-                "clients would take it for two different things; it has to be pushed anew"
+                "clients would read it as two different things; push it again"
             }
-            Self::PlatformMismatch { .. } => "leave out --platform to take the one image there is",
+            Self::PlatformMismatch { .. } => "leave out --platform to use the only image",
             Self::Manifest { .. }
             | Self::NoPlatform { .. }
             | Self::Stale { .. }

@@ -118,7 +118,7 @@ impl fmt::Display for Platform {
 /// A text that names no platform.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{text:?} is no platform; write its system and processor, as in `linux/amd64` or `linux/arm/v7`"
+    "{text:?} is not a platform; write its system and processor, as in `linux/amd64` or `linux/arm/v7`"
 )]
 pub struct PlatformError {
     text: String,

@@ -282,7 +282,7 @@ async fn patience_ends_and_the_source_says_why() {
     source.breaks = Mutex::new([(Digest::sha256(b"common"), (9, 0))].into());
     let target = Into(Arc::default(), 2);
     let error = transfer(&source, &target, Selection::Everything).run().await.unwrap_err();
-    assert!(error.to_string().ends_with(" broke off: the line is dead"), "{error}");
+    assert!(error.to_string().ends_with(" ended early: the line is dead"), "{error}");
     let common = format!("blob from 0 {}", &Digest::sha256(b"common").hex()[..8]);
     assert_eq!(count(&source.log(), &common), 2);
     assert_eq!(count(&target.0.log(), "named"), 0);
@@ -389,7 +389,7 @@ async fn an_index_with_more_below_it_than_any_has_is_refused() {
     let source = store.rooted(&root);
     let done = transfer(&source, &target(Store::default()), Selection::Everything).run().await;
     let error = done.unwrap_err().to_string();
-    assert!(error.ends_with("more below it than is followed: 16384 images in all"), "{error}");
+    assert!(error.ends_with("exceeds the limit of 16384 images in all"), "{error}");
 }
 
 /// What has the digest has one length: a layer of another one is not taken for it.

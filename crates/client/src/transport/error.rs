@@ -47,7 +47,7 @@ pub enum TransportError {
         host: String,
     },
     /// A redirect to a place that what was sent is not for.
-    #[error("{from} redirects to {to}, where nothing of what was sent may go")]
+    #[error("{from} redirects to {to}, where the request must not be sent")]
     Redirect {
         /// Without the query.
         from: String,
@@ -61,13 +61,13 @@ pub enum TransportError {
         reason: String,
     },
     /// It took too long.
-    #[error("{host} did not answer in time")]
+    #[error("{host} did not respond in time")]
     Timeout {
         /// `host:port`
         host: String,
     },
-    /// A name whose address is nearer than the registry that led there.
-    #[error("{reason}, and nothing led there that is as near")]
+    /// The name has an address on a nearer network than the registry that led there.
+    #[error("{reason}, but a server on a farther network leads there")]
     TooNear {
         /// The name and its address.
         reason: String,
@@ -79,7 +79,7 @@ pub enum TransportError {
         url: String,
     },
     /// The answer broke off, or is no HTTP.
-    #[error("the answer of {host} cannot be read: {reason}")]
+    #[error("the response of {host} cannot be read: {reason}")]
     Unreadable {
         /// `host:port`
         host: String,
@@ -135,9 +135,12 @@ impl TransportError {
         match self {
             Self::Certificate { fix, .. } => vec![fix.clone()],
             Self::NotTls { .. } => vec![
-                "if it is meant to speak plain HTTP, say --plain-http (docker: \"insecure-registries\")".into(),
+                "if it should speak plain HTTP, use --plain-http (docker: \"insecure-registries\")"
+                    .into(),
             ],
-            Self::Redirect { from, to } => vec![format!("if {to} is right, the server should name it in the first place instead of {from}")],
+            Self::Redirect { from, to } => vec![format!(
+                "if {to} is right, the server should name it directly instead of {from}"
+            )],
             _ => Vec::new(),
         }
     }

@@ -17,7 +17,7 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Durati
 
 /// For an error message: for how long a server does not want to be asked again.
 pub(crate) fn retry_after_text(after: Option<Duration>) -> String {
-    let text = |after: Duration| format!(" and wants to be left alone for {} s", after.as_secs());
+    let text = |after: Duration| format!(" and asks you to wait {} s", after.as_secs());
     after.map(text).unwrap_or_default()
 }
 

@@ -181,7 +181,7 @@ fn identity(certificate: &Path) -> Result<Identity, TransportError> {
     }
     let file = certificate.with_extension("key");
     let key = PrivateKeyDer::from_pem_slice(&read(&file)?)
-        .map_err(|_| unusable(&file, "it holds no private key in PEM"))?;
+        .map_err(|_| unusable(&file, "it has no private key in PEM"))?;
     Ok(Identity { chain: bundle.certificates, key })
 }
 
@@ -199,7 +199,7 @@ struct HostTable {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(untagged, expecting = "`ca` has to be the name of a file or a list of them")]
+#[serde(untagged, expecting = "`ca` must be a file name or a list of file names")]
 enum OneOrMore {
     One(PathBuf),
     More(Vec<PathBuf>),

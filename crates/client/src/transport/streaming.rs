@@ -1,4 +1,4 @@
-//! Requests whose answers are read as they come: what a registry's content goes through.
+//! Requests with a response that is read as it arrives: for a registry's content.
 
 use std::{
     fmt, io,
@@ -86,7 +86,7 @@ impl fmt::Debug for Content {
     }
 }
 
-/// An answer whose body has not been read yet.
+/// A response before its body has been read.
 #[derive(Debug)]
 pub(crate) struct StreamingResponse {
     response: Response,

@@ -16,19 +16,21 @@ pub fn describe(error: &(dyn error::Error + 'static)) -> Option<String> {
 pub(crate) fn tls_error_text(error: &Error) -> String {
     match error {
         Error::InvalidCertificate(reason) => certificate_fault(reason).to_string(),
-        Error::NoCertificatesPresented => "the server shows no certificate".to_owned(),
-        Error::InvalidMessage(_) => "it does not speak TLS as it should".to_owned(),
-        Error::AlertReceived(alert) => format!("it breaks off with {}", alert_words(*alert)),
-        Error::PeerIncompatible(_) => {
-            "it speaks no version of TLS, or no cipher, that is spoken here".to_owned()
+        Error::NoCertificatesPresented => "the server sends no certificate".to_owned(),
+        Error::InvalidMessage(_) => "it violates the TLS protocol".to_owned(),
+        Error::AlertReceived(alert) => {
+            format!("it closes the connection with {}", alert_words(*alert))
         }
-        Error::PeerMisbehaved(_) => "it breaks the rules of TLS".to_owned(),
-        Error::DecryptError => "what it sends cannot be decrypted".to_owned(),
+        Error::PeerIncompatible(_) => {
+            "it has no TLS version or cipher in common with this program".to_owned()
+        }
+        Error::PeerMisbehaved(_) => "it violates the TLS protocol".to_owned(),
+        Error::DecryptError => "its data cannot be decrypted".to_owned(),
         Error::NoApplicationProtocol => "it speaks neither HTTP/2 nor HTTP/1.1".to_owned(),
         Error::InappropriateMessage { .. } | Error::InappropriateHandshakeMessage { .. } => {
-            "it sends a message of TLS that does not belong there".to_owned()
+            "it sends an unexpected TLS message".to_owned()
         }
-        Error::InconsistentKeys(_) => "the key is not the certificate's".to_owned(),
+        Error::InconsistentKeys(_) => "the key does not belong to the certificate".to_owned(),
         _ => "TLS fails".to_owned(),
     }
 }
@@ -37,15 +39,15 @@ pub(crate) fn tls_error_text(error: &Error) -> String {
 fn alert_words(alert: AlertDescription) -> String {
     use AlertDescription as Alert;
     let name = match alert {
-        Alert::HandshakeFailure => "the alert handshake_failure: no cipher is common to both sides",
-        Alert::ProtocolVersion => "the alert protocol_version: no version is common to both sides",
+        Alert::HandshakeFailure => "the alert handshake_failure: there is no common cipher",
+        Alert::ProtocolVersion => "the alert protocol_version: there is no common version",
         Alert::UnrecognisedName => "the alert unrecognized_name: no server there has this name",
-        Alert::BadCertificate => "the alert bad_certificate: it does not take ours",
+        Alert::BadCertificate => "the alert bad_certificate: it does not accept our certificate",
         Alert::UnknownCA => "the alert unknown_ca: it does not trust our certificate",
         Alert::CertificateRequired => {
-            "the alert certificate_required: it asks for a certificate of ours"
+            "the alert certificate_required: it requires a client certificate"
         }
-        Alert::CertificateExpired => "the alert certificate_expired: ours has",
+        Alert::CertificateExpired => "the alert certificate_expired: our certificate has expired",
         Alert::AccessDenied => "the alert access_denied",
         Alert::InternalError => "the alert internal_error",
         Alert::DecryptError => "the alert decrypt_error",

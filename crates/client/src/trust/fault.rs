@@ -4,19 +4,19 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CertificateFault {
     /// It signed itself, and nobody was told to trust it.
-    #[error("it signed itself, and nobody was told to trust it")]
+    #[error("it is self-signed, and not trusted itself")]
     SelfSigned,
     /// It ends at an authority that nobody was told to trust.
-    #[error("it comes from an authority that is not trusted")]
+    #[error("it was issued by an authority that is not trusted")]
     Unknown,
     /// The certificate of its issuer is missing, and could be fetched here.
-    #[error("the server leaves out the certificate of its issuer")]
+    #[error("the server does not send the certificate of its issuer")]
     Incomplete(String),
     /// It is for other names.
     #[error("it is for other names")]
     NameMismatch,
     /// Its name is the common name alone (RFC 6125 §6.4.4).
-    #[error("its name is a common name alone, and no subject alternative name")]
+    #[error("it has its name only as common name, not as subject alternative name")]
     CommonName,
     /// Its own time is over.
     #[error("it has expired")]
@@ -25,45 +25,45 @@ pub enum CertificateFault {
     #[error("it is not valid yet")]
     NotYetValid,
     /// The time of an authority above it is over, or has not begun.
-    #[error("the authority {0} is out of its time")]
+    #[error("the authority {0} has expired or is not valid yet")]
     AuthorityOutOfValidity(String),
     /// What signed it may sign nothing.
     #[error("{0}, which signed it, may not sign certificates")]
     NotAnAuthority(String),
     /// It is an authority's own, in the place of a server's.
-    #[error("it is an authority's own certificate (CA:TRUE), in the place of a server's")]
+    #[error("it is an authority's certificate (CA:TRUE), not a server's")]
     Authority,
     /// Its extended key usage has no server in it.
-    #[error("it is not meant for servers (extendedKeyUsage)")]
+    #[error("its extendedKeyUsage does not allow servers")]
     Purpose,
     /// Its key usage has nothing in it that a server does.
-    #[error("its keyUsage is not a server's")]
+    #[error("its keyUsage does not allow servers")]
     KeyUsage,
     /// An extension that has to be understood, and is not.
-    #[error("it has a critical extension that is not understood")]
+    #[error("it has a critical extension that is not supported")]
     Extension,
     /// The key is too short.
     #[error("a key of {0} bits is too short")]
     KeyTooShort(usize),
     /// The signature's algorithm is too weak, or unknown.
-    #[error("its signature's algorithm is too weak, or unknown")]
+    #[error("its signature algorithm is too weak or unknown")]
     Algorithm,
     /// The signature is not its issuer's.
-    #[error("its signature is not that of its issuer's key")]
+    #[error("its signature was not made with its issuer's key")]
     Signature,
     /// An authority above it may not sign for this name.
-    #[error("an authority above it may not sign for this name (nameConstraints)")]
+    #[error("an authority above it must not sign for this name (nameConstraints)")]
     Constraint,
     /// An authority above it is bound to names, in a way that is not judged here.
     #[error(
-        "it cannot be told here whether an authority above it may sign for this name (nameConstraints)"
+        "this program cannot tell whether an authority above it may sign for this name (nameConstraints)"
     )]
     UnjudgedConstraint,
     /// It cannot be read.
     #[error("it cannot be read")]
     Unreadable,
     /// Revoked, or nobody can say that it is not.
-    #[error("it is revoked, or it cannot be told whether it is")]
+    #[error("it is revoked, or its revocation cannot be checked")]
     Revoked,
     /// What no other word is for.
     #[error("TLS refuses it")]

@@ -42,13 +42,13 @@ impl Bundle {
         for (block, number) in blocks.iter().zip(1..) {
             match block.certificate() {
                 Ok(certificate) => bundle.certificates.extend(certificate),
-                Err(fault) => bundle.faults.push(format!("block {number} is passed over: {fault}")),
+                Err(fault) => bundle.faults.push(format!("block {number} is ignored: {fault}")),
             }
         }
         if blocks.is_empty() {
             bundle.faults.push(without_block(bytes).to_owned());
         } else if bundle.certificates.is_empty() && bundle.faults.is_empty() {
-            bundle.faults.push("it holds a private key and no certificate".to_owned());
+            bundle.faults.push("it has a private key and no certificate".to_owned());
         }
         bundle
     }
@@ -93,32 +93,34 @@ impl<'a> Block<'a> {
     /// The certificate; none where there is a key, which is nobody's fault.
     fn certificate(&self) -> Result<Option<CertificateDer<'static>>, String> {
         if self.bytes.starts_with(BYTE_ORDER_MARK) {
-            return Err("a byte order mark stands before it; save the file without one".to_owned());
+            return Err("a byte order mark comes before it; save the file without one".to_owned());
         }
         if self.bytes.first().is_some_and(u8::is_ascii_whitespace) {
-            return Err("it is indented; take the blanks before -----BEGIN away".to_owned());
+            return Err("it is indented; remove the spaces before -----BEGIN".to_owned());
         }
         match self.begins.as_str() {
             "CERTIFICATE" => {}
-            "PKCS7" | "CMS" => return Err(format!("it is {}, which no client reads; `openssl pkcs7 -print_certs -in FILE` makes certificates of it", self.begins)),
-            "TRUSTED CERTIFICATE" => return Err("it is a TRUSTED CERTIFICATE, which OpenSSL alone reads; `openssl x509 -in FILE` makes a plain one of it".to_owned()),
-            "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST" => return Err("it is a request for a certificate, and not yet one".to_owned()),
+            "PKCS7" | "CMS" => return Err(format!("it is {}, which no client reads; `openssl pkcs7 -print_certs -in FILE` converts it to certificates", self.begins)),
+            "TRUSTED CERTIFICATE" => return Err("it is a TRUSTED CERTIFICATE, which only OpenSSL reads; `openssl x509 -in FILE` converts it to a plain one".to_owned()),
+            "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST" => return Err("it is a certificate request, not a certificate".to_owned()),
             name if name.ends_with("PRIVATE KEY") || name.ends_with("PARAMETERS") => return Ok(None),
-            name => return Err(format!("it is called {name:?}, and Go reads CERTIFICATE alone")),
+            name => return Err(format!("it is called {name:?}, but Go reads only CERTIFICATE")),
         }
         match self.ends.as_deref() {
             None => return Err("it has no -----END line".to_owned()),
             Some("CERTIFICATE") => {}
-            Some(ends) => return Err(format!("it begins as CERTIFICATE and ends as {ends:?}")),
+            Some(ends) => return Err(format!("it begins with CERTIFICATE and ends with {ends:?}")),
         }
         if self.bytes.contains(&b':') {
-            return Err("it has header lines, and Go takes no certificate that has any".to_owned());
+            return Err(
+                "it has header lines, and Go accepts no certificate with header lines".to_owned()
+            );
         }
         let Some(Ok(der)) = pem::blocks::<CertificateDer<'static>>(self.bytes).next() else {
-            return Err("what stands in it is no base64".to_owned());
+            return Err("its content is not base64".to_owned());
         };
         if certificate::parsed(&der).is_none() {
-            return Err("it is base64, but no certificate that can be read".to_owned());
+            return Err("it is base64, but not a readable certificate".to_owned());
         }
         Ok(Some(der))
     }
@@ -144,15 +146,15 @@ fn without_block(bytes: &[u8]) -> &'static str {
     if bytes.trim_ascii().is_empty() {
         "it is empty"
     } else if certificate::parsed(&CertificateDer::from(bytes)).is_some() {
-        "it is a certificate in DER, and clients read PEM alone; `openssl x509 -inform der -in FILE` makes PEM of it"
+        "it is a certificate in DER, but clients read only PEM; `openssl x509 -inform der -in FILE` converts it"
     } else if bytes.starts_with(&[0x30]) && has(PKCS) {
-        "it is PKCS#7 or PKCS#12 in DER, and clients read PEM alone; `openssl pkcs7 -inform der -print_certs -in FILE` or `openssl pkcs12 -nokeys -in FILE` makes PEM of it"
+        "it is PKCS#7 or PKCS#12 in DER, but clients read only PEM; `openssl pkcs7 -inform der -print_certs -in FILE` or `openssl pkcs12 -nokeys -in FILE` converts it"
     } else if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         "it is UTF-16; save it as UTF-8"
     } else if has(b"-----BEGIN ") && has(b"\r") && !has(b"\n") {
-        "its lines end in a carriage return alone, which is no end of a line for any client"
+        "its lines end only in a carriage return, which no client accepts as a line end"
     } else {
-        "it holds no certificate in PEM (-----BEGIN CERTIFICATE-----)"
+        "it has no certificate in PEM (-----BEGIN CERTIFICATE-----)"
     }
 }
 

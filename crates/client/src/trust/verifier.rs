@@ -35,7 +35,7 @@ enum FallbackRule {
     Named(Vec<CertificateDer<'static>>),
     /// Whatever Go takes with these authorities.
     Go(Vec<CertificateDer<'static>>),
-    /// Nothing at all is checked: whoever sits on the way can take passwords and tokens.
+    /// Nothing is checked: an attacker in the network can read passwords and tokens.
     AcceptAny,
     /// Neither, and what was shown is kept.
     Recorded(RecordedChain),

@@ -54,35 +54,35 @@ impl fmt::Debug for ReceivedToken {
 pub enum TokenResponseError {
     /// A token, and no object around it.
     #[error(
-        "the token service's answer is a bare token; it has to be a JSON object with the key \"token\""
+        "the token service's response is a bare token; it must be a JSON object with the key \"token\""
     )]
     Bare,
     /// The key is there and its value has no characters.
-    #[error("the token service's answer has an empty {key:?}")]
+    #[error("the token service's response has an empty {key:?}")]
     Empty {
         /// `token` or `access_token`.
         key: &'static str,
     },
     /// No key that clients look for.
-    #[error("the token service's answer has no token: {}", Keys(keys))]
+    #[error("the token service's response has no token; {}", Keys(keys))]
     Missing {
         /// What is there instead.
         keys: Vec<String>,
     },
     /// Not JSON at all.
-    #[error("the token service's answer is {what}, not JSON")]
+    #[error("the token service's response is {what}, not JSON")]
     NotJson {
         /// `empty`, `text`, `a page for browsers …`.
         what: String,
     },
     /// JSON, but a list or a mere value.
-    #[error("the token service's answer is {what}, not an object with the key \"token\"")]
+    #[error("the token service's response is {what}, not an object with the key \"token\"")]
     NotObject {
         /// `a list`, `a text`.
         what: &'static str,
     },
     /// The value is no text.
-    #[error("the token service's answer has a {key:?} that is {what}, not text")]
+    #[error("the token service's response has a {key:?} that is {what}, not text")]
     NotText {
         /// `token` or `access_token`.
         key: &'static str,
@@ -90,7 +90,7 @@ pub enum TokenResponseError {
         what: &'static str,
     },
     /// The token has characters that no header may carry.
-    #[error("the token service's answer has a {key:?} with characters that no header can carry")]
+    #[error("the token service's response has a {key:?} with characters that no header can carry")]
     Unsendable {
         /// `token` or `access_token`.
         key: &'static str,
@@ -300,7 +300,7 @@ fn kind(literal: &str) -> &'static str {
     }
 }
 
-/// `it has the keys "jwt", "status"`
+/// `its keys are "jwt", "status"`
 struct Keys<'a>(&'a [String]);
 
 impl fmt::Display for Keys<'_> {
@@ -309,7 +309,7 @@ impl fmt::Display for Keys<'_> {
         let Some((first, others)) = self.0.split_first() else {
             return f.write_str("it is an empty object");
         };
-        write!(f, "it has the keys {first:?}")?;
+        write!(f, "its keys are {first:?}")?;
         for key in others.iter().take(SHOWN - 1) {
             write!(f, ", {key:?}")?;
         }

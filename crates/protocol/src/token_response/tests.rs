@@ -120,12 +120,12 @@ fn every_answer_of_the_record_is_read_or_its_fault_is_named() {
     token only: t for None; odd: no "access_token" beside "token", no "expires_in"
     access_token only: t for None; odd: no "token" beside "access_token", no "expires_in"
     both: t for None; odd: no "expires_in"
-    empty object: the token service's answer has no token: it is an empty object
-    wrong key jwt: the token service's answer has no token: it has the keys "jwt"
+    empty object: the token service's response has no token; it is an empty object
+    wrong key jwt: the token service's response has no token; its keys are "jwt"
     wrong case Token: t for None; odd: "Token" not in lower case, no "access_token" beside "token", no "expires_in"
     null token: t for None; odd: no "token" beside "access_token", no "expires_in"
-    token empty: the token service's answer has an empty "token"
-    wrapped data: the token service's answer has no token: it has the keys "data"
+    token empty: the token service's response has an empty "token"
+    wrapped data: the token service's response has no token; its keys are "data"
     issued_at empty: t for None; odd: no "expires_in", "issued_at" is not RFC 3339
     issued_at null: t for None; odd: no "expires_in"
     issued_at unix int: t for None; odd: no "expires_in", "issued_at" is not RFC 3339
@@ -140,10 +140,10 @@ fn every_answer_of_the_record_is_read_or_its_fault_is_named() {
     expires_in 300.5: t for Some(300); odd: "expires_in" is not an integer
     expires_in null: t for None; odd: no "expires_in"
     expires_in 3e2: t for Some(300); odd: "expires_in" is not an integer
-    html: the token service's answer is a page for browsers, not JSON
-    array: the token service's answer is a list, not an object with the key "token"
-    bare string: the token service's answer is a text, not an object with the key "token"
-    raw jwt text: the token service's answer is a bare token; it has to be a JSON object with the key "token"
+    html: the token service's response is a page for browsers, not JSON
+    array: the token service's response is a list, not an object with the key "token"
+    bare string: the token service's response is a text, not an object with the key "token"
+    raw jwt text: the token service's response is a bare token; it must be a JSON object with the key "token"
     BOM: t for None; odd: byte order mark before the object, no "expires_in"
     trailing garbage: t for None; odd: text after the object, no "expires_in"
     dup key: c for None; odd: "token" twice, "token" and "access_token" differ, no "expires_in"
@@ -182,31 +182,31 @@ fn other_answers_are_read_or_their_fault_is_named() {
     }
     assert_snapshot!(said.join("\n"), @r#"
     " "
-      the token service's answer is empty, not JSON
+      the token service's response is empty, not JSON
     "null"
-      the token service's answer is null, not an object with the key "token"
+      the token service's response is null, not an object with the key "token"
     "404 page not found"
-      the token service's answer is text, not JSON
+      the token service's response is text, not JSON
     "<html><title>Sign in</title></html>"
-      the token service's answer is a page for browsers, titled "Sign in", not JSON
+      the token service's response is a page for browsers, titled "Sign in", not JSON
     "{\"token\":"
-      the token service's answer is a broken object, not JSON
+      the token service's response is a broken object, not JSON
     "{\"token\":7}"
-      the token service's answer has a "token" that is a number, not text
+      the token service's response has a "token" that is a number, not text
     "{\"token\":[\"t\"]}"
-      the token service's answer has a "token" that is a list, not text
+      the token service's response has a "token" that is a list, not text
     "{\"token\":\"a b\"}"
-      the token service's answer has a "token" with characters that no header can carry
+      the token service's response has a "token" with characters that no header can carry
     "{\"token\":\"a\\nb\"}"
-      the token service's answer has a "token" with characters that no header can carry
+      the token service's response has a "token" with characters that no header can carry
     "{\"token\":\"\",\"access_token\":\"t\"}"
       None [EmptyToken("token"), OnlyAccessToken, ExpiresInMissing]
     "{\"token\":\"\",\"access_token\":\"\"}"
-      the token service's answer has an empty "token"
+      the token service's response has an empty "token"
     "{\"status\":\"ok\",\"jwt\":\"t\"}"
-      the token service's answer has no token: it has the keys "status", "jwt"
+      the token service's response has no token; its keys are "status", "jwt"
     "{\"\\u001b[2J\":1}"
-      the token service's answer has no token: it has the keys "[2J"
+      the token service's response has no token; its keys are "[2J"
     "{\"token\":\"t\",\"access_token\":\"t\",\"expires_in\":30}"
       Some(30) [ExpiresInShort(30)]
     "{\"token\":\"t\",\"access_token\":\"t\",\"expires_in\":0}"

@@ -226,8 +226,8 @@ impl Walk<'_> {
         let gzip = self.file.read_exact_at(&mut magic, 0).is_ok() && magic == [0x1f, 0x8b];
         let why = match self.at {
             0 if gzip => "it is compressed; unpack it with `gunzip` first".to_owned(),
-            0 => "it does not begin as a tar archive does".to_owned(),
-            at => format!("at byte {at} there is no header of a member"),
+            0 => "it does not begin like a tar archive".to_owned(),
+            at => format!("there is no member header at byte {at}"),
         };
         LayoutError::NotAnArchive { path: self.path.to_owned(), why }
     }
@@ -245,7 +245,7 @@ impl Ahead {
         match kind {
             EntryType::GNULongName => self.name = Some(until_nul()),
             EntryType::GNULongLink => self.link = Some(until_nul()),
-            // Comments of whoever packed it; what counts is checked all the same.
+            // Comments of the program that packed it; what counts is checked anyway.
             kind => {
                 for record in PaxExtensions::new(content) {
                     let damaged = || refused(path, shown, MemberFault::Header);

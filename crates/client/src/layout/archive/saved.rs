@@ -14,7 +14,7 @@ use super::{
 };
 use crate::transfer::{LayoutError, MemberFault};
 
-/// One image as it stands there.
+/// One image of the manifest.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct SavedImage {
@@ -73,7 +73,7 @@ pub(super) fn read(
         return Err(LayoutError::Document {
             path: members.path().to_owned(),
             document: MANIFEST.to_owned(),
-            reason: format!("it has {} layers, its config {}", names.len(), diff_ids.len()),
+            reason: format!("it has {} layers, but its config has {}", names.len(), diff_ids.len()),
         });
     }
     let config_digest = Digest::sha256(&text);

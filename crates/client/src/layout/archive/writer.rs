@@ -211,7 +211,7 @@ fn copy(extent: &Extent, to: &mut &File) -> io::Result<()> {
     if copied == extent.length {
         return Ok(());
     }
-    Err(io::Error::other("a blob has changed while it was read"))
+    Err(io::Error::other("a blob changed while it was read"))
 }
 
 fn pad(file: &mut &File, length: u64) -> io::Result<()> {

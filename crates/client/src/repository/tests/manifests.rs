@@ -138,7 +138,7 @@ async fn a_missing_manifest_is_an_error_with_the_registrys_words() {
     let stage = Fixture::start(move |_, _| reply(404, body)).await;
     let error = stage.remote("a").manifest(&tag()).await.unwrap_err();
     assert!(error.is_not_found() && !error.is_transient());
-    assert_snapshot!(stage.said(&error), @"http://REGISTRY/v2/a/manifests/v1 answers 404 Not Found: manifest unknown (MANIFEST_UNKNOWN)");
+    assert_snapshot!(stage.said(&error), @"http://REGISTRY/v2/a/manifests/v1 responds with 404 Not Found: manifest unknown (MANIFEST_UNKNOWN)");
 }
 
 /// OC16
@@ -180,11 +180,11 @@ async fn what_would_be_refused_is_not_sent() {
     );
     assert_eq!(stage.registry.seen().len(), 0);
     assert_snapshot!(heard.join("\n"), @r#"
-        the manifest that was to be sent is not what it should be: its digest is sha256:aebe5b78f401a93ac344af2a85f218cdf8fc05fbbac41d7a3d960a44e0d2ee71, not sha256:d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa
-        the manifest that was to be sent: manifest says it is "application/vnd.oci.image.manifest.v1+json", but came as application/vnd.oci.image.index.v1+json
-        the manifest that was to be sent: media type "text/plain" is not that of a manifest or index of OCI or docker (schema 2)
-        the manifest that was to be sent: manifest of 4194305 bytes is longer than 4194304
-        the manifest that was to be sent is not what it should be: its digest is sha256:aebe5b78f401a93ac344af2a85f218cdf8fc05fbbac41d7a3d960a44e0d2ee71, not sha256:d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa
+        the manifest to send has the wrong content: its digest is sha256:aebe5b78f401a93ac344af2a85f218cdf8fc05fbbac41d7a3d960a44e0d2ee71, not sha256:d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa
+        the manifest to send: manifest says it is "application/vnd.oci.image.manifest.v1+json", but came as application/vnd.oci.image.index.v1+json
+        the manifest to send: media type "text/plain" is not that of a manifest or index of OCI or docker (schema 2)
+        the manifest to send: manifest of 4194305 bytes is longer than 4194304
+        the manifest to send has the wrong content: its digest is sha256:aebe5b78f401a93ac344af2a85f218cdf8fc05fbbac41d7a3d960a44e0d2ee71, not sha256:d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa
         "#);
 }
 
@@ -214,6 +214,6 @@ async fn deleting_needs_the_right_to_delete() {
     remote.delete_manifest(&tag()).await.unwrap();
     assert!(remote.delete_manifest(&"none".parse().unwrap()).await.unwrap_err().is_not_found());
     let error = remote.delete_manifest(&"fixed".parse().unwrap()).await.unwrap_err();
-    assert_snapshot!(stage.said(&error), @"http://REGISTRY/v2/a/manifests/fixed answers 405 Method Not Allowed: no deletes here (UNSUPPORTED)");
+    assert_snapshot!(stage.said(&error), @"http://REGISTRY/v2/a/manifests/fixed responds with 405 Method Not Allowed: no deletes here (UNSUPPORTED)");
     assert!(stage.seen().iter().all(|seen| seen.method == "DELETE"));
 }

@@ -156,7 +156,7 @@ async fn what_is_wrong_with_the_content_is_told_as_ours() {
     let remote = remote().await;
     let broken = pieces(&large()).take(5).chain(stream::iter([Err(io::Error::other("gone"))]));
     let error = remote.put_blob(&blob(&large()), broken.boxed()).await.unwrap_err();
-    assert_eq!(error.to_string(), "what was to be sent cannot be read: gone");
+    assert_eq!(error.to_string(), "the content to send cannot be read: gone");
     let short = pieces(&large()).take(5).boxed();
     let error = remote.put_blob(&blob(&large()), short).await.unwrap_err();
     assert!(error.to_string().ends_with("has 350000 bytes, not 3000000"), "{error}");

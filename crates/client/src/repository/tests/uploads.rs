@@ -91,7 +91,7 @@ async fn an_upload_goes_on_within_the_registry() {
     assert_eq!(stage.seen()[1].path, "/v2/a/blobs/uploads/2");
     let stage = Fixture::start(|_, _| reply(202, "")).await;
     let error = stage.remote("a").put_blob(&blob(b"x"), pieces(&["x"])).await.unwrap_err();
-    assert_snapshot!(stage.said(&error), @"http://REGISTRY/v2/a/blobs/uploads/ answers with no header Location");
+    assert_snapshot!(stage.said(&error), @"http://REGISTRY/v2/a/blobs/uploads/ responds with no header Location");
     // A name and password in it would be sent as credentials.
     let with_name = std::sync::Arc::new(std::sync::OnceLock::<String>::new());
     let location = std::sync::Arc::clone(&with_name);
@@ -119,10 +119,10 @@ async fn what_is_wrong_with_the_content_is_told_as_ours_and_the_upload_ended() {
         assert_eq!(said(&stage).last().unwrap(), "DELETE /v2/a/blobs/uploads/1?");
     }
     assert_snapshot!(heard.join("\n"), @r#"
-        the blob that was to be sent is not what it should be: its digest is sha256:a4a06589fe1f3edd0983dd9800778bf8cfd661d2a8e858e68d5959c97b69cba4, not sha256:290f493c44f5d63d06b374d0a5abd292fae38b92cab2fae5efefe1b0e9347f56
-        the blob that was to be sent has 5 bytes, not 12
-        the blob that was to be sent has at least 13 bytes, not 12
-        what was to be sent cannot be read: disk on fire
+        the blob to send has the wrong content: its digest is sha256:a4a06589fe1f3edd0983dd9800778bf8cfd661d2a8e858e68d5959c97b69cba4, not sha256:290f493c44f5d63d06b374d0a5abd292fae38b92cab2fae5efefe1b0e9347f56
+        the blob to send has 5 bytes, not 12
+        the blob to send has at least 13 bytes, not 12
+        the content to send cannot be read: disk on fire
         "#);
 }
 
@@ -135,7 +135,7 @@ async fn a_registry_that_refuses_the_content_is_heard() {
     })
     .await;
     let error = stage.remote("a").put_blob(&blob(b"x"), pieces(&["x"])).await.unwrap_err();
-    assert_snapshot!(stage.said(&error), @"http://REGISTRY/v2/a/blobs/uploads/1 answers 400 Bad Request: not what you said (DIGEST_INVALID)");
+    assert_snapshot!(stage.said(&error), @"http://REGISTRY/v2/a/blobs/uploads/1 responds with 400 Bad Request: not what you said (DIGEST_INVALID)");
     let other = Digest::sha256(b"other").to_string();
     let stage = Fixture::start(move |seen, _| match seen.method.as_str() {
         "PUT" => {

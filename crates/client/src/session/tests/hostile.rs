@@ -59,9 +59,9 @@ async fn a_body_without_an_end_is_left() {
             .replace(&blob.digest.to_string(), "DIGEST"),
     );
     assert_snapshot!(heard.join("\n"), @r#"
-        the answer of http://REGISTRY/v2/a/manifests/v1 is longer than 4194304 bytes
-        the answer of http://REGISTRY/v2/a/tags/list is longer than 4194304 bytes
-        the answer of http://REGISTRY/v2/_catalog is longer than 4194304 bytes
+        the response of http://REGISTRY/v2/a/manifests/v1 is longer than 4194304 bytes
+        the response of http://REGISTRY/v2/a/tags/list is longer than 4194304 bytes
+        the response of http://REGISTRY/v2/_catalog is longer than 4194304 bytes
         http://REGISTRY/v2/a/blobs/DIGEST has at least 100001 bytes, not 100000
         "#);
 }
@@ -70,7 +70,9 @@ async fn a_body_without_an_end_is_left() {
 async fn an_error_without_an_end_is_read_no_further_than_it_can_be_told() {
     let raw = Raw::registry("HTTP/1.1 400 Bad\r\n\r\n", Then::Repeat("no ")).await;
     let heard = said(&raw, &remote_of(&raw).tags().await.unwrap_err());
-    assert!(heard.starts_with("http://REGISTRY/v2/a/tags/list answers 400 Bad Request: \"no no"));
+    assert!(
+        heard.starts_with("http://REGISTRY/v2/a/tags/list responds with 400 Bad Request: \"no no")
+    );
     assert!(heard.len() < 400, "{heard}");
 }
 
@@ -90,8 +92,8 @@ async fn a_bomb_is_not_unpacked() {
         stage.said(&remote.tags().await.unwrap_err()),
     ];
     assert_snapshot!(heard.join("\n"), @r#"
-        http://REGISTRY/v2/a/manifests/v1 answers in the coding "gzip", which was not asked for
-        http://REGISTRY/v2/a/tags/list answers in the coding "gzip", which was not asked for
+        http://REGISTRY/v2/a/manifests/v1 responds with the encoding "gzip", which was not requested
+        http://REGISTRY/v2/a/tags/list responds with the encoding "gzip", which was not requested
         "#);
     // A blob is what its digest says, however it is called.
     let packed = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0];
@@ -115,14 +117,14 @@ async fn a_wrong_content_length_is_an_error() {
     }
     assert_snapshot!(heard.join("\n"), @r#"
         2 announced, 3 wanted: http://REGISTRY/v2/a/blobs/DIGEST has 2 bytes, not 3
-        2 announced, 2 wanted: http://REGISTRY/v2/a/blobs/DIGEST is not what it should be: its digest is sha256:fb8e20fc2e4c3f248c60c39bd652f3c1347298bb977b8b4d5903b85055620603, not DIGEST
-        2 announced: http://REGISTRY/v2/a/manifests/v1 answers with no header Content-Type
+        2 announced, 2 wanted: http://REGISTRY/v2/a/blobs/DIGEST has the wrong content: its digest is sha256:fb8e20fc2e4c3f248c60c39bd652f3c1347298bb977b8b4d5903b85055620603, not DIGEST
+        2 announced: http://REGISTRY/v2/a/manifests/v1 responds with no header Content-Type
         4 announced, 3 wanted: http://REGISTRY/v2/a/blobs/DIGEST has at least 4 bytes, not 3
-        4 announced, 4 wanted: the answer of REGISTRY cannot be read: end of file before message length reached
-        4 announced: the answer of REGISTRY cannot be read: end of file before message length reached
+        4 announced, 4 wanted: the response of REGISTRY cannot be read: end of file before message length reached
+        4 announced: the response of REGISTRY cannot be read: end of file before message length reached
         100 announced, 3 wanted: http://REGISTRY/v2/a/blobs/DIGEST has at least 100 bytes, not 3
-        100 announced, 100 wanted: the answer of REGISTRY cannot be read: end of file before message length reached
-        100 announced: the answer of REGISTRY cannot be read: end of file before message length reached
+        100 announced, 100 wanted: the response of REGISTRY cannot be read: end of file before message length reached
+        100 announced: the response of REGISTRY cannot be read: end of file before message length reached
         "#);
 }
 
@@ -150,7 +152,7 @@ async fn redirects_lead_to_no_other_scheme_and_take_no_content_along() {
     for to in ["file:///etc/passwd", "ftp://example.com/", "data:text/plain,x"] {
         let stage = Fixture::start(move |_, _| redirect(302, to)).await;
         let error = stage.remote("a").tags().await.unwrap_err();
-        assert!(error.to_string().contains("where nothing of what was sent may go"), "{error}");
+        assert!(error.to_string().contains("where the request must not be sent"), "{error}");
     }
     let other = Served::always(reply(201, "")).await;
     let to = other.url("/mine");
@@ -194,8 +196,8 @@ async fn lists_that_do_not_end_are_left() {
     .await;
     heard.push(long.said(&long.remote("a").tags().await.unwrap_err()));
     assert_snapshot!(heard.join("\n"), @r#"
-        the list http://REGISTRY/v2/a/tags/list does not end: a page leads back to one that has been read
-        the list http://REGISTRY/v2/_catalog does not end: a page leads back to one that has been read
+        the list http://REGISTRY/v2/a/tags/list does not end: a page leads back to an earlier one
+        the list http://REGISTRY/v2/_catalog does not end: a page leads back to an earlier one
         the list http://REGISTRY/v2/a/tags/list does not end: it has too many pages
         the list http://REGISTRY/v2/a/tags/list does not end: it is too long
         "#);
@@ -247,14 +249,14 @@ async fn a_list_of_what_is_no_name_is_refused() {
         the list http://REGISTRY/v2/_catalog cannot be read: repository name component ".." must be lower-case letters and digits, joined by `.`, `_`, `__` or dashes
         the list http://REGISTRY/v2/a/tags/list cannot be read: invalid type: integer `1`, expected a string at line 1 column 10
         the list http://REGISTRY/v2/_catalog cannot be read: invalid type: integer `1`, expected a string at line 1 column 10
-        the list http://REGISTRY/v2/a/tags/list cannot be read: it is no JSON object
-        the list http://REGISTRY/v2/_catalog cannot be read: it is no JSON object
-        the list http://REGISTRY/v2/a/tags/list cannot be read: it has no member "tags"
-        the list http://REGISTRY/v2/_catalog cannot be read: it has no member "repositories"
-        the list http://REGISTRY/v2/a/tags/list cannot be read: it is no JSON object
-        the list http://REGISTRY/v2/_catalog cannot be read: it is no JSON object
-        the list http://REGISTRY/v2/a/tags/list cannot be read: it is no JSON object
-        the list http://REGISTRY/v2/_catalog cannot be read: it is no JSON object
+        the list http://REGISTRY/v2/a/tags/list cannot be read: it is not a JSON object
+        the list http://REGISTRY/v2/_catalog cannot be read: it is not a JSON object
+        the list http://REGISTRY/v2/a/tags/list cannot be read: it has no "tags"
+        the list http://REGISTRY/v2/_catalog cannot be read: it has no "repositories"
+        the list http://REGISTRY/v2/a/tags/list cannot be read: it is not a JSON object
+        the list http://REGISTRY/v2/_catalog cannot be read: it is not a JSON object
+        the list http://REGISTRY/v2/a/tags/list cannot be read: it is not a JSON object
+        the list http://REGISTRY/v2/_catalog cannot be read: it is not a JSON object
         "#);
     // There are registries that say so of what is empty.
     let stage = Fixture::start(|_, _| reply(200, r#"{"name":"a","tags":null}"#)).await;

@@ -53,7 +53,7 @@ async fn a_registry_that_stays_busy_is_given_up() {
     let stage = Fixture::start(|_, _| busy(503, "1")).await;
     let error = stage.remote("a").tags().await.unwrap_err();
     assert!(error.is_transient());
-    assert_snapshot!(stage.said(&error), @"http://REGISTRY/v2/a/tags/list answers 503 Service Unavailable and wants to be left alone for 1 s: no reason given");
+    assert_snapshot!(stage.said(&error), @"http://REGISTRY/v2/a/tags/list responds with 503 Service Unavailable and asks you to wait 1 s: no reason given");
     assert_eq!(stage.seen().len(), 4);
     for too_long in ["61", "3600", "99999999999999999999", "Sun, 06 Nov 2094 08:49:37 GMT"] {
         let stage = Fixture::start(move |_, _| busy(429, too_long)).await;
@@ -138,7 +138,7 @@ async fn a_token_service_is_left_alone_for_as_long_as_it_says() {
     let service = Served::always(busy(429, "900")).await;
     let stage = Fixture::with_service(service, |_, _| reply(200, TAGS)).await;
     let error = stage.remote("a").tags().await.unwrap_err();
-    assert_snapshot!(stage.said(&error), @"the token service http://SERVICE/token answers 429 and wants to be left alone for 900 s: no reason given");
+    assert_snapshot!(stage.said(&error), @"the token service http://SERVICE/token responds with 429 and asks you to wait 900 s: no reason given");
     assert_eq!((stage.service.seen().len(), stage.timer.waits().len()), (1, 0));
 }
 
@@ -167,11 +167,11 @@ async fn where_nothing_moves_nobody_waits() {
         let (remote, _) = remote_of(&raw);
         let error = remote.tags().await.unwrap_err();
         let said = error.to_string().replace(&raw.address.to_string(), "REGISTRY");
-        assert_eq!(said, "REGISTRY did not answer in time");
+        assert_eq!(said, "REGISTRY did not respond in time");
         let blob = Descriptor { media_type: String::new(), digest: Digest::sha256(b""), size: 100 };
         let read = async { remote.blob(&blob, 0).await?.collect::<Vec<_>>().await.pop().unwrap() };
         let error = read.await.unwrap_err();
-        assert!(error.to_string().ends_with("did not answer in time"), "{error}");
+        assert!(error.to_string().ends_with("did not respond in time"), "{error}");
     }
 }
 
@@ -193,5 +193,5 @@ async fn an_upload_that_does_not_move_is_given_up() {
         Descriptor { media_type: String::new(), digest: Digest::sha256(b"content"), size: 8 };
     let body = stream::iter([Ok("content".into())]).chain(stream::pending()).boxed();
     let error = remote.put_blob(&blob, body).await.unwrap_err();
-    assert!(error.to_string().ends_with("did not answer in time"), "{error}");
+    assert!(error.to_string().ends_with("did not respond in time"), "{error}");
 }

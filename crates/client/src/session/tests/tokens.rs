@@ -105,7 +105,7 @@ async fn a_new_token_that_is_refused_is_the_last_word() {
         Fixture::start(|_, gate| challenge(format!("{},error=\"invalid_token\"", gate.wanted)))
             .await;
     let error = stage.remote("a").tags().await.unwrap_err();
-    assert_snapshot!(stage.said(&error), @"REGISTRY refuses the token that its token service gave (invalid_token): token has 1 part, expected 3: it is not a JWT");
+    assert_snapshot!(stage.said(&error), @"REGISTRY refuses the token of its token service (invalid_token): token has 1 part, expected 3: it is not a JWT");
     assert_eq!((stage.seen().len(), stage.service.seen().len()), (1, 1));
 }
 
@@ -118,7 +118,7 @@ async fn rights_that_are_not_granted_are_named() {
     .await;
     let error = stage.remote("a").tags().await.unwrap_err();
     assert!(matches!(error, Error::Denied { .. }));
-    assert_snapshot!(stage.said(&error), @"REGISTRY does not allow it: repository:a:pull is not granted to those who are not logged in (authentication required (UNAUTHORIZED))");
+    assert_snapshot!(stage.said(&error), @"REGISTRY does not allow it: repository:a:pull is not granted to anonymous users (authentication required (UNAUTHORIZED))");
     stage.memory.keep(password("secret"));
     let error = stage.remote("b").tags().await.unwrap_err();
     assert_snapshot!(stage.said(&error), @"REGISTRY does not allow it: repository:b:pull repository:a:pull is not granted to ann (authentication required (UNAUTHORIZED))");
@@ -155,7 +155,7 @@ async fn a_registry_that_cannot_make_up_its_mind_is_left() {
     .await;
     stage.memory.keep(password("secret"));
     let error = stage.remote("a").tags().await.unwrap_err();
-    assert_snapshot!(stage.said(&error), @"http://REGISTRY/v2/a/tags/list answers 401 Unauthorized: authentication required (UNAUTHORIZED)");
+    assert_snapshot!(stage.said(&error), @"http://REGISTRY/v2/a/tags/list responds with 401 Unauthorized: authentication required (UNAUTHORIZED)");
     assert!(stage.seen().len() <= 8, "{}", stage.seen().len());
 }
 
@@ -192,7 +192,7 @@ async fn a_registry_may_take_passwords_itself() {
         crate::fixture::session(stage.service.address, &stage.memory, &stage.timer, false);
     let remote = crate::Repository::new(session, "a".parse().unwrap());
     let error = remote.tags().await.unwrap_err();
-    assert_snapshot!(stage.said(&error), @"SERVICE does not allow it: repository:a:pull is not granted to anybody without a password (authentication required (UNAUTHORIZED))");
+    assert_snapshot!(stage.said(&error), @"SERVICE does not allow it: repository:a:pull is not granted to anonymous users (authentication required (UNAUTHORIZED))");
     stage.memory.keep(password("wrong"));
     // Somebody who has logged in meanwhile need not begin a new session.
     let remote =
@@ -234,7 +234,7 @@ async fn a_ready_made_token_goes_to_the_registry_and_nowhere_else() {
     assert_eq!(stage.service.seen().len(), 0);
     stage.memory.keep(Credential::RegistryToken("old".into()));
     let error = stage.remote("b").tags().await.unwrap_err();
-    assert_snapshot!(stage.said(&error), @"REGISTRY refuses the token that its token service gave: token has 1 part, expected 3: it is not a JWT");
+    assert_snapshot!(stage.said(&error), @"REGISTRY refuses the token of its token service: token has 1 part, expected 3: it is not a JWT");
     assert_eq!(stage.service.seen().len(), 0);
 }
 
@@ -282,11 +282,11 @@ async fn realms_where_credentials_must_not_go_end_the_request() {
     }
     assert_snapshot!(said.join("\n"), @r#"
         the registry's realm http://169.254.169.254/latest/meta-data is plain HTTP on another machine
-        the registry's realm "file:///etc/passwd" is no absolute URL
+        the registry's realm "file:///etc/passwd" is not an absolute URL
         the registry's realm "gopher://127.0.0.1/" is neither http nor https
         the registry's realm http://auth.example.com/token is plain HTTP on another machine
-        the registry's realm "/token" is no absolute URL
-        the registry's realm has a name or a password in it
+        the registry's realm "/token" is not an absolute URL
+        the registry's realm contains a user name or a password
         "#);
 }
 

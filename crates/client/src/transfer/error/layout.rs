@@ -32,7 +32,7 @@ pub enum LayoutError {
         reason: String,
     },
     /// Somebody else is at it.
-    #[error("{} is being written by another run", path.display())]
+    #[error("another portpass is writing {}", path.display())]
     InUse {
         /// The archive.
         path: PathBuf,
@@ -50,7 +50,7 @@ pub enum LayoutError {
     Member {
         /// The archive.
         path: PathBuf,
-        /// As it stands there, shortened.
+        /// As in the archive, shortened.
         member: String,
         /// What is wrong with it.
         fault: MemberFault,
@@ -74,7 +74,7 @@ pub enum LayoutError {
         there: Vec<String>,
     },
     /// A folder of something else.
-    #[error("{} is no OCI image layout: {why}", path.display())]
+    #[error("{} is not an OCI image layout: {why}", path.display())]
     NotALayout {
         /// The folder.
         path: PathBuf,
@@ -82,7 +82,7 @@ pub enum LayoutError {
         why: String,
     },
     /// A file of something else.
-    #[error("{} is no archive of `docker save`: {why}", path.display())]
+    #[error("{} is not an archive of `docker save`: {why}", path.display())]
     NotAnArchive {
         /// The file.
         path: PathBuf,
@@ -90,7 +90,7 @@ pub enum LayoutError {
         why: String,
     },
     /// Neither a regular file nor a folder, where one has to be.
-    #[error("{} is no regular file", path.display())]
+    #[error("{} is not a regular file", path.display())]
     NotRegular {
         /// As reached.
         path: PathBuf,
@@ -122,18 +122,18 @@ impl LayoutError {
                     io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
                 ) =>
             {
-                "make room there and run the same command again: what has arrived stays"
+                "free space there and run the same command again: what has arrived stays"
             }
-            Self::InUse { .. } => "let it end, or write another file",
-            Self::Member { .. } => "the archive was not made by docker, or was changed since",
+            Self::InUse { .. } => "wait until it ends, or write another file",
+            Self::Member { .. } => "docker did not write this archive, or it was changed since",
             Self::Missing { .. } => {
                 "if only one platform was fetched there, name it with --platform"
             }
             Self::NotALayout { .. } => {
-                "name a folder that is empty or not there yet, or one that has `oci-layout` and `index.json`"
+                "name an empty or new folder, or one that has `oci-layout` and `index.json`"
             }
             Self::WhichImage { .. } | Self::NoImage { .. } => {
-                "name one behind a colon, as in oci:FOLDER:TAG or docker-archive:FILE:NAME:TAG"
+                "name one after a colon, as in oci:FOLDER:TAG or docker-archive:FILE:NAME:TAG"
             }
             Self::Document { .. }
             | Self::Io { .. }
@@ -152,25 +152,25 @@ pub enum MemberFault {
     #[error("it is neither a file nor a folder")]
     Kind,
     /// The same name once more: readers differ in which of the two they take.
-    #[error("there are two of that name")]
+    #[error("there are two members of that name")]
     Duplicate,
     /// A header that contradicts itself.
     #[error("its header is damaged")]
     Header,
     /// A link that leads out of the archive, nowhere, or to another link.
-    #[error("it is a link that does not lead to a file of the archive")]
+    #[error("it is a link to something that is not a file of the archive")]
     Link,
     /// A document longer than any that docker writes, or a name longer than paths are.
-    #[error("it is longer than what is read of its kind")]
+    #[error("it is too long")]
     Long,
     /// More of them than any image has.
-    #[error("there are more members before it than any image has")]
+    #[error("there are too many members before it")]
     Many,
     /// Absolute, with `..`, with a backslash, or empty.
     #[error("its name leads out of the archive")]
     Traversal,
     /// The archive ends before it does.
-    #[error("the archive ends before it does")]
+    #[error("the archive ends before the member does")]
     Truncated,
 }
 

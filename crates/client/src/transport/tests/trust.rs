@@ -196,8 +196,8 @@ fn files_that_cannot_be_used_are_named() {
         heard.push(said.replace(&folder.path().display().to_string(), "/etc"));
     }
     assert_snapshot!(heard.join("\n"), @r#"
-        certificates of /etc/docker/certs.d/registry.example.com/client.cert cannot be used: it holds no certificate in PEM (-----BEGIN CERTIFICATE-----)
-        certificates of /etc/containerd/certs.d/registry.example.com/hosts.toml cannot be used: `ca` has to be the name of a file or a list of them
+        certificates of /etc/docker/certs.d/registry.example.com/client.cert cannot be used: it has no certificate in PEM (-----BEGIN CERTIFICATE-----)
+        certificates of /etc/containerd/certs.d/registry.example.com/hosts.toml cannot be used: `ca` must be a file name or a list of file names
         certificates of /etc/containerd/certs.d/registry.example.com/hosts.toml cannot be used: unclosed array, expected `]`
         certificates of /nowhere/ca.crt cannot be used: No such file or directory (os error 2)
         "#);
@@ -216,7 +216,7 @@ fn a_file_without_certificates_is_refused() {
     let mut settings = Settings::default();
     assert!(refused(&mut settings).contains("No such file"));
     fs::write(&file, "nothing of the kind").unwrap();
-    assert!(refused(&mut settings).contains("it holds no certificate in PEM"));
+    assert!(refused(&mut settings).contains("it has no certificate in PEM"));
 }
 
 /// As docker and podman do, which say nothing; the others are trusted all the same.
@@ -236,13 +236,10 @@ async fn a_file_of_no_use_in_a_folder_is_passed_over_and_told() {
         settings.passed_over,
         [
             format!(
-                "{}/a.crt: it holds no certificate in PEM (-----BEGIN CERTIFICATE-----)",
+                "{}/a.crt: it has no certificate in PEM (-----BEGIN CERTIFICATE-----)",
                 place.display()
             ),
-            format!(
-                "{}/ca.crt: block 1 is passed over: what stands in it is no base64",
-                place.display()
-            ),
+            format!("{}/ca.crt: block 1 is ignored: its content is not base64", place.display()),
         ]
     );
     assert_eq!(tls.send(settings).await.unwrap().body, b"ok");
@@ -259,7 +256,7 @@ async fn an_authority_s_own_certificate_is_trusted_where_it_was_named() {
     assert_eq!(
         error.to_string(),
         format!(
-            "the certificate of {} is not trusted: it signed itself, and nobody was told to trust it",
+            "the certificate of {} is not trusted: it is self-signed, and not trusted itself",
             tls.host()
         )
     );

@@ -78,7 +78,7 @@ fn a_block_of_no_use_is_named_by_its_number_and_the_others_count() {
     for bad in bad {
         let (before, said) = read((pem.clone() + &bad + &pem).as_bytes());
         assert_eq!(before, 2, "{bad}");
-        assert!(said.starts_with("block 2 is passed over: "), "{said}");
+        assert!(said.starts_with("block 2 is ignored: "), "{said}");
         told.push(said);
     }
     assert_snapshot!(told.join("\n"));
@@ -86,7 +86,7 @@ fn a_block_of_no_use_is_named_by_its_number_and_the_others_count() {
     assert_eq!(count, 1);
     assert_eq!(
         said,
-        "block 1 is passed over: a byte order mark stands before it; save the file without one"
+        "block 1 is ignored: a byte order mark comes before it; save the file without one"
     );
 }
 

@@ -146,13 +146,13 @@ fn what_is_no_archive_is_told_why() {
         Err(LayoutError::NotAnArchive { why, .. }) => why,
         other => panic!("{other:?}"),
     };
-    insta::assert_snapshot!(said(b""), @"it does not begin as a tar archive does");
-    insta::assert_snapshot!(said(&[b'x'; 4096]), @"it does not begin as a tar archive does");
+    insta::assert_snapshot!(said(b""), @"it does not begin like a tar archive");
+    insta::assert_snapshot!(said(&[b'x'; 4096]), @"it does not begin like a tar archive");
     let gzip = [&[0x1f, 0x8b][..], &[7; 1000]].concat();
     insta::assert_snapshot!(said(&gzip), @"it is compressed; unpack it with `gunzip` first");
     let mut torn = archive(&[file("a", b"1"), file("b", b"2")]);
     torn[1024] ^= 1;
-    insta::assert_snapshot!(said(&torn), @"at byte 1024 there is no header of a member");
+    insta::assert_snapshot!(said(&torn), @"there is no member header at byte 1024");
 }
 
 proptest! {
