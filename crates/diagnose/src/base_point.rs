@@ -3,7 +3,7 @@
 /// What is wrong with it.
 pub(crate) fn summary(curve: &str) -> String {
     format!(
-        "the key id is the thumbprint of the base point of {curve}, which every key of that curve has: it is made by docker_auth 1.14 with `disable_legacy_key_id`, and names no key"
+        "the key id is the thumbprint of the base point of {curve}, which is the same for every key of that curve: docker_auth 1.14 with `disable_legacy_key_id` computes it, and it identifies no key"
     )
 }
 
@@ -11,4 +11,4 @@ pub(crate) fn summary(curve: &str) -> String {
 pub(crate) const ROW: &str = "F91";
 
 /// Its two ways out; the third is distribution 2 with a libtrust id.
-pub(crate) const FIX: &str = "either sign with an RSA key, whose id is right on both sides: docker_auth's `certificate` and `key`, and the registry's `rootcertbundle`. Or give distribution 3 the key as a JWK set under this very id, `auth: token: jwks`, with `\"kid\"` as it stands in the token. With distribution 2.8, take `disable_legacy_key_id` out of docker_auth's configuration";
+pub(crate) const FIX: &str = "either sign with an RSA key, because its id is right on both sides: docker_auth's `certificate` and `key`, and the registry's `rootcertbundle`. Or give distribution 3 the key as a JWK set under this very id, `auth: token: jwks`, with the `\"kid\"` of the token. With distribution 2.8, remove `disable_legacy_key_id` from docker_auth's configuration";

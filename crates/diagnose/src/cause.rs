@@ -53,7 +53,7 @@ fn among<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Option<Check> {
 
 fn left_out(check: Check, cause: Option<Check>) -> Finding {
     let needs = cause.filter(|cause| *cause < check).map(Needs::Check);
-    Finding::skip(check, needs.unwrap_or(Needs::Nothing("there was nothing to ask it of")))
+    Finding::skip(check, needs.unwrap_or(Needs::Nothing("there was nothing to check")))
 }
 
 /// Whether a failure may come from the cause. `first` is the first one that every pull meets.
@@ -188,7 +188,7 @@ mod tests {
         let findings = fold([(Check::Resp03, Finding::fail(Check::Resp03, ""))].into());
         let summary =
             |check| findings.iter().find(|finding| finding.check == check).unwrap().summary.clone();
-        assert_eq!(summary(Check::Use02), "not asked: RESP-03 has to hold first");
-        assert_eq!(summary(Check::Net06), "not asked: there was nothing to ask it of");
+        assert_eq!(summary(Check::Use02), "not checked: fix RESP-03 first");
+        assert_eq!(summary(Check::Net06), "not checked: there was nothing to check");
     }
 }

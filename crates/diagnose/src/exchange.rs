@@ -34,7 +34,7 @@ pub(super) struct Request {
     pub(super) fresh: bool,
 }
 
-/// What stands in `Authorization`.
+/// The value of `Authorization`.
 #[derive(Debug, Clone)]
 pub(super) enum Authorization {
     /// Nothing.

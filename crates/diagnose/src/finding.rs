@@ -15,13 +15,13 @@ const MAX_TEXT: usize = 600;
 /// How a check ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// It holds.
+    /// It passes.
     Pass,
-    /// It holds for most clients, or for now.
+    /// It passes for most clients, or only for now.
     Warn,
-    /// It does not hold.
+    /// It fails.
     Fail,
-    /// It was not asked, for this is missing.
+    /// It was not checked, because this is missing.
     Skip(Needs),
 }
 
@@ -47,7 +47,7 @@ impl Verdict {
     }
 }
 
-/// What a check would need to be asked.
+/// What a check needs to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Needs {
     /// That an earlier check passes.
@@ -61,7 +61,7 @@ pub enum Needs {
 impl fmt::Display for Needs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Check(earlier) => write!(f, "{earlier} has to hold first"),
+            Self::Check(earlier) => write!(f, "fix {earlier} first"),
             Self::Input(flag) => write!(f, "needs {flag}"),
             Self::Nothing(reason) => f.write_str(reason),
         }
@@ -106,9 +106,9 @@ impl Finding {
         Self::new(check, Verdict::Fail, summary)
     }
 
-    /// It was not asked.
+    /// It was not checked.
     pub fn skip(check: Check, needs: Needs) -> Self {
-        let summary = format!("not asked: {needs}");
+        let summary = format!("not checked: {needs}");
         Self::new(check, Verdict::Skip(needs), summary)
     }
 

@@ -95,11 +95,13 @@ fn log_in(run: &mut Run) {
     let finding = match &run.target.repository {
         Some(name) => Finding::fail(
             Check::Cfg02,
-            format!("nobody is logged in to {host}, and {name} is not served without a login"),
+            format!(
+                "you are not logged in to {host}, and the registry does not serve {name} without a login"
+            ),
         ),
         None => Finding::warn(
             Check::Cfg02,
-            format!("nobody is logged in to {host}: whether a login works was not looked at"),
+            format!("you are not logged in to {host}, so no login was checked"),
         ),
     };
     let known = known.into_iter();
@@ -116,14 +118,14 @@ fn not_served(run: &mut Run) {
         Some(response) => {
             let status = response.status;
             let fix = if status == StatusCode::TOO_MANY_REQUESTS {
-                "wait as long as Retry-After says, then diagnose again"
+                "wait as long as Retry-After says, then run the command again"
             } else if status.is_server_error() {
-                "look into the registry's log for this request, and at what it keeps its blobs in; where the log has none of it, a proxy in front answers"
+                "look for this request in the registry's log, and check its storage. If the log does not have the request, a proxy in front responds"
             } else {
-                "a registry that asks for no login refuses nobody by rules of its own: look at the proxy or the firewall in front, and into the registry's log"
+                "a registry without logins has no rules that refuse a client. Check the proxy or firewall in front of it, and the registry's log"
             };
             let summary =
-                format!("the registry is open to everybody, and answers {status} for {name}");
+                format!("the registry asks for no login, and responds with {status} for {name}");
             let wait =
                 response.header("retry-after").map(|time| format!("Retry-After: {}", cut(time)));
             let finding = Finding::fail(Check::Use03, summary)
@@ -133,9 +135,9 @@ fn not_served(run: &mut Run) {
         }
         None => Finding::fail(
             Check::Use03,
-            format!("the registry is open to everybody, and gives no answer for {name}"),
+            format!("the registry asks for no login, and sends no response for {name}"),
         )
-        .fix("look into the registry's log for this request, and into that of the proxy in front"),
+        .fix("look for this request in the log of the registry, and in that of the proxy in front of it"),
     };
     run.record(finding.breaks(&KnownClient::ALL));
 }
@@ -154,21 +156,21 @@ fn stopped(run: &mut Run, checks: &[Check]) {
     let known = run.finding(check).cloned();
     let summary = match known.as_ref().map(|known| (&known.verdict, &known.summary)) {
         Some((Verdict::Skip(needs @ (Needs::Nothing(_) | Needs::Input(_))), _)) => {
-            format!("the walk ended here: {needs}")
+            format!("`diagnose` stopped here: {needs}")
         }
         Some((Verdict::Warn, summary)) => summary.clone(),
-        _ => format!("the walk ended before it could be seen that {}", check.asserts()),
+        _ => format!("`diagnose` stopped before it could check that {}", check.asserts()),
     };
     let mut finding = Finding::fail(check, summary);
     finding.fix = known.as_ref().and_then(|known| known.fix.clone());
     if finding.fix.is_none() {
-        finding = finding.fix("mend or give what is missing here, or wait where too much was asked, and diagnose again");
+        finding = finding.fix("fix or give what is missing here, or wait if there were too many requests. Then run the command again");
     }
     let finding = known.into_iter().fold(finding, |finding, known| {
         let finding = known.evidence.iter().fold(finding, Finding::evidence);
         finding.breaks(&known.breaks).rows(&known.rows)
     });
     run.record(finding.evidence(
-        "nothing behind it could be looked at, so it is not known whether a client gets through",
+        "nothing after this step could be checked, so it is not known whether a client succeeds",
     ));
 }

@@ -41,7 +41,7 @@ pub(super) async fn resolve(url: &Url) -> Result<Vec<SocketAddr>, String> {
     let (host, port) = endpoint(url).ok_or("the URL has no host")?;
     let lookup = tokio::net::lookup_host((host.as_str(), port));
     match tokio::time::timeout(PATIENCE, lookup).await {
-        Err(_) => Err(format!("no answer in {} s", PATIENCE.as_secs())),
+        Err(_) => Err(format!("no response in {} s", PATIENCE.as_secs())),
         Ok(Err(error)) => Err(error.to_string()),
         Ok(Ok(found)) => {
             let mut addresses: Vec<SocketAddr> = Vec::new();
@@ -72,7 +72,7 @@ impl std::fmt::Display for ConnectError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Refused => f.write_str("refused"),
-            Self::Timeout => write!(f, "no answer in {} s", PATIENCE.as_secs()),
+            Self::Timeout => write!(f, "no response in {} s", PATIENCE.as_secs()),
             Self::NoRoute(reason) | Self::Proxy(_, reason) => f.write_str(reason),
         }
     }
@@ -109,7 +109,7 @@ pub(super) async fn tunnel(proxy: &Proxy, url: &Url) -> Result<TcpStream, Connec
         ConnectError::Proxy(None, format!("the proxy {}: {reason}", proxy.shown()))
     };
     if proxy.url.scheme() != "http" {
-        return Err(away("only proxies of HTTP are looked through".to_owned()));
+        return Err(away("only HTTP proxies are supported".to_owned()));
     }
     let addresses = resolve(&proxy.url).await.map_err(away)?;
     let mut stream = connect_any(&addresses).await.map_err(|closed| away(closed.to_string()))?;
@@ -134,7 +134,7 @@ pub(super) async fn tunnel(proxy: &Proxy, url: &Url) -> Result<TcpStream, Connec
     let answer = match tokio::time::timeout(2 * PATIENCE, answer).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => return Err(away(error.to_string())),
-        Err(_) => return Err(away("no answer to CONNECT".to_owned())),
+        Err(_) => return Err(away("no response to CONNECT".to_owned())),
     };
     let line = String::from_utf8_lossy(&answer);
     let line = line.lines().next().unwrap_or_default();
@@ -142,7 +142,7 @@ pub(super) async fn tunnel(proxy: &Proxy, url: &Url) -> Result<TcpStream, Connec
         Some(200..=299) => Ok(stream),
         status => {
             let said: String = line.chars().filter(|c| !is_unprintable(*c)).take(80).collect();
-            let reason = format!("the proxy {} answers CONNECT with {said:?}", proxy.shown());
+            let reason = format!("the proxy {} responds to CONNECT with {said:?}", proxy.shown());
             Err(ConnectError::Proxy(status, reason))
         }
     }
@@ -179,7 +179,7 @@ pub(super) struct Handshake {
 /// Makes a TLS handshake and closes. The certificates are kept, and not judged.
 pub(super) async fn tls_handshake(stream: TcpStream, url: &Url) -> TlsGreeting {
     let Some(name) = server_name(url) else {
-        return TlsGreeting::Failed("the host is no name that TLS can ask for".to_owned());
+        return TlsGreeting::Failed("the host is not a valid name for TLS".to_owned());
     };
     let head = Arc::new(Mutex::new(Vec::new()));
     let recorded = RecordedChain::default();

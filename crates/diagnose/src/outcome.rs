@@ -86,7 +86,7 @@ impl RegistryAnswers {
 }
 
 impl Observations {
-    /// Where the token stands. What is open to everybody proves nothing.
+    /// Whether the registry accepts the token. A response that everybody gets proves nothing.
     pub(super) fn token_status(&self) -> TokenStatus {
         let open = |asked: &Option<Response>| {
             asked.as_ref().is_some_and(|response| response.status.is_success())

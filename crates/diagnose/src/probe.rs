@@ -92,11 +92,12 @@ impl Probe {
     /// Sends a request, follows nothing, and writes it down.
     pub(super) async fn send(&self, request: &Request) -> Result<Response, RequestError> {
         if self.exchanges().len() >= self.limit {
-            let reason = format!("{} requests are enough for one diagnosis", self.limit);
+            let reason = format!("the limit of {} requests is reached", self.limit);
             return Err(RequestError { reason, kind: RequestErrorKind::Budget });
         }
         if *self.waited() >= TOTAL_TIMEOUT {
-            let reason = format!("{} s of waiting are enough", TOTAL_TIMEOUT.as_secs());
+            let reason =
+                format!("the limit of {} s of waiting is reached", TOTAL_TIMEOUT.as_secs());
             return Err(RequestError { reason, kind: RequestErrorKind::Budget });
         }
         self.secrets.learn_request(request);
@@ -231,10 +232,7 @@ fn build(client: &Client, request: &Request) -> Result<reqwest::RequestBuilder, 
         Authorization::Bearer(token) => {
             let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
                 .map_err(|_| RequestError {
-                    reason: format!(
-                        "the token cannot stand in a header of {}",
-                        shown(&request.url)
-                    ),
+                    reason: format!("a header of {} cannot carry the token", shown(&request.url)),
                     kind: RequestErrorKind::Broken,
                 })?;
             value.set_sensitive(true);

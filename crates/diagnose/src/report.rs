@@ -97,7 +97,7 @@ impl Report {
         html::of(self)
     }
 
-    /// The parts of the flow that were not looked at, and why.
+    /// The parts of the flow that were not checked, and why.
     fn unreached(&self) -> Option<Unreached> {
         let of =
             |stage: Stage| self.findings.iter().filter(move |found| found.check.stage() == stage);
@@ -145,7 +145,7 @@ impl Report {
         self.findings.iter().filter(|finding| finding.verdict == Verdict::Warn)
     }
 
-    /// What was not asked, by what it would need as `said`, in the order of the flow.
+    /// The checks that were not made, grouped by what they need as `said`, in the order of the flow.
     fn left_out(&self, said: impl Fn(&Needs) -> String) -> Vec<(String, Vec<Check>)> {
         let mut groups: Vec<(String, Vec<Check>)> = Vec::new();
         for finding in &self.findings {
@@ -159,7 +159,7 @@ impl Report {
         groups
     }
 
-    /// `12 held, 1 failed, 2 warnings, 75 not asked; 23 requests`
+    /// `12 passed, 1 failed, 2 warnings, 75 not checked; 23 requests`
     fn tally(&self) -> String {
         let count = |word: &str| {
             self.findings.iter().filter(|finding| finding.verdict.as_str() == word).count()
@@ -168,7 +168,7 @@ impl Report {
             format!("{number} {one}{}", if number == 1 { "" } else { "s" })
         };
         format!(
-            "{} held, {} failed, {}, {} not asked; {}",
+            "{} passed, {} failed, {}, {} not checked; {}",
             count("pass"),
             count("fail"),
             several(count("warn"), "warning"),
@@ -178,7 +178,7 @@ impl Report {
     }
 }
 
-/// What was not looked at.
+/// The steps that were not checked.
 struct Unreached {
     stages: Vec<Stage>,
     why: Needs,

@@ -125,7 +125,7 @@ impl Run {
         match self.observed.token_status() {
             TokenStatus::Accepted => {
                 let finding = Finding::warn(check, summary);
-                finding.evidence("this registry takes the token all the same; others will not")
+                finding.evidence("this registry accepts the token; others will not")
             }
             TokenStatus::Rejected | TokenStatus::Unknown => Finding::fail(check, summary),
         }

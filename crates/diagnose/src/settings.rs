@@ -78,14 +78,14 @@ impl Settings {
         // Nobody has typed this path: a pipe would be waited for, and a device may do what it likes.
         let is_file = std::fs::metadata(&path).map(|metadata| metadata.is_file());
         let read = is_file.and_then(|is_file| {
-            if is_file { read_limited(&path) } else { Err(io::Error::other("it is no file")) }
+            if is_file { read_limited(&path) } else { Err(io::Error::other("it is not a file")) }
         });
         match read {
             Ok(bytes) => Some(InputFile { path, content: Ok(bytes.into()) }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let path = path.display();
                 self.doubts.push(format!(
-                    "{path} is not on this machine; copy it here and say --bundle or --jwks"
+                    "{path} is not on this machine; copy it here and give it with --bundle or --jwks"
                 ));
                 None
             }
@@ -105,7 +105,7 @@ fn text(value: &Value) -> Option<String> {
 /// The reader's own words for it name functions of its library.
 fn in_words(error: &YamlError) -> String {
     match error.without_snippet() {
-        YamlError::MultipleDocuments { .. } => "it holds more than one YAML document".to_owned(),
+        YamlError::MultipleDocuments { .. } => "it has more than one YAML document".to_owned(),
         other => other.to_string(),
     }
 }
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn no_device_is_read_for_a_configuration() {
         let settings = read("auth: { token: { rootcertbundle: /dev/zero } }", &[]);
-        assert_eq!(settings.bundle.unwrap().content.unwrap_err(), "it is no file");
+        assert_eq!(settings.bundle.unwrap().content.unwrap_err(), "it is not a file");
     }
 
     #[test]
@@ -167,7 +167,7 @@ mod tests {
         let settings = read("auth: { token: { issuer: i } }\n---\nauth: {}\n", &[]);
         assert_eq!(settings.doubts.len(), 1);
         assert!(
-            settings.doubts[0].ends_with("cannot be read: it holds more than one YAML document"),
+            settings.doubts[0].ends_with("cannot be read: it has more than one YAML document"),
             "{:?}",
             settings.doubts
         );

@@ -8,7 +8,7 @@ use std::{
 /// A time as people read it, in UTC.
 pub fn date(time: SystemTime) -> String {
     jiff::Timestamp::try_from(time)
-        .map_or_else(|_| "beyond all dates".to_owned(), |time| time.to_string())
+        .map_or_else(|_| "out of range".to_owned(), |time| time.to_string())
 }
 
 /// How far a time is from now: `in 4 min 50 s`, `1 min 15 s ago`.

@@ -28,7 +28,7 @@ pub(super) struct TokenEndpoint {
     service: Option<String>,
 }
 
-/// As whom tokens are requested.
+/// The account that requests tokens.
 #[derive(Debug, Clone)]
 pub(super) enum Caller {
     /// Without credentials.
@@ -239,7 +239,7 @@ pub(super) async fn send(run: &mut Run, check: Check, request: Request) -> Optio
         }
         Err(error) => match error.kind {
             RequestErrorKind::Budget => {
-                run.skip(&[check], &Needs::Nothing("enough has been asked for one diagnosis"));
+                run.skip(&[check], &Needs::Nothing("the limit of requests is reached"));
             }
             RequestErrorKind::Timeout => {
                 run.observed.answers.stopped = true;
@@ -249,10 +249,10 @@ pub(super) async fn send(run: &mut Run, check: Check, request: Request) -> Optio
             RequestErrorKind::Connect | RequestErrorKind::Broken => {
                 let asked = redact::request(&request).into_iter().next().unwrap_or_default();
                 run.record(
-                    Finding::fail(check, "the token service breaks off without an answer")
+                    Finding::fail(check, "the token service closes the connection without a response")
                         .evidence(cut(&asked))
                         .evidence(cut(&error.reason))
-                        .fix("look into the token service's log, and that of the proxy before it, for this request: it ends there, not in an answer"),
+                        .fix("look for this request in the logs of the token service and of the proxy in front of it"),
                 );
             }
         },
@@ -262,7 +262,7 @@ pub(super) async fn send(run: &mut Run, check: Check, request: Request) -> Optio
 
 fn had_enough(run: &mut Run, response: &Response) {
     let summary =
-        format!("the token service answers {}: too many requests", response.status.as_u16());
+        format!("the token service responds with {}: too many requests", response.status.as_u16());
     // A limit that only a diagnosis reaches is no fault.
     let finding = if run.observed.answers.served {
         Finding::warn(Check::Tok11, summary)
@@ -272,39 +272,39 @@ fn had_enough(run: &mut Run, response: &Response) {
     run.observed.answers.stopped = true;
     let wait = match response.header("retry-after") {
         Some(time) => format!("Retry-After: {}", cut(time)),
-        None => "there is no Retry-After to say for how long".to_owned(),
+        None => "there is no Retry-After".to_owned(),
     };
     run.record(
         finding
             .evidence(describe("the token service", response))
             .evidence(wait)
-            .evidence("nothing more was asked of it")
-            .fix("wait as long as Retry-After says, then diagnose again. At the token service, raise the limit for this address or account (every pull asks for a token, and all users behind one NAT or proxy count as one address), and let it send Retry-After")
+            .evidence("`diagnose` sent it nothing more")
+            .fix("wait as long as Retry-After says, then run the command again. At the token service, raise the limit for this address or account (every pull requests a token, and all users behind one NAT or proxy count as one address), and let it send Retry-After")
             .rows(&["F55"]),
     );
 }
 
-/// A maintenance page stands in the place of whatever would have been answered.
+/// A maintenance page replaces every other response.
 fn closed(run: &mut Run, response: &Response) {
     run.observed.answers.stopped = true;
     let wait = response.header("retry-after").map(|time| format!("Retry-After: {}", cut(time)));
     let finding = Finding::fail(
         Check::Tok11,
-        format!("the token service is switched off for maintenance, it answers {}", response.status),
+        format!("the token service is down for maintenance and responds with {}", response.status),
     )
     .evidence(describe("the token service", response))
-    .evidence("nothing more was asked of it")
+    .evidence("`diagnose` sent it nothing more")
     .breaks(&portpass_protocol::challenge::KnownClient::ALL)
-    .fix("wait until it is back, then diagnose again. Whoever runs it can leave the realm's path out of the maintenance page, or let that answer 503 with Retry-After and JSON. Clients wait for it, and a page for browsers they take for a broken answer")
+    .fix("wait until it is back, then run the command again. Its operator can exclude the realm's path from the maintenance page, or respond with 503, Retry-After and JSON. Clients wait then, but treat a web page as a broken response")
     .rows(&["F59"]);
     run.record(wait.into_iter().fold(finding, Finding::evidence));
 }
 
 fn too_slow(request: &Request) -> Finding {
     let asked = redact::request(request).into_iter().next().unwrap_or_default();
-    Finding::fail(Check::Tok11, "the token service gives no answer within 15 s, docker's limit")
+    Finding::fail(Check::Tok11, "the token service does not respond within 15 s, docker's limit")
         .evidence(cut(&asked))
-        .fix("make the token service faster. Look for a user directory that does not answer, for password hashes that cost too much, and for a proxy that waits for a dead backend")
+        .fix("make the token service faster. Look for a user directory that does not respond, password hashes that cost too much, or a proxy that waits for a dead backend")
         .breaks(&[portpass_protocol::challenge::KnownClient::Docker])
         .rows(&["F05"])
 }

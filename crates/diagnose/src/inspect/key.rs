@@ -17,7 +17,7 @@ pub struct KeyIds {
     pub rfc7638: String,
     /// `a P-256 key (ES256)`
     pub kind: String,
-    /// Where the key stands: `in its certificate`.
+    /// Where the key is: `in its certificate`.
     pub found: &'static str,
 }
 

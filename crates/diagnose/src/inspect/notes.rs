@@ -20,7 +20,7 @@ pub(super) fn header(header: &Map<String, Value>, notes: &mut Vec<String>) {
     let brings_key = ["x5c", "jwk"].iter().any(|name| header.contains_key(*name));
     match header.get("kid").and_then(Value::as_str) {
         None if !brings_key => {
-            notes.push("it names no key, so no registry can find one".to_owned());
+            notes.push("it names no key, so no registry can find its key".to_owned());
         }
         Some(id) if !brings_key => notes.push(known_to(id)),
         _ => {}
@@ -34,9 +34,9 @@ fn known_to(id: &str) -> String {
         return format!("{summary} ({row}): {fix}", row = base_point::ROW);
     }
     match IdForm::of(id) {
-        IdForm::Libtrust => "its key id is known to distribution 2 alone; distribution 3 wants an RFC 7638 thumbprint or a chain",
-        IdForm::Rfc7638 => "its key id is known to distribution 3 alone; distribution 2 wants a libtrust fingerprint or a chain",
-        IdForm::Other => "its key id is known only to a registry with a JWKS that has it",
+        IdForm::Libtrust => "only distribution 2 finds a key by this id; distribution 3 needs an RFC 7638 thumbprint or a certificate chain",
+        IdForm::Rfc7638 => "only distribution 3 finds a key by this id; distribution 2 needs a libtrust fingerprint or a certificate chain",
+        IdForm::Other => "only a registry with a JWK set that has this key id finds the key",
     }
     .to_owned()
 }
@@ -48,15 +48,16 @@ pub(super) fn claims(
     notes: &mut Vec<String>,
 ) {
     if claims.get("aud").is_some_and(Value::is_array) {
-        notes.push("distribution 2 takes an `aud` that is one text, and no list".to_owned());
+        notes.push("distribution 2 accepts `aud` only as a string, not as a list".to_owned());
     }
     let Some(read) = read else { return };
     times(read, now, notes);
     if read.access.is_empty() {
-        notes.push("it grants nothing: good for logging in, for no repository".to_owned());
+        notes
+            .push("it grants nothing: you can log in with it, but not use a repository".to_owned());
     }
     for access in read.access.iter().filter(|access| access.actions.is_empty()) {
-        notes.push(format!("{} was asked for, and nothing on it is granted", access.resource));
+        notes.push(format!("{} was requested, but no action on it is granted", access.resource));
     }
 }
 
@@ -67,21 +68,21 @@ fn times(claims: &Claims, now: SystemTime, notes: &mut Vec<String>) {
     };
     let (expires, begins) = (at(claims.expires.0), claims.not_before.map(|date| at(date.0)));
     if let Ok(past) = now.duration_since(expires) {
-        let still = if past <= LEEWAY { "; registries forgive that much" } else { "" };
+        let still = if past <= LEEWAY { "; registries accept that difference" } else { "" };
         notes.push(format!("it expired {}{still}", distance(expires, now)));
     }
     if let Some(begins) = begins.filter(|begins| *begins > now) {
-        notes.push(format!("it holds only {}; are both clocks right?", distance(begins, now)));
+        notes.push(format!("it becomes valid {}; are both clocks right?", distance(begins, now)));
     }
     let begins = begins.or(claims.issued_at.map(|date| at(date.0)));
     let life = begins.and_then(|begins| expires.duration_since(begins).ok());
     if let Some(short) = life.filter(|life| *life < LEEWAY) {
-        notes.push(format!("it lives {}; clients take less than 60 s for 60 s", span(short)));
+        notes.push(format!("it lives {}; clients treat less than 60 s as 60 s", span(short)));
     }
 }
 
 pub(super) fn length(token: &str, notes: &mut Vec<String>) {
     if token.len() > LONG {
-        notes.push(format!("it has {} bytes; proxies may refuse a header that long", token.len()));
+        notes.push(format!("it has {} bytes; proxies may refuse such a long header", token.len()));
     }
 }

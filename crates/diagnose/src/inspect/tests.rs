@@ -60,7 +60,7 @@ fn a_token_is_found_in_what_people_paste() {
     ] {
         assert_eq!(token_in(text).as_deref(), Ok("a.b.c"), "{text}");
     }
-    assert_snapshot!(token_in(r#"{"jwt":"a.b.c"}"#).unwrap_err(), @r#"the token service's answer has no token: it has the keys "jwt""#);
+    assert_snapshot!(token_in(r#"{"jwt":"a.b.c"}"#).unwrap_err(), @r#"the token service's response has no token; its keys are "jwt""#);
 }
 
 /// The second story: what it turned out to be.
@@ -79,16 +79,16 @@ fn what_some_registry_refuses_is_noted() {
     let kid = |id: &str| format!(r#"{{"alg":"ES256","kid":"{id}"}}"#);
     let libtrust = "PYYO:TEWU:V7JH:26JV:AQTZ:LJC3:SXVJ:XGHA:34F2:2LAQ:ZRMK:Z7Q6";
     let table = [
-        (kid(libtrust), good.clone(), "known to distribution 2 alone"),
+        (kid(libtrust), good.clone(), "only distribution 2 finds"),
         (
             kid("8qjioA3ZA7ti2JIE7c-U8smBFuZolQZvhSHDPU3hhB8"),
             good.clone(),
-            "known to distribution 3 alone",
+            "only distribution 3 finds",
         ),
-        (kid("mine"), good.clone(), "JWKS"),
+        (kid("mine"), good.clone(), "a JWK set"),
         (r#"{"alg":"ES256"}"#.to_owned(), good.clone(), "names no key"),
         (r#"{"alg":"none","kid":"mine"}"#.to_owned(), good.clone(), "none"),
-        (kid("mine"), good.replace("\"token-service\"", "[\"token-service\"]"), "no list"),
+        (kid("mine"), good.replace("\"token-service\"", "[\"token-service\"]"), "not as a list"),
         (
             kid("mine"),
             good.replace(&(NOW + 290).to_string(), &(NOW - 75).to_string()),
@@ -97,12 +97,12 @@ fn what_some_registry_refuses_is_noted() {
         (
             kid("mine"),
             good.replace(&(NOW + 290).to_string(), &(NOW - 20).to_string()),
-            "registries forgive",
+            "registries accept",
         ),
         (
             kid("mine"),
             good.replace(&(NOW - 60).to_string(), &(NOW + 100).to_string()),
-            "it holds only in 1 min 40 s",
+            "it becomes valid in 1 min 40 s",
         ),
         (
             kid("mine"),
@@ -114,7 +114,7 @@ fn what_some_registry_refuses_is_noted() {
         (
             kid("mine"),
             claims(r#"[{"type":"repository","name":"a","actions":[]}]"#),
-            "repository:a was asked for",
+            "repository:a was requested",
         ),
         (kid(&"m".repeat(4000)), good.clone(), "bytes"),
     ];
@@ -256,7 +256,7 @@ fn a_chain_is_shown_link_by_link() {
     CN=leaf | CN=middle | 2023-11-14T21:56:40Z to 2023-11-15T22:13:20Z (ends in 1 d) | no | a P-256 key
     CN=middle | CN=root | 2023-11-14T21:56:40Z to 2023-11-26T12:00:00Z (ends in 11 d 13 h) | yes | a P-256 key
     chain-without-bundle
-    the token carries certificates, but no certificate is trusted here
+    the token contains certificates, but the registry trusts none
     the token has certificates, and there is only `jwks`: give `rootcertbundle`
     "#);
 }
@@ -283,8 +283,8 @@ fn a_chain_of_the_past_or_of_nonsense_is_shown_as_what_it_is() {
     alg: ES256
     key: a chain of 3 certificates, which cannot be read
     no key
-    unreadable: not a readable X.509 certificate: it is no DER of one, or broken or cut off
-    unreadable: it is no base64
+    unreadable: not a readable X.509 certificate: it is not the DER of a certificate, or is damaged or cut off
+    unreadable: it is not base64
     unreadable: it is a number
     not checked
     "#);
@@ -358,7 +358,7 @@ fn an_embedded_key_is_known_and_a_secret_one_is_not_shown() {
     key: an embedded key without an id
     no key
     token-embedded-key-malformed
-    the token's header carries a secret: its `jwk` is a private or symmetric key
+    the token's header contains a secret: its `jwk` is a private or symmetric key
     the `jwk` in the header is broken, or a private key: if so, replace that key
     "#);
     assert!(!said.contains("c2Vj"), "{said}");
@@ -369,10 +369,10 @@ fn what_is_signed_by_nobody_is_refused_as_its_registry_does() {
     let none = token(r#"{"alg":"none","kid":"mine"}"#, &claims("[]"));
     assert_snapshot!(shown(&none, Some(jwks())), @r#"
     alg: none
-    key: mine, a name of the issuer's own
+    key: mine, the issuer's own name
     no key
     token-algorithm-unknown F89
-    the token's header names the signature algorithm "none", which is not one of ours
+    the token's header names the signature algorithm "none", which is not supported
     `alg` is missing, or `none`, or no algorithm of tokens
     "#);
     let forged = minted(&key(), KeyIdForm::Rfc7638);
@@ -386,7 +386,7 @@ fn what_is_signed_by_nobody_is_refused_as_its_registry_does() {
     2M6P:YRUT:YDLI:VRTJ:HTKM:QZKB:ERTA:KGLW:YEAC:KDCS:K55R:MNSW
     TK4IGXU63xcJX8t__OwEhzQ3iFfrtGb3x-4niXQDlv8
     token-signature-wrong F84
-    the token's ES256 signature was not made by the trusted key "TK4IGXU63xcJX8t__OwEhzQ3iFfrtGb3x-4niXQDlv8"
+    the token's ES256 signature was not made with the trusted key "TK4IGXU63xcJX8t__OwEhzQ3iFfrtGb3x-4niXQDlv8"
     another key signed it: the token service was set up anew with the same names, or the token was changed
     "#);
 }
@@ -398,7 +398,7 @@ fn whom_a_registry_could_not_trust_is_no_verdict_on_the_token() {
     assert_snapshot!(said(bundle), @"the bundle cannot be used: there is no certificate; expected a PEM block `-----BEGIN CERTIFICATE-----`");
     assert_snapshot!(said(TrustSettings { jwks: Some("{}".into()), ..TrustSettings::default() }), @"the keys cannot be used: not a JWK set: `keys` is missing");
     let partly = TrustSettings { jwks: Some(r#"{"keys":[5]}"#.into()), ..TrustSettings::default() };
-    assert_snapshot!(partly.read().unwrap().skipped.join("\n"), @"entry 1 of the JWK set is of no use: it is a number, expected an object");
+    assert_snapshot!(partly.read().unwrap().skipped.join("\n"), @"entry 1 of the JWK set cannot be used: it is a number, expected an object");
 }
 
 #[test]

@@ -34,7 +34,7 @@ impl TrustSettings {
         let keys = self.jwks.as_deref().map(KeySet::from_jwks).transpose();
         let keys = keys.map_err(TrustError::Jwks)?.unwrap_or_default();
         let skipped = keys.skipped().iter().map(|skipped| {
-            format!("entry {} of the JWK set is of no use: {}", skipped.index + 1, skipped.why)
+            format!("entry {} of the JWK set cannot be used: {}", skipped.index + 1, skipped.why)
         });
         Ok(Trusted {
             skipped: skipped.collect(),
@@ -58,7 +58,7 @@ pub struct Trusted {
 }
 
 impl Trusted {
-    /// The key of that id, and where it stands.
+    /// The key of that id, and where it is.
     pub(super) fn find(&self, id: &str) -> Option<(&VerifyingKey, &'static str)> {
         let key = self.trust.keys().get(id)?;
         let certified = self.certificates.iter().any(|certificate| certificate.key() == key);
@@ -66,7 +66,7 @@ impl Trusted {
     }
 }
 
-/// Why a file says nothing of whom to trust: a registry with it would not start.
+/// Why a file cannot be used: a registry with it would not start.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
     /// The bundle.

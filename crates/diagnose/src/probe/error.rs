@@ -44,11 +44,11 @@ pub(super) fn request_error(error: &reqwest::Error) -> RequestError {
 /// What HTTP itself met, where it is the server's doing.
 fn no_http(error: &hyper::Error) -> Option<String> {
     let words = if error.is_parse_too_large() {
-        "the head of its answer is too long"
+        "the head of its response is too long"
     } else if error.is_parse() {
-        "what it answers is no HTTP"
+        "its response is not HTTP"
     } else if error.is_incomplete_message() {
-        "it closes the connection before the answer is whole"
+        "it closes the connection before the response is complete"
     } else {
         return None;
     };
@@ -80,8 +80,8 @@ mod tests {
     #[tokio::test]
     async fn what_is_no_http_is_called_so() {
         for (said, word) in [
-            ("SSH-2.0-other\r\n", "is no HTTP"),
-            ("\u{15}\u{3}\u{3}\u{0}\u{2}\u{2}F", "is no HTTP"),
+            ("SSH-2.0-other\r\n", "is not HTTP"),
+            ("\u{15}\u{3}\u{3}\u{0}\u{2}\u{2}F", "is not HTTP"),
             ("", "closes the connection"),
             ("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nshort", "end of file"),
         ] {

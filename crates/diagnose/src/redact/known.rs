@@ -16,7 +16,7 @@ use crate::exchange::{Authorization, Exchange, Request, RequestBody};
 
 /// What is shown in a secret's place, and where a text is cut.
 const MARK: char = '…';
-/// Shorter ones are parts of many words: they are hidden where they stand alone, in characters.
+/// Shorter ones are parts of many words: they are hidden only as separate words, in characters.
 const SHORT: usize = 8;
 /// So much of a secret before a cut is a part of it, in characters.
 const PART: usize = 3;

@@ -1,4 +1,4 @@
-//! Logins that nobody has sent, in the words of others: `Basic …`, and what stands in URLs.
+//! Logins in the words of servers that `diagnose` did not send itself: `Basic …`, and those in URLs.
 
 use base64::{Engine as _, alphabet, engine};
 

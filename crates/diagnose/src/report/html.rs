@@ -1,4 +1,4 @@
-//! For a browser: one file without scripts and pictures, whose links lead to itself.
+//! For a browser: one file without scripts and pictures. Its links lead to itself.
 //!
 //! The words of servers stand in it, and a server may be hostile: everything that is not written here goes
 //! through [`escaped`], and the page forbids itself to load or run anything.
@@ -17,11 +17,11 @@ pub(super) fn of(report: &Report) -> String {
         report.cause().map_or(CONTENT.to_owned(), the_cause),
         report.unreached().map_or_else(String::new, |unreached| not_looked_at(&unreached)),
         sequence::of(report),
-        part("What comes of it", report.consequences().filter(follows)),
-        part("Wrong beside it", beside),
+        part("Consequences", report.consequences().filter(follows)),
+        part("Other faults", beside),
         part("Warnings", report.warnings()),
         left_out(report),
-        folded("What holds", report.held().count(), &all(report.held(), entry)),
+        folded("Passed", report.held().count(), &all(report.held(), entry)),
         trace(report),
         footer(report),
     ]
@@ -30,7 +30,7 @@ pub(super) fn of(report: &Report) -> String {
 
 fn not_looked_at(unreached: &Unreached) -> String {
     let stages = escaped(&unreached.named());
-    format!("<p>Not looked at: {stages} ({}).</p>\n", needed(&unreached.why))
+    format!("<p>Not checked: {stages} ({}).</p>\n", needed(&unreached.why))
 }
 
 fn the_cause(cause: &Finding) -> String {
@@ -71,7 +71,7 @@ fn entry(found: &Finding) -> String {
     )
 }
 
-/// To where a check stands in the page.
+/// A link to a check in the page.
 fn link(check: Check) -> String {
     let id = check.id();
     format!("<a href=\"#{id}\">{id}</a>")
@@ -79,19 +79,19 @@ fn link(check: Check) -> String {
 
 fn needed(needs: &Needs) -> String {
     match needs {
-        Needs::Check(check) => format!("{} has to hold first", link(*check)),
+        Needs::Check(check) => format!("fix {} first", link(*check)),
         Needs::Input(_) | Needs::Nothing(_) => escaped(&needs.to_string()),
     }
 }
 
-/// What to do comes first: it is what somebody looks for.
+/// The fix comes first: it is what the reader looks for.
 fn finding(finding: &Finding) -> String {
     let field = |name: &str, value: &str| match value {
         "" => String::new(),
         value => format!("<dt>{name}</dt><dd>{}</dd>\n", escaped(value)),
     };
     let seen = all(&finding.evidence, |line| format!("<dd>{}</dd>\n", escaped(line)));
-    let comes_of = |cause| format!("<dt>comes of</dt><dd>{}</dd>\n", link(cause));
+    let comes_of = |cause| format!("<dt>follows from</dt><dd>{}</dd>\n", link(cause));
     [
         format!("<p>{}</p>\n<dl>\n", escaped(&finding.summary)),
         field("fix", finding.fix.as_deref().unwrap_or_default()),
@@ -114,7 +114,7 @@ fn left_out(report: &Report) -> String {
     let shown = all(groups, |(needs, checks)| {
         format!("<p>{needs}:</p>\n<ul>\n{}</ul>\n", all(checks, item))
     });
-    folded("Not asked", number, &shown)
+    folded("Not checked", number, &shown)
 }
 
 fn trace(report: &Report) -> String {
@@ -127,10 +127,10 @@ fn trace(report: &Report) -> String {
             "<details>\n<summary>{number} {first}</summary>\n<pre>{sent}{back}</pre>\n</details>\n"
         )
     });
-    folded("What was said", report.exchanges.len(), &shown)
+    folded("Requests and responses", report.exchanges.len(), &shown)
 }
 
-/// How it was made: who gets the page can do the same.
+/// How it was made, so that the reader can run the same.
 fn footer(report: &Report) -> String {
     let (time, tally) = (escaped(&report.provenance.time()), escaped(&report.tally()));
     let command = match report.provenance.command.as_str() {
@@ -163,7 +163,7 @@ fn escaped(text: &str) -> String {
     safe
 }
 
-const CONTENT: &str = "<p class=\"pass\">Nothing is wrong, as far as was asked.</p>\n";
+const CONTENT: &str = "<p class=\"pass\">Nothing is wrong in what was checked.</p>\n";
 
 const HEAD: &str = concat!(
     "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n",

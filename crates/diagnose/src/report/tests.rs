@@ -13,7 +13,7 @@ fn origin_story() -> Report {
         Finding::warn(Check::Cfg02, "no credential is kept for registry.example.com:5000")
             .fix("`docker login registry.example.com:5000`"),
         Finding::pass(Check::Net01, "registry.example.com is 192.0.2.7"),
-        Finding::pass(Check::Net02, "192.0.2.7:5000 takes connections"),
+        Finding::pass(Check::Net02, "192.0.2.7:5000 accepts connections"),
         Finding::pass(Check::Ping01, "401 without credentials"),
         Finding::pass(Check::Chal01, "one challenge: Bearer"),
         Finding::pass(Check::Tok03, "200"),
@@ -147,9 +147,9 @@ fn a_page_begins_with_the_cause_and_draws_one_broken_arrow() {
     let page = origin_story().html();
     let place = |words: &str| page.find(words).unwrap_or_else(|| panic!("{words}"));
     assert!(place("<section class=\"cause\"") < place("<ol class=\"sequence\""));
-    assert!(place("<ol class=\"sequence\"") < place("<summary>What holds"));
+    assert!(place("<ol class=\"sequence\"") < place("<summary>Passed"));
     assert_eq!(page.matches("<li class=\"broken").count(), 1);
-    assert!(page.contains("<li class=\"broken from service\"><span>✗ answers with a token"));
+    assert!(page.contains("<li class=\"broken from service\"><span>✗ sends a token"));
     assert_eq!(with_warnings().html().matches("<li class=\"broken").count(), 0);
 }
 
@@ -170,11 +170,12 @@ fn a_report_says_how_it_was_made() {
 fn what_was_not_asked_is_one_line_unless_somebody_wants_more() {
     for report in [origin_story(), with_warnings(), two_faults()] {
         let (short, full) = (plain(&report), report.text(Detail::Full, |_, text| text.to_owned()));
-        let of = |line: &&str| line.starts_with("Not asked") || line.starts_with("Not looked at");
+        let of =
+            |line: &&str| line.starts_with("Not checked") || line.contains("checks were not made");
         assert!(short.lines().filter(of).count() <= 1, "{short}");
         let unasked = report.findings.iter().any(|found| found.verdict.as_str() == "skip");
-        assert_eq!(full.contains("\nNot asked\n"), unasked, "{full}");
-        assert!(full.contains("\nWhat holds\n") || report.held().count() == 0);
+        assert_eq!(full.contains("\nNot checked\n"), unasked, "{full}");
+        assert!(full.contains("\nPassed\n") || report.held().count() == 0);
     }
     assert_snapshot!(origin_story().text(Detail::Full, |_, text| text.to_owned()));
 }

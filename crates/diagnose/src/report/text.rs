@@ -44,7 +44,7 @@ pub(super) fn of(report: &Report, detail: Detail, paint: Paint<'_>) -> String {
             the_cause(&mut page, cause);
             consequences(&mut page, report);
         }
-        None => page.line(0, &paint(Tone::Good, "Nothing is wrong, as far as was asked.")),
+        None => page.line(0, &paint(Tone::Good, "Nothing is wrong in what was checked.")),
     }
     warnings(&mut page, report, detail);
     if detail == Detail::Full {
@@ -117,7 +117,7 @@ fn the_cause(page: &mut Page<'_>, cause: &Finding) {
     details(page, cause);
 }
 
-/// What was seen, whom it breaks, what to do.
+/// The evidence, the clients that fail, the fix.
 fn details(page: &mut Page<'_>, finding: &Finding) {
     for (at, line) in finding.evidence.iter().enumerate() {
         page.field(if at == 0 { "seen" } else { "" }, line);
@@ -140,13 +140,13 @@ fn consequences(page: &mut Page<'_>, report: &Report) {
     };
     let (folded, beside) = (follow(true), follow(false));
     if !folded.is_empty() {
-        page.part("What comes of it");
+        page.part("Consequences");
         for finding in folded {
             page.wrapped(2, "✗ ", &format!("{}: {}", finding.check, finding.summary));
         }
     }
     if !beside.is_empty() {
-        page.part("Wrong beside it");
+        page.part("Other faults");
         for finding in beside {
             page.wrapped(2, "✗ ", &format!("{}: {}", finding.check, finding.summary));
             details(page, finding);
@@ -174,18 +174,18 @@ fn holds(page: &mut Page<'_>, report: &Report) {
     if held.peek().is_none() {
         return;
     }
-    page.part("What holds");
+    page.part("Passed");
     for finding in held {
         page.wrapped(2, "✓ ", &format!("{}: {}", finding.check, finding.summary));
     }
 }
 
-/// In one line: the parts that the walk did not come to, else what would tell more.
+/// In one line: the steps that the run did not reach, else the input that allows more checks.
 fn unasked(report: &Report, detail: Detail) -> Option<String> {
     let more = |words: &str| if detail == Detail::Short { words.to_owned() } else { String::new() };
     if let Some(unreached) = report.unreached() {
         let (stages, why) = (unreached.named(), unreached.why);
-        return Some(format!("Not looked at: {stages} ({why}).{}", more(" -v tells more.")));
+        return Some(format!("Not checked: {stages} ({why}).{}", more(" -v shows more.")));
     }
     let inputs = report.left_out(|needs| match needs {
         Needs::Input(flag) => (*flag).to_owned(),
@@ -195,12 +195,12 @@ fn unasked(report: &Report, detail: Detail) -> Option<String> {
     if number == 0 || detail == Detail::Full {
         return None;
     }
-    let line = format!("Not asked: {number} checks; -v lists them.");
+    let line = format!("{number} checks were not made; -v lists them.");
     let flags = inputs.into_iter().map(|(flag, _)| flag).filter(|flag| !flag.is_empty());
     let mut flags: Vec<String> = flags.collect();
     // What is known of the other side tells most.
     flags.sort_by_key(|flag| !flag.contains("FILE"));
-    let naming = |most: usize| format!("{line} More is told by {}.", flags[..most].join("; "));
+    let naming = |most: usize| format!("{line} To check more: {}.", flags[..most].join("; "));
     let fitting = (1..=flags.len()).rev().map(naming).find(|line| line.chars().count() <= WIDTH);
     Some(fitting.unwrap_or(line))
 }
@@ -214,9 +214,9 @@ fn left_out(page: &mut Page<'_>, report: &Report) {
     if groups.is_empty() {
         return;
     }
-    // What somebody can give comes first.
+    // Checks that need input come first.
     groups.sort_by_key(|(needs, _)| (!needs.starts_with("needs "), needs.starts_with("does not")));
-    page.part("Not asked");
+    page.part("Not checked");
     for (needs, checks) in groups {
         page.wrapped(2, "· ", &format!("{needs}: {}", ranges(&checks)));
     }

@@ -80,11 +80,11 @@ fn all_granted(
     missing: &[Access],
 ) {
     if requested.is_empty() {
-        let summary = "a token to log in with needs no grant";
+        let summary = "a login token needs no grant";
         return run.record(Finding::pass(Check::Acc01, summary));
     }
     if missing.is_empty() {
-        let summary = format!("all that was asked for is granted: {}", written(requested));
+        let summary = format!("everything requested is granted: {}", written(requested));
         return run.record(Finding::pass(Check::Acc01, summary));
     }
     // What its own token would grant is not known.
@@ -94,8 +94,7 @@ fn all_granted(
     let lacking: AccessSet = missing.iter().cloned().collect();
     let summary = format!("the token lacks {}", written(&lacking));
     let finding = if is_content(run) {
-        Finding::warn(Check::Acc01, summary)
-            .evidence("the registry gives the repository all the same")
+        Finding::warn(Check::Acc01, summary).evidence("the registry serves the repository with it")
     } else {
         Finding::fail(Check::Acc01, summary).breaks(&KnownClient::ALL)
     };
@@ -103,19 +102,19 @@ fn all_granted(
     let caller = run.observed.credential.as_ref().and_then(|found| found.credential.username());
     let (fix, rows): (_, &[&'static str]) = match (caller, granted.is_empty()) {
         _ if given => (
-            "was it asked for with this scope? Leave out --token to have one asked for; else see the token service's rules".to_owned(),
+            "check whether the token was requested with this scope. Without --token, `diagnose` requests a new one. Otherwise check the token service's rules".to_owned(),
             &["F104", "F100"],
         ),
         (None, _) => (
-            "log in (`docker login`), or say --username; if it is to be open to everybody, the token service needs a rule for those without a name".to_owned(),
+            "log in (`docker login`), or give --username. For a public repository, the token service needs a rule for anonymous users".to_owned(),
             &["F104", "F100"],
         ),
         (Some(name), true) => (
-            format!("give {} a rule for it in the token service (portpass: `portpass policy explain` says which rule decided). A service of your own has to fill `access` from `scope`: repeated, or with blanks between", Excerpt::of(name)),
+            format!("give {} a rule for it in the token service (portpass: `portpass policy explain` says which rule decided). A token service of your own must fill `access` from every `scope` parameter, and from every scope in it: scopes are separated by spaces", Excerpt::of(name)),
             &["F104", "F100"],
         ),
         (Some(name), false) => (
-            format!("give {} a rule for it in the token service (portpass: `portpass policy explain` says which rule decided); many services stop at the first rule that fits", Excerpt::of(name)),
+            format!("give {} a rule for it in the token service (portpass: `portpass policy explain` says which rule decided). Many services stop at the first rule that matches", Excerpt::of(name)),
             &["F104"],
         ),
     };
@@ -126,7 +125,7 @@ fn all_granted(
         format!("granted: {}", written(granted))
     };
     let finding =
-        finding.fix(fix).rows(rows).evidence(format!("asked for: {}", written(requested)));
+        finding.fix(fix).rows(rows).evidence(format!("requested: {}", written(requested)));
     run.record(finding.evidence(shown));
 }
 
@@ -137,17 +136,18 @@ fn scope_claim(run: &mut Run, claims: &Map<String, Value>, missing: &[Access]) -
     let scope = ["scope", "scp", "scopes"].into_iter().find(|name| claims.contains_key(*name));
     let Some(name) = scope.filter(|_| !has_access && !missing.is_empty()) else {
         let finding = if has_access {
-            Finding::pass(check, "the grant stands in `access`")
+            Finding::pass(check, "the grant is in `access`")
         } else {
-            Finding::pass(check, "no other claim stands in for `access`")
+            Finding::pass(check, "no other claim is used instead of `access`")
         };
         run.record(finding);
         return None;
     };
-    let summary = format!("the token grants by the claim `{name}`; registries read `access` alone");
+    let summary =
+        format!("the token's grant is in the claim `{name}`; registries read only `access`");
     let finding = grant_fault(run, check, summary)
         .breaks(&KnownClient::ALL)
-        .fix("write `\"access\":[{\"type\":\"repository\",\"name\":\"team/app\",\"actions\":[\"pull\"]}]`: tokens of a general OAuth server do not do without it")
+        .fix("write `\"access\":[{\"type\":\"repository\",\"name\":\"team/app\",\"actions\":[\"pull\"]}]`: registries do not accept the tokens of a general OAuth server without it")
         .rows(&["F101"]);
     run.record(finding);
     Some(check)
@@ -171,18 +171,21 @@ fn other_name(run: &mut Run, granted: &AccessSet, missing: &[Access]) -> Option<
         granted.iter().find(like).map(|entry| (wanted.clone(), entry.clone()))
     });
     let Some((wanted, entry)) = found else {
-        run.record(Finding::pass(check, "no entry of `access` is a wrong name for the repository"));
+        run.record(Finding::pass(
+            check,
+            "no entry of `access` has a wrong name for the repository",
+        ));
         return None;
     };
     let (wanted, entry) = (wanted.to_string(), entry.to_string());
     let summary = format!(
-        "`access` has {}, and the registry wants {}",
+        "`access` has {}, but the registry requires {}",
         Excerpt::of(&entry),
         Excerpt::of(&wanted)
     );
     let finding = grant_fault(run, check, summary)
         .breaks(&KnownClient::ALL)
-        .fix("write type, name and actions as the scope asks for them, letter for letter: the name without the registry's host, no `*` for a name, all in lower case")
+        .fix("write type, name and actions exactly as in the scope: the name without the registry's host, no `*` as a name, all in lower case")
         .rows(&["F102"]);
     run.record(finding);
     Some(check)
@@ -220,14 +223,14 @@ fn push_alone(run: &mut Run, granted: &AccessSet) -> Option<Check> {
         &*entry.resource.resource_type == "repository" && all(Action::Push) && !all(Action::Pull)
     });
     let Some(alone) = alone else {
-        run.record(Finding::pass(check, "whoever may push may pull"));
+        run.record(Finding::pass(check, "push is granted only together with pull"));
         return None;
     };
     let summary =
         format!("the token grants push without pull on {}", Excerpt::of(&alone.resource.name));
     let finding = Finding::fail(check, summary)
         .breaks(&KnownClient::ALL)
-        .fix("grant pull wherever push is granted: clients look whether a blob is there before they send it, and registries ask for both")
+        .fix("grant pull wherever you grant push. Clients check whether a blob exists before they send it, and registries require both")
         .rows(&["F103"]);
     run.record(finding);
     Some(check)
@@ -237,16 +240,16 @@ fn push_alone(run: &mut Run, granted: &AccessSet) -> Option<Check> {
 fn nothing_more(run: &mut Run, requested: &AccessSet, granted: &AccessSet) {
     let asked = run.observed.token.as_ref().and_then(|token| token.scope.as_ref()).is_some();
     if !asked {
-        let why = Needs::Nothing("nobody knows what the given token was asked for");
+        let why = Needs::Nothing("it is not known which scopes the given token was requested with");
         return run.skip(&[Check::Acc05], &why);
     }
     let extra: Vec<Access> = missing(granted, requested);
     let extra: AccessSet = extra.into_iter().collect();
     let finding = if extra.is_empty() {
-        Finding::pass(Check::Acc05, "nothing more is granted than was asked for")
+        Finding::pass(Check::Acc05, "nothing is granted that was not requested")
     } else {
-        Finding::warn(Check::Acc05, format!("the token grants {} unasked", written(&extra)))
-            .fix("grant what both the rules and the scope have: a token that leaks should open no more than it was for")
+        Finding::warn(Check::Acc05, format!("the token grants {}, which was not requested", written(&extra)))
+            .fix("grant only what is both in the rules and in the scope, so that a leaked token opens no more than needed")
     };
     run.record(finding);
 }
@@ -254,7 +257,7 @@ fn nothing_more(run: &mut Run, requested: &AccessSet, granted: &AccessSet) {
 /// A fault of the grant: a failure unless the registry is content.
 fn grant_fault(run: &Run, check: Check, summary: String) -> Finding {
     if is_content(run) && run.observed.required_auth != Some(RequiredAuth::Nothing) {
-        Finding::warn(check, summary).evidence("the registry gives the repository all the same")
+        Finding::warn(check, summary).evidence("the registry serves the repository with it")
     } else {
         Finding::fail(check, summary)
     }

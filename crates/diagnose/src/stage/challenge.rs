@@ -28,7 +28,7 @@ const REST: &[Check] = &[
 ];
 
 /// How a challenge is written.
-const CANONICAL: &str = "write it in the one form that all read: Bearer realm=\"https://auth.example.com/token\",service=\"registry\": names in lower case, every value quoted and not empty, commas without blanks. An empty realm is often a variable that is not set";
+const CANONICAL: &str = "write it in the form that all clients read: Bearer realm=\"https://auth.example.com/token\",service=\"registry\". Use lower-case names, quote every value, leave none empty, and put no spaces after commas. An empty realm is often a variable that is not set";
 
 pub(crate) async fn check(run: &mut Run) {
     let Some(ping) = run.observed.ping.clone() else { return };
@@ -40,7 +40,7 @@ pub(crate) async fn check(run: &mut Run) {
     let challenges = read(asking);
     if challenges.is_empty() {
         let missing = if asking.headers.contains_key(WWW_AUTHENTICATE) {
-            let finding = Finding::fail(Check::Chal01, "WWW-Authenticate holds no challenge")
+            let finding = Finding::fail(Check::Chal01, "WWW-Authenticate has no challenge")
                 .breaks(&KnownClient::ALL)
                 .fix(CANONICAL)
                 .rows(&["F27"]);
@@ -80,7 +80,7 @@ fn read(response: &Response) -> Challenges {
 fn nothing(run: &mut Run, ping: &Response) {
     let needs = if ping.status.is_success() && !run.failed(Check::Ping03) {
         run.observed.required_auth = Some(RequiredAuth::Nothing);
-        Needs::Nothing("the registry asks for nothing")
+        Needs::Nothing("the registry asks for no credentials")
     } else if run.failed(Check::Ping02) {
         Needs::Check(Check::Ping02)
     } else {
@@ -105,10 +105,10 @@ fn one(run: &mut Run, response: &Response, challenges: &Challenges) {
         ),
         (false, _) => Finding::fail(
             Check::Chal01,
-            format!("the registry asks for {}, and neither for Bearer nor for Basic", named(&schemes)),
+            format!("the registry asks for {}, not for Bearer or Basic", named(&schemes)),
         )
         .breaks(&KnownClient::ALL)
-        .fix("take the other scheme out of what stands in front of /v2/ (Negotiate and NTLM come from a web server's own login): clients of registries speak Bearer and Basic")
+        .fix("remove the other scheme from the server in front of /v2/ (Negotiate and NTLM come from a web server's own login). Registry clients support Bearer and Basic")
         .rows(&["F26"]),
         (true, _) => {
             let basic = challenges.basic().is_some();
@@ -116,13 +116,13 @@ fn one(run: &mut Run, response: &Response, challenges: &Challenges) {
             let few = breaks.iter().all(|peer| matches!(peer, KnownClient::Oras | KnownClient::Regclient));
             let answer = if few { Finding::warn } else { Finding::fail };
             let fix = if basic {
-                "take Basic out: `auth_basic` or the like of a proxy must not stand in front of a registry that has a token service (nginx: `auth_basic off;` for /v2/)"
+                "remove Basic: a proxy must not use `auth_basic` or the like in front of a registry that has a token service (nginx: `auth_basic off;` for /v2/)"
             } else {
-                "let Bearer stand alone: take the other scheme out of what stands in front of /v2/"
+                "send only Bearer: remove the other scheme from the server in front of /v2/"
             };
             answer(
                 Check::Chal01,
-                format!("there are {} challenges beside each other: {}", schemes.len(), named(&schemes)),
+                format!("there are {} challenges: {}", schemes.len(), named(&schemes)),
             )
             .breaks(&breaks)
             .fix(fix)
@@ -179,8 +179,8 @@ fn dialects(run: &mut Run, response: &Response, oddities: &[Oddity]) {
     };
     let finding = if breaks.is_empty() {
         let odd = words(&mut oddities.iter());
-        let rest = if odd.is_empty() { odd } else { format!(", odd as it is ({odd})") };
-        Finding::pass(Check::Chal02, format!("every client reads the challenge alike{rest}"))
+        let rest = if odd.is_empty() { odd } else { format!(", although it is unusual ({odd})") };
+        Finding::pass(Check::Chal02, format!("all clients read the challenge the same way{rest}"))
     } else {
         let few =
             breaks.iter().all(|peer| matches!(peer, KnownClient::Oras | KnownClient::Regclient));
@@ -202,14 +202,14 @@ fn service(run: &mut Run, service: Option<&str>) {
     let finding = match service {
         Some(service) if !service.is_empty() => Finding::pass(
             Check::Chal07,
-            format!("the token has to be for the service {:?}", redact::text(service)),
+            format!("the token must be for the service {:?}", redact::text(service)),
         ),
         _ if run.failed(Check::Chal02) => Finding::skip(Check::Chal07, Needs::Check(Check::Chal02)),
         other => {
             let how = if other.is_some() { "an empty service" } else { "no service" };
             Finding::warn(Check::Chal07, format!("the challenge names {how}"))
                 .breaks(&[KnownClient::Docker])
-                .fix("set `auth: token: service:` of the registry to the audience of its tokens. Some token services refuse a request without one, and clients leave it out or send it empty")
+                .fix("set the registry's `auth: token: service:` to the audience of its tokens. Without it, clients send an empty `service` or none, and some token services refuse that")
                 .rows(&["F27"])
         }
     };
@@ -224,7 +224,10 @@ fn scope(run: &mut Run) {
     };
     let unauthorized = |response: &&Response| response.status == StatusCode::UNAUTHORIZED;
     let Some(get) = run.observed.repository.as_ref().filter(unauthorized) else {
-        run.skip(&[Check::Chal08], &Needs::Nothing("the repository is answered without a token"));
+        run.skip(
+            &[Check::Chal08],
+            &Needs::Nothing("the registry serves the repository without a token"),
+        );
         return;
     };
     let wanted = name.pull();
@@ -238,7 +241,7 @@ fn scope(run: &mut Run) {
     let head = run.observed.repository_head.as_ref().filter(unauthorized).map(asked);
     let head = head.filter(|head| !matches!(Asked::of(head, &wanted), Asked::Own | Asked::Private));
     let shown = redact::text(&got);
-    let fix = "have the registry name the scope of what was asked for in every 401, to GET and HEAD: `scope=\"repository:NAME:pull\"`, the name without a host and as it stands in the path";
+    let fix = "the registry must name the required scope in every 401, for GET and HEAD: `scope=\"repository:NAME:pull\"`, with the name as in the path and without a host";
     let finding = match (Asked::of(&got, &wanted), head) {
         (Asked::Nothing, _) => {
             Finding::warn(Check::Chal08, format!("the 401 for {name} names no scope"))
@@ -247,24 +250,24 @@ fn scope(run: &mut Run) {
         }
         (Asked::Other, _) => {
             Finding::fail(Check::Chal08, format!("the 401 for {name} asks for {shown:?}"))
-                .evidence(format!("looked for: {wanted}"))
+                .evidence(format!("expected: {wanted}"))
                 .breaks(&[KnownClient::Containerd, KnownClient::Crane, KnownClient::Oras, KnownClient::Regclient])
                 .fix(format!("{fix}. A proxy that changes paths changes names"))
                 .rows(&["F102"])
         }
         (_, Some(head)) => Finding::warn(
             Check::Chal08,
-            format!("the 401 for {name} names its scope to GET, and not to HEAD"),
+            format!("the 401 for {name} names its scope for GET, but not for HEAD"),
         )
-        .evidence(format!("to HEAD: {:?}", redact::text(&head)))
+        .evidence(format!("for HEAD: {:?}", redact::text(&head)))
         .breaks(&[KnownClient::Containerd, KnownClient::Oras, KnownClient::Regclient])
         .fix(fix)
         .rows(&["F24"]),
         (Asked::Private, None) => Finding::pass(
             Check::Chal08,
-            format!("the 401 for {name} asks for {shown:?}, a scope of the registry's own"),
+            format!("the 401 for {name} asks for {shown:?}, which is the registry's own kind of scope"),
         )
-        .evidence("registries that are one with their token service do that: clients ask for the repository beside it"),
+        .evidence("registries with a built-in token service do that; clients request the repository's scope as well"),
         (Asked::Own, None) => {
             Finding::pass(Check::Chal08, format!("the 401 for {name} asks for {shown:?}"))
         }
@@ -332,7 +335,7 @@ fn everywhere(run: &mut Run, ping: Option<&Response>, repository: Option<&Respon
             .evidence(format!("/v2/: {}", shown(&ping)))
             .evidence(format!("the repository: {}", shown(&repository)))
             .breaks(&[KnownClient::Docker, KnownClient::Podman, KnownClient::Crane, KnownClient::Containerd, KnownClient::Regclient])
-            .fix("have one registry answer for all of /v2/, or give the several behind the proxy the same `auth: token:`")
+            .fix("let one registry serve all of /v2/, or give all registries behind the proxy the same `auth: token:`")
             .rows(&["F31"])
     };
     run.record(finding);

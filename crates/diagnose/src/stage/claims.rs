@@ -49,7 +49,7 @@ fn audience(run: &mut Run, claims: &Map<String, Value>) {
         _ => Vec::new(),
     };
     let fix = format!(
-        "the token service has to write `\"aud\": {}`: what it is asked for as `service`, letter for letter",
+        "the token service must write `\"aud\": {}`, exactly the `service` of the request",
         Excerpt::of(&service)
     );
     let is_list = said.is_array();
@@ -61,14 +61,14 @@ fn audience(run: &mut Run, claims: &Map<String, Value>) {
                 Excerpt::of(&service),
                 difference(name, &service)
             ),
-            None => format!("the token is for nobody; it has to be for {}", Excerpt::of(&service)),
+            None => format!("the token has no audience; it must be for {}", Excerpt::of(&service)),
         };
         run.token_fault(Check::Clm01, summary).breaks(&KnownClient::ALL).fix(fix).rows(&["F76"])
     } else if is_list && run.observed.verifier == Some(Verifier::Distribution2) {
-        let summary = "`aud` is a list; registries like distribution 2 read one text alone";
+        let summary = "`aud` is a list; registries like distribution 2 read only a string";
         run.token_fault(Check::Clm01, summary)
             .breaks(&KnownClient::ALL)
-            .fix(format!("{fix}, and no list; or run distribution 3"))
+            .fix(format!("{fix}, not a list; or run distribution 3"))
             .rows(&["F72"])
     } else if is_list {
         Finding::warn(Check::Clm01, "`aud` is a list, which distribution 2 does not read").fix(fix)
@@ -78,7 +78,7 @@ fn audience(run: &mut Run, claims: &Map<String, Value>) {
     let differs = configured.zip(challenged).filter(|(one, other)| one != other);
     let differs = differs.map(|(one, other)| {
         format!(
-            "configured as {}, but the challenge says {}",
+            "the configuration has {}, but the challenge says {}",
             Excerpt::of(&one),
             Excerpt::of(&other)
         )
@@ -94,8 +94,13 @@ fn issuer(run: &mut Run, claims: &Map<String, Value>) {
             // Whoever gave the file believes that it was read.
             let doubt = run.observed.settings.doubts.first();
             let finding = match doubt.filter(|_| run.inputs.registry_config.is_some()) {
-                Some(doubt) => Finding::warn(Check::Clm02, format!("the issuer is not known: {doubt}"))
-                    .fix("give the file that the registry is started with to --registry-config, or say --issuer NAME"),
+                Some(doubt) => Finding::warn(
+                    Check::Clm02,
+                    format!("the issuer is not known: {doubt}"),
+                )
+                .fix(
+                    "give --registry-config the file that the registry uses, or give --issuer NAME",
+                ),
                 None => Finding::skip(Check::Clm02, needs),
             };
             finding.evidence(format!("the token says {}", Excerpt::of(said)))
@@ -105,14 +110,14 @@ fn issuer(run: &mut Run, claims: &Map<String, Value>) {
         }
         Some(issuer) => {
             let summary = format!(
-                "the token is from {}, and the registry takes those from {}{}",
+                "the token is from {}, but the registry accepts tokens from {}{}",
                 Excerpt::of(said),
                 Excerpt::of(issuer),
                 difference(said, issuer)
             );
             run.token_fault(Check::Clm02, summary)
                 .breaks(&KnownClient::ALL)
-                .fix("make the token service's issuer and the registry's `auth: token: issuer` the same, letter for letter; REGISTRY_AUTH_TOKEN_ISSUER in the registry's environment wins over its file")
+                .fix("the token service's issuer and the registry's `auth: token: issuer` must be exactly the same. REGISTRY_AUTH_TOKEN_ISSUER in the registry's environment overrides its file")
                 .rows(&["F75"])
         }
     };
@@ -122,23 +127,26 @@ fn issuer(run: &mut Run, claims: &Map<String, Value>) {
 
 fn begins(run: &mut Run, claims: &Map<String, Value>) {
     let Some(begin) = time(claims, "nbf") else {
-        return run.skip(&[Check::Clm03], &Needs::Nothing("the token does not say when it begins"));
+        return run.skip(
+            &[Check::Clm03],
+            &Needs::Nothing("the token does not say when it becomes valid"),
+        );
     };
     let now = run.registry_time();
     let ahead = begin.duration_since(now).unwrap_or_default();
-    let fix = "set the clocks of token service and registry (NTP), and let `nbf` be a minute before now. A time that was written as local time is hours off";
+    let fix = "set the clocks of token service and registry (NTP), and set `nbf` to a minute before now. A local time instead of UTC is hours off";
     let finding = if ahead > LEEWAY {
         let summary = format!(
-            "the token holds only in {} s by the registry's clock; 60 s are forgiven",
+            "by the registry's clock, the token becomes valid in {} s; registries accept a difference of 60 s",
             ahead.as_secs()
         );
         run.token_fault(Check::Clm03, summary).breaks(&KnownClient::ALL).fix(fix).rows(&["F77"])
     } else if begin + Duration::from_secs(5) > now {
-        Finding::warn(Check::Clm03, "`nbf` is the very moment of issue: a small difference of clocks makes the token too young")
-            .fix("let `nbf` be a minute before now")
+        Finding::warn(Check::Clm03, "`nbf` is the moment of issue: with a small difference of clocks the token is not valid yet")
+            .fix("set `nbf` to a minute before now")
             .rows(&["F77"])
     } else {
-        Finding::pass(Check::Clm03, "it is valid already")
+        Finding::pass(Check::Clm03, "it is already valid")
     };
     run.record(finding.evidence(clocks(begin, "nbf", now)));
 }
@@ -151,17 +159,19 @@ fn ends(run: &mut Run, claims: &Map<String, Value>) {
     let given = run.observed.token.as_ref().is_some_and(|token| token.scope.is_none());
     if let Ok(past) = now.duration_since(end).map(|past| past.as_secs()).map_err(|_| ()) {
         let finding = if past > LEEWAY.as_secs() {
-            let summary =
-                format!("the token ended {past} s ago by the registry's clock; 60 s are forgiven");
+            let summary = format!(
+                "by the registry's clock, the token expired {past} s ago; registries accept a difference of 60 s"
+            );
             run.token_fault(Check::Clm04, summary).breaks(&KnownClient::ALL)
         } else {
-            let summary = format!("the token ended {past} s ago, and registries forgive 60 s");
+            let summary =
+                format!("the token expired {past} s ago; registries accept a difference of 60 s");
             Finding::warn(Check::Clm04, summary)
         };
         let fix = if given {
-            "leave out --token, so that a new one is asked for; if that has ended too, set the clocks"
+            "leave out --token, so that `diagnose` requests a new one. If that has expired too, set the clocks"
         } else {
-            "set the clocks of token service and registry (NTP), and let `exp` be some minutes after now"
+            "set the clocks of token service and registry (NTP), and set `exp` to some minutes after now"
         };
         let finding = finding.fix(fix).rows(&["F78"]).evidence(clocks(end, "exp", now));
         return run.record(finding);
@@ -177,12 +187,12 @@ fn as_long_as_was_said(run: &Run, rest: u64, said: Option<u64>) -> Finding {
     let Some(said) = said else {
         return Finding::pass(Check::Clm04, format!("it is valid for another {rest} s"));
     };
-    let summary = format!("`expires_in` says {said} s, and `exp` is {rest} s away");
-    let fix = "let `expires_in` be `exp` minus now";
+    let summary = format!("`expires_in` says {said} s, but `exp` is {rest} s away");
+    let fix = "set `expires_in` to `exp` minus now";
     let dead = rest + LEEWAY.as_secs() + SAME;
     if said > dead && works(run) {
         // Who gets a token and nothing for it has another trouble first.
-        let summary = format!("{summary}: clients go on with a token that has ended");
+        let summary = format!("{summary}: clients continue with an expired token");
         Finding::fail(Check::Clm04, summary)
             .breaks(&[KnownClient::Docker, KnownClient::Containerd, KnownClient::Podman])
             .fix(fix)
@@ -190,7 +200,10 @@ fn as_long_as_was_said(run: &Run, rest: u64, said: Option<u64>) -> Finding {
     } else if said > rest + SAME || rest > said + SAME {
         Finding::warn(Check::Clm04, summary).fix(fix).rows(&["F63"])
     } else {
-        Finding::pass(Check::Clm04, format!("it is valid for another {rest} s, as was said"))
+        Finding::pass(
+            Check::Clm04,
+            format!("it is valid for another {rest} s, as `expires_in` says"),
+        )
     }
 }
 
@@ -212,33 +225,41 @@ fn subject(run: &mut Run, claims: &Map<String, Value>) {
     let shown = format!("`sub` is {}", Excerpt::of(said));
     let finding = match name {
         _ if given => {
-            let why = Needs::Nothing("nobody knows for whom the given token was asked");
+            let why = Needs::Nothing("it is not known which account requested the given token");
             Finding::skip(Check::Clm05, why).evidence(shown)
         }
         Some(None) => {
-            let why = Needs::Nothing("the credential does not say whose it is");
+            let why = Needs::Nothing("the credential does not name its account");
             Finding::skip(Check::Clm05, why).evidence(shown)
         }
         Some(Some(name)) if name == said => Finding::pass(Check::Clm05, shown),
         None if said.is_empty() => {
-            Finding::pass(Check::Clm05, "`sub` is empty, as nobody asked by name")
+            Finding::pass(Check::Clm05, "`sub` is empty, because the request was anonymous")
         }
         // Services map names, and registries do not care; but a wrong account has other rights.
         Some(Some(name)) if said.is_empty() => Finding::warn(
             Check::Clm05,
-            format!("{} asked, and the token is nobody's", Excerpt::of(name)),
+            format!("{} requested the token, but its `sub` is empty", Excerpt::of(name)),
         )
-        .fix("see in the token service's log whether the password was read at all"),
+        .fix("check in the token service's log whether it read the password"),
         // Many services write an id of their own; that only matters where something is refused.
         Some(Some(name)) if works(run) => Finding::pass(
             Check::Clm05,
-            format!("{} asked, and the token is of {}", Excerpt::of(name), Excerpt::of(said)),
+            format!(
+                "{} requested the token, and its `sub` is {}",
+                Excerpt::of(name),
+                Excerpt::of(said)
+            ),
         ),
         Some(Some(name)) => Finding::warn(
             Check::Clm05,
-            format!("{} asked, and the token is of {}", Excerpt::of(name), Excerpt::of(said)),
+            format!(
+                "{} requested the token, and its `sub` is {}",
+                Excerpt::of(name),
+                Excerpt::of(said)
+            ),
         ),
-        None => Finding::warn(Check::Clm05, format!("nobody asked by name, and {shown}")),
+        None => Finding::warn(Check::Clm05, format!("the request was anonymous, and {shown}")),
     };
     run.record(finding);
 }
@@ -261,13 +282,13 @@ fn difference(one: &str, other: &str) -> &'static str {
     if one == other {
         ""
     } else if one.trim() == other.trim() {
-        ": they differ by blanks"
+        ": they differ in spaces"
     } else if one.eq_ignore_ascii_case(other) {
-        ": they differ by upper and lower case"
+        ": they differ in upper and lower case"
     } else if slash(one) == slash(other) {
-        ": they differ by a slash at the end"
+        ": they differ in a slash at the end"
     } else if bare(one) == bare(other) {
-        ": they differ by the scheme before it"
+        ": they differ in the scheme before it"
     } else {
         ""
     }

@@ -74,7 +74,7 @@ fn files(run: &mut Run, surveyed: &[SourceReport]) {
         surveyed.iter().filter(|one| one.exists).map(|one| one.place.to_string()).collect();
     let Some(first) = faults.first() else {
         let summary = if read.is_empty() {
-            "no credential file lies on this machine, which is no fault".to_owned()
+            "there is no credential file on this machine; none is needed".to_owned()
         } else {
             format!("{} can be read", read.join(" and "))
         };
@@ -85,7 +85,7 @@ fn files(run: &mut Run, surveyed: &[SourceReport]) {
     let answer = if typed { Finding::warn } else { Finding::fail };
     let finding = answer(Check::Cfg01, first.clone())
         .breaks(&breaks)
-        .fix("log out and log in again, which writes the entry anew; a file that is no JSON has to be repaired or moved away by hand")
+        .fix("log out and log in again, which writes the entry again. Repair a file that is not JSON, or move it away")
         .rows(&["F143"]);
     let finding =
         faults[1..].iter().fold(finding, |finding, fault| finding.evidence(fault.clone()));
@@ -110,9 +110,11 @@ fn readers(owner: Owner) -> &'static [KnownClient] {
 async fn helper(run: &mut Run, surveyed: &[SourceReport], patience: Duration) {
     if let Some((username, password)) = run.inputs.password.clone() {
         let credential = Credential::Password { username, password };
-        run.observed.credential =
-            Some(FoundCredential { credential, place: CredentialSource::Given("what was typed") });
-        let reason = "a name and a password were typed";
+        run.observed.credential = Some(FoundCredential {
+            credential,
+            place: CredentialSource::Given("the login on the command line"),
+        });
+        let reason = "you gave a name and a password";
         run.skip(&[Check::Cfg03], &Needs::Nothing(reason));
         return;
     }
@@ -122,7 +124,10 @@ async fn helper(run: &mut Run, surveyed: &[SourceReport], patience: Duration) {
     let get = files.get(&run.target.host, repository.as_deref());
     let Some((file, (name, program))) = named else {
         run.observed.credential = get.await.ok().flatten();
-        run.skip(&[Check::Cfg03], &Needs::Nothing("no credential helper is named for this host"));
+        run.skip(
+            &[Check::Cfg03],
+            &Needs::Nothing("no credential helper is configured for this host"),
+        );
         return;
     };
     let shown = program.as_ref().map_or_else(
@@ -137,14 +142,14 @@ async fn helper(run: &mut Run, surveyed: &[SourceReport], patience: Duration) {
             .rows(&["F140"])
     };
     let drop_it = format!(
-        "or take \"credsStore\" or the line of \"credHelpers\" out of {}, and log in again",
+        "or remove \"credsStore\" or the line of \"credHelpers\" from {}, and log in again",
         file.place
     );
     let finding = match tokio::time::timeout(patience, get).await {
         Err(_) => fail(
-            format!("docker-credential-{name} gave no answer in {} s", patience.as_secs()),
+            format!("docker-credential-{name} did not respond in {} s", patience.as_secs()),
             format!(
-                "see what it waits for (`docker-credential-{name} list`): a locked keychain, D-Bus, `pass` without a key; {drop_it}"
+                "find out what it waits for (`docker-credential-{name} list`): a locked keychain, D-Bus, `pass` without a key; {drop_it}"
             ),
         ),
         Ok(Err(error @ CredentialsError::HelperMissing { .. })) => {
@@ -153,7 +158,7 @@ async fn helper(run: &mut Run, surveyed: &[SourceReport], patience: Duration) {
         Ok(Err(error @ CredentialsError::Helper { .. })) => fail(
             error.to_string(),
             format!(
-                "try it by hand: `echo {} | docker-credential-{name} get`; {drop_it}",
+                "run it yourself: `echo {} | docker-credential-{name} get`; {drop_it}",
                 run.target.host.credential_key()
             ),
         ),
@@ -164,10 +169,10 @@ async fn helper(run: &mut Run, surveyed: &[SourceReport], patience: Duration) {
                     format!("docker-credential-{name} has a credential for {}", run.target.host)
                 }
                 Some(found) => {
-                    format!("docker-credential-{name} was not asked: {} came first", found.place)
+                    format!("docker-credential-{name} was not used: {} came first", found.place)
                 }
                 None => format!(
-                    "docker-credential-{name} answers, and has nothing for {}",
+                    "docker-credential-{name} works, and has nothing for {}",
                     run.target.host
                 ),
             };
@@ -188,16 +193,16 @@ fn proxies(run: &mut Run) {
         None if proxies.is_empty() => Finding::pass(Check::Cfg04, "no proxy is set"),
         None => Finding::pass(
             Check::Cfg04,
-            format!("proxies are set, and {} is left out of them", run.target.host),
+            format!("proxies are set, but not for {}", run.target.host),
         )
         .evidence(format!("NO_PROXY={}", proxies.except())),
         Some(proxy) => Finding::warn(
             Check::Cfg04,
-            format!("{} is reached through {}, by {}", run.target.host, proxy.shown(), proxy.variable),
+            format!("connections to {} go through {}, set by {}", run.target.host, proxy.shown(), proxy.variable),
         )
         .evidence(format!("NO_PROXY={}", proxies.except()))
         .fix(format!(
-            "if the registry is inside, put {} into NO_PROXY. Docker's engine and containerd do not see this shell's variables: theirs are in their service's environment or daemon.json (\"proxies\"). Registry and token service have to be allowed both",
+            "if the registry is inside your network, put {} into NO_PROXY. Docker's engine and containerd do not read this shell's variables: set theirs in their service's environment or daemon.json (\"proxies\"). The proxy must allow both the registry and the token service",
             run.target.host
         ))
         .rows(&["F05", "F06"]),

@@ -27,7 +27,7 @@ const LEEWAY: Duration = Duration::from_secs(61);
 pub(crate) async fn check(run: &mut Run) {
     if let Some(RequiredAuth::Nothing | RequiredAuth::Basic) = &run.observed.required_auth {
         let all = [Check::Exp01, Check::Exp02, Check::Exp03, Check::Exp04];
-        run.skip(&all, &Needs::Nothing("the registry asks for no token"));
+        run.skip(&all, &Needs::Nothing("the registry requires no token"));
         return;
     }
     life(run);
@@ -57,7 +57,7 @@ fn life(run: &mut Run) {
     let Some(seconds) = lives(run) else {
         run.skip(
             &[Check::Exp01],
-            &Needs::Nothing("neither the token nor its answer says how long it lives"),
+            &Needs::Nothing("neither the token nor the response says how long it lives"),
         );
         return;
     };
@@ -67,14 +67,14 @@ fn life(run: &mut Run) {
         60.. => {
             Finding::warn(Check::Exp01, format!("{summary}, which is short")).rows(&["F63", "F123"])
         }
-        _ => Finding::fail(Check::Exp01, format!("{summary}; clients take less than 60 s for 60"))
+        _ => Finding::fail(Check::Exp01, format!("{summary}; clients treat less than 60 s as 60"))
             .breaks(&[KnownClient::Docker, KnownClient::Podman, KnownClient::Regclient])
             .rows(&["F63"]),
     };
     run.record(if finding.verdict.as_str() == "pass" {
         finding
     } else {
-        finding.fix("let the token service's tokens live 300 s or more (docker_auth: `token.expiration`, GitLab: container_registry_token_expire_delay, portpass: `lifetime`): a large layer takes longer to push, and then the registry says \"unauthorized\"")
+        finding.fix("set the lifetime of tokens to 300 s or more (docker_auth: `token.expiration`, GitLab: container_registry_token_expire_delay, portpass: `lifetime`). A large layer takes longer to push, and then the registry says \"unauthorized\"")
     });
 }
 
@@ -82,11 +82,11 @@ fn life(run: &mut Run) {
 async fn after(run: &mut Run, endpoint: &TokenEndpoint) {
     let Some(old) = run.observed.token.clone() else { return };
     let Some(rest) = rest(run) else {
-        run.skip(&[Check::Exp04], &Needs::Nothing("nothing says how long the token lives"));
+        run.skip(&[Check::Exp04], &Needs::Nothing("the token's lifetime is not known"));
         return;
     };
     if rest > LONGEST {
-        let why = Needs::Nothing("the token lives longer than anybody waits");
+        let why = Needs::Nothing("the token lives too long to wait for its end");
         run.skip(&[Check::Exp04], &why);
         return;
     }
@@ -124,14 +124,14 @@ async fn next(run: &mut Run, endpoint: &TokenEndpoint) -> Option<Finding> {
         caller => endpoint.get(&caller, &[], &wanted),
     };
     let response = send(run, Check::Exp04, request).await?;
-    let line = describe("asked again", &response);
+    let line = describe("second request", &response);
     Some(if token_in(&response).is_some() && !is_page(&response) {
-        Finding::pass(Check::Exp04, "a new token comes, and the old one is refused as invalid")
+        Finding::pass(Check::Exp04, "there is a new token, and the old one is refused as invalid")
     } else {
-        Finding::fail(Check::Exp04, "there is no new token when the old one has expired")
+        Finding::fail(Check::Exp04, "there is no new token after the old one expired")
             .evidence(line)
             .breaks(&KnownClient::ALL)
-            .fix("look into the token service's log: the same question was answered before")
+            .fix("check the token service's log: it accepted the same request before")
     })
 }
 
@@ -149,7 +149,7 @@ async fn dead(run: &mut Run, old: &Token) -> Option<Finding> {
         return None;
     }
     let summary = if response.status == StatusCode::UNAUTHORIZED {
-        "the registry refuses the expired token without saying that it is invalid"
+        "the registry refuses the expired token, but does not call it invalid"
     } else {
         "the registry does not refuse the expired token with 401"
     };
@@ -158,6 +158,6 @@ async fn dead(run: &mut Run, old: &Token) -> Option<Finding> {
             .evidence(line)
             .breaks(&[KnownClient::Containerd])
             .rows(&["F127"])
-            .fix("let the registry answer an expired token with 401 and error=\"invalid_token\" in WWW-Authenticate: containerd drops its token only then. Where a proxy rewrites the challenge, let it pass unchanged"),
+            .fix("the registry must refuse an expired token with 401 and error=\"invalid_token\" in WWW-Authenticate: only then does containerd drop its token. If a proxy rewrites the challenge, let it pass unchanged"),
     )
 }

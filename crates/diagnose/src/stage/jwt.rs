@@ -46,7 +46,7 @@ const TOO_LONG: usize = 8 * 1024;
 pub(crate) fn check(run: &mut Run) {
     let Some(token) = &run.observed.token else {
         if run.observed.required_auth == Some(RequiredAuth::Basic) {
-            let why = Needs::Nothing("this registry wants the password itself, and no token");
+            let why = Needs::Nothing("this registry requires the password itself, not a token");
             run.skip(&[Check::Jwt01, Check::Jwt08], &why);
             run.skip(AFTER_PARTS, &why);
             run.skip(OF_TOKENS, &why);
@@ -65,7 +65,7 @@ pub(crate) fn check(run: &mut Run) {
     }
 }
 
-/// A token without what may stand around it, and without padding.
+/// A token without anything around it, and without padding.
 pub(super) fn bare(text: &str) -> String {
     let text = text.trim().trim_matches(['"', '\'']).trim();
     let parts: Vec<&str> = text.split('.').map(|part| part.trim_end_matches('=')).collect();
@@ -90,7 +90,7 @@ fn three_parts(run: &mut Run, bare: &str) -> bool {
         .token_fault(Check::Jwt01, problem)
         .evidence(format!("parts of {} characters", parts.join(", ")))
         .breaks(&KnownClient::ALL)
-        .fix("the token has to be `header.claims.signature`, each in base64url without padding, the first two JSON objects; a library for JWT writes it right")
+        .fix("the token must be `header.claims.signature`, each part in base64url without padding, the first two JSON objects. Use a JWT library")
         .rows(&[row]);
     run.record(finding);
     no_further(run);
@@ -114,18 +114,17 @@ fn opaque(run: &mut Run, text: &str) {
         matches!(run.observed.verifier, Some(Verifier::Distribution2 | Verifier::Distribution3));
     let refused = run.observed.token_status() == TokenStatus::Rejected;
     if HeaderValue::from_str(text).is_err() {
-        let summary =
-            "the token has characters that cannot stand in a header: no client can send it";
+        let summary = "the token has characters that no header can carry, so no client can send it";
         let finding = Finding::fail(Check::Jwt01, summary)
             .breaks(&KnownClient::ALL)
-            .fix("hand out the token alone, in letters and digits; a file or a program's output often ends with a line break")
+            .fix("return only the token, in letters and digits; a file or a program's output often ends with a line break")
             .rows(&["F70"]);
         run.record(finding);
         return no_further(run);
     }
     if !(as_distribution && refused) {
         let why = Needs::Nothing(
-            "the token is opaque, which is fine only where registry and token service are of one make",
+            "the token is opaque, which works only if registry and token service are from one vendor",
         );
         run.skip(&[Check::Jwt01], &why);
         run.skip(AFTER_PARTS, &why);
@@ -134,10 +133,10 @@ fn opaque(run: &mut Run, text: &str) {
     }
     let finding = Finding::fail(
         Check::Jwt01,
-        format!("the token is a word of {} characters, and no JWT", text.len()),
+        format!("the token is a string of {} characters, not a JWT", text.len()),
     )
     .breaks(&KnownClient::ALL)
-    .fix("a registry like distribution takes signed JWTs alone: let the token service sign one, with `iss`, `aud`, `exp` and `access`")
+    .fix("a registry like distribution accepts only signed JWTs. The token service must sign one, with `iss`, `aud`, `exp` and `access`")
     .rows(&["F70"]);
     run.record(finding);
     no_further(run);
@@ -164,13 +163,13 @@ fn signature(bare: &str) -> Option<(String, &'static str)> {
         _ if length == expected => None,
         Some(0x30) if name.starts_with("ES") => Some((
             format!(
-                "the token's signature is DER, {length} bytes; {name} has {expected} plain ones (RFC 7518 §3.4)"
+                "the token's signature is DER of {length} bytes; {name} has {expected} raw bytes (RFC 7518 §3.4)"
             ),
             "F84",
         )),
         _ => Some((
             format!(
-                "the token's signature has {length} bytes, {name} has {expected}: it was cut short"
+                "the token's signature has {length} bytes, but {name} has {expected}: it was cut off"
             ),
             "F70",
         )),
@@ -180,13 +179,13 @@ fn signature(bare: &str) -> Option<(String, &'static str)> {
 fn in_short(error: &Malformed) -> String {
     match error {
         Malformed::Parts { found: 2 } => {
-            "the token has two parts: its signature is missing".to_owned()
+            "the token has only two parts: its signature is missing".to_owned()
         }
         Malformed::Json { part: Part::Header, .. } => {
-            "the token's header is no JSON object".to_owned()
+            "the token's header is not a JSON object".to_owned()
         }
         Malformed::Json { part, why } => {
-            format!("the token's {part} is no JSON object: {}", Excerpt::of(&why.to_string()))
+            format!("the token's {part} is not a JSON object: {}", Excerpt::of(&why.to_string()))
         }
         other => other.to_string(),
     }
@@ -198,34 +197,34 @@ fn nothing_around(run: &mut Run, text: &str, bare: &str) {
     let around: Vec<&str> = [
         (text.contains(['"', '\'']), "quotes"),
         (text.contains(['\n', '\r']), "a line break"),
-        (text.trim() != text && !text.contains(['\n', '\r']), "blanks"),
+        (text.trim() != text && !text.contains(['\n', '\r']), "spaces"),
     ]
     .into_iter()
     .filter_map(|(there, what)| there.then_some(what))
     .collect();
     let finding = if !around.is_empty() {
         run.token_fault(Check::Jwt02, format!("there is {} around the token", around.join(" and ")))
-            .evidence(format!("{} characters, the token itself {}", text.len(), bare.len()))
+            .evidence(format!("{} characters, of which the token has {}", text.len(), bare.len()))
             .breaks(&KnownClient::ALL)
-            .fix("hand out the token alone; a file or a program's output often ends with a line break")
+            .fix("return only the token; a file or a program's output often ends with a line break")
             .rows(&["F70"])
     } else if padded && run.observed.verifier == Some(Verifier::Distribution2) {
         Finding::warn(
             Check::Jwt02,
-            "the token is padded with `=`: distribution 2 takes that, distribution 3 does not",
+            "the token is padded with `=`: distribution 2 accepts that, distribution 3 does not",
         )
         .fix("encode the parts in base64url without padding (RFC 7515 §2)")
         .rows(&["F71"])
     } else if padded {
         run.token_fault(
             Check::Jwt02,
-            "the token is padded with `=`, which distribution 2 alone takes",
+            "the token is padded with `=`, which only distribution 2 accepts",
         )
         .breaks(&KnownClient::ALL)
         .fix("encode the parts in base64url without padding (RFC 7515 §2)")
         .rows(&["F71"])
     } else {
-        Finding::pass(Check::Jwt02, "neither padding nor anything around it")
+        Finding::pass(Check::Jwt02, "it has no padding, and nothing around it")
     };
     run.record(finding);
 }
@@ -239,12 +238,12 @@ fn size(run: &mut Run, text: &str) {
             _ => None,
         });
     let finding = if let Some(status) = refused.filter(|_| length > LONG) {
-        let summary = format!("the token has {length} bytes and is answered with {status}");
+        let summary = format!("the token has {length} bytes, and the response is {status}");
         Finding::fail(Check::Jwt08, summary).breaks(&KnownClient::ALL)
     } else if length > TOO_LONG {
         run.token_fault(
             Check::Jwt08,
-            format!("the token has {length} bytes; many proxies take headers of 8 KiB at most"),
+            format!("the token has {length} bytes; many proxies accept headers of at most 8 KiB"),
         )
         .breaks(&KnownClient::ALL)
     } else if length > LONG {
@@ -256,7 +255,7 @@ fn size(run: &mut Run, text: &str) {
         return run.record(Finding::pass(Check::Jwt08, format!("the token has {length} bytes")));
     };
     let finding = finding
-        .fix("ask for fewer scopes at once, keep groups and other claims out of the token, leave out certificates of `x5c` that nobody needs. Nginx takes more with `large_client_header_buffers 4 32k`")
+        .fix("request fewer scopes at once, keep groups and other claims out of the token, and leave unneeded certificates out of `x5c`. Nginx accepts more with `large_client_header_buffers 4 32k`")
         .rows(&["F79"]);
     run.record(finding);
 }

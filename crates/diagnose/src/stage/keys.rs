@@ -21,11 +21,11 @@ const ALL: &[Check] = &[
 /// Answers JWT-05, which needs the registry's answers, and KEY-01 to KEY-07.
 pub(crate) fn check(run: &mut Run) {
     if run.observed.required_auth == Some(RequiredAuth::Basic) {
-        let why = Needs::Nothing("this registry wants the password itself, and trusts no key");
+        let why = Needs::Nothing("this registry requires the password itself, and trusts no key");
         return run.skip(ALL, &why);
     }
     if run.observed.required_auth == Some(RequiredAuth::Nothing) && run.observed.token.is_none() {
-        let why = Needs::Nothing("this registry asks nobody for a token, and trusts no key");
+        let why = Needs::Nothing("this registry requires no token, and trusts no key");
         return run.skip(ALL, &why);
     }
     let trusted = trusted::check(run);

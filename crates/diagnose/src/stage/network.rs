@@ -37,7 +37,7 @@ const INSECURE: &str = "docker: \"insecure-registries\" in daemon.json; podman: 
 pub(crate) async fn check(run: &mut Run) {
     let scheme = if run.inputs.plain_http { "http" } else { "https" };
     let Ok(url) = Url::parse(&format!("{scheme}://{}/", run.target.host.api())) else {
-        let summary = format!("{} is no host that a URL can have", run.target.host);
+        let summary = format!("{} is not a valid host of a URL", run.target.host);
         run.record(Finding::fail(Check::Net01, summary).rows(&["F13"]));
         return;
     };
@@ -55,7 +55,7 @@ pub(crate) async fn check(run: &mut Run) {
         Way::Relayed => {
             run.record(Finding::pass(
                 Check::Net03,
-                "plain HTTP, as was asked for, through the proxy",
+                "plain HTTP, as you requested, through the proxy",
             ));
             run.skip(&[Check::Net04], &Needs::Nothing("plain HTTP has no certificates"));
             run.observed.origin = Some(url);
@@ -63,10 +63,10 @@ pub(crate) async fn check(run: &mut Run) {
     }
 }
 
-/// A way that is open.
+/// An open connection.
 enum Way {
     Open(TcpStream),
-    /// A proxy takes whole requests of plain HTTP.
+    /// The proxy forwards requests in plain HTTP.
     Relayed,
 }
 
@@ -76,9 +76,9 @@ async fn directly(run: &mut Run, url: &Url) -> Option<Way> {
     let addresses = match network::resolve(url).await {
         Ok(addresses) => addresses,
         Err(reason) => {
-            let finding = Finding::fail(Check::Net01, format!("{shown} has no address here: {reason}"))
+            let finding = Finding::fail(Check::Net01, format!("this machine cannot resolve {shown}: {reason}"))
                 .breaks(&KnownClient::ALL)
-                .fix(format!("see that {shown} is in the DNS that this machine asks; the name of a container or a service of Kubernetes is known inside alone"))
+                .fix(format!("check that {shown} is in this machine's DNS. The name of a container or a Kubernetes service is only known inside its network"))
                 .rows(&["F01"]);
             run.record(finding);
             return None;
@@ -88,9 +88,9 @@ async fn directly(run: &mut Run, url: &Url) -> Option<Way> {
     let listed = listed.join(", ");
     let finding = match url.host() {
         Some(url::Host::Ipv6(_)) => {
-            Finding::warn(Check::Net01, format!("{shown} is an IPv6 address, which is no registry's name for many clients"))
+            Finding::warn(Check::Net01, format!("{shown} is an IPv6 address, which many clients do not accept as a registry's name"))
                 .breaks(&[KnownClient::Docker, KnownClient::Podman])
-                .fix("give it a name: docker and podman say \"invalid reference format\" to an address in brackets")
+                .fix("use a name: docker and podman say \"invalid reference format\" for an address in brackets")
                 .rows(&["F13"])
         }
         Some(url::Host::Ipv4(_)) => Finding::pass(Check::Net01, format!("{shown} is an address")),
@@ -123,7 +123,7 @@ fn connected(
             Err(closed) => format!("{address}: {closed}"),
         })
         .collect();
-    // No way from here is this machine's affair, and loopback has two addresses of which one does.
+    // An unreachable network is a fault of this machine, and of loopback's two addresses one is enough.
     let lost = addresses.iter().zip(&tried).any(|(address, result)| {
         matches!(result, Err(ConnectError::Refused | ConnectError::Timeout))
             && !address.ip().is_loopback()
@@ -132,31 +132,31 @@ fn connected(
     let stream = tried.into_iter().find_map(Result::ok);
     let host = url.host_str().unwrap_or_default();
     let finding = match (&stream, lost) {
-        (Some(_), false) => Finding::pass(Check::Net02, format!("port {port} of {host} takes connections")),
+        (Some(_), false) => Finding::pass(Check::Net02, format!("port {port} of {host} accepts connections")),
         (Some(_), true) => Finding::warn(
             Check::Net02,
-            format!("some of {host}'s addresses take no connections on port {port}"),
+            format!("some of {host}'s addresses accept no connections on port {port}"),
         )
-        .fix("take the addresses that nobody listens on out of the DNS, or listen there (IPv4 and IPv6)")
+        .fix("remove the addresses without a listener from the DNS, or listen there (IPv4 and IPv6)")
         .rows(&["F05"]),
         (None, _) if refused => Finding::fail(
             Check::Net02,
-            format!("nobody listens on port {port} of {host}"),
+            format!("nothing listens on port {port} of {host}"),
         )
         .breaks(&KnownClient::ALL)
-        .fix(format!("see that the registry runs, that {port} is its port as seen from here, and that it listens on more than loopback (`http: addr: :5000`; a container's port is published with `-p`)"))
+        .fix(format!("check that the registry runs, that {port} is its port from here, and that it listens on more than loopback (`http: addr: :5000`; publish a container's port with `-p`)"))
         .rows(&["F05"]),
-        (None, _) => Finding::fail(Check::Net02, format!("port {port} of {host} gives no answer"))
+        (None, _) => Finding::fail(Check::Net02, format!("port {port} of {host} does not respond"))
             .breaks(&KnownClient::ALL)
-            .fix("a firewall stands in between, or a proxy has to be used: open the way, or set HTTPS_PROXY for the program that pulls (the engine's service, not the shell)")
+            .fix("a firewall blocks the connection, or you need a proxy. Open the firewall, or set HTTPS_PROXY for the program that pulls (the engine's service, not the shell)")
             .rows(&["F05"]),
     };
     (stream, lines.into_iter().fold(finding, Finding::evidence))
 }
 
-/// The same where a proxy goes the way.
+/// The same through a proxy.
 async fn through(run: &mut Run, proxy: &Proxy, url: &Url) -> Option<Way> {
-    run.skip(&[Check::Net01], &Needs::Nothing("a proxy looks the name up"));
+    run.skip(&[Check::Net01], &Needs::Nothing("the proxy resolves the name"));
     let literal = url.host_str()?.trim_matches(['[', ']']).parse().ok();
     run.observed.reach = Some(literal.map_or(NetworkZone::Public, NetworkZone::of));
     let way = if url.scheme() == "http" {
@@ -169,9 +169,7 @@ async fn through(run: &mut Run, proxy: &Proxy, url: &Url) -> Option<Way> {
         network::tunnel(proxy, url).await.map(Way::Open)
     };
     let finding = match &way {
-        Ok(_) => {
-            Finding::pass(Check::Net02, format!("the proxy {} goes on from here", proxy.shown()))
-        }
+        Ok(_) => Finding::pass(Check::Net02, format!("the proxy {} connects to it", proxy.shown())),
         Err(closed) => no_tunnel(Check::Net02, proxy, url, closed),
     };
     run.record(finding);
@@ -185,23 +183,25 @@ fn no_tunnel(check: Check, proxy: &Proxy, url: &Url, closed: &ConnectError) -> F
         ConnectError::Proxy(Some(407), _) => (
             &["F06"],
             format!(
-                "the proxy wants a name and a password of its own: put them into {} (http://NAME:PASSWORD@…), or {host} into NO_PROXY",
+                "the proxy requires its own name and password: put them into {} (http://NAME:PASSWORD@…), or {host} into NO_PROXY",
                 proxy.variable
             ),
         ),
         ConnectError::Proxy(Some(_), _) => (
             &["F05", "F06"],
-            format!("allow {host} on the proxy, or put it into NO_PROXY if it is reached without"),
+            format!(
+                "allow {host} on the proxy, or put it into NO_PROXY if you can reach it without the proxy"
+            ),
         ),
         _ => (
             &["F05"],
             format!(
-                "see that the proxy named by {} runs, or put {host} into NO_PROXY",
+                "check that the proxy named by {} runs, or put {host} into NO_PROXY",
                 proxy.variable
             ),
         ),
     };
-    let summary = format!("{host} is not reached through the proxy {}", proxy.shown());
+    let summary = format!("{host} cannot be reached through the proxy {}", proxy.shown());
     Finding::fail(check, summary)
         .evidence(closed.to_string())
         .breaks(&KnownClient::ALL)
@@ -219,7 +219,7 @@ async fn speak(run: &mut Run, url: &Url, stream: TcpStream) {
     let finding = match greeted {
         TlsGreeting::Tls(handshake) => {
             let alpn = handshake.alpn.as_deref().unwrap_or("HTTP/1.1");
-            run.record(Finding::pass(Check::Net03, format!("{host} speaks TLS, and {alpn} in it")));
+            run.record(Finding::pass(Check::Net03, format!("{host} speaks {alpn} over TLS")));
             run.observed.tls_leaf = handshake.chain.first().map(|leaf| leaf.to_vec());
             run.observed.alpn.clone_from(&handshake.alpn);
             let goes_on = certificate::of_the_registry(run, url, &handshake);
@@ -235,30 +235,30 @@ async fn speak(run: &mut Run, url: &Url, stream: TcpStream) {
             let _ = plain.set_scheme("http");
             run.skip(&[Check::Net04], &Needs::Nothing("plain HTTP has no certificates"));
             run.observed.origin = Some(plain);
-            Finding::pass(Check::Net03, format!("{host} speaks plain HTTP, which is taken on loopback"))
+            Finding::pass(Check::Net03, format!("{host} speaks plain HTTP, which is accepted on loopback"))
         }
         TlsGreeting::NotTls(head) => not_tls(&host, &head),
         TlsGreeting::Failed(reason) => {
-            Finding::fail(Check::Net03, format!("{host} speaks TLS, but not as clients do: {}", redact::text(&reason)))
+            Finding::fail(Check::Net03, format!("the TLS handshake with {host} fails: {}", redact::text(&reason)))
                 .breaks(&KnownClient::ALL)
-                .fix("let it speak TLS 1.2 or 1.3 with the usual ciphers; an `unrecognized name` means that no server block there has this name")
+                .fix("enable TLS 1.2 or 1.3 with the usual ciphers. `unrecognized name` means that no server block there has this name")
         }
         TlsGreeting::Timeout => {
-            Finding::fail(Check::Net03, format!("{host} takes the connection, and does not answer TLS"))
+            Finding::fail(Check::Net03, format!("{host} accepts the connection, but does not respond to TLS"))
                 .breaks(&KnownClient::ALL)
-                .fix("see what listens there; a firewall that lets the connection through and nothing more looks like this")
+                .fix("check what listens there. A firewall that lets only the connection through looks like this")
                 .rows(&["F05"])
         }
     };
     run.record(finding);
 }
 
-/// Whether the walk goes on over what is not trusted: somebody said so.
+/// Whether to continue with a certificate that is not trusted: the user asked for it.
 fn unchecked(run: &mut Run, checks: &[Check]) -> bool {
     let goes_on = run.probe.connection().verification == Verification::None;
     if goes_on {
         for check in checks {
-            run.downgrade(*check, "--tls-verify=false: the walk went on all the same");
+            run.downgrade(*check, "--tls-verify=false: `diagnose` continued");
         }
     }
     goes_on
@@ -267,21 +267,21 @@ fn unchecked(run: &mut Run, checks: &[Check]) -> bool {
 fn not_tls(host: &str, head: &[u8]) -> Finding {
     let shown = redact::text(&String::from_utf8_lossy(head));
     if head.starts_with(b"HTTP/") {
-        return Finding::fail(Check::Net03, format!("{host} answers TLS in plain HTTP"))
+        return Finding::fail(Check::Net03, format!("{host} responds to TLS in plain HTTP"))
             .evidence(format!("first bytes: {shown:?}"))
             .breaks(&KnownClient::ALL)
-            .fix(format!("give the registry a certificate (`http: tls:`) or a proxy that has one; or have every client told that it is plain: {INSECURE}; here: --plain-http"))
+            .fix(format!("give the registry a certificate (`http: tls:`) or a proxy that has one. Or configure every client for plain HTTP: {INSECURE}; here: --plain-http"))
             .rows(&["F11"]);
     }
     let summary = if head.is_empty() {
-        format!("{host} closes the connection when it is greeted in TLS")
+        format!("{host} closes the connection at the TLS handshake")
     } else {
         format!("{host} speaks neither TLS nor HTTP")
     };
     Finding::fail(Check::Net03, summary)
         .evidence(format!("first bytes: {shown:?}"))
         .breaks(&KnownClient::ALL)
-        .fix("see what listens there: the port may be another program's, or a firewall's; if it is plain HTTP, say --plain-http")
+        .fix("check what listens there: the port may belong to another program or a firewall. If it is plain HTTP, use --plain-http")
         .rows(&["F11", "F06"])
 }
 
@@ -290,15 +290,17 @@ fn plainly(run: &mut Run, url: &Url, greeted: &TlsGreeting) {
     if matches!(greeted, TlsGreeting::Tls(_) | TlsGreeting::Failed(_)) {
         let finding = Finding::fail(
             Check::Net03,
-            format!("{host} speaks TLS, and was to be asked in plain HTTP"),
+            format!("{host} speaks TLS, but you requested plain HTTP"),
         )
-        .fix("leave --plain-http out; take it out of the clients' insecure registries as well")
+        .fix(
+            "leave out --plain-http, and remove the registry from the clients' insecure registries",
+        )
         .rows(&["F11"]);
         run.record(finding);
         return;
     }
     let finding =
-        Finding::pass(Check::Net03, format!("{host} speaks plain HTTP, as was asked for"));
+        Finding::pass(Check::Net03, format!("{host} speaks plain HTTP, as you requested"));
     run.record(finding);
     run.skip(&[Check::Net04], &Needs::Nothing("plain HTTP has no certificates"));
     run.observed.origin = Some(url.clone());
@@ -316,14 +318,14 @@ pub(crate) async fn check_realm(run: &mut Run) {
             Some(check) => Needs::Check(check),
             None if run.observed.origin.is_none() => return,
             None if run.warned(Check::Chal04) => Needs::Check(Check::Chal04),
-            None => Needs::Nothing("there is no token service to go to"),
+            None => Needs::Nothing("there is no token service to connect to"),
         };
         run.skip(&[Check::Net05], &needs);
         return;
     };
     let shown = realm.origin().ascii_serialization();
     if run.observed.origin.as_ref().is_some_and(|origin| origin.origin() == realm.origin()) {
-        let summary = format!("the token service is at {shown}, where the registry is");
+        let summary = format!("the token service is at {shown}, like the registry");
         run.record(Finding::pass(Check::Net05, summary));
         return;
     }
@@ -359,15 +361,15 @@ async fn greet_plain_realm(run: &mut Run, realm: &Url) -> bool {
         None => None,
     };
     if !matches!(greeted, Some(TlsGreeting::Tls(_) | TlsGreeting::Failed(_))) {
-        run.record(Finding::pass(Check::Net05, format!("{shown} takes connections")));
+        run.record(Finding::pass(Check::Net05, format!("{shown} accepts connections")));
         return true;
     }
     let finding = Finding::fail(
         Check::Net05,
-        format!("{shown} speaks TLS, and the realm is plain HTTP"),
+        format!("{shown} speaks TLS, but the realm is plain HTTP"),
     )
     .breaks(&KnownClient::ALL)
-    .fix("write https into `realm` of the registry's `auth: token:`. If the realm is made from the request, the proxy in front has to say that it speaks TLS (nginx: `proxy_set_header X-Forwarded-Proto $scheme;`), or the service has to be told its external URL")
+    .fix("write https into `realm` of the registry's `auth: token:`. If the realm is made from the request, the proxy in front must say that it speaks TLS (nginx: `proxy_set_header X-Forwarded-Proto $scheme;`), or you must set the service's external URL")
     .rows(&["F11"]);
     run.record(finding);
     false
@@ -389,19 +391,19 @@ async fn greet_realm(run: &mut Run, realm: &Url) -> bool {
             return unchecked(run, &[Check::Net05]) || goes_on;
         }
         TlsGreeting::NotTls(head) if head.starts_with(b"HTTP/") => {
-            (format!("{shown} answers TLS in plain HTTP"), &["F11"])
+            (format!("{shown} responds to TLS in plain HTTP"), &["F11"])
         }
         TlsGreeting::NotTls(_) => (format!("{shown} does not speak TLS"), &["F11", "F06"]),
         TlsGreeting::Failed(reason) => {
-            (format!("{shown} speaks TLS, but not as clients do: {}", redact::text(&reason)), &[])
+            (format!("the TLS handshake with {shown} fails: {}", redact::text(&reason)), &[])
         }
         TlsGreeting::Timeout => {
-            (format!("{shown} takes the connection, and does not answer TLS"), &["F05"])
+            (format!("{shown} accepts the connection, but does not respond to TLS"), &["F05"])
         }
     };
     let finding = Finding::fail(Check::Net05, summary)
         .breaks(&KnownClient::ALL)
-        .fix("the realm has to be an address at which the token service speaks TLS. Mend its scheme or port in the registry's `auth: token: realm:`, or the service's certificate")
+        .fix("the token service must speak TLS at the realm. Correct the realm's scheme or port in the registry's `auth: token: realm:`, or the service's certificate")
         .rows(rows);
     run.record(finding);
     false
@@ -426,15 +428,15 @@ fn unreached(run: &Run, realm: &Url, closed: &ConnectError) -> Finding {
     }
     let finding = Finding::fail(
         Check::Net05,
-        format!("the registry is reached, and its token service {shown} is not: {closed}"),
+        format!("the registry can be reached, but its token service {shown} cannot: {closed}"),
     )
     .breaks(&KnownClient::ALL);
     if *closed == ConnectError::Refused {
         return finding
-            .fix(format!("see that the token service runs, and that {shown} is where clients reach it; else mend `auth: token: realm:` of the registry"))
+            .fix(format!("check that the token service runs, and that clients can reach it at {shown}; otherwise correct the registry's `auth: token: realm:`"))
             .rows(&["F05", "F03"]);
     }
     finding
-        .fix(format!("firewalls and proxies have to let clients through to both hosts. Open the way to {shown}, and set the proxy for the program that pulls (the engine's service), not for the shell alone"))
+        .fix(format!("firewalls and proxies must let clients through to both hosts. Allow {shown}, and set the proxy for the program that pulls (the engine's service), not only for the shell"))
         .rows(&["F05"])
 }

@@ -39,10 +39,10 @@ pub(crate) async fn check(run: &mut Run) {
 /// What is there, and answers nothing.
 fn unanswered(run: &mut Run, error: &RequestError) {
     let host = &run.target.host;
-    let finding = Finding::fail(Check::Ping03, format!("{host} takes the connection, and answers /v2/ with nothing"))
+    let finding = Finding::fail(Check::Ping03, format!("{host} accepts the connection, but sends no response for /v2/"))
         .evidence(error.to_string())
         .breaks(&KnownClient::ALL)
-        .fix("see the log of what listens there: a registry answers `GET /v2/` within a second. A proxy in front may wait for one that is gone")
+        .fix("check the log of the server there: a registry responds to `GET /v2/` within a second. A proxy in front may wait for a dead backend")
         .rows(&["F05", "F06"]);
     run.record(finding);
     let unasked = [Check::Net06, Check::Ping01, Check::Ping02, Check::Ping04, Check::Ping05];
@@ -89,10 +89,10 @@ async fn redirects(run: &mut Run) {
     let finding = if asked.iter().any(|(_, to)| to.is_some()) {
         Finding::fail(Check::Ping02, format!("/v2/ is redirected: {}", lines[0]))
             .breaks(&[KnownClient::Docker, KnownClient::Podman, KnownClient::Crane])
-            .fix("route /v2/ to the registry untouched. No rule that cuts or adds the last slash, none from HTTP to HTTPS on this name, none to a login page. Clients that know the new name should be told it instead")
+            .fix("route /v2/ to the registry unchanged. No rule may remove or add the last slash, redirect this name from HTTP to HTTPS, or redirect to a login page. If the registry has a new name, use that in clients")
             .rows(&["F20"])
     } else {
-        Finding::pass(Check::Ping02, "/v2/ is answered where it was asked")
+        Finding::pass(Check::Ping02, "/v2/ is not redirected")
     };
     run.record(lines.into_iter().fold(finding, Finding::evidence));
 }
@@ -116,27 +116,27 @@ fn asks(run: &mut Run) {
     let named = run.observed.repository.as_ref().map(|response| response.status);
     let finding = match status {
         StatusCode::UNAUTHORIZED => {
-            Finding::pass(Check::Ping01, "/v2/ is answered with 401 to those who show nothing")
+            Finding::pass(Check::Ping01, "/v2/ returns 401 without credentials")
         }
         StatusCode::OK if named == Some(StatusCode::UNAUTHORIZED) => Finding::fail(
             Check::Ping01,
-            "/v2/ is answered with 200, and the repository with 401",
+            "/v2/ returns 200, but the repository returns 401",
         )
         .breaks(&[KnownClient::Docker, KnownClient::Podman, KnownClient::Crane])
-        .fix("answer `GET /v2/` with 401 and the challenge to everybody who shows no token, also where some repositories are public. These clients learn from it alone where tokens are. In a proxy, take out the rule that answers /v2/ by itself")
+        .fix("respond to `GET /v2/` without a token with 401 and the challenge, even if some repositories are public. These clients learn only from it where the token service is. Remove a proxy rule that responds to /v2/ itself")
         .rows(&["F23"]),
         // What is served to everybody needs no login, and many registries are so.
         StatusCode::OK if ping.is_html() => Finding::skip(Check::Ping01, Needs::Check(Check::Ping03)),
         StatusCode::OK => Finding::warn(
             Check::Ping01,
-            "/v2/ is answered with 200: the registry asks nobody who they are",
+            "/v2/ returns 200: the registry requires no login",
         )
         .evidence(match named {
-            Some(status) => format!("the repository is answered with {status}"),
-            None => "name a repository to see whether that asks for a token".to_owned(),
+            Some(status) => format!("the repository returns {status}"),
+            None => "give a repository to check whether that requires a token".to_owned(),
         })
         .breaks(&[KnownClient::Docker, KnownClient::Podman, KnownClient::Crane])
-        .fix("nothing, if it is meant to be open. If some repositories need a token, answer `GET /v2/` with 401 and the challenge, or `docker login` succeeds with any password and pulls fail")
+        .fix("nothing, if the registry is meant to be open. If some repositories require a token, respond to `GET /v2/` with 401 and the challenge. Otherwise `docker login` succeeds with any password and pulls fail")
         .rows(&["F23"]),
         status if status.is_redirection() => Finding::skip(Check::Ping01, Needs::Check(Check::Ping02)),
         StatusCode::MISDIRECTED_REQUEST if run.failed(Check::Net06) => {
@@ -153,7 +153,7 @@ fn header(run: &mut Run) {
     let unauthorized = |response: &&Response| response.status == StatusCode::UNAUTHORIZED;
     let Some(ping) = run.observed.ping.as_ref().filter(unauthorized) else {
         let needs = match run.observed.ping.as_ref().map(|response| response.status) {
-            Some(StatusCode::OK) => Needs::Nothing("nothing is asked for"),
+            Some(StatusCode::OK) => Needs::Nothing("no credentials are required"),
             Some(status) if status.is_redirection() => Needs::Check(Check::Ping02),
             _ => Needs::Check(Check::Ping03),
         };
@@ -163,18 +163,18 @@ fn header(run: &mut Run) {
     let heads = [&run.observed.ping_head, &run.observed.repository_head];
     let bare_head = heads.into_iter().flatten().filter(unauthorized).any(|response| !has(response));
     let finding = if !has(ping) {
-        Finding::fail(Check::Ping04, "the 401 to GET /v2/ has no WWW-Authenticate")
+        Finding::fail(Check::Ping04, "the 401 for GET /v2/ has no WWW-Authenticate")
             .evidence(answer::whose(ping))
             .breaks(&KnownClient::ALL)
-            .fix("let the header through: a proxy may hide it (nginx: `proxy_hide_header`, `proxy_intercept_errors on`, an `error_page 401`), or answer by itself; ask the registry's own port to see whether it sends it")
+            .fix("let the header through: a proxy may hide it (nginx: `proxy_hide_header`, `proxy_intercept_errors on`, an `error_page 401`), or respond itself. Send the request to the registry's own port to see whether it sends the header")
             .rows(&["F24", "F06"])
     } else if bare_head {
-        Finding::warn(Check::Ping04, "the 401 has a challenge for GET, and none for HEAD")
+        Finding::warn(Check::Ping04, "the 401 has a challenge for GET, but none for HEAD")
             .breaks(&[KnownClient::Containerd, KnownClient::Oras, KnownClient::Regclient])
-            .fix("send WWW-Authenticate with every 401, also to HEAD: these clients begin with HEAD, and learn from its answer")
+            .fix("send WWW-Authenticate with every 401, also for HEAD: these clients start with HEAD, and use its challenge")
             .rows(&["F24"])
     } else {
-        Finding::pass(Check::Ping04, "the 401 says how to come back, to GET and HEAD")
+        Finding::pass(Check::Ping04, "the 401 has a challenge, for GET and HEAD")
     };
     run.record(finding);
 }
@@ -189,7 +189,7 @@ async fn connections(run: &mut Run, url: &Url) {
             Ok(response) if response.status == StatusCode::TOO_MANY_REQUESTS => {}
             Ok(response) => kinds.push(kind(&response)),
             // The net, or a machine that is gone: no answer is not another answer.
-            Err(error) => silent.push(format!("no answer: {error}")),
+            Err(error) => silent.push(format!("no response: {error}")),
         }
     }
     run.record(compared(kinds, &silent));
@@ -204,28 +204,28 @@ fn compared(mut kinds: Vec<String>, silent: &[String]) -> Finding {
     kinds.dedup();
     let finding = match (kinds.as_slice(), silent.is_empty()) {
         ([_], true) => {
-            let summary = format!("{asked} connections got the same answer");
+            let summary = format!("{asked} connections got the same response");
             return Finding::pass(Check::Ping05, summary);
         }
         ([_], false) => Finding::warn(
             Check::Ping05,
-            format!("of {asked} connections {} got no answer", silent.len()),
+            format!("of {asked} connections {} got no response", silent.len()),
         )
-        .fix("try again: if it stays so, one of several machines behind the name is gone, or the way there loses connections")
+        .fix("try again. If it happens again, one of several machines behind the name is down, or the network loses connections")
         .rows(&["F05"]),
         (several, _) if several.iter().any(|kind| kind.starts_with('5')) => Finding::fail(
             Check::Ping05,
-            format!("{asked} connections got {} different answers, one a fault of a server", several.len()),
+            format!("{asked} connections got {} different responses, one of them a server error", several.len()),
         )
         .breaks(&KnownClient::ALL)
-        .fix("one of several machines behind this name is ill, or the proxy before them loses them. Look into its log, and ask each by its own address")
+        .fix("one of several machines behind this name is faulty, or the proxy in front loses connections to them. Check its log, and check each machine by its own address")
         .rows(&["F31"]),
         (several, _) => Finding::fail(
             Check::Ping05,
-            format!("{asked} connections got {} different answers", several.len()),
+            format!("{asked} connections got {} different responses", several.len()),
         )
         .breaks(&KnownClient::ALL)
-        .fix("several machines answer by this name: give all the same `auth: token:` (realm, service, issuer, bundle), and restart the one that was left behind. Ask each by its own address")
+        .fix("there are several machines behind this name. Give all the same `auth: token:` (realm, service, issuer, bundle), and restart the outdated ones. Check each by its own address")
         .rows(&["F31"]),
     };
     lines.into_iter().fold(finding, Finding::evidence)

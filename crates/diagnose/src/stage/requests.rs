@@ -42,7 +42,7 @@ fn either_is_taken(run: &mut Run) {
     {
         run.downgrade(
             Check::Chal01,
-            "this registry takes the token and the password itself, so it serves whatever clients send",
+            "this registry accepts both the token and the password, so it works with all clients",
         );
     }
 }
@@ -75,29 +75,29 @@ pub(crate) fn header_is_seen(run: &Run) -> Option<bool> {
 
 fn header_arrives(run: &mut Run) {
     let Some(garbage) = &run.observed.replies.garbage else {
-        return run.skip(&[Check::Use01], &Needs::Nothing("nothing could be shown to it"));
+        return run.skip(&[Check::Use01], &Needs::Nothing("no token could be sent"));
     };
     let said = format!("to `Bearer garbage` on /v2/: {}", words(garbage));
     let finding = match (header_is_seen(run), Outcome::of(garbage)) {
         (_, Outcome::InvalidToken) => Finding::pass(
             Check::Use01,
-            "a token that is none is called invalid: the Authorization header arrives",
+            "the registry calls a made-up token invalid: the Authorization header arrives",
         ),
         (Some(true) | None, _) => {
-            Finding::pass(Check::Use01, "the registry heeds the Authorization header")
+            Finding::pass(Check::Use01, "the registry reads the Authorization header")
         }
         (Some(false), _) if run.observed.replies.to_the_token().next().is_none() => Finding::warn(
             Check::Use01,
-            "a token that is none is answered as no token at all; without a real one it cannot be told whether the header arrives",
+            "a made-up token gets the same response as no token. Only a real token can show whether the header arrives",
         )
         .rows(&["F120"]),
         (Some(false), _) => Finding::fail(
             Check::Use01,
-            "tokens, good or bad, are answered as no token at all: the Authorization header does not arrive, or the registry does not say why it refuses them",
+            "valid and invalid tokens get the same response as no token: the Authorization header does not arrive, or the registry does not say why it refuses them",
         )
         .breaks(&KnownClient::ALL)
-        .evidence("distribution calls what it does not take `invalid_token`. A registry of another make may refuse the token in silence, for its issuer, its key or its rights: its log tells")
-        .fix("let the proxy in front pass `Authorization` on: nginx `proxy_set_header Authorization $http_authorization;` without `auth_basic`, Apache `CGIPassAuth On`. To be sure, ask the registry's own port in place of the proxy's")
+        .evidence("distribution says `invalid_token` when it refuses a token. Another registry may give no reason for a wrong issuer, key or right; look into its log")
+        .fix("the proxy in front must pass `Authorization` on: nginx `proxy_set_header Authorization $http_authorization;` without `auth_basic`, Apache `CGIPassAuth On`. To be sure, use the registry's own port instead of the proxy's")
         .rows(&["F120"]),
     };
     let real = run.observed.replies.real.as_ref();
@@ -108,18 +108,18 @@ fn header_arrives(run: &mut Run) {
 
 fn style(run: &mut Run) {
     let Some(style) = run.observed.verifier else {
-        return run.skip(&[Check::Use04], &Needs::Nothing("it did not answer"));
+        return run.skip(&[Check::Use04], &Needs::Nothing("it did not respond"));
     };
     let finding = Finding::pass(
         Check::Use04,
         match style {
             Verifier::Distribution2 => {
-                "it reads tokens as distribution 2 does: it looks for libtrust key ids"
+                "it reads tokens like distribution 2: it expects libtrust key ids"
             }
             Verifier::Distribution3 => {
-                "it reads tokens as distribution 3 and portpass do: the former looks for RFC 7638 key ids"
+                "it reads tokens like distribution 3, which expects RFC 7638 key ids, or portpass"
             }
-            Verifier::Other => "it answers as neither distribution 2 nor 3 does",
+            Verifier::Other => "it responds differently from distribution 2 and 3",
         },
     );
     let two = run.observed.replies.two_spaces.as_ref();
@@ -132,11 +132,14 @@ fn token_on_ping(run: &mut Run) {
     let replies = &run.observed.replies;
     let Some(real) = &replies.real else {
         if let Some(error) = &replies.error {
-            let finding = Finding::fail(Check::Use02, "the registry breaks off when the token is shown")
-                .evidence(error.to_string())
-                .breaks(&KnownClient::ALL)
-                .fix("look into the registry's log: it has met something in the token that it cannot bear")
-                .rows(&["F79"]);
+            let finding = Finding::fail(
+                Check::Use02,
+                "the registry closes the connection when it gets the token",
+            )
+            .evidence(error.to_string())
+            .breaks(&KnownClient::ALL)
+            .fix("look for this request in the registry's log")
+            .rows(&["F79"]);
             run.record(finding);
         }
         return;
@@ -151,9 +154,9 @@ fn token_on_ping(run: &mut Run) {
     }
     let said = format!("to the token on /v2/: {}", words(real));
     let finding = match Outcome::of(real) {
-        Outcome::Accepted => Finding::pass(Check::Use02, "the registry takes the token"),
+        Outcome::Accepted => Finding::pass(Check::Use02, "the registry accepts the token"),
         _ if run.observed.token_status() == TokenStatus::Accepted => {
-            Finding::warn(Check::Use02, "the token is refused on /v2/ and taken on the repository")
+            Finding::warn(Check::Use02, "the registry refuses the token on /v2/, but accepts it on the repository")
                 .breaks(&[KnownClient::Docker])
         }
         _ if header_is_seen(run) == Some(false) => {
@@ -162,12 +165,12 @@ fn token_on_ping(run: &mut Run) {
         Outcome::Other(StatusCode::TOO_MANY_REQUESTS) => limited(Check::Use02),
         Outcome::Other(status) if !Outcome::of(real).refuses() => Finding::fail(
             Check::Use02,
-            format!("the registry answers the token with {status}"),
+            format!("the registry responds to the token with {status}"),
         )
         .breaks(&KnownClient::ALL)
-        .fix("look into the registry's log for this request, and into that of a proxy before it"),
+        .fix("look for this request in the log of the registry, and in that of a proxy in front of it"),
         _ => Finding::fail(Check::Use02, "the registry refuses the token").breaks(&KnownClient::ALL).fix(
-            "the earlier checks of the token say why; the registry's log has its own words for it",
+            "see the earlier checks of the token, and the registry's log",
         ),
     };
     run.record(finding.evidence(said));
@@ -175,11 +178,11 @@ fn token_on_ping(run: &mut Run) {
 
 /// The same token, the same request, another answer: nodes that trust different keys.
 fn not_every_time(run: &Run, taken: usize, all: usize) -> Finding {
-    let summary = format!("the registry takes the same token {taken} times of {all}");
+    let summary = format!("the registry accepts the same token {taken} times of {all}");
     let replies = &run.observed.replies;
     let finding = Finding::fail(Check::Use02, summary)
         .breaks(&KnownClient::ALL)
-        .fix("the nodes behind this name trust different keys. Give each the same rootcertbundle or jwks, and the same issuer and service, and restart those that were not")
+        .fix("the nodes behind this name trust different keys. Give each the same rootcertbundle or jwks, and the same issuer and service. Restart those that have not been restarted since")
         .rows(&["F92"]);
     let lines = replies.real.iter().chain(&replies.again).map(|response| {
         let by = ["x-served-by", "server", "via"].iter().find_map(|name| response.header(name));
@@ -195,7 +198,7 @@ fn token_on_repository(run: &mut Run) {
     let said = format!("to the token on the repository: {}", words(response));
     let finding = match Outcome::of(response) {
         Outcome::Accepted => {
-            Finding::pass(Check::Use03, "the registry takes the token for the repository")
+            Finding::pass(Check::Use03, "the registry accepts the token for the repository")
         }
         _ if header_is_seen(run) == Some(false) => {
             return run.skip(&[Check::Use03], &Needs::Check(Check::Use01));
@@ -209,17 +212,17 @@ fn token_on_repository(run: &mut Run) {
             let needed = scope_of(response).unwrap_or_default();
             Finding::fail(
                 Check::Use03,
-                format!("the token holds, but the repository needs {}", Excerpt::of(&needed)),
+                format!("the token is valid, but the repository requires {}", Excerpt::of(&needed)),
             )
-            .fix("compare with what the token grants (ACC-01 to ACC-04)")
+            .fix("compare this with the token's grant (ACC-01 to ACC-04)")
             .rows(&["F104", "F100", "F102"])
         }
         Outcome::Other(StatusCode::TOO_MANY_REQUESTS) => limited(Check::Use03),
         _ => Finding::fail(
             Check::Use03,
-            format!("the registry answers {} for the repository", words(response)),
+            format!("the registry responds with {} for the repository", words(response)),
         )
-        .fix("look into the registry's log for this request")
+        .fix("look for this request in the registry's log")
         .rows(&["F104"]),
     };
     run.record(finding.evidence(said));
@@ -227,8 +230,8 @@ fn token_on_repository(run: &mut Run) {
 
 /// It says nothing of the token.
 fn limited(check: Check) -> Finding {
-    Finding::warn(check, "the registry answers 429: too many requests came from here")
-        .fix("wait as long as Retry-After says, then diagnose again")
+    Finding::warn(check, "the registry responds with 429: there were too many requests from here")
+        .fix("wait as long as Retry-After says, then run the command again")
 }
 
 /// R6, R7: a 401 that says all that is missing brings clients back with a better token; a 403 is final.
@@ -236,7 +239,7 @@ fn too_small_a_token(run: &mut Run) {
     let checks = [Check::Use05];
     let (Some(name), Some(response)) = (&run.target.repository, &run.observed.replies.scopeless)
     else {
-        return run.skip(&checks, &Needs::Nothing("there is no token without a grant to show"));
+        return run.skip(&checks, &Needs::Nothing("there is no token without a grant to send"));
     };
     if !matches!(run.observed.token_status(), TokenStatus::Accepted) {
         return run.skip(&checks, &Needs::Check(Check::Use02));
@@ -251,35 +254,31 @@ fn too_small_a_token(run: &mut Run) {
     let incomplete = [KnownClient::Containerd, KnownClient::Podman];
     let finding = match Outcome::of(response) {
         Outcome::InsufficientScope if response.status == StatusCode::UNAUTHORIZED && complete => {
-            Finding::pass(
-                Check::Use05,
-                "too small a token is answered with the scope that is missing",
-            )
+            Finding::pass(Check::Use05, "a token that lacks a scope is refused with that scope")
         }
-        Outcome::Accepted => {
-            Finding::pass(Check::Use05, "a token without any grant is enough here")
-        }
-        Outcome::InsufficientScope if response.status == StatusCode::UNAUTHORIZED => {
-            Finding::warn(Check::Use05, "too small a token is not told the whole scope it lacks")
-                .breaks(&incomplete)
-        }
+        Outcome::Accepted => Finding::pass(Check::Use05, "a token without a grant is enough here"),
+        Outcome::InsufficientScope if response.status == StatusCode::UNAUTHORIZED => Finding::warn(
+            Check::Use05,
+            "the response to a token without the right does not name the whole missing scope",
+        )
+        .breaks(&incomplete),
         Outcome::InvalidToken | Outcome::Unauthorized => Finding::warn(
             Check::Use05,
-            "too small a token is answered without `insufficient_scope`",
+            "the response to a token without the right has no `insufficient_scope`",
         )
         .breaks(&incomplete),
         Outcome::Other(status) if status.is_server_error() => Finding::fail(
             Check::Use05,
-            format!("too small a token makes the registry answer {}", status.as_u16()),
+            format!("the registry responds with {} to a token without the right", status.as_u16()),
         )
         .breaks(&KnownClient::ALL),
         _ => Finding::warn(
             Check::Use05,
-            "too small a token is answered as if no better one could help",
+            "the response to a token without the right does not tell the client to get another one",
         )
         .breaks(&incomplete),
     };
-    let fix = "answer 401 with `error=\"insufficient_scope\"` and a `scope` that names all that the request needs";
+    let fix = "respond with 401, `error=\"insufficient_scope\"` and a `scope` that names everything the request requires";
     let passes = finding.verdict == crate::Verdict::Pass;
     let finding = if passes { finding } else { finding.fix(fix) };
     run.record(finding.evidence(said));

@@ -41,17 +41,17 @@ pub(crate) const REPOSITORY: Needs = Needs::Input("a repository: HOST/REPOSITORY
 pub(crate) async fn check(run: &mut Run) {
     match &run.observed.required_auth {
         Some(RequiredAuth::Nothing) => {
-            run.skip(ALL, &Needs::Nothing("the registry asks for no token"));
+            run.skip(ALL, &Needs::Nothing("the registry requires no token"));
         }
         Some(RequiredAuth::Basic) => {
             run.skip(
                 ALL,
-                &Needs::Nothing("the registry asks for the password itself, not a token"),
+                &Needs::Nothing("the registry requires the password itself, not a token"),
             );
         }
         Some(RequiredAuth::Bearer { .. }) | None => {}
     }
-    // Without a realm an earlier check has failed, and stands for all that is not asked here.
+    // Without a realm an earlier check has failed, and is the reason for every check that is left out here.
     if let Some(endpoint) = TokenEndpoint::of(run)
         && !run.failed(Check::Net05)
     {
@@ -77,7 +77,7 @@ async fn ask(run: &mut Run, endpoint: &TokenEndpoint) {
     time(run);
 }
 
-/// Asks what those are asked who show nothing: no more goes to a realm that is refused.
+/// Sends what an anonymous client sends: nothing else goes to a realm that is refused.
 async fn ask_without_credentials(run: &mut Run, endpoint: &TokenEndpoint) {
     let asked = [Check::Tok01, Check::Tok09, Check::Tok11];
     let rest: Vec<Check> = ALL.iter().copied().filter(|check| !asked.contains(check)).collect();
@@ -125,7 +125,7 @@ fn missing(run: &Run) -> Needs {
     }
 }
 
-/// Why the credential got no token.
+/// Why there is no token for the credential.
 pub(crate) fn kept_or_refused(run: &Run) -> Needs {
     let checks = [
         Check::Chal04,
@@ -140,7 +140,8 @@ pub(crate) fn kept_or_refused(run: &Run) -> Needs {
         Check::Tok11,
     ];
     let failed = checks.into_iter().find(|check| run.failed(*check));
-    failed.map_or(Needs::Nothing("the credential got no token"), Needs::Check)
+    failed
+        .map_or(Needs::Nothing("the token service gave no token for the credential"), Needs::Check)
 }
 
 /// The answer that tells what this caller is granted.
@@ -188,11 +189,11 @@ fn keep_token(run: &mut Run) {
 /// TOK-11, where nothing was too slow.
 fn time(run: &mut Run) {
     let slowest = run.observed.answers.slowest;
-    let summary = format!("the slowest answer took {} ms", slowest.as_millis());
+    let summary = format!("the slowest response took {} ms", slowest.as_millis());
     run.record(if slowest.as_secs() < 5 {
         Finding::pass(Check::Tok11, summary)
     } else {
-        Finding::warn(Check::Tok11, summary).fix("docker gives up after 15 s: look for a user directory that is slow to answer, or password hashes that cost too much")
+        Finding::warn(Check::Tok11, summary).fix("docker gives up after 15 s: look for a slow user directory, or password hashes that cost too much")
     });
 }
 
@@ -201,7 +202,7 @@ fn grants(response: &Response) -> String {
     match granted(response) {
         Some(set) if set.is_empty() => "nothing".to_owned(),
         Some(set) => crate::token_endpoint::cut(&set.to_string()),
-        None => "something that cannot be read, the token is opaque".to_owned(),
+        None => "something unreadable, because the token is opaque".to_owned(),
     }
 }
 

@@ -32,7 +32,7 @@ const ALL: &[Check] = &[
 const OF_AN_OBJECT: &[Check] =
     &[Check::Resp03, Check::Resp04, Check::Resp05, Check::Resp06, Check::Resp07];
 
-/// How somebody is called who does not log in.
+/// The name of the anonymous request.
 const NOBODY: &str = "GET without credentials";
 
 /// An answer with status 2xx, and how it was asked for.
@@ -82,12 +82,12 @@ impl Answer {
 
 pub(crate) fn check(run: &mut Run) {
     if let Some(RequiredAuth::Nothing | RequiredAuth::Basic) = &run.observed.required_auth {
-        run.skip(ALL, &Needs::Nothing("the registry asks for no token"));
+        run.skip(ALL, &Needs::Nothing("the registry requires no token"));
         return;
     }
     let all = answers(run);
     if all.is_empty() {
-        // Where a check of the token service has failed, that stands for these.
+        // A failed check of the token service is the reason for these.
         let asked = run.observed.answers.anonymous.is_some();
         let refused = run.failed(Check::Tok02) || run.failed(Check::Tok09);
         if asked && !refused && Caller::of(run).is_anonymous() {
@@ -196,7 +196,7 @@ fn form(run: &mut Run, all: &[Answer]) {
                 KnownClient::Regclient,
             ];
             faults.fail(
-                format!("{what} is answered with {status}; most clients take 200 alone"),
+                format!("the response is {status} ({what}); most clients accept only 200"),
                 &only,
                 None,
             );
@@ -221,13 +221,13 @@ fn form(run: &mut Run, all: &[Answer]) {
         if answer.response.body.len() < MAX_BODY
             && std::str::from_utf8(&answer.response.body).is_err()
         {
-            faults.fail(format!("the answer is not UTF-8 ({what})"), &[], Some("F64"));
+            faults.fail(format!("the response is not UTF-8 ({what})"), &[], Some("F64"));
         }
     }
     run.record(faults.finding(
         Check::Resp01,
-        "every answer is one JSON object",
-        "answer with status 200, Content-Type: application/json, and one JSON object in UTF-8: nothing before it (no byte order mark), nothing after it",
+        "every response is one JSON object",
+        "respond with status 200, Content-Type: application/json, and one JSON object in UTF-8: nothing before it (no byte order mark), nothing after it",
     ));
 }
 
@@ -235,7 +235,7 @@ fn form(run: &mut Run, all: &[Answer]) {
 fn length(run: &mut Run, all: &[Answer]) {
     let longest = all.iter().map(|answer| answer.response.body.len()).max().unwrap_or_default();
     if longest <= MAX_LENGTH {
-        let summary = format!("the longest answer has {longest} bytes");
+        let summary = format!("the longest response has {longest} bytes");
         run.record(Finding::pass(Check::Resp02, summary));
         return;
     }
@@ -247,10 +247,10 @@ fn length(run: &mut Run, all: &[Answer]) {
         &KnownClient::ALL
     };
     run.record(
-        Finding::fail(Check::Resp02, format!("the longest answer has {longest} bytes; clients read 64 KiB"))
+        Finding::fail(Check::Resp02, format!("the longest response has {longest} bytes; clients read 64 KiB"))
             .breaks(breaks)
             .rows(&["F64"])
-            .fix("keep groups and other long lists out of the token, and grant no more than was asked for. A token has to fit into a header too, of 8 KiB at most"),
+            .fix("keep groups and other long lists out of the token, and grant only what was requested. A token must also fit into a header of at most 8 KiB"),
     );
 }
 
@@ -266,8 +266,8 @@ fn refresh_token(run: &mut Run, all: &[Answer]) {
     run.observed.answers.refresh_token = token.map(Into::into);
     if all.iter().filter(given).any(|answer| answer.what == NOBODY) {
         run.record(
-            Finding::warn(Check::Resp07, "those without credentials get a refresh token")
-                .fix("give a refresh token only to who has shown a password and asked for it, with offline_token=true"),
+            Finding::warn(Check::Resp07, "anonymous requests get a refresh token")
+                .fix("give a refresh token only for a password and offline_token=true"),
         );
     } else if all.iter().all(|answer| answer.what == NOBODY) {
         // Those without credentials ask for none.
@@ -277,6 +277,9 @@ fn refresh_token(run: &mut Run, all: &[Answer]) {
             run.skip(&[Check::Resp07], &super::token_request::LOGIN);
         }
     } else if run.observed.answers.refresh_token.is_none() {
-        run.record(Finding::pass(Check::Resp07, "none is given: clients keep the password"));
+        run.record(Finding::pass(
+            Check::Resp07,
+            "the token service gives none: clients store the password",
+        ));
     }
 }

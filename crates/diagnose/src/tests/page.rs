@@ -18,13 +18,13 @@ const FOUND: &[&[Row]] = &[
 /// Rows that cannot be told from outside, and why.
 const NOT_FOUND: &[(&str, &str)] = &[(
     "F32",
-    "clients turn to a mirror by themselves: give the mirror's own host to see what it asks for",
+    "clients use a mirror on their own. Give the mirror's own host to see what it requires",
 )];
 
 #[test]
 fn the_page_has_every_check() {
     let lines = Check::ALL.iter().map(|check| format!("| {check} | {} |", check.asserts()));
-    confirm("## The checks", "| check | holds if |", lines.collect());
+    confirm("## The checks", "| check | passes if |", lines.collect());
 }
 
 #[test]
@@ -88,4 +88,4 @@ fn confirm(heading: &str, head: &str, lines: Vec<String>) {
     fs::write(&file, page.replacen(there, &table, 1)).unwrap();
 }
 
-const HOW: &str = "if the tests are right: PORTPASS_WRITE_DOCS=1 cargo test -p portpass-client --lib page -- --test-threads=1";
+const HOW: &str = "if the tests are right: PORTPASS_WRITE_DOCS=1 cargo test -p portpass-diagnose --lib page -- --test-threads=1";

@@ -20,13 +20,13 @@ const fn step(way: &'static str, words: &'static str, about: &'static [&'static 
 const STEPS: &[Step] = &[
     step("here", "login, proxies and certificates of this machine", &["CFG-"]),
     step("to registry", "GET /v2/", &["NET-01", "NET-02", "NET-03", "NET-04"]),
-    step("from registry", "whom to ask for a token", &["NET-06", "NET-07", "PING-", "CHAL-"]),
+    step("from registry", "names the token service", &["NET-06", "NET-07", "PING-", "CHAL-"]),
     step("to service", "asks for a token", &["NET-05"]),
-    step("from service", "answers with a token", &["TOK-", "RESP-"]),
-    step("here", "the token itself", &["JWT-", "CLM-", "KEY-", "ACC-"]),
-    step("to registry", "shows the token", &["USE-01"]),
-    step("from registry", "serves, or refuses", &["USE-0", "OPS-"]),
-    step("to service", "comes for the next token", &["EXP-"]),
+    step("from service", "sends a token", &["TOK-", "RESP-"]),
+    step("here", "the token", &["JWT-", "CLM-", "KEY-", "ACC-"]),
+    step("to registry", "sends the token", &["USE-01"]),
+    step("from registry", "serves or refuses", &["USE-0", "OPS-"]),
+    step("to service", "asks for the next token", &["EXP-"]),
 ];
 
 pub(super) fn of(report: &Report) -> String {
@@ -64,8 +64,8 @@ fn drawn(step: &Step, about: &[&Finding], cause: Option<Check>) -> String {
     let nothing = class == "skip" && about.iter().all(is_none);
     let note = match class {
         "skip" if nothing => " <small>does not apply here</small>".to_owned(),
-        "skip" => " <small>not asked</small>".to_owned(),
-        // Where it breaks, nothing else there is of interest.
+        "skip" => " <small>not checked</small>".to_owned(),
+        // Beside the cause, nothing else in this step matters.
         "broken" => cause.map_or_else(String::new, |cause| format!(" {}", link(cause))),
         _ => {
             let told =

@@ -22,7 +22,7 @@ use crate::{
 const RESIDUE: &[&str] =
     &["%!", "<nil>", "<no value>", "${", "$(", "{{", "}}", "%5C", "%5c", "\\", "<", "null://"];
 
-const REALM: &str = "set `realm` in the registry's `auth: token:` (REGISTRY_AUTH_TOKEN_REALM) to the whole URL of the token service, as in https://auth.example.com/token";
+const REALM: &str = "set `realm` in the registry's `auth: token:` (REGISTRY_AUTH_TOKEN_REALM) to the full URL of the token service, as in https://auth.example.com/token";
 
 /// The checks about the realm: all of this file.
 const REALMS: &[Check] = REST.split_at(4).0;
@@ -101,29 +101,27 @@ fn whole(run: &mut Run, text: &str) -> Option<Url> {
     };
     let finding = match (&parsed, residue) {
         (_, Some(residue)) => fail(
-            format!("the realm {shown:?} has {residue:?} in it, which a template has left"),
-            &format!(
-                "{REALM}; see that the variable behind it is set where the registry is started"
-            ),
+            format!("the realm {shown:?} contains {residue:?}, an unfilled template"),
+            &format!("{REALM}. Check that the variable in it is set where the registry starts"),
             "F28",
         ),
         (None, _) if bare_v6 => fail(
             format!("the realm {shown:?} has an IPv6 address without brackets"),
-            "put the address into brackets (http://[fd00::1]:5001/token), or better use a name",
+            "put the address in brackets (http://[fd00::1]:5001/token), or better, use a name",
             "F13",
         ),
         (None, _) if !text.contains("://") => {
-            fail(format!("the realm {shown:?} is no whole URL"), REALM, "F29")
+            fail(format!("the realm {shown:?} is not an absolute URL"), REALM, "F29")
         }
         (None, _) => {
-            fail(format!("the realm {shown:?} is no URL that clients can go to"), REALM, "F28")
+            fail(format!("the realm {shown:?} is not a URL that clients can use"), REALM, "F28")
         }
         (Some(url), _) if !matches!(url.scheme(), "http" | "https") => {
             fail(format!("the realm {shown:?} is neither http nor https"), REALM, "F28")
         }
         (Some(url), _) if !url.username().is_empty() || url.password().is_some() => fail(
-            "the realm has a name or a password in it".to_owned(),
-            "take them out: clients send their own",
+            "the realm contains a user name or a password".to_owned(),
+            "remove them: clients send their own",
             "F28",
         ),
         (Some(url), _) => {
@@ -142,10 +140,10 @@ fn scheme(run: &mut Run, origin: &Url, url: &Url, checked: &Result<Realm, RealmE
     if origin.scheme() == "https" && url.scheme() == "http" {
         let finding = Finding::fail(
             Check::Chal04,
-            format!("the registry speaks HTTPS, and its realm {shown} is plain HTTP"),
+            format!("the registry speaks HTTPS, but its realm {shown} is plain HTTP"),
         )
         .breaks(&[KnownClient::Crane, KnownClient::Regclient, KnownClient::Docker, KnownClient::Containerd])
-        .fix("if the realm is written in the registry's configuration, write https there. If it is made from the request, the proxy in front has to say that it speaks TLS (nginx: `proxy_set_header X-Forwarded-Proto $scheme;`) or the service has to be told its external URL. Passwords would cross the net in plain text")
+        .fix("if the realm is in the registry's configuration, write https there. If it is made from the request, the proxy in front must say that it speaks TLS (nginx: `proxy_set_header X-Forwarded-Proto $scheme;`), or you must set the service's external URL. Otherwise passwords cross the network in plain text")
         .rows(&["F04"]);
         run.record(finding);
         return;
@@ -156,14 +154,14 @@ fn scheme(run: &mut Run, origin: &Url, url: &Url, checked: &Result<Realm, RealmE
         answer(
             Check::Chal04,
             format!(
-                "the realm {shown} is plain HTTP on another machine; no password is sent there unasked"
+                "the realm {shown} is plain HTTP on another machine, so `diagnose` sends no password there"
             ),
         )
-        .fix("say --plain-http to send it all the same, as docker does, or give the token service TLS")
+        .fix("use --plain-http to send it, as docker does, or give the token service TLS")
     } else {
         Finding::pass(
             Check::Chal04,
-            format!("the registry speaks {}, and its realm {}", origin.scheme(), url.scheme()),
+            format!("the registry speaks {}, but its realm {}", origin.scheme(), url.scheme()),
         )
     };
     run.record(finding);
@@ -195,7 +193,7 @@ async fn leads_somewhere(run: &mut Run, origin: &Url, url: &Url, reach: NetworkZ
     }
     let shown = url.origin().ascii_serialization();
     let finding =
-        Finding::pass(Check::Chal05, format!("{shown} is an address that clients can go to"));
+        Finding::pass(Check::Chal05, format!("{shown} is an address that clients can reach"));
     run.record(finding);
     true
 }
@@ -209,10 +207,10 @@ async fn resolves(run: &mut Run, url: &Url, reach: NetworkZone) -> bool {
             let beside = stage::network::find_on_same_host(run, url).await;
             let finding = Finding::fail(
                 Check::Chal05,
-                format!("the realm's host {host} has no address here: {reason}"),
+                format!("this machine cannot resolve the realm's host {host}: {reason}"),
             )
             .breaks(&KnownClient::ALL)
-            .fix(format!("the realm has to be a name that clients can look up. {host} may be a container's or a service's name, which only machines beside it know. To mend it, {REALM}"))
+            .fix(format!("the realm must be a name that clients can resolve. {host} may be the name of a container or a service, which only works inside its own network. To fix it, {REALM}"))
             .rows(&["F01"]);
             run.record(beside.into_iter().fold(finding, Finding::evidence));
             run.skip(&[Check::Chal06], &Needs::Check(Check::Chal05));
@@ -236,22 +234,22 @@ fn too_near(run: &mut Run, url: &Url, address: &str, near: NetworkZone) {
         Finding::fail(
             Check::Chal05,
             format!(
-                "the realm {shown} is each client's own machine, and the registry {host} is not"
+                "the realm {shown} is each client's own machine, but the registry {host} is not"
             ),
         )
         .breaks(&KnownClient::ALL)
-        .fix(format!("a `localhost` has come from an example: {REALM}"))
+        .fix(format!("a `localhost` often comes from an example: {REALM}"))
         .rows(&["F02"])
     } else {
         Finding::fail(
             Check::Chal05,
-            format!("the realm {shown} is a {} address, and the registry {host} is not", near.as_str()),
+            format!("the realm {shown} is a {} address, but the registry {host} is not", near.as_str()),
         )
         .breaks(&[KnownClient::Crane, KnownClient::Regclient])
-        .fix(format!("use a name, or the registry's own host and port (a proxy can serve both): {REALM}. From outside that network no client reaches it"))
+        .fix(format!("use a name, or the registry's own host and port (a proxy can serve both): {REALM}. No client outside that network can reach it"))
         .rows(&["F30"])
     };
-    run.record(finding.evidence(format!("{shown} leads to {address}")));
+    run.record(finding.evidence(format!("{shown} resolves to {address}")));
 }
 
 /// How near a URL's host is by its spelling.
@@ -284,13 +282,13 @@ fn port(run: &mut Run, origin: &Url, url: &Url, way: &Result<(), ConnectError>) 
     let finding = match way {
         Err(closed) if lost => Finding::fail(
             Check::Chal06,
-            format!("the realm has lost the port {}: {closed}", ours.unwrap_or_default()),
+            format!("the realm lacks the port {}: {closed}", ours.unwrap_or_default()),
         )
         .breaks(&KnownClient::ALL)
-        .fix("let the proxy hand on the host with its port (nginx: `proxy_set_header Host $http_host;`, not `$host`), or write the port into the realm or the service's external URL")
+        .fix("the proxy must pass the host with its port (nginx: `proxy_set_header Host $http_host;`, not `$host`). Or write the port into the realm or the service's external URL")
         .rows(&["F03"]),
         Err(_) => Finding::skip(Check::Chal06, Needs::Check(Check::Net05)),
-        Ok(()) => Finding::pass(Check::Chal06, "the realm's port takes connections"),
+        Ok(()) => Finding::pass(Check::Chal06, "the realm's port accepts connections"),
     };
     run.record(finding.evidence(ports));
 }

@@ -39,27 +39,27 @@ struct Looked {
 impl Looked {
     fn finding(&self, host: &Host) -> Finding {
         let place = format!(
-            "docker: /etc/docker/certs.d/{host}/ca.crt; podman: /etc/containers/certs.d/{host}/ca.crt; containerd: /etc/containerd/certs.d/{host}/hosts.toml with `ca = \"…\"`, and `config_path` in its configuration; docker and podman read files called *.crt alone"
+            "docker: /etc/docker/certs.d/{host}/ca.crt; podman: /etc/containers/certs.d/{host}/ca.crt; containerd: /etc/containerd/certs.d/{host}/hosts.toml with `ca = \"…\"`, and `config_path` in its configuration; docker and podman read only *.crt files"
         );
         let finding = if let Some(fault) = self.faults.first() {
             Finding::warn(Check::Cfg05, fault.clone()).fix(place).rows(&["F12"])
         } else if self.found.is_empty() && !self.near.is_empty() {
             let near = self.near[0].display();
-            Finding::warn(Check::Cfg05, format!("{near} is there, which nobody reads for {host}"))
+            Finding::warn(Check::Cfg05, format!("{near} exists, but no client reads it for {host}"))
                 .fix(format!(
-                    "the folder's name is the registry as it is typed, with its port: {place}"
+                    "name the folder exactly like the registry in the image name, with its port: {place}"
                 ))
                 .rows(&["F12"])
         } else if let Some(found) = self.found.first() {
-            Finding::pass(Check::Cfg05, format!("{found} is there for {host}"))
+            Finding::pass(Check::Cfg05, format!("{found} exists for {host}"))
         } else {
             Finding::skip(
                 Check::Cfg05,
-                Needs::Nothing("no client keeps certificates for this host, and few need to"),
+                Needs::Nothing("no client has certificates for this host, and few need them"),
             )
         };
         let looked = self.folders.iter().map(|folder| {
-            let there = if folder.is_dir() { "" } else { ", which is not there" };
+            let there = if folder.is_dir() { "" } else { ", which does not exist" };
             format!("looked in {}{there}", folder.display())
         });
         let found = self.found.iter().map(|found| format!("found {found}"));
@@ -108,12 +108,12 @@ impl Looked {
             if is(file, "crt") {
                 self.authorities(file);
             } else if is(file, "pem") || is(file, "cer") {
-                let rest = "is not read: docker and podman read *.crt alone";
+                let rest = "is not read: docker and podman read only *.crt";
                 if !files.iter().any(|other| is(other, "crt") || is(other, "toml")) {
                     self.faults.push(format!("{} {rest}", file.display()));
                 }
             } else if is(file, "cert") && !files.contains(&file.with_extension("key")) {
-                let rest = "has no .key beside it; docker then refuses the whole folder";
+                let rest = "has no .key beside it, so docker refuses the whole folder";
                 self.faults.push(format!("{} {rest}", file.display()));
             } else if file.file_name().is_some_and(|name| name == "hosts.toml") {
                 self.hosts_toml(folder, file);

@@ -1,4 +1,4 @@
-//! CFG-02: under which key a credential is kept, and who finds it there.
+//! CFG-02: under which key a credential is stored, and which clients find it there.
 
 use portpass_client::{
     credentials::{CredentialSource, Entry, Owner, SourceReport},
@@ -10,12 +10,12 @@ use super::readers;
 use crate::{Check, Finding, Needs, run::Run};
 
 /// What is missing where nothing is kept.
-const LOGIN: &str = "--username NAME, or a login that is kept";
+const LOGIN: &str = "--username NAME, or a stored login";
 
 pub(super) fn check(run: &mut Run, surveyed: &[SourceReport]) {
     let host = &run.target.host;
     if let Some((name, _)) = &run.inputs.password {
-        run.record(Finding::pass(Check::Cfg02, format!("{name:?} was typed with a password")));
+        run.record(Finding::pass(Check::Cfg02, format!("you gave {name:?} with a password")));
         return;
     }
     let finding = match &run.observed.credential {
@@ -37,11 +37,11 @@ pub(super) fn check(run: &mut Run, surveyed: &[SourceReport]) {
 pub(crate) fn key_that_was_needed(run: &mut Run) {
     if run.observed.credential.is_none() && run.warned(Check::Cfg02) {
         let summary = format!(
-            "{} asks for a password, and the one that is kept is under another key",
+            "{} asks for a password, but the stored one is under another key",
             run.target.host
         );
         let finding = Finding::fail(Check::Cfg02, summary)
-            .fix(format!("log in to {} by this very name", run.target.host))
+            .fix(format!("log in to {} by exactly this name", run.target.host))
             .breaks(&KnownClient::ALL)
             .rows(&["F141"]);
         run.record(finding);
@@ -57,7 +57,7 @@ fn kept(host: &Host, surveyed: &[SourceReport], place: &CredentialSource, whose:
     let pass = |how: &str| {
         Finding::pass(
             Check::Cfg02,
-            format!("a credential{whose} for {host} is kept in {place}{how}"),
+            format!("a credential{whose} for {host} is stored in {place}{how}"),
         )
     };
     let Some((one, entry)) = used else { return pass("") };
@@ -65,7 +65,7 @@ fn kept(host: &Host, surveyed: &[SourceReport], place: &CredentialSource, whose:
     if entry.newline {
         return Finding::warn(
             Check::Cfg02,
-            format!("the password under {key:?} in {place} ends with a newline, as `echo` without -n makes it"),
+            format!("the password under {key:?} in {place} ends with a newline, as from `echo` without -n"),
         )
         .breaks(&KnownClient::ALL)
         .fix(format!("log in again: `printf %s \"$PASSWORD\" | docker login --username NAME --password-stdin {host}`"))
@@ -75,12 +75,12 @@ fn kept(host: &Host, surveyed: &[SourceReport], place: &CredentialSource, whose:
         return Finding::fail(
             Check::Cfg02,
             format!(
-                "the credential{whose} is kept under {key:?}, where docker does not look for {host}"
+                "the credential{whose} is stored under {key:?}, where docker does not look for {host}"
             ),
         )
         .breaks(readers(Owner::Docker))
         .fix(format!(
-            "`docker logout {key}`, then `docker login {host}`: the key has to be {:?}",
+            "`docker logout {key}`, then `docker login {host}`: the key must be {:?}",
             host.credential_key()
         ))
         .rows(&["F141"]);
@@ -99,7 +99,7 @@ fn kept(host: &Host, surveyed: &[SourceReport], place: &CredentialSource, whose:
         Check::Cfg02,
         format!("{host} has several logins; here {key:?} in {place}{whose} is used"),
     )
-    .fix("the longest prefix of the repository's name wins in podman's files, and docker reads its own file alone. Log out of the one that is not meant")
+    .fix("in podman's files, the longest prefix of the repository's name wins. Docker reads only its own file. Log out of the one that you do not want")
     .rows(&["F145"]);
     others.into_iter().fold(finding, Finding::evidence)
 }
@@ -113,14 +113,14 @@ fn missing(host: &Host, surveyed: &[SourceReport]) -> Finding {
         })
         .collect();
     let fix = format!(
-        "log in by the name that is pulled by: `docker login {host}` (the key has to be {:?})",
+        "log in with the name that you pull from: `docker login {host}` (the key must be {:?})",
         host.credential_key()
     );
     if let Some((one, entry)) =
         near.iter().find(|(_, entry)| same(bare(&entry.key), &host.to_string()))
     {
         let summary = format!(
-            "{} has a credential under {:?}, which is {host} in other words, and not found by it",
+            "{} has a credential under {:?}, another spelling of {host} that clients do not look for",
             one.place, entry.key
         );
         return Finding::fail(Check::Cfg02, summary)
@@ -129,15 +129,15 @@ fn missing(host: &Host, surveyed: &[SourceReport]) -> Finding {
             .rows(&["F141"]);
     }
     if let Some((one, entry)) = near.first() {
-        let summary = format!("nothing is kept for {host}; {} has {:?}", one.place, entry.key);
+        let summary = format!("nothing is stored for {host}; {} has {:?}", one.place, entry.key);
         return Finding::warn(Check::Cfg02, summary).fix(fix).rows(&["F141"]);
     }
     let skip = Finding::skip(Check::Cfg02, Needs::Input(LOGIN));
     let hub = surveyed.iter().flat_map(entries).any(|entry| entry.key.contains("index.docker.io"));
     if hub {
         return skip
-            .evidence("a login to Docker Hub is kept; it is sent to no other host, not even to a mirror of it")
-            .fix(format!("if {host} is a mirror with accounts of its own, log in to it by its own name"))
+            .evidence("a login to Docker Hub is stored; clients send it to no other host, not even to a mirror")
+            .fix(format!("if {host} is a mirror with its own accounts, log in to it by its own name"))
             .rows(&["F32"]);
     }
     skip
@@ -151,7 +151,7 @@ fn tried(run: &Run, surveyed: &[SourceReport]) -> Vec<String> {
             .map(|entry| format!("{:?} ({})", entry.key, rule(&entry.key, host)))
             .collect();
         let found = match (one.exists, found.is_empty()) {
-            (false, _) => "is not there".to_owned(),
+            (false, _) => "does not exist".to_owned(),
             (true, true) => format!("has no key for {host}"),
             (true, false) => format!("has {}", found.join(", ")),
         };
@@ -168,7 +168,7 @@ fn rule(key: &str, host: &Host) -> &'static str {
     if key == host.credential_key() {
         "the key itself"
     } else if key.contains("://") {
-        "scheme and path left out"
+        "without scheme and path"
     } else if key.contains('/') {
         "a prefix of the repository's name"
     } else {

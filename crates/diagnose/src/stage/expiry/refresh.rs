@@ -32,7 +32,7 @@ pub(super) async fn check(run: &mut Run, endpoint: &TokenEndpoint) {
                 run.skip(
                     &[Check::Exp02, Check::Exp03],
                     &Needs::Nothing(
-                        "the token service gives no refresh token: clients keep the password",
+                        "the token service gives no refresh token: clients store the password",
                     ),
                 );
             }
@@ -76,13 +76,10 @@ async fn kept(run: &mut Run, endpoint: &TokenEndpoint, token: &SecretString) {
         // Where tokens are used once, a second use may lock its owner out.
         let finding = Finding::warn(
             Check::Exp02,
-            "the identity token works, and its answer has another one, which docker does not keep",
+            "the identity token works, but the response has another one, which docker does not store",
         )
-        .evidence("it was not shown a second time: some token services take it for stolen then");
-        run.skip(
-            &[Check::Exp03],
-            &Needs::Nothing("the identity token may be good for one use alone"),
-        );
+        .evidence("`diagnose` did not send it a second time: some token services then treat it as stolen");
+        run.skip(&[Check::Exp03], &Needs::Nothing("the identity token may be valid only once"));
         run.record(rotation(finding));
         return;
     }
@@ -97,12 +94,12 @@ async fn again(run: &mut Run, endpoint: &TokenEndpoint, token: &SecretString, fi
     if !works(&second) {
         let finding = Finding::fail(
             Check::Exp02,
-            format!("the refresh token works once, then {}", second.status),
+            format!("the refresh token works once, then fails with {}", second.status),
         )
         .evidence(describe("POST with the refresh token, the first time", first))
         .evidence(describe("POST with the same refresh token again", &second));
         let finding = if rotated(first, token) {
-            finding.evidence("the first answer has another refresh token")
+            finding.evidence("the first response has another refresh token")
         } else {
             finding
         };
@@ -110,19 +107,19 @@ async fn again(run: &mut Run, endpoint: &TokenEndpoint, token: &SecretString, fi
         run.record(rotation(finding));
         return;
     }
-    let finding = Finding::pass(Check::Exp02, "the refresh token works, and works again");
+    let finding = Finding::pass(Check::Exp02, "the refresh token works more than once");
     let scoped = run.observed.answers.scoped.as_ref().and_then(granted);
     let less = scoped.zip(granted(&second)).is_some_and(|(by_password, by_refresh)| {
         !by_password.iter().all(|access| by_refresh.covers(access))
     });
     run.record(if less {
-        Finding::warn(Check::Exp02, "with the refresh token less is granted than with the password")
-            .fix("let the refresh token stand for its owner with all rights: docker uses it for every pull and push after login")
+        Finding::warn(Check::Exp02, "the refresh token grants less than the password")
+            .fix("give the refresh token all rights of its owner: docker uses it for every pull and push after login")
     } else {
         finding
     });
     if run.observed.answers.refresh_token.is_some() {
-        run.record(Finding::pass(Check::Resp07, "the refresh token that login gives works"));
+        run.record(Finding::pass(Check::Resp07, "the refresh token from login works"));
     }
     other_scope(run, endpoint, token).await;
 }
@@ -140,11 +137,11 @@ async fn other_scope(run: &mut Run, endpoint: &TokenEndpoint, token: &SecretStri
     run.record(if works(&response) {
         Finding::pass(Check::Exp03, "the refresh token works for another scope")
     } else {
-        Finding::fail(Check::Exp03, format!("the refresh token for another scope gets {}", response.status))
+        Finding::fail(Check::Exp03, format!("the refresh token fails with {} for another scope", response.status))
             .evidence(describe("POST with the refresh token and another repository's scope", &response))
             .breaks(KEEPERS)
             .rows(&["F65", "F52"])
-            .fix("bind a refresh token to its owner and the service, not to a scope. Docker keeps the one from login, which names none, for every repository. What is not granted is left out of `access`, with status 200")
+            .fix("bind a refresh token to its owner and the service, not to a scope. Docker logs in without a scope, and uses that refresh token for every repository. Leave what is not granted out of `access`, with status 200")
     });
 }
 
@@ -171,16 +168,16 @@ fn named(endpoint: &TokenEndpoint, first: &Response) -> Option<Finding> {
 fn missing(first: &Response) -> Finding {
     let status = first.status;
     let summary = if status.is_success() {
-        "login gives a refresh token, and POST with it is answered without a token".to_owned()
+        "login gives a refresh token, but the response to POST with it has no token".to_owned()
     } else {
-        format!("login gives a refresh token, and POST with it gets {status}")
+        format!("login gives a refresh token, but POST with it fails with {status}")
     };
     Finding::fail(Check::Exp02, summary)
-        .evidence(describe("POST with the refresh token that login gave", first))
-        .evidence("docker keeps the refresh token and drops the password: login works, then every pull fails")
+        .evidence(describe("POST with the refresh token from login", first))
+        .evidence("docker stores the refresh token instead of the password: login works, then every pull fails")
         .breaks(KEEPERS)
         .rows(&["F65"])
-        .fix("serve grant_type=refresh_token by POST on the realm's path, or give no refresh_token to offline_token=true: clients then keep the password. After that, `docker logout HOST` and log in again")
+        .fix("support POST with grant_type=refresh_token on the realm's path, or give no refresh_token for offline_token=true: clients then store the password. After that, `docker logout HOST` and log in again")
 }
 
 /// A kept one that does not count any more, or never did.
@@ -190,21 +187,21 @@ fn stale(run: &Run, first: &Response) -> Finding {
     let absent = matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)
         || Complaint::of(first) == Some(Complaint::GrantType);
     let summary = if absent {
-        format!("the token service takes no identity token: {status} to POST")
+        format!("the token service supports no identity token: POST fails with {status}")
     } else {
         format!("the token service refuses the identity token: {status}")
     };
     let rows: &[&str] = if absent { &["F65"] } else { &["F66", "F142", "F65"] };
     Finding::fail(Check::Exp02, summary)
         .evidence(describe("POST with the identity token, as docker", first))
-        .evidence(format!("the identity token is kept in {}", place.unwrap_or_default()))
+        .evidence(format!("the identity token is stored in {}", place.unwrap_or_default()))
         .breaks(KEEPERS)
         .rows(rows)
-        .fix("`docker logout HOST` and log in again. If it happens again after the first pull, the token service exchanges refresh tokens at each use (switch that off), and if after its restart, it keeps them in memory alone. With --username and --password-stdin this diagnosis tells which")
+        .fix("`docker logout HOST` and log in again. If it fails again after the first pull, the token service replaces refresh tokens at each use (switch that off). If it fails again after a restart of the token service, the service keeps them only in memory. With --username and --password-stdin, `diagnose` can tell which")
 }
 
 fn rotation(finding: Finding) -> Finding {
     finding.breaks(KEEPERS).rows(&["F66"]).fix(
-        "let a refresh token work until it is revoked: switch off its rotation, and the detection of reuse (Keycloak: Revoke Refresh Token; others: one-time refresh tokens). Clients keep the one from login and ignore the new one",
+        "a refresh token must work until it is revoked. Switch off its rotation, and the detection of reuse (Keycloak: Revoke Refresh Token; others: one-time refresh tokens). Clients keep the one from login and ignore the new one",
     )
 }

@@ -26,18 +26,20 @@ pub(super) fn check(run: &mut Run, bare: &str) {
 fn advice(error: &ClaimsError) -> (&'static str, &'static str) {
     match error {
         ClaimsError::Missing { claim: "exp" } => (
-            "write `exp`, whole seconds since 1970: without it registries take the token for one that ended then",
+            "write `exp`, in whole seconds since 1970. Without it, registries treat the token as expired",
             "F74",
         ),
         ClaimsError::Missing { claim: "iss" } => {
-            ("write `iss`, exactly as the registry's `issuer` has it", "F75")
+            ("write `iss`, exactly as in the registry's `issuer`", "F75")
         }
-        ClaimsError::Type { claim, .. } if claim.starts_with("access[") && claim.ends_with(']') => (
-            "each entry of `access` must be an object with `type`, `name` and a list `actions`. Leave out entries that grant nothing, or write `\"actions\":[]`",
-            "F128",
-        ),
+        ClaimsError::Type { claim, .. } if claim.starts_with("access[") && claim.ends_with(']') => {
+            (
+                "each entry of `access` must be an object with `type`, `name` and a list `actions`. Leave out entries that grant nothing, or write `\"actions\":[]`",
+                "F128",
+            )
+        }
         _ => (
-            "`exp`, `nbf` and `iat` are whole numbers of seconds, neither text nor with a fraction. `access` is a list of objects with `type`, `name` and a list `actions`",
+            "`exp`, `nbf` and `iat` must be whole numbers of seconds, not strings, and without a fraction. `access` must be a list of objects with `type`, `name` and a list `actions`",
             "F73",
         ),
     }

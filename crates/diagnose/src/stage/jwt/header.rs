@@ -43,13 +43,13 @@ pub(in crate::stage) fn read_chain(header: &Map<String, Value>) -> Vec<Vec<u8>> 
 }
 
 fn algorithm(run: &mut Run, header: &Map<String, Value>) -> Option<Algorithm> {
-    let fix = "sign with RS256 or ES256: every registry takes these";
+    let fix = "sign with RS256 or ES256: every registry accepts these";
     let name = header.get("alg").and_then(Value::as_str).unwrap_or_default();
     let Ok(algorithm) = name.parse::<Algorithm>() else {
         let summary = match name {
             "" => "the token's header has no `alg`".to_owned(),
             "none" | "None" | "NONE" => "the token is not signed: its `alg` is `none`".to_owned(),
-            other => format!("no registry knows the signature algorithm {}", Excerpt::of(other)),
+            other => format!("no registry supports the signature algorithm {}", Excerpt::of(other)),
         };
         let finding = run
             .token_fault(Check::Jwt03, summary)
@@ -68,14 +68,14 @@ fn algorithm(run: &mut Run, header: &Map<String, Value>) -> Option<Algorithm> {
         run.token_fault(Check::Jwt03, summary).breaks(&KnownClient::ALL).fix(fix).rows(&["F89"])
     } else if new && run.observed.verifier == Some(Verifier::Distribution2) {
         let summary =
-            format!("the token is signed by {algorithm}, which distribution 2 does not know");
+            format!("the token is signed with {algorithm}, which distribution 2 does not support");
         run.token_fault(Check::Jwt03, summary).breaks(&KnownClient::ALL).fix(fix).rows(&["F89"])
     } else if new {
         let summary =
-            format!("the token is signed by {algorithm}: distribution 2 does not know it");
+            format!("the token is signed with {algorithm}: distribution 2 does not support it");
         Finding::warn(Check::Jwt03, summary).fix(fix)
     } else {
-        Finding::pass(Check::Jwt03, format!("the token is signed by {algorithm}"))
+        Finding::pass(Check::Jwt03, format!("the token is signed with {algorithm}"))
     };
     run.record(finding);
     Some(algorithm)
@@ -89,10 +89,10 @@ fn names_its_key(run: &mut Run, header: &Map<String, Value>) {
     };
     let embedded = header.get("jwk").and_then(Value::as_object);
     let named = if !chain(header).is_empty() {
-        Some(format!("it brings {} certificates", chain(header).len()))
+        Some(format!("it contains {} certificates", chain(header).len()))
     } else if let Some(jwk) = embedded {
         let points = id(jwk).is_some() || jwk.contains_key("x5c");
-        points.then(|| "it brings its key, which points to a trusted one".to_owned())
+        points.then(|| "it contains its key, which points to a trusted one".to_owned())
     } else {
         id(header).map(|id| format!("its key id is {}", Excerpt::of(&id)))
     };
@@ -100,10 +100,10 @@ fn names_its_key(run: &mut Run, header: &Map<String, Value>) {
     let finding = match named {
         Some(summary) => Finding::pass(Check::Jwt04, summary),
         None => run
-            .token_fault(Check::Jwt04, "the token names no key: neither `kid` nor `x5c` is in its header")
+            .token_fault(Check::Jwt04, "the token names no key: its header has neither `kid` nor `x5c`")
             .evidence(format!("its header has: {}", Excerpt::of(&members.join(", "))))
             .breaks(&KnownClient::ALL)
-            .fix("write `kid` into the header: the libtrust fingerprint of the public key for distribution 2, its RFC 7638 thumbprint for distribution 3. Or `x5c` with the certificate, which both take. A token for any other use (an ID token, say) does not do")
+            .fix("write `kid` into the header: the libtrust fingerprint of the public key for distribution 2, its RFC 7638 thumbprint for distribution 3. Or write `x5c` with the certificate, which both accept. A token for another use, such as an ID token, does not work")
             .rows(&["F80"]),
     };
     run.record(finding);
@@ -111,7 +111,7 @@ fn names_its_key(run: &mut Run, header: &Map<String, Value>) {
 
 fn certificates(run: &mut Run, header: &Map<String, Value>, algorithm: Option<Algorithm>) {
     if chain(header).is_empty() {
-        let why = Needs::Nothing("the token carries no certificate");
+        let why = Needs::Nothing("the token has no certificate");
         return run.skip(&[Check::Jwt06], &why);
     }
     let read = chain(header).iter().enumerate();
@@ -122,13 +122,13 @@ fn certificates(run: &mut Run, header: &Map<String, Value>, algorithm: Option<Al
             let finding = run
                 .token_fault(Check::Jwt06, why.clone())
                 .breaks(&KnownClient::ALL)
-                .fix("`x5c` is a list of certificates, the signer's first, each DER in plain base64 (with `+`, `/` and padding), without the lines of PEM (RFC 7515 §4.1.6)")
+                .fix("`x5c` must be a list of certificates, the signer's first. Each is DER in plain base64 (with `+`, `/` and padding), without PEM lines (RFC 7515 §4.1.6)")
                 .rows(&["F87"]);
             return run.record(finding);
         }
     };
     let shown = format!(
-        "{}, issued by {}, good until {}",
+        "{}, issued by {}, valid until {}",
         Excerpt::of(leaf.subject()),
         Excerpt::of(leaf.issuer()),
         date(leaf.not_after())
@@ -138,7 +138,7 @@ fn certificates(run: &mut Run, header: &Map<String, Value>, algorithm: Option<Al
     let finding = if let Err(out_of_date) = leaf.validity(now) {
         let fix = match out_of_date {
             OutOfDate::Expired { .. } => {
-                "renew the token service's certificate, and give it to the registry; tokens that name their key by `kid` instead of `x5c` do not mind"
+                "renew the token service's certificate, and give it to the registry. This does not affect tokens that name their key by `kid` instead of `x5c`"
             }
             OutOfDate::NotYetValid { .. } => "set the clocks, or reissue the certificate",
         };
@@ -148,7 +148,7 @@ fn certificates(run: &mut Run, header: &Map<String, Value>, algorithm: Option<Al
             .rows(&["F88"])
     } else if let Some(algorithm) = unfit {
         let summary = format!(
-            "the token says {algorithm}, but its certificate holds {}",
+            "the token says {algorithm}, but its certificate has {}",
             leaf.key().key_type()
         );
         run.token_fault(Check::Jwt06, summary)
@@ -156,7 +156,7 @@ fn certificates(run: &mut Run, header: &Map<String, Value>, algorithm: Option<Al
             .fix(format!("sign with {}", leaf.key().key_type().default_algorithm()))
             .rows(&["F89"])
     } else {
-        Finding::pass(Check::Jwt06, "its certificates can be read, and are in date")
+        Finding::pass(Check::Jwt06, "its certificates can be read, and are valid now")
     };
     run.record(finding.evidence(shown));
 }
@@ -178,6 +178,6 @@ fn certificate((at, entry): (usize, &Value)) -> Result<Certificate, String> {
         });
     };
     Certificate::from_der(&der).map_err(|error| {
-        format!("entry {at} of `x5c` is no certificate: {}", Excerpt::of(&error.to_string()))
+        format!("entry {at} of `x5c` is not a certificate: {}", Excerpt::of(&error.to_string()))
     })
 }

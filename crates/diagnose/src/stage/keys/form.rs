@@ -31,7 +31,8 @@ pub(super) fn check(run: &mut Run, trusted: &Trusted) {
     let opened = run.observed.token.as_ref().and_then(|token| token.decoded.as_ref());
     let Some(header) = opened.map(|opened| opened.header.clone()) else { return };
     if !jwt::chain(&header).is_empty() {
-        let summary = "the token brings its certificate, so the form of its key id does not matter";
+        let summary =
+            "the token contains its certificate, so the form of its key id does not matter";
         return run.record(Finding::pass(Check::Jwt05, summary));
     }
     let Some(id) = header.get("kid").and_then(Value::as_str).filter(|id| !id.is_empty()) else {
@@ -44,14 +45,14 @@ pub(super) fn check(run: &mut Run, trusted: &Trusted) {
     }
     let in_jwks = trusted.keys.iter().any(|key| key.name.as_deref() == Some(id));
     let finding = match (wrong(run, form), run.observed.verifier) {
-        _ if in_jwks => Finding::pass(Check::Jwt05, "its key id is one of the JWK set"),
+        _ if in_jwks => Finding::pass(Check::Jwt05, "its key id is in the JWK set"),
         (_, None) => {
             let why =
-                Needs::Nothing("the registry's answers do not tell which key ids it looks for");
+                Needs::Nothing("the registry's responses do not tell which key ids it expects");
             Finding::skip(Check::Jwt05, why)
         }
         (None, _) => {
-            Finding::pass(Check::Jwt05, "its key id may be one that this registry looks for")
+            Finding::pass(Check::Jwt05, "its key id may be one that this registry expects")
         }
         (Some(wrong), _) => judge(run, &wrong),
     };
@@ -63,13 +64,13 @@ fn of_base_point(run: &mut Run, trusted: &Trusted, id: &str, curve: &str) {
     let summary = base_point::summary(curve);
     let in_jwks = trusted.keys.iter().any(|key| key.name.as_deref() == Some(id));
     let finding = if in_jwks {
-        Finding::pass(Check::Jwt05, "its key id is one of the JWK set")
+        Finding::pass(Check::Jwt05, "its key id is in the JWK set")
     } else if run.observed.token_status() == TokenStatus::Accepted {
         let summary = format!(
-            "{summary}; this registry knows the key by it as distribution 3.0.0 does, and later ones do not"
+            "{summary}; this registry finds the key by it, as distribution 3.0.0 does, but later versions do not"
         );
         Finding::warn(Check::Jwt05, summary)
-            .evidence("every certificate with a key of that curve has the same id there: two of them in one bundle hide each other")
+            .evidence("every certificate with a key of that curve has the same id there, so the registry finds only one of them in a bundle")
             .fix(base_point::FIX)
             .rows(&[base_point::ROW])
     } else {
@@ -95,7 +96,7 @@ fn judge(run: &Run, wrong: &Wrong) -> Finding {
     let so = replies.real.as_ref().is_none_or(|response| Outcome::of(response) == refused);
     let certain = CERTAIN.iter().any(|check| run.failed(*check));
     if run.observed.token_status() == TokenStatus::Accepted || !so {
-        return Finding::pass(Check::Jwt05, "this registry knows the key by its id");
+        return Finding::pass(Check::Jwt05, "this registry finds the key by its id");
     }
     // Portpass looks for both forms, and answers two spaces as distribution 3 does.
     let either =
@@ -104,7 +105,9 @@ fn judge(run: &Run, wrong: &Wrong) -> Finding {
         Finding::warn(Check::Jwt05, summary)
     } else {
         Finding::fail(Check::Jwt05, summary)
-            .evidence("two spaces before a token tell which of the two it is (USE-04)")
+            .evidence(
+                "a request with two spaces before the token tells which of the two it is (USE-04)",
+            )
             .breaks(&KnownClient::ALL)
     };
     finding.fix(fix).rows(rows)
@@ -113,18 +116,18 @@ fn judge(run: &Run, wrong: &Wrong) -> Finding {
 fn wrong(run: &Run, form: IdForm) -> Option<Wrong> {
     Some(match (run.observed.verifier?, form) {
         (Verifier::Distribution3, IdForm::Libtrust) => Wrong {
-            summary: "the key id is a libtrust fingerprint, as distribution 2 made them; distribution 3 no longer knows those",
-            fix: "name keys by their RFC 7638 thumbprint or send the certificate in `x5c` (portpass: `key_id: rfc7638` or `x5c` at the service). Or give the registry a JWK set, `auth: token: jwks`, whose `kid` is this one. Or stay with distribution 2.8 until then",
+            summary: "the key id is a libtrust fingerprint, as in distribution 2; distribution 3 no longer supports those",
+            fix: "name keys by their RFC 7638 thumbprint or send the certificate in `x5c` (portpass: `key_id: rfc7638` or `x5c` at the service). Or give the registry a JWK set with this `kid`, `auth: token: jwks`. Or stay with distribution 2.8 until then",
             rows: &["F82"],
         },
         (Verifier::Distribution2, IdForm::Rfc7638) => Wrong {
-            summary: "the key id is an RFC 7638 thumbprint, as distribution 3 looks for them; this registry is like distribution 2, which knows libtrust fingerprints alone",
+            summary: "the key id is an RFC 7638 thumbprint, as in distribution 3; this registry is like distribution 2, which supports only libtrust fingerprints",
             fix: "name keys by their libtrust fingerprint or send the certificate in `x5c` (portpass: `key_id: libtrust` or `x5c` at the service); or run distribution 3",
             rows: &["F82"],
         },
         (Verifier::Distribution2, IdForm::Other) => Wrong {
-            summary: "the key id is a name of the issuer's own; this registry is like distribution 2, which knows libtrust fingerprints alone",
-            fix: "make the key id from the public key: DER, SHA-256, its first 30 bytes in base32, twelve groups of four with colons between (portpass: `key_id: libtrust`). Or send the certificate in `x5c`. Or run distribution 3 with a JWK set",
+            summary: "the key id is the issuer's own name for it; this registry is like distribution 2, which supports only libtrust fingerprints",
+            fix: "compute the key id from the public key: DER, SHA-256, its first 30 bytes in base32, twelve groups of four with colons between (portpass: `key_id: libtrust`). Or send the certificate in `x5c`. Or run distribution 3 with a JWK set",
             rows: &["F81", "F83"],
         },
         _ => return None,
@@ -135,6 +138,6 @@ fn shape(form: IdForm) -> &'static str {
     match form {
         IdForm::Libtrust => "a libtrust fingerprint",
         IdForm::Rfc7638 => "the length of an RFC 7638 thumbprint",
-        IdForm::Other => "a name of the issuer's own",
+        IdForm::Other => "the issuer's own name",
     }
 }

@@ -49,7 +49,7 @@ pub(super) fn check(run: &mut Run, trusted: &Trusted) {
         let finding = run
             .token_fault(
                 Check::Key03,
-                "the signature was not made by the key of the token's own certificate",
+                "the signature was not made with the key of the token's own certificate",
             )
             .evidence(format!("certificate {}", Excerpt::of(leaf.subject())))
             .breaks(&KnownClient::ALL)
@@ -78,9 +78,9 @@ pub(super) fn check(run: &mut Run, trusted: &Trusted) {
 fn follow(run: &mut Run, trusted: &Trusted, chain: &[Vec<u8>]) {
     let now = run.registry_time();
     let Err(error) = trusted.roots.verify(chain, now) else {
-        let vouched = "the bundle vouches for the token's certificate";
+        let vouched = "the bundle verifies the token's certificate";
         run.record(Finding::pass(Check::Key02, vouched));
-        let signed = "the signature is by its certificate's key";
+        let signed = "the signature was made with its certificate's key";
         return run.record(Finding::pass(Check::Key03, signed));
     };
     if tls(run, trusted).is_some() {
@@ -92,15 +92,15 @@ fn follow(run: &mut Run, trusted: &Trusted, chain: &[Vec<u8>]) {
             &["F88"],
         ),
         ChainError::UnknownIssuer { .. } | ChainError::NoBundle => (
-            "put the certificate of the token's signer, or of the authority that issued it, into the registry's rootcertbundle; certificates between the two belong into `x5c`",
+            "put the certificate of the token's signer, or of the authority that issued it, into the registry's rootcertbundle. Put the certificates between the two into `x5c`",
             &["F85", "F87"],
         ),
         ChainError::BadSignature { .. } => (
-            "the bundle has a certificate of that name with another key: one of the two was made anew. Give the registry the one of today",
+            "the bundle has a certificate of that name with another key: one of the two was replaced. Give the registry the current one",
             &["F84", "F87"],
         ),
         _ => (
-            "make the certificates anew: an authority needs `CA:TRUE`, and what it issues has to follow its rules",
+            "make the certificates again: an authority needs `CA:TRUE`, and the certificates that it issues must follow its constraints",
             &["F87"],
         ),
     };
@@ -122,11 +122,14 @@ fn look_up(run: &mut Run, trusted: &Trusted, signed: &Signed) {
     let summary = format!("the registry trusts the key {}", Excerpt::of(&id));
     run.record(Finding::pass(Check::Key02, summary).evidence(found.line()));
     let finding = if signed.is_by(&found.public) {
-        Finding::pass(Check::Key03, format!("its {} signature is by that key", signed.algorithm))
+        Finding::pass(
+            Check::Key03,
+            format!("its {} signature was made with that key", signed.algorithm),
+        )
     } else if found.public.algorithms().contains(signed.algorithm) {
-        run.token_fault(Check::Key03, "the signature is not by the key that the token names: the token service signs with another one than the registry trusts under that name")
+        run.token_fault(Check::Key03, "the signature was not made with the key that the token names: under that name, the registry trusts another key than the one that the token service signs with")
             .breaks(&KnownClient::ALL)
-            .fix("bring key and certificate together: the token service has to sign with the key of the certificate that it, and the registry's bundle, have")
+            .fix("key and certificate must match: the token service must sign with the key of the certificate in its own configuration and in the registry's bundle")
             .rows(&["F84"])
     } else {
         let summary = format!(
@@ -155,19 +158,19 @@ fn not_found(run: &mut Run, trusted: &Trusted, signed: &Signed, id: &str) {
         Some(key) if key.is_jwk() => {
             let known = key.name.as_deref().unwrap_or("nothing");
             let summary = format!(
-                "the token names its key {shown}; the registry's JWK set has that very key, as {}",
+                "the token names its key {shown}, but the registry's JWK set names the same key {}",
                 Excerpt::of(known)
             );
             run.token_fault(Check::Key02, summary)
-                .fix(format!("write `\"kid\": {shown}` at that key of the registry's JWK set, and restart it; Keycloak's docker tokens name keys otherwise than its certs endpoint"))
+                .fix(format!("write `\"kid\": {shown}` for that key in the registry's JWK set, and restart the registry. Keycloak's docker tokens use other key ids than its certs endpoint"))
                 .rows(&["F83"])
         }
         Some(key) => {
             let summary = format!(
-                "a trusted key made the signature, but the token names it {shown}, which is not made from that key"
+                "a trusted key made the signature, but the token names it {shown}, which is not computed from that key"
             );
             run.token_fault(Check::Key02, summary)
-                .fix("make the key id from the DER of the public key (not from the certificate, nor from PEM). Libtrust's is SHA-256, its first 30 bytes in base32, twelve groups of four with colons between. RFC 7638's is the SHA-256 of the key's canonical JWK in base64url. Or send the certificate in `x5c`")
+                .fix("compute the key id from the DER of the public key (not from the certificate or PEM). Libtrust's is SHA-256, its first 30 bytes in base32, twelve groups of four with colons between. RFC 7638's is the SHA-256 of the key's canonical JWK in base64url. Or send the certificate in `x5c`")
                 .rows(&["F81"])
                 .evidence(key.line())
         }
@@ -179,7 +182,7 @@ fn not_found(run: &mut Run, trusted: &Trusted, signed: &Signed, id: &str) {
             let rows: &[&'static str] =
                 if tls_seen { &["F84", "F81"] } else { &["F84", "F85", "F81"] };
             let finding = run.token_fault(Check::Key02, summary)
-                .fix("put the token service's certificate of today into the registry's rootcertbundle (portpass: `portpass signing-key export`), and restart the registry: it reads the file once")
+                .fix("put the token service's current certificate into the registry's rootcertbundle (portpass: `portpass signing-key export`). Restart the registry, because it reads the file only at start")
                 .rows(rows);
             trusted.keys.iter().take(4).map(Key::line).fold(finding, Finding::evidence)
         }
@@ -205,18 +208,18 @@ fn tls(run: &Run, trusted: &Trusted) -> Option<&'static str> {
     let leaf = run.observed.tls_leaf.as_ref()?;
     let certificates = trusted.roots.certificates();
     if certificates.iter().any(|certificate| certificate.der() == &**leaf) {
-        return Some("the bundle holds the registry's TLS certificate");
+        return Some("the bundle has the registry's TLS certificate");
     }
     let authorities = certificates.iter().filter(|certificate| certificate.is_authority());
     let authorities = TrustRoots::new(authorities.cloned().collect());
     let issued = authorities.verify(std::slice::from_ref(leaf), run.clock.now()).is_ok();
-    issued.then_some("the bundle holds the authority of the registry's TLS certificate")
+    issued.then_some("the bundle has the authority of the registry's TLS certificate")
 }
 
 /// KEY-04
 fn not_of_tls(run: &mut Run, trusted: &Trusted, known: bool) {
     if run.observed.tls_leaf.is_none() {
-        let why = Needs::Nothing("no TLS certificate of the registry was seen");
+        let why = Needs::Nothing("the registry showed no TLS certificate");
         return run.skip(&[Check::Key04], &why);
     }
     let untrusted = run.failed(Check::Key02) || !known;
@@ -224,10 +227,10 @@ fn not_of_tls(run: &mut Run, trusted: &Trusted, known: bool) {
         Some(how) if untrusted || !run.has_passed(Check::Key02) => run
             .token_fault(Check::Key04, format!("{how}, and not the one of the token service"))
             .breaks(&KnownClient::ALL)
-            .fix("`rootcertbundle` is no matter of TLS: put the certificate there that tokens are signed with (portpass: `portpass signing-key export`), and restart the registry")
+            .fix("`rootcertbundle` is not for TLS. Put the certificate there that tokens are signed with (portpass: `portpass signing-key export`), and restart the registry")
             .rows(&["F85"]),
         Some(how) => Finding::pass(Check::Key04, format!("{how}, and the token's signer too")),
-        None => Finding::pass(Check::Key04, "the bundle is another than the registry's TLS certificate"),
+        None => Finding::pass(Check::Key04, "the bundle does not have the registry's TLS certificate"),
     };
     run.record(finding);
 }

@@ -56,7 +56,7 @@ impl Key {
     pub(super) fn line(&self) -> String {
         let what = match (&self.certificate, &self.name) {
             (Some(certificate), _) => format!(
-                "certificate {}, good until {}",
+                "certificate {}, valid until {}",
                 Excerpt::of(certificate.subject()),
                 date(certificate.not_after())
             ),
@@ -92,7 +92,7 @@ pub(super) fn check(run: &mut Run) -> Trusted {
         Some(problem) => run
             .token_fault(Check::Key01, problem.clone())
             .breaks(&KnownClient::ALL)
-            .fix("`rootcertbundle` has to be the token service's certificate in PEM (`-----BEGIN CERTIFICATE-----`), readable for the registry. `openssl x509 -inform DER -in FILE` writes DER as PEM. `jwks` is a JSON object with `keys`")
+            .fix("`rootcertbundle` must be the token service's certificate in PEM (`-----BEGIN CERTIFICATE-----`), and the registry must be able to read the file. `openssl x509 -inform DER -in FILE` converts DER to PEM. `jwks` must be a JSON object with `keys`")
             .rows(&["F86"]),
     };
     let lines = trusted.keys.iter().take(SHOWN).map(Key::line);
@@ -104,19 +104,19 @@ pub(super) fn check(run: &mut Run) -> Trusted {
 type Reader = fn(&InputFile, &mut Trusted) -> Result<(), String>;
 
 fn bundle(given: &InputFile, trusted: &mut Trusted) -> Result<(), String> {
-    // What stands around the blocks may be no text.
+    // The bytes around the blocks may not be text.
     let bytes = as_bytes(given)?;
     let text = String::from_utf8_lossy(bytes);
     if bytes.first() == Some(&0x30) && !text.contains("-----BEGIN") {
-        return Err("it is DER, and has to be PEM".to_owned());
+        return Err("it is DER, but must be PEM".to_owned());
     }
     trusted.roots = TrustRoots::from_pem(bytes).map_err(|error| {
         if text.contains("PRIVATE KEY-----") {
-            "it is a private key, and no certificate".to_owned()
+            "it is a private key, not a certificate".to_owned()
         } else if text.contains("PUBLIC KEY-----") {
-            "it is a public key, and no certificate".to_owned()
+            "it is a public key, not a certificate".to_owned()
         } else if text.trim_start().starts_with('{') {
-            "it is JSON, and no certificate; a JWK set belongs to `jwks`".to_owned()
+            "it is JSON, not a certificate; put a JWK set into `jwks`".to_owned()
         } else {
             error.to_string()
         }
@@ -133,7 +133,7 @@ fn bundle(given: &InputFile, trusted: &mut Trusted) -> Result<(), String> {
 fn jwks(given: &InputFile, trusted: &mut Trusted) -> Result<(), String> {
     let text = as_text(given)?;
     if text.contains("-----BEGIN") {
-        return Err("it is PEM, and no JWK set; certificates belong to `rootcertbundle`".to_owned());
+        return Err("it is PEM, not a JWK set; put certificates into `rootcertbundle`".to_owned());
     }
     let set = KeySet::from_jwks(text).map_err(|error| error.to_string())?;
     if set.is_empty() {
@@ -155,18 +155,17 @@ fn as_bytes(given: &InputFile) -> Result<&[u8], String> {
 }
 
 fn as_text(given: &InputFile) -> Result<&str, String> {
-    std::str::from_utf8(as_bytes(given)?).map_err(|_| "it is no text".to_owned())
+    std::str::from_utf8(as_bytes(given)?).map_err(|_| "it is not text".to_owned())
 }
 
 /// Distribution 3.0's candidates panicked at any list; later ones want one.
 fn algorithms(run: &mut Run, algorithms: Option<&Value>) {
     let Some(algorithms) = algorithms.filter(|value| !value.is_array()) else { return };
-    let summary =
-        format!("`signingalgorithms` is {}, and has to be a list", json::kind(algorithms));
+    let summary = format!("`signingalgorithms` is {}, but must be a list", json::kind(algorithms));
     let finding = run
         .token_fault(Check::Key01, summary)
         .breaks(&KnownClient::ALL)
-        .fix("write it as a list (`signingalgorithms: [RS256, ES256]`), or leave it out; candidates of distribution 3.0 panic at the list too: run 3.0 itself or later")
+        .fix("write it as a list (`signingalgorithms: [RS256, ES256]`), or leave it out. Release candidates of distribution 3.0 do not start with the list either: run 3.0 or later")
         .rows(&["F90"]);
     run.record(finding);
 }
@@ -174,24 +173,24 @@ fn algorithms(run: &mut Run, algorithms: Option<&Value>) {
 fn dates(run: &mut Run, trusted: &Trusted) {
     let certificates = trusted.roots.certificates();
     if certificates.is_empty() {
-        let why = Needs::Nothing("there is no certificate that could end");
+        let why = Needs::Nothing("there is no certificate that could expire");
         return run.skip(&[Check::Key07], &why);
     }
     let now = run.registry_time();
     let ends = certificates.iter().filter(|certificate| certificate.not_after() < now + SOON);
     let line = |certificate: &Certificate| {
         format!(
-            "{} is good until {}",
+            "{} is valid until {}",
             Excerpt::of(certificate.subject()),
             date(certificate.not_after())
         )
     };
     let lines: Vec<String> = ends.map(line).take(SHOWN).collect();
     let finding = match lines.first() {
-        None => Finding::pass(Check::Key07, "every certificate of the bundle is good for another month"),
+        None => Finding::pass(Check::Key07, "every certificate of the bundle is valid for another month"),
         // Whoever names the key by id is taken on: only chains are held to the dates.
         Some(first) => Finding::warn(Check::Key07, first.clone())
-            .fix("renew it, and give the registry the old and the new one until no token of the old is left. Tokens with `x5c` are refused from that day on, those with `kid` are not")
+            .fix("renew it, and give the registry the old and the new one until all tokens of the old one have expired. From that day on, the registry refuses tokens with `x5c`, but not those with `kid`")
             .rows(&["F88"]),
     };
     run.record(lines.into_iter().skip(1).fold(finding, Finding::evidence));
@@ -212,7 +211,7 @@ pub(super) fn token_key(run: &mut Run, trusted: &Trusted) {
     let key = match key {
         Ok(key) => key,
         Err(why) => {
-            let summary = format!("{} is no key to sign with: {why}", given.path.display());
+            let summary = format!("{} is not a signing key: {why}", given.path.display());
             return run.record(Finding::warn(Check::Key05, summary));
         }
     };
@@ -222,13 +221,13 @@ pub(super) fn token_key(run: &mut Run, trusted: &Trusted) {
     }
     let own = key.public();
     let shown =
-        format!("the key to sign with: libtrust {}, RFC 7638 {}", KeyId::libtrust(own), own.id());
+        format!("the signing key: libtrust {}, RFC 7638 {}", KeyId::libtrust(own), own.id());
     let finding = if trusted.keys.iter().any(|known| known.public == *own) {
-        Finding::pass(Check::Key05, "the token service's key is one that the registry trusts")
+        Finding::pass(Check::Key05, "the registry trusts the token service's key")
     } else {
-        run.token_fault(Check::Key05, "the token service's key is none that the registry trusts")
+        run.token_fault(Check::Key05, "the registry does not trust the token service's key")
             .breaks(&KnownClient::ALL)
-            .fix("give the registry the certificate that was made with this very key (`openssl x509 -pubkey -noout -in CERTIFICATE` and `openssl pkey -pubout -in KEY` have to say the same), and restart it")
+            .fix("give the registry the certificate of exactly this key (`openssl x509 -pubkey -noout -in CERTIFICATE` and `openssl pkey -pubout -in KEY` must print the same), and restart it")
             .rows(&["F84", "F85"])
     };
     run.record(finding.evidence(shown));

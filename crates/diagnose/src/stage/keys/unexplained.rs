@@ -20,10 +20,10 @@ pub(super) fn check(run: &mut Run) {
     let finding = match (run.observed.token_status(), Outcome::of(real)) {
         (TokenStatus::Accepted, _) => Finding::pass(
             check,
-            "the registry takes the token: it trusts the key, and the signature holds",
+            "the registry accepts the token: it trusts the key, and the signature is valid",
         ),
         (TokenStatus::Unknown, _) => {
-            let why = Needs::Nothing("the registry's answer says nothing of the token");
+            let why = Needs::Nothing("the registry's response says nothing about the token");
             return run.skip(&[check], &why);
         }
         _ if requests::header_is_seen(run) == Some(false) => {
@@ -44,7 +44,7 @@ pub(super) fn check(run: &mut Run) {
     let said = format!("to the token on /v2/: {}", requests::words(real));
     let finding = match request_id(run).filter(|_| finding.failed()) {
         Some(id) => finding.evidence(format!(
-            "request {}: where the registry is portpass, `portpass explain` says why; else its log may",
+            "request {}: if the registry is portpass, `portpass explain` says why; otherwise its log may",
             Excerpt::of(&id)
         )),
         None => finding,
@@ -62,12 +62,12 @@ fn earlier(run: &Run) -> Option<Check> {
 fn bad_signature() -> Finding {
     Finding::fail(
         Check::Key06,
-        "the registry knows the key that the token names, and the signature is not by it",
+        "the registry has the key that the token names, but the signature was made with another key",
     )
-    .evidence("distribution 3 leaves out `error` for a signature that does not hold, and for claims of wrong types, which these are not")
+    .evidence("distribution 3 leaves out `error` for an invalid signature and for claims of wrong types, and these claims have the right types")
     .evidence("excluded: an unknown key id, the issuer, the audience, the times")
     .breaks(&KnownClient::ALL)
-    .fix("bring key and certificate together: the token service signs with another key than the one whose certificate, or JWK of that `kid`, the registry has. An RSA key under `alg` ES256 looks the same. --bundle FILE or --jwks FILE proves it")
+    .fix("key and certificate must match: the registry has the certificate, or the JWK of that `kid`, of another key than the one that signs. An RSA key with `alg` ES256 looks the same. --bundle FILE or --jwks FILE proves it")
     .rows(&["F84", "F89"])
 }
 
@@ -77,17 +77,17 @@ fn what_is_left(run: &Run) -> Finding {
     let (mut rows, mut left) = (Vec::new(), Vec::new());
     if !issuer {
         rows.push("F75");
-        left.push("its issuer is another than the registry's `issuer`".to_owned());
+        left.push("its issuer is not the registry's `issuer`".to_owned());
     }
     if signature {
-        left.push("the registry has another bundle than this file, or has not been restarted since it was written".to_owned());
+        left.push("the registry has another bundle than this file, or has not been restarted since the file was written".to_owned());
         rows.extend(["F92", "F85"]);
     } else {
         keys(run, &mut rows, &mut left);
     }
     if is_elliptic(run) && run.observed.verifier == Some(Verifier::Distribution3) {
         rows.push("F91");
-        left.push("early releases of distribution 3 make wrong ids of elliptic and Ed25519 keys: run the latest, or sign with RS256".to_owned());
+        left.push("early releases of distribution 3 compute wrong ids of elliptic curve and Ed25519 keys: run the latest, or sign with RS256".to_owned());
     }
     let mut inputs = Vec::new();
     if !issuer {
@@ -97,23 +97,20 @@ fn what_is_left(run: &Run) -> Finding {
         inputs.push("--bundle FILE or --jwks FILE");
     }
     let tell = match &*inputs {
-        [] => {
-            "compare the files with those that the registry really reads, and restart it".to_owned()
+        [] => "compare the files with those that the registry reads, and restart it".to_owned(),
+        inputs => {
+            format!("give {}, or --registry-config FILE, to find out which", inputs.join(" and "))
         }
-        inputs => format!(
-            "say {}, or --registry-config FILE, and it will be one of these",
-            inputs.join(" and ")
-        ),
     };
     let finding = Finding::fail(
         Check::Key06,
-        "the token looks well, and the registry refuses it: its key or its issuer is not the one that is trusted",
+        "the token looks valid, but the registry refuses it: it does not trust its key or its issuer",
     )
     .evidence(excluded(run))
     .breaks(&KnownClient::ALL)
-    .fix(format!("{tell}; the registry's log names the one: `untrusted issuer`, `untrusted key with ID`, `verification error`"))
+    .fix(format!("{tell}; the registry's log names the reason: `untrusted issuer`, `untrusted key with ID`, `verification error`"))
     .rows(&rows);
-    left.into_iter().fold(finding, |finding, line| finding.evidence(format!("left: {line}")))
+    left.into_iter().fold(finding, |finding, line| finding.evidence(format!("possible: {line}")))
 }
 
 /// What may be wrong with the key, by how it is named.
@@ -122,20 +119,20 @@ fn keys(run: &Run, rows: &mut Vec<&'static str>, left: &mut Vec<String>) {
     let Some(header) = opened.map(|opened| &opened.header) else { return };
     if !jwt::chain(header).is_empty() {
         rows.extend(["F85", "F87", "F88"]);
-        left.push("the registry's bundle holds neither its certificate nor the authority that issued it, or the chain between is not whole".to_owned());
-        left.push("a certificate above it has ended".to_owned());
+        left.push("the registry's bundle has neither its certificate nor the authority that issued it, or the chain between them is incomplete".to_owned());
+        left.push("a certificate above it has expired".to_owned());
         return;
     }
     let form = header.get("kid").and_then(Value::as_str).map(IdForm::of);
     rows.extend(["F81", "F85", "F84"]);
-    left.push("the registry's bundle holds another certificate than the token service's: an old one, or the one of TLS".to_owned());
-    left.push("its key id is not made from the key's public half as it has to be".to_owned());
+    left.push("the registry's bundle does not have the token service's certificate, but an old one or the TLS one".to_owned());
+    left.push("its key id is not computed correctly from the public key".to_owned());
     if run.observed.verifier != Some(Verifier::Distribution2) {
         rows.push("F83");
-        left.push("the registry's JWK set names the key otherwise".to_owned());
+        left.push("the registry's JWK set has another name for the key".to_owned());
         if form == Some(IdForm::Libtrust) {
             rows.push("F82");
-            left.push("it is distribution 3, which knows no libtrust ids".to_owned());
+            left.push("it is distribution 3, which does not support libtrust ids".to_owned());
         }
     }
 }

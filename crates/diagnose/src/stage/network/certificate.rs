@@ -1,4 +1,4 @@
-//! NET-04 and NET-05: whose certificates are trusted, by whom, and what is missing where they are not.
+//! NET-04 and NET-05: which clients trust a certificate, and what is missing if they do not.
 
 use portpass_client::trust::{self, CertificateFault, Fallback, PresentedChain, TrustReport};
 use portpass_protocol::challenge::KnownClient;
@@ -65,7 +65,7 @@ pub(super) fn of_the_realm(run: &mut Run, realm: &Url, handshake: &Handshake) ->
     };
     let host = &run.target.host;
     let where_to = format!(
-        "beside the registry's own, since clients go to the token service with what they trust for the registry: /etc/docker/certs.d/{host}/, /etc/containers/certs.d/{host}/, `ca` in containerd's hosts.toml of {host}; --ca FILE here"
+        "beside the registry's own, because clients use the registry's certificates for the token service too: /etc/docker/certs.d/{host}/, /etc/containers/certs.d/{host}/, `ca` in containerd's hosts.toml of {host}; --ca FILE here"
     );
     let finding = refused(Check::Net05, &name, &distrust, &judged);
     let finding = finding.fix(distrust.fix(&where_to)).rows(rows);
@@ -111,18 +111,18 @@ fn trusted_by_a_folder(run: &mut Run, url: &Url, handshake: &Handshake) -> Optio
     let without = run.observed.certificates.without.clone();
     if let Some(first) = without.first() {
         let summary = format!(
-            "{} trusts the registry, and {} has nothing for it",
+            "{} trusts the registry, but {} has nothing for it",
             file.display(),
             first.display()
         );
         let fix = format!(
-            "each client reads its own folder: put the authority into {}/{}/ too, if its client is used here",
+            "each client reads its own folder: put the authority into {}/{}/ too, if you use that client here",
             first.display(),
             run.target.host
         );
         let finding = Finding::warn(Check::Cfg05, summary).fix(fix).rows(&["F12"]);
         run.record(without.iter().skip(1).fold(finding, |finding, folder| {
-            finding.evidence(format!("nothing in {} either", folder.display()))
+            finding.evidence(format!("there is nothing in {} either", folder.display()))
         }));
     }
     run.probe.change_connection(|connection| connection.authorities.extend(all));
@@ -132,7 +132,9 @@ fn trusted_by_a_folder(run: &mut Run, url: &Url, handshake: &Handshake) -> Optio
 fn misplaced(run: &mut Run, host: &str) {
     let Some(warned) = run.finding(Check::Cfg05).cloned() else { return };
     let mut finding = Finding::fail(Check::Cfg05, warned.summary)
-        .evidence(format!("{host} is not trusted (NET-04), although somebody meant it to be"))
+        .evidence(format!(
+            "{host} is not trusted (NET-04), although a certificate is stored for it"
+        ))
         .breaks(&[KnownClient::Docker, KnownClient::Podman, KnownClient::Containerd])
         .rows(&warned.rows);
     finding.fix = warned.fix;
@@ -146,19 +148,20 @@ fn taken(check: Check, summary: String, host: &str, judged: &TrustReport) -> Fin
     };
     let caller: Vec<&str> = judged.refusals().map(|(family, _)| family.name()).collect();
     let summary = format!(
-        "clients in Go trust the certificate of {host}, and clients built on {} do not: {distrust}",
+        "clients in Go trust the certificate of {host}, but clients that use {} do not: {distrust}",
         caller.join(" and ")
     );
     let finding = match &judged.verifiable {
         Ok(()) => Finding::warn(check, summary),
-        Err(_) => Finding::fail(check, summary)
-            .evidence("no connection with it can be verified here, so nothing is asked over one"),
+        Err(_) => Finding::fail(check, summary).evidence(
+            "this program cannot verify a connection with it, so `diagnose` sends no request",
+        ),
     };
     let fix = match distrust {
         CertificateFault::SelfSigned
         | CertificateFault::Unknown
         | CertificateFault::Incomplete(_) => {
-            "give the root above it to clients that want one; the others need nothing".to_owned()
+            "give the root above it to clients that require one; the others need nothing".to_owned()
         }
         other => other.fix(""),
     };
@@ -168,18 +171,18 @@ fn taken(check: Check, summary: String, host: &str, judged: &TrustReport) -> Fin
 fn refused(check: Check, host: &str, distrust: &CertificateFault, judged: &TrustReport) -> Finding {
     let summary = match distrust {
         CertificateFault::SelfSigned => {
-            format!("the certificate of {host} signed itself, and is not trusted")
+            format!("the certificate of {host} is self-signed and not trusted")
         }
         CertificateFault::Unknown => {
-            format!("the certificate of {host} comes from an authority that is not trusted")
+            format!("the certificate of {host} was issued by an authority that is not trusted")
         }
         CertificateFault::Incomplete(_) => {
-            format!("{host} leaves out the certificate of its issuer")
+            format!("{host} does not send the certificate of its issuer")
         }
         CertificateFault::NameMismatch => format!("the certificate is not for {host}"),
         CertificateFault::Expired => format!("the certificate of {host} has expired"),
         CertificateFault::NotYetValid => format!("the certificate of {host} is not valid yet"),
-        other => format!("the certificate of {host} is refused by clients in Go: {other}"),
+        other => format!("clients in Go refuse the certificate of {host}: {other}"),
     };
     let finding = Finding::fail(check, summary).breaks(&KnownClient::ALL);
     if judged.refusals().count() == judged.each().len() {
@@ -189,7 +192,7 @@ fn refused(check: Check, host: &str, distrust: &CertificateFault, judged: &Trust
     }
 }
 
-/// Adds who connects and who does not.
+/// Adds which clients connect and which do not.
 fn by_each(finding: Finding, judged: &TrustReport) -> Finding {
     judged.each().iter().fold(finding, |finding, (family, verdict)| {
         finding.evidence(match verdict {

@@ -15,7 +15,7 @@ pub(crate) fn compare_clocks(run: &mut Run) {
     let service = service.into_iter().flatten().find_map(ahead);
     let Some(registry) = registry else {
         if observed.ping.is_some() {
-            let reason = "the registry's answers have no date of their own";
+            let reason = "the registry's responses have no Date header of their own";
             run.skip(&[Check::Net07], &Needs::Nothing(reason));
         }
         return;
@@ -36,15 +36,15 @@ pub(crate) fn compare_clocks(run: &mut Run) {
                 Check::Net07,
                 format!("the token service's clock is {} s {order} the registry's", apart.abs()),
             )
-            .fix("have both machines' clocks set by NTP (`timedatectl`, chrony); registries take tokens that are at most 60 s early or late")
+            .fix("set both machines' clocks by NTP (`timedatectl`, chrony); registries accept tokens that are at most 60 s early or late")
             .rows(rows)
         }
         None if registry.abs() > NOTABLE => {
             Finding::warn(Check::Net07, format!("the registry's clock is {}", words(registry)))
-                .fix("set this machine's clock, or the registry's, by NTP: clients keep tokens by their own clock")
+                .fix("set this machine's clock, or the registry's, by NTP: clients decide by their own clock how long to use a token")
                 .rows(&["F78"])
         }
-        None => Finding::pass(Check::Net07, "all clocks that were seen agree"),
+        None => Finding::pass(Check::Net07, "all observed clocks agree"),
     };
     run.record(lines.into_iter().flatten().fold(finding, Finding::evidence));
 }
@@ -64,8 +64,8 @@ fn ahead(response: &Response) -> Option<i64> {
 
 fn words(seconds: i64) -> String {
     match seconds {
-        0 => "as ours".to_owned(),
-        ahead @ 1.. => format!("{ahead} s ahead of ours"),
-        behind => format!("{} s behind ours", behind.unsigned_abs()),
+        0 => "the same as this machine's".to_owned(),
+        ahead @ 1.. => format!("{ahead} s ahead of this machine's"),
+        behind => format!("{} s behind this machine's", behind.unsigned_abs()),
     }
 }

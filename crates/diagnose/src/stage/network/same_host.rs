@@ -25,7 +25,7 @@ pub(crate) async fn find_on_same_host(run: &mut Run, realm: &Url) -> Option<Stri
             run.observed.anonymous_endpoint = Some(apart);
             let shown = redact::url(&url);
             return Some(format!(
-                "without credentials, {shown} answers {} as a token service does: that may be the realm that is meant",
+                "without credentials, {shown} responds with {} like a token service: that may be the correct realm",
                 response.status
             ));
         }

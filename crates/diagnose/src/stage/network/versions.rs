@@ -13,11 +13,11 @@ use crate::{
 pub(crate) async fn compare_versions(run: &mut Run) {
     let Some((ping, url)) = run.observed.ping.as_ref().zip(run.url("/v2/")) else { return };
     if url.scheme() != "https" {
-        run.skip(&[Check::Net06], &Needs::Nothing("HTTP/2 is spoken over TLS alone"));
+        run.skip(&[Check::Net06], &Needs::Nothing("clients use HTTP/2 only over TLS"));
         return;
     }
     if !ping.http2 {
-        let finding = Finding::pass(Check::Net06, "the registry speaks HTTP/1.1 alone");
+        let finding = Finding::pass(Check::Net06, "the registry speaks only HTTP/1.1");
         run.record(finding);
         return;
     }
@@ -28,21 +28,21 @@ pub(crate) async fn compare_versions(run: &mut Run) {
             Finding::pass(Check::Net06, format!("HTTP/1.1 and HTTP/2 both get {two}"))
         }
         Ok(one) if one.status == StatusCode::TOO_MANY_REQUESTS => {
-            Finding::skip(Check::Net06, Needs::Nothing("too many requests came from here; wait"))
+            Finding::skip(Check::Net06, Needs::Nothing("there were too many requests from here; wait"))
         }
         Ok(one) => Finding::fail(
             Check::Net06,
-            format!("HTTP/2 gets {two} for /v2/, and HTTP/1.1 gets {}", one.status),
+            format!("HTTP/2 gets {two} for /v2/, but HTTP/1.1 gets {}", one.status),
         )
         .breaks(&KnownClient::ALL)
-        .fix("switch HTTP/2 off for this host in the proxy (nginx: `http2 off;`), or give hosts that share an address certificates of their own. With one for several names, clients send one host's requests over another's connection (421)")
+        .fix("switch HTTP/2 off for this host in the proxy (nginx: `http2 off;`), or give hosts that share an address their own certificates. With one certificate for several names, clients send one host's requests over another's connection (421)")
         .rows(&["F14"]),
         Err(error) => Finding::fail(
             Check::Net06,
-            format!("HTTP/2 gets {two} for /v2/, and HTTP/1.1 no answer: {error}"),
+            format!("HTTP/2 gets {two} for /v2/, but HTTP/1.1 gets no response: {error}"),
         )
         .breaks(&[KnownClient::Podman, KnownClient::Regclient])
-        .fix("let the proxy speak HTTP/1.1 as well; not every client speaks HTTP/2")
+        .fix("enable HTTP/1.1 in the proxy too; not every client speaks HTTP/2")
         .rows(&["F14"]),
     };
     run.record(finding);

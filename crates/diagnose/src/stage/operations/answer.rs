@@ -13,24 +13,26 @@ use crate::{
 /// An answer that is none of a registry that has what it is asked for.
 pub(super) fn broken_answer(check: Check, what: &str, response: &Response) -> Finding {
     if response.is_html() {
-        return Finding::fail(check, format!("{what} is answered with a page: {}", response.status))
+        return Finding::fail(check, format!("{what} returns a web page: {}", response.status))
             .evidence("docker says: error parsing HTTP response: invalid character '<' looking for beginning of value")
             .breaks(&KnownClient::ALL)
-            .fix("the page is of a proxy in front of the registry: look for the request in its log. Let it pass errors of /v2/ on as they are")
+            .fix("the page comes from a proxy in front of the registry: look for the request in its log. It must pass errors of /v2/ on unchanged")
             .rows(&["F126"]);
     }
     if response.status == StatusCode::TOO_MANY_REQUESTS {
-        return Finding::fail(check, format!("{what} is answered with 429: too many pulls"))
-            .evidence("the limit counts an account, or all who come from one address, as behind one NAT")
+        return Finding::fail(check, format!("{what} fails with 429: too many pulls"))
+            .evidence(
+                "the limit counts an account, or everybody from one address, as behind one NAT",
+            )
             .breaks(&KnownClient::ALL)
-            .fix("wait, log in to have the limit of an account, or pull through a cache of one's own");
+            .fix("wait, log in to get the limit of an account, or pull through your own cache");
     }
     let fix = if is_denied(response) {
-        "the registry takes the token elsewhere in the same repository: look for the request in its log"
+        "the registry accepts the token elsewhere in the same repository: look for the request in its log"
     } else {
         "look for the request in the registry's log"
     };
-    let summary = format!("{what} is answered with {}", response.status);
+    let summary = format!("{what} fails with {}", response.status);
     Finding::fail(check, summary).breaks(&KnownClient::ALL).fix(fix)
 }
 
@@ -56,4 +58,4 @@ pub(super) fn out_of_requests(error: &RequestError) -> Option<Needs> {
     (error.kind == RequestErrorKind::Budget).then_some(ENOUGH)
 }
 
-const ENOUGH: Needs = Needs::Nothing("enough was asked already");
+const ENOUGH: Needs = Needs::Nothing("the limit of requests is reached");

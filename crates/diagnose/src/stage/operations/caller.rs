@@ -1,4 +1,4 @@
-//! As whom the registry is asked.
+//! The credentials that the registry gets.
 
 use std::time::SystemTime;
 
@@ -20,7 +20,7 @@ use crate::{
     run::Run,
 };
 
-/// What the caller shows to read the repository, or what has to hold first.
+/// What the caller sends to read the repository, or the check that has to pass first.
 pub(super) fn authorization(run: &Run) -> Result<Authorization, Needs> {
     for check in [Check::Use02, Check::Acc01, Check::Use03] {
         if run.failed(check) {
@@ -133,6 +133,6 @@ fn service(run: &Run) -> Option<&str> {
     }
 }
 
-pub(super) const LOGIN: Needs = Needs::Input("--username NAME, or a login that is kept");
+pub(super) const LOGIN: Needs = Needs::Input("--username NAME, or a stored login");
 pub(super) const REPOSITORY: Needs = Needs::Input("a repository: HOST/REPOSITORY");
 const CLIENT: &str = "portpass";

@@ -1,4 +1,4 @@
-//! The list of all repositories: whom it is for, and whether the registry says so.
+//! The list of all repositories: who may read it, and whether the registry says so.
 
 use portpass_protocol::{Action, Actions, Resource, challenge::KnownClient};
 use reqwest::{StatusCode, Url};
@@ -26,7 +26,7 @@ pub(super) async fn check(run: &mut Run) {
     let answer = run.probe.send(&request).await;
     let finding = match &answer {
         Ok(response) => judge(run, &url, response, &demand).await,
-        Err(_) => Finding::skip(Check::Ops09, Needs::Nothing("the catalog is not answered")),
+        Err(_) => Finding::skip(Check::Ops09, Needs::Nothing("the catalog gets no response")),
     };
     run.record(finding.evidence(describe(&request, &answer)));
 }
@@ -35,18 +35,18 @@ async fn judge(run: &Run, url: &Url, response: &Response, required_auth: &Requir
     let check = Check::Ops09;
     match response.status {
         StatusCode::OK if *required_auth == RequiredAuth::Nothing => {
-            Finding::pass(check, "the catalog is there for everybody, as all else is")
+            Finding::pass(check, "everybody can read the catalog, as everything else here")
         }
         StatusCode::OK => Finding::warn(
             check,
             "everybody can read the names of all repositories, without credentials",
         )
-        .fix("let `/v2/_catalog` ask for credentials too: no rule of a proxy may answer it from a cache, or let it through without a token"),
+        .fix("require credentials for `/v2/_catalog` too: no proxy rule may serve it from a cache, or let it through without a token"),
         StatusCode::UNAUTHORIZED => match challenged(response) {
             Some(challenge) => by_token(run, url, challenge.scope().unwrap_or_default()).await,
-            None => Finding::pass(check, "the catalog asks for the password"),
+            None => Finding::pass(check, "the catalog requires the password"),
         },
-        status => Finding::pass(check, format!("there is no catalog for us: {status}")),
+        status => Finding::pass(check, format!("the registry has no catalog here: {status}")),
     }
 }
 
@@ -55,15 +55,15 @@ async fn by_token(run: &Run, url: &Url, scope: &str) -> Finding {
     if !scope.split(' ').any(|scope| scope == SCOPE) {
         return Finding::warn(
             check,
-            format!("the catalog asks for the scope {scope:?}, not for `{SCOPE}`"),
+            format!("the catalog requires the scope {scope:?}, not `{SCOPE}`"),
         )
         .breaks(&[KnownClient::Crane, KnownClient::Oras, KnownClient::Regclient])
         .fix(format!(
-            "clients ask for what the challenge names: it has to be `{SCOPE}`, to the letter"
+            "clients request the scope that the challenge names: it must be exactly `{SCOPE}`"
         ))
         .rows(&["F107"]);
     }
-    let asks = Finding::pass(check, format!("the catalog asks for `{SCOPE}`"));
+    let asks = Finding::pass(check, format!("the catalog requires `{SCOPE}`"));
     let answers = [Check::Tok01, Check::Tok02, Check::Tok03, Check::Resp03, Check::Use02];
     let works = !answers.iter().any(|check| run.failed(*check));
     let Some(token) = (if works { caller::token(run, SCOPE).await } else { None }) else {
@@ -89,7 +89,7 @@ fn tried(
     if response.status == StatusCode::OK {
         return Some(Finding::pass(
             check,
-            format!("the catalog asks for `{SCOPE}`, and is served with it"),
+            format!("the catalog requires `{SCOPE}`, and the registry serves it with that"),
         ));
     }
     let granted = granted?;
@@ -99,18 +99,18 @@ fn tried(
     if granted.is_empty() {
         return Some(Finding::pass(
             check,
-            format!("the catalog asks for `{SCOPE}`, which this account is not granted"),
+            format!("the catalog requires `{SCOPE}`, which this account is not granted"),
         ));
     }
     let summary = if granted.contains(&Action::Any) {
-        format!("the token grants `{SCOPE}`, and the catalog is denied all the same")
+        format!("the token grants `{SCOPE}`, but the registry denies the catalog")
     } else {
         format!("the token grants `registry:catalog:{granted}`; the catalog needs the action `*`")
     };
     let finding = Finding::fail(check, summary)
         .evidence(describe(request, answer))
         .breaks(&[KnownClient::Crane, KnownClient::Oras, KnownClient::Regclient])
-        .fix("have the token service put `{\"type\": \"registry\", \"name\": \"catalog\", \"actions\": [\"*\"]}` into `access` for those who may list. In a shell, quote a URL with `&` and `*`")
+        .fix("the token service must put `{\"type\": \"registry\", \"name\": \"catalog\", \"actions\": [\"*\"]}` into `access` for users who may list. In a shell, quote a URL with `&` and `*`")
         .rows(&["F107"]);
     Some(finding)
 }

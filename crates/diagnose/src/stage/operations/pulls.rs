@@ -1,4 +1,4 @@
-//! Manifests, blobs, and what those get who do not log in.
+//! Manifests, blobs, and what anonymous clients get.
 
 use portpass_client::credentials::Credential;
 use portpass_protocol::{
@@ -64,33 +64,33 @@ pub(super) async fn compare_with_anonymous(run: &mut Run) {
     };
     let refused = [Check::Tok02, Check::Tok03, Check::Acc01, Check::Use03];
     let refused = refused.into_iter().find(|check| run.failed(*check));
-    let caller = credential.credential.username().unwrap_or("whoever is logged in").to_owned();
+    let caller = credential.credential.username().unwrap_or("a logged-in user").to_owned();
     let finding = match (nobody, refused) {
         (true, Some(check)) => {
             let logout = match &credential.credential {
                 Credential::Password { .. } | Credential::IdentityToken { .. } => format!(
-                    "`docker logout {host}`, if {} is stale; else let {caller} pull what everybody may",
+                    "`docker logout {host}`, if {} is stale; otherwise give {caller} the right to pull what everybody may pull",
                     credential.place,
                     host = run.target.host
                 ),
-                Credential::RegistryToken(_) => "take `registrytoken` out of the file".to_owned(),
+                Credential::RegistryToken(_) => "remove `registrytoken` from the file".to_owned(),
             };
             Finding::fail(
                 Check::Ops08,
-                format!("anybody may pull {name}, but not with the credential of {caller}"),
+                format!("everybody may pull {name}, but not with the credential of {caller}"),
             )
-            .evidence(format!("without credentials it is served; with them, {check} fails"))
+            .evidence(format!("it works without credentials; with them, {check} fails"))
             .breaks(&KnownClient::ALL)
             .fix(logout)
             .rows(&["F142", "F109"])
         }
         (false, Some(check)) => return run.skip(&[Check::Ops08], &Needs::Check(check)),
         (true, None) => {
-            Finding::pass(Check::Ops08, format!("anybody may pull {name}, and so may {caller}"))
+            Finding::pass(Check::Ops08, format!("everybody may pull {name}, and so may {caller}"))
         }
         (false, None) => Finding::pass(
             Check::Ops08,
-            format!("{caller} may pull {name}; those who do not log in may not"),
+            format!("{caller} may pull {name}; anonymous users may not"),
         ),
     };
     run.record(finding);
@@ -126,7 +126,7 @@ struct Image {
 
 impl Image {
     async fn first_tag(&self, run: &Run) -> Result<Reference, Needs> {
-        let none = Needs::Nothing("the repository has no tag to look at");
+        let none = Needs::Nothing("the repository has no tag");
         let request = self.ask(run, Method::GET, "tags/list").ok_or(none.clone())?;
         match run.probe.send(&request).await {
             Ok(response) if is_denied(&response) => Err(Needs::Check(Check::Use03)),
@@ -175,19 +175,19 @@ impl Image {
             }
             Ok(response) if response.status == StatusCode::NOT_FOUND && !response.is_html() => {
                 Finding::warn(Check::Ops01, format!("there is no {named}"))
-                    .fix("look at the tag's spelling, or push it")
+                    .fix("check the spelling of the tag, or push it")
             }
             Ok(response) if response.status.is_redirection() => {
                 let to = response.header("location").and_then(|to| request.url.join(to).ok());
                 let to = to.map(|to| to.origin().ascii_serialization()).unwrap_or_default();
-                Finding::pass(Check::Ops01, format!("manifests are at {to}, where clients go on to"))
-                    .evidence("nothing was asked there: diagnose that registry by its own name")
+                Finding::pass(Check::Ops01, format!("the registry redirects to {to} for manifests"))
+                    .evidence("`diagnose` sent nothing there: run it for that registry by its own name")
             }
             Ok(response) => broken_answer(Check::Ops01, &format!("the manifest of {named}"), response),
             Err(error) => match out_of_requests(error) {
                 Some(needs) => Finding::skip(Check::Ops01, needs),
-                None => Finding::fail(Check::Ops01, format!("{named} is not answered: {error}"))
-                    .fix("look for the request in the registry's log, and in that of the proxy in front of it"),
+                None => Finding::fail(Check::Ops01, format!("{named} gets no response: {error}"))
+                    .fix("look for the request in the log of the registry, and in that of the proxy in front of it"),
             },
         };
         Err(Box::new(finding.evidence(describe(request, answer))))
@@ -220,8 +220,8 @@ impl Image {
             Ok(response) => broken_answer(Check::Ops02, "a blob of the image", response),
             Err(error) => match out_of_requests(error) {
                 Some(needs) => Finding::skip(Check::Ops02, needs),
-                None => Finding::fail(Check::Ops02, format!("a blob is not answered: {error}"))
-                    .fix("look for the request in the registry's log, and in that of the proxy in front of it"),
+                None => Finding::fail(Check::Ops02, format!("a blob gets no response: {error}"))
+                    .fix("look for the request in the log of the registry, and in that of the proxy in front of it"),
             },
         };
         run.record(finding.evidence(describe(&request, &answer)));
@@ -243,7 +243,7 @@ fn agree(get: &Response, head: &Result<Response, RequestError>) -> Finding {
                 Some(needs) => Finding::skip(Check::Ops01, needs),
                 None => Finding::fail(
                     Check::Ops01,
-                    format!("GET of the manifest is answered, HEAD is not: {error}"),
+                    format!("GET of the manifest gets a response, but HEAD does not: {error}"),
                 )
                 .breaks(&[KnownClient::Containerd])
                 .fix(PASS_HEAD),
@@ -251,9 +251,10 @@ fn agree(get: &Response, head: &Result<Response, RequestError>) -> Finding {
         }
     };
     if head.status != get.status {
-        let summary = format!("HEAD of the manifest is {}, GET is {}", head.status, get.status);
+        let summary =
+            format!("HEAD of the manifest returns {}, but GET returns {}", head.status, get.status);
         return Finding::fail(Check::Ops01, summary)
-            .evidence("containerd, and with it Kubernetes, asks with HEAD first")
+            .evidence("containerd, and so Kubernetes, sends HEAD first")
             .breaks(&[KnownClient::Containerd])
             .fix(PASS_HEAD);
     }
@@ -264,15 +265,16 @@ fn agree(get: &Response, head: &Result<Response, RequestError>) -> Finding {
             "HEAD and GET of one tag have different digests",
         )
         .breaks(&KnownClient::ALL)
-        .fix("several registries answer behind one name: they need one storage, and no cache in front"),
+        .fix("there are several registries behind one name: they need one storage, and no cache in front"),
         (_, None) => Finding::warn(Check::Ops01, format!("HEAD of the manifest has no {DIGEST}"))
-            .fix(format!("let the proxy pass {DIGEST}; clients fetch the manifest to know it")),
+            .fix(format!("the proxy must pass {DIGEST}; without it, clients fetch the manifest to compute it")),
         _ => Finding::pass(Check::Ops01, "HEAD and GET of the manifest agree"),
     }
 }
 
 const DIGEST: &str = "docker-content-digest";
-const PASS_HEAD: &str = "let HEAD through to the registry: a proxy or a firewall rule that knows GET alone is the usual reason";
+const PASS_HEAD: &str =
+    "let HEAD through to the registry: usually a proxy or firewall rule allows only GET";
 const MANIFESTS: &[&str] = &[
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.oci.image.manifest.v1+json",

@@ -22,34 +22,34 @@ pub(super) async fn judge(run: &Run, from: &Url, response: &Response) -> Finding
     let check = Check::Ops02;
     let location = response.header("location").unwrap_or_default();
     let Ok(target) = from.join(location) else {
-        return Finding::fail(check, "blobs are redirected to no URL")
+        return Finding::fail(check, "the redirect of a blob has no valid URL")
             .breaks(&KnownClient::ALL)
-            .fix("mend the URL of the registry's storage");
+            .fix("correct the URL of the registry's storage");
     };
     let shown = redact::url(&target);
     let host = target.host_str().unwrap_or_default().to_owned();
     if !within_reach(run, response, &target).await {
-        return Finding::fail(check, format!("blobs are redirected to {host}, which is nearer than the registry; nothing was asked there"))
+        return Finding::fail(check, format!("blobs are redirected to {host}, which is on a nearer network than the registry; `diagnose` sent nothing there"))
             .evidence(format!("Location: {shown}"))
             .breaks(&KnownClient::ALL)
-            .fix("redirect to an address of the storage that clients reach, or turn redirects off (distribution: `storage: redirect: disable: true`)");
+            .fix("redirect to an address of the storage that clients can reach, or turn redirects off (distribution: `storage: redirect: disable: true`)");
     }
     let there = match run.probe.send(&Request::get(target.clone())).await {
         Ok(there) => there,
         Err(error) => {
             return match out_of_requests(&error) {
                 Some(needs) => Finding::skip(check, needs),
-                None => Finding::fail(check, format!("blobs are redirected to {host}, which does not answer: {error}"))
+                None => Finding::fail(check, format!("blobs are redirected to {host}, which does not respond: {error}"))
                     .evidence(format!("Location: {shown}"))
                     .breaks(&KnownClient::ALL)
-                    .fix("clients have to reach the storage too: open the way, or turn redirects off (distribution: `storage: redirect: disable: true`)"),
+                    .fix("clients must be able to reach the storage too: allow the connection, or turn redirects off (distribution: `storage: redirect: disable: true`)"),
             };
         }
     };
     if !there.status.is_success() {
-        return broken_answer(check, &format!("a blob at {host}, where it is redirected to,"), &there)
+        return broken_answer(check, &format!("a blob at {host}, the target of the redirect,"), &there)
             .evidence(format!("Location: {shown}"))
-            .fix("the signed URL has to be good without an Authorization header; look at the storage's keys and clock");
+            .fix("the signed URL must work without an Authorization header; check the storage's keys and clock");
     }
     // What a client would send along, without its secret.
     let along = Authorization::Literal("Bearer garbage".to_owned());
@@ -80,30 +80,30 @@ fn forwarded(from: &Url, to: &Url, minds: Option<&Response>) -> Finding {
             format!("blobs are redirected from HTTPS to plain HTTP at {host}"),
         )
         .breaks(&[KnownClient::Regclient])
-        .fix("give the storage a certificate, and its `https` URL to the registry");
+        .fix("give the storage a certificate, and give the registry its `https` URL");
     }
     if !goes_along(from, to) {
         return Finding::pass(check, format!("blobs are fetched from {host}"));
     }
     let fix = format!(
-        "give the storage a name that is neither {home} nor below it, or turn redirects off (distribution: `storage: redirect: disable: true`)"
+        "give the storage a name that is not {home} or below it, or turn redirects off (distribution: `storage: redirect: disable: true`)"
     );
     let finding = if let Some(minds) = minds {
         Finding::fail(
             check,
-            format!("blobs are redirected to {host}, and clients send the registry's token along: it has the registry's domain"),
+            format!("blobs are redirected to {host}, and clients send the registry's token there, because it is in the registry's domain"),
         )
-        .evidence(format!("with an Authorization header it answers {}; S3 says \"Only one auth mechanism allowed\"", minds.status))
+        .evidence(format!("with an Authorization header it responds with {}; S3 says \"Only one auth mechanism allowed\"", minds.status))
         .breaks(&[KnownClient::Docker])
         .rows(&["F125"])
     } else {
         Finding::warn(
             check,
-            format!("blobs are redirected to {host}, which gets the registry's token too: it has the registry's domain"),
+            format!("blobs are redirected to {host}, which gets the registry's token too, because it is in the registry's domain"),
         )
         .rows(&["F125"])
     };
-    finding.evidence("without the header it is served").fix(fix)
+    finding.evidence("without the header it works").fix(fix)
 }
 
 /// Whether every address of the place is as far away as the registry.

@@ -67,7 +67,7 @@ async fn a_good_registry_passes_with_few_requests() {
     assert!(seen.len() <= 12, "{}", seen.len());
     assert!(seen.iter().all(|seen| matches!(seen.method.as_str(), "GET" | "HEAD")), "{seen:#?}");
     let needs = found(&report, Check::Ops04).summary.clone();
-    assert_eq!(needs, "not asked: needs --write");
+    assert_eq!(needs, "not checked: needs --write");
 }
 
 #[tokio::test]
@@ -89,7 +89,7 @@ async fn without_a_repository_only_the_catalog_is_asked() {
     assert_eq!(verdicts(&report, &checks), ["skip"; 4]);
     assert_eq!(
         found(&report, Check::Ops01).summary,
-        "not asked: needs a repository: HOST/REPOSITORY"
+        "not checked: needs a repository: HOST/REPOSITORY"
     );
     assert!(seen.iter().all(|seen| !seen.path.contains(NAME)));
 }
@@ -277,7 +277,7 @@ async fn an_upload_that_goes_on_elsewhere_is_not_followed() {
     is_row(&report, "F121");
     assert_eq!(elsewhere.seen().len(), 0);
     assert_eq!(left, [] as [&str; 0]);
-    assert_eq!(found(&report, Check::Ops04).summary, "not asked: OPS-03 has to hold first");
+    assert_eq!(found(&report, Check::Ops04).summary, "not checked: fix OPS-03 first");
 }
 
 #[tokio::test]
@@ -337,7 +337,7 @@ async fn what_stays_is_listed() {
     let finding = found(&report, Check::Ops04);
     assert_eq!(finding.verdict, Verdict::Warn);
     assert!(
-        finding.evidence.iter().any(|line| line.starts_with("stays: an upload")),
+        finding.evidence.iter().any(|line| line.starts_with("left: a started upload")),
         "{finding:#?}"
     );
 }
@@ -408,7 +408,7 @@ async fn registries_without_a_common_secret_are_found() {
     assert_eq!(left, [] as [&str; 0]);
     assert_eq!(
         found(&report, Check::Ops06).summary,
-        "3 of 5 uploads fail when every step goes on a connection of its own"
+        "3 of 5 uploads fail if every step uses a new connection"
     );
 
     // A balancer that changes with every request shows at the first upload already.
@@ -441,7 +441,7 @@ async fn what_failed_earlier_is_not_asked_again() {
     let report = run.into_report();
     let checks = [Check::Ops01, Check::Ops02, Check::Ops03, Check::Ops04];
     assert_eq!(verdicts(&report, &checks), ["skip"; 4]);
-    assert_eq!(found(&report, Check::Ops01).summary, "not asked: USE-03 has to hold first");
+    assert_eq!(found(&report, Check::Ops01).summary, "not checked: fix USE-03 first");
     assert!(served.seen().iter().all(|seen| !seen.path.contains(NAME)));
 }
 

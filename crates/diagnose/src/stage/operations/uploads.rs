@@ -97,7 +97,8 @@ impl Uploads {
         let path = at.path().to_owned();
         let step = self.step(run, Method::DELETE, at, Bytes::new()).await;
         if !step.succeeded() {
-            self.left.push(format!("an upload that was begun, {path}; registries clear such away"));
+            self.left
+                .push(format!("a started upload, {path}; registries remove unfinished uploads"));
         }
         step
     }

@@ -78,17 +78,17 @@ async fn begins(run: &mut Run, uploads: &mut Uploads) -> bool {
     let step = uploads.begin(run, None).await;
     let finding = match uploads.location_of(&step) {
         _ if step.status() != Some(StatusCode::ACCEPTED) => {
-            refused(check, "the begin of an upload", &step)
+            refused(check, "the start of an upload", &step)
         }
         UploadLocation::SameOrigin(at) => {
             let cancelled = uploads.cancel(run, at).await;
-            Finding::pass(check, "an upload goes on where it began").evidence(cancelled.told)
+            Finding::pass(check, "an upload continues on the same host").evidence(cancelled.told)
         }
         UploadLocation::OtherOrigin(at) => elsewhere(run, &at),
         UploadLocation::Missing => {
-            Finding::fail(check, "the answer to the begin of an upload has no Location")
+            Finding::fail(check, "the response to the start of an upload has no Location")
                 .breaks(&KnownClient::ALL)
-                .fix("let the proxy pass the header Location of answers under /v2/")
+                .fix("the proxy must pass the Location header of responses under /v2/")
         }
     };
     let goes_on = !finding.failed() && finding.verdict.as_str() != "skip";
@@ -100,12 +100,12 @@ fn elsewhere(run: &Run, at: &reqwest::Url) -> Finding {
     let origin = run.observed.origin.as_ref().map(redact::url).unwrap_or_default();
     let origin = origin.trim_end_matches('/');
     let there = at.origin().ascii_serialization();
-    Finding::fail(Check::Ops03, format!("an upload begun at {origin} shall go on at {there}"))
+    Finding::fail(Check::Ops03, format!("an upload that starts at {origin} is sent to {there}"))
         .evidence(format!("Location: {}", redact::url(at)))
-        .evidence("docker says `unauthorized` or `connection refused` when it has begun to push; pulls work")
-        .evidence("containerd sends no token where scheme or host differ; nothing was sent there from here")
+        .evidence("docker says `unauthorized` or `connection refused` after a push has started; pulls work")
+        .evidence("containerd sends no token if scheme or host differ; `diagnose` sent nothing there")
         .breaks(&[KnownClient::Docker, KnownClient::Containerd])
-        .fix("let the proxy send `Host` as the client wrote it, with its port, and `X-Forwarded-Proto`; or set the registry's own address (distribution: `http: host: https://…`, or `http: relativeurls: true`)")
+        .fix("the proxy must pass `Host` as the client sent it, with its port, and `X-Forwarded-Proto`. Or set the registry's own address (distribution: `http: host: https://…`, or `http: relativeurls: true`)")
         .rows(&["F121"])
 }
 
@@ -120,17 +120,17 @@ async fn large(run: &mut Run, uploads: &mut Uploads) {
     let finding = match &sent.answer {
         Ok(response) if response.status == StatusCode::PAYLOAD_TOO_LARGE => too_large(),
         Ok(response) if response.status.is_success() => {
-            Finding::pass(check, "a body of 2 MB arrives")
+            Finding::pass(check, "a body of 2 MB gets through")
         }
         Ok(response) => broken_answer(check, "a body of 2 MB", response),
         Err(error) => match (out_of_requests(error), error.kind) {
             (Some(needs), _) => Finding::skip(check, needs),
             (None, RequestErrorKind::Timeout) => {
-                Finding::warn(check, "2 MB do not arrive in 15 seconds")
-                    .fix("look at the line, and at `proxy_request_buffering off` in the proxy")
+                Finding::warn(check, "2 MB do not get through in 15 seconds")
+                    .fix("check the connection, and set `proxy_request_buffering off` in the proxy")
             }
             // Who answers 413 and hangs up at once may not be heard.
-            (None, _) => too_large().evidence("the connection was cut while the body was sent"),
+            (None, _) => too_large().evidence("the connection broke while the body was sent"),
         },
     };
     let onward = match uploads.location_of(&sent) {
@@ -142,10 +142,10 @@ async fn large(run: &mut Run, uploads: &mut Uploads) {
 }
 
 fn too_large() -> Finding {
-    Finding::fail(Check::Ops07, "a body of 2 MB is too large for what stands in front of the registry")
+    Finding::fail(Check::Ops07, "a body of 2 MB is too large for the proxy in front of the registry")
         .evidence("docker says: error parsing HTTP 413 response body, or 413 Request Entity Too Large")
         .breaks(&KnownClient::ALL)
-        .fix("nginx: `client_max_body_size 0;` (ingress: `nginx.ingress.kubernetes.io/proxy-body-size: \"0\"`); elsewhere, the limit of request bodies")
+        .fix("nginx: `client_max_body_size 0;` (ingress: `nginx.ingress.kubernetes.io/proxy-body-size: \"0\"`); for other proxies, raise the limit of request bodies")
         .rows(&["F122"])
 }
 
@@ -161,13 +161,13 @@ async fn removal(run: &Run, uploads: &Uploads) -> Result<(), Box<Finding>> {
     };
     let finding = match removal {
         Removal::Works => return Ok(()),
-        Removal::Off => Finding::warn(Check::Ops04, "nothing was pushed: deletes are off, so it would stay")
-            .fix("to try a push too, turn them on (distribution: `storage: delete: enabled: true`)"),
+        Removal::Off => Finding::warn(Check::Ops04, "nothing was pushed: deletes are off, so a blob would stay")
+            .fix("to check a push too, turn them on (distribution: `storage: delete: enabled: true`)"),
         Removal::NotGranted => Finding::warn(
             Check::Ops04,
-            format!("nothing was pushed: deletes in {} are denied, so it would stay", uploads.name),
+            format!("nothing was pushed: deletes in {} are denied, so a blob would stay", uploads.name),
         )
-        .fix("grant `delete` on the repository to whoever shall delete; a client has to ask for the scope too"),
+        .fix("grant `delete` on the repository to users who may delete; the client must request the scope too"),
     };
     Err(Box::new(finding.evidence(step.told).rows(&["F108"])))
 }
@@ -186,16 +186,16 @@ async fn blob(run: &mut Run, uploads: &mut Uploads) {
     let check = Check::Ops04;
     let finding = if !deleted.succeeded() {
         uploads.left.push(format!("a blob of {} bytes, {digest}", content.len()));
-        Finding::fail(check, "a blob that was pushed cannot be deleted")
+        Finding::fail(check, "a pushed blob cannot be deleted")
             .rows(&["F108"])
             .fix("look for the DELETE in the registry's log")
     } else if !there.succeeded() {
-        Finding::fail(check, "a blob that was pushed is not there")
+        Finding::fail(check, "a pushed blob is not found")
             .breaks(&KnownClient::ALL)
             .fix("several registries behind one name need one storage; look for the PUT in the registry's log")
             .rows(&["F124"])
     } else {
-        Finding::pass(check, "a blob was pushed, seen and deleted")
+        Finding::pass(check, "a blob was pushed, found and deleted")
     };
     run.record(finding.evidence(there.told).evidence(deleted.told));
     several::check(run, uploads).await;
@@ -230,16 +230,16 @@ async fn push(
 fn refused(check: Check, what: &str, step: &Step) -> Finding {
     match &step.answer {
         Ok(response) if is_forgotten(step) => {
-            Finding::fail(check, format!("the registry does not know an upload that it has begun: {}", response.status))
+            Finding::fail(check, format!("the registry does not find an upload that it has started: {}", response.status))
                 .breaks(&KnownClient::ALL)
-                .fix("registries behind one name need the same `http: secret`, and one storage; or the balancer has to stay with one of them")
+                .fix("registries behind one name need the same `http: secret`, and one storage; or the load balancer must send a client to the same one")
                 .rows(&["F124"])
         }
         Ok(response) => broken_answer(check, what, response),
         Err(error) => match out_of_requests(error) {
             Some(needs) => Finding::skip(check, needs),
-            None => Finding::fail(check, format!("{what} is not answered: {error}"))
-                .fix("look for the request in the registry's log, and in that of the proxy in front of it"),
+            None => Finding::fail(check, format!("{what} gets no response: {error}"))
+                .fix("look for the request in the log of the registry, and in that of the proxy in front of it"),
         },
     }
 }
@@ -258,7 +258,7 @@ async fn slow(run: &mut Run, uploads: &mut Uploads) {
         return run.skip(&[check], &Needs::Input("--write --wait-expiry"));
     }
     let Some(life) = run.observed.token.as_ref().and_then(|token| token.expires_in) else {
-        return run.skip(&[check], &Needs::Nothing("no token expires here"));
+        return run.skip(&[check], &Needs::Nothing("tokens do not expire here"));
     };
     if life > LONGEST_WAIT {
         return run.skip(&[check], &Needs::Nothing("the token lives too long to wait for its end"));
@@ -275,12 +275,12 @@ async fn slow(run: &mut Run, uploads: &mut Uploads) {
     let finding = if sent.succeeded() {
         Finding::pass(
             check,
-            format!("an upload of {life} seconds and more goes on with a new token"),
+            format!("an upload of {life} seconds and more continues with a new token"),
         )
     } else {
         refused(check, "an upload that outlives its token", &sent).rows(&["F123"])
             .breaks(&KnownClient::ALL)
-            .fix("let tokens live longer than the longest push of a layer, and the proxy send bodies on as they come (nginx: `proxy_request_buffering off`)")
+            .fix("tokens must live longer than the longest push of a layer, and the proxy must forward bodies without buffering (nginx: `proxy_request_buffering off`)")
     };
     let onward = match uploads.location_of(&sent) {
         UploadLocation::SameOrigin(next) => next,
@@ -293,13 +293,13 @@ async fn slow(run: &mut Run, uploads: &mut Uploads) {
 /// The worse answer stays, so a failed push keeps its own words.
 fn remains(left: &[String]) -> Finding {
     let warning =
-        Finding::warn(Check::Ops04, "something stays in the repository that could not be removed");
+        Finding::warn(Check::Ops04, "`diagnose` could not remove everything from the repository");
     let listed =
-        left.iter().fold(warning, |finding, what| finding.evidence(format!("stays: {what}")));
-    listed.fix("grant `delete` on the repository, or have the registry clear away what nobody uses")
+        left.iter().fold(warning, |finding, what| finding.evidence(format!("left: {what}")));
+    listed.fix("grant `delete` on the repository, or let the registry remove unused blobs")
 }
 
-/// Bytes that no repository has, and that say whose they are.
+/// Bytes that no repository has. They name this program.
 fn content(run: &Run, what: &str) -> Bytes {
     let now = run.clock.now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
     format!("portpass diagnose, {what}, {now}\n").into()

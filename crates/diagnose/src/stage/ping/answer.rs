@@ -10,7 +10,7 @@ use crate::{
     run::Run,
 };
 
-/// Where registries are put by those who put them below a path.
+/// Usual paths of registries that are not at the root.
 const USUAL_PREFIXES: [&str; 2] = ["registry", "docker"];
 
 pub(super) async fn identify_server(run: &mut Run) {
@@ -26,27 +26,27 @@ pub(super) async fn identify_server(run: &mut Run) {
         }
         StatusCode::TOO_MANY_REQUESTS => blocked(
             &ping,
-            "/v2/ is answered with 429: too many requests came from here",
-            "wait as long as Retry-After says, then diagnose again: all users behind one NAT or proxy count as one address",
+            "/v2/ fails with 429: there were too many requests from here",
+            "wait as long as Retry-After says, then run the command again. All users behind one NAT or proxy count as one address",
             &[],
         ),
         StatusCode::PROXY_AUTHENTICATION_REQUIRED => blocked(
             &ping,
-            "a proxy wants a name and a password of its own",
+            "a proxy requires its own name and password",
             "put them into the proxy's variable (http://NAME:PASSWORD@…) of the program that pulls, or the registry into NO_PROXY",
             &["F06"],
         ),
         StatusCode::FORBIDDEN => blocked(
             &ping,
             "/v2/ is forbidden",
-            "somebody in front of the registry refuses: a proxy, a firewall for applications, a list of addresses. Let /v2/ through, since a registry itself answers 401",
+            "something in front of the registry refuses: a proxy, a web application firewall, a list of addresses. Let /v2/ through: a registry itself responds with 401",
             &["F06"],
         ),
         StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => elsewhere(run, &ping).await,
         status => blocked(
             &ping,
-            &format!("/v2/ is answered with {status}"),
-            "see the log of the registry and of the proxy in front of it: the one is gone, or the other does not reach it",
+            &format!("/v2/ fails with {status}"),
+            "check the logs of the registry and of the proxy in front of it: the registry is down, or the proxy cannot reach it",
             &["F126", "F06"],
         ),
     };
@@ -61,7 +61,7 @@ fn at_home(ping: &Response) -> Finding {
     let challenged = ping.headers.contains_key(WWW_AUTHENTICATE);
     if version || json || open {
         let header = if version { "with" } else { "without" };
-        let summary = "/v2/ is answered as a registry does".to_owned();
+        let summary = "the response to /v2/ is a registry's".to_owned();
         return Finding::pass(Check::Ping03, summary)
             .evidence(format!("{header} Docker-Distribution-Api-Version"));
     }
@@ -69,11 +69,11 @@ fn at_home(ping: &Response) -> Finding {
     if ping.status == StatusCode::UNAUTHORIZED && !challenged {
         return Finding::skip(Check::Ping03, Needs::Check(Check::Ping04));
     }
-    Finding::warn(Check::Ping03, "/v2/ is answered by something in front of the registry")
+    Finding::warn(Check::Ping03, "the response to /v2/ comes from something in front of the registry")
         .evidence(whose(ping))
         .evidence(format!("body: {}", redact::excerpt(ping)))
         .breaks(&[KnownClient::Docker])
-        .fix("if a proxy asks for the password, that is its affair; if the registry has a token service, let /v2/ through to it untouched. Errors should be JSON with `Docker-Distribution-Api-Version: registry/2.0`, or docker says \"invalid character '<'\"")
+        .fix("a proxy may ask for the password. If the registry has a token service, pass /v2/ to it unchanged. Errors should be JSON with `Docker-Distribution-Api-Version: registry/2.0`; otherwise docker says \"invalid character '<'\"")
         .rows(&["F25", "F06"])
 }
 
@@ -101,20 +101,20 @@ async fn elsewhere(run: &Run, ping: &Response) -> Finding {
         if registry {
             return Finding::fail(
                 Check::Ping03,
-                format!("/v2/ is {}, and a registry is at /{prefix}/v2/", ping.status.as_u16()),
+                format!("/v2/ returns {}, and there is a registry at /{prefix}/v2/", ping.status.as_u16()),
             )
             .breaks(&KnownClient::ALL)
-            .fix(format!("clients ask for /v2/ at the root alone: have the proxy hand /v2/ to the registry, or give it a name of its own. If repositories are meant to be called {prefix}/…, the proxy must not take {prefix} for a path of its own"))
+            .fix(format!("clients use only /v2/ at the root. The proxy must pass /v2/ to the registry, or give the registry its own host name. If you want repositories named {prefix}/…, the proxy must not use {prefix} as its own path"))
             .rows(&["F21"]);
         }
     }
-    let what = if ping.is_html() { "a page for people" } else { "no registry's answer" };
+    let what = if ping.is_html() { "a web page" } else { "not a registry's response" };
     let rows: &[&'static str] =
         if ping.is_html() { &["F22", "F21", "F06"] } else { &["F21", "F22"] };
     blocked(
         ping,
-        &format!("/v2/ is answered with {} and {what}", ping.status.as_u16()),
-        "have the proxy hand /v2/ to the registry (nginx: `location /v2/ { proxy_pass http://REGISTRY; }`), not to a web interface or a page of errors. See that host and port are the registry's",
+        &format!("/v2/ returns {} and {what}", ping.status.as_u16()),
+        "the proxy must pass /v2/ to the registry (nginx: `location /v2/ { proxy_pass http://REGISTRY; }`), not to a web interface or an error page. Check that host and port are the registry's",
         rows,
     )
 }
@@ -126,7 +126,10 @@ pub(super) fn whose(response: &Response) -> String {
         .filter_map(|name| response.header(name).map(|value| format!("{name}: {value}")));
     let words: Vec<String> = words.collect();
     if words.is_empty() {
-        return format!("{}, without a word of who says so", response.status);
+        return format!(
+            "{}, and nothing in the response says which server sent it",
+            response.status
+        );
     }
     redact::text(&format!("{}, {}", response.status, words.join(", ")))
 }

@@ -48,7 +48,7 @@ pub(crate) async fn expire(run: &mut Run) {
     let end = expiry + LEEWAY + MARGIN;
     let rest = end.duration_since(run.registry_time()).unwrap_or_default();
     if rest > LONGEST {
-        let why = Needs::Nothing("the token lives longer than anybody waits");
+        let why = Needs::Nothing("the token lives too long to wait for its end");
         return run.skip(&[Check::Use06], &why);
     }
     run.clock.wait(rest).await;
@@ -62,25 +62,25 @@ pub(crate) async fn expire(run: &mut Run) {
 
 fn judge(run: &mut Run, response: &Response, rows: &[&'static str]) {
     let finding = match Outcome::of(response) {
-        Outcome::InvalidToken => Finding::pass(Check::Use06, "an expired token is called invalid"),
+        Outcome::InvalidToken => Finding::pass(Check::Use06, "the registry calls an expired token invalid"),
         Outcome::Accepted | Outcome::InsufficientScope => Finding::fail(
             Check::Use06,
-            "the registry takes a token that expired more than a minute ago",
+            "the registry accepts a token that expired more than a minute ago",
         )
-        .fix("set the registry's clock; a registry that does not look at `exp` lets leaked tokens in for ever"),
+        .fix("set the registry's clock; a registry that ignores `exp` accepts leaked tokens for ever"),
         Outcome::Unauthorized => Finding::fail(
             Check::Use06,
-            "an expired token is answered as no token at all, so containerd shows it again until it gives up",
+            "an expired token gets the same response as no token, so containerd sends it again until it gives up",
         )
         .breaks(&[KnownClient::Containerd])
-        .fix("answer expired tokens with 401 and `error=\"invalid_token\"`; a proxy in front may not rewrite `WWW-Authenticate`")
+        .fix("refuse expired tokens with 401 and `error=\"invalid_token\"`; a proxy in front must not rewrite `WWW-Authenticate`")
         .rows(rows),
         Outcome::Other(status) => Finding::fail(
             Check::Use06,
-            format!("an expired token is answered with {}", status.as_u16()),
+            format!("the registry responds to an expired token with {}", status.as_u16()),
         )
         .breaks(&KnownClient::ALL)
-        .fix("answer expired tokens with 401 and `error=\"invalid_token\"`")
+        .fix("refuse expired tokens with 401 and `error=\"invalid_token\"`")
         .rows(rows),
     };
     let said = format!("to the expired token on /v2/: {}", words(response));

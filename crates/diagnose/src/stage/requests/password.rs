@@ -7,20 +7,20 @@ use super::words;
 use crate::{Check, Finding, Needs, outcome::Outcome, run::Run};
 
 const OF_TOKENS: &[Check] = &[Check::Use01, Check::Use05, Check::Use06];
-const NO_TOKENS: Needs = Needs::Nothing("this registry wants the password itself, and no token");
+const NO_TOKENS: Needs = Needs::Nothing("this registry requires the password itself, not a token");
 
 /// USE-02 and USE-03 with the password.
 pub(super) fn check(run: &mut Run) {
     run.skip(OF_TOKENS, &NO_TOKENS);
     run.record(Finding::pass(
         Check::Use04,
-        "it asks for the name and the password themselves, as `auth: htpasswd` of a registry and `auth_basic` of a proxy do: there is no token service, and no token",
+        "it asks for name and password themselves, like a registry's `auth: htpasswd` or a proxy's `auth_basic`: there is no token service and no token",
     ));
     let Some(response) = &run.observed.replies.real else {
         let needs = match &run.observed.credential {
             Some(found) if !matches!(found.credential, Credential::Password { .. }) => {
                 Needs::Nothing(
-                    "an identity token is no password, which is what this registry wants",
+                    "this registry requires a password, and an identity token is not one",
                 )
             }
             _ => Needs::Input("--username and --password-stdin"),
@@ -29,19 +29,19 @@ pub(super) fn check(run: &mut Run) {
     };
     let said = format!("to the password on /v2/: {}", words(response));
     let finding = match Outcome::of(response) {
-        Outcome::Accepted => Finding::pass(Check::Use02, "the registry takes the password"),
+        Outcome::Accepted => Finding::pass(Check::Use02, "the registry accepts the password"),
         Outcome::InvalidToken | Outcome::Unauthorized => {
             Finding::fail(Check::Use02, "the registry refuses the password")
                 .breaks(&KnownClient::ALL)
-                .fix("is it the right one? Then look at the registry's htpasswd file. Distribution and nginx's registry guides take bcrypt alone (`htpasswd -Bbn NAME PASSWORD`), the name counts letter for letter, and a `$` in a compose file has to be `$$`. Distribution reads a changed file by itself, a mounted single file stays the old one until the container starts anew")
+                .fix("check that the password is right, then check the registry's htpasswd file. Distribution and nginx's registry guides accept only bcrypt (`htpasswd -Bbn NAME PASSWORD`). The name must match exactly, and a `$` in a compose file must be `$$`. Distribution reads a changed file again, but a file mounted alone stays the old one until the container restarts")
                 .rows(&["F144", "F40", "F41"])
         }
         _ => Finding::fail(
             Check::Use02,
-            format!("the registry answers the password with {}", response.status.as_u16()),
+            format!("the registry responds to the password with {}", response.status.as_u16()),
         )
         .breaks(&KnownClient::ALL)
-        .fix("look into the log of the registry, or of the proxy that checks its passwords. Nginx says `crypt_r() failed` to a hash that its system does not know")
+        .fix("look into the log of the registry, or of the proxy that checks its passwords. Nginx says `crypt_r() failed` for a hash that its system does not support")
         .rows(&["F144"]),
     };
     let refused = finding.failed();
@@ -58,13 +58,13 @@ fn on_repository(run: &mut Run, refused: bool) {
     let Some(response) = &run.observed.replies.repository else { return };
     let said = format!("to the password on the repository: {}", words(response));
     let finding = match Outcome::of(response) {
-        Outcome::Accepted => Finding::pass(Check::Use03, "the password opens the repository"),
+        Outcome::Accepted => Finding::pass(Check::Use03, "the registry accepts the password for the repository"),
         _ => Finding::fail(
             Check::Use03,
-            "the password is good for /v2/ and not for the repository",
+            "the registry accepts the password for /v2/, but not for the repository",
         )
         .fix(
-            "see what rights the account has in front of the registry: htpasswd itself knows none",
+            "check the account's rights in the proxy in front of the registry: htpasswd itself has no rights",
         ),
     };
     run.record(finding.evidence(said));

@@ -15,7 +15,7 @@ use crate::{
 
 const BY_GET: [Check; 3] = [Check::Tok01, Check::Tok02, Check::Tok03];
 
-/// How those are called who ask.
+/// Names of the requests.
 const ANONYMOUS: &str = "GET without credentials";
 const LOGIN_SHAPE: &str = "GET as docker login";
 const SCOPED: &str = "GET with Basic and the scope";
@@ -46,12 +46,12 @@ pub(super) async fn check(run: &mut Run, endpoint: &TokenEndpoint, caller: &Call
 /// Why no password is sent.
 pub(super) fn no_password(run: &Run) -> Needs {
     match run.observed.credential.as_ref().map(|found| &found.credential) {
-        Some(Credential::IdentityToken { .. }) => {
-            Needs::Nothing("an identity token is kept in place of a password, and goes by POST")
-        }
-        Some(Credential::RegistryToken(_)) => {
-            Needs::Nothing("a token for the registry itself is kept, which no token service takes")
-        }
+        Some(Credential::IdentityToken { .. }) => Needs::Nothing(
+            "an identity token is stored instead of a password, and clients send it by POST",
+        ),
+        Some(Credential::RegistryToken(_)) => Needs::Nothing(
+            "a token for the registry itself is stored, which no token service accepts",
+        ),
         _ => LOGIN,
     }
 }
@@ -64,7 +64,7 @@ fn no_such_path(response: &Response) -> bool {
     matches!(response.status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)
 }
 
-/// Whether those who log in are answered with success.
+/// Whether logins succeed.
 fn others_are_served(run: &Run) -> bool {
     let answers = &run.observed.answers;
     let mut response = answers.login.iter().chain(&answers.scoped);
@@ -78,7 +78,7 @@ async fn judge_anonymous(run: &mut Run, endpoint: &TokenEndpoint) {
         return;
     }
     let finding = if response.status.is_success() {
-        Finding::pass(Check::Tok01, "those without credentials get an answer")
+        Finding::pass(Check::Tok01, "anonymous requests get a response")
     } else if others_are_served(run) {
         only_anonymous(&response)
     } else if let Some(named) =
@@ -104,16 +104,16 @@ async fn judge_anonymous(run: &mut Run, endpoint: &TokenEndpoint) {
 fn only_anonymous(response: &Response) -> Finding {
     let status = response.status;
     if status == StatusCode::UNAUTHORIZED && is_json(response) {
-        Finding::pass(Check::Tok01, "those without credentials are refused in JSON")
+        Finding::pass(Check::Tok01, "anonymous requests are refused in JSON")
     } else if is_refusal(response) {
-        Finding::warn(Check::Tok01, format!("those without credentials get {status} {}", form(response)))
-            .fix("answer 401 with Content-Type: application/json and {\"errors\":[{\"code\":\"UNAUTHORIZED\",\"message\":\"…\"}]}: clients show nothing else to their users")
+        Finding::warn(Check::Tok01, format!("anonymous requests get {status} {}", form(response)))
+            .fix("respond with 401, Content-Type: application/json and {\"errors\":[{\"code\":\"UNAUTHORIZED\",\"message\":\"…\"}]}: clients show nothing else to their users")
     } else {
         Finding::warn(
             Check::Tok01,
-            format!("those without credentials get {status}, not a token or a 401"),
+            format!("anonymous requests get {status}, not a token or a 401"),
         )
-        .fix("answer 200 with a token that grants less, or 401: any other status ends a pull of a public image")
+        .fix("respond with 200 and a token that grants less, or with 401: any other status ends a pull of a public image")
     }
 }
 
@@ -126,7 +126,7 @@ fn form(response: &Response) -> &'static str {
     if is_json(response) {
         "and a reason in JSON"
     } else if is_html(response) {
-        "and a page for browsers"
+        "and a web page"
     } else {
         "without a reason in JSON"
     }
@@ -140,12 +140,12 @@ fn no_path(run: &Run, endpoint: &TokenEndpoint, response: &Response) -> Finding 
         "serve GET on the realm's path: `docker login` and every anonymous pull use it".to_owned()
     } else {
         format!(
-            "`realm` in the registry's `auth: token:` has to be the URL that the token service serves, and it ends in {path}. docker_auth serves /auth, Portus /v2/token, Harbor /service/token, GitLab /jwt/auth, Keycloak /realms/NAME/protocol/docker-v2/auth, portpass /token. If the path is right, it is the `service` that is unknown there"
+            "`realm` in the registry's `auth: token:` must be a URL that the token service serves, and it ends in {path}. docker_auth serves /auth, Portus /v2/token, Harbor /service/token, GitLab /jwt/auth, Keycloak /realms/NAME/protocol/docker-v2/auth, portpass /token. If the path is right, the `service` is unknown there"
         )
     };
     let finding = Finding::fail(
         Check::Tok01,
-        format!("the token service answers {status}: nothing is served at the realm's path"),
+        format!("the token service responds with {status}: it serves nothing at the realm's path"),
     );
     let finding = finding
         .evidence(describe(ANONYMOUS, response))
@@ -154,7 +154,7 @@ fn no_path(run: &Run, endpoint: &TokenEndpoint, response: &Response) -> Finding 
         .rows(&["F46"]);
     match &run.observed.answers.login {
         Some(login) => finding.evidence(describe(LOGIN_SHAPE, login)),
-        None => finding.evidence("no password was sent there"),
+        None => finding.evidence("`diagnose` sent no password there"),
     }
 }
 
@@ -168,7 +168,7 @@ async fn judge_login(run: &mut Run, endpoint: &TokenEndpoint, caller: &Caller) {
         run.skip(&[Check::Tok02, Check::Tok03], &Needs::Check(Check::Tok09));
     } else if status.is_success() {
         run.record(
-            Finding::pass(Check::Tok02, "the name and the password are taken")
+            Finding::pass(Check::Tok02, "the token service accepts the name and the password")
                 .evidence(format!("GET as docker login: {status}")),
         );
         pull(run, endpoint, caller).await;
@@ -209,25 +209,27 @@ fn refused(run: &Run, caller: &Caller, response: &Response) -> Finding {
     let mut finding = Finding::fail(Check::Tok02, summary)
         .evidence(describe(LOGIN_SHAPE, response))
         .evidence(format!(
-            "asked once, as {:?}: a refused password is not sent again, accounts lock",
+            "one request, as {:?}: `diagnose` does not send a refused password again, because accounts lock",
             caller.username()
         ))
         .breaks(&KnownClient::ALL)
         .rows(&["F40"]);
     let place = run.observed.credential.as_ref().map(|found| &found.place);
     if let Some(place) = place.filter(|place| !matches!(place, CredentialSource::Given(_))) {
-        finding = finding.evidence(format!("the password is kept in {place}")).rows(&["F142"]);
+        finding = finding.evidence(format!("the password is stored in {place}")).rows(&["F142"]);
     }
     if anonymous(run).is_some_and(|response| response.status.is_success()) {
-        finding = finding.evidence("without credentials the same token service gives a token. Public images can be pulled after `docker logout`, and a stale password is what stands in the way");
+        finding = finding.evidence("the same token service gives a token without credentials. A stale password blocks pulls of public images, which work after `docker logout`");
     }
     if is_html(response) {
-        finding = finding.evidence("the refusal is a page for browsers: something before the token service may have refused, not the token service");
+        finding = finding.evidence(
+            "the refusal is a web page: it may come from a proxy in front of the token service",
+        );
     }
     if locked { finding.fix(UNLOCK) } else { wrong_secret(finding, caller) }
 }
 
-const UNLOCK: &str = "wait until the lock is over, or ask who runs the token service to unlock the account. Until then do not try again, since each attempt may prolong it, and look for what else logs in with an old password: a kept login, a CI job, a node's pull secret";
+const UNLOCK: &str = "wait until the lock ends, or ask the operator of the token service to unlock the account. Do not try again before, because each attempt may prolong it. Look for other logins with an old password: a stored login, a CI job, a node's pull secret";
 
 fn wrong_secret(finding: Finding, caller: &Caller) -> Finding {
     let finding = match caller {
@@ -237,26 +239,24 @@ fn wrong_secret(finding: Finding, caller: &Caller) -> Finding {
         _ => finding,
     };
     finding.rows(&["F41", "F56"]).fix(
-        "log in again with the right secret, on stdin so that no shell eats `$`, `!`, `%`, `&` or `\\`: `docker login --username NAME --password-stdin HOST < FILE`. With two-factor login it has to be an access token, not the password. See in the token service's log whether the account is locked. If `podman login` works with the same password, the token service stumbles over offline_token=true, which docker alone sends",
+        "log in again with the right secret, on stdin so that no shell changes `$`, `!`, `%`, `&` or `\\`: `docker login --username NAME --password-stdin HOST < FILE`. With two-factor login it must be an access token, not the password. Check in the token service's log whether the account is locked. If `podman login` works with the same password, the token service fails at offline_token=true, which only docker sends",
     )
 }
 
 /// What about a password often goes wrong on its way; which characters they are is not said.
 fn doubt(password: &str) -> Option<&'static str> {
     if password.is_empty() {
-        Some("the password is empty: a variable that was not set?")
+        Some("the password is empty: was a variable not set?")
     } else if password.trim() != password {
         Some(
-            "the password begins or ends with a blank or a line break: `echo` and editors add one, `printf %s` does not",
+            "the password begins or ends with a space or a line break: `echo` and editors add one, `printf %s` does not",
         )
     } else if !password.is_ascii() {
         Some(
-            "the password has characters beyond ASCII: they were sent as UTF-8 (RFC 7617), some token services read them otherwise",
+            "the password has characters beyond ASCII: `diagnose` sent them as UTF-8 (RFC 7617), but some token services read another encoding",
         )
     } else if password.chars().any(|c| !c.is_ascii_alphanumeric() && !"-_.".contains(c)) {
-        Some(
-            "the password has characters that shells and URLs change: in single quotes, or on stdin, they stay",
-        )
+        Some("the password has characters that shells and URLs change: use single quotes or stdin")
     } else {
         None
     }
@@ -271,7 +271,7 @@ async fn odd_login(run: &mut Run, endpoint: &TokenEndpoint, caller: &Caller, res
     };
     let mut finding = Finding::fail(
         Check::Tok02,
-        format!("the token service answers {} to `docker login`", response.status),
+        format!("the token service responds to `docker login` with {}", response.status),
     )
     .evidence(describe(LOGIN_SHAPE, response));
     if let Some(plain) = &plain {
@@ -282,7 +282,7 @@ async fn odd_login(run: &mut Run, endpoint: &TokenEndpoint, caller: &Caller, res
         let client = Complaint::of(response) == Some(Complaint::ClientId);
         let rows: &[&str] = if client { &["F58"] } else { &["F56"] };
         run.record(finding.breaks(&[KnownClient::Docker]).rows(rows).fix(
-            "let the token service ignore offline_token=true and client_id, or give a refresh token for them: docker sends them with every login, others do not",
+            "the token service must ignore offline_token=true and client_id, or give a refresh token for them: docker sends them with every login, others do not",
         ));
         return;
     }
@@ -291,18 +291,18 @@ async fn odd_login(run: &mut Run, endpoint: &TokenEndpoint, caller: &Caller, res
         run.observed.answers.refused = true;
         run.skip(&[Check::Tok03], &Needs::Check(Check::Tok02));
         run.record(finding.breaks(&[KnownClient::Docker]).rows(&["F40"]).fix(
-            "look into the token service's log for this login: it is neither taken nor cleanly refused with 401",
+            "look for this login in the token service's log: the service neither accepts it nor refuses it with 401",
         ));
         return;
     }
     pull(run, endpoint, caller).await;
     run.record(if good(&run.observed.answers.scoped) {
         finding.breaks(&[KnownClient::Docker, KnownClient::Podman]).rows(&["F53"]).evidence("GET without `account`: it works").fix(
-            "let the token service ignore `account`, which docker and podman send: whose token it is says `Authorization`, and both may be written differently (case, an e-mail address, a domain)",
+            "the token service must ignore `account`, which docker and podman send. `Authorization` says who the user is, and both may be written differently (case, an e-mail address, a domain)",
         )
     } else {
         finding.breaks(&KnownClient::ALL).fix(
-            "look into the token service's log for this login. A name and a password have to be answered with 200 and a token, or with 401",
+            "look for this login in the token service's log. The response to a name and a password must be 200 with a token, or 401",
         )
     });
 }
@@ -325,7 +325,7 @@ async fn pull(run: &mut Run, endpoint: &TokenEndpoint, caller: &Caller) {
         run.skip(&[Check::Tok03], &Needs::Check(Check::Tok09));
     } else if status.is_success() {
         run.record(
-            Finding::pass(Check::Tok03, "a pull gets an answer")
+            Finding::pass(Check::Tok03, "a pull gets a response")
                 .evidence(super::outcome(SCOPED, &response)),
         );
     } else if let Some(named) = named_parameter::finding(Check::Tok03, endpoint, SCOPED, &response)
@@ -334,7 +334,7 @@ async fn pull(run: &mut Run, endpoint: &TokenEndpoint, caller: &Caller) {
     } else {
         let finding = Finding::fail(
             Check::Tok03,
-            format!("the token service answers {status} to the scope {}", wanted.join(" ")),
+            format!("the token service responds with {status} to the scope {}", wanted.join(" ")),
         );
         run.record(scope_refused(
             finding.evidence(line).breaks(&KnownClient::ALL),
@@ -349,17 +349,17 @@ fn scope_refused(finding: Finding, status: StatusCode, login_works: bool) -> Fin
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => {
             let finding = if login_works {
-                finding.evidence("the same name and password were taken without a scope: it is the right to this repository that is missing")
+                finding.evidence("the token service accepts the same name and password without a scope: the right to this repository is missing")
             } else {
                 finding
             };
             finding.rows(&["F104", "F52"]).fix(
-                "give this account the right to pull there, in the token service's rules. Let the token service answer 200 with an `access` of what is granted, even if that is nothing. An error status also breaks pulls of public images by those who are logged in",
+                "give this account the right to pull there, in the token service's rules. The token service should respond with 200 and an `access` of what is granted, even if that is nothing. An error status also breaks pulls of public images by logged-in users",
             )
         }
-        status if status.is_server_error() => finding.fix("look into the token service's log: it stumbles over this scope"),
+        status if status.is_server_error() => finding.fix("look into the token service's log: it fails at this scope"),
         _ => finding.rows(&["F51", "F50"]).fix(
-            "the token service does not read this scope. The type ends at the first `:`, the actions begin after the last one, names have `/`, `.` and `-`. What it cannot read it has to ignore",
+            "the token service does not parse this scope. The type ends at the first `:`, the actions begin after the last one, names have `/`, `.` and `-`. It must ignore what it cannot parse",
         ),
     }
 }
@@ -373,14 +373,14 @@ fn judge_pages(run: &mut Run) {
     let pages: Vec<(&str, &Response)> = given().filter(|(_, response)| is_page(response)).collect();
     let Some((_, first)) = pages.first() else {
         if given().next().is_some() {
-            run.record(Finding::pass(Check::Tok09, "no redirect, no page for browsers"));
+            run.record(Finding::pass(Check::Tok09, "no redirect, no web page"));
         }
         return;
     };
-    let what = if first.status.is_redirection() { "a redirect" } else { "a page for browsers" };
-    let summary = format!("the token service answers with {what}, not with a token");
+    let what = if first.status.is_redirection() { "a redirect" } else { "a web page" };
+    let summary = format!("the token service responds with {what}, not with a token");
     let mut finding = if others_are_served(run) {
-        Finding::warn(Check::Tok09, format!("{summary}, to those without credentials"))
+        Finding::warn(Check::Tok09, format!("{summary}, to anonymous requests"))
     } else {
         Finding::fail(Check::Tok09, summary)
     };
@@ -389,7 +389,7 @@ fn judge_pages(run: &mut Run) {
     }
     let rows: &[&str] = if first.status.is_redirection() { &["F45", "F46"] } else { &["F45"] };
     let finding = finding.breaks(&KnownClient::ALL).rows(rows).fix(
-        "take the realm's path out of the single sign-on, login page or redirect rule of the proxy before the token service. Clients are no browsers, and send `Authorization: Basic`. If the token service has only moved, write its new URL into `realm` of the registry's `auth: token:`",
+        "exclude the realm's path from the single sign-on, login page or redirect rule of the proxy in front of the token service. Clients are not browsers, and send `Authorization: Basic`. If the token service has only moved, write its new URL into `realm` of the registry's `auth: token:`",
     );
     run.record(finding);
     if run.failed(Check::Tok09) {

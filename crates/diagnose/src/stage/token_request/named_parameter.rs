@@ -33,43 +33,43 @@ pub(super) fn service(check: Check, endpoint: &TokenEndpoint, response: &Respons
     let status = response.status;
     let summary = match endpoint.service() {
         Some(name) => {
-            format!("the token service does not know the service {:?}: {status}", cut(name))
+            format!("the token service does not recognize the service {:?}: {status}", cut(name))
         }
         None => {
-            format!("the token service wants a service, and the challenge names none: {status}")
+            format!("the token service requires a service, but the challenge names none: {status}")
         }
     };
     Finding::fail(check, summary).breaks(&KnownClient::ALL).rows(&["F57"]).fix(
-        "`service` in the registry's `auth: token:` has to be the name, letter for letter, under which the token service knows this registry. Correct one of the two, and restart the registry. The name stands under `token_service.services` at portpass, is the id of a client of type docker-v2 at Keycloak, `harbor-registry` at Harbor, `container_registry` at GitLab, and the registry's host and port at Portus",
+        "`service` in the registry's `auth: token:` must be exactly the name of this registry in the token service. Correct one of the two, and restart the registry. portpass has the name under `token_service.services`. For Keycloak it is the id of a client of type docker-v2, for Harbor `harbor-registry`, for GitLab `container_registry`, and for Portus the registry's host and port",
     )
 }
 
 /// F58
 fn client_id(check: Check, response: &Response) -> Finding {
-    let summary = format!("the token service does not take the `client_id`: {}", response.status);
+    let summary = format!("the token service does not accept the `client_id`: {}", response.status);
     Finding::fail(check, summary).breaks(&KnownClient::ALL).rows(&["F58"]).fix(
-        "let the token service take every `client_id`, and none. It names a program (docker, containerd-client, go-containerregistry, …), proves nothing, and most GETs have none. If that is not to be changed, the realm is an endpoint for other programs than registries' clients: see its documentation for the one for registries",
+        "the token service must accept any `client_id`, and requests without one. It names a program (docker, containerd-client, go-containerregistry, …), proves nothing, and most GETs have none. If you cannot change that, the realm is not an endpoint for registry clients: look for that endpoint in the service's documentation",
     )
 }
 
 /// F46: an endpoint of OAuth 2.0 for everybody, as it stands in many manuals.
 fn grant_type(check: Check, response: &Response) -> Finding {
     let summary = format!(
-        "the realm is an OAuth 2.0 token endpoint that wants a `grant_type`, and answers {}",
+        "the realm is an OAuth 2.0 token endpoint that requires a `grant_type`, and responds with {}",
         response.status
     );
     Finding::fail(check, summary).breaks(&KnownClient::ALL).rows(&["F46"]).fix(
-        "let `realm` in the registry's `auth: token:` be the token service's endpoint for registries, which answers GET with `service` and `scope` (Keycloak: /realms/NAME/protocol/docker-v2/auth, not …/openid-connect/token). `docker login` and anonymous pulls ask by GET, and send no `grant_type`",
+        "set `realm` in the registry's `auth: token:` to the token service's endpoint for registries, which supports GET with `service` and `scope` (Keycloak: /realms/NAME/protocol/docker-v2/auth, not …/openid-connect/token). `docker login` and anonymous pulls use GET, and send no `grant_type`",
     )
 }
 
 /// F53
 fn account(check: Check, response: &Response) -> Finding {
     let summary = format!(
-        "the token service wants `account` and the name in `Authorization` to be the same: {}",
+        "the token service requires that `account` is the name in `Authorization`: {}",
         response.status
     );
     Finding::fail(check, summary).breaks(&[KnownClient::Docker, KnownClient::Podman]).rows(&["F53"]).fix(
-        "let the token service ignore `account`, which docker and podman send: whose token it is says `Authorization`, and both may be written differently (case, an e-mail address, a domain)",
+        "the token service must ignore `account`, which docker and podman send. `Authorization` says who the user is, and both may be written differently (case, an e-mail address, a domain)",
     )
 }

@@ -21,7 +21,7 @@ pub(super) async fn check(run: &mut Run, endpoint: &TokenEndpoint, caller: &Call
 /// F54: one attempt, and only if it was allowed.
 async fn wrong_password(run: &mut Run, endpoint: &TokenEndpoint, caller: &Caller) {
     if run.observed.answers.refused {
-        let summary = "the password that was given is refused, not taken for none";
+        let summary = "the token service refuses your password; it does not ignore it";
         run.record(Finding::pass(Check::Tok10, summary));
         return;
     }
@@ -38,23 +38,20 @@ async fn wrong_password(run: &mut Run, endpoint: &TokenEndpoint, caller: &Caller
     let Some(response) = send(run, Check::Tok10, endpoint.login(&wrong)).await else { return };
     let line = describe("GET as docker login, with a wrong password", &response);
     let finding = if is_page(&response) {
-        Finding::warn(
-            Check::Tok10,
-            "a wrong password is answered with a redirect or a page, not 401",
-        )
-        .rows(&["F45"])
+        Finding::warn(Check::Tok10, "a wrong password gets a redirect or a web page, not 401")
+            .rows(&["F45"])
     } else if response.status.is_success() {
         let subject = subject(&response);
         Finding::fail(Check::Tok10, format!("a wrong password gets a token {subject}"))
             .evidence(format!("it grants {}", grants(&response)))
             .breaks(&KnownClient::ALL)
             .rows(&["F54"])
-            .fix("answer 401 where credentials were sent and are wrong. With a token for nobody, clients say \"Login Succeeded\" and keep the wrong password, and pulls fail later with \"denied\"")
+            .fix("respond to wrong credentials with 401. If they get an anonymous token, clients say \"Login Succeeded\" and store the wrong password, and pulls fail later with \"denied\"")
     } else if response.status == StatusCode::UNAUTHORIZED {
         Finding::pass(Check::Tok10, "a wrong password is refused with 401")
     } else {
         Finding::warn(Check::Tok10, format!("a wrong password is refused with {}", response.status))
-            .fix("answer 401 with {\"errors\":[{\"code\":\"UNAUTHORIZED\",\"message\":\"…\"}]}: clients read other statuses as faults of the server")
+            .fix("respond with 401 and {\"errors\":[{\"code\":\"UNAUTHORIZED\",\"message\":\"…\"}]}: clients treat other statuses as server errors")
     };
     run.record(finding.evidence(line));
 }
@@ -63,7 +60,7 @@ fn subject(response: &Response) -> String {
     let claims =
         token_in(response).and_then(|(text, _)| Decoded::of(&text)).map(|opened| opened.claims);
     match claims.and_then(|claims| claims.get("sub")?.as_str().map(str::to_owned)) {
-        Some(subject) if subject.is_empty() => "for nobody".to_owned(),
+        Some(subject) if subject.is_empty() => "with no `sub`".to_owned(),
         Some(subject) => format!("for {:?}", crate::token_endpoint::cut(&subject)),
         None => "all the same".to_owned(),
     }
@@ -86,7 +83,7 @@ async fn other_service(run: &mut Run, endpoint: &TokenEndpoint, caller: &Caller)
             return;
         }
         Caller::RefreshToken(_) => {
-            let reason = "an identity token is for one service, and some take it back when it is shown to another";
+            let reason = "an identity token is for one service, and some token services revoke it if another one is named";
             run.skip(&[Check::Tok12], &Needs::Nothing(reason));
             return;
         }
@@ -106,15 +103,15 @@ async fn other_service(run: &mut Run, endpoint: &TokenEndpoint, caller: &Caller)
     let Some(claims) =
         token_in(&response).and_then(|(text, _)| Decoded::of(&text)).map(|open| open.claims)
     else {
-        run.skip(&[Check::Tok12], &Needs::Nothing("the token cannot be opened"));
+        run.skip(&[Check::Tok12], &Needs::Nothing("the token cannot be decoded"));
         return;
     };
     let audience = claims.get("aud").map(ToString::to_string).unwrap_or_default();
     run.record(if audience.contains(&other) {
-        Finding::pass(Check::Tok12, "`aud` is the service that was asked for")
+        Finding::pass(Check::Tok12, "`aud` is the requested service")
     } else {
-        Finding::warn(Check::Tok12, "the token service does not look at `service`: every token has the same `aud`")
-            .evidence(format!("asked for {other:?}, got \"aud\": {}", crate::token_endpoint::cut(&audience)))
-            .fix("let the token service write the `service` that was asked for into `aud`, or refuse what it does not know. A second registry with a service of its own gets tokens that it refuses")
+        Finding::warn(Check::Tok12, "the token service ignores `service`: every token has the same `aud`")
+            .evidence(format!("requested {other:?}, got \"aud\": {}", crate::token_endpoint::cut(&audience)))
+            .fix("the token service must write the requested `service` into `aud`, or refuse an unknown one. Otherwise a second registry with its own service refuses the tokens")
     });
 }

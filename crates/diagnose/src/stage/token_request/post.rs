@@ -75,37 +75,39 @@ fn named_by_post(endpoint: &TokenEndpoint, response: &Response) -> Option<Findin
 fn by_post(response: &Response, what: &str, breaks: &[KnownClient]) -> Option<Finding> {
     let status = response.status;
     if is_page(response) {
-        let with = if status.is_redirection() { "a redirect" } else { "a page for browsers" };
-        let finding = Finding::fail(Check::Tok04, format!("POST is answered with {with}"))
+        let with = if status.is_redirection() { "a redirect" } else { "a web page" };
+        let finding = Finding::fail(Check::Tok04, format!("the response to POST is {with}"))
             .evidence(describe(what, response))
             .evidence("clients say: invalid character '<' looking for beginning of value")
             .breaks(breaks)
             .rows(&["F43"])
-            .fix("send POST on the realm's path to the token service, as GET is. If it has no POST, answer 404 or 405: containerd then asks by GET");
+            .fix("route POST on the realm's path to the token service, like GET. If it does not support POST, respond with 404 or 405: containerd then uses GET");
         return Some(finding);
     }
     if status.is_success() || falls_back_from(status) {
         return None;
     }
-    let finding = Finding::fail(Check::Tok04, format!("POST is answered with {status}, after which nobody asks by GET"))
+    let finding = Finding::fail(Check::Tok04, format!("POST fails with {status}, and clients do not fall back to GET"))
         .evidence(describe(what, response))
         .evidence(format!("clients say: failed to fetch oauth token: unexpected status: {}", status.as_u16()))
         .breaks(breaks)
         .rows(&["F42"])
-        .fix("serve POST on the realm's path (grant_type=password and refresh_token), or answer it with 404 or 405. Containerd, Kubernetes and BuildKit POST first whenever they have a password, and fall back to GET only after 404, 405, 400 and 401. Look for a proxy or a protection against forged forms (CSRF) that refuses POST");
+        .fix("support POST on the realm's path (grant_type=password and refresh_token), or respond to it with 404 or 405. Containerd, Kubernetes and BuildKit use POST first if they have a password, and fall back to GET only after 404, 405, 400 and 401. Look for a proxy or a CSRF protection that refuses POST");
     Some(finding)
 }
 
 fn falls_back(response: &Response) -> Finding {
     if response.status.is_success() {
-        return Finding::pass(Check::Tok04, "a password by POST is taken");
+        return Finding::pass(Check::Tok04, "the token service accepts a password by POST");
     }
     let line = format!("{BY_POST}: {}", response.status);
-    let summary =
-        format!("there is no password by POST ({}): clients fall back to GET", response.status);
+    let summary = format!(
+        "the token service accepts no password by POST ({}): clients fall back to GET",
+        response.status
+    );
     let finding = Finding::pass(Check::Tok04, summary).evidence(line);
     if response.status == StatusCode::UNAUTHORIZED {
-        finding.evidence("the same password is taken by GET: every login of containerd counts one failed attempt")
+        finding.evidence("the token service accepts the same password by GET: every login of containerd counts as one failed attempt")
     } else {
         finding
     }
@@ -115,7 +117,10 @@ fn judge_identity(run: &mut Run) {
     let Some(response) = run.observed.answers.posted.clone() else { return };
     let what = "POST with the identity token, as docker";
     if response.status.is_success() && !is_page(&response) {
-        run.record(Finding::pass(Check::Tok04, "an identity token by POST is taken"));
+        run.record(Finding::pass(
+            Check::Tok04,
+            "the token service accepts an identity token by POST",
+        ));
     } else if let Some(finding) = by_post(&response, what, &KnownClient::ALL) {
         run.record(finding);
     } else {
@@ -129,36 +134,39 @@ fn judge_junk(run: &mut Run, response: &Response) {
     let line = describe("POST with an unknown grant_type", response);
     let absent = matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED);
     let bad = |summary: String, row: &'static str| {
-        // Nobody but us sends such a grant: it tells of others only where a real one has the same answer.
+        // No client sends this grant: the response counts only if a real grant gets the same.
         let posted = run.observed.answers.posted.as_ref();
         let as_real = posted.is_some_and(|posted| posted.status == status);
         let answer = if as_real { Finding::fail } else { Finding::warn };
         let finding = answer(Check::Tok05, summary).breaks(&[KnownClient::Containerd]);
-        finding.rows(&[row]).fix("send POST on the realm's path to the token service, and let it refuse what it does not know with 400 and {\"error\":\"unsupported_grant_type\"}. If it has no POST, with 404 or 405")
+        finding.rows(&[row]).fix("route POST on the realm's path to the token service. It must refuse an unknown grant with 400 and {\"error\":\"unsupported_grant_type\"}. If it does not support POST, it must respond with 404 or 405")
     };
-    // After these clients ask by GET, whatever stands in the answer.
+    // After these, clients use GET, whatever the body says.
     let finding = if absent {
         Finding::pass(
             Check::Tok05,
-            format!("there is no POST ({status}): clients fall back to GET"),
+            format!("the token service does not support POST ({status}): clients fall back to GET"),
         )
     } else if is_page(response) {
-        let with = if status.is_redirection() { "a redirect" } else { "a page for browsers" };
-        bad(format!("a bad POST is answered with {with}"), "F43")
+        let with = if status.is_redirection() { "a redirect" } else { "a web page" };
+        bad(format!("the response to an invalid POST is {with}"), "F43")
     } else if status.is_success() {
-        Finding::warn(Check::Tok05, "a POST with an unknown grant_type is served all the same")
-            .fix("refuse it with 400 and {\"error\":\"unsupported_grant_type\"}: who asks for one thing must not get another")
+        Finding::warn(Check::Tok05, "the token service gives a token for a POST with an unknown grant_type")
+            .fix("refuse it with 400 and {\"error\":\"unsupported_grant_type\"}: a client must not get something else than it requested")
     } else if status.is_server_error() || !matches!(status.as_u16(), 400 | 401 | 404 | 405 | 429) {
-        bad(format!("a bad POST is answered with {status}"), "F42")
+        bad(format!("an invalid POST fails with {status}"), "F42")
     } else if is_html(response) {
-        Finding::warn(Check::Tok05, format!("a bad POST is refused with {status} and a page for browsers"))
+        Finding::warn(Check::Tok05, format!("an invalid POST is refused with {status} and a web page"))
             .rows(&["F43"])
-            .fix("refuse in JSON: clients that do not fall back to GET say \"invalid character '<'\" in place of the reason")
+            .fix("refuse in JSON: clients that do not fall back to GET say \"invalid character '<'\" instead of the reason")
     } else if is_json(response) || response.body.is_empty() {
-        Finding::pass(Check::Tok05, format!("a bad POST is refused with {status}"))
+        Finding::pass(Check::Tok05, format!("an invalid POST is refused with {status}"))
     } else {
-        Finding::warn(Check::Tok05, format!("a bad POST is refused with {status}, and not in JSON"))
-            .fix("refuse in JSON: {\"error\":\"unsupported_grant_type\"} (RFC 6749 section 5.2)")
+        Finding::warn(
+            Check::Tok05,
+            format!("an invalid POST is refused with {status}, but not in JSON"),
+        )
+        .fix("refuse in JSON: {\"error\":\"unsupported_grant_type\"} (RFC 6749 section 5.2)")
     };
     run.record(finding.evidence(line));
 }

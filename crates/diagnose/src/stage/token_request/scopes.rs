@@ -78,21 +78,24 @@ fn judge_several(run: &mut Run, caller: &Caller, pull: &Access, heard: &Heard) {
     let may_pull = single.as_ref().is_some_and(|set| set.covers(pull));
     let mut faults: Vec<(&'static str, String)> = Vec::new();
     if !repeated.status.is_success() {
-        faults.push(("F47", format!("`scope` twice is answered with {}", repeated.status)));
+        faults.push(("F47", format!("two `scope` parameters fail with {}", repeated.status)));
     } else if may_pull && !covers(repeated, pull) {
-        faults.push(("F47", "of several `scope` parameters only one counts".to_owned()));
+        faults.push(("F47", "only one of several `scope` parameters is read".to_owned()));
     } else if let Some(missing) = single.as_ref().and_then(|set| lost(set, repeated)) {
-        faults.push(("F47", format!("several `scope` parameters lose {missing}")));
+        faults.push(("F47", format!("with several `scope` parameters, {missing} is not granted")));
     }
     if let Some(joined) = &heard.joined {
         if !joined.status.is_success() {
             let status = joined.status;
-            faults.push(("F48", format!("scopes with a space between are answered with {status}")));
+            faults.push(("F48", format!("scopes separated by a space fail with {status}")));
         } else if repeated.status.is_success()
             && let Some(set) = granted(repeated)
             && let Some(missing) = lost(&set, joined)
         {
-            faults.push(("F48", format!("scopes with a space between lose {missing}")));
+            faults.push((
+                "F48",
+                format!("with scopes separated by a space, {missing} is not granted"),
+            ));
         }
     }
     let mut lines = vec![outcome("several `scope` parameters", repeated)];
@@ -113,9 +116,9 @@ fn several_found(run: &mut Run, faults: &[(&'static str, String)], lines: Vec<St
     let texts: Vec<&str> = faults.iter().map(|(_, text)| text.as_str()).collect();
     let mut finding = match texts.is_empty() {
         true if read => Finding::pass(Check::Tok06, "several scopes are granted together, in both forms"),
-        true => Finding::pass(Check::Tok06, "several scopes are answered, in both forms; the token is opaque, so not what is granted"),
+        true => Finding::pass(Check::Tok06, "several scopes get a token, in both forms; the token is opaque, so the grant is not known"),
         false => Finding::fail(Check::Tok06, texts.join(", and ")).fix(
-            "read every `scope` parameter, split each at spaces, and grant the union. Docker, podman and oras repeat the parameter, containerd, crane and everybody's POST join with spaces. Without it pushes with a mounted base image fail, and work the second time",
+            "read every `scope` parameter, split each at spaces, and grant the union. Docker, podman and oras repeat the parameter; containerd, crane and every POST join scopes with spaces. Otherwise pushes with a mounted base image fail, and work the second time",
         ),
     };
     for (row, _) in faults {
@@ -144,23 +147,26 @@ fn several_found(run: &mut Run, faults: &[(&'static str, String)], lines: Vec<St
 
 /// TOK-08 (F52): only where several scopes as such are no trouble.
 fn partial_found(run: &mut Run, heard: &Heard) {
-    let line = outcome("own and foreign repositories in one request", &heard.among);
+    let line = outcome("your own and a foreign repository in one request", &heard.among);
     if heard.among.status.is_success() {
         run.record(
-            Finding::pass(Check::Tok08, "what is not granted is left out, and the rest is")
-                .evidence(line),
+            Finding::pass(
+                Check::Tok08,
+                "the token service leaves out what is not granted, and grants the rest",
+            )
+            .evidence(line),
         );
     } else if heard.alone.as_ref().is_some_and(|response| response.status.is_success()) {
         run.record(
             Finding::fail(
                 Check::Tok08,
-                format!("one repository that is not granted makes the whole answer {}", heard.among.status),
+                format!("one repository that is not granted makes the whole request fail with {}", heard.among.status),
             )
             .evidence(line)
-            .evidence("the own repository alone is answered with 200")
+            .evidence("your own repository alone gets 200")
             .breaks(&[KnownClient::Docker, KnownClient::Containerd, KnownClient::Podman, KnownClient::Oras, KnownClient::Regclient])
             .rows(&["F52"])
-            .fix("answer 200 with what is granted and leave out the rest. Clients ask for the repository that a layer may be mounted from, and for public images with their credentials"),
+            .fix("respond with 200, grant what is allowed and leave out the rest. Clients also request the repository that a layer may be mounted from, and request public images with their credentials"),
         );
     } else {
         run.skip(&[Check::Tok08], &Needs::Check(Check::Tok06));
@@ -178,7 +184,7 @@ async fn tolerance(run: &mut Run, endpoint: &TokenEndpoint, caller: &Caller) {
     if let Caller::RefreshToken(_) = caller {
         run.skip(
             &[Check::Tok07],
-            &Needs::Nothing("an identity token is not spent on odd questions"),
+            &Needs::Nothing("`diagnose` does not use an identity token for unusual requests"),
         );
         return;
     }
@@ -189,25 +195,25 @@ async fn tolerance(run: &mut Run, endpoint: &TokenEndpoint, caller: &Caller) {
     let Some(unknown) = send(run, Check::Tok07, unknown).await else { return };
     let mut finding = None;
     if !empty.status.is_success() {
-        let summary = format!("an empty `scope` is answered with {}", empty.status);
+        let summary = format!("an empty `scope` fails with {}", empty.status);
         let warn = Finding::warn(Check::Tok07, summary)
             .evidence(describe("GET with scope=", &empty))
             .breaks(&[KnownClient::Docker, KnownClient::Crane])
             .rows(&["F49"])
-            .fix("take an empty `scope` for none: docker sends one with an identity token, and so does crane");
+            .fix("treat an empty `scope` as none: docker sends one with an identity token, and so does crane");
         finding = Some(warn);
     }
     if !unknown.status.is_success() {
-        let summary = format!("a scope of an unknown type is answered with {}", unknown.status);
+        let summary = format!("a scope of an unknown type fails with {}", unknown.status);
         let warn = finding.unwrap_or_else(|| Finding::warn(Check::Tok07, summary));
         finding = Some(warn.evidence(describe("GET with a scope of an unknown type", &unknown)).rows(&["F50"]).fix(
-            "ignore scopes, types and parameters that are unknown, and grant the rest. An empty `scope` is none, and a new client may ask for more than an old server knows",
+            "ignore unknown scopes, types and parameters, and grant the rest. An empty `scope` means none, and a new client may request more than an old server supports",
         ));
     }
     run.record(finding.unwrap_or_else(|| {
         Finding::pass(
             Check::Tok07,
-            "an empty scope, an unknown type and an unknown parameter are tolerated",
+            "the token service ignores an empty scope, an unknown type and an unknown parameter",
         )
         .evidence(format!("the unknown scope grants {}", grants(&unknown)))
     }));

@@ -107,7 +107,7 @@ async fn an_identity_token_goes_by_post_alone() {
         assert_eq!(walked.finding(check).verdict.as_str(), "pass", "{:?}", walked.finding(check));
     }
     let skipped = &walked.finding(Check::Tok02).summary;
-    assert!(skipped.contains("identity token is kept"), "{skipped}");
+    assert!(skipped.contains("identity token is stored"), "{skipped}");
     assert!(walked.seen.iter().all(|seen| seen.authorization.is_none()));
 }
 

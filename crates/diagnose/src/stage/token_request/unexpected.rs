@@ -19,12 +19,14 @@ pub(super) async fn finding(
     response: &Response,
 ) -> Finding {
     let status = response.status;
-    let finding =
-        Finding::fail(Check::Tok01, format!("the token service answers {status} to a plain GET"))
-            .evidence(describe("GET without credentials", response))
-            .breaks(&KnownClient::ALL);
+    let finding = Finding::fail(
+        Check::Tok01,
+        format!("the token service responds to a plain GET with {status}"),
+    )
+    .evidence(describe("GET without credentials", response))
+    .breaks(&KnownClient::ALL);
     if status.is_server_error() {
-        return finding.fix("look into the token service's log, and that of the proxy before it: this status is a fault of theirs, not of the client");
+        return finding.fix("look into the logs of the token service and of the proxy in front of it: this status is their fault, not the client's");
     }
     if wanted(run).is_empty() {
         return without_service(run, endpoint, response, finding).await;
@@ -46,7 +48,7 @@ pub(super) async fn finding(
 
 fn scope(finding: Finding) -> Finding {
     finding
-        .fix("the token service does not read this repository's scope. The type ends at the first `:`, the actions begin after the last one, and names have `/`, `.`, `-` and perhaps a host with a port. What it cannot read it has to ignore")
+        .fix("the token service does not parse this repository's scope. The type ends at the first `:`, the actions begin after the last one, and names have `/`, `.`, `-` and perhaps a host with a port. It must ignore what it cannot parse")
         .rows(&["F51", "F50"])
 }
 
@@ -74,7 +76,7 @@ async fn without_service(
 
 fn refused_anyhow(finding: Finding) -> Finding {
     finding
-        .evidence("neither the scope nor anything else that clients send makes a difference, or there was none")
-        .fix("a GET with `service` alone has to be answered with a token that grants nothing, or with 401: `docker login` asks without a scope. Look into the token service's log for what it misses: whether it knows this `service`, and whether the realm is its endpoint for registries")
+        .evidence("the response is the same without the scope and without anything else that clients send")
+        .fix("the response to a GET with only `service` must be a token that grants nothing, or 401: `docker login` sends no scope. Look into the token service's log for what it misses. Check that it has this `service`, and that the realm is its endpoint for registries")
         .rows(&["F49", "F57"])
 }

@@ -13,10 +13,10 @@ use crate::{Check, Finding, Needs, run::Run, token_endpoint::cut};
 const WORDS: &[&str] = &[
     "docker and containerd say: authorization server did not include a token in the response",
     "crane says: no token in bearer response; oras and helm say: empty token returned",
-    "podman and regclient go on with an empty token, and say: unauthorized: authentication required",
-    "the registry's log line \"authorization token required\" is no trace of this: it is the normal log of the unauthenticated ping before every login",
+    "podman and regclient continue with an empty token, and say: unauthorized: authentication required",
+    "the registry's log line \"authorization token required\" is not about this: every login starts with an unauthenticated request, which logs it",
 ];
-const FIX: &str = "let the token service answer {\"token\": \"…\", \"access_token\": \"…\", \"expires_in\": 300}, with the same token under both names, to GET and to POST";
+const FIX: &str = "the token service must respond with {\"token\": \"…\", \"access_token\": \"…\", \"expires_in\": 300}, with the same token under both names, to GET and to POST";
 /// Names under which token services put what should be `token`.
 const LOOK_ALIKES: &[&str] = &[
     "jwt",
@@ -58,14 +58,14 @@ pub(super) fn token(run: &mut Run, all: &[Answer]) {
             )
             .rows(&["F60"])
             .fix(FIX),
-            None => Finding::pass(Check::Resp03, "there is a token in every answer"),
+            None => Finding::pass(Check::Resp03, "every response has a token"),
         });
         return;
     };
     // Who logs in is served.
     let of_nobody = failed.iter().all(|(answer, _)| answer.what == NOBODY);
     let mut finding = if of_nobody && all.iter().any(|answer| answer.token().is_some()) {
-        Finding::warn(Check::Resp03, format!("those without credentials get none: {error}"))
+        Finding::warn(Check::Resp03, format!("anonymous requests get none: {error}"))
     } else {
         Finding::fail(Check::Resp03, error.to_string())
     };
@@ -85,7 +85,7 @@ pub(super) fn token(run: &mut Run, all: &[Answer]) {
         ));
     }
     if let Some(path) = look_alike(answer) {
-        finding = finding.evidence(format!("what looks like the token stands under {path:?}"));
+        finding = finding.evidence(format!("the token seems to be under {path:?}"));
     }
     for words in WORDS {
         finding = finding.evidence(*words);
@@ -170,14 +170,14 @@ pub(super) fn both(run: &mut Run, all: &[Answer]) {
         run.skip(&[Check::Resp04], &Needs::Check(Check::Jwt02));
     }
     let good = if notes.is_empty() {
-        "`token` and `access_token` are there, and equal"
+        "`token` and `access_token` are present, and equal"
     } else {
         "every client finds the token"
     };
     let finding = faults.finding(
         Check::Resp04,
         good,
-        "write the same token under both names, `token` and `access_token`, in every answer to GET and to POST. To POST containerd, docker and oras read `access_token` alone (\"authorization server did not include a token in the response\"), and login by GET works",
+        "write the same token under both names, `token` and `access_token`, in every response to GET and to POST. In the response to POST, containerd, docker and oras read only `access_token` (\"authorization server did not include a token in the response\"), while login by GET works",
     );
     run.record(notes.into_iter().fold(finding, Finding::evidence));
 }

@@ -44,18 +44,18 @@ async fn the_origin_story_is_told_whole() {
     .await;
     let cause = walked.report.cause().unwrap();
     insta::assert_snapshot!(shown(cause), @r#"
-    RESP-03 fail: the token service's answer has no token: it has the keys "data", "expires_in", "status"
+    RESP-03 fail: the token service's response has no token; its keys are "data", "expires_in", "status"
     breaks docker, containerd, podman, crane, oras, regclient
     - GET as docker login: 200 OK, the keys data, expires_in, status
     - GET with the scope: 200 OK, the keys data, expires_in, status
     - GET without credentials: 200 OK, the keys data, expires_in, status
     - POST with a password: 200 OK, the keys data, expires_in, status
-    - what looks like the token stands under "data.jwt"
+    - the token seems to be under "data.jwt"
     - docker and containerd say: authorization server did not include a token in the response
     - crane says: no token in bearer response; oras and helm say: empty token returned
-    - podman and regclient go on with an empty token, and say: unauthorized: authentication required
-    - the registry's log line "authorization token required" is no trace of this: it is the normal log of the unauthenticated ping before every login
-    fix: let the token service answer {"token": "…", "access_token": "…", "expires_in": 300}, with the same token under both names, to GET and to POST
+    - podman and regclient continue with an empty token, and say: unauthorized: authentication required
+    - the registry's log line "authorization token required" is not about this: every login starts with an unauthenticated request, which logs it
+    fix: the token service must respond with {"token": "…", "access_token": "…", "expires_in": 300}, with the same token under both names, to GET and to POST
     "#);
     assert_eq!(walked.troubles(), ["RESP-03 fail"]);
 }
@@ -72,10 +72,10 @@ async fn look_alikes_are_named_by_where_they_stand() {
     ] {
         let walked = walk(changed(any, move |answer| *answer = body.clone())).await;
         let evidence = walked.finding(Check::Resp03).evidence.join("\n");
-        assert!(evidence.contains(&format!("stands under {path}")), "{path}: {evidence}");
+        assert!(evidence.contains(&format!("to be under {path}")), "{path}: {evidence}");
     }
     let walked = walk(changed(any, |answer| *answer = json!({"error": "none"}))).await;
-    assert!(!walked.finding(Check::Resp03).evidence.join("\n").contains("stands under"));
+    assert!(!walked.finding(Check::Resp03).evidence.join("\n").contains("to be under"));
 }
 
 /// A server writes nothing on the terminal, and does not make the report long.

@@ -32,8 +32,10 @@ pub(super) fn life(run: &mut Run, all: &[Answer]) {
         let claims = Decoded::of(&token.token).map(|opened| opened.claims);
         let lives = claims.as_ref().and_then(|claims| lifetime(claims, answer.response.at));
         if let (Some(said), Some(lives)) = (token.expires_in, lives) {
-            let what =
-                format!("\"expires_in\" is {said} s, the token lives {lives} s ({})", answer.what);
+            let what = format!(
+                "\"expires_in\" is {said} s, but the token lives {lives} s ({})",
+                answer.what
+            );
             if said > lives.saturating_add(TOLERANCE) {
                 faults.fail(
                     what,
@@ -52,8 +54,8 @@ pub(super) fn life(run: &mut Run, all: &[Answer]) {
     }
     run.record(faults.finding(
         Check::Resp05,
-        "`expires_in` is an integer, and as long as the token lives",
-        "write `expires_in` as a JSON integer of 60 or more, without quotes or a point, and as many seconds as `exp` is after now. Clients keep the token that long (docker takes less for 60, containerd takes none for ever), and then say \"unauthorized\" in the middle of a push",
+        "`expires_in` is an integer, and matches the token's lifetime",
+        "write `expires_in` as a JSON integer of 60 or more, without quotes or a decimal point: the seconds from now to `exp`. Clients use the token that long (docker treats less than 60 as 60, containerd treats none as for ever), and then say \"unauthorized\" in the middle of a push",
     ));
 }
 
@@ -97,6 +99,6 @@ pub(super) fn issued(run: &mut Run, all: &[Answer]) {
     run.record(faults.finding(
         Check::Resp06,
         "`issued_at` is a date of RFC 3339, or absent",
-        "write `issued_at` as the time of the answer in the form 2026-01-02T03:04:05Z, or leave it out: not empty, not a number, not without a zone or with +0000 (clients say: parsing time \"…\" as \"2006-01-02T15:04:05Z07:00\"), and not in local time",
+        "write `issued_at` as the time of the response in the form 2026-01-02T03:04:05Z, or leave it out. It must not be empty, a number, without a zone, with +0000 (clients say: parsing time \"…\" as \"2006-01-02T15:04:05Z07:00\"), or in local time",
     ));
 }

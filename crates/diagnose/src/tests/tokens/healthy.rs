@@ -213,7 +213,7 @@ async fn a_password_is_shown_where_the_registry_wants_it() {
     assert_eq!(report.finding(Check::Tok01).unwrap().verdict.as_str(), "skip");
     // It is called what it is, and asked for nobody's keys.
     let text = report.text(Detail::Short, |_, text| text.to_owned());
-    assert!(text.contains("asks for the name and the password themselves"), "{text}");
+    assert!(text.contains("asks for name and password themselves"), "{text}");
     assert!(text.contains("`auth: htpasswd`") && !text.contains("--bundle"), "{text}");
 }
 

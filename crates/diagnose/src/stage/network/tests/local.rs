@@ -79,7 +79,7 @@ async fn f140_a_helper_that_is_not_there_or_fails() {
     assert!(cause.summary.contains("no docker-credential-desktop in PATH"), "{cause:#?}");
     for (script, said) in [
         ("echo 'pass not initialized: exit status 1'; exit 1", "pass not initialized"),
-        ("echo 'hello'", "not the JSON"),
+        ("echo 'hello'", "not the expected JSON"),
     ] {
         let home = || Home::new().docker(text).helper("desktop", script);
         let cause = found(&with(|_| home()).await, "F140", Check::Cfg03);
@@ -110,7 +110,7 @@ async fn f140_a_helper_that_never_ends() {
     let mut run = Run::new("r.example".parse().unwrap(), home.inputs(), clock);
     configuration::helper_within(&mut run, std::time::Duration::from_millis(50)).await;
     let finding = found(&run.into_report(), "F140", Check::Cfg03);
-    assert!(finding.summary.contains("no answer"), "{finding:#?}");
+    assert!(finding.summary.contains("did not respond"), "{finding:#?}");
 }
 
 #[tokio::test]

@@ -95,7 +95,7 @@ async fn f07_an_authority_that_is_not_trusted() {
     let identity = Identity { chain: vec![itself.cert.der().clone()], key };
     let report = examine(TARGET, registry(identity, &authority).await).await;
     let cause = found(&report, "F07", Check::Net04);
-    assert!(cause.summary.contains("signed itself"), "{cause:#?}");
+    assert!(cause.summary.contains("self-signed"), "{cause:#?}");
 }
 
 #[tokio::test]
@@ -163,9 +163,9 @@ async fn f10_a_certificate_that_go_takes_and_others_refuse() {
     assert_snapshot!(
         format!("{}\n{}", finding.summary, finding.evidence[..3].join("\n")),
         @r"
-        clients in Go trust the certificate of registry.invalid:5000, and clients built on rustls do not: it is an authority's own certificate (CA:TRUE), in the place of a server's
+        clients in Go trust the certificate of registry.invalid:5000, but clients that use rustls do not: it is an authority's certificate (CA:TRUE), not a server's
         Go (docker, containerd, podman, crane, oras, regclient): connects
-        rustls (clients in Rust): does not connect, it is an authority's own certificate (CA:TRUE), in the place of a server's
+        rustls (clients in Rust): does not connect, it is an authority's certificate (CA:TRUE), not a server's
         OpenSSL (clients in Python): connects
         "
     );
@@ -197,10 +197,10 @@ async fn f10_an_authority_that_go_does_not_take() {
     assert_snapshot!(
         format!("{}\n{}", cause.summary, cause.evidence[..3].join("\n")),
         @r#"
-        the certificate of registry.invalid:5000 is refused by clients in Go: the authority "test authority" is out of its time
-        Go (docker, containerd, podman, crane, oras, regclient): does not connect, the authority "test authority" is out of its time
+        clients in Go refuse the certificate of registry.invalid:5000: the authority "test authority" has expired or is not valid yet
+        Go (docker, containerd, podman, crane, oras, regclient): does not connect, the authority "test authority" has expired or is not valid yet
         rustls (clients in Rust): connects
-        OpenSSL (clients in Python): does not connect, the authority "test authority" is out of its time
+        OpenSSL (clients in Python): does not connect, the authority "test authority" has expired or is not valid yet
         "#
     );
     assert!(report.finding(Check::Ping01).unwrap().verdict.as_str() == "pass", "goes on");
@@ -217,7 +217,7 @@ async fn a_bad_block_of_the_file_is_told_where_nobody_is_trusted() {
     let mut inputs = registry(other.issue(&[NAME]), &authority).await;
     inputs.trust_file(&file).unwrap();
     let cause = found(&examine(TARGET, inputs).await, "F07", Check::Net04);
-    let told = format!("--ca {}: block 2 is passed over: ", file.display());
+    let told = format!("--ca {}: block 2 is ignored: ", file.display());
     assert!(cause.evidence.last().unwrap().starts_with(&told), "{cause:#?}");
 }
 
@@ -249,7 +249,7 @@ async fn f11_a_plain_realm_where_tls_is_spoken() {
     let served = Served::start(asking(&format!("http://{secure}/token"))).await;
     let report = examine(&served.address.to_string(), bare()).await;
     let cause = found(&report, "F11", Check::Net05);
-    assert_eq!(cause.summary, format!("http://{secure} speaks TLS, and the realm is plain HTTP"));
+    assert_eq!(cause.summary, format!("http://{secure} speaks TLS, but the realm is plain HTTP"));
     let report = diagnose(
         format!("{}/team/app", served.address).parse().unwrap(),
         bare(),
@@ -283,7 +283,7 @@ async fn f12_certificates_that_nobody_reads() {
     let network = registry(authority.issue(&[NAME]), &stranger).await;
     let report = examine(TARGET, inputs(network.clone())).await;
     let cause = found(&report, "F12", Check::Cfg05);
-    assert!(cause.summary.contains("certs.d/registry.invalid is there"), "{cause:#?}");
+    assert!(cause.summary.contains("certs.d/registry.invalid exists"), "{cause:#?}");
     write("registry.invalid:5000/ca.pem");
     let report = examine(TARGET, inputs(network.clone())).await;
     let cause = found(&report, "F12", Check::Cfg05);

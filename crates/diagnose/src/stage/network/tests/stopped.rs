@@ -29,11 +29,11 @@ fn ends_at(report: &Report, check: Check, unreached: &[&str]) {
     let text = report.text(Detail::Short, |_, text| text.to_owned());
     if unreached.is_empty() {
         assert!(json["not_reached"].is_null(), "{}", json["not_reached"]);
-        assert!(!text.contains("Not looked at"), "{text}");
+        assert!(!text.contains("Not checked: "), "{text}");
         return;
     }
     assert_eq!(json["not_reached"]["stages"], serde_json::json!(unreached));
-    assert!(text.contains(&format!("Not looked at: {} (", unreached.join(", "))), "{text}");
+    assert!(text.contains(&format!("Not checked: {} (", unreached.join(", "))), "{text}");
     assert!(!text.contains("Nothing is wrong"), "{text}");
 }
 
@@ -207,7 +207,7 @@ async fn what_a_realm_that_leads_nowhere_may_have_meant_is_found() {
         let report = walked(&target, with_a_login(bare())).await;
         ends_at(&report, check, &["token"]);
         let cause = report.cause().unwrap();
-        let shown = format!("http://{}/token?service=registry answers 401", served.address);
+        let shown = format!("http://{}/token?service=registry responds with 401", served.address);
         assert!(cause.evidence.iter().any(|line| line.contains(&shown)), "{cause:#?}");
         let to_the_token_service = served.seen().into_iter().filter(|seen| seen.path == "/token");
         for seen in to_the_token_service {
@@ -256,7 +256,7 @@ async fn an_open_registry_that_does_not_serve_its_repository() {
         ends_at(&report, Check::Use03, &[]);
         let cause = report.cause().unwrap();
         let told = format!("{} {}", cause.summary, cause.evidence.join(" "));
-        assert!(told.contains(&format!("answers {status} ")), "{told}");
+        assert!(told.contains(&format!("responds with {status} ")), "{told}");
         assert!(told.contains("out of order") && !told.contains("token"), "{told}");
     }
 }
@@ -267,7 +267,7 @@ async fn of_an_open_registry_no_token_is_missed() {
     for target in [format!("{}", served.address), format!("{}/team/app", served.address)] {
         let report = walked(&target, bare()).await;
         let text = report.text(Detail::Full, |_, text| text.to_owned());
-        assert!(!text.contains("Not looked at") && !text.contains("--bundle"), "{text}");
+        assert!(!text.contains("Not checked: ") && !text.contains("--bundle"), "{text}");
         assert!(report.json(false)["not_reached"].is_null());
         assert!(!report.html().contains("--bundle"));
     }
@@ -285,8 +285,8 @@ async fn without_a_login_what_is_private_is_not_called_sound() {
     let served = Served::always(by_password).await;
     let report = walked(&format!("{}/team/app", served.address), bare()).await;
     ends_at(&report, Check::Cfg02, &[]);
-    // Where nothing is to be pulled, the login is what was not looked at.
+    // Without a repository there is nothing to pull: only the login was not checked.
     let report = walked(&served.address.to_string(), bare()).await;
     assert_eq!(report.verdict(), "warn");
-    assert!(report.finding(Check::Cfg02).unwrap().summary.contains("not looked at"));
+    assert!(report.finding(Check::Cfg02).unwrap().summary.contains("no login was checked"));
 }

@@ -26,7 +26,10 @@ pub(super) async fn check(run: &mut Run, uploads: &mut Uploads, digest: &Digest)
     {
         incomplete()
     } else {
-        Finding::pass(Check::Ops05, "a mount is done, or becomes an upload, or asks for the scope")
+        Finding::pass(
+            Check::Ops05,
+            "a mount works, becomes an upload, or requires the missing scope",
+        )
     };
     run.record(finding.evidence(allowed.told).evidence(foreign.told));
 }
@@ -38,29 +41,27 @@ fn denied(step: &Step, from: &str, which: &str) -> Option<Finding> {
     if fine {
         return None;
     }
-    let finding = Finding::fail(
-        Check::Ops05,
-        format!("a mount from {from}, {which}, is answered with {status}"),
-    )
-    .breaks(&[KnownClient::Docker, KnownClient::Containerd]);
+    let finding =
+        Finding::fail(Check::Ops05, format!("a mount from {from}, {which}, fails with {status}"))
+            .breaks(&[KnownClient::Docker, KnownClient::Containerd]);
     Some(match status {
         StatusCode::FORBIDDEN => finding
-            .evidence("clients take 403 for the last word: the push fails; after 202 or 401 they upload the layer")
-            .fix("answer a mount that is not allowed with 202, as if the blob were not there, or with 401 and the scope that is missing")
+            .evidence("clients treat 403 as final: the push fails. After 202 or 401 they upload the layer")
+            .fix("respond to a mount that is not allowed with 202, as if the blob did not exist, or with 401 and the missing scope")
             .rows(&["F106"]),
         StatusCode::UNAUTHORIZED => finding
-            .fix("the token for the repository is good for a mount from the same repository: look for the request in the registry's log")
+            .fix("the token for the repository is enough for a mount from the same repository: look for the request in the registry's log")
             .rows(&["F105"]),
-        _ => finding.fix("answer a mount that cannot be done with 202, as if it were the begin of an upload"),
+        _ => finding.fix("respond to a mount that is not possible with 202, as to the start of an upload"),
     })
 }
 
 /// The client is to come back with a token that it is not told of.
 fn incomplete() -> Finding {
-    Finding::fail(Check::Ops05, "a mount that lacks a right is answered with 401, and the scope does not name both repositories")
-        .evidence("docker push: the first push fails and the second works, or layers are uploaded that are there already")
+    Finding::fail(Check::Ops05, "a mount without the right fails with 401, but the scope does not name both repositories")
+        .evidence("docker push: the first push fails and the second works, or docker uploads layers that already exist")
         .breaks(&[KnownClient::Oras, KnownClient::Regclient])
-        .fix("name both in the challenge, `scope=\"repository:FROM:pull repository:TO:pull,push\"`, or answer with 202")
+        .fix("name both in the challenge, `scope=\"repository:FROM:pull repository:TO:pull,push\"`, or respond with 202")
         .rows(&["F105"])
 }
 

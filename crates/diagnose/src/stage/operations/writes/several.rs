@@ -25,12 +25,10 @@ pub(super) async fn check(run: &mut Run, uploads: &mut Uploads) {
     }
     let check = Check::Ops06;
     let finding = match failed.first() {
-        None => {
-            Finding::pass(check, format!("{TIMES} uploads, every step on a connection of its own"))
-        }
+        None => Finding::pass(check, format!("{TIMES} uploads, every step on a new connection")),
         Some(first) => {
             let summary = format!(
-                "{} of {TIMES} uploads fail when every step goes on a connection of its own",
+                "{} of {TIMES} uploads fail if every step uses a new connection",
                 failed.len()
             );
             let finding = Finding::fail(check, summary)
@@ -38,7 +36,7 @@ pub(super) async fn check(run: &mut Run, uploads: &mut Uploads) {
                 .evidence(first.told.clone());
             if is_forgotten(first) || first.status() == Some(StatusCode::NOT_FOUND) {
                 finding
-                    .fix("registries behind one name need the same `http: secret`, and one storage; or the balancer has to stay with one of them")
+                    .fix("registries behind one name need the same `http: secret`, and one storage; or the load balancer must send a client to the same one")
                     .rows(&["F124"])
             } else {
                 finding.fix("compare the logs of all registries behind the name")
