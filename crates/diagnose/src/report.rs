@@ -97,6 +97,19 @@ impl Report {
         html::of(self)
     }
 
+    /// Whether an earlier failure kept the token, or the password, from the registry. What the registry said to
+    /// requests without it says nothing about it.
+    fn lacks_token(&self) -> bool {
+        let earlier = |check: Check| check.stage() < Stage::Registry;
+        match self.finding(Check::Use02).map(|finding| &finding.verdict) {
+            Some(Verdict::Skip(Needs::Check(check))) => earlier(*check),
+            Some(Verdict::Skip(Needs::Input(_))) => {
+                self.cause().is_some_and(|cause| earlier(cause.check))
+            }
+            _ => false,
+        }
+    }
+
     /// The parts of the flow that were not checked, and why.
     fn unreached(&self) -> Option<Unreached> {
         let of =
@@ -107,7 +120,7 @@ impl Report {
         };
         let unseen = |stage: &Stage| {
             *stage != Stage::Local
-                && of(*stage).all(|finding| matches!(finding.verdict, Verdict::Skip(_)))
+                && text::mark(self, *stage) == text::NOT_CHECKED
                 && of(*stage).any(|finding| missing(finding).is_some())
         };
         let stages: Vec<Stage> = Stage::ALL.iter().copied().filter(unseen).collect();

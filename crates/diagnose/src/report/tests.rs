@@ -153,6 +153,40 @@ fn a_page_begins_with_the_cause_and_draws_one_broken_arrow() {
     assert_eq!(with_warnings().html().matches("<li class=\"broken").count(), 0);
 }
 
+/// A token service without a token, at a registry that refuses made-up tokens.
+fn without_a_token(more: Finding) -> Report {
+    report([
+        Finding::pass(Check::Chal01, "one challenge: Bearer"),
+        Finding::fail(Check::Resp03, "the response has no token"),
+        Finding::pass(Check::Use01, "the registry calls a made-up token invalid"),
+        Finding::pass(Check::Use04, "it reads tokens like distribution 2"),
+        more,
+    ])
+}
+
+/// Its response to a made-up token says nothing about the token that it never got.
+#[test]
+fn a_registry_that_got_no_token_is_not_checked() {
+    let report = without_a_token(Finding::pass(Check::Ops09, "the catalog requires its scope"));
+    let text = plain(&report);
+    assert!(text.contains("✗ token service ─ · token ─ · registry\n"), "{text}");
+    assert!(text.contains("Not checked: token, registry (fix RESP-03 first)."), "{text}");
+    assert!(text.contains("\n4 passed, 1 failed,"), "{text}");
+    let page = report.html();
+    let step = |words: &str| page.contains(words);
+    assert!(step("<span>· sends the token <small>not checked</small></span>"), "{page}");
+    assert!(step("<span>✓ serves or refuses</span>"), "{page}");
+}
+
+#[test]
+fn what_the_registry_does_wrong_without_a_token_still_counts() {
+    let report = without_a_token(Finding::warn(Check::Ops09, "everybody can read the catalog"));
+    let text = plain(&report);
+    assert!(text.contains("✗ token service ─ · token ─ ! registry\n"), "{text}");
+    assert!(text.contains("Not checked: token (fix RESP-03 first)."), "{text}");
+    assert!(report.html().contains("<span>! serves or refuses <a"), "{text}");
+}
+
 /// Who gets a report knows of what, when and how it was made.
 #[test]
 fn a_report_says_how_it_was_made() {

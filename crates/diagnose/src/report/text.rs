@@ -78,12 +78,15 @@ pub(super) fn mark(report: &Report, stage: Stage) -> (Tone, &'static str) {
         (Tone::Bad, "✗")
     } else if any("warn") {
         (Tone::Warning, "!")
-    } else if any("pass") {
+    } else if any("pass") && !(stage == Stage::Registry && report.lacks_token()) {
         (Tone::Good, "✓")
     } else {
-        (Tone::Faint, "·")
+        NOT_CHECKED
     }
 }
+
+/// The mark of a stage that the diagnosis did not reach.
+pub(super) const NOT_CHECKED: (Tone, &str) = (Tone::Faint, "·");
 
 /// The stages with their marks, and below them where it breaks.
 fn flow(page: &mut Page<'_>, report: &Report) {

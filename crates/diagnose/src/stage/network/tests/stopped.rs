@@ -284,7 +284,7 @@ async fn without_a_login_what_is_private_is_not_called_sound() {
     let by_password: Reply = with_version(challenge(r#"Basic realm="r""#));
     let served = Served::always(by_password).await;
     let report = walked(&format!("{}/team/app", served.address), bare()).await;
-    ends_at(&report, Check::Cfg02, &[]);
+    ends_at(&report, Check::Cfg02, &["registry"]);
     // Without a repository there is nothing to pull: only the login was not checked.
     let report = walked(&served.address.to_string(), bare()).await;
     assert_eq!(report.verdict(), "warn");
