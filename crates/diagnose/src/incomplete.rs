@@ -142,7 +142,7 @@ fn not_served(run: &mut Run) {
     run.record(finding.breaks(&KnownClient::ALL));
 }
 
-/// The run ended at the last of these checks with a warning, else at the last that was not asked.
+/// The run ended at the last of these checks with a warning, else at the last that was not made.
 fn stopped(run: &mut Run, checks: &[Check]) {
     let doubtful = checks.iter().rev().find(|check| run.warned(**check));
     let unasked = || {

@@ -52,7 +52,7 @@ pub enum Error {
         /// Of the bytes that came.
         found: Box<Digest>,
     },
-    /// An answer in a coding that was not asked for: what it unpacks to has no bound.
+    /// A response in an encoding that was not requested: its size after decoding has no limit.
     #[error("{url} responds with the encoding {encoding:?}, which was not requested")]
     Encoded {
         /// What was asked for.

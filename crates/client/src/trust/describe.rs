@@ -17,7 +17,7 @@ pub(crate) fn tls_error_text(error: &Error) -> String {
     match error {
         Error::InvalidCertificate(reason) => certificate_fault(reason).to_string(),
         Error::NoCertificatesPresented => "the server sends no certificate".to_owned(),
-        Error::InvalidMessage(_) => "it violates the TLS protocol".to_owned(),
+        Error::InvalidMessage(_) => "it sends an invalid TLS message".to_owned(),
         Error::AlertReceived(alert) => {
             format!("it closes the connection with {}", alert_words(*alert))
         }

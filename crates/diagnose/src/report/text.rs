@@ -21,9 +21,9 @@ pub enum Tone {
 /// How much of it is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Detail {
-    /// What there is to do; what was not asked is one line.
+    /// What to do. The checks that were not made are one line.
     Short,
-    /// What was not asked, and why, and what holds, too.
+    /// Also the checks that were not made, with the reason, and those that pass.
     Full,
 }
 
