@@ -70,7 +70,7 @@ async fn an_account_lives_from_add_to_remove() {
     assert_eq!(trail, expected);
 }
 
-/// Design §5: an account called like a literal first segment would own that namespace.
+/// The rule `${account}/**` would give an account named like a literal first segment that namespace.
 #[tokio::test]
 async fn names_that_rules_speak_of_and_names_that_are_none_are_refused() {
     let fixture = Fixture::new("");

@@ -44,9 +44,9 @@ pub struct TokenRequest {
 /// The two ways to ask for a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leg {
-    /// The query, with HTTP Basic (protocol.md §4).
+    /// The query, with HTTP Basic (docs/protocol.md §4).
     Get,
-    /// The OAuth 2 form (protocol.md §5).
+    /// The OAuth 2 form (docs/protocol.md §5).
     Post,
 }
 

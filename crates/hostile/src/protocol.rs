@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::assert_one_line;
 
-/// A scope is written as it was read; a list of them is read alike by token service and client (§2).
+/// A scope is written as it was read; a list of them is read alike by token service and client (docs/protocol.md §2).
 pub fn scope(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     if let Ok(scope) = Scope::parse(text) {

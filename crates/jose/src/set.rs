@@ -259,7 +259,7 @@ mod tests {
         assert!(set.get("One").is_none());
     }
 
-    /// §15, CF3
+    /// CF3, docs/protocol.md §15
     #[test]
     fn an_unusable_entry_does_not_spoil_the_others() {
         let json = format!(

@@ -1,6 +1,6 @@
 //! htpasswd files: read, watched, and never half believed.
 //!
-//! Where this differs from distribution (protocol.md HT1–HT8, §15):
+//! Where this differs from distribution (docs/protocol.md HT1–HT8, §15):
 //!
 //! - The file is read at the start, and one that cannot be used stops it. A missing one too: none is
 //!   made (HT3), since a slip in a path would then make an account that may do everything.

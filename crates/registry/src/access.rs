@@ -119,8 +119,8 @@ fn admit(route: Route, grant: Grant, needed: &[Access]) -> Result<Authorized, (G
 }
 
 /// A mount whose target is granted, and whose source the grant names without `pull`, has been asked
-/// for and refused: asking again would not help, so it becomes an ordinary upload (design: never 403;
-/// R7). A source that the grant does not name at all has not been asked for yet: that is a 401 that
+/// for and refused: asking again would not help, so it becomes an ordinary upload (R7:
+/// never 403). A source that the grant does not name at all has not been asked for yet: that is a 401 that
 /// lists both, from which clients learn what to ask.
 fn without_mount(route: &Route, grant: &Grant) -> Option<Route> {
     let Route::StartUpload { name, start: Start::Mount(Mount { digest, from: Some(from) }) } =

@@ -103,7 +103,7 @@ impl Route {
     /// What must be granted before this route is served: the registry's whole table of rights.
     ///
     /// The actions are distribution's (AR1), but for the cancelling of an upload, which needs what
-    /// starting it needed and not `delete` (AR2; protocol §15).
+    /// starting it needed and not `delete` (AR2; docs/protocol.md §15).
     pub fn access(&self) -> Vec<Access> {
         match self {
             Self::Base => vec![],

@@ -128,8 +128,8 @@ impl Verifier {
 
     /// The claims of a token that holds at `now`.
     ///
-    /// In this order (design §6): what was verified before, else length, parts, header, key,
-    /// algorithm, signature, claims; then issuer, audience, `exp` and `nbf`, the last two each time.
+    /// The order is: the cache of verified tokens; otherwise length, parts, header, key, algorithm, signature,
+    /// claims (VO6); then issuer, audience, `exp` and `nbf`. A token from the cache has its times checked again.
     pub fn verify(&self, token: &str, now: SystemTime) -> Result<Arc<Claims>, Invalid> {
         let generation = self.generation.load();
         let key = Seen::key(token);

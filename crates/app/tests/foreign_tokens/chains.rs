@@ -172,7 +172,7 @@ fn an_embedded_key_is_a_pointer_and_never_a_key() {
     ]);
 }
 
-/// §15
+/// docs/protocol.md §15
 #[test]
 fn an_expired_certificate_that_is_reached_by_key_id_is_warned_of() {
     let forged = Forged::shared();

@@ -46,13 +46,13 @@ rows! {
     who_brings_an_empty_token_is_told_where_to_go, "Bearer + empty token": BASE.with("Bearer ");
     /// VO1
     the_case_of_the_scheme_does_not_matter, "lower-case bearer": BASE.with("bearer TOKEN");
-    /// VO1, §15
+    /// VO1, docs/protocol.md §15
     a_second_space_belongs_to_the_token, "double space": BASE.with("Bearer  TOKEN");
     /// VO2
     what_is_no_jwt_is_no_token, "opaque token": BASE;
     /// VO2
     a_jwt_without_signature_is_no_token, "two parts": BASE;
-    /// JW8, §15
+    /// JW8, docs/protocol.md §15
     padded_base64url_is_refused, "padded base64url": BASE;
 
     /// JW13, JW14
@@ -67,9 +67,9 @@ rows! {
     a_strangers_certificate_of_a_trusted_name_is_refused, "x5c cert not in bundle": BASE;
     /// VO4
     an_expired_certificate_vouches_for_nobody, "x5c expired cert (in bundle)": BASE;
-    /// §15
+    /// docs/protocol.md §15
     the_key_of_an_expired_certificate_is_known_by_its_id, "kid of expired cert in bundle": BASE;
-    /// VO3, §15
+    /// VO3, docs/protocol.md §15
     an_embedded_key_without_id_points_to_nothing, "jwk header trusted, no kid inside": BASE;
     /// VO3
     an_embedded_key_points_to_a_trusted_one_by_its_id, "jwk header trusted, kid inside": BASE;
@@ -139,7 +139,7 @@ rows! {
     actions_have_to_be_a_list, "access actions string": MANIFEST;
     /// JW7
     null_is_as_good_as_no_action, "access actions null": MANIFEST;
-    /// JW7, §15
+    /// JW7, docs/protocol.md §15
     an_entry_of_access_has_to_be_an_object, "access [number]": MANIFEST;
     /// JW2
     the_scope_of_oauth_grants_nothing, "scope claim (OAuth style) only": MANIFEST;
@@ -183,7 +183,7 @@ rows! {
         Ask::new("HEAD", "/v2/").without_credentials();
     /// JW2
     a_token_of_many_names_fits, "token 20 kB": BASE;
-    /// §14: header sizes are limited
+    /// The size of a header is limited.
     a_token_without_measure_is_cut_off, "token 1.4 MB": BASE;
 }
 

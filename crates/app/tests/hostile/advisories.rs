@@ -1,5 +1,4 @@
-//! Every known vulnerability of our kind (protocol.md §14), and the test that stands for it: the table
-//! of `docs/hardening.md`, held against the tests.
+//! The table of known vulnerabilities in `docs/hardening.md`, compared with the tests that it names.
 
 use std::{
     collections::BTreeSet,

@@ -34,8 +34,8 @@ const PATTERNS: &[&str] = &[
     "user:bob",
 ];
 
-/// design §5, §12: such a line of an htpasswd file is no account, and asking as one is refused like
-/// any wrong password.
+/// A line of an htpasswd file with one of these names is no account. A request with the name is refused like a
+/// wrong password.
 #[test]
 fn nobody_is_called_like_a_pattern() {
     let lines: Vec<&str> = PATTERNS.iter().copied().chain(["ann", "bob"]).collect();

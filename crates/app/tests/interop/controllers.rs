@@ -1,4 +1,4 @@
-//! The controllers `htpasswd` and `silly` with real clients (protocol §9).
+//! The controllers `htpasswd` and `silly` with real clients (docs/protocol.md §9).
 
 use std::{fs, path::PathBuf};
 

@@ -1,4 +1,4 @@
-//! Mounts between repositories of different rights (design: never 403, no rights gained).
+//! Mounts between repositories of different rights (R7: never 403, no rights gained).
 //!
 //! The account pulls what is shared and owns what is its own; the vault is closed to it.
 

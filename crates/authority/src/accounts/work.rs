@@ -85,7 +85,7 @@ async fn database() -> Db {
     db
 }
 
-/// T8, design §12: known to the database, to the file or to nobody, enabled or not, with a hash of any
+/// T8: known to the database, to the file or to nobody, enabled or not, with a hash of any
 /// kind or none.
 #[tokio::test]
 async fn every_refusal_works_the_same_for_every_account_and_kind_of_hash() {

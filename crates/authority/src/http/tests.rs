@@ -236,7 +236,7 @@ async fn parameters_may_be_missing_empty_or_unknown() {
     }
 }
 
-/// T2, T8, TG2, TG9, TP6, TP7, and design §12: the exact bodies.
+/// T2, T8, TG2, TG9, TP6, TP7: the exact bodies.
 #[tokio::test]
 async fn refusals_are_what_every_client_can_read() {
     let fixture = Fixture::new().await;
@@ -304,7 +304,7 @@ async fn a_source_that_does_not_answer_is_503_and_neither_a_no_nor_a_pass() {
     assert_eq!(get(&fixture, "").await.status, 200);
 }
 
-/// clients-here.md §7: skopeo's POST comes chunked, without a `Content-Length`.
+/// TP1: skopeo's POST is chunked, without a `Content-Length`.
 #[tokio::test]
 async fn a_chunked_form_is_read_and_an_endless_one_is_not() {
     let fixture = Fixture::new().await;
@@ -352,7 +352,7 @@ async fn a_request_has_256_resources_at_most() {
     assert_eq!((answer.status, &answer.json()["error"]), (400, &json!("invalid_scope")));
 }
 
-/// Design §12
+/// Access tokens need no database: anonymous callers and cached passwords work without it.
 #[tokio::test]
 async fn anonymous_requests_do_no_sql() {
     let fixture = Fixture::new().await;

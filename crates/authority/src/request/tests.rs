@@ -71,7 +71,7 @@ fn refresh() -> String {
     crate::refresh::RefreshSecret::generate(&Fixed).expose().to_owned()
 }
 
-/// clients-here.md §7: what each client was seen to send.
+/// TG1 to TG4, TP1: the requests that each client sends.
 #[test]
 fn real_clients_are_read() {
     let refresh = refresh();
@@ -231,7 +231,7 @@ fn basic_credentials_are_split_at_the_first_colon_and_are_utf8() {
     }
 }
 
-/// Design §12: there but unusable is 401, never anonymous.
+/// TG2: a header that cannot be used is 401, never anonymous.
 #[test]
 fn an_unusable_authorization_header_is_never_anonymous() {
     let latin1 = format!("Basic {}", BASE64_STANDARD.encode(b"j\xfcrgen:x"));

@@ -13,7 +13,7 @@ use portpass_registry::controller::Realm;
 
 use super::*;
 
-/// The file of the design, as it stands in the documentation.
+/// The file with every section that docs/configuration.md shows.
 const WHOLE_FILE: &str = include_str!("whole.yaml");
 
 /// The `auth` block of a distribution registry, word for word, where ours has it.

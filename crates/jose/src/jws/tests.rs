@@ -353,7 +353,7 @@ fn an_embedded_key_points_to_a_trusted_one_and_is_never_used() {
     assert!(case.refusal(&forged).starts_with("the token's ES256 signature was not made with"));
     let forged = attacker.sign(&header(&attacker, Some(foreign), trusted));
     assert!(case.refusal(&forged).contains("of no trusted key"));
-    // §15: without an id inside, refused even if the one outside is trusted.
+    // docs/protocol.md §15: without an id inside, refused even if the one outside is trusted.
     let refusal = case.refusal(&case.sign(&header(&case, None, trusted)));
     assert!(refusal.starts_with("the token's `jwk` has neither `kid` nor `x5c`"), "{refusal}");
 }
@@ -412,7 +412,7 @@ fn an_embedded_key_may_bring_a_chain_that_is_its_own() {
     assert_eq!(verify(&token(&key, &other)), Err(Invalid::EmbeddedKeyDiffers));
 }
 
-/// §15: as both distributions do.
+/// docs/protocol.md §15: as both distributions do.
 #[test]
 fn a_key_of_an_expired_certificate_is_trusted_by_id_with_a_warning() {
     let alone = TestCertificate::root("alone");

@@ -145,7 +145,7 @@ fn a_leaf_of_the_bundle_needs_nothing_but_its_dates() {
     assert!(verify(&[&foreign], &[&foreign]).is_ok(), "signed by somebody unknown");
 }
 
-/// VO4, and design: an authority that signs tokens itself.
+/// VO4: an authority that signs tokens itself.
 #[test]
 fn an_authority_below_a_root_may_be_the_leaf() {
     let root = TestCertificate::root("root");

@@ -80,7 +80,7 @@ enum Outcome {
     Challenged,
 }
 
-/// OC15, R7, design: a mount is never 403, and 401 only where asking for more may help.
+/// OC15, R7: a mount is never 403, and 401 only where asking for more may help.
 #[tokio::test]
 async fn a_mount_is_refused_only_where_asking_again_may_help() {
     use Outcome::{Challenged, Mounts, Uploads};

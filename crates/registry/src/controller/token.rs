@@ -1,4 +1,4 @@
-//! Tokens that a token service issued (protocol §7).
+//! Tokens that a token service issued (docs/protocol.md §7).
 
 use std::sync::Arc;
 

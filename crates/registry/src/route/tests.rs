@@ -132,7 +132,7 @@ fn words_of_the_path_are_read_from_its_end() {
     }
 }
 
-/// AR8, AR10, AR11; protocol §15: nothing is cleaned, redirected or decoded twice, and what is
+/// AR8, AR10, AR11; docs/protocol.md §15: nothing is cleaned, redirected or decoded twice, and what is
 /// authorized is what is served.
 #[test]
 fn a_path_is_decoded_once_and_never_cleaned() {
@@ -369,7 +369,7 @@ fn every_route_needs_what_the_table_says() {
         ("HEAD", "/v2/a/b/blobs/uploads/ID", "repository:a/b:pull"),
         ("PATCH", "/v2/a/b/blobs/uploads/ID", "repository:a/b:pull,push"),
         ("PUT", "/v2/a/b/blobs/uploads/ID?digest=SHA256", "repository:a/b:pull,push"),
-        // Not `delete` as in distribution (AR2, protocol §15).
+        // Not `delete` as in distribution (AR2, docs/protocol.md §15).
         ("DELETE", "/v2/a/b/blobs/uploads/ID", "repository:a/b:pull,push"),
         ("GET", "/v2/a/b/referrers/SHA256", "repository:a/b:pull"),
         // `from` counts only where it is a mount's (AR3).

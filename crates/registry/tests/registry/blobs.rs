@@ -1,4 +1,4 @@
-//! Blobs as clients see them: protocol.md OC2, OC3, OC8, OC15, OC20, OC23.
+//! Blobs as clients see them: docs/protocol.md OC2, OC3, OC8, OC15, OC20, OC23.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Lists as clients see them: protocol.md OC21, OC24, `OC27b`, DX1.
+//! Lists as clients see them: docs/protocol.md OC21, OC24, `OC27b`, DX1.
 
 use crate::harness::{Answer, Harness, request};
 use axum::body::Body;

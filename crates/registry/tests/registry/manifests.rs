@@ -1,4 +1,4 @@
-//! Manifests as clients see them: protocol.md OC4 to OC6, OC16 to OC20, OC22.
+//! Manifests as clients see them: docs/protocol.md OC4 to OC6, OC16 to OC20, OC22.
 
 use std::sync::{
     Arc,

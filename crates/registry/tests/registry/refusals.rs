@@ -1,4 +1,4 @@
-//! Refusals as clients and operators see them: protocol.md §1, §3, §7, §9; R1 to R9, R11.
+//! Refusals as clients and operators see them: docs/protocol.md §1, §3, §7, §9; R1 to R9, R11.
 
 use std::time::Duration;
 

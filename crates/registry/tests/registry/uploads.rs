@@ -1,4 +1,4 @@
-//! Upload sessions as clients see them: protocol.md OC7, OC9, OC11 to OC14, OC20.
+//! Upload sessions as clients see them: docs/protocol.md OC7, OC9, OC11 to OC14, OC20.
 
 use std::fs;
 

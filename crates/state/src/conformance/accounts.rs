@@ -29,7 +29,7 @@ pub(super) async fn a_name_is_given_once(db: Db) {
     assert!(db.account("bob").await.unwrap().is_none());
 }
 
-/// Design §5: refresh tokens are revoked by a password change.
+/// A password change revokes refresh tokens.
 pub(super) async fn a_new_password_raises_the_version_and_ends_the_sessions(db: Db) {
     add(&db, 1, "ann", &[]).await.taken();
     add(&db, 2, "bob", &[]).await.taken();
@@ -144,7 +144,7 @@ pub(super) async fn removal_frees_the_name_but_not_the_identity(db: Db) {
     assert_eq!(state(&db, 1).await, revoked);
 }
 
-/// Design §6: another process's change is known within two seconds, by watching one number.
+/// A process that watches this one number notices another process's change.
 pub(super) async fn every_change_moves_the_version_and_leaves_a_record(db: Db) {
     let none = groups(&[]);
     let enabled = AccountStatus::Enabled;

@@ -15,7 +15,7 @@ pub(super) async fn a_blob_is_seen_only_where_it_was_committed(db: Db) {
     assert_eq!(find(&db, "a", "other").await, None);
 }
 
-/// Design §1.3: the new object is dropped, and no crash in between loses sight of it.
+/// The new object is dropped. The table of garbage has it, so a crash in between does not lose it.
 pub(super) async fn a_second_object_of_a_digest_is_superfluous_and_noted_as_garbage(db: Db) {
     assert_eq!(commit(&db, "a", "x", "o/1", 0).await, Committed::Stored);
     for (name, location) in [("a", "o/2"), ("b", "o/3")] {

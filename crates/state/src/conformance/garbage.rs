@@ -21,7 +21,7 @@ pub(super) async fn a_blob_that_no_repository_holds_becomes_garbage_after_its_gr
     assert!(db.garbage(at(99), 10).await.unwrap().is_empty());
 }
 
-/// Design §1.3: a commit raises the generation, and a collector that looked before finds out.
+/// A commit raises the generation, so a collector with older results notices the change.
 pub(super) async fn a_blob_pushed_again_is_not_marked(db: Db) {
     store(&db, "a", "x", "o/1", 0).await;
     delete(&db, "a", "x", 1).await;

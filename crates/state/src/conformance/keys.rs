@@ -26,7 +26,7 @@ pub(super) async fn a_ring_comes_back_as_it_was_put(db: Db) {
     assert_eq!(db.key_ring_version().await.unwrap(), 2);
 }
 
-/// Design §5: replicas may race, and the loser reloads.
+/// Replicas may race. The loser reloads.
 pub(super) async fn of_two_changes_from_one_version_one_is_lost(db: Db) {
     let (ours, theirs) = ([key("ours", KeyRole::Root)], [key("theirs", KeyRole::Root)]);
     let (our_audit, their_audit) = ([record("ours", 0)], [record("theirs", 0)]);

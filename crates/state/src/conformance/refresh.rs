@@ -205,7 +205,7 @@ pub(super) async fn dead_tokens_are_forgotten_after_a_while(db: Db) {
     assert_eq!(left.iter().map(|token| token.id).collect::<Vec<_>>(), [id(2)]);
 }
 
-/// Style §5.2: a row that is in none of its states is never taken for one that is.
+/// A row in an impossible state is an error. It is never read as one of the states.
 pub(super) async fn a_token_revoked_without_a_reason_is_inconsistent(db: Db) {
     keep(&db, 1, &ann(), "docker", 0).await;
     for change in [

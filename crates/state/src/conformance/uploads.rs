@@ -24,7 +24,7 @@ pub(super) async fn a_session_belongs_to_its_repository(db: Db) {
     assert_eq!(db.upload(&repository("a"), id(2)).await.unwrap(), None);
 }
 
-/// Design §7: a second writer is told the true offset and has written nothing.
+/// A second writer gets the true offset and writes nothing.
 pub(super) async fn one_request_at_a_time_holds_the_lease(db: Db) {
     begin(&db, 1, 0).await;
     let claim = lease(&db, 1, 1, 1, 30).await;

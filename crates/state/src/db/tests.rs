@@ -23,7 +23,7 @@ async fn the_files_are_for_their_owner_alone() {
     assert_eq!(names, ["state.db", "state.db-shm", "state.db-wal"]);
 }
 
-/// Design §7: an acknowledged write is on the disk.
+/// An acknowledged write is on the disk.
 #[tokio::test]
 async fn writes_are_synced_and_readers_cannot_write() {
     let (_directory, path) = place();

@@ -58,7 +58,7 @@ async fn what_the_challenge_names_is_asked_for_too_and_remembered() {
     assert_eq!(shown(&stage.seen()), expected);
 }
 
-/// CL3, design §8: one token for both repositories.
+/// CL3: one token for both repositories.
 #[tokio::test]
 async fn a_mount_shows_one_token_for_both_repositories() {
     let stage = Fixture::start(|seen, gate| {
