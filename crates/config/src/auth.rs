@@ -51,7 +51,7 @@ pub struct TokenSection {
     pub rootcertbundle: Option<Located<PathBuf>>,
     /// Public keys of the token service as a JSON Web Key Set.
     pub jwks: Option<Located<PathBuf>>,
-    /// Algorithms that tokens may be signed with. Default: `EdDSA`, ES*, PS* and RS*.
+    /// Algorithms that tokens may be signed with. Default: `EdDSA`, ES*, PS* and RS*. HMAC (HS*) is refused.
     #[schemars(with = "Option<Vec<String>>")]
     pub signingalgorithms: Option<Vec<Located<String>>>,
     /// Build the realm from the address that the client used.
@@ -301,17 +301,21 @@ impl Section<'_> {
         self.quotable(name, Some(path))
     }
 
-    /// CF4: an empty list is the default one.
+    /// CF4: an empty list means the default. JW12: no algorithm with a shared secret.
     fn algorithms(&self, typed: &[Located<String>]) -> Result<Option<Algorithms>, ConfigError> {
         let parse = |name: &Located<String>| {
-            name.value.parse::<Algorithm>().map_err(|_| {
-                let error = self.error(
-                    "signingalgorithms",
-                    name,
-                    &format!("unknown algorithm {:?}", name.value),
-                );
-                error.hint(format!("expected some of {}", Algorithms::PUBLIC_KEY))
-            })
+            let expected = format!("expected some of {}", Algorithms::PUBLIC_KEY);
+            let refuse = |message: String| self.error("signingalgorithms", name, &message);
+            let algorithm = name.value.parse::<Algorithm>().map_err(|_| {
+                refuse(format!("unknown algorithm {:?}", name.value)).hint(expected.as_str())
+            })?;
+            if Algorithms::PUBLIC_KEY.contains(algorithm) {
+                return Ok(algorithm);
+            }
+            Err(refuse(format!(
+                "{algorithm} is an HMAC: it needs a shared secret, and the keys here are public"
+            ))
+            .hint(expected))
         };
         let allowed = typed.iter().map(parse).collect::<Result<Algorithms, _>>()?;
         Ok(Some(allowed).filter(|allowed| !allowed.is_empty()))

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::*;
 
-/// AR15, CF1, CF2, CF4, CF6, R4, T4
+/// AR15, CF1, CF2, CF4, CF6, JW12, R4, T4
 #[test]
 fn mistakes_are_named_with_line_and_hint() {
     let mut told = String::new();
@@ -53,6 +53,10 @@ fn mistakes_are_named_with_line_and_hint() {
         (
             "an algorithm that is none",
             "registry:\n  auth: { token: { realm: https://a/t, service: s, issuer: i, signingalgorithms: [none] } }\n",
+        ),
+        (
+            "an algorithm with a shared secret",
+            "registry:\n  auth:\n    token:\n      realm: https://a/t\n      service: s\n      issuer: i\n      signingalgorithms:\n        - ES256\n        - HS256\n",
         ),
         ("a storage of later", "registry:\n  auth: none\n  storage: { s3: {} }\n"),
         (
@@ -130,6 +134,20 @@ fn mistakes_are_named_with_line_and_hint() {
         writeln!(told, "── {what}\n{}", Folder::new(text).refusal()).unwrap();
     }
     insta::assert_snapshot!(told);
+}
+
+/// JW12, CF4
+#[test]
+fn no_hmac_can_be_configured() {
+    for name in ["HS256", "HS384", "HS512"] {
+        let refusal = Folder::new(&format!(
+            "registry:\n  auth: {{ token: {{ realm: https://a/t, service: s, issuer: i, signingalgorithms: [{name}] }} }}\n"
+        ))
+        .refusal();
+        let expected =
+            format!("portpass.yaml:2: registry.auth.token.signingalgorithms: {name} is an HMAC");
+        assert!(refusal.starts_with(&expected), "{refusal}");
+    }
 }
 
 #[test]
