@@ -262,8 +262,7 @@ impl fmt::Display for Squatter {
         let Self { source, account, rule } = self;
         write!(
             f,
-            "the account `{account}` of `{source}` is called like the repositories that {rule} speaks of, \
-             and owns them by its name: rename the account, or those repositories"
+            "the account `{account}` of `{source}` has the name of repositories that {rule} names, and owns them for that reason: rename the account, or the repositories"
         )
     }
 }

@@ -67,7 +67,9 @@ impl FromStr for TokenPath {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TokenPathError {
     /// Not a plain path.
-    #[error("{path:?} is no path: it begins with `/` and holds letters, digits and `/-._~`")]
+    #[error(
+        "{path:?} is no path: it must begin with `/` and contain only letters, digits and `/-._~`"
+    )]
     Malformed {
         /// As typed.
         path: Box<str>,

@@ -187,7 +187,7 @@ pub enum KeyRingError {
     },
     /// The certificate does not hold, and no other can be made.
     #[error(
-        "nothing is signed with a certificate that does not hold: {0}; replace it, or set the clock"
+        "the token service signs nothing with a certificate that is not valid: {0}; replace it, or set the clock"
     )]
     OutOfDate(#[from] OutOfDate),
     /// A private key cannot be sealed or unsealed.

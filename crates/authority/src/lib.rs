@@ -40,7 +40,7 @@
 //! assert_eq!(decision.rule().map(|rule| rule.to_string()).as_deref(), Some("rule 1"));
 //!
 //! let why = explain(&rules, &Subject::Anonymous, &registry, &asked).to_string();
-//! assert!(why.contains("rule 1 gives pull: allow [pull] repository public/** to anyone"));
+//! assert!(why.contains("rule 1 allows pull: allow [pull] repository public/** to anyone"));
 //! # Ok::<(), portpass_authority::policy::RuleError>(())
 //! ```
 

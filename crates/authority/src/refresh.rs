@@ -145,8 +145,7 @@ impl RefreshTokens {
             for session in crowded.iter().filter(|session| is_in_use(session, now)) {
                 tracing::warn!(
                     account = %account.name, client = session.client, session = %session.id,
-                    "a session that was used within a week was ended, since its account has too many: \
-                     whatever uses it has to log in again; give machines accounts of their own"
+                    "ended a session that was used within a week, because its account has too many: its client has to log in again; give machines accounts of their own"
                 );
             }
         }
@@ -270,8 +269,8 @@ fn cause(why: Revocation) -> &'static str {
     match why {
         Revocation::AccountDisabled => "the account was disabled",
         Revocation::AccountRemoved => "the account was removed",
-        Revocation::Crowded => "newer ones of the same account took its place",
-        Revocation::LoggedOut => "its holder logged out",
+        Revocation::Crowded => "newer ones of the same account replaced it",
+        Revocation::LoggedOut => "the client logged out",
         Revocation::PasswordChanged => "the password was changed",
         Revocation::SessionRevoked => "an administrator ended the session",
     }

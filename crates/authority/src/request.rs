@@ -298,7 +298,7 @@ pub enum RequestError {
     #[error("the form is longer than {MAX_FORM} bytes")]
     FormTooLong,
     /// Credentials where logs and caches see them.
-    #[error("`{field}` stands in the URL; send it in the body of a POST, or HTTP Basic")]
+    #[error("`{field}` is in the URL; send it in the body of a POST, or HTTP Basic")]
     InUrl {
         /// Which.
         field: &'static str,
@@ -345,7 +345,7 @@ pub enum RequestError {
     #[error("more than {MAX_RESOURCES} resources are asked for at once; ask in several requests")]
     TooManyResources,
     /// Credentials in the header and others in the form.
-    #[error("the form and the `Authorization` header carry different credentials; send one")]
+    #[error("the form and the `Authorization` header have different credentials; send one")]
     TwoCredentials,
     /// A credential is there and is none.
     #[error(transparent)]
@@ -357,7 +357,7 @@ pub enum RequestError {
         service: String,
     },
     /// A grant that does not exist here.
-    #[error("grant type {grant:?} is not supported; there are `password` and `refresh_token`")]
+    #[error("grant type {grant:?} is not supported; use `password` or `refresh_token`")]
     UnsupportedGrant {
         /// As sent.
         grant: String,

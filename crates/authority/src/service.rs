@@ -82,7 +82,9 @@ impl Lifetime {
 
 /// A lifetime that tokens cannot have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a token cannot live {seconds} seconds; {MIN_LIFETIME} to {MAX_LIFETIME} are possible")]
+#[error(
+    "a token cannot be valid for {seconds} seconds; {MIN_LIFETIME} to {MAX_LIFETIME} are possible"
+)]
 pub struct LifetimeError {
     seconds: u64,
 }

@@ -66,7 +66,7 @@ pub enum NameError {
         character: char,
     },
     /// It holds something else.
-    #[error("{character:?} cannot stand in an account name: letters, digits and `._@+-` can")]
+    #[error("{character:?} is not allowed in an account name: use letters, digits and `._@+-`")]
     Character {
         /// The first that is not allowed.
         character: char,

@@ -71,7 +71,7 @@ impl fmt::Debug for SealKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
     /// What was sealed is of no form that we write.
-    #[error("what is sealed in the database has a form that this version does not know")]
+    #[error("what is sealed in the database has a format that this version does not support")]
     Form,
     /// The cipher does not work.
     #[error("it could not be sealed")]

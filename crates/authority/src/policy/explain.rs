@@ -145,14 +145,16 @@ fn miss(
     };
     let gives = missing.iter().any(|action| rule.actions.covers(action));
     match (gives, about_it, rule.applies_to(caller)) {
-        (false, true, true) => Some((Closeness::Action, format!("it gives only {}", rule.actions))),
+        (false, true, true) => {
+            Some((Closeness::Action, format!("it allows only {}", rule.actions)))
+        }
         (true, true, false) => {
             let for_all = matches!(&rule.target, Target::Repository(p) if p.is_everything());
             let closeness = if for_all { Closeness::CallerOfAll } else { Closeness::Caller };
             Some((closeness, but_not_for(rule, caller)))
         }
         (true, false, true) => {
-            let but = format!("it is not about {}", requested.resource);
+            let but = format!("it does not match {}", requested.resource);
             Some((Closeness::Path(shared), but))
         }
         (true, true, true) | (false, _, _) | (_, false, false) => None,
@@ -162,14 +164,14 @@ fn miss(
 fn but_not_for(rule: &Rule, caller: Caller<'_>) -> String {
     let who = caller.name().unwrap_or("an anonymous caller");
     if rule.except.iter().any(|principal| principal.is(caller)) {
-        return format!("it passes over {who}");
+        return format!("it excepts {who}");
     }
     let by_group = rule.to.iter().any(|principal| matches!(principal, Principal::Group(_)));
     let groups: Vec<&str> = caller.groups().collect();
     match (by_group, caller.name()) {
         (true, Some(name)) if groups.is_empty() => format!("{name} is in no group"),
         (true, Some(name)) => format!("{name} is only in {}", groups.join(", ")),
-        _ => format!("it is not for {who}"),
+        _ => format!("it does not apply to {who}"),
     }
 }
 
@@ -195,7 +197,7 @@ impl fmt::Display for Explanation {
         let (asked, granted) = (list(&self.requested), list(&self.granted));
         write!(f, "{who} on {}: asks for {asked}, is granted {granted}", self.resource)?;
         for rule in &self.rules {
-            let verb = if rule.effect == "deny" { "takes" } else { "gives" };
+            let verb = if rule.effect == "deny" { "denies" } else { "allows" };
             write!(
                 f,
                 "\n  rule {} {verb} {}: {}",
@@ -205,14 +207,14 @@ impl fmt::Display for Explanation {
             )?;
         }
         if !self.over_ceiling.is_empty() {
-            write!(f, "\n  the account's own ceiling takes {}", self.over_ceiling.join(", "))?;
+            write!(f, "\n  the account's own limit denies {}", self.over_ceiling.join(", "))?;
         }
         match &self.nearest {
             Some(near) => {
                 write!(f, "\n  nearest: rule {}: {}, but {}", near.number, near.text, near.but)
             }
             None if self.rules.is_empty() && !self.requested.is_empty() => {
-                f.write_str("\n  no rule comes near")
+                f.write_str("\n  no rule is similar")
             }
             None => Ok(()),
         }

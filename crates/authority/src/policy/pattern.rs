@@ -344,7 +344,7 @@ fn walk<P, T>(pattern: &[P], text: &[T], step: impl Fn(&P, &T) -> Step) -> bool 
 pub enum PatternError {
     /// It holds a character that no repository name has.
     #[error(
-        "{character:?} cannot stand in a repository's name; patterns know `*`, `?`, `**`, `${{account}}` and `${{group}}`"
+        "{character:?} is not allowed in a repository's name; patterns support `*`, `?`, `**`, `${{account}}` and `${{group}}`"
     )]
     Character {
         /// The first of them.
@@ -352,7 +352,7 @@ pub enum PatternError {
     },
     /// A placeholder shares its segment with a wildcard or another placeholder.
     #[error(
-        "`{segment}` mixes a placeholder with a wildcard or another placeholder, so that one name could reach into another's; let the placeholder stand alone or beside plain text"
+        "`{segment}` mixes a placeholder with a wildcard or another placeholder, so one name could match the repositories of another; use the placeholder alone or beside plain text"
     )]
     Crowded {
         /// The segment.

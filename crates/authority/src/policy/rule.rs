@@ -262,7 +262,7 @@ impl Rule {
         let needs_group = self.effect == Effect::Allow && mentions(Placeholder::Group);
         if (only_groups || needs_group) && !context.have_groups() {
             return Err(RuleProblem::Nobody {
-                why: "no account is in a group: htpasswd files know none, `local` accounts do",
+                why: "no account is in a group: htpasswd files have no groups, `local` accounts have them",
             });
         }
         if only_anonymous && (mentions(Placeholder::Account) || mentions(Placeholder::Group)) {
@@ -329,7 +329,7 @@ fn principals(words: &[String]) -> Result<Vec<Principal>, RuleProblem> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RuleProblem {
     /// An action that does not exist.
-    #[error("there is no action `{word}`; rules know `pull`, `push`, `delete` and `*`")]
+    #[error("there is no action `{word}`; rules support `pull`, `push`, `delete` and `*`")]
     Action {
         /// As typed.
         word: String,

@@ -61,7 +61,7 @@ pub enum MalformedSecret {
     #[error("the refresh token is damaged: it was cut off or changed on its way")]
     Damaged,
     /// Of another server, or something else.
-    #[error("the refresh token is none of this server: it does not begin with `{PREFIX}`")]
+    #[error("the refresh token is not from this server: it does not begin with `{PREFIX}`")]
     Unrecognized,
 }
 

@@ -111,8 +111,7 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 pub enum CredentialError {
     /// A name alone: what docker's file holds beside an identity token.
     #[error(
-        "the client sends the user name `{account}` with an empty password: docker's file has no more beside docker's identity \
-         token; {TWO_WAYS_OUT}"
+        "the client sends the user name `{account}` with an empty password: docker's file has no password beside docker's identity token; {TWO_WAYS_OUT}"
     )]
     EmptyPassword {
         /// Whose.
@@ -120,8 +119,7 @@ pub enum CredentialError {
     },
     /// A refresh token where a password belongs.
     #[error(
-        "the client sends docker's identity token as a password: it reads what `docker login` has left and does not know what \
-         that is; {TWO_WAYS_OUT}"
+        "the client sends docker's identity token as a password: it reads what `docker login` stored, and does not support identity tokens; {TWO_WAYS_OUT}"
     )]
     IdentityToken {
         /// Whose name stands beside it, where one can be an account's.
@@ -142,7 +140,7 @@ pub enum CredentialError {
     #[error(transparent)]
     RefreshToken(MalformedSecret),
     /// Something else than Basic.
-    #[error("the `Authorization` header holds {scheme}; the token endpoint takes Basic")]
+    #[error("the `Authorization` header has {scheme}; the token endpoint accepts Basic")]
     Scheme {
         /// A well-known name, or that it has none.
         scheme: &'static str,

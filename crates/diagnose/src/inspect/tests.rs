@@ -257,7 +257,7 @@ fn a_chain_is_shown_link_by_link() {
     CN=middle | CN=root | 2023-11-14T21:56:40Z to 2023-11-26T12:00:00Z (ends in 11 d 13 h) | yes | a P-256 key
     chain-without-bundle
     the token contains certificates, but the registry trusts none
-    the token has certificates, and there is only `jwks`: give `rootcertbundle`
+    the token has certificates, but the registry has only `jwks`: set `rootcertbundle`
     "#);
 }
 
@@ -276,7 +276,7 @@ fn a_chain_of_the_past_or_of_nonsense_is_shown_as_what_it_is() {
     CN=middle | CN=root | 2023-11-14T21:56:40Z to 2023-11-26T12:00:00Z (ends in 11 d 13 h) | yes | a P-256 key
     chain-expired F88
     the certificate of "CN=leaf" expired 75 s ago
-    renew the certificate of the token service's key; look at the clock
+    renew the certificate of the token service's key, and check the clock
     "#);
     let nonsense = r#"{"alg":"ES256","x5c":["AAAA","-",5]}"#;
     assert_snapshot!(shown(&token(nonsense, &claims("[]")), None), @r#"
@@ -359,7 +359,7 @@ fn an_embedded_key_is_known_and_a_secret_one_is_not_shown() {
     no key
     token-embedded-key-malformed
     the token's header contains a secret: its `jwk` is a private or symmetric key
-    the `jwk` in the header is broken, or a private key: if so, replace that key
+    the `jwk` in the header is broken, or it is a private key. If it is private, replace that key
     "#);
     assert!(!said.contains("c2Vj"), "{said}");
 }
@@ -373,7 +373,7 @@ fn what_is_signed_by_nobody_is_refused_as_its_registry_does() {
     no key
     token-algorithm-unknown F89
     the token's header names the signature algorithm "none", which is not supported
-    `alg` is missing, or `none`, or no algorithm of tokens
+    `alg` is missing, is `none`, or is not a signing algorithm of tokens
     "#);
     let forged = minted(&key(), KeyIdForm::Rfc7638);
     let (signed, _) = forged.rsplit_once('.').unwrap();
@@ -387,7 +387,7 @@ fn what_is_signed_by_nobody_is_refused_as_its_registry_does() {
     TK4IGXU63xcJX8t__OwEhzQ3iFfrtGb3x-4niXQDlv8
     token-signature-wrong F84
     the token's ES256 signature was not made with the trusted key "TK4IGXU63xcJX8t__OwEhzQ3iFfrtGb3x-4niXQDlv8"
-    another key signed it: the token service was set up anew with the same names, or the token was changed
+    another key signed the token: the token service was set up again with the same names, or the token was changed
     "#);
 }
 
