@@ -9,11 +9,11 @@ use serde::Deserialize;
 
 use super::{ConfigError, Files, Located};
 
-/// What was typed: one source.
+/// One source of accounts.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
-    /// Users, robots and API keys in our database.
+    /// Users, robots and API keys in portpass's database.
     Local(LocalSection),
     /// The users of an htpasswd file.
     Htpasswd(HtpasswdSource),
@@ -24,14 +24,14 @@ pub enum Source {
 #[serde(deny_unknown_fields)]
 pub struct LocalSection {}
 
-/// What was typed under `htpasswd`.
+/// The section `htpasswd`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HtpasswdSource {
-    /// The file, as `htpasswd -B` writes it. A change counts within two seconds.
+    /// The file, as `htpasswd -B` writes it. A change takes effect within two seconds.
     #[schemars(required)]
     pub path: Option<Located<PathBuf>>,
-    /// Accept also what older `htpasswd` wrote: apr1, SHA-1 and sha-crypt. Default: no
+    /// Also accept the hashes of older `htpasswd`: apr1, SHA-1 and sha-crypt. Default: no
     pub legacy_hashes: Option<bool>,
 }
 

@@ -5,11 +5,11 @@ use serde::Deserialize;
 
 use super::{Address, ConfigError, Files, Located, Location};
 
-/// What was typed under `admin`. Absent: neither health nor metrics are served.
+/// The section `admin`. Absent: portpass serves neither health nor metrics.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AdminSection {
-    /// Address and port of /healthz, /readyz and /metrics; nobody is asked who they are there.
+    /// Address and port of /healthz, /readyz and /metrics. They need no authentication.
     #[schemars(required)]
     pub addr: Option<Located<Address>>,
 }

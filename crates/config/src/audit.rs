@@ -10,14 +10,14 @@ use super::{
     measure::{MeasureError, Size, Span},
 };
 
-/// What was typed under `audit`.
+/// The section `audit`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AuditSection {
-    /// What happened longer ago is forgotten. Default: 90d.
+    /// Older entries are removed. Default: 90d.
     #[schemars(with = "Option<Span>")]
     pub keep: Option<Located<String>>,
-    /// The trail never takes more of the database; the oldest is forgotten first. Default: 1GiB.
+    /// The trail never takes more of the database. The oldest entries are removed first. Default: 1GiB.
     #[schemars(with = "Option<Size>")]
     pub max_size: Option<Located<String>>,
 }

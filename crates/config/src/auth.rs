@@ -20,31 +20,31 @@ use super::{
     limits::{Attempts, LimitsSection},
 };
 
-/// What was typed: exactly one controller.
+/// Exactly one access controller.
 #[derive(Clone, Debug, JsonSchema)]
 #[schemars(rename_all = "lowercase", transform = allow_the_word_none)]
 pub enum AuthSection {
-    /// Tokens of a token service, checked by its keys alone.
+    /// Tokens of a token service. The registry needs only its public keys.
     Token(Box<TokenSection>),
-    /// The users of an htpasswd file; whoever is in it may do everything.
+    /// The users of an htpasswd file. They may do everything.
     Htpasswd(HtpasswdSection),
-    /// Whoever presents anything at all. For tests.
+    /// Everyone who sends any `Authorization` header. For tests.
     Silly(SillySection),
-    /// Everybody, without being asked.
+    /// Everybody has access, without authentication.
     None(NoneSection),
 }
 
-/// What was typed under `registry.auth.token`.
+/// The section `registry.auth.token`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TokenSection {
     /// URL of the token service, as clients reach it.
     #[schemars(required)]
     pub realm: Option<Located<String>>,
-    /// What the token service calls this registry.
+    /// The token service's name for this registry: `aud` in its tokens.
     #[schemars(required)]
     pub service: Option<Located<String>>,
-    /// What the token service calls itself.
+    /// The name of the token service: `iss` in its tokens.
     #[schemars(required)]
     pub issuer: Option<Located<String>>,
     /// Certificates of the token service's keys, or of their root, in PEM form. This or `jwks`, or both.
@@ -60,21 +60,21 @@ pub struct TokenSection {
     pub autoredirectpath: Option<Located<String>>,
 }
 
-/// What was typed under `registry.auth.htpasswd`.
+/// The section `registry.auth.htpasswd`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HtpasswdSection {
     /// What clients show when they ask for a password.
     #[schemars(required)]
     pub realm: Option<Located<String>>,
-    /// The file, as `htpasswd -B` writes it. A change counts within two seconds.
+    /// The file, as `htpasswd -B` writes it. A change takes effect within two seconds.
     #[schemars(required)]
     pub path: Option<Located<PathBuf>>,
-    /// Attempts per address and per account.
+    /// Limits on failed logins, by address and by account.
     pub limits: Option<LimitsSection>,
 }
 
-/// What was typed under `registry.auth.silly`.
+/// The section `registry.auth.silly`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SillySection {
@@ -143,7 +143,7 @@ impl Auth {
         match self {
             Self::Token(_) => "tokens of a token service elsewhere",
             Self::Htpasswd(_) => "the users of an htpasswd file",
-            Self::Silly(_) => "whoever presents anything",
+            Self::Silly(_) => "everyone who sends any `Authorization`",
             Self::None => "everybody",
         }
     }
@@ -219,7 +219,7 @@ impl HtpasswdSection {
         let attempts = LimitsSection::build(self.limits.as_ref());
         if attempts == Attempts::Unlimited {
             let key = section.key_of("limits");
-            section.files.warn(section.place, &key, "passwords may be tried without limit");
+            section.files.warn(section.place, &key, "the number of failed logins is not limited");
         }
         Ok(Htpasswd { realm, path, attempts })
     }
@@ -273,10 +273,10 @@ impl Section<'_> {
         let typed = self.text("realm", typed)?;
         let refuse = |message: &str| {
             self.error("realm", &typed, message)
-                .hint("as in https://auth.example.com/token, reachable by the clients")
+                .hint("write a URL that clients can reach, as in https://auth.example.com/token")
         };
         let url = url::Url::parse(&typed.value)
-            .map_err(|error| refuse(&format!("no absolute URL: {error}")))?;
+            .map_err(|error| refuse(&format!("not an absolute URL: {error}")))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(refuse("a realm is an http or https URL"));
         }
@@ -396,7 +396,7 @@ impl<'de> Visitor<'de> for AuthVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<AuthSection, A::Error> {
         let Some(word) = map.next_key::<String>()? else {
-            return Err(A::Error::custom("there is no controller"));
+            return Err(A::Error::custom("no access controller is given"));
         };
         let section = match word.as_str() {
             "token" => AuthSection::Token(map.next_value()?),

@@ -13,18 +13,17 @@ use super::{
     placeholder, registry::RegistrySection, token_service::TokenServiceSection, type_error::Key,
 };
 
-/// The configuration file of portpass. Every value has a default; without a file, `portpass serve` is a
-/// registry and its token service on 127.0.0.1:5000.
+/// The configuration file of portpass. Every value has a default; without a file, `portpass serve` runs a registry and its token service on 127.0.0.1:5000.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConfigFile {
-    /// The directory of database and keys, and of blobs unless said otherwise. Default: /var/lib/portpass for
+    /// The directory of the database, the keys and, by default, the blobs. Default: /var/lib/portpass for
     /// root, else `portpass` in the XDG data home.
     pub data: Option<Located<PathBuf>>,
     /// `sqlite`: a file in the data directory.
     #[schemars(with = "Option<String>")]
     pub database: Option<Located<SecretString>>,
-    /// The address that the registry is served on, and how clients call it.
+    /// The address to listen on, and the URL that clients use.
     pub http: Option<HttpSection>,
     /// Health and metrics. Absent: not served.
     pub admin: Option<Located<AdminSection>>,
@@ -32,7 +31,7 @@ pub struct ConfigFile {
     pub log: Option<LogSection>,
     /// How much of the audit trail is kept.
     pub audit: Option<AuditSection>,
-    /// The registry. Absent: this process is none.
+    /// The registry. Absent: portpass runs none.
     pub registry: Option<Located<RegistrySection>>,
     /// The token service. Absent: this process issues no tokens.
     pub token_service: Option<Located<TokenServiceSection>>,
@@ -132,9 +131,9 @@ impl ConfigFile {
                 files.name(),
                 "there is neither a `registry` nor a `token_service` to run",
             );
-            return Err(error.hint(
-                "the pair that runs without a file is `registry: {}` and `token_service: {}`",
-            ));
+            return Err(
+                error.hint("without a file, portpass runs `registry: {}` and `token_service: {}`")
+            );
         }
         if let Some((admin, place)) = admin.as_ref().zip(admin_place) {
             check_admin(admin, &http, token_service.as_ref(), &place, files)?;
@@ -155,9 +154,9 @@ fn check_database(typed: &Located<SecretString>, files: &Files) -> Result<(), Co
     match typed.value.expose_secret() {
         "sqlite" => Ok(()),
         url if url.starts_with("postgres:") || url.starts_with("postgresql:") => {
-            refuse("PostgreSQL is not in this version")
+            refuse("this version does not support PostgreSQL")
         }
-        _ => refuse("the database is not known"),
+        _ => refuse("unknown database"),
     }
 }
 
@@ -172,9 +171,8 @@ fn check_realm(
     match (&service.listen, &service.url) {
         (TokenListen::Shared, _) | (TokenListen::Own { .. }, Some(_)) => Ok(()),
         (TokenListen::Own { addr, .. }, None) => {
-            let message = format!(
-                "the token service listens at {addr}, but how clients reach it is not said"
-            );
+            let message =
+                format!("the token service listens at {addr}, but no URL for clients is set");
             Err(files
                 .error(place, "token_service.url", message)
                 .hint("as in `url: https://auth.example.com`"))
@@ -199,7 +197,7 @@ fn check_admin(
         None => Ok(()),
         Some((key, addr)) => {
             let message =
-                format!("{addr} is `{key}` too; health and metrics have an address of their own");
+                format!("{addr} is `{key}` too; health and metrics need their own address");
             Err(files.error(place, "admin.addr", message))
         }
     }
@@ -217,7 +215,7 @@ fn exposed(http: &Http, registry: bool, service: Option<&TokenService>) -> Vec<S
         .filter(|(_, addr)| !addr.socket().ip().to_canonical().is_loopback())
         .map(|(key, addr)| {
             format!(
-                "{key} {addr} is plain HTTP beyond this machine: passwords and tokens can be read on the way, and docker \
+                "{key} {addr} is plain HTTP beyond this machine: others on the network can read passwords and tokens, and docker \
                  refuses it unless the daemon lists the registry under `insecure-registries`; set `http.tls`, or put a \
                  TLS proxy in front and list it in `http.trusted_proxies`"
             )

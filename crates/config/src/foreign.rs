@@ -6,46 +6,46 @@ use super::Environment;
 
 /// What a variable of distribution sets that there is not here, and what there is instead.
 const VARIABLES: &[(&str, &str)] = &[
-    ("REGISTRY_CATALOG", "pages of the catalog have 1000 names at most"),
-    ("REGISTRY_COMPATIBILITY", "there is nothing to be compatible with: schema 1 is not taken"),
+    ("REGISTRY_CATALOG", "a page of the catalog has at most 1000 names"),
+    ("REGISTRY_COMPATIBILITY", "schema 1 is not supported"),
     ("REGISTRY_HEALTH", "health is served at `admin.addr`"),
     ("REGISTRY_HTTP_DEBUG_PROMETHEUS", "metrics are served at `admin.addr`"),
-    ("REGISTRY_HTTP_DRAINTIMEOUT", "a stop waits for what is under way by itself"),
-    ("REGISTRY_HTTP_H2C", "HTTP/2 is there by itself"),
+    ("REGISTRY_HTTP_DRAINTIMEOUT", "a stop always waits for requests in progress"),
+    ("REGISTRY_HTTP_H2C", "HTTP/2 is always on"),
     (
         "REGISTRY_HTTP_HEADERS",
         "headers are set together, as REGISTRY_HTTP_HEADERS='{ X-Name: [value] }'",
     ),
-    ("REGISTRY_HTTP_HTTP2", "HTTP/2 is there by itself"),
-    ("REGISTRY_HTTP_NET", "listeners are TCP"),
+    ("REGISTRY_HTTP_HTTP2", "HTTP/2 is always on"),
+    ("REGISTRY_HTTP_NET", "listeners use TCP"),
     ("REGISTRY_HTTP_PREFIX", "clients ask for /v2/ at the root"),
-    ("REGISTRY_HTTP_RELATIVEURLS", "URLs follow `http.host`, or the client's own request"),
+    ("REGISTRY_HTTP_RELATIVEURLS", "URLs use `http.host`, or the host of the client's request"),
     ("REGISTRY_HTTP_SECRET", "uploads need no shared secret"),
-    (
-        "REGISTRY_HTTP_TLS",
-        "certificates are REGISTRY_HTTP_TLS_CERTIFICATE and _KEY; there is no more to set of TLS",
-    ),
+    ("REGISTRY_HTTP_TLS", "set REGISTRY_HTTP_TLS_CERTIFICATE and _KEY; TLS has no other settings"),
     ("REGISTRY_LOG_ACCESSLOG", "the log has one line per request, at level info"),
-    ("REGISTRY_LOG_FIELDS", "lines of the log have no fields of your own"),
-    ("REGISTRY_LOG_HOOKS", "the log goes to stderr alone"),
-    ("REGISTRY_LOG_REPORTCALLER", "lines of the log name the module"),
+    ("REGISTRY_LOG_FIELDS", "you cannot add fields to log lines"),
+    ("REGISTRY_LOG_HOOKS", "the log goes only to stderr"),
+    ("REGISTRY_LOG_REPORTCALLER", "log lines name the module"),
     ("REGISTRY_LOGLEVEL", "the level is REGISTRY_LOG_LEVEL"),
-    ("REGISTRY_MIDDLEWARE", "there is no middleware"),
-    ("REGISTRY_NOTIFICATIONS", "there are no notifications"),
-    ("REGISTRY_POLICY", "there is no policy of classes"),
-    ("REGISTRY_PROXY", "this registry is no mirror of another"),
-    ("REGISTRY_REDIS", "nothing is kept in Redis"),
-    ("REGISTRY_REPORTING", "nothing is reported to others"),
-    ("REGISTRY_STORAGE_CACHE", "what is read often is kept in memory by itself"),
-    ("REGISTRY_STORAGE_FILESYSTEM_MAXTHREADS", "files are read as the system bears it"),
+    ("REGISTRY_MIDDLEWARE", "the registry has no middleware"),
+    ("REGISTRY_NOTIFICATIONS", "the registry sends no notifications"),
+    ("REGISTRY_POLICY", "repository classes are not supported"),
+    ("REGISTRY_PROXY", "this registry cannot mirror another one"),
+    ("REGISTRY_REDIS", "the registry does not use Redis"),
+    ("REGISTRY_REPORTING", "portpass sends no reports to other services"),
+    ("REGISTRY_STORAGE_CACHE", "the registry has its own cache, without settings"),
+    (
+        "REGISTRY_STORAGE_FILESYSTEM_MAXTHREADS",
+        "the number of open files follows the limit of the system",
+    ),
     (
         "REGISTRY_STORAGE_MAINTENANCE",
-        "old uploads are removed by themselves, and there is no mode for reading alone",
+        "the registry removes old uploads by itself, and has no read-only mode",
     ),
-    ("REGISTRY_STORAGE_REDIRECT", "blobs are served by the registry itself"),
-    ("REGISTRY_STORAGE_TAG", "tags are listed from the database"),
-    ("REGISTRY_STORAGE", "only the storage `filesystem` is in this version"),
-    ("REGISTRY_VALIDATION", "manifests are always checked"),
+    ("REGISTRY_STORAGE_REDIRECT", "the registry serves blobs itself"),
+    ("REGISTRY_STORAGE_TAG", "the registry lists tags from its database"),
+    ("REGISTRY_STORAGE", "this version supports only the storage `filesystem`"),
+    ("REGISTRY_VALIDATION", "the registry always checks manifests"),
 ];
 
 /// Warnings of variables that distribution would heed. `known` are those that are heeded here too.
@@ -97,10 +97,10 @@ pub(super) fn file_hint(text: &str) -> Option<&'static str> {
     let of_accounts = ["users", "acl", "ldap_auth", "ext_auth", "google_auth", "github_auth"];
     if has("server") && has("token") || has("token") && of_accounts.into_iter().any(has) {
         return Some(
-            "this looks like the file of docker_auth: docs/moving-in.md says what becomes of each of its keys; `token.certificate` and `token.key` stand under `token_service.signing`, and `key_id: libtrust` at the service keeps its key ids",
+            "this looks like the file of docker_auth: docs/moving-in.md has each of its keys; `token.certificate` and `token.key` belong under `token_service.signing`, and `key_id: libtrust` at the service keeps its key ids",
         );
     }
     (has("version") && has("storage")).then_some(
-        "this looks like the file of another registry; only its `auth` block can be taken over as it is, under `registry`",
+        "this looks like the file of another registry; you can copy only its `auth` block, to `registry`",
     )
 }

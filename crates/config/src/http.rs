@@ -12,23 +12,23 @@ use super::{
     Address, ConfigError, Files, Located, Location, measure::Span, tls::TlsFiles, tls::TlsSection,
 };
 
-/// What was typed under `http`.
+/// The section `http`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HttpSection {
-    /// Address and port to listen on. Default: 127.0.0.1:5000, since it is plain HTTP.
+    /// Address and port to listen on. Default: 127.0.0.1:5000, because it is plain HTTP.
     pub addr: Option<Located<Address>>,
     /// Serve HTTPS. Absent: plain HTTP.
     pub tls: Option<Located<TlsSection>>,
-    /// How clients call us: `https://registry.example.com`. Absent: taken from the request.
+    /// The URL that clients use: `https://registry.example.com`. Absent: taken from the request.
     pub host: Option<Located<String>>,
-    /// Networks whose X-Forwarded-Proto, X-Forwarded-Host and X-Forwarded-For are believed.
+    /// Networks of proxies. Their X-Forwarded-Proto, X-Forwarded-Host and X-Forwarded-For are trusted.
     #[schemars(with = "Option<Vec<String>>")]
     pub trusted_proxies: Option<Vec<Located<String>>>,
     /// How long a connection may stay open without a request. Default: 620s.
     #[schemars(with = "Option<Span>")]
     pub idle_timeout: Option<Located<String>>,
-    /// Headers that are added to every answer.
+    /// Headers that are added to every response.
     #[schemars(with = "Option<BTreeMap<String, Vec<String>>>")]
     pub headers: Option<BTreeMap<String, Vec<Located<String>>>>,
 }
@@ -143,7 +143,7 @@ fn headers(
         let name = HeaderName::try_from(&name)
             .map_err(|_| files.error(&place, &key, format!("{name:?} is not a header's name")))?;
         if OURS.contains(&name) {
-            return Err(files.error(&place, &key, "this header is written by the server itself"));
+            return Err(files.error(&place, &key, "the server writes this header itself"));
         }
         for value in values {
             let text = HeaderValue::try_from(&value.value).map_err(|_| {

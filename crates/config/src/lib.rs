@@ -86,7 +86,7 @@ pub struct Sources {
 /// What the configuration means: files read, keys parsed, rules compiled.
 #[derive(Debug)]
 pub struct Config {
-    /// The directory of database and keys, and of blobs unless said otherwise.
+    /// The directory of the database, the keys and, by default, the blobs.
     pub data: PathBuf,
     /// How the registry is reached.
     pub http: Http,

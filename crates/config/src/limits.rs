@@ -3,11 +3,11 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// What was typed under `limits`.
+/// The section `limits`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LimitsSection {
-    /// Whether attempts are limited at all. Default: yes
+    /// Whether failed logins are limited. Default: yes
     pub enabled: Option<bool>,
 }
 

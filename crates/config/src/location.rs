@@ -9,7 +9,7 @@ use serde_saphyr::Spanned;
 /// A value and where it was given.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Located<T> {
-    /// What was typed.
+    /// The arguments.
     pub value: T,
     /// Where.
     pub place: Location,

@@ -9,27 +9,27 @@ use serde::{
 };
 use tracing::level_filters::LevelFilter;
 
-/// What was typed under `log`.
+/// The section `log`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LogSection {
-    /// Lines of this weight and above are written. Default: info.
+    /// The log has lines of this level and above. Default: info.
     pub level: Option<LogLevel>,
-    /// How a line looks. Default: text.
+    /// The format of a line. Default: text.
     pub format: Option<LogFormat>,
 }
 
-/// How grave a line must be.
+/// The lowest level of a line in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
 #[schemars(rename_all = "lowercase")]
 pub enum LogLevel {
     /// Everything.
     Trace,
-    /// What a developer asks for.
+    /// Details for developers.
     Debug,
-    /// One line per request, and what changes.
+    /// One line for each request, and changes.
     Info,
-    /// What somebody should look at.
+    /// Things that an operator should look at.
     Warn,
     /// What failed.
     Error,
@@ -73,11 +73,11 @@ impl<'de> DeserializeSeed<'de> for AnyCase {
     }
 }
 
-/// How a line looks.
+/// The format of a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     #[default]
     Text,
     /// One JSON object per line.

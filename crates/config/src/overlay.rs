@@ -38,9 +38,7 @@ fn misspelled(environment: &Environment) -> impl Iterator<Item = String> {
         .filter(move |name| !known().any(|known| known == *name))
         .filter_map(move |name| {
             let meant = nearest(name, known())?;
-            Some(format!(
-                "the environment variable {name} means nothing here; did you mean {meant}?"
-            ))
+            Some(format!("the environment variable {name} is unknown; did you mean {meant}?"))
         })
 }
 

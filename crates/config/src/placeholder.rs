@@ -29,7 +29,7 @@ pub(super) fn hint(text: &str) -> Option<String> {
         Ok(whole) => find(&whole, "")?.1.to_owned(),
         Err(_) => in_no_yaml(text)?.to_owned(),
     };
-    Some(format!("`${{{name}}}` is not replaced by anything here: {WAYS_OUT}"))
+    Some(format!("portpass does not replace `${{{name}}}`: {WAYS_OUT}"))
 }
 
 /// Refuses one in the value of a variable of the environment.
@@ -41,7 +41,7 @@ pub(super) fn refuse_in_variable(name: &str, key: &str, text: &str) -> Result<()
 }
 
 fn refusal(place: &str, key: &str, name: &str) -> ConfigError {
-    let message = format!("{key}: `${{{name}}}` is not replaced by anything here");
+    let message = format!("{key}: portpass does not replace `${{{name}}}`");
     ConfigError::at(place, message).hint(WAYS_OUT)
 }
 
@@ -76,4 +76,4 @@ fn within(text: &str) -> Option<&str> {
 
 /// What rules know.
 const OF_RULES: &[&str] = &["account", "group"];
-const WAYS_OUT: &str = "write the value itself, or set the key by its own variable: `portpass config environment` lists them; `envsubst` fills a file in before the start";
+const WAYS_OUT: &str = "write the value itself, or set the key by its own variable (`portpass config environment` lists them); `envsubst` can fill in a file before the start";

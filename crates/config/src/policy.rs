@@ -6,22 +6,22 @@ use serde::Deserialize;
 
 use super::{ConfigError, Files, Located, accounts::AccountSource, one_or_many::OneOrMany};
 
-/// What was typed: one rule.
+/// One rule.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RuleSection {
-    /// What is given: some of `pull`, `push`, `delete`, or `*`. This or `deny`.
+    /// The actions to allow: some of `pull`, `push`, `delete`, or `*`. This or `deny`.
     pub allow: Option<Vec<String>>,
-    /// What is taken, whatever other rules give. This or `allow`.
+    /// The actions to deny, whatever other rules allow. This or `allow`.
     pub deny: Option<Vec<String>>,
-    /// On which repositories: a path in which `*` stays in a segment, `**` crosses, `${account}` is the caller.
+    /// The repositories: `*` matches within a segment, `**` across segments, `${account}` is the caller.
     pub repository: Option<String>,
     /// `catalog`: the list of all repositories.
     pub registry: Option<String>,
-    /// To or from whom: `anyone`, `anonymous`, `signed-in`, `user:NAME`, `group:NAME`.
+    /// Whom the rule is for: `anyone`, `anonymous`, `signed-in`, `user:NAME`, `group:NAME`.
     #[schemars(required)]
     pub to: Option<OneOrMany>,
-    /// Whom the rule passes over.
+    /// Callers that the rule does not apply to.
     pub except: Option<OneOrMany>,
 }
 
@@ -54,7 +54,7 @@ pub(crate) fn build(
             && let Some(letter) = pattern.upper_case()
         {
             let message = format!(
-                "`{pattern}` has the letter {letter:?}, but names of repositories are lower case: the rule will match none"
+                "`{pattern}` has the letter {letter:?}, but names of repositories are lower case: the rule matches none"
             );
             files.warn(&place, &key, message);
         }

@@ -10,27 +10,27 @@ use super::{
     auth::{Auth, AuthSection},
 };
 
-/// What was typed under `registry`. Absent: this process is no registry.
+/// The section `registry`. Absent: this process is no registry.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RegistrySection {
-    /// Who may come in; exactly one controller. Absent: the token service in this process is trusted directly.
+    /// Who has access: exactly one access controller. Absent: the registry trusts the token service in this process.
     pub auth: Option<Located<AuthSection>>,
-    /// Where blobs lie, and whether anything may be deleted.
+    /// Where the blobs are, and whether clients may delete.
     pub storage: Option<StorageSection>,
 }
 
-/// What was typed under `registry.storage`.
+/// The section `registry.storage`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StorageSection {
     /// Blobs in a directory.
     pub filesystem: Option<FilesystemSection>,
-    /// Deleting tags, manifests and blobs.
+    /// Deletes of tags, manifests and blobs.
     pub delete: Option<DeleteSection>,
 }
 
-/// What was typed under `registry.storage.filesystem`.
+/// The section `registry.storage.filesystem`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FilesystemSection {
@@ -38,11 +38,11 @@ pub struct FilesystemSection {
     pub rootdirectory: Option<Located<PathBuf>>,
 }
 
-/// What was typed under `registry.storage.delete`.
+/// The section `registry.storage.delete`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeleteSection {
-    /// Whether anything may be deleted at all. Default: yes where tokens say who may, else no.
+    /// Whether clients may delete. Default: yes if tokens say who may, otherwise no.
     pub enabled: Option<bool>,
 }
 
@@ -82,7 +82,7 @@ impl RegistrySection {
             None => {
                 return Err(files
                     .error(place, "registry", "there is neither an `auth` nor a `token_service` to trust")
-                    .hint("a registry that is open to everybody says so: `auth: { none: {} }`")
+                    .hint("for a registry that is open to everybody, write `auth: { none: {} }`")
                     .hint("to trust a token service elsewhere: `auth: { token: { realm, service, issuer, rootcertbundle } }`")
                     .hint("to run one in this process, add a section `token_service`"));
             }

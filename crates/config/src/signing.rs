@@ -8,15 +8,15 @@ use serde::Deserialize;
 
 use super::{ConfigError, Files, Located};
 
-/// What was typed: an algorithm for keys of our own making, or the files of a key.
+/// An algorithm for generated keys, or the files of a key.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SigningSection {
     /// ES256 (default), ES384, ES512, EdDSA, or one of RS* and PS* for a key from a file.
     pub algorithm: Option<Located<String>>,
-    /// The key's certificate and those between it and its root, in PEM form.
+    /// The key's certificate and its intermediate certificates, in PEM form.
     pub certificate: Option<Located<PathBuf>>,
-    /// The private key, in PEM form. Absent: keys are generated, kept in the database and renewed.
+    /// The private key, in PEM form. Absent: portpass generates keys, keeps them in the database and renews them.
     pub key: Option<Located<PathBuf>>,
 }
 
@@ -82,6 +82,8 @@ fn ring(algorithm: Option<Algorithm>) -> Result<Signing, String> {
         generated @ (Algorithm::Es256 | Algorithm::Es384 | Algorithm::Es512 | Algorithm::EdDsa) => {
             Ok(Signing::Ring(generated))
         }
-        other => Err(format!("{other} keys are not generated here; name `key` and `certificate`")),
+        other => {
+            Err(format!("portpass does not generate {other} keys; set `key` and `certificate`"))
+        }
     }
 }

@@ -10,11 +10,11 @@ use serde::Deserialize;
 
 use super::{ConfigError, Files, Located, Location, files::read_limited};
 
-/// What was typed: where certificate and key lie. They are read again when they change.
+/// The files of certificate and key. The server reads them again when they change.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TlsSection {
-    /// The certificate and those between it and its root, in PEM form.
+    /// The certificate and its intermediate certificates, in PEM form.
     #[schemars(required)]
     pub certificate: Option<Located<PathBuf>>,
     /// Its private key, in PEM form.
@@ -92,10 +92,10 @@ fn read_pair(
 /// The library's own words are for those who debug it.
 fn mismatch(error: &rustls::Error) -> &'static str {
     match error {
-        rustls::Error::InconsistentKeys(_) => "the key is another certificate's",
+        rustls::Error::InconsistentKeys(_) => "the key belongs to another certificate",
         rustls::Error::InvalidCertificate(_) => "the first certificate is broken",
         _ => {
-            "the key is of no kind that TLS uses (RSA of 2048 to 8192 bits, P-256, P-384, P-521, Ed25519)"
+            "TLS does not support this type of key (it supports RSA of 2048 to 8192 bits, P-256, P-384, P-521, Ed25519)"
         }
     }
 }
@@ -113,13 +113,13 @@ pub enum TlsError {
         reason: String,
     },
     /// There is no certificate.
-    #[error("{} holds no certificate in PEM form", path.display())]
+    #[error("{} contains no certificate in PEM form", path.display())]
     NoCertificate {
         /// The file.
         path: PathBuf,
     },
     /// There is no private key.
-    #[error("{} holds no private key in PEM form (an encrypted key must be decrypted first)", path.display())]
+    #[error("{} contains no private key in PEM form (an encrypted key must be decrypted first)", path.display())]
     NoKey {
         /// The file.
         path: PathBuf,

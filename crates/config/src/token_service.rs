@@ -23,48 +23,48 @@ use super::{
     tls::{TlsFiles, TlsSection},
 };
 
-/// What was typed under `token_service`. Absent: this process issues no tokens.
+/// The section `token_service`. Absent: this process issues no tokens.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TokenServiceSection {
-    /// Address and port of its own. Absent: served on `http.addr`.
+    /// Its own address and port. Absent: it uses `http.addr`.
     pub addr: Option<Located<Address>>,
-    /// How clients reach it; needed when it has its own `addr` and a registry here builds the realm.
+    /// The URL that clients use. Needed if it has its own `addr` and a registry here builds the realm.
     pub url: Option<Located<String>>,
     /// Serve HTTPS on its own address. Default: as `http.tls`.
     pub tls: Option<Located<TlsSection>>,
     /// The path of the token endpoint. Default: /token
     pub path: Option<Located<String>>,
-    /// What it calls itself: `iss` in every token. Default: portpass
+    /// Its name: `iss` in every token. Default: portpass
     pub issuer: Option<Located<String>>,
-    /// How long a token lives, in seconds; 60 at least. Default: 300
+    /// How long a token is valid, in seconds; at least 60. Default: 300
     #[schemars(with = "Option<u64>", range(min = 60, max = 86400))]
     pub expiration: Option<Located<u64>>,
-    /// What tokens are signed with. Default: ES256 keys that are generated and kept in the database.
+    /// The keys that sign tokens. Default: generated ES256 keys in the database.
     pub signing: Option<Located<SigningSection>>,
-    /// The services (registries) that tokens are made for; the first is the one of a request that names none.
+    /// The services (registries) that tokens are issued for. A request without a service gets the first.
     /// Default: `registry`
     pub services: Option<Located<Vec<Located<ServiceSection>>>>,
-    /// Where accounts come from, in the order in which they are asked. Default: `local`
+    /// The sources of accounts, in order. Default: `local`
     pub accounts: Option<Located<Vec<Located<Source>>>>,
-    /// Whether tokens are given without credentials, as far as the rules allow. Default: yes
+    /// Whether callers without credentials get tokens, as far as the rules allow. Default: yes
     pub anonymous: Option<bool>,
     /// Whether clients that ask for a refresh token get one. Default: yes
     pub refresh_tokens: Option<bool>,
-    /// Attempts per address and per account.
+    /// Limits on failed logins, by address and by account.
     pub limits: Option<LimitsSection>,
     /// Who may do what. Default: `user:local/admin` everything, everybody pulls `public/**`, everybody signed in
     /// has `${account}/**`.
     pub policy: Option<Located<Vec<Located<RuleSection>>>>,
 }
 
-/// One of the services that tokens are made for.
+/// A service that tokens are issued for.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceSection {
-    /// What the registry has as `service`.
+    /// The registry's `service`.
     pub name: String,
-    /// How tokens name their key. Default: x5c, which every registry takes.
+    /// How tokens name their key. Default: x5c, which every registry accepts.
     pub key_id: Option<KeyIdWord>,
     /// Whether its clients get refresh tokens. Default: `token_service.refresh_tokens`
     pub refresh_tokens: Option<bool>,
@@ -83,9 +83,9 @@ pub enum KeyIdWord {
     /// By certificates.
     #[default]
     X5c,
-    /// As distribution 2 wants it.
+    /// As distribution 2 needs it.
     Libtrust,
-    /// As distribution 3 wants it.
+    /// As distribution 3 needs it.
     Rfc7638,
 }
 
@@ -247,7 +247,7 @@ fn services(
     let mut services = services.into_iter();
     match services.next() {
         Some(first) => Ok(Services::new(first, services.collect())),
-        None => Err(files.error(&typed.place, key, "the list is empty: no token could be made")),
+        None => Err(files.error(&typed.place, key, "the list is empty: no token could be issued")),
     }
 }
 
@@ -263,7 +263,7 @@ impl From<KeyIdWord> for KeyIdForm {
 
 fn warn(service: &TokenService, place: &Location, files: &Files) {
     if service.attempts == Attempts::Unlimited {
-        files.warn(place, "token_service.limits", "passwords may be tried without limit");
+        files.warn(place, "token_service.limits", "the number of failed logins is not limited");
     }
 }
 

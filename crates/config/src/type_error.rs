@@ -76,9 +76,9 @@ pub(super) fn sentence(error: &YamlError, key: &Key) -> Option<String> {
         _ => return None,
     };
     let takes = match shape {
-        Shape::Keys => "takes keys of its own",
-        Shape::List => "takes a list",
-        Shape::Value => "takes a single value",
+        Shape::Keys => "must have keys below it",
+        Shape::List => "must be a list",
+        Shape::Value => "must be a single value",
     };
     let named = key.named();
     Some(match key.example() {

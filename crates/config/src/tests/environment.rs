@@ -22,11 +22,11 @@ fn variables_of_distribution_that_set_nothing_here_are_named() {
     let variables = [
         ("REGISTRY_STORAGE", "s3", "only the storage `filesystem`"),
         ("REGISTRY_STORAGE_S3_BUCKET", "b", "only the storage `filesystem`"),
-        ("REGISTRY_STORAGE_MAINTENANCE_READONLY", "{enabled: true}", "no mode for reading alone"),
-        ("REGISTRY_PROXY_REMOTEURL", "https://r.example", "no mirror"),
+        ("REGISTRY_STORAGE_MAINTENANCE_READONLY", "{enabled: true}", "no read-only mode"),
+        ("REGISTRY_PROXY_REMOTEURL", "https://r.example", "cannot mirror"),
         ("REGISTRY_HTTP_SECRET", "abc", "no shared secret"),
         ("REGISTRY_HTTP_HEADERS_X-Frame-Options", "[deny]", "REGISTRY_HTTP_HEADERS='{"),
-        ("REGISTRY_HTTP_TLS_LETSENCRYPT_EMAIL", "a@b", "no more to set of TLS"),
+        ("REGISTRY_HTTP_TLS_LETSENCRYPT_EMAIL", "a@b", "TLS has no other settings"),
         ("REGISTRY_LOG_ACCESSLOG_DISABLED", "true", "one line per request"),
         ("REGISTRY_HEALTH_STORAGEDRIVER_ENABLED", "true", "`admin.addr`"),
     ];
@@ -100,16 +100,19 @@ fn a_variable_in_a_value_is_refused_and_is_no_text() {
     for (text, told) in [
         (
             "registry: { auth: none }\nhttp: { host: \"https://${REGISTRY_HOST}\" }\n",
-            ":2: http.host: `${REGISTRY_HOST}` is not replaced by anything here",
+            ":2: http.host: portpass does not replace `${REGISTRY_HOST}`",
         ),
-        ("# ${A}\nregistry: { auth: none }\ndata: ${A:-/x}/b\n", ":3: data: `${A:-/x}` is not"),
+        (
+            "# ${A}\nregistry: { auth: none }\ndata: ${A:-/x}/b\n",
+            ":3: data: portpass does not replace `${A:-/x}`",
+        ),
         (
             "registry: { auth: none }\nhttp:\n  headers:\n    X-A: [a, \"${B}\"]\n",
-            ":4: http.headers.X-A: `${B}` is not",
+            ":4: http.headers.X-A: portpass does not replace `${B}`",
         ),
         (
             "token_service:\n  services:\n    - { name: \"${SERVICE}\" }\n",
-            ":3: token_service.services.name: `${SERVICE}` is not",
+            ":3: token_service.services.name: portpass does not replace `${SERVICE}`",
         ),
     ] {
         let error = Folder::new(text).load().unwrap_err();
@@ -117,7 +120,7 @@ fn a_variable_in_a_value_is_refused_and_is_no_text() {
         assert!(error.hints()[0].contains("portpass config environment"), "{error}");
     }
     let error = without_file(&[("PORTPASS_HTTP_HOST", "https://${HOST}")]).unwrap_err();
-    let told = "PORTPASS_HTTP_HOST: http.host: `${HOST}` is not replaced by anything here";
+    let told = "PORTPASS_HTTP_HOST: http.host: portpass does not replace `${HOST}`";
     assert_eq!(error.to_string(), told);
     // In rules these are ours.
     let rule = "[{ allow: [pull], repository: '${account}/**', to: signed-in }]";
@@ -136,7 +139,7 @@ fn a_variable_in_a_value_is_pointed_out_beside_another_mistake() {
         ("token_service: { expiration: '${LIFE:-60}' }\n", "${LIFE:-60}"),
     ] {
         let hints = hints(text);
-        let told = format!("`{variable}` is not replaced by anything here: write the value itself");
+        let told = format!("portpass does not replace `{variable}`: write the value itself");
         assert!(hints.iter().any(|hint| hint.starts_with(&told)), "{text}: {hints:?}");
     }
     for text in [
@@ -145,14 +148,15 @@ fn a_variable_in_a_value_is_pointed_out_beside_another_mistake() {
         "token_service:\n  policy: [{ allow: [pull], repository: ${account}/** }]\n",
     ] {
         let hints = hints(text);
-        assert!(!hints.iter().any(|hint| hint.contains("is not replaced")), "{text}: {hints:?}");
+        assert!(!hints.iter().any(|hint| hint.contains("does not replace")), "{text}: {hints:?}");
     }
 }
 
 #[test]
 fn a_name_that_is_nearly_ours_is_pointed_out() {
     let warnings = without_file(&[("PORTPASS_HTTP_ADRR", "127.0.0.1:1")]).unwrap().warnings;
-    let told = "the environment variable PORTPASS_HTTP_ADRR means nothing here; did you mean PORTPASS_HTTP_ADDR?";
+    let told =
+        "the environment variable PORTPASS_HTTP_ADRR is unknown; did you mean PORTPASS_HTTP_ADDR?";
     assert_eq!(warnings, [told]);
 }
 
