@@ -221,24 +221,21 @@ fn head(text: &str) -> Result<AuditHead, AdminError> {
 fn describe(fault: Fault) -> String {
     match fault {
         Fault::Changed { sequence } => {
-            format!(
-                "entry {sequence} is not what was written, or the hash of the one before it is not"
-            )
+            format!("entry {sequence} was changed, or the hash of the entry before it was")
         }
-        Fault::Missing { from, to } if from == to => format!("entry {from} is gone"),
-        Fault::Missing { from, to } => format!("entries {from} to {to} are gone"),
+        Fault::Missing { from, to } if from == to => format!("entry {from} is missing"),
+        Fault::Missing { from, to } => format!("entries {from} to {to} are missing"),
         Fault::Unchained { sequence } => format!("entry {sequence} has lost its hash"),
         Fault::Cut { last } => {
             format!(
-                "the trail ends at entry {last}, before the place that was noted: its end is gone"
+                "the trail ends at entry {last}, before the position that you noted: its end is missing"
             )
         }
         Fault::Rewritten { sequence } => format!(
-            "entry {sequence} is not the one that was noted: it, or something before it, was written anew"
+            "entry {sequence} is not the one that you noted: it, or an entry before it, was changed"
         ),
         Fault::Removed { sequence } => format!(
-            "entry {sequence}, which was noted, has been removed for its age or for want of room: nothing can be \
-             proved by it any more"
+            "entry {sequence}, which you noted, was removed because of its age or the size of the trail: it proves nothing any more"
         ),
     }
 }

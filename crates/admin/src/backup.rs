@@ -192,7 +192,7 @@ async fn lost(missed: Outcomes, snapshot: &Db) -> Result<BackupError, BackupErro
 #[non_exhaustive]
 pub enum BackupError {
     /// Backup and installation would be in each other's way.
-    #[error("{} and {} lie in one another: a backup belongs elsewhere, on another disk if there is one", folder.display(), place.display())]
+    #[error("{} and {} are one inside the other: put the backup elsewhere, on another disk if there is one", folder.display(), place.display())]
     Nested {
         /// Where the backup should be.
         folder: PathBuf,
@@ -200,7 +200,7 @@ pub enum BackupError {
         place: PathBuf,
     },
     /// Other files lie there.
-    #[error("{} is no backup, and holds `{found}`: name an empty folder or a new one", folder.display())]
+    #[error("{} is not a backup, and contains `{found}`: name an empty folder or a new one", folder.display())]
     NotEmpty {
         /// Where the backup should be.
         folder: PathBuf,
@@ -283,11 +283,11 @@ impl BackupError {
         match self {
             Self::UnreadableBlobs { .. } => vec![
                 "nobody can pull images with these blobs: delete them (`DELETE /v2/NAME/blobs/DIGEST` in each \
-                 repository named) or put their files back; then the backup is made without them"
+                 repository named) or put their files back; then make the backup again"
                     .to_owned(),
             ],
             Self::Copy(_) | Self::File { .. } | Self::Replica(_) => vec![
-                "the backup that was there is as it was; what was copied already is not copied again".to_owned(),
+                "the earlier backup is unchanged; the next run does not copy the same blobs again".to_owned(),
             ],
             _ => Vec::new(),
         }
@@ -302,7 +302,7 @@ fn list(lost: &[UnreadableBlob]) -> String {
     let line = |lost: &UnreadableBlob| {
         let names: Vec<&str> = lost.repositories.iter().map(RepositoryName::as_str).collect();
         let state = if lost.damaged { "damaged" } else { "missing" };
-        format!("\n  {} is {state}; held by {}", lost.digest, names.join(", "))
+        format!("\n  {} is {state}; it is in {}", lost.digest, names.join(", "))
     };
     lost.iter().map(line).collect()
 }

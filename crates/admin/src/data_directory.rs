@@ -37,8 +37,7 @@ impl DataDirectory {
         let mode = about.mode();
         if mode & 0o077 != 0 {
             tracing::warn!(
-                "the data directory {} can be entered by others (mode {:o}); keys and password hashes lie there: \
-                 chmod 700",
+                "other users can enter the data directory {} (mode {:o}), which has keys and password hashes: chmod 700",
                 path.display(),
                 mode & 0o777
             );

@@ -25,7 +25,7 @@ pub enum AdminError {
     UnknownAction(#[from] UnknownAction),
     /// What was noted of the trail cannot be read.
     #[error(
-        "{text:?} is no place of the audit trail: expected NUMBER:HASH, as `portpass audit verify` prints it"
+        "{text:?} is no position in the audit trail: expected NUMBER:HASH, as `portpass audit verify` prints it"
     )]
     InvalidAuditHead {
         /// What was given.
@@ -77,7 +77,7 @@ pub enum AdminError {
     NoLocalAccounts,
     /// A rule speaks of a namespace of that name.
     #[error(
-        "`{name}` is reserved: {rule} speaks of repositories below it, which would be the account's"
+        "`{name}` is reserved: {rule} names repositories below it, and the account would own them"
     )]
     Reserved {
         /// Which.
@@ -95,7 +95,7 @@ pub enum AdminError {
     },
     /// A pattern that means another repository for each account.
     #[error(
-        "{text:?} leaves open whose repositories are meant: write the name in place of `${{…}}`, or `*`"
+        "{text:?} does not say whose repositories it means: write the name in place of `${{…}}`, or `*`"
     )]
     OpenPattern {
         /// What was given.
@@ -134,7 +134,7 @@ pub enum AdminError {
         sources: Vec<String>,
     },
     /// There is no such service.
-    #[error("no tokens are made for the service `{name}`, only for {}", known.join(", "))]
+    #[error("the token service issues no tokens for the service `{name}`, only for {}", known.join(", "))]
     UnknownService {
         /// Which.
         name: String,
@@ -142,7 +142,7 @@ pub enum AdminError {
         known: Vec<String>,
     },
     /// There is no such live session.
-    #[error("there is no session {id} that could be revoked")]
+    #[error("there is no session {id} to revoke")]
     UnknownSession {
         /// Which.
         id: String,
@@ -192,9 +192,9 @@ impl AdminError {
             Self::AccountExists { name } => {
                 vec![format!("`portpass user password {name}` sets another password")]
             }
-            Self::UnknownAccount { .. } => vec!["`portpass user list` shows all accounts".into()],
+            Self::UnknownAccount { .. } => vec!["`portpass user list` lists all accounts".into()],
             Self::UnknownSession { .. } => {
-                vec!["`portpass session list` shows the sessions".into()]
+                vec!["`portpass session list` lists the sessions".into()]
             }
             Self::UnknownAction(_) => {
                 let words: Vec<&str> = Action::ALL.into_iter().map(Action::as_str).collect();

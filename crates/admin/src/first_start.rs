@@ -134,7 +134,7 @@ impl FirstStart<'_> {
             self.db.account(ADMIN).await?.is_some_and(|admin| admin.credential_version == 1);
         if there && !first {
             tracing::warn!(
-                "{} holds a password that counts no more: delete it",
+                "{} contains a password that is not valid any more: delete it",
                 password_file.display()
             );
         }
@@ -205,7 +205,7 @@ pub enum FirstStartError {
         source: io::Error,
     },
     /// The administrator's password file is empty.
-    #[error("{} (PORTPASS_ADMIN_PASSWORD_FILE) holds no password", path.display())]
+    #[error("{} (PORTPASS_ADMIN_PASSWORD_FILE) contains no password", path.display())]
     NoPassword {
         /// Which.
         path: PathBuf,

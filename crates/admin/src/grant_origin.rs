@@ -66,7 +66,7 @@ impl Installation {
             Ok(account) => {
                 let row = self.db.account(account.name.as_str()).await?;
                 let disabled = row.is_some_and(|row| row.status != AccountStatus::Enabled);
-                let state = if disabled { "is disabled" } else { "is there, and enabled" };
+                let state = if disabled { "is disabled" } else { "exists and is enabled" };
                 Ok(format!("`{name}` {state} in {}", account.source))
             }
             Err(unknown @ AdminError::UnknownAccount { .. }) => Ok(unknown.to_string()),

@@ -32,7 +32,7 @@ pub(crate) fn seal_key(
             let mode = fs::metadata(&path).map_err(file("look at"))?.mode();
             if mode & 0o077 != 0 {
                 tracing::warn!(
-                    "{} can be read by others (mode {:o}): chmod 600",
+                    "other users can read {} (mode {:o}): chmod 600",
                     path.display(),
                     mode & 0o777
                 );
@@ -89,7 +89,7 @@ pub enum SealKeyError {
         source: io::Error,
     },
     /// The seal key is no key.
-    #[error("{} does not hold 64 hexadecimal digits: restore it from its backup", path.display())]
+    #[error("{} does not contain 64 hexadecimal digits: restore it from its backup", path.display())]
     Malformed {
         /// Which.
         path: PathBuf,

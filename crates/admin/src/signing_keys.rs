@@ -125,7 +125,7 @@ impl Installation {
         match (&service.signing, format) {
             (Signing::Files(_), _) => Ok(Vec::new()),
             (Signing::Ring(_), KeyFormat::Jwks) => Ok(vec![
-                "a JWK set names single keys: a registry that reads it from a file needs a new export \
+                "a JWK set contains single keys: a registry that reads it from a file needs a new export \
                  and a restart at each rotation"
                     .to_owned(),
             ]),

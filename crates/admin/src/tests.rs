@@ -302,7 +302,7 @@ async fn an_explanation_names_the_rules() {
     let texts: Vec<String> = explained.explanations.iter().map(ToString::to_string).collect();
     assert_eq!(texts.len(), 2, "one entry for each resource: {texts:#?}");
     assert!(texts[0].contains("is granted pull, push, delete"), "{}", texts[0]);
-    assert!(texts[0].contains("rule 4 gives"), "{}", texts[0]);
+    assert!(texts[0].contains("rule 4 allows"), "{}", texts[0]);
     assert!(texts[1].contains("is granted nothing"), "{}", texts[1]);
     assert_eq!(explained.obstacle, None);
 

@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         Err(error) => {
             return context
                 .printer
-                .failure(&failure::Failure::new(format!("no threads to run on: {error}")));
+                .failure(&failure::Failure::new(format!("cannot start threads: {error}")));
         }
     };
     match runtime.block_on(command::run(command_line, &context)) {

@@ -48,7 +48,7 @@ pub(crate) fn account(name: &str) -> Result<(), Failure> {
     }
     if name.contains(':') {
         return Err(Failure::usage("the name has a colon, which no account's has")
-            .hint("a password is asked for, or given on stdin with --password-stdin"));
+            .hint("type the password at the prompt, or give it on stdin with --password-stdin"));
     }
     Ok(())
 }

@@ -154,7 +154,7 @@ fn what_makes_no_sense_is_refused_with_what_would() {
         (["--action", "pushed"], "hint: there are account-added, account-disabled, "),
         (["--since", "yesterday"], "as in 2h or 3d, or 2026-11-30T05:00:00Z"),
         (["--repository", "a**"], "\"a**\" is no pattern of repositories"),
-        (["--repository", "${account}/**"], "leaves open whose repositories"),
+        (["--repository", "${account}/**"], "does not say whose repositories"),
     ] {
         let ran = world.audit(&words);
         assert_eq!((ran.status, ran.stdout.as_str()), (Some(2), ""), "{ran}");
@@ -217,7 +217,7 @@ async fn the_chain_holds_through_a_kill_and_by_the_script_of_the_documentation()
     let pushed = world.entries(&["--action", "manifest-pushed"])[0]["sequence"].to_string();
     let seen = world.audit(&["verify"]);
     assert_eq!(seen.status, Some(1), "{seen}");
-    assert!(seen.stdout.starts_with(&format!("entry {pushed} is not what was written")), "{seen}");
+    assert!(seen.stdout.starts_with(&format!("entry {pushed} was changed")), "{seen}");
     let checked = checked();
     assert_eq!(checked.status, Some(1), "{checked}");
     assert!(checked.stdout.starts_with(&format!("entry {pushed} does not follow")), "{checked}");

@@ -112,7 +112,7 @@ fn a_password_is_changed_for_an_identity_token_which_ends_at_logout() {
     let world = World::new(GOOD);
     let login = world.login("secret");
     login.expect_success();
-    assert_snapshot!(world.said(&login), @"logged in to HOST as ann; an identity token is kept in HOME/.docker/config.json");
+    assert_snapshot!(world.said(&login), @"logged in to HOST as ann; an identity token is stored in HOME/.docker/config.json");
     assert_snapshot!(world.config().unwrap(), @r#"
     {
     	"auths": {
@@ -127,12 +127,12 @@ fn a_password_is_changed_for_an_identity_token_which_ends_at_logout() {
     let token = world.portpass("token HOST --scope repository:team/app:pull,push", "");
     token.expect_success();
     assert_eq!(token.stdout, format!("{JWT}\n"));
-    assert_snapshot!(world.said(&token), @"warning: repository:team/app:push was asked for and is not granted");
+    assert_snapshot!(world.said(&token), @"warning: the token service does not grant repository:team/app:push");
 
     let logout = world.portpass("logout HOST", "");
     logout.expect_success();
     assert_snapshot!(world.said(&logout), @r#"
-    logged out of HOST; nothing is kept in HOME/.docker/config.json any more
+    logged out of HOST; nothing is stored in HOME/.docker/config.json any more
     the identity token has been revoked
     "#);
     assert_eq!(*world.revoked.lock().unwrap(), ["token=refresh-me&token_type_hint=refresh_token"]);
@@ -247,7 +247,7 @@ fn a_token_can_be_looked_into() {
     "#);
     assert_snapshot!(shown.stderr, @r#"
     warning: only a registry with a JWK set that has this key id finds the key
-    its signature was not checked; --bundle or --jwks says whom to trust
+    its signature was not checked; name the trusted keys with --bundle or --jwks
     "#);
 
     let json = world.portpass("token inspect --json -", JWT);
@@ -294,6 +294,6 @@ fn a_token_can_be_looked_into() {
     assert_snapshot!(said.concat(), @r#"
     Some(1) error: token has 1 part, expected 3: it is not a JWT
     Some(1) error: token has 2 parts, expected 3: it is not a JWT
-    Some(2) error: --issuer and --service are for a check, which needs --bundle or --jwks
+    Some(2) error: --issuer and --service need --bundle or --jwks
     "#);
 }

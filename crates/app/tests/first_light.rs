@@ -111,7 +111,7 @@ fn an_address_that_is_taken_is_said_to_be_with_what_to_do() {
         Path::new(PROGRAM),
         &["--data", &format!("{}/other", portpass.folder().display()), "--addr", "127.0.0.1:0"],
     );
-    third.wait_for_log(&["the password of `admin` stands in", "other/admin-password"]);
+    third.wait_for_log(&["the password of `admin` is in", "other/admin-password"]);
 }
 
 /// Two processes on one database would each believe that they are alone.

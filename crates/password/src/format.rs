@@ -149,7 +149,7 @@ pub enum FormatError {
     DoubledDollars,
     /// A legacy form, and nobody asked for those.
     #[error(
-        "{format} is quick to guess and counts only with `legacy_hashes: true`; better make a new hash with `htpasswd -B`"
+        "{format} is quick to guess, and works only with `legacy_hashes: true`; make a new hash with `htpasswd -B`"
     )]
     LegacyNotAllowed {
         /// What it is.

@@ -44,7 +44,7 @@ pub struct HtpasswdSettings {
     pub formats: Formats,
 }
 
-/// An htpasswd file whose last good content is known. A change counts within two seconds.
+/// An htpasswd file whose last good content is known. A change takes effect within two seconds.
 ///
 /// It is looked at when somebody asks, at most once a second, away from the asynchronous threads;
 /// whoever asks meanwhile waits for the look that is under way.
@@ -160,7 +160,7 @@ impl HtpasswdFile {
                 self.take(content, stamp, now);
             }
             Err(error) => {
-                tracing::error!(%error, "the htpasswd file cannot be used as it is; its last good entries stay in force");
+                tracing::error!(%error, "cannot use the htpasswd file as it is; its last good entries stay in use");
                 self.keep(&state, Err(error), now);
             }
         }
@@ -174,7 +174,7 @@ impl HtpasswdFile {
             tracing::warn!(%path, line = warning.line, "{warning}");
         }
         if let Some(more @ 1..) = content.warnings.len().checked_sub(MAX_LOGGED) {
-            tracing::warn!(%path, "{more} more lines of the htpasswd file are in doubt");
+            tracing::warn!(%path, "{more} more lines of the htpasswd file have problems");
         }
     }
 

@@ -109,8 +109,7 @@ pub(crate) enum Error {
     },
     /// Whoever pushes has begun too much that it has not finished.
     #[error(
-        "there are {} unfinished uploads of this account or address: finish or cancel some; what is left alone for \
-         a day goes by itself",
+        "there are {} unfinished uploads of this account or address: finish or cancel some; the registry removes an upload that nobody continues for a day",
         Db::UNFINISHED_UPLOADS
     )]
     TooManyUploads,
@@ -139,7 +138,7 @@ pub(crate) enum Error {
     // Nobody's.
     /// Too much is under way for this body to be held too.
     #[error(
-        "there was no room for this manifest within {} s: too many are under way", waited.as_secs()
+        "there was no room for this manifest within {} s: too many are in progress", waited.as_secs()
     )]
     ManifestsBusy {
         /// For how long.

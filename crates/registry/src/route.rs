@@ -241,7 +241,7 @@ pub enum RouteError {
     #[error("`last` must be at most {} printable characters", Page::MAX_LAST)]
     Last,
     /// The method is not one of this path.
-    #[error("the path knows {allow} and not {method}")]
+    #[error("the path supports {allow}, not {method}")]
     Method {
         /// As sent.
         method: Method,
@@ -258,7 +258,7 @@ pub enum RouteError {
     #[error(transparent)]
     NoReference(ReferenceError),
     /// `n` is no number.
-    #[error("`n` must be a number, in digits alone")]
+    #[error("`n` must be a number with only digits")]
     Number,
     /// `n` is more than may be asked for.
     #[error("`n` must be at most {limit}")]
@@ -267,7 +267,7 @@ pub enum RouteError {
         limit: usize,
     },
     /// `OPTIONS`: no error, but no route either; answered with `Allow` alone (OC29).
-    #[error("the path knows {allow}")]
+    #[error("the path supports {allow}")]
     Options {
         /// For the header `Allow`.
         allow: &'static str,
@@ -285,7 +285,7 @@ pub enum RouteError {
     #[error("no endpoint of this registry has this path")]
     Unknown,
     /// The session's name is none that was ever given (`OC27b`).
-    #[error("the upload session's name is none that this registry gives")]
+    #[error("the upload session's id is not one of this registry")]
     UploadId,
 }
 

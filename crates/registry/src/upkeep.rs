@@ -93,8 +93,8 @@ impl Registry {
                 timer.tick().await;
                 match self.upkeep(self.now()).await {
                     Ok(upkeep) if upkeep == Upkeep::default() => {}
-                    Ok(upkeep) => tracing::info!(?upkeep, "cleared away what was abandoned"),
-                    Err(error) => tracing::warn!(%error, "upkeep stopped; it is tried again"),
+                    Ok(upkeep) => tracing::info!(?upkeep, "removed abandoned data"),
+                    Err(error) => tracing::warn!(%error, "upkeep failed; the server tries again"),
                 }
                 if round > 0 {
                     continue;
@@ -110,7 +110,7 @@ impl Registry {
                         "nothing is swept: more than a tenth of the objects in the store are in no row of this \
                          database; they may be another installation's"
                     ),
-                    Err(error) => tracing::warn!(%error, "a sweep stopped; it is tried again"),
+                    Err(error) => tracing::warn!(%error, "a sweep failed; the server tries again"),
                 }
             }
         }

@@ -153,10 +153,7 @@ impl Buffer {
             // There is nowhere to say that the log cannot be written.
             let _ = out.write_all(&taken);
             if lost > 0 {
-                let _ = writeln!(
-                    out,
-                    "{lost} lines of the log were lost: whoever reads it is too slow"
-                );
+                let _ = writeln!(out, "{lost} lines of the log were lost: the reader is too slow");
             }
             taken.clear();
             taken.shrink_to(CAPACITY / 8);
@@ -225,6 +222,6 @@ mod tests {
         let mut out = Vec::new();
         buffer.write_out(&mut out);
         let told = String::from_utf8(out.split_off(CAPACITY)).unwrap();
-        assert_eq!(told, "2 lines of the log were lost: whoever reads it is too slow\n");
+        assert_eq!(told, "2 lines of the log were lost: the reader is too slow\n");
     }
 }

@@ -91,16 +91,20 @@ impl Metrics {
             "What is running",
             Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]),
         );
-        registry.register("http_requests", "Answers by kind of request", metrics.requests.clone());
+        registry.register(
+            "http_requests",
+            "Responses by kind of request",
+            metrics.requests.clone(),
+        );
         registry.register_with_unit(
             "http_request_duration",
-            "From a request's headers to its answer's last byte",
+            "From the request's headers to the response's last byte",
             Unit::Seconds,
             metrics.durations.clone(),
         );
         registry.register_with_unit(
             "http_sent",
-            "Bytes of answers' bodies",
+            "Bytes of response bodies",
             Unit::Bytes,
             metrics.sent.clone(),
         );
@@ -115,7 +119,7 @@ impl Metrics {
         registry.register("connections_accepted", "Connections so far", metrics.accepted.clone());
         registry.register(
             "connections_cut",
-            "Connections that were ended for others who waited",
+            "Connections that were closed to make room for others",
             metrics.cut.clone(),
         );
         registry.register(

@@ -31,7 +31,7 @@ pub enum StateError {
     Foreign,
     /// A newer program has changed the tables in ways this one does not know.
     #[error(
-        "the database has schema version {found}, this program knows versions up to {known}: it was \
+        "the database has schema version {found}, this program supports versions up to {known}: it was \
          written by a newer portpass; start that one, or restore a backup from before the upgrade"
     )]
     Newer {
@@ -42,8 +42,7 @@ pub enum StateError {
     },
     /// A migration that was applied is not the one this program carries.
     #[error(
-        "migration {version} of the database was applied with another text than this program has: \
-         it was changed by hand or by a build from other sources"
+        "migration {version} of the database was applied with another text than this program has: the database was changed by hand or by a build from other sources"
     )]
     Altered {
         /// The migration's number.

@@ -339,7 +339,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// Bodies hold all the files that they may.
-    #[error("{limit} files are held by blobs that are under way; no more are opened for now")]
+    #[error("blobs in progress use all {limit} files; no more can be opened now")]
     Busy {
         /// How many they may hold.
         limit: usize,
@@ -359,7 +359,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// The upload lies in more objects than its row can name.
-    #[error("an upload lies in at most {limit} objects; send larger chunks")]
+    #[error("an upload has at most {limit} objects; send larger chunks")]
     TooManySegments {
         /// How many are kept.
         limit: usize,

@@ -219,8 +219,7 @@ fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BackupE
 
 fn text_for(installation: &str) -> String {
     format!(
-        "{FORMAT}\ninstallation {installation}\n\nThis folder is a backup: `portpass backup` writes to it, and removes what it \
-         needs no longer.\nTo restore it, copy it and start `portpass serve --data COPY`.\n"
+        "{FORMAT}\ninstallation {installation}\n\nThis folder is a backup: `portpass backup` writes to it, and removes what it does not need any more.\nTo restore it, copy it and start `portpass serve --data COPY`.\n"
     )
 }
 

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 
 mod display;
 
-/// What was typed.
+/// The arguments.
 #[derive(Args, Debug)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
@@ -27,19 +27,19 @@ struct QueryArguments {
     /// Only what this account did, and what was done to it
     #[arg(long, value_name = "ACCOUNT")]
     account: Option<String>,
-    /// Only what is about repositories like this: `team/app`, `team/*`, `team/**`
+    /// Only entries about repositories that match: `team/app`, `team/*`, `team/**`
     #[arg(long, value_name = "PATTERN")]
     repository: Option<String>,
-    /// Only what happened since then: `2h` or `3d` ago, or a time such as 2026-11-30T05:00:00Z
+    /// Only entries since then: `2h` or `3d` ago, or a time as in 2026-11-30T05:00:00Z
     #[arg(long, value_name = "WHEN")]
     since: Option<String>,
-    /// Only this, as the list shows it; may be given several times, or as a list with commas
+    /// Only this action; may be given several times, or as a list with commas
     #[arg(long, value_name = "ACTION", value_delimiter = ',')]
     action: Vec<String>,
-    /// The latest so many; without it and without --since, 50
+    /// Only the latest NUMBER entries; without it and without --since, 50
     #[arg(short, long, value_name = "NUMBER")]
     number: Option<usize>,
-    /// Go on with what happens from now on, until Ctrl-C
+    /// Continue with new entries, until Ctrl-C
     #[arg(short, long)]
     follow: bool,
     /// Print JSON, an object on each line
@@ -49,9 +49,9 @@ struct QueryArguments {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Say whether the trail is as it was written
+    /// Check whether the trail was changed
     Verify {
-        /// A place that was noted earlier: the trail must still lead through it
+        /// A position that you noted earlier: the trail must still contain it
         #[arg(long, value_name = "NUMBER:HASH")]
         expect: Option<String>,
         /// Print JSON
@@ -151,8 +151,8 @@ fn verified(verdict: &AuditVerdict, json: bool, context: &Context) -> Result<(),
     if verdict.holds {
         return Ok(());
     }
-    let failure = Failure::new("the audit trail is not as it was written");
-    Err(failure.hint("whoever can write to the database can have done this; the log of the server names an earlier end of the trail each hour"))
+    let failure = Failure::new("the audit trail was changed");
+    Err(failure.hint("anyone who can write to the database can do this; the server logs the last position of the trail every hour"))
 }
 
 /// Entries that are listed where nobody says how many.

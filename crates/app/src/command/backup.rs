@@ -8,10 +8,10 @@ use portpass_admin::BackupSummary;
 use super::{Context, InstallationArguments, refused};
 use crate::{failure::Failure, printer::human_bytes};
 
-/// What was typed.
+/// The arguments.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// A new folder, an empty one, or the one of an earlier backup
+    /// A new folder, an empty one, or the folder of an earlier backup
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
     /// Print JSON
@@ -34,8 +34,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
     }
     if configured {
         context.printer.note(
-            "note: the configuration file, and the certificates, keys and password files that it names, are in no \
-             backup: keep them too",
+            "note: a backup does not contain the configuration file, nor the certificates, keys and password files that it names: keep them too",
         );
     }
     Ok(())

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::failure::Failure;
 
-/// What was typed.
+/// The arguments.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// The registry

@@ -8,7 +8,7 @@ use portpass_config::{Config, ConfigError, Environment, RegistryAuth, Sources, T
 use super::Context;
 use crate::{failure::Failure, printer::Printer};
 
-/// What was typed.
+/// The arguments.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -17,7 +17,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Say what a start with this file would do, or why it would fail; opens no listener
+    /// Say what a start with this file would do, or why it would fail; opens no port
     Check {
         /// The configuration file; without one, the embedded default
         #[arg(env = "PORTPASS_CONFIG")]

@@ -17,14 +17,13 @@ use crate::{failure::Failure, printer::Printer};
 /// How to speak with a registry.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Connection {
-    /// Speak plain HTTP with a registry that is on another machine; credentials go in the clear
+    /// Use plain HTTP with a registry on another machine; credentials are not encrypted
     #[arg(long)]
     pub(super) plain_http: bool,
     /// A file of certificates (PEM) to trust beside the system's
     #[arg(long, value_name = "FILE")]
     pub(super) ca: Option<PathBuf>,
-    /// Check the registry's certificate; with `false`, whoever sits on the way can take passwords and
-    /// tokens
+    /// Check the registry's certificate; with `false`, an attacker on the network can read passwords and tokens
     #[arg(
         long,
         value_name = "BOOL",
@@ -65,7 +64,7 @@ impl Connection {
         }
         if self.verification() == Verification::None {
             context.printer.warning(format_args!(
-                "the certificate of {host} is not checked: whoever sits on the way can take passwords and tokens"
+                "the certificate of {host} is not checked: an attacker on the network can read passwords and tokens"
             ));
         }
         Ok(())

@@ -12,22 +12,22 @@ use super::{
 };
 use crate::failure::Failure;
 
-/// What was typed.
+/// The arguments.
 #[derive(Args, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
 pub(crate) struct Arguments {
-    /// Where it is: an image in a registry, oci:FOLDER[:TAG] or docker-archive:FILE[:NAME:TAG]
+    /// The source: an image in a registry, oci:FOLDER[:TAG] or docker-archive:FILE[:NAME:TAG]
     #[arg(value_name = "FROM")]
     from: Location,
-    /// Where it goes, written alike
+    /// The target, written in the same way
     #[arg(value_name = "TO")]
     to: Location,
     #[command(flatten)]
     how: TransferArguments,
-    /// Speak plain HTTP with FROM on another machine; credentials go in the clear
+    /// Use plain HTTP with FROM on another machine; credentials are not encrypted
     #[arg(long)]
     from_plain_http: bool,
-    /// Speak plain HTTP with TO on another machine; credentials go in the clear
+    /// Use plain HTTP with TO on another machine; credentials are not encrypted
     #[arg(long)]
     to_plain_http: bool,
     /// Certificates (PEM) to trust beside the system's, for FROM
@@ -36,7 +36,7 @@ pub(crate) struct Arguments {
     /// Certificates (PEM) to trust beside the system's, for TO
     #[arg(long, value_name = "FILE")]
     to_ca: Option<PathBuf>,
-    /// Check the certificate of FROM; with `false`, whoever sits on the way can take passwords and tokens
+    /// Check the certificate of FROM; with `false`, an attacker on the network can read passwords and tokens
     #[arg(
         long,
         value_name = "BOOL",
@@ -45,7 +45,7 @@ pub(crate) struct Arguments {
         hide_default_value = true
     )]
     from_tls_verify: bool,
-    /// Check the certificate of TO; with `false`, whoever sits on the way can take passwords and tokens
+    /// Check the certificate of TO; with `false`, an attacker on the network can read passwords and tokens
     #[arg(
         long,
         value_name = "BOOL",

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::failure::Failure;
 
-/// What was typed.
+/// The arguments.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// The tag or manifest, as in registry.example.com/team/app:1.0 or …/app@sha256:…
@@ -27,16 +27,15 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
         (image.reference(), image.tag().is_some() && image.digest().is_some())
     else {
         return Err(Failure::usage(
-            "name either the tag or the digest that is to be deleted; a digest takes all its tags with it",
+            "name either the tag or the digest to delete; deleting a digest also deletes its tags",
         ));
     };
     let session = connection.session(image.host().clone(), context)?;
     let remote = Repository::new(session, image.repository().clone());
     remote.delete_manifest(&reference).await.map_err(|error| match error.status() {
         // OC22
-        Some(status) if status == 405 => explained_operation(error).hint(
-            "the registry deletes nothing; its `storage.delete.enabled` would have to be true",
-        ),
+        Some(status) if status == 405 => explained_operation(error)
+            .hint("the registry does not allow deletes; set its `storage.delete.enabled` to true"),
         _ => explained_operation(error),
     })?;
     context.printer.note(format_args!("deleted {image}"));

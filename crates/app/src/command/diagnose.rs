@@ -23,28 +23,28 @@ use crate::{
     prompt::{self, PasswordFrom},
 };
 
-/// What was typed.
+/// The arguments.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// The registry, and what somebody wants to pull or push there
+    /// The registry, and the image to pull or push there
     #[arg(value_name = "HOST[:PORT][/REPOSITORY[:TAG]]")]
     target: Target,
-    /// The account to ask as, in place of the one that docker or podman keep
+    /// The account to use, in place of the one that docker or podman store
     #[arg(short, long, value_name = "NAME")]
     username: Option<String>,
-    /// Read its password from stdin
+    /// Read the password from stdin
     #[arg(long, requires = "username")]
     password_stdin: bool,
-    /// A file with a token that a client got, or `-` for stdin: look into it in place of a new one
+    /// Check the token in this file, or from stdin (`-`), in place of a new one
     #[arg(long, value_name = "FILE")]
     token: Option<PathBuf>,
     /// The registry's configuration file
     #[arg(long, value_name = "FILE")]
     registry_config: Option<PathBuf>,
-    /// What the registry has as `issuer`
+    /// The registry's `issuer`
     #[arg(long, value_name = "NAME")]
     issuer: Option<String>,
-    /// What the registry has as `service`
+    /// The registry's `service`
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
     /// The registry's `rootcertbundle`
@@ -81,16 +81,16 @@ struct OptionalChecks {
 /// In which form it is told.
 #[derive(Args, Debug)]
 struct OutputArguments {
-    /// Print what was found as JSON
+    /// Print the result as JSON
     #[arg(long)]
     json: bool,
-    /// Say too what was not asked, and why, and what holds
+    /// Also list the checks that pass, and those that were not made, with the reason
     #[arg(short, long)]
     verbose: bool,
-    /// Print every request and answer too, secrets left out
+    /// Also print every request and response, without secrets
     #[arg(long)]
     trace: bool,
-    /// Write what was found to an HTML file, to be passed on
+    /// Also write the result to an HTML file that you can pass on
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
 }

@@ -16,16 +16,16 @@ mod list;
 
 use self::display::show;
 
-/// What was typed.
+/// The arguments.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// What the answer has as `X-Request-Id`, and the log as `request_id`; without one, the latest refusals are listed
+    /// The request's id: `X-Request-Id` in the response, `request_id` in the log; without one, list the latest refusals
     #[arg(value_name = "REQUEST-ID")]
     request: Option<String>,
-    /// How many are listed at most
+    /// List at most this many refusals
     #[arg(short, long, value_name = "NUMBER", default_value_t = 20, conflicts_with = "request")]
     number: usize,
-    /// List also what was only not there (404), as every push and pull asks for it
+    /// Also list requests that found nothing (404), as in every push and pull
     #[arg(long, conflicts_with = "request")]
     all: bool,
     /// Print JSON
@@ -193,7 +193,7 @@ fn absent(result: &QueryResult, request: &str) -> Failure {
     let (why, hint) = match result.absence(request) {
         Absence::OtherProcess => (
             format!(
-                "the request {request} is of an earlier start of this server, or of another server: the ids of this start \
+                "the request {request} is from an earlier start of this server, or from another server: the ids of this start \
                  begin with {}",
                 result.process
             ),
@@ -204,15 +204,15 @@ fn absent(result: &QueryResult, request: &str) -> Failure {
         }
         Absence::Served => (
             format!("the request {request} was not refused, or came without credentials"),
-            format!("its log line tells how it ended: look for request_id={request}"),
+            format!("its log line says how it ended: look for request_id={request}"),
         ),
         Absence::ServedOrForgotten => (
             format!(
-                "of the request {request} nothing is kept: it was not refused, came without credentials, or is not among \
+                "the server has kept nothing about the request {request}: it was not refused, came without credentials, or is not among \
                  the last {} refusals",
                 result.kept
             ),
-            format!("its log line tells how it ended: look for request_id={request}"),
+            format!("its log line says how it ended: look for request_id={request}"),
         ),
         Absence::Foreign => (
             format!("no refused request has the id {request}"),

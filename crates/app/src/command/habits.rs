@@ -64,24 +64,29 @@ const fn habit(command: &'static str, typed: &'static [&'static str], say: &'sta
 
 const SCOPE: &str = "a scope is given as `--scope repository:team/app:pull`";
 const LOGIN: &str = "credentials are those of `portpass login` or `docker login`";
-const PASSWORD: &str = "a password on the command line can be read by others: give it on stdin with `--password-stdin`";
+const PASSWORD: &str =
+    "others can read a password on the command line: give it on stdin with `--password-stdin`";
 
 /// For each command first what is special there.
 const HABITS: &[Habit] = &[
     habit("login", &["-p", "--password"], PASSWORD),
     habit("login", &["--get-login"], "`~/.docker/config.json` says who is logged in where"),
-    habit("logout", &["-a", "--all"], "name the registry: each is logged out of by itself"),
+    habit("logout", &["-a", "--all"], "name a registry: you log out of each one separately"),
     habit("user", &["-p", "--password"], PASSWORD),
-    habit("user", &["create", "new"], "`portpass user add NAME` makes an account"),
-    habit("user", &["ls", "show"], "`portpass user list` shows all accounts"),
+    habit("user", &["create", "new"], "`portpass user add NAME` adds an account"),
+    habit("user", &["ls", "show"], "`portpass user list` lists all accounts"),
     habit("user", &["rm", "delete", "del"], "`portpass user remove NAME` removes an account"),
     habit("user", &["passwd", "reset"], "`portpass user password NAME` sets another password"),
-    habit("user", &["lock", "block"], "`portpass user disable NAME` keeps an account out"),
-    habit("user", &["unlock", "unblock"], "`portpass user enable NAME` lets an account in again"),
-    habit("session", &["ls"], "`portpass session list` shows the sessions"),
+    habit("user", &["lock", "block"], "`portpass user disable NAME` disables an account"),
+    habit("user", &["unlock", "unblock"], "`portpass user enable NAME` enables an account again"),
+    habit("session", &["ls"], "`portpass session list` lists the sessions"),
     habit("session", &["rm", "delete", "remove"], "`portpass session revoke ID` ends a session"),
-    habit("signing-key", &["ls"], "`portpass signing-key list` shows the keys"),
-    habit("signing-key", &["new", "add", "create"], "`portpass signing-key rotate` makes a key"),
+    habit("signing-key", &["ls"], "`portpass signing-key list` lists the keys"),
+    habit(
+        "signing-key",
+        &["new", "add", "create"],
+        "`portpass signing-key rotate` makes a new key",
+    ),
     habit("config", &["test", "validate", "verify"], "`portpass config check FILE` checks a file"),
     habit("config", &["show", "dump"], "`portpass config check` says what a file means"),
     habit("config", &["env"], "`portpass config environment` lists the variables"),
@@ -108,12 +113,12 @@ const HABITS: &[Habit] = &[
     habit(
         "copy",
         &["--src-cert-dir"],
-        "FROM has its own: `--from-ca FILE`; docker's `certs.d` is read too",
+        "FROM has its own: `--from-ca FILE`; portpass also reads docker's `certs.d`",
     ),
     habit(
         "copy",
         &["--dest-cert-dir"],
-        "TO has its own: `--to-ca FILE`; docker's `certs.d` is read too",
+        "TO has its own: `--to-ca FILE`; portpass also reads docker's `certs.d`",
     ),
     habit(
         "copy",
@@ -130,16 +135,16 @@ const HABITS: &[Habit] = &[
         &["--ca", "--cacert", "--ca-file"],
         "each end has its own: `--from-ca FILE`, `--to-ca FILE`",
     ),
-    habit("", &["version"], "`portpass version` says which this is"),
+    habit("", &["version"], "`portpass version` prints the version"),
     habit(
         "",
         &["-v", "-V"],
-        "`portpass version` says which this is; requests are shown by `portpass diagnose --trace`",
+        "`portpass version` prints the version; `portpass diagnose --trace` shows requests",
     ),
     habit(
         "",
         &["--verbose", "--debug", "-d", "-D"],
-        "`portpass diagnose --trace` shows every request and answer",
+        "`portpass diagnose --trace` shows every request and response",
     ),
     habit(
         "",
@@ -156,7 +161,7 @@ const HABITS: &[Habit] = &[
     habit(
         "",
         &["--cacert", "--ca-file", "--cert-dir", "--certs"],
-        "`--ca FILE` trusts the certificates of a file; docker's `certs.d` is read too",
+        "`--ca FILE` trusts the certificates of a file; portpass also reads docker's `certs.d`",
     ),
     habit("", &["--http"], "`--plain-http` speaks plain HTTP"),
     habit(
@@ -189,7 +194,7 @@ const HABITS: &[Habit] = &[
     habit(
         "",
         &["inspect", "manifest"],
-        "`portpass token inspect` looks into a token; `portpass pull IMAGE oci:FOLDER` fetches an image",
+        "`portpass token inspect` shows the contents of a token; `portpass pull IMAGE oci:FOLDER` fetches an image",
     ),
     habit("", &["server", "start", "run", "daemon"], "`portpass serve` runs the server"),
     habit(

@@ -16,13 +16,13 @@ use crate::{
     prompt::{self, PasswordFrom},
 };
 
-/// What was typed.
+/// The arguments.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// The registry
     #[arg(value_name = "HOST[:PORT]")]
     host: Host,
-    /// The account; asked for on the terminal if it is not given
+    /// The account; without it, the command asks on the terminal
     #[arg(short, long, value_name = "NAME")]
     username: Option<String>,
     /// Read the password from stdin
@@ -50,17 +50,18 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
         warn_of_oddities(printer, &issued);
     }
     let Some(place) = kept else {
-        printer.note(format_args!("{host} asks nobody to log in; nothing was checked or kept"));
+        printer
+            .note(format_args!("{host} does not ask for a login; nothing was checked or stored"));
         return Ok(());
     };
     let what = if identity_token { "an identity token" } else { "the password" };
-    printer.note(format_args!("logged in to {host} as {username}; {what} is kept in {place}"));
+    printer.note(format_args!("logged in to {host} as {username}; {what} is stored in {place}"));
     if !identity_token && matches!(place, CredentialSource::File(_)) {
-        printer.warning("a password in a file is not encrypted; docker's \"credsStore\" names a helper that keeps it safe");
+        printer.warning("the file has the password without encryption; docker's \"credsStore\" names a helper that stores it safely");
     }
     let used = files.get(&host, None).await.map_err(explained)?;
     if let Some(other) = used.map(|found| found.place).filter(|used| *used != place) {
-        printer.warning(format_args!("what {other} says of {host} comes before that"));
+        printer.warning(format_args!("the entry for {host} in {other} has priority"));
     }
     Ok(())
 }

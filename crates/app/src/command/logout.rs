@@ -13,7 +13,7 @@ use super::{
 };
 use crate::failure::Failure;
 
-/// What was typed.
+/// The arguments.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// The registry
@@ -34,7 +34,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
     } else {
         let places: Vec<String> = done.erased.iter().map(CredentialSource::to_string).collect();
         printer.note(format_args!(
-            "logged out of {host}; nothing is kept in {} any more",
+            "logged out of {host}; nothing is stored in {} any more",
             places.join(" and ")
         ));
     }
@@ -42,7 +42,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
         None => {}
         Some(Revocation::Revoked) => printer.note("the identity token has been revoked"),
         Some(Revocation::Unsupported) => {
-            printer.note("the token service revokes no identity tokens at a client's word; this one is good until it expires there");
+            printer.note("the token service does not let clients revoke identity tokens; this one is valid until it expires there");
         }
         Some(Revocation::Failed(reason)) => {
             printer.warning(format_args!("the identity token could not be revoked: {reason}"));

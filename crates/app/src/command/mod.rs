@@ -46,7 +46,7 @@ pub(crate) struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run what the configuration names; without one, a registry and its token service
+    /// Run the services of the configuration; without one, a registry and its token service
     Serve(serve::Arguments),
     /// Check the configuration, print its schema or its environment variables
     Config(config::Arguments),
@@ -56,25 +56,25 @@ enum Command {
     Session(session::Arguments),
     /// List, rotate and export the keys that sign tokens
     SigningKey(signing_key::Arguments),
-    /// Say who may do what, and which rule says so
+    /// Say what the rules grant, and which rules decide
     Policy(policy::Arguments),
-    /// Read who did what, or verify that the trail of it is as it was written
+    /// Read the audit trail, or check whether it was changed
     Audit(audit::Arguments),
-    /// Copy an installation into a folder that a server can start from, while one runs
+    /// Copy an installation, also while a server runs, into a folder that a server can start from
     Backup(backup::Arguments),
     /// Say why a request was refused, and what to do about it
     Explain(explain::Arguments),
     /// Log in to a registry
     Login(login::Arguments),
-    /// Forget the credentials of a registry
+    /// Remove the stored credentials of a registry
     Logout(logout::Arguments),
-    /// Get a token from a registry's token service, or look into one
+    /// Get a token from a registry's token service, or inspect one
     Token(token::Arguments),
     /// Fetch an image from a registry into a folder or an archive
     Pull(pull::Arguments),
     /// Send an image from a folder or an archive to a registry
     Push(push::Arguments),
-    /// Copy an image from anywhere to anywhere, between registries without touching the disk
+    /// Copy an image between registries, folders and archives; between registries without the disk
     Copy(copy::Arguments),
     /// List the tags of a repository
     Tags(tags::Arguments),
@@ -82,9 +82,9 @@ enum Command {
     Catalog(catalog::Arguments),
     /// Delete a tag, or a manifest with all its tags
     Delete(delete::Arguments),
-    /// Find out why logins, pulls or pushes fail at a registry, and how to mend it
+    /// Find out why logins, pulls or pushes fail at a registry, and how to fix it
     Diagnose(diagnose::Arguments),
-    /// Say which version this is
+    /// Print the version
     Version,
 }
 

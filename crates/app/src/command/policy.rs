@@ -8,7 +8,7 @@ use portpass_admin::Caller;
 use super::{Context, InstallationArguments, refused};
 use crate::failure::Failure;
 
-/// What was typed.
+/// The arguments.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -19,14 +19,14 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Say what an account would be granted, and which rules say so
+    /// Say what the rules would grant to an account, and which rules decide
     Explain {
         /// The account; `anonymous` for a caller without credentials (`user:anonymous` for an account of that name)
         account: CallerArgument,
-        /// What is asked for, as in a challenge: repository:team/app:pull,push
+        /// The scopes to ask for, as in a challenge: repository:team/app:pull,push
         #[arg(required = true, value_name = "SCOPE")]
         scopes: Vec<String>,
-        /// The service that the token would be for; without it, the first that is configured
+        /// The service that the token would be for; without it, the first in the configuration
         #[arg(long, value_name = "NAME")]
         service: Option<String>,
         /// Print JSON

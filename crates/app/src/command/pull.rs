@@ -10,13 +10,13 @@ use super::{
 };
 use crate::failure::Failure;
 
-/// What was typed.
+/// The arguments.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// The image, as in registry.example.com/team/app:1.0
     #[arg(value_name = "IMAGE")]
     image: ImageReference,
-    /// Where it goes: oci:FOLDER[:TAG] or docker-archive:FILE[:NAME:TAG]
+    /// The target: oci:FOLDER[:TAG] or docker-archive:FILE[:NAME:TAG]
     #[arg(value_name = "TARGET")]
     target: Location,
     #[command(flatten)]

@@ -10,13 +10,13 @@ use super::{
 };
 use crate::failure::Failure;
 
-/// What was typed.
+/// The arguments.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// Where it is: oci:FOLDER[:TAG] or docker-archive:FILE[:NAME:TAG]
+    /// The source: oci:FOLDER[:TAG] or docker-archive:FILE[:NAME:TAG]
     #[arg(value_name = "SOURCE")]
     source: Location,
-    /// The image that it shall be, as in registry.example.com/team/app:1.0
+    /// The image to push to, as in registry.example.com/team/app:1.0
     #[arg(value_name = "IMAGE")]
     image: ImageReference,
     #[command(flatten)]

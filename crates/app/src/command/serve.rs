@@ -21,7 +21,7 @@ use tracing::level_filters::LevelFilter;
 use super::{Context, config::load};
 use crate::{failure::Failure, printer::Printer};
 
-/// What was typed.
+/// The arguments.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// The configuration file; without one, a registry and its token service on 127.0.0.1:5000
@@ -30,10 +30,10 @@ pub(crate) struct Arguments {
     /// The data directory; by default /var/lib/portpass for root, else in the XDG data home
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Address and port to listen on, as the key `http.addr` takes them: `:5000` is every address
+    /// Address and port to listen on, as in `http.addr`: `:5000` is every address
     #[arg(long, value_name = "ADDRESS:PORT")]
     addr: Option<Address>,
-    /// Take over blobs of another installation, if they are those that the database names: after a restore
+    /// Take over the blobs of another installation, if the database names them; for a start after a restore
     #[arg(long)]
     adopt_storage: bool,
 }
@@ -83,12 +83,12 @@ fn announce(server: &Server, printer: &Printer) {
         match components.administrator() {
             Some(Administrator::Created { password_file: Some(file), .. }) => {
                 tracing::info!(
-                    "made the account `admin`; its password stands in {}",
+                    "created the account `admin`; its password is in {}",
                     file.display()
                 );
             }
             Some(Administrator::InitialPassword { password_file }) => {
-                tracing::info!("the password of `admin` stands in {}", password_file.display());
+                tracing::info!("the password of `admin` is in {}", password_file.display());
             }
             Some(Administrator::Created { password_file: None, .. } | Administrator::Managed)
             | None => {}
@@ -118,7 +118,7 @@ fn announce(server: &Server, printer: &Printer) {
             "account",
             password.expose_secret()
         ));
-        printer.line(format_args!("  {:15}  (it stands in {} too)", "", file.display()));
+        printer.line(format_args!("  {:15}  (also in {})", "", file.display()));
     }
     if let Some(login) = server.login() {
         printer.line("");
@@ -157,7 +157,7 @@ async fn reload_on_hangup(
 ) {
     let mut hangup = match signal(SignalKind::hangup()) {
         Ok(hangup) => hangup,
-        Err(error) => return tracing::warn!("SIGHUP cannot be watched: {error}"),
+        Err(error) => return tracing::warn!("cannot wait for SIGHUP: {error}"),
     };
     while hangup.recv().await.is_some() {
         match load(&sources, &environment).await {
@@ -179,7 +179,7 @@ async fn reload(handle: &ReloadHandle, config: Config, log: &LogGuard) {
             for warning in warnings {
                 tracing::warn!("{warning}");
             }
-            tracing::info!("the configuration was read again and is in force");
+            tracing::info!("the configuration was read again and is in use");
             log.set_level(level);
         }
         Err(error) => tracing::error!("the configuration stays as it was: {error}"),

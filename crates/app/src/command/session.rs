@@ -6,7 +6,7 @@ use portpass_admin::{Installation, Session, SessionState, rfc3339};
 use super::{Context, InstallationArguments, refused};
 use crate::failure::Failure;
 
-/// What was typed.
+/// The arguments.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -17,12 +17,12 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Show sessions, newest first
+    /// List sessions, newest first
     List {
         /// Only those of this account
         #[arg(value_name = "ACCOUNT")]
         account: Option<String>,
-        /// Also those that are expired or revoked
+        /// Also expired and revoked sessions
         #[arg(short, long)]
         all: bool,
         /// Print JSON
@@ -31,7 +31,7 @@ enum Action {
     },
     /// End sessions: their clients have to log in again
     Revoke {
-        /// As `session list` shows them
+        /// The ids, as `session list` shows them
         #[arg(value_name = "ID", required_unless_present = "account")]
         ids: Vec<String>,
         /// All sessions of this account

@@ -8,7 +8,7 @@ use portpass_admin::{Installation, KeyFormat, KeyPhase, SigningKey, rfc3339};
 use super::{Context, InstallationArguments, refused};
 use crate::failure::Failure;
 
-/// What was typed.
+/// The arguments.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Show the keys and what they are used for
+    /// List the keys and their use
     List {
         /// Print JSON
         #[arg(long)]
@@ -36,7 +36,7 @@ enum Action {
         /// Certificates for `rootcertbundle`, or a JWK set for `jwks`
         #[arg(long, value_enum, default_value_t = Format::Bundle)]
         format: Format,
-        /// The file; without one, the keys are printed
+        /// Write to this file; without it, print the keys
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
@@ -82,7 +82,7 @@ fn row(key: &SigningKey) -> [String; 3] {
             format!("announced, signs from {}", rfc3339(signs_from))
         }
         KeyPhase::FromFiles => "signing, from files".to_owned(),
-        KeyPhase::Retired { until } => format!("retired, forgotten {}", rfc3339(until)),
+        KeyPhase::Retired { until } => format!("retired, removed {}", rfc3339(until)),
         KeyPhase::Signing { since } => format!("signing since {}", rfc3339(since)),
     };
     [key.id.clone(), key.algorithm.clone(), phase]

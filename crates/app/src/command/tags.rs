@@ -10,7 +10,7 @@ use super::{
 };
 use crate::failure::Failure;
 
-/// What was typed.
+/// The arguments.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// The repository
@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
     let Arguments { repository: image, json, connection } = arguments;
     if image.reference().is_some() {
-        return Err(Failure::usage("tags are of a repository: name it without a tag or digest"));
+        return Err(Failure::usage("name a repository, without a tag or digest"));
     }
     let session = connection.session(image.host().clone(), context)?;
     let remote = Repository::new(session, image.repository().clone());

@@ -1,4 +1,4 @@
-//! `token`: get a token from a registry's token service, or look into one.
+//! `token`: get a token from a registry's token service, or inspect one.
 
 use clap::{Args, Subcommand};
 use portpass_client::{Host, Scopes, registry::Granted};
@@ -13,7 +13,7 @@ use crate::failure::Failure;
 
 mod inspect;
 
-/// What was typed.
+/// The arguments.
 #[derive(Args, Debug)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Arguments {
@@ -22,13 +22,13 @@ pub(crate) struct Arguments {
     /// The registry
     #[arg(value_name = "HOST[:PORT]", required = true)]
     host: Option<Host>,
-    /// What it shall grant, as in repository:team/app:pull,push; may be given several times
+    /// The scope to ask for, as in repository:team/app:pull,push; may be given several times
     #[arg(long, value_name = "SCOPE")]
     scope: Vec<Scopes>,
-    /// Ask without credentials, even if some are kept
+    /// Ask without credentials, even if some are stored
     #[arg(long)]
     anonymous: bool,
-    /// Print the token with what was said and found about it, as JSON
+    /// Print the token with the details of the request and the response, as JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -37,7 +37,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Show what a token says, and check it if it is said whom to trust
+    /// Show the contents of a token, and check it with --bundle or --jwks
     Inspect(inspect::Arguments),
 }
 
@@ -47,7 +47,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
     let host = match (action, host) {
         (Some(Action::Inspect(arguments)), _) => return inspect::run(&arguments, context),
         (None, Some(host)) => host,
-        (None, None) => return Err(Failure::usage("a registry has to be named")),
+        (None, None) => return Err(Failure::usage("name a registry")),
     };
     let scopes = scope.iter().fold(Scopes::none(), Scopes::union);
     let (registry, _) = connection.registry(host, context)?;
@@ -60,10 +60,10 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
     warn_of_oddities(&context.printer, &granted.issued);
     let missing = granted.missing();
     for access in &missing {
-        context.printer.warning(format_args!("{access} was asked for and is not granted"));
+        context.printer.warning(format_args!("the token service does not grant {access}"));
     }
     if granted.found.is_none() && !missing.is_empty() {
-        context.printer.note("the token is anonymous; `portpass login` may get a better one");
+        context.printer.note("the token is anonymous; `portpass login` may get a larger one");
     }
     if json {
         context.printer.json(&described(&granted));

@@ -22,17 +22,17 @@ pub(super) struct TransferArguments {
     /// Only the image for this platform, as in linux/amd64 or linux/arm/v7
     #[arg(long, value_name = "OS/ARCH[/VARIANT]", conflicts_with = "all")]
     platform: Option<Platform>,
-    /// The whole index with all its images: the default, except into a docker-archive, which holds
-    /// one image and gets that for this machine
+    /// The whole index with all its images: the default, except for a docker-archive, which
+    /// contains one image; by default the one for this machine
     #[arg(long)]
     all: bool,
-    /// How many blobs go at the same time
+    /// How many blobs to transfer at the same time
     #[arg(short, long, value_name = "N", default_value_t = JOBS)]
     jobs: NonZeroUsize,
     /// Show no progress
     #[arg(short, long)]
     quiet: bool,
-    /// Print what was done, as JSON
+    /// Print a summary as JSON
     #[arg(long)]
     json: bool,
 }
@@ -66,7 +66,7 @@ impl ImageTransfer {
         match &self.how.platform {
             Some(platform) => Ok(Selection::Only(platform.clone())),
             None if into_archive && self.how.all => {
-                Err(Failure::usage("a docker-archive holds one image, not a whole index")
+                Err(Failure::usage("a docker-archive contains one image, not a whole index")
                     .hint("name one with --platform, or write oci:FOLDER"))
             }
             None if into_archive => Ok(Selection::OnlyOfIndex(Platform::of_this_machine())),
@@ -141,7 +141,7 @@ impl ImageTransfer {
     fn summed_up(&self, done: &Transferred) -> String {
         let Blobs { transferred, held, mounted, bytes } = done.blobs;
         let parts = [
-            (transferred, format!("went over ({})", human_bytes(bytes))),
+            (transferred, format!("transferred ({})", human_bytes(bytes))),
             (mounted, "mounted".to_owned()),
             (held, "there already".to_owned()),
         ];

@@ -10,7 +10,7 @@ use crate::{
     prompt::{self, PasswordFrom},
 };
 
-/// What was typed.
+/// The arguments.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -21,49 +21,49 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Make an account
+    /// Add an account
     Add {
         /// Letters and digits of any script and `._@+-`
         name: String,
-        /// A group for rules to name; may be given several times
+        /// A group that rules can name; may be given several times
         #[arg(short, long = "group", value_name = "GROUP")]
         groups: Vec<String>,
         #[command(flatten)]
         password: NewPassword,
     },
-    /// Show all accounts
+    /// List all accounts
     List {
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Set another password; whoever is logged in has to log in again
+    /// Set another password; all clients of the account have to log in again
     Password {
-        /// Whose
+        /// The account
         name: String,
         #[command(flatten)]
         password: NewPassword,
     },
-    /// Keep an account from logging in, and revoke its refresh tokens
+    /// Prevent logins of an account, and revoke its refresh tokens
     Disable {
-        /// Which
+        /// The account
         name: String,
     },
-    /// Let a disabled account log in again
+    /// Allow a disabled account to log in again
     Enable {
-        /// Which
+        /// The account
         name: String,
     },
     /// Remove an account, and revoke its refresh tokens
     Remove {
-        /// Which
+        /// The account
         name: String,
     },
 }
 
 #[derive(Args, Debug)]
 struct NewPassword {
-    /// Read the password from stdin; without it, it is asked for on the terminal
+    /// Read the password from stdin; without it, the command asks on the terminal
     #[arg(long)]
     password_stdin: bool,
 }

@@ -79,7 +79,7 @@ async fn a_blob_that_is_lost_is_named_and_everything_else_can_be_backed_up_witho
         }
         let ran = back_up(&stage.portpass, BACKUP);
         assert_eq!(ran.status, Some(1), "{ran}");
-        let line = format!("{} is {state}; held by admin/app", stage.pushed[1].layer);
+        let line = format!("{} is {state}; it is in admin/app", stage.pushed[1].layer);
         assert!(ran.stderr.contains(&line) && ran.stderr.contains("hint:"), "{line}: {ran}");
         stage.expect_only(1).await;
     }

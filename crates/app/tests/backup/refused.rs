@@ -22,11 +22,11 @@ fn what_is_no_backup_of_ours_is_refused_and_left_alone() {
     fs::write(foreign.join("blobs/ab").join("ab".repeat(16)), "somebody's").unwrap();
     fs::write(folder.join("file"), "").unwrap();
     for (to, said) in [
-        ("{folder}/data", "lie in one another"),
-        ("{folder}/data/backup", "lie in one another"),
-        ("{folder}/data/blobs/../backup", "lie in one another"),
-        ("{folder}", "lie in one another"),
-        ("{folder}/foreign", "is no backup, and holds `blobs`"),
+        ("{folder}/data", "are one inside the other"),
+        ("{folder}/data/backup", "are one inside the other"),
+        ("{folder}/data/blobs/../backup", "are one inside the other"),
+        ("{folder}", "are one inside the other"),
+        ("{folder}/foreign", "is not a backup, and contains `blobs`"),
         ("{folder}/file", "/file"),
         ("{folder}/file/backup", "/file"),
         ("/proc/portpass-backup", "/proc/portpass-backup"),
@@ -85,7 +85,7 @@ fn a_backup_that_was_served_from_is_an_installation_and_written_over_no_more() {
     let served = Portpass::serve(Path::new(PROGRAM), &arguments);
     let ran = back_up(&portpass, BACKUP);
     assert_eq!(ran.status, Some(1), "{ran}");
-    assert!(ran.stderr.contains("is no backup, and holds"), "{ran}");
+    assert!(ran.stderr.contains("is not a backup, and contains"), "{ran}");
     drop(served);
     back_up(&portpass, BACKUP).expect_failure();
 }

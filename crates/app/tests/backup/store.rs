@@ -104,7 +104,7 @@ async fn another_database_is_refused_and_takes_nothing() {
     fs::remove_file(stopped.path().join("blobs/portpass.store")).unwrap();
     let ran = stopped.refused(&["--data", "third"]);
     assert!(ran.stderr.contains("names none of them"), "{ran}");
-    stopped.serves(&[]).await.wait_for_log(&["the store is its own from now on"]);
+    stopped.serves(&[]).await.wait_for_log(&["they belong to this installation from now on"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -129,7 +129,7 @@ async fn a_backup_is_tried_beside_the_blobs_without_harm() {
     let words = ["--config", stopped.path().join("try.yaml").to_str().unwrap()].map(str::to_owned);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let tried = Portpass::serve(tried, &words);
-    tried.wait_for_log(&["the store is its own from now on"]);
+    tried.wait_for_log(&["they belong to this installation from now on"]);
     drop(tried);
     // After a disaster it takes over the blobs that are left.
     stopped.serves(&["--data", "{folder}/copy", "--adopt-storage"]).await;
@@ -149,14 +149,14 @@ async fn an_older_copy_of_the_database_is_refused_and_takes_nothing() {
     // The right one goes on as ever; whoever goes on with the older one has said so.
     let folder = serve(stopped.folder, &[]).stop();
     let older = serve(folder, &["--data", "{folder}/older", "--adopt-storage"]);
-    older.wait_for_log(&["the store is its own from now on"]);
+    older.wait_for_log(&["they belong to this installation from now on"]);
     let stopped = Stopped { folder: older.stop(), ..stopped };
     let ran = stopped.refused(&[]);
     assert!(ran.stderr.contains("another copy of the database"), "{ran}");
     stopped.serves(&["--adopt-storage"]).await;
 }
 
-/// What cannot be written to cannot be cleared away either: it is served.
+/// What is not writable cannot be cleared away either: it is served.
 #[tokio::test(flavor = "multi_thread")]
 async fn blobs_on_a_read_only_disk_are_served() {
     let stopped = Stopped::new().await;
@@ -178,7 +178,7 @@ async fn blobs_on_a_read_only_disk_are_served() {
             &arguments,
             tempfile::tempdir().unwrap(),
         );
-        read_only.wait_for_log(&["cannot be written to"]);
+        read_only.wait_for_log(&["is not writable"]);
         let password = fs::read_to_string(folder.join("data/admin-password")).unwrap();
         let client = Client::with(&read_only, "admin", password.trim());
         let token = client.token("admin/app").await;

@@ -86,7 +86,7 @@ async fn users_come_and_go_while_images_are_pulled() {
     // A broken edit: the last good lines stay in force, and the log says which one is bad.
     let good = fs::read_to_string(&passwords.file).unwrap();
     fs::write(&passwords.file, format!("a line without its colon\n{good}")).unwrap();
-    passwords.portpass.wait_for_log(&["last good entries stay in force", "line 1 has no"]);
+    passwords.portpass.wait_for_log(&["last good entries stay in use", "line 1 has no"]);
     assert_eq!(passwords.status(ACCOUNT).await, StatusCode::OK);
     assert_eq!(passwords.status(NEWCOMER).await, StatusCode::OK);
 

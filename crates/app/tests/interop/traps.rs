@@ -95,7 +95,7 @@ async fn an_identity_token_in_another_programs_password_is_called_so() {
         for _ in 0..12 {
             let ran = inspect(user, token);
             ran.expect_failure();
-            let words = "the client sends docker's identity token as a password: it reads what `docker login` has left";
+            let words = "the client sends docker's identity token as a password: it reads what `docker login` stored";
             assert!(ran.stderr.contains(words) && !ran.output().contains(token), "{ran}");
         }
     }
@@ -105,7 +105,7 @@ async fn an_identity_token_in_another_programs_password_is_called_so() {
         let refused = http.get(&url).basic_auth(ACCOUNT, Some("")).send().await.unwrap();
         assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
         let said = refused.text().await.unwrap();
-        assert!(said.contains("with an empty password: docker's file has no more"), "{said}");
+        assert!(said.contains("with an empty password: docker's file has no password"), "{said}");
     }
     world.portpass.wait_for_log(&["refusal=\"password-empty\"", "subject=\"ann\""]);
     let log = world.portpass.log();

@@ -8,7 +8,7 @@ fn places_that_make_no_sense_are_wrong_usage() {
     for (words, said) in [
         (&["pull", "127.0.0.1:1/app", "127.0.0.1:1/other"][..], "not on this machine"),
         (&["push", "127.0.0.1:1/app", "127.0.0.1:1/other"], "not on this machine"),
-        (&["pull", "127.0.0.1:1/app", "docker-archive:a.tar", "--all"], "holds one image"),
+        (&["pull", "127.0.0.1:1/app", "docker-archive:a.tar", "--all"], "contains one image"),
         (&["pull", "127.0.0.1:1/app", "oci:"], "oci: needs a path"),
         (&["pull", "oci-archive:app.tar", "oci:app"], "`oci-archive:` names no image"),
         (&["pull", "127.0.0.1:1/app", "oci:app", "--jobs", "0"], "--jobs"),

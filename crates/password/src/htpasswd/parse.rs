@@ -21,7 +21,7 @@ pub struct Warning {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WarningKind {
     /// The name is there again further down, and the last one counts (HT4).
-    #[error("the same name stands in line {by} again; that one counts")]
+    #[error("line {by} has the same name again; the server uses that line")]
     Superseded {
         /// The line that counts.
         by: usize,
@@ -42,7 +42,7 @@ pub enum NameFault {
     #[error("an account name begins with a letter or a digit")]
     Beginning,
     /// It holds something else.
-    #[error("an account name holds only letters, digits and `._@+-`")]
+    #[error("an account name contains only letters, digits and `._@+-`")]
     Character,
     /// Nothing stands before the `:`.
     #[error("the account name is empty")]
@@ -209,7 +209,7 @@ mod tests {
         assert_eq!(
             warnings(&content),
             [
-                "line 1: the same name stands in line 3 again; that one counts",
+                "line 1: line 3 has the same name again; the server uses that line",
                 "line 3: this account cannot log in: what is neither bcrypt nor argon2id is never accepted; make a hash with `htpasswd -B`",
             ]
         );
@@ -231,14 +231,14 @@ mod tests {
             warnings(&content),
             [
                 "line 1: skipped: the account name is empty",
-                "line 2: skipped: an account name holds only letters, digits and `._@+-`",
+                "line 2: skipped: an account name contains only letters, digits and `._@+-`",
                 "line 3: skipped: an account name begins with a letter or a digit",
-                "line 4: skipped: an account name holds only letters, digits and `._@+-`",
+                "line 4: skipped: an account name contains only letters, digits and `._@+-`",
                 "line 5: skipped: an account name begins with a letter or a digit",
-                "line 6: skipped: an account name holds only letters, digits and `._@+-`",
-                "line 7: skipped: an account name holds only letters, digits and `._@+-`",
+                "line 6: skipped: an account name contains only letters, digits and `._@+-`",
+                "line 7: skipped: an account name contains only letters, digits and `._@+-`",
                 "line 8: skipped: an account name begins with a letter or a digit",
-                "line 9: skipped: an account name holds only letters, digits and `._@+-`",
+                "line 9: skipped: an account name contains only letters, digits and `._@+-`",
                 "line 10: skipped: an account name has at most 128 characters",
                 "line 11: skipped: the line is not UTF-8",
             ]

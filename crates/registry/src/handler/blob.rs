@@ -121,7 +121,7 @@ pub(super) async fn lost_among(
 fn tell_of_loss(Blob { location, size, .. }: &Blob, digest: &Digest) {
     tracing::error!(
         %digest, object = location, size,
-        "the object of a blob is gone or has another length; whoever pushes the blob again heals it"
+        "the object of a blob is gone or has another length; push the blob again to repair it"
     );
 }
 

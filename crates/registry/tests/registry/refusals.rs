@@ -403,7 +403,7 @@ async fn what_is_no_request_is_refused_alike_with_and_without_credentials() {
     assert_snapshot!(told(ask(&registry, "PATCH", "/v2/a/manifests/v1", &[]).await).await, @r#"
 405 Method Not Allowed
 allow: GET, HEAD, PUT, DELETE
-{"errors":[{"code":"UNSUPPORTED","message":"the path knows GET, HEAD, PUT, DELETE and not PATCH"}]}
+{"errors":[{"code":"UNSUPPORTED","message":"the path supports GET, HEAD, PUT, DELETE, not PATCH"}]}
 "#);
     assert_snapshot!(told(ask(&registry, "OPTIONS", "/v2/a/manifests/v1", &[]).await).await, @r#"
 200 OK

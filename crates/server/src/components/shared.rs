@@ -186,7 +186,7 @@ impl Collector for LoadCollector {
         for (name, help, value) in [
             ("password_hashing", "Passwords being hashed", load.hashing),
             ("password_waiting", "Passwords waiting to be hashed", load.waiting),
-            ("blob_files", "Files held by blobs that are under way", files),
+            ("blob_files", "Open files of blobs in progress", files),
         ] {
             let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;

@@ -124,9 +124,7 @@ impl StoreOpener<'_> {
         };
         if let Some(why) = unwritten {
             let root = root.display();
-            tracing::warn!(
-                "{root} cannot be written to ({why}): what is there can be pulled, and nothing can be pushed"
-            );
+            tracing::warn!("{root} is not writable ({why}): clients can pull, but not push");
         }
         Ok(())
     }
@@ -157,7 +155,7 @@ impl StoreOpener<'_> {
             return Err(StorageError::Gone { root: root.to_owned() }.into());
         }
         tracing::warn!(
-            "{} is empty, and is taken for the store all the same: what the database names has to be pushed again",
+            "{} is empty, and the server uses it anyway: push the images of the database again",
             root.display()
         );
         Ok(Recognition::New)
@@ -179,7 +177,7 @@ impl StoreOpener<'_> {
             missing = fit.missing,
             objects = fit.objects,
             unknown = fit.unknown,
-            "the blobs in {} are those of this database: the store is its own from now on",
+            "the blobs in {} are those of this database: they belong to this installation from now on",
             root.display()
         );
         Ok(Recognition::New)
@@ -218,8 +216,7 @@ impl Claims {
 pub enum StorageError {
     /// The name of another installation stands there.
     #[error(
-        "the blobs in {} belong to another installation than the database in the data directory; one that does not \
-         know them would clear them away",
+        "the blobs in {} belong to another installation than the database in the data directory: the server would remove them",
         root.display()
     )]
     Another {
@@ -228,8 +225,7 @@ pub enum StorageError {
     },
     /// The name of this installation stands there, but of another copy of its database.
     #[error(
-        "the blobs in {} were last used with another copy of the database in the data directory: this one is older, or was \
-         put back; what was pushed since would be cleared away",
+        "the blobs in {} were last used with another copy of the database in the data directory: this one is older, or was restored; the server would remove the blobs that were pushed since",
         root.display()
     )]
     OtherCopy {
@@ -246,7 +242,7 @@ pub enum StorageError {
     },
     /// Nothing is there, and the database names blobs.
     #[error(
-        "{} holds no blobs, but the database names some: is the volume mounted, and is this the right directory?",
+        "{} contains no blobs, but the database names some: is the volume mounted, and is this the right directory?",
         root.display()
     )]
     Gone {
@@ -255,7 +251,7 @@ pub enum StorageError {
     },
     /// Distribution's own tree.
     #[error(
-        "{} is the directory of a distribution registry (`docker/registry/v2` lies in it): its files have another form",
+        "{} is the directory of a distribution registry (`docker/registry/v2` lies in it): its files have another format",
         root.display()
     )]
     Distribution {
@@ -289,15 +285,15 @@ impl StorageError {
         match self {
             Self::Another { .. } => &[
                 "start with the data directory that these blobs belong to (`--data`), or name another `registry.storage.filesystem.rootdirectory`",
-                "after a restore from a backup, `portpass serve --adopt-storage` takes them over, once they are found to be those that the database names",
+                "after a restore from a backup, `portpass serve --adopt-storage` takes them over, if the database names them",
             ],
             Self::OtherCopy { .. } => &[
                 "start with the data directory that was used last (`--data`)",
-                "if it is lost, `portpass serve --adopt-storage` goes on with this one, once the blobs are found to be those that it names",
+                "if it is lost, `portpass serve --adopt-storage` continues with this one, if it names the blobs",
             ],
             Self::Gone { .. } => &[
                 "mount it, or set `registry.storage.filesystem.rootdirectory`",
-                "if the blobs are lost, `portpass serve --adopt-storage` begins with an empty store; what is pushed again is there again",
+                "if the blobs are lost, `portpass serve --adopt-storage` begins with an empty store; then push the images again",
             ],
             Self::Misfit { .. } => &[
                 "start with the data directory that these blobs belong to (`--data`), or name another `registry.storage.filesystem.rootdirectory`",
@@ -315,8 +311,7 @@ fn misfit(root: &Path, fit: &StoreComparison) -> String {
     let StoreComparison { blobs, missing, objects, .. } = fit;
     if *blobs == 0 {
         return format!(
-            "{root} holds {objects} blobs, and the database in the data directory names none of them: they are another \
-             installation's, and it would clear them away"
+            "{root} holds {objects} blobs, and the database in the data directory names none of them: they belong to another installation, and the server would remove them"
         );
     }
     format!(

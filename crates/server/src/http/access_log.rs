@@ -91,7 +91,7 @@ impl http_body::Body for LoggedBody {
                     self.inner.is_end_stream() || self.line.announced == Some(self.line.sent);
             }
             Some(Err(error)) => {
-                tracing::error!(request_id = %self.line.request.id.0, "the answer broke off: {error}");
+                tracing::error!(request_id = %self.line.request.id.0, "the response broke off: {error}");
             }
             None => self.line.ended = true,
         }

@@ -61,10 +61,12 @@ impl BindError {
                 self.key
             ),
             io::ErrorKind::AddrNotAvailable => {
-                "this machine has no such address; 0.0.0.0 stands for all that it has".to_owned()
+                "this machine does not have this address; 0.0.0.0 means all of its addresses"
+                    .to_owned()
             }
             io::ErrorKind::PermissionDenied => {
-                "ports below 1024 are for root, or for those with CAP_NET_BIND_SERVICE".to_owned()
+                "only root and processes with CAP_NET_BIND_SERVICE can use ports below 1024"
+                    .to_owned()
             }
             _ => return Vec::new(),
         };
@@ -154,7 +156,7 @@ impl Listener {
                 () = abort.cancelled() => {}
                 () = slot.evicted() => {
                     service.metrics().connection_cut(service.name());
-                    tracing::debug!(client = %peer.remote, "the connection gave its place to another");
+                    tracing::debug!(client = %peer.remote, "the connection was closed to make room for another");
                 }
             }
         });
@@ -295,7 +297,7 @@ impl PendingQueue {
             let most = self.0.iter().enumerate().max_by_key(|(at, one)| (count(one.owner), *at));
             if let Some((at, _)) = most {
                 let PendingConnection { peer, .. } = self.0.remove(at);
-                tracing::debug!(client = %peer.remote, "there is no place, and too many wait for one");
+                tracing::debug!(client = %peer.remote, "there is no room, and too many connections wait");
             }
         }
     }

@@ -179,7 +179,7 @@ fn nothing_here() -> Response<Body> {
     response.extensions_mut().insert(RequestOutcome::refused(
         None,
         "unknown-path",
-        "nothing is served at this path here",
+        "the server has nothing at this path",
     ));
     response
 }

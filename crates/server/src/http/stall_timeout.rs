@@ -72,14 +72,14 @@ impl StallTimer {
 
 /// The peer stood still.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("the client has stood still for {} s", STALL_TIMEOUT.as_secs())]
+#[error("the client has stalled for {} s", STALL_TIMEOUT.as_secs())]
 pub(crate) struct Stalled;
 
 /// The connection ended before the body. From here a client that was stopped and a proxy that had enough
 /// look alike.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the connection ended before the body: the client was stopped, or a proxy in front takes no body of this size (nginx: client_max_body_size)"
+    "the connection ended before the body: the client was stopped, or a proxy in front does not accept a body of this size (nginx: client_max_body_size)"
 )]
 pub(crate) struct ConnectionClosed(#[source] hyper::Error);
 

@@ -62,7 +62,7 @@ async fn with_stall_timeout(stream: impl Future<Output = ()>, answered: Arc<Atom
             return Poll::Pending;
         }
         if woken.elapsed() >= STALL_TIMEOUT {
-            tracing::debug!("a stream whose answer nobody takes is reset");
+            tracing::debug!("reset a stream, because the client does not read the response");
             return Poll::Ready(());
         }
         timer.as_mut().reset(woken + STALL_TIMEOUT);

@@ -65,7 +65,7 @@ impl RefusalSocket {
                     );
                 }
                 Err(error) => {
-                    tracing::warn!("nobody can ask for refusals at the moment: {error}");
+                    tracing::warn!("cannot serve `portpass explain` at the moment: {error}");
                     sleep(PAUSE).await;
                 }
             }
@@ -152,8 +152,7 @@ fn too_long(path: PathBuf) -> TooLong {
 /// A path that no socket can have.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "a socket cannot be at {}: {length} bytes are too long for the system (about 100); a data directory with a shorter \
-     path helps",
+    "cannot create a socket at {}: the path has {length} bytes, and the system allows about 100; use a data directory with a shorter path",
     path.display()
 )]
 pub struct TooLong {
@@ -181,14 +180,14 @@ pub enum QueryError {
         source: io::Error,
     },
     /// The socket is somebody else's.
-    #[error("{} is closed to this user; run this as the user that `portpass serve` runs as", path.display())]
+    #[error("this user cannot open {}; run this as the user that `portpass serve` runs as", path.display())]
     Inaccessible {
         /// The socket.
         path: PathBuf,
     },
     /// Nobody listens there.
     #[error(
-        "no server runs on {}: it is stopped, or runs with another data directory, which --data or --config names",
+        "no server runs on {}: it is stopped, or runs with another data directory: name that one with --data or --config",
         data.display()
     )]
     NotRunning {
@@ -196,7 +195,9 @@ pub enum QueryError {
         data: PathBuf,
     },
     /// What it says makes no sense here.
-    #[error("the server's answer cannot be read: it is of another version; use its own `portpass`")]
+    #[error(
+        "the server's answer cannot be read: it is from another version; use the server's own `portpass`"
+    )]
     OtherVersion,
     /// The server could not open it either.
     #[error(transparent)]

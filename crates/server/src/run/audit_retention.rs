@@ -96,8 +96,7 @@ impl Bounds {
         match (short, self.held_at) {
             (true, None) => {
                 tracing::warn!(
-                    "the disk of the data directory is nearly full: the audit trail grows no more, its oldest \
-                     entries make room for new ones"
+                    "the disk of the data directory is nearly full: the audit trail does not grow any more, and its oldest entries make room for new ones"
                 );
                 self.held_at = Some(taken);
             }

@@ -67,13 +67,11 @@ async fn rotate_keys(keys: Arc<KeyRing>, clock: Arc<dyn Clock>) -> Infallible {
         match keys.tick(clock.now()).await {
             Ok(()) => failing = false,
             Err(error) if failing => {
-                tracing::debug!("the key ring still cannot be looked at: {error}");
+                tracing::debug!("still cannot read the key ring: {error}");
             }
             Err(error) => {
                 failing = true;
-                tracing::error!(
-                    "the key ring cannot be looked at, the keys stay as they are: {error}"
-                );
+                tracing::error!("cannot read the key ring, the keys stay as they are: {error}");
             }
         }
     }
@@ -114,8 +112,8 @@ async fn delete_dead_sessions(db: Db, clock: Arc<dyn Clock>) -> Infallible {
         let Some(before) = now.checked_sub(KEEP_DEAD_SESSIONS) else { continue };
         match db.prune_refresh_tokens(before, now).await {
             Ok(0) => {}
-            Ok(forgotten) => tracing::info!(forgotten, "forgot dead refresh tokens"),
-            Err(error) => tracing::warn!("dead refresh tokens cannot be forgotten: {error}"),
+            Ok(forgotten) => tracing::info!(forgotten, "removed dead refresh tokens"),
+            Err(error) => tracing::warn!("cannot remove dead refresh tokens: {error}"),
         }
     }
 }

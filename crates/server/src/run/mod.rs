@@ -141,7 +141,7 @@ impl Server {
         }
         let refusal_socket = RefusalSocket::open(shared.directory.path()).await;
         let refusal_socket = refusal_socket.inspect_err(|error| {
-            tracing::warn!("`portpass explain` cannot ask this server: {error}");
+            tracing::warn!("`portpass explain` cannot reach this server: {error}");
         });
         let refusal_socket = refusal_socket.ok();
         let state = State {
@@ -205,11 +205,11 @@ impl Server {
         }
 
         shutdown.drain().await;
-        tracing::info!("stopping: requests under way may end");
+        tracing::info!("stopping: requests in progress may end");
         state.health.drain();
         let cut_off = clients.drain(settings.drain_timeout, shutdown.now()).await;
         if cut_off > 0 {
-            tracing::warn!(connections = cut_off, "cut off what had not ended");
+            tracing::warn!(connections = cut_off, "cut off the requests that had not ended");
         }
         probes.drain(Duration::ZERO, std::future::ready(())).await;
         watching.shutdown().await;
@@ -221,7 +221,7 @@ impl Server {
         if let Some(trail) = trail
             && timeout(TRAIL_FLUSH_TIMEOUT, trail).await.is_err()
         {
-            tracing::error!("the audit trail could not be written to its end");
+            tracing::error!("the end of the audit trail could not be written");
         }
         db.close().await;
         tracing::info!("stopped");

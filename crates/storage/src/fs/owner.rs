@@ -69,7 +69,7 @@ pub enum OwnerError {
         root: PathBuf,
     },
     /// The file with the owner's id says something else.
-    #[error("{} does not say whose blobs these are: put it back from a copy, or remove it if you know that they belong here", path.display())]
+    #[error("{} does not say which installation owns these blobs: restore it from a copy, or remove it if you know that the blobs belong here", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -192,7 +192,9 @@ fn lock(root: &Path) -> Result<Option<File>, OwnerError> {
         Err(TryLockError::WouldBlock) => Err(OwnerError::Taken { root: root.to_owned() }),
         Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
             let root = root.display();
-            tracing::warn!("{root} has no locks: nothing keeps two servers from using its blobs");
+            tracing::warn!(
+                "{root} has no locks: nothing prevents two servers from using its blobs"
+            );
             Ok(None)
         }
         Err(TryLockError::Error(source)) => Err(failed("lock", &path)(source)),

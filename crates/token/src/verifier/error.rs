@@ -18,7 +18,7 @@ pub enum Invalid {
     #[error(transparent)]
     Claims(#[from] ClaimsError),
     /// It has ended.
-    #[error("token expired {} s ago, {} s are forgiven", ago.as_secs(), leeway.as_secs())]
+    #[error("token expired {} s ago; the tolerance is {} s", ago.as_secs(), leeway.as_secs())]
     Expired {
         /// How long ago.
         ago: Duration,
@@ -37,7 +37,7 @@ pub enum Invalid {
     #[error(transparent)]
     Malformed(#[from] Malformed),
     /// It has not begun.
-    #[error("token holds only in {} s, {} s are forgiven", ahead.as_secs(), leeway.as_secs())]
+    #[error("token is not valid for another {} s; the tolerance is {} s", ahead.as_secs(), leeway.as_secs())]
     NotYetValid {
         /// How far away its beginning is.
         ahead: Duration,

@@ -40,15 +40,15 @@ pub(super) fn verdict(verdict: &AuditVerdict) -> String {
     }
     if *removed_to > 0 {
         lines.push(format!(
-            "entries up to {removed_to} were removed for their age or for want of room: nothing is proved of them"
+            "entries up to {removed_to} were removed because of their age or the size of the trail: the check says nothing about them"
         ));
     }
     if *unchained > 0 {
         lines.push(format!(
-            "{unchained} entries are older than the chain: nothing is proved of them"
+            "{unchained} entries are older than the chain: the check says nothing about them"
         ));
     }
-    lines.push(format!("{chained} entries were computed again, each with the one before it"));
+    lines.push(format!("{chained} entries were checked, each with the one before it"));
     lines.push(match head {
         Some(head) => format!("the trail leads to {head}"),
         None => "no entry has a hash yet".to_owned(),

@@ -28,7 +28,7 @@ pub(super) fn show(
     match background {
         Background::Decided(decided) => decision(printer, decided, refused),
         Background::Hidden(why) => {
-            printer.warning(format_args!("the rules and accounts cannot be asked: {why}"));
+            printer.warning(format_args!("cannot read the rules and accounts: {why}"));
         }
         Background::Account(_) | Background::Nothing => {}
     }
@@ -42,14 +42,14 @@ fn keeps_its_token(printer: &Printer, refused: &RefusedRequest) {
     let scopes: Vec<String> =
         refused.needed.iter().map(|scope| format!("--scope {}", shell_quoted(scope))).collect();
     printer.line(format_args!(
-        "this client keeps its token: it showed the same one for the same {} times, and asked for no larger one",
+        "this client keeps its token: it sent the same one {} times for the same, and did not ask for a larger one",
         refused.repeated + 1
     ));
     printer.line(
-        "(oras-py 0.2.43 does so). Fetch one for it, where the rules grant it, and hand it over:",
+        "(oras-py 0.2.43 does so). If the rules grant it, fetch a larger token and give it to the client:",
     );
     printer.line(format_args!("    portpass token REGISTRY {}", scopes.join(" ")));
-    printer.line("oras-py takes it by client.auth.set_token_auth(TOKEN), others in their login as a registry token");
+    printer.line("oras-py accepts it with client.auth.set_token_auth(TOKEN), other clients at login as a registry token");
 }
 
 fn row(name: &str, value: impl Into<String>) -> [String; 2] {
@@ -97,7 +97,7 @@ pub(super) fn subject(refused: &RefusedRequest) -> String {
 /// An entry without actions was asked for and denied.
 fn granted(scopes: &[String]) -> String {
     let said = scopes.iter().map(|scope| match scope.strip_suffix(':') {
-        Some(resource) => format!("nothing on {resource}, though it was asked for"),
+        Some(resource) => format!("nothing on {resource}, although the client asked for it"),
         None => scope.clone(),
     });
     let said: Vec<String> = said.collect();
@@ -156,7 +156,7 @@ fn decision(printer: &Printer, decided: &GrantOrigin, refused: &RefusedRequest) 
         }
         GrantOrigin::OtherTokenService(elsewhere) => {
             printer.table(["rules", &format!("elsewhere: {}", elsewhere.realm)], &[]);
-            printer.line("the token service is not in this configuration; if it is a portpass, type on its machine:");
+            printer.line("the token service is not in this configuration; if it is a portpass, run on its machine:");
             printer.line(format_args!("    {}", elsewhere.command));
         }
         GrantOrigin::NoTokenService => {}
@@ -167,10 +167,10 @@ fn decision(printer: &Printer, decided: &GrantOrigin, refused: &RefusedRequest) 
 fn why_it_lacks(refused: &RefusedRequest) -> &'static str {
     let was_denied = |scope: &String| scope.ends_with(':');
     if refused.granted.iter().any(was_denied) {
-        "the rules grant it now: they were changed after the token was made, or it came from a narrower grant"
+        "the rules grant it now: they were changed after the token was issued, or the token came from a smaller grant"
     } else if refused.repeated > 0 {
         "the rules grant it, and the client did not ask for it"
     } else {
-        "the rules grant it: the client did not ask for it yet. Most clients come back with a larger token, and that is all"
+        "the rules grant it: the client did not ask for it yet. Most clients then fetch a larger token, and nothing is wrong"
     }
 }

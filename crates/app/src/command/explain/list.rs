@@ -9,7 +9,7 @@ use crate::printer::Printer;
 /// Prints them, newest first.
 pub(super) fn show(printer: &Printer, result: &QueryResult, all: bool) {
     if result.found.is_empty() {
-        printer.note("nothing was refused since the server started");
+        printer.note("the server has refused nothing since its start");
     }
     for line in result.found.iter().flat_map(entry) {
         printer.line(line);
@@ -17,7 +17,7 @@ pub(super) fn show(printer: &Printer, result: &QueryResult, all: bool) {
     if !all && result.absent > 0 {
         let number = result.absent;
         printer.note(format_args!(
-            "{number} more found nothing there (404), as in every push: --all lists them too"
+            "{number} more found nothing (404), as in every push: --all lists them too"
         ));
     }
 }

@@ -16,22 +16,22 @@ use serde_json::{Value, json};
 use super::Context;
 use crate::{failure::Failure, printer::Printer};
 
-/// What was typed.
+/// The arguments.
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
-    /// The token, or a token service's whole answer; from stdin if it is `-` or not given
+    /// The token, or the whole response of a token service; with `-` or without it, read stdin
     #[arg(value_name = "JWT")]
     token: Option<String>,
-    /// Certificates that are trusted, as in a registry's `rootcertbundle`
+    /// Trusted certificates, as in a registry's `rootcertbundle`
     #[arg(long, value_name = "FILE")]
     bundle: Option<PathBuf>,
-    /// Keys that are trusted, as in a registry's `jwks`
+    /// Trusted keys, as in a registry's `jwks`
     #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
-    /// Who has to have signed it; whoever it says, if not given
+    /// The registry's `issuer`; without it, every value is accepted
     #[arg(long, value_name = "NAME")]
     issuer: Option<String>,
-    /// For whom it has to be; for whomever it says, if not given
+    /// The registry's `service`; without it, every value is accepted
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
     /// Print as JSON
@@ -45,7 +45,7 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
     let trusted = against(arguments)?.map(TrustSettings::read).transpose()?;
     let token = token_in(&typed(arguments.token.as_deref())?)?;
     if token.is_empty() {
-        return Err(Failure::usage("there is no token to look into"));
+        return Err(Failure::usage("there is no token to inspect"));
     }
     let inspection = Inspection::of(&token, now)?;
     let found = Found {
@@ -66,12 +66,14 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
     match checked {
         Some(Err(refusal)) => Err(explained(&refusal)),
         Some(Ok(())) => {
-            printer.note("it holds: signature, issuer, service and times are as they should be");
+            printer.note("it is valid: signature, issuer, service and times are correct");
             Ok(())
         }
         None if arguments.json => Ok(()),
         None => {
-            printer.note("its signature was not checked; --bundle or --jwks says whom to trust");
+            printer.note(
+                "its signature was not checked; name the trusted keys with --bundle or --jwks",
+            );
             Ok(())
         }
     }
@@ -143,9 +145,7 @@ fn against(arguments: &Arguments) -> Result<Option<TrustSettings>, Failure> {
     if bundle.is_none() && jwks.is_none() {
         return match issuer.as_ref().or(service.as_ref()) {
             None => Ok(None),
-            Some(_) => Err(Failure::usage(
-                "--issuer and --service are for a check, which needs --bundle or --jwks",
-            )),
+            Some(_) => Err(Failure::usage("--issuer and --service need --bundle or --jwks")),
         };
     }
     Ok(Some(TrustSettings {
@@ -172,7 +172,7 @@ fn typed(token: Option<&str>) -> Result<String, Failure> {
     match token.filter(|token| *token != "-") {
         Some(token) => Ok(token.to_owned()),
         None if token.is_none() && stdin().is_terminal() => {
-            Err(Failure::usage("there is no token to look into").hint("give one, or pipe one in"))
+            Err(Failure::usage("there is no token to inspect").hint("give one, or pipe one in"))
         }
         None => {
             let mut text = String::new();

@@ -78,7 +78,7 @@ async fn replace_lost(
     }
     let replaced = db.replace_lost(digest, &kept, new, size, registry.now()).await?;
     if replaced == Change::Done {
-        tracing::warn!(%digest, object = kept, "the object of a blob was lost; what was pushed takes its place");
+        tracing::warn!(%digest, object = kept, "the object of a blob was lost; the pushed one replaces it");
         return Ok(Change::Done);
     }
     // Somebody else was first, and it is theirs that has to be there.
