@@ -64,7 +64,7 @@ fn what_may_be_missing_or_null_is_as_good_as_empty() {
     assert_eq!(read(r#","scope":"repository:a:pull","Access":5,"SUB":"ann""#), Ok(least));
 }
 
-/// JW3–JW5, JW7, JW8: each refusal names the claim and what is wrong with it.
+/// JW3–JW5, JW7, JW8, CVE-2026-25537: each refusal names the claim and what is wrong with it.
 #[test]
 fn a_claim_of_another_type_is_an_error() {
     let table = [
