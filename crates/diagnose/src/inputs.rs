@@ -144,6 +144,27 @@ pub struct LocalInputs {
     pub certificate_folders: Vec<PathBuf>,
 }
 
+impl LocalInputs {
+    /// What clients on this machine look at. `get` reads an environment variable.
+    pub fn from_environment(get: impl Fn(&str) -> Option<String>) -> Self {
+        let names = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"];
+        let names = names.iter().flat_map(|name| [(*name).to_owned(), name.to_lowercase()]);
+        let proxies = names.filter_map(|name| get(&name).map(|value| (name, value))).collect();
+        let home = get("HOME").map(PathBuf::from);
+        let below_home = home.into_iter().map(|home| home.join(".config/containers/certs.d"));
+        let system = CERTIFICATES.iter().map(PathBuf::from);
+        Self {
+            places: CredentialPaths::from_environment(get),
+            proxies,
+            certificate_folders: system.chain(below_home).collect(),
+        }
+    }
+}
+
+/// Where docker, podman and containerd look for what to trust.
+const CERTIFICATES: &[&str] =
+    &["/etc/docker/certs.d", "/etc/containers/certs.d", "/etc/containerd/certs.d"];
+
 /// What time it is, and how to wait.
 pub trait Timer: Clock {
     /// Resolves when so much time has passed.

@@ -1,16 +1,4 @@
-//! Goes through a login and a pull as clients do, and reports what is wrong, the evidence, and the fix: for any
-//! registry and any token service.
-//!
-//! ```text
-//! Target, Inputs ──> Run ── stage ── stage ── … ──> Report
-//!                     |  Observations: nothing is asked twice     findings in flow order,
-//!                     └  Probe: sends and records every request   the first failure is the cause
-//! ```
-//!
-//! The diagnosis follows, trusts and writes nothing that a careful client would not. Credentials go where
-//! [`Realm::check`](portpass_client::realm::Realm::check) lets them, and nowhere else.
-//!
-//! [`inspect`] looks into one token, without a registry.
+#![doc = include_str!("../README.md")]
 
 use std::sync::Arc;
 
@@ -46,6 +34,13 @@ pub use self::{
     inputs::{InputFile, Inputs, LocalInputs, Target, Timer},
     report::{Detail, Provenance, Report, Tone},
 };
+pub use portpass_client::{
+    Host, SecretString, SystemClock,
+    credentials::CredentialPaths,
+    transport::{TransportError, danger::Verification},
+};
+pub use portpass_protocol::{Reference, RepositoryName, challenge::KnownClient};
+
 use self::{observations::Observations, run::Run};
 
 /// Answers every check that these inputs allow.

@@ -1,31 +1,4 @@
-//! Signatures over JSON: which key a token was signed by, and whether that key is trusted.
-//!
-//! Knows nothing of registries, scopes or HTTP. Time is a parameter; nothing is ever fetched.
-//!
-//! ```text
-//! "eyJ…"  ── Compact::parse ──►  Compact       length, three parts, header
-//!                                   │
-//!                                   │  x5c ─► TrustRoots   jwk, kid ─► KeySet
-//!                                   │  alg: the key's own, and allowed
-//!                                   ▼  signature
-//!                                Verified      payload bytes that a trusted key has signed
-//! ```
-//!
-//! ```
-//! use std::time::SystemTime;
-//! use portpass_jose::{Algorithm, Algorithms, Compact, KeyIdForm, KeySet, SigningKey, TrustRoots};
-//!
-//! let key = SigningKey::generate(Algorithm::Es256)?;
-//! let token = key.sign_compact(KeyIdForm::Rfc7638, br#"{"iss":"portpass"}"#)?;
-//!
-//! let mut keys = KeySet::new();
-//! keys.insert(key.public().clone());
-//! let now = SystemTime::UNIX_EPOCH;
-//! let verified =
-//!     Compact::parse(&token)?.verify(&keys, &TrustRoots::none(), Algorithms::PUBLIC_KEY, now)?;
-//! assert_eq!(verified.payload(), br#"{"iss":"portpass"}"#);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+#![doc = include_str!("../README.md")]
 
 pub mod algorithm;
 mod base64url;

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A stranger's chain costs no more than a good one of its length: no key that nobody vouches for checks
-//! anything, [`MAX_SIGNATURES`](MAX_SIGNATURES) are checked at most, and a refusal is remembered for a minute.
+//! anything, eight signatures are checked at most, and a refusal is remembered for a minute.
 //!
 //! A bundle certificate is an authority only if it says so (`CA:TRUE`); any other vouches for its own
 //! key and for nobody else.

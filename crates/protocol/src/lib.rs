@@ -1,26 +1,4 @@
-//! The words of the registry protocol: names, digests, scopes, challenges, error bodies, and what a
-//! manifest points at.
-//!
-//! Everything that arrives as text becomes one of these types at the door, or an error that names
-//! it. Nothing here does I/O, reads a clock, or knows a server.
-//!
-//! ```text
-//! /v2/library/alpine/manifests/3.20          name::RepositoryName, name::Reference
-//! WWW-Authenticate: Bearer realm=…,scope=…   challenge::Challenge
-//! scope=repository:library/alpine:pull       scope::Scope -> access::Access
-//! "access":[{"type":"repository",…}]         access::AccessSet
-//! sha256:e3b0…                               digest::Digest
-//! ```
-//!
-//! ```
-//! use portpass_protocol::{AccessSet, RepositoryName};
-//!
-//! let name: RepositoryName = "library/alpine".parse()?;
-//! let granted: AccessSet = "repository:library/alpine:pull,push".parse()?;
-//! assert!(granted.covers(&name.pull()));
-//! assert!(!granted.covers(&name.delete()));
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+#![doc = include_str!("../README.md")]
 
 pub mod access;
 pub mod advice;

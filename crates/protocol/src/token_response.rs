@@ -1,5 +1,5 @@
 //! The answer of a token service: [written](TokenResponse) so that every client there is takes it
-//! (TG5, TP2, T3 to T5), and [read](read) from anybody, with what is wrong about it by name.
+//! (TG5, TP2, T3 to T5), and [`read`] from anybody, with what is wrong about it by name.
 
 use std::{fmt, time::SystemTime};
 

@@ -9,10 +9,8 @@ use std::{
 
 use clap::Args;
 use owo_colors::OwoColorize as _;
-use portpass_client::{SystemClock, credentials::CredentialPaths};
-use portpass_config::Environment;
 use portpass_diagnose::{
-    Detail, InputFile, Inputs, LocalInputs, Report, Target, Tone, inspect::token_in,
+    Detail, InputFile, Inputs, LocalInputs, Report, SystemClock, Target, Tone, inspect::token_in,
 };
 use secrecy::SecretString;
 
@@ -147,6 +145,7 @@ fn inputs(arguments: &Arguments, context: &Context) -> Result<Inputs, Failure> {
     }
     let connection = &arguments.connection;
     connection.warn(&arguments.target.host, context)?;
+    let get = |name: &str| context.environment.get(name).map(str::to_owned);
     let given = |path: &Option<PathBuf>| path.clone().map(InputFile::read);
     let mut inputs = Inputs {
         password: password(arguments)?,
@@ -165,7 +164,7 @@ fn inputs(arguments: &Arguments, context: &Context) -> Result<Inputs, Failure> {
         command: std::iter::once("portpass".to_owned())
             .chain(std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()))
             .collect(),
-        ..Inputs::none(local(&context.environment))
+        ..Inputs::none(LocalInputs::from_environment(get))
     };
     if let Some(file) = &connection.ca {
         inputs.trust_file(file)?;
@@ -208,22 +207,5 @@ fn cannot(what: &str, file: &Path, why: &str) -> Failure {
     Failure::new(format!("{} cannot be {what}: {why}", file.display()))
 }
 
-/// What clients on this machine would look at.
-fn local(environment: &Environment) -> LocalInputs {
-    let get = |name: &str| environment.get(name).map(str::to_owned);
-    let names = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"];
-    let names = names.iter().flat_map(|name| [(*name).to_owned(), name.to_lowercase()]);
-    let home = get("HOME").map(PathBuf::from);
-    let below_home = home.into_iter().map(|home| home.join(".config/containers/certs.d"));
-    LocalInputs {
-        places: CredentialPaths::from_environment(get),
-        proxies: names.filter_map(|name| get(&name).map(|value| (name, value))).collect(),
-        certificate_folders: CERTIFICATES.iter().map(PathBuf::from).chain(below_home).collect(),
-    }
-}
-
-/// Where docker, podman and containerd look for what to trust.
-const CERTIFICATES: &[&str] =
-    &["/etc/docker/certs.d", "/etc/containers/certs.d", "/etc/containerd/certs.d"];
 /// More than any token that a registry would look at.
 const MAX_TOKEN: u64 = 1024 * 1024;

@@ -116,7 +116,7 @@ impl Error {
     }
 
     /// Whether the same may work when it is tried again, at once or after the time that the registry
-    /// [wants](Self::after), which has to be one that we wait for.
+    /// [wants](Self::retry_after), which has to be one that we wait for.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Interrupted { .. } | Self::Stale { .. } => true,
