@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         ["timing"] => timing(),
         ["load", more @ ..] => load(more),
         ["deny"] => deny(),
+        ["accept-api"] => accept_api(),
         _ => {
             say(USAGE);
             return ExitCode::from(2);
@@ -128,6 +129,12 @@ fn deny() -> Result<(), Failure> {
     cargo(&["deny", "check", "bans", "licenses", "sources"])
 }
 
+/// Writes the public API of the published crates into their snapshots.
+fn accept_api() -> Result<(), Failure> {
+    let test = ["test", "-p", "portpass-testkit", "--test", "public_api"];
+    run(Command::new("cargo").args(test).env("PORTPASS_ACCEPT_API", "1"))
+}
+
 fn cargo(arguments: &[&str]) -> Result<(), Failure> {
     run(Command::new("cargo").args(arguments))
 }
@@ -174,4 +181,6 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   timing  measure whether the time of a refusal tells who has an account, and write docs/hardening.md
           (by hand)
   load    24 pushers and 100 pullers for seven minutes; `--seconds N` for less (by hand; writes docs/reliability.md)
-  deny    licences, sources and banned crates (installs cargo-deny on first use)";
+  deny    licences, sources and banned crates (installs cargo-deny on first use)
+  accept-api
+          write the public API of the published crates into crates/*/public-api.txt";
