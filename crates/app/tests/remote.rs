@@ -158,7 +158,7 @@ fn tags_and_repositories_are_listed_and_deleted_by_those_who_may() {
         let ran = run(&portpass, refused, "");
         ran.expect_failure();
         assert!(ran.stderr.contains("is not granted to ann"), "{ran}");
-        assert!(ran.stderr.contains("hint: log in as somebody who may"), "{ran}");
+        assert!(ran.stderr.contains("hint: log in as a user with that right"), "{ran}");
     }
     run(&portpass, "logout HOST", "").expect_success();
     assert_eq!(run(&portpass, "tags HOST/public/app", "").expect_success().stdout, "v1\nv2\nv3\n");

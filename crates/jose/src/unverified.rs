@@ -104,7 +104,7 @@ impl NamedKey {
 }
 
 impl fmt::Display for NamedKey {
-    /// `mine, a name of the issuer's own`
+    /// `mine, the issuer's own name`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Chain(chain) => {

@@ -70,7 +70,7 @@ mod tests {
             not_before: None,
             issued_at: None,
             algorithm: Some("ES256".into()),
-            key: "one, a name of the issuer's own".into(),
+            key: "one, the issuer's own name".into(),
         };
         assert_eq!(words, expected);
         assert_eq!(unverified_summary(&token(header, "[]")).unwrap().issuer, None);
