@@ -124,8 +124,7 @@ fn a_manifest_that_two_clients_could_take_for_two_things_is_refused() {
     assert_snapshot!(Links::parse(twice.as_bytes(), MediaType::OciManifest).unwrap_err(), @r#"manifest has the member "layers" twice"#);
 }
 
-/// OC17, GHSA-qq97-vm5h-rrhg: Go takes `Digest` for `digest`, and of both the last; we would have looked
-/// for one blob, and docker for the other.
+/// OC17, GHSA-qq97-vm5h-rrhg: readers differ in how they match the names of members.
 #[test]
 fn what_a_manifest_points_at_is_the_same_to_every_reader() {
     let stranger = Digest::sha256(b"another").to_string();

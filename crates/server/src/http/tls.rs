@@ -26,7 +26,7 @@ pub(crate) struct Tls {
     read: Mutex<Stamp>,
 }
 
-/// What [`Tls::read_if_changed`] found.
+/// What [`Tls::reload_if_changed`] found.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum CertificateReload {
     /// The files are as they were.

@@ -71,6 +71,7 @@ fn a_claim_of_another_type_is_an_error() {
         (r#","sub":5"#, "claim `sub` is a number, expected a string"),
         (r#","jti":["a"]"#, "claim `jti` is a list, expected a string"),
         (r#","nbf":{}"#, "claim `nbf` is an object, expected whole seconds since 1970"),
+        (r#","nbf":"soon""#, "claim `nbf` is a string, expected whole seconds since 1970"),
         (r#","nbf":1.5"#, "claim `nbf` is \"1.5\", expected whole seconds since 1970"),
         (r#","nbf":100.0"#, "claim `nbf` is \"100.0\", expected whole seconds"),
         (r#","iat":"2026-11-22T00:00:00Z""#, "claim `iat` is a string, expected whole seconds"),

@@ -23,6 +23,12 @@ pub(super) fn check(run: &mut Run, bare: &str) {
     run.record(finding);
 }
 
+/// `access[0]`, but neither `access[0].name` nor `access[0].actions[1]`.
+fn is_entry_of_access(claim: &str) -> bool {
+    let index = claim.strip_prefix("access[").and_then(|rest| rest.strip_suffix(']'));
+    index.is_some_and(|index| index.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 fn advice(error: &ClaimsError) -> (&'static str, &'static str) {
     match error {
         ClaimsError::Missing { claim: "exp" } => (
@@ -32,7 +38,7 @@ fn advice(error: &ClaimsError) -> (&'static str, &'static str) {
         ClaimsError::Missing { claim: "iss" } => {
             ("write `iss`, exactly as in the registry's `issuer`", "F75")
         }
-        ClaimsError::Type { claim, .. } if claim.starts_with("access[") && claim.ends_with(']') => {
+        ClaimsError::Type { claim, .. } if is_entry_of_access(claim) => {
             (
                 "each entry of `access` must be an object with `type`, `name` and a list `actions`. Leave out entries that grant nothing, or write `\"actions\":[]`",
                 "F128",

@@ -158,7 +158,7 @@ fn as_text(given: &InputFile) -> Result<&str, String> {
     std::str::from_utf8(as_bytes(given)?).map_err(|_| "it is not text".to_owned())
 }
 
-/// Distribution 3.0's candidates panicked at any list; later ones want one.
+/// Candidates of distribution 3.0 wanted no list; later versions want one.
 fn algorithms(run: &mut Run, algorithms: Option<&Value>) {
     let Some(algorithms) = algorithms.filter(|value| !value.is_array()) else { return };
     let summary = format!("`signingalgorithms` is {}, but must be a list", json::kind(algorithms));
