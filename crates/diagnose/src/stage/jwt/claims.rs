@@ -38,12 +38,10 @@ fn advice(error: &ClaimsError) -> (&'static str, &'static str) {
         ClaimsError::Missing { claim: "iss" } => {
             ("write `iss`, exactly as in the registry's `issuer`", "F75")
         }
-        ClaimsError::Type { claim, .. } if is_entry_of_access(claim) => {
-            (
-                "each entry of `access` must be an object with `type`, `name` and a list `actions`. Leave out entries that grant nothing, or write `\"actions\":[]`",
-                "F128",
-            )
-        }
+        ClaimsError::Type { claim, .. } if is_entry_of_access(claim) => (
+            "each entry of `access` must be an object with `type`, `name` and a list `actions`. Leave out entries that grant nothing, or write `\"actions\":[]`",
+            "F128",
+        ),
         _ => (
             "`exp`, `nbf` and `iat` must be whole numbers of seconds, not strings, and without a fraction. `access` must be a list of objects with `type`, `name` and a list `actions`",
             "F73",
