@@ -63,7 +63,7 @@ pub use self::{
     users::{NewUser, UnusableNamespace, User, UserStatus},
 };
 
-/// An installation opened for installation. A server may run on it at the same time.
+/// An opened installation. A server may run on it at the same time.
 #[derive(Debug)]
 pub struct Installation {
     config: Config,

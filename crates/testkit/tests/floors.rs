@@ -1,8 +1,10 @@
 //! Holds the workspace to its floors: a crate knows only what stands in the table.
 
-use std::{collections::BTreeMap, path::Path, process::Command};
+mod workspace;
 
-use serde_json::Value;
+use std::{collections::BTreeMap, process::Command};
+
+use workspace::{cargo, packages};
 
 /// Who may know whom; nobody may know anything else of ours.
 const MAY_KNOW: &[(&str, &[&str])] = &[
@@ -99,7 +101,15 @@ fn what_is_for_tests_alone_is_nobodys_normal_dependency() {
 /// RUSTSEC-2023-0071: `rsa` tells its key by the time it takes.
 #[test]
 fn one_cryptographic_library_and_one_yaml_reader_are_linked() {
-    let tree = cargo(&["tree", "--package", "portpass", "--edges", "normal", "--prefix", "none"]);
+    let tree = cargo(Command::new(env!("CARGO")).args([
+        "tree",
+        "--package",
+        "portpass",
+        "--edges",
+        "normal",
+        "--prefix",
+        "none",
+    ]));
     assert!(tree.contains("aws-lc-rs"), "this test reads the wrong tree:\n{tree}");
     for (banned, instead) in BANNED {
         let linked = tree.lines().any(|line| line.split(' ').next() == Some(*banned));
@@ -109,15 +119,11 @@ fn one_cryptographic_library_and_one_yaml_reader_are_linked() {
 
 /// The normal and build dependencies among our own crates, by folder name.
 fn dependencies_of_ours() -> BTreeMap<String, Vec<String>> {
-    let metadata: Value =
-        serde_json::from_str(&cargo(&["metadata", "--no-deps", "--format-version", "1"]))
-            .expect("JSON");
     let ours = |name: &str| match name {
         "portpass" => Some("app".to_owned()),
         _ => name.strip_prefix("portpass-").map(str::to_owned),
     };
-    let packages = metadata["packages"].as_array().expect("a list of packages");
-    packages
+    packages()
         .iter()
         .filter_map(|package| Some((ours(package["name"].as_str()?)?, package)))
         .map(|(name, package)| {
@@ -129,12 +135,4 @@ fn dependencies_of_ours() -> BTreeMap<String, Vec<String>> {
             (name, knows)
         })
         .collect()
-}
-
-fn cargo(arguments: &[&str]) -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let output =
-        Command::new(env!("CARGO")).args(arguments).current_dir(root).output().expect("cargo runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("readable output")
 }

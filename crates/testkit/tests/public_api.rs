@@ -2,6 +2,8 @@
 //!
 //! A change that breaks their users shows in a diff. Warnings of rustdoc, such as broken links, are errors here.
 
+mod workspace;
+
 use std::{
     env, fs,
     os::unix::fs::PermissionsExt as _,
@@ -10,6 +12,7 @@ use std::{
 };
 
 use serde_json::Value;
+use workspace::{cargo, packages, root};
 
 /// The crates that are published.
 const PUBLISHED: &[&str] = &["protocol", "jose", "token", "client", "diagnose"];
@@ -44,10 +47,7 @@ fn the_public_api_is_that_of_the_snapshots() {
 
 #[test]
 fn only_these_crates_can_be_published() {
-    let metadata =
-        cargo(Command::new(env!("CARGO")).args(["metadata", "--no-deps", "--format-version", "1"]));
-    let metadata: Value = serde_json::from_str(&metadata).expect("JSON");
-    let packages = metadata["packages"].as_array().expect("a list of packages");
+    let packages = packages();
     // `publish = false` is an empty list of registries.
     let mut published: Vec<&str> = packages
         .iter()
@@ -114,14 +114,4 @@ fn difference(known: &str, api: &str) -> String {
     let new = api.lines().filter(|line| !known.lines().any(|other| other == *line));
     let gone = gone.map(|line| format!("  - {line}\n"));
     gone.chain(new.map(|line| format!("  + {line}\n"))).collect()
-}
-
-fn cargo(command: &mut Command) -> String {
-    let output = command.current_dir(root()).output().expect("cargo runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("readable output")
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
