@@ -155,11 +155,11 @@ pub(crate) async fn append(records: &[AuditRecord], write: &mut Write) -> Result
         rows.push((fields, last));
     }
     // A statement costs more than a row of it.
-    let (many, single) = rows.split_at(rows.len() - rows.len() % MANY);
-    for rows in many.chunks(MANY) {
-        write.run(rows.iter().fold(sql(INSERT_MANY), bind)).await?;
+    let mut rows = rows.into_iter();
+    while rows.len() >= MANY {
+        write.run(rows.by_ref().take(MANY).fold(sql(INSERT_MANY), bind)).await?;
     }
-    for row in single {
+    for row in rows {
         let statement = sql(
             "INSERT INTO audit (sequence, at, action, actor, object, address, request, detail, written, hash)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
@@ -170,16 +170,16 @@ pub(crate) async fn append(records: &[AuditRecord], write: &mut Write) -> Result
 }
 
 /// Gives the next ten parameters the values of a row.
-fn bind(statement: Statement, (fields, at): &(Fields, Anchor)) -> Statement {
+fn bind(statement: Statement, (fields, at): (Fields, Anchor)) -> Statement {
     statement
         .bind(fields.sequence)
         .bind(fields.at)
-        .bind(fields.action.as_str())
-        .bind(fields.actor.as_deref())
-        .bind(fields.object.as_deref())
-        .bind(fields.address.as_deref())
-        .bind(fields.request.as_deref())
-        .bind(fields.detail.as_str())
+        .bind(fields.action)
+        .bind(fields.actor)
+        .bind(fields.object)
+        .bind(fields.address)
+        .bind(fields.request)
+        .bind(fields.detail)
         .bind(at.written)
         .bind(at.hash)
 }

@@ -243,7 +243,7 @@ impl Db {
             write.roll_back().await?;
             return Ok(Change::Unknown);
         }
-        let statement = sql("UPDATE repository SET suspect = 1 WHERE name = $1");
+        let statement = sql("UPDATE repository SET suspect = 1 WHERE name = $1 AND suspect = 0");
         write.run(statement.bind(repository.as_str())).await?;
         // Its age as garbage begins here, if no other repository holds it.
         let statement = sql("UPDATE blob SET touched_at = $2, suspect = 1 WHERE digest = $1");

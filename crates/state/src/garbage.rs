@@ -83,7 +83,7 @@ impl Db {
     ) -> Result<u64, StateError> {
         let mut write = self.write_to_any().await?;
         let statement = sql("UPDATE repository SET suspect = 1
-             WHERE id IN (SELECT repository FROM repository_blob WHERE unlinked_at < $1)");
+             WHERE suspect = 0 AND id IN (SELECT repository FROM repository_blob WHERE unlinked_at < $1)");
         write.run(statement.bind(before)).await?;
         // Their age as blobs that no repository holds begins here.
         let statement = sql("UPDATE blob SET touched_at = $2, suspect = 1
