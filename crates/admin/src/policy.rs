@@ -4,7 +4,7 @@ use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use portpass_authority::{
     accounts::AuthenticatorChain,
-    policy::{Explanation, explain},
+    policy::{self, Explanation},
     subject::{Account, SourceName, Subject},
 };
 use portpass_config::TokenService;
@@ -66,7 +66,13 @@ impl Installation {
                 (Subject::from(account), obstacle)
             }
         };
-        let explain = |access| explain(&*token_service.rules, &subject, &service, access);
+        let request = policy::Request {
+            subject: &subject,
+            service: &service,
+            address: None,
+            now: self.now(),
+        };
+        let explain = |access| policy::explain(&*token_service.rules, &request, access);
         let explanations = requested.iter().map(explain).collect();
         Ok(PolicyExplanation {
             explanations,

@@ -15,6 +15,7 @@ use portpass_jose::{Algorithm, SigningKey};
 use portpass_password::{
     CredentialCache, HashPool, Limits, PasswordCheck, QueueClass, pool::PoolSettings,
 };
+use portpass_protocol::Action;
 use portpass_state::{AuditRecord, Db};
 use portpass_token::{
     Claims, Clock, Issuer, KeyIdForm, Random, ServiceName, Verifier, VerifierSettings,
@@ -24,12 +25,15 @@ use secrecy::ExposeSecret;
 use crate::{
     accounts::{Authenticator, AuthenticatorChain, Outcome, Unavailable, local::LocalAccounts},
     audit::{AuditTrail, Writer},
+    ceiling::Ceiling,
     keyring::KeyRing,
-    policy::{RuleContext, RuleSet, RuleText},
+    policy::{ActionBits, PathPattern, RuleContext, RuleSet, RuleText},
     refresh::RefreshLifetimes,
     request::{RefreshIssuance, Service, Services},
     service::{Lifetime, TokenService, TokenServiceParts},
-    subject::{Account, AccountId, AccountName, CredentialVersion, Login, SourceName},
+    subject::{
+        Account, AccountId, AccountKind, AccountName, CredentialVersion, Labels, Login, SourceName,
+    },
 };
 
 /// Of an act that nobody asks after.
@@ -136,7 +140,9 @@ impl Accounts {
             version: CredentialVersion::new(known.version.to_string()),
             name: name.parse().unwrap(),
             groups: known.groups.iter().map(|group| group.parse().unwrap()).collect(),
-            ceiling: known.ceiling.map(|ceiling| ceiling.parse().unwrap()),
+            labels: Labels::default(),
+            kind: AccountKind::Person,
+            ceiling: known.ceiling.map(|repository| Arc::new(pull_from(repository))),
         }
     }
 }
@@ -279,8 +285,14 @@ fn known() -> BTreeMap<String, Known> {
         ("admin".to_owned(), account(&[], None)),
         ("ann".to_owned(), account(&["developers"], None)),
         ("bob".to_owned(), account(&[], None)),
-        ("ci".to_owned(), account(&[], Some("repository:ci/app:pull"))),
+        ("ci".to_owned(), account(&[], Some("ci/app"))),
     ])
+}
+
+fn pull_from(repository: &str) -> Ceiling {
+    let mut actions = ActionBits::default();
+    actions.insert(&Action::Pull);
+    Ceiling::new(actions, vec![PathPattern::parse(repository).unwrap()])
 }
 
 /// One pool with the least work there is.

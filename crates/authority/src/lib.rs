@@ -17,7 +17,7 @@
 //!
 //! ```
 //! use portpass_authority::{
-//!     policy::{Policy, RuleSet, RuleText, RuleContext, explain},
+//!     policy::{Policy, Request, RuleSet, RuleText, RuleContext, explain},
 //!     subject::Subject,
 //! };
 //! use portpass_protocol::Access;
@@ -35,19 +35,24 @@
 //!
 //! let asked = Access::repository("public/app", [Pull, Push]);
 //! let registry = ServiceName::new("registry");
-//! let decision = rules.decide(&Subject::Anonymous, &registry, &asked);
+//! let now = std::time::SystemTime::now();
+//! let who = Request { subject: &Subject::Anonymous, service: &registry, address: None, now };
+//! let decision = rules.decide(&who, &asked);
 //! assert_eq!(decision.granted.to_string(), "pull");
 //! assert_eq!(decision.rule().map(|rule| rule.to_string()).as_deref(), Some("rule 1"));
 //!
-//! let why = explain(&rules, &Subject::Anonymous, &registry, &asked).to_string();
+//! let why = explain(&rules, &who, &asked).to_string();
 //! assert!(why.contains("rule 1 allows pull: allow [pull] repository public/** to anyone"));
 //! # Ok::<(), portpass_authority::policy::RuleError>(())
 //! ```
 
 pub mod accounts;
+mod actions;
 pub mod audit;
+pub mod ceiling;
 pub mod http;
 pub mod keyring;
+mod pattern;
 pub mod policy;
 pub mod refresh;
 pub mod request;

@@ -5,16 +5,15 @@
 //! come from its [`Decision`], so that none can drift from the others.
 
 use portpass_protocol::access::{Access, AccessSet, Action, Actions, Resource};
-use portpass_token::ServiceName;
 
 use self::index::Index;
-use crate::subject::{AccountName, Subject};
+use crate::{ceiling::Ceiling, subject::AccountName};
 
 mod effect;
 mod explain;
 mod index;
-mod pattern;
 mod principal;
+mod request;
 mod rule;
 #[cfg(test)]
 mod tests;
@@ -22,22 +21,26 @@ mod tests;
 pub use self::{
     effect::Effect,
     explain::{CitedRule, Explanation, NearMiss, explain},
-    pattern::{PathPattern, PatternError},
     principal::{Caller, Principal, PrincipalError},
-    rule::{ActionBits, Rule, RuleContext, RuleId, RuleProblem, RuleText, Target},
+    request::Request,
+    rule::{Rule, RuleContext, RuleId, RuleProblem, RuleText, Target},
+};
+pub use crate::{
+    actions::ActionBits,
+    pattern::{PathPattern, PatternError},
 };
 
 /// Which part of a request the rules allow, and which rules said so. No I/O.
 pub trait Policy: std::fmt::Debug + Send + Sync {
     /// Decides on one resource. What is granted is never more than what is requested.
-    fn decide(&self, subject: &Subject, service: &ServiceName, requested: &Access) -> Decision;
+    fn decide(&self, request: &Request<'_>, requested: &Access) -> Decision;
 
     /// The rule as people write it; `None` where there is no such rule.
     fn rule_text(&self, rule: RuleId) -> Option<String>;
 
     /// The rule that came nearest to giving what this decision did not; `None` where nothing came
     /// near, or nothing is missing.
-    fn nearest(&self, subject: &Subject, decision: &Decision) -> Option<NearMiss>;
+    fn nearest(&self, request: &Request<'_>, decision: &Decision) -> Option<NearMiss>;
 }
 
 /// What was decided on one resource.
@@ -74,13 +77,22 @@ impl Decision {
         }
     }
 
-    /// Narrows to what the ceiling names; `None` is no ceiling.
+    /// Narrows to what the account can reach at most; `None` is no limit.
     #[must_use]
-    pub fn under(mut self, ceiling: Option<&AccessSet>) -> Self {
+    pub fn under(mut self, ceiling: Option<&Ceiling>) -> Self {
         let Some(ceiling) = ceiling else { return self };
         let granted = std::mem::take(&mut self.granted);
+        self.granted = ceiling.narrow(&self.requested.resource, &granted);
+        self
+    }
+
+    /// Narrows to what a session was given when it began; `None` is no limit.
+    #[must_use]
+    pub fn within(mut self, session: Option<&AccessSet>) -> Self {
+        let Some(session) = session else { return self };
+        let granted = std::mem::take(&mut self.granted);
         let granted = Access { resource: self.requested.resource.clone(), actions: granted };
-        let narrowed = AccessSet::from_iter([granted]).intersection(ceiling);
+        let narrowed = AccessSet::from_iter([granted]).intersection(session);
         self.granted = narrowed.actions_on(&self.requested.resource).cloned().unwrap_or_default();
         self
     }
@@ -157,8 +169,8 @@ impl RuleSet {
 }
 
 impl Policy for RuleSet {
-    fn decide(&self, subject: &Subject, _: &ServiceName, requested: &Access) -> Decision {
-        let caller = Caller::new(subject);
+    fn decide(&self, request: &Request<'_>, requested: &Access) -> Decision {
+        let caller = Caller::new(request);
         let resource = &requested.resource;
         match kind(resource) {
             Kind::Repository => {
@@ -174,8 +186,8 @@ impl Policy for RuleSet {
         self.rules.get(index).map(ToString::to_string)
     }
 
-    fn nearest(&self, subject: &Subject, decision: &Decision) -> Option<NearMiss> {
-        explain::nearest(&self.rules, subject, decision)
+    fn nearest(&self, request: &Request<'_>, decision: &Decision) -> Option<NearMiss> {
+        explain::nearest(&self.rules, request, decision)
     }
 }
 

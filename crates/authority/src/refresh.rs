@@ -135,7 +135,7 @@ impl RefreshTokens {
             credential_version: account.version.as_str().to_owned(),
             service: service.to_string(),
             client: client.unwrap_or_default().to_owned(),
-            ceiling: account.ceiling.clone(),
+            ceiling: None,
             expires_at: now + self.lives.absolute,
             idle_until: now + self.lives.idle.min(UNUSED),
         };

@@ -22,7 +22,7 @@ use crate::{
     accounts::AuthenticatorChain,
     audit::{AuditTrail, Event, EventKind},
     keyring::KeyRing,
-    policy::{Decision, Policy},
+    policy::{self, Decision, Policy},
     refresh::{
         LookUpError, RefreshLifetimes, RefreshProblem, RefreshSecret, RefreshTokens, Session,
     },
@@ -219,7 +219,7 @@ impl TokenService {
         };
         admission.accepted();
         let subject = who.subject();
-        let decisions = self.decide(&who, &subject, request);
+        let decisions = self.decide(&who, &subject, request, now);
         // Signed before anything is written: a refresh token is not kept for an answer that fails.
         let token = self.sign(request, &subject, &decisions, now).await?;
         let refresh_token = self.settle(&who, request, &decisions, now).await?;
@@ -292,14 +292,17 @@ impl TokenService {
         who: &Authenticated,
         subject: &Subject,
         request: &TokenRequest,
+        now: SystemTime,
     ) -> Arc<[Decision]> {
-        let session_ceiling = match who {
+        let session_limit = match who {
             Authenticated::ByRefresh(_, session, _) => session.ceiling.as_ref(),
             Authenticated::Nobody | Authenticated::ByPassword(_) => None,
         };
+        let address = request.client.address;
+        let asked = policy::Request { subject, service: &request.service.name, address, now };
         let decide = |requested: &Access| {
-            let decision = self.policy.decide(subject, &request.service.name, requested);
-            decision.under(subject.ceiling()).under(session_ceiling)
+            let decision = self.policy.decide(&asked, requested);
+            decision.under(subject.ceiling()).within(session_limit)
         };
         request.requested.iter().map(decide).collect()
     }

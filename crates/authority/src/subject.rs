@@ -3,8 +3,13 @@
 use std::{collections::BTreeSet, fmt, str::FromStr, sync::Arc};
 
 use portpass_password::{Credentials, QueueClass};
-use portpass_protocol::access::AccessSet;
 use secrecy::SecretString;
+
+mod labels;
+
+pub use labels::{LabelError, Labels};
+
+use crate::ceiling::Ceiling;
 
 /// The name of an account: letters and digits of any script and `._@+-`, one to 128 characters,
 /// beginning with a letter or digit.
@@ -216,8 +221,32 @@ pub struct Account {
     pub name: AccountName,
     /// What rules for `group:…` look at.
     pub groups: BTreeSet<Group>,
+    /// What rules for `${label:…}` look at.
+    pub labels: Labels,
+    /// Whose account it is.
+    pub kind: AccountKind,
     /// The most that it can ever reach, whatever the rules say; `None` is no limit.
-    pub ceiling: Option<AccessSet>,
+    pub ceiling: Option<Arc<Ceiling>>,
+}
+
+/// Whose an account is, and what it was proved with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountKind {
+    /// A person, by a password or a refresh token.
+    Person,
+    /// A person, by an API key; its limits are the ceiling.
+    ApiKey,
+    /// A robot of our own.
+    Robot,
+    /// A program that an issuer of workload identities vouches for.
+    Workload,
+}
+
+impl AccountKind {
+    /// Whether a client may have a refresh token for it. Who holds a key can show the key again.
+    pub fn has_sessions(self) -> bool {
+        self == Self::Person
+    }
 }
 
 /// Who a decision is about.
@@ -244,8 +273,8 @@ impl Subject {
     }
 
     /// The most that the subject can ever reach; `None` is no limit.
-    pub fn ceiling(&self) -> Option<&AccessSet> {
-        self.account().and_then(|account| account.ceiling.as_ref())
+    pub fn ceiling(&self) -> Option<&Ceiling> {
+        self.account().and_then(|account| account.ceiling.as_deref())
     }
 }
 

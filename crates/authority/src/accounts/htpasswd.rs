@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use portpass_password::{HtpasswdFile, PasswordCheck, QueueClass, Verdict, htpasswd::Entry};
 
 use super::{Authenticator, Outcome, Unavailable};
-use crate::subject::{Account, AccountId, AccountName, CredentialVersion, Login, SourceName};
+use crate::subject::{
+    Account, AccountId, AccountKind, AccountName, CredentialVersion, Labels, Login, SourceName,
+};
 
 /// Accounts of an htpasswd file: in no group, without a ceiling.
 ///
@@ -33,6 +35,8 @@ impl HtpasswdAccounts {
             version: CredentialVersion::new(entry.version()),
             name,
             groups: [].into(),
+            labels: Labels::default(),
+            kind: AccountKind::Person,
             ceiling: None,
         }
     }

@@ -20,7 +20,9 @@ use secrecy::ExposeSecret as _;
 use tokio::sync::{Mutex, watch};
 
 use super::{Authenticator, Outcome, Unavailable};
-use crate::subject::{Account, AccountId, AccountName, CredentialVersion, Login, SourceName};
+use crate::subject::{
+    Account, AccountId, AccountKind, AccountName, CredentialVersion, Labels, Login, SourceName,
+};
 
 /// Accounts in our own database, which other processes may change while we run.
 ///
@@ -288,6 +290,8 @@ impl Accounts {
             version: CredentialVersion::new(row.credential_version.to_string()),
             name: name.clone(),
             groups,
+            labels: Labels::default(),
+            kind: AccountKind::Person,
             ceiling: None,
         };
         let id = account.id.clone();

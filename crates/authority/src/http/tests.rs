@@ -456,12 +456,10 @@ async fn tokens_and_explanations_agree_on_a_table_of_200_pairs() {
             };
             let subject = account.map_or(crate::subject::Subject::Anonymous, Into::into);
             let requested = scope.parse::<portpass_protocol::AccessSet>().unwrap();
-            let explained = explain(
-                &policy as &dyn Policy,
-                &subject,
-                &service,
-                requested.iter().next().unwrap(),
-            );
+            let (subject, now) = (&subject, fixture.service.now());
+            let request = crate::policy::Request { subject, service: &service, address: None, now };
+            let explained =
+                explain(&policy as &dyn Policy, &request, requested.iter().next().unwrap());
             let explained = format!("{}:{}", explained.resource, explained.granted.join(","));
             assert_eq!(granted(&fixture, &answer), explained, "{who:?} asks {scope}");
             pairs += 1;

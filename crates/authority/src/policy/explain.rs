@@ -3,10 +3,8 @@
 use std::fmt;
 
 use portpass_protocol::access::{Access, Action};
-use portpass_token::ServiceName;
 
-use super::{Caller, Decision, Effect, Policy, Principal, Rule, RuleId, Target};
-use crate::subject::Subject;
+use super::{Caller, Decision, Effect, Policy, Principal, Request, Rule, RuleId, Target};
 
 /// One decision with the rules spelt out.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -52,15 +50,11 @@ pub struct NearMiss {
 }
 
 /// Decides as a token request would, and says why.
-pub fn explain(
-    policy: &dyn Policy,
-    subject: &Subject,
-    service: &ServiceName,
-    requested: &Access,
-) -> Explanation {
-    let by_rules = policy.decide(subject, service, requested);
+pub fn explain(policy: &dyn Policy, request: &Request<'_>, requested: &Access) -> Explanation {
+    let subject = request.subject;
+    let by_rules = policy.decide(request, requested);
     let rules = cited(policy, &by_rules);
-    let nearest = policy.nearest(subject, &by_rules);
+    let nearest = policy.nearest(request, &by_rules);
     let decision = by_rules.clone().under(subject.ceiling());
     let kept = &decision.granted;
     let over_ceiling = by_rules.granted.iter().filter(|action| !kept.contains(action));
@@ -98,12 +92,16 @@ fn cited(policy: &dyn Policy, decision: &Decision) -> Vec<CitedRule> {
 }
 
 /// Of the `allow` rules, the one that came nearest ([`Closeness`]); of equals the first.
-pub(super) fn nearest(rules: &[Rule], subject: &Subject, decision: &Decision) -> Option<NearMiss> {
+pub(super) fn nearest(
+    rules: &[Rule],
+    request: &Request<'_>,
+    decision: &Decision,
+) -> Option<NearMiss> {
     let missing: Vec<&Action> = missing(decision);
     if missing.is_empty() {
         return None;
     }
-    let caller = Caller::new(subject);
+    let caller = Caller::new(request);
     let near = rules.iter().enumerate().filter(|(_, rule)| rule.effect == Effect::Allow);
     let near = near.filter_map(|(index, rule)| {
         let (closeness, but) = miss(rule, caller, &decision.requested, &missing)?;

@@ -2,8 +2,11 @@
 
 use std::{fmt, str::FromStr};
 
-use super::{effect::Effect, pattern::WordPattern};
-use crate::subject::{Account, AccountName, Group, GroupError, NameError, SourceName, Subject};
+use super::{effect::Effect, request::Request};
+use crate::{
+    pattern::WordPattern,
+    subject::{Account, AccountName, Group, GroupError, NameError, SourceName},
+};
 
 /// Who asks, as the rules see it.
 #[derive(Debug, Clone, Copy)]
@@ -12,9 +15,9 @@ pub struct Caller<'a> {
 }
 
 impl<'a> Caller<'a> {
-    /// The subject of a decision.
-    pub fn new(subject: &'a Subject) -> Self {
-        Self { account: subject.account() }
+    /// Whoever makes this request.
+    pub fn new(request: &Request<'a>) -> Self {
+        Self { account: request.subject.account() }
     }
 
     /// The account's name; `None` for an anonymous caller.
