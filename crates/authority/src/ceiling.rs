@@ -76,7 +76,9 @@ mod tests {
 
     fn narrowed(actions: &[Action], resource: &str, granted: &[Action]) -> String {
         let mut bits = ActionBits::default();
-        actions.iter().for_each(|action| bits.insert(action));
+        for action in actions {
+            bits.insert(action);
+        }
         let ceiling = Ceiling::new(bits, vec![PathPattern::parse("team/app-*").unwrap()]);
         let (kind, name) = resource.split_once(':').unwrap();
         let resource = Resource { resource_type: kind.into(), ..Resource::repository(name) };

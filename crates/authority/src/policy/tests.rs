@@ -88,7 +88,9 @@ fn granted(rules: &RuleSet, who: &str, scope: &str) -> String {
 fn ceiling(text: &str) -> Ceiling {
     let (pattern, actions) = text.rsplit_once(':').unwrap();
     let mut bits = ActionBits::default();
-    actions.split(',').for_each(|word| bits.insert(&Action::from(word)));
+    for word in actions.split(',') {
+        bits.insert(&Action::from(word));
+    }
     Ceiling::new(bits, vec![PathPattern::parse(pattern).unwrap()])
 }
 
