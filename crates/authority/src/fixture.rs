@@ -13,7 +13,9 @@ use std::{
 use async_trait::async_trait;
 use portpass_jose::{Algorithm, SigningKey};
 use portpass_password::{
-    CredentialCache, HashPool, Limits, PasswordCheck, QueueClass, pool::PoolSettings,
+    CredentialCache, HashPool, Limits, PasswordCheck, QueueClass,
+    limits::{RateSettings, RequestRates},
+    pool::PoolSettings,
 };
 use portpass_protocol::Action;
 use portpass_state::{AuditRecord, Db};
@@ -206,11 +208,12 @@ pub(crate) struct Fixture {
 pub(crate) struct Settings {
     pub(crate) anonymous: bool,
     pub(crate) limits: Limits,
+    pub(crate) rates: RateSettings,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { anonymous: true, limits: Limits::off() }
+        Self { anonymous: true, limits: Limits::off(), rates: RateSettings::default() }
     }
 }
 
@@ -252,6 +255,7 @@ impl Fixture {
             db: db.clone(),
             refresh: RefreshLifetimes::default(),
             limits: Arc::new(settings.limits),
+            rates: Arc::new(RequestRates::new(settings.rates, [2; 32])),
             trail,
             clock: clock.clone(),
             random: Arc::new(Counter::default()),

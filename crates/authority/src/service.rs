@@ -6,7 +6,7 @@ use std::{
 };
 
 use base64::prelude::*;
-use portpass_password::{Admission, Attempt, Limited, Limits, QueueClass};
+use portpass_password::{Admission, Attempt, Limited, Limits, QueueClass, limits::RequestRates};
 use portpass_protocol::{
     access::{Access, AccessSet},
     token_response::TokenResponse,
@@ -15,6 +15,7 @@ use portpass_state::{Db, RefreshToken, TokenAddition};
 use portpass_token::{Audience, Claims, Clock, Issuer, NumericDate, Random, ServiceName};
 
 mod error;
+mod rates;
 
 pub use error::TokenError;
 
@@ -53,6 +54,8 @@ pub struct TokenServiceParts {
     pub refresh: RefreshLifetimes,
     /// How often one may try.
     pub limits: Arc<Limits>,
+    /// How often one may ask.
+    pub rates: Arc<RequestRates>,
     /// Where it is written down.
     pub trail: AuditTrail,
     /// What time it is.
@@ -101,6 +104,7 @@ pub struct TokenService {
     keys: Arc<KeyRing>,
     refresh: RefreshTokens,
     limits: Arc<Limits>,
+    rates: Arc<RequestRates>,
     trail: AuditTrail,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
@@ -139,6 +143,7 @@ impl TokenService {
             keys: parts.keys,
             refresh,
             limits: parts.limits,
+            rates: parts.rates,
             trail: parts.trail,
             clock: parts.clock,
             random: parts.random,
@@ -174,6 +179,7 @@ impl TokenService {
     ) -> Result<Issued, TokenError> {
         let issued = self.answer(request, now).await;
         if let Err(error) = &issued {
+            rates::refused(&self.rates, request, error, now);
             let claimed = match &request.credential {
                 Credential::Password(login) => Some(login.account.to_string()),
                 Credential::Anonymous | Credential::Refresh(_) => None,
@@ -205,6 +211,7 @@ impl TokenService {
     }
 
     async fn answer(&self, request: &TokenRequest, now: SystemTime) -> Result<Issued, TokenError> {
+        rates::admit(&self.rates, request, now)?;
         let admission = self.admit(request, now).await?;
         let who = match self.authenticate(request, admission.queue_class(), now).await {
             Ok(who) => who,
@@ -218,6 +225,9 @@ impl TokenService {
             }
         };
         admission.accepted();
+        if let Some(account) = who.account() {
+            rates::admit_account(&self.rates, account, now)?;
+        }
         let subject = who.subject();
         let decisions = self.decide(&who, &subject, request, now);
         // Signed before anything is written: a refresh token is not kept for an answer that fails.

@@ -52,7 +52,7 @@ pub use self::{
     limits::Attempts,
     location::{Located, Location},
     log::{Log, LogFormat},
-    measure::{MeasureError, Size, Span},
+    measure::{MeasureError, Rate, Size, Span},
     registry::{Registry, RegistryAuth},
     signing::Signing,
     tls::{TlsError, TlsFiles},

@@ -1,4 +1,4 @@
-//! Lengths of time and of files, as people write them: `90d`, `1GiB`.
+//! Lengths of time and of files, and rates, as people write them: `90d`, `1GiB`, `600/m`.
 
 use std::{borrow::Cow, fmt, str::FromStr, time::Duration};
 
@@ -11,6 +11,15 @@ pub struct Span(pub Duration);
 /// A whole number of bytes: `500MB`, `64MiB`, `1GiB`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Size(pub u64);
+
+/// How many in how long: `10/s`, `600/m`, `5000/h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// At least one.
+    pub count: u32,
+    /// A second, a minute or an hour.
+    pub per: Duration,
+}
 
 impl FromStr for Span {
     type Err = MeasureError;
@@ -26,6 +35,21 @@ impl FromStr for Size {
 
     fn from_str(text: &str) -> Result<Self, MeasureError> {
         measure(text, SIZES).map(Self).ok_or(MeasureError::Size)
+    }
+}
+
+impl FromStr for Rate {
+    type Err = MeasureError;
+
+    fn from_str(text: &str) -> Result<Self, MeasureError> {
+        let rate = || {
+            let (count, unit) = text.split_once('/')?;
+            let (_, seconds) = SPANS[..3].iter().find(|(name, _)| *name == unit.trim())?;
+            let digits = Some(count.trim()).filter(|c| c.bytes().all(|b| b.is_ascii_digit()))?;
+            let count = digits.parse().ok().filter(|count| (1..=MAX_COUNT).contains(count))?;
+            Some(Self { count, per: Duration::from_secs(*seconds) })
+        };
+        rate().ok_or(MeasureError::Rate)
     }
 }
 
@@ -74,12 +98,18 @@ const SIZES: &[(&str, u64)] = &[
     ("TiB", 1 << 40),
 ];
 
+/// A rate's count is no more than the counters can tell apart.
+const MAX_COUNT: u32 = 1_000_000;
+
 /// A text that is no measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MeasureError {
     /// No length of time.
     #[error("expected a whole number and a unit: `45s`, `10m`, `2h`, `90d` or `4w`")]
     Span,
+    /// No rate.
+    #[error("expected a number up to {MAX_COUNT} and a time: `10/s`, `600/m` or `5000/h`")]
+    Rate,
     /// No number of bytes.
     #[error("expected a whole number and a unit: `500MB`, `64MiB` or `1GiB`")]
     Size,
@@ -96,6 +126,20 @@ impl JsonSchema for Span {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "pattern": "^[0-9]+ *(s|m|h|d|w)$" })
+    }
+}
+
+impl JsonSchema for Rate {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Rate".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[0-9]+ */ *(s|m|h)$" })
     }
 }
 
@@ -128,6 +172,14 @@ mod tests {
             [("7B", 7), ("500MB", 500_000_000), ("64MiB", 64 << 20), ("1 GiB", 1 << 30)]
         {
             assert_eq!(text.parse(), Ok(Size(bytes)), "{text}");
+        }
+        for (text, count, seconds) in [("10/s", 10, 1), ("600/m", 600, 60), ("1 / h", 1, 3600)] {
+            let per = Duration::from_secs(seconds);
+            assert_eq!(text.parse(), Ok(Rate { count, per }), "{text}");
+        }
+        for text in ["", "600", "/m", "0/m", "-1/m", "600/d", "1.5/s", "1000001/s", "6/m/s", "٣/s"]
+        {
+            assert_eq!(text.parse::<Rate>(), Err(MeasureError::Rate), "{text}");
         }
         for text in ["", "d", "90", "-1d", "1.5d", "90 days", "1d2h", "99999999999999999999d", "٣d"]
         {

@@ -8,6 +8,7 @@ use portpass_authority::{
     request::{RefreshIssuance, Service, Services},
     service::Lifetime,
 };
+use portpass_password::limits::RateSettings;
 use portpass_protocol::{challenge::Quotable, origin::Origin};
 use portpass_token::{Issuer, KeyIdForm, ServiceName};
 use schemars::JsonSchema;
@@ -17,7 +18,7 @@ use super::{
     Address, ConfigError, Files, Located, Location,
     accounts::{self, AccountSource, Source},
     http::{Http, origin},
-    limits::{Attempts, LimitsSection},
+    limits::{Attempts, TokenLimitsSection},
     policy::{self, RuleSection},
     signing::{Signing, SigningSection},
     tls::{TlsFiles, TlsSection},
@@ -51,8 +52,8 @@ pub struct TokenServiceSection {
     pub anonymous: Option<bool>,
     /// Whether clients that ask for a refresh token get one. Default: yes
     pub refresh_tokens: Option<bool>,
-    /// Limits on failed logins, by address and by account.
-    pub limits: Option<LimitsSection>,
+    /// Limits on failed logins and on token requests, by address and by account.
+    pub limits: Option<TokenLimitsSection>,
     /// Who may do what. Default: `user:local/admin` everything, everybody pulls `public/**`, everybody signed in
     /// has `${account}/**`.
     pub policy: Option<Located<Vec<Located<RuleSection>>>>,
@@ -112,6 +113,8 @@ pub struct TokenService {
     pub anonymous: bool,
     /// Whether attempts are limited.
     pub attempts: Attempts,
+    /// How many token requests are answered.
+    pub rates: RateSettings,
     /// Who may do what.
     pub rules: Arc<RuleSet>,
 }
@@ -140,6 +143,7 @@ impl TokenServiceSection {
     ) -> Result<TokenService, ConfigError> {
         let accounts = accounts::build(self.accounts, files)?;
         let anonymous = self.anonymous.unwrap_or(true);
+        let (attempts, rates) = TokenLimitsSection::build(self.limits, files)?;
         Ok(TokenService {
             listen: listen(self.addr, self.tls, http, files)?,
             url: self.url.map(|url| origin("token_service.url", &url, files)).transpose()?,
@@ -151,7 +155,8 @@ impl TokenServiceSection {
             rules: Arc::new(policy::build(self.policy, &accounts, anonymous, files)?),
             accounts,
             anonymous,
-            attempts: LimitsSection::build(self.limits.as_ref()),
+            attempts,
+            rates,
         })
         .inspect(|service| warn(service, place, files))
     }

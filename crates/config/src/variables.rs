@@ -489,6 +489,24 @@ pub(crate) const VARIABLES: &[Variable] = &[
             Ok(())
         }
     ),
+    variable!(
+        "PORTPASS_TOKEN_SERVICE_LIMITS_REQUESTS_ACCOUNT",
+        "token_service.limits.requests.account",
+        |file, given| {
+            let limits = file.token_service(given).limits.get_or_insert_default();
+            limits.requests.get_or_insert_default().account = Some(given.placed(given.yaml()?));
+            Ok(())
+        }
+    ),
+    variable!(
+        "PORTPASS_TOKEN_SERVICE_LIMITS_REQUESTS_ADDRESS",
+        "token_service.limits.requests.address",
+        |file, given| {
+            let limits = file.token_service(given).limits.get_or_insert_default();
+            limits.requests.get_or_insert_default().address = Some(given.placed(given.yaml()?));
+            Ok(())
+        }
+    ),
     variable!("PORTPASS_TOKEN_SERVICE_POLICY", "token_service.policy", |file, given| {
         file.token_service(given).policy = Some(given.placed(given.list::<RuleSection>()?));
         Ok(())

@@ -26,6 +26,7 @@
 
 mod bucket;
 mod ledger;
+mod rates;
 
 use std::{
     fmt,
@@ -45,7 +46,10 @@ use self::{
 };
 use crate::pool::QueueClass;
 
-pub use self::bucket::Quota;
+pub use self::{
+    bucket::Quota,
+    rates::{RateExceeded, RateSettings, RequestIdentity, RequestRates},
+};
 
 /// What each counter allows, and how many callers are remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -327,14 +331,7 @@ impl Counters {
     }
 
     fn keyed(&self, kind: &[u8], fields: &[&[u8]]) -> Key {
-        let mut context = hmac::Context::with_key(&self.key);
-        for field in [&kind].into_iter().chain(fields) {
-            context.update(&(field.len() as u64).to_be_bytes());
-            context.update(field);
-        }
-        let mut key = [0; 16];
-        key.copy_from_slice(&context.sign().as_ref()[..16]);
-        key
+        keyed(&self.key, kind, fields)
     }
 }
 
@@ -342,6 +339,17 @@ impl fmt::Debug for Counters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Counters").finish_non_exhaustive()
     }
+}
+
+fn keyed(key: &hmac::Key, kind: &[u8], fields: &[&[u8]]) -> Key {
+    let mut context = hmac::Context::with_key(key);
+    for field in [&kind].into_iter().chain(fields) {
+        context.update(&(field.len() as u64).to_be_bytes());
+        context.update(field);
+    }
+    let mut key = [0; 16];
+    key.copy_from_slice(&context.sign().as_ref()[..16]);
+    key
 }
 
 /// What lies further ahead than it can was noted before the clock was set back.

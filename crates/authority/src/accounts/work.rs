@@ -104,3 +104,18 @@ async fn every_refusal_works_the_same_for_every_account_and_kind_of_hash() {
     }
     assert_eq!(bench.refused("nobody-else", "opensesame").await, unknown);
 }
+
+/// containerd asks for a token to resolve a tag and for another to fetch it, often for both at once.
+#[tokio::test]
+async fn the_token_requests_of_one_pull_are_served_by_one_hash() {
+    let bench = Bench::new().await;
+    let login = Login { account: "bcrypt".parse().unwrap(), password: "opensesame".into() };
+    let ask = || bench.chain.authenticate(&login, QueueClass::Unproved, now());
+    let before = bench.pool.work_done();
+    let (resolve, fetch) = tokio::join!(ask(), ask());
+    for answer in [resolve, fetch, ask().await] {
+        assert!(answer.unwrap().is_ok());
+    }
+    let work = bench.pool.work_done().since(before);
+    assert_eq!(work, Work { bcrypt: 1 << 5, ..Work::default() });
+}

@@ -96,13 +96,8 @@ pub(super) fn internal(reason: &str) -> Response {
 fn refusal(error: &TokenError) -> Refusal {
     match error {
         TokenError::Keys(_) => unavailable("no key can sign tokens at the moment", None),
-        TokenError::Limited(limited) => Refusal {
-            status: StatusCode::TOO_MANY_REQUESTS,
-            oauth: "temporarily_unavailable",
-            code: ErrorCode::TooManyRequests,
-            message: limited.to_string(),
-            retry_after: Some(limited.retry_after),
-        },
+        TokenError::Limited(limited) => too_many(limited.to_string(), limited.retry_after),
+        TokenError::Rate(rate) => too_many(rate.to_string(), rate.retry_after),
         TokenError::NoCredentials => unauthorized("log in first: credentials are required"),
         TokenError::RefreshToken(_) => unauthorized(LOG_IN_AGAIN),
         TokenError::Request(error) => request(error),
@@ -166,6 +161,16 @@ fn invalid(oauth: &'static str, message: String) -> Refusal {
         code: ErrorCode::Unsupported,
         message,
         retry_after: None,
+    }
+}
+
+fn too_many(message: String, retry_after: Duration) -> Refusal {
+    Refusal {
+        status: StatusCode::TOO_MANY_REQUESTS,
+        oauth: "temporarily_unavailable",
+        code: ErrorCode::TooManyRequests,
+        message,
+        retry_after: Some(retry_after),
     }
 }
 

@@ -15,6 +15,7 @@ use crate::{
 };
 
 mod paths;
+mod rates;
 mod refresh;
 
 /// An answer as a client sees it.

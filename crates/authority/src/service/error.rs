@@ -1,6 +1,6 @@
 //! Why there is no token.
 
-use portpass_password::Limited;
+use portpass_password::{Limited, limits::RateExceeded};
 use portpass_state::StateError;
 use portpass_token::MintError;
 
@@ -32,6 +32,9 @@ pub enum TokenError {
     /// Nobody may ask without credentials here.
     #[error("there are no credentials, and anonymous callers are not admitted")]
     NoCredentials,
+    /// Too many requests, right or wrong.
+    #[error(transparent)]
+    Rate(#[from] RateExceeded),
     /// The refresh token leads to nobody.
     #[error(transparent)]
     RefreshToken(RefreshProblem),
@@ -69,6 +72,7 @@ impl TokenError {
             Self::Keys(_) => "signing-key-unavailable",
             Self::Limited(_) => "too-many-attempts",
             Self::NoCredentials => "credentials-missing",
+            Self::Rate(_) => "too-many-requests",
             Self::RefreshToken(problem) => problem.id(),
             Self::Request(error) => error.id(),
             Self::Sign(_) => "signing-failed",
@@ -89,6 +93,7 @@ impl TokenError {
             | Self::Keys(_)
             | Self::Limited(_)
             | Self::NoCredentials
+            | Self::Rate(_)
             | Self::RefreshToken(_)
             | Self::Request(_)
             | Self::Sign(_)

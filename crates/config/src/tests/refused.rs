@@ -151,6 +151,17 @@ fn no_hmac_can_be_configured() {
 }
 
 #[test]
+fn a_rate_that_is_none_is_refused_where_it_stands() {
+    let limits = "registry: { auth: none }\ntoken_service:\n  limits:\n    requests: { account: 600 per minute }\n";
+    let refusal = Folder::new(limits).refusal();
+    assert_eq!(
+        refusal.lines().next().unwrap(),
+        "portpass.yaml:4: token_service.limits.requests.account: \"600 per minute\": expected a number up to 1000000 \
+         and a time: `10/s`, `600/m` or `5000/h`"
+    );
+}
+
+#[test]
 fn a_password_in_the_file_is_not_repeated() {
     let refusal =
         Folder::new("database: postgres://ann:secret@db/x\nregistry: { auth: none }\n").refusal();

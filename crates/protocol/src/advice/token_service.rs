@@ -71,6 +71,8 @@ pub const TOKEN_SERVICE: &[Advice] = &[
         "ask for fewer resources at once"),
     advice("too-many-attempts", Is("F55"),
         "wait as long as `Retry-After` says, and find out who is guessing"),
+    advice("too-many-requests", Is("F55"),
+        "the client asks for more tokens than `token_service.limits.requests` allows: wait as long as `Retry-After` says, or raise the limit"),
     advice("too-many-scopes", Unlisted,
         "a request has at most 256 resources, a resource 16 actions, and a scope 1024 bytes"),
     advice("two-credentials", Unlisted,

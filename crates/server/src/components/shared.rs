@@ -11,7 +11,9 @@ use portpass_admin::{Administrator, DataDirectory, FirstStart};
 use portpass_authority::audit::{AuditTrail, Writer};
 use portpass_config::{AccountSource, Adoption, Attempts, Config};
 use portpass_password::{
-    CredentialCache, HashPool, LimitSettings, Limits, PasswordCheck, pool::PoolSettings,
+    CredentialCache, HashPool, LimitSettings, Limits, PasswordCheck,
+    limits::{RateSettings, RequestRates},
+    pool::PoolSettings,
 };
 use portpass_state::Db;
 use portpass_storage::{BlobStore, OpenFiles};
@@ -34,6 +36,7 @@ pub(crate) struct SharedState {
     pub(crate) db: Db,
     pub(crate) check: PasswordCheck,
     limits: Arc<Limits>,
+    rates: Mutex<Arc<RequestRates>>,
     pub(crate) trail: AuditTrail,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) system: System,
@@ -70,6 +73,7 @@ impl SharedState {
             db,
             check: PasswordCheck::new(pool, Arc::new(cache)),
             limits: Arc::new(limits),
+            rates: Mutex::new(Arc::new(RequestRates::off())),
             trail,
             metrics: Arc::new(metrics),
             system,
@@ -164,6 +168,17 @@ impl SharedState {
             Attempts::Limited => self.limits.clone(),
             Attempts::Unlimited => Arc::new(Limits::off()),
         }
+    }
+
+    /// How often tokens may be asked for. What was counted stays with the same settings.
+    pub(crate) fn rates(&self, settings: RateSettings) -> Arc<RequestRates> {
+        let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
+        if rates.settings() != settings {
+            let mut key = [0; 32];
+            self.system.random.fill(&mut key);
+            *rates = Arc::new(RequestRates::new(settings, key));
+        }
+        Arc::clone(&rates)
     }
 
     /// What writes the trail; there is one.

@@ -36,6 +36,7 @@ pub(super) async fn build(
         db: shared.db.clone(),
         refresh: RefreshLifetimes::default(),
         limits: shared.limits(config.attempts),
+        rates: shared.rates(config.rates),
         trail: shared.trail.clone(),
         clock: shared.system.clock.clone(),
         random: shared.system.random.clone(),
