@@ -252,3 +252,17 @@ fn a_login_asks_for_no_scope() {
     let chart = world.place.image("ann/charts/demo:0.1.0");
     helm.push(&world.layout, &chart).expect_success();
 }
+
+/// TP7: containerd asks by POST, is refused, and asks by GET. Of two requests an hour it has used one then.
+#[test]
+fn a_wrong_password_of_containerd_is_one_request() {
+    let world =
+        World::new("registry: {}\ntoken_service:\n  limits: { requests: { address: 2/h } }\n");
+    let mut containerd = crate::clients::containerd();
+    containerd.login(&world.place, ACCOUNT, "wrong");
+    let pull = || containerd.pull(&world.place.image("ann/app:1")).ran;
+    for expected in ["401", "401", "429"] {
+        let said = pull();
+        assert!(said.expect_failure().stderr.contains(expected), "{said}");
+    }
+}
