@@ -14,10 +14,13 @@ use portpass_protocol::{
 use portpass_state::{Db, RefreshToken, TokenAddition};
 use portpass_token::{Audience, Claims, Clock, Issuer, NumericDate, Random, ServiceName};
 
+mod anonymous_tokens;
 mod error;
 mod rates;
 
 pub use error::TokenError;
+
+use anonymous_tokens::AnonymousTokens;
 
 use crate::{
     accounts::AuthenticatorChain,
@@ -108,6 +111,7 @@ pub struct TokenService {
     trail: AuditTrail,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    anonymous_tokens: AnonymousTokens,
 }
 
 /// What a client gets, and what was decided about it.
@@ -147,6 +151,7 @@ impl TokenService {
             trail: parts.trail,
             clock: parts.clock,
             random: parts.random,
+            anonymous_tokens: AnonymousTokens::new(),
         }
     }
 
@@ -325,22 +330,34 @@ impl TokenService {
         now: SystemTime,
     ) -> Result<String, TokenError> {
         let lifetime = Duration::from_secs(self.lifetime.seconds().into());
-        let claims = Claims {
+        let mut claims = Claims {
             issuer: self.issuer.clone(),
             subject: subject.name().to_owned(),
             audience: Audience::one(request.service.name.clone()),
             expires: NumericDate::from(now + lifetime),
             not_before: Some(NumericDate::from(now - CLOCKS_APART)),
             issued_at: Some(NumericDate::from(now)),
-            id: Some(self.token_id()),
+            id: None,
             // What was asked for and denied stays, with no actions: a registry can tell it from
             // what was never asked for.
             access: decisions.iter().map(Decision::to_access).collect(),
         };
         let form = request.service.key_id;
-        let token = self.keys.ready(form, now).await?.mint(form, &claims)?;
+        let keys = self.keys.ready(form, now).await?;
+        let shared = match subject {
+            Subject::Anonymous => claims.to_json().ok(),
+            Subject::SignedIn(_) => None,
+        };
+        if let Some(token) = shared.as_ref().and_then(|claims| self.anonymous_tokens.get(claims)) {
+            return Ok(token.to_string());
+        }
+        claims.id = Some(self.token_id());
+        let token = keys.mint(form, &claims)?;
         if token.len() > MAX_TOKEN {
             return Err(TokenError::TooLong { length: token.len() });
+        }
+        if let Some(claims) = shared {
+            self.anonymous_tokens.insert(&claims, &token);
         }
         Ok(token)
     }

@@ -14,6 +14,7 @@ use crate::{
     policy::{Policy, explain},
 };
 
+mod anonymous;
 mod paths;
 mod rates;
 mod refresh;
