@@ -72,7 +72,8 @@ impl Installation {
             address: None,
             now: self.now(),
         };
-        let explain = |access| policy::explain(&*token_service.rules, &request, access);
+        let rights = token_service.policy.policy();
+        let explain = |access| policy::explain(&*rights, &request, access);
         let explanations = requested.iter().map(explain).collect();
         Ok(PolicyExplanation {
             explanations,

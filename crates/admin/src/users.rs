@@ -82,7 +82,8 @@ impl Installation {
     /// Fails for a name or group that can be no account's, before anybody is asked for a password.
     pub async fn check_new_user(&self, name: &str, groups: &[String]) -> Result<(), AdminError> {
         let parsed = account_name(name)?;
-        if let Some(rule) = self.local_accounts()?.rules.reserves(&parsed) {
+        let rules = self.local_accounts()?.policy.rules();
+        if let Some(rule) = rules.and_then(|rules| rules.reserves(&parsed)) {
             return Err(AdminError::Reserved { name: name.to_owned(), rule: rule.to_string() });
         }
         self::groups(groups.to_vec())?;
@@ -108,7 +109,9 @@ impl Installation {
             .add_account(&account, &self.record(Action::AccountAdded, name.as_str()))
             .await?
         {
-            Addition::Added => Ok(unusable_namespace(&service.rules, name)),
+            Addition::Added => {
+                Ok(service.policy.rules().and_then(|rules| unusable_namespace(rules, name)))
+            }
             Addition::Exists => Err(AdminError::AccountExists { name: user.name }),
         }
     }

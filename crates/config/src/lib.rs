@@ -53,6 +53,7 @@ pub use self::{
     location::{Located, Location},
     log::{Log, LogFormat},
     measure::{MeasureError, Rate, Size, Span},
+    policy::{PolicySource, RuleFile, RuleFileContent},
     registry::{Registry, RegistryAuth},
     signing::Signing,
     tls::{TlsError, TlsFiles},

@@ -1,10 +1,16 @@
 //! `token_service.policy`: who may do what.
 
-use portpass_authority::policy::{Rule, RuleContext, RuleSet, RuleText, Target};
+use std::{path::PathBuf, sync::Arc};
+
+use portpass_authority::policy::{Policy, Rule, RuleContext, RuleId, RuleSet, RuleText, Target};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{ConfigError, Files, Located, accounts::AccountSource, one_or_many::OneOrMany};
+
+mod file;
+
+pub use file::{RuleFile, RuleFileContent};
 
 /// One rule.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -25,30 +31,92 @@ pub struct RuleSection {
     pub except: Option<OneOrMany>,
 }
 
+/// Where the rights come from.
+#[derive(Clone, Debug)]
+pub enum PolicySource {
+    /// Rules of the configuration, or those of a token service that names none.
+    Rules(Arc<RuleSet>),
+    /// Rules of a file of their own.
+    RuleFile {
+        /// Which. It may change while a server runs.
+        file: RuleFile,
+        /// What it said when the configuration was read.
+        rules: Arc<RuleSet>,
+    },
+}
+
+impl PolicySource {
+    /// What decides, as it was when the configuration was read.
+    pub fn policy(&self) -> Arc<dyn Policy> {
+        match self {
+            Self::Rules(rules) | Self::RuleFile { rules, .. } => rules.clone(),
+        }
+    }
+
+    /// The rules, where there are rules to look into.
+    pub fn rules(&self) -> Option<&Arc<RuleSet>> {
+        match self {
+            Self::Rules(rules) | Self::RuleFile { rules, .. } => Some(rules),
+        }
+    }
+}
+
 /// Understands all rules, or says in which line one makes no sense.
 pub(crate) fn build(
     typed: Option<Located<Vec<Located<RuleSection>>>>,
+    file: Option<Located<PathBuf>>,
+    context: RuleContext,
     accounts: &[AccountSource],
-    anonymous: bool,
     files: &Files,
-) -> Result<RuleSet, ConfigError> {
-    let around =
-        RuleContext { sources: accounts.iter().map(AccountSource::name).collect(), anonymous };
-    let rules = match typed {
-        Some(typed) => {
+) -> Result<PolicySource, ConfigError> {
+    let key = "token_service.policy";
+    let rules = match (typed, file) {
+        (Some(_), Some(file)) => {
+            let error = files.error(&file.place, FILE_KEY, "there is a `policy` too");
+            return Err(error.hint("rules have one place: `policy` or `policy_file`"));
+        }
+        (None, Some(file)) => return rule_file(&file, context, files),
+        (Some(typed), None) => {
             if typed.value.is_empty() {
                 let message = "the list is empty: nobody may do anything";
-                files.warn(&typed.place, "token_service.policy", message);
+                files.warn(&typed.place, key, message);
             }
             typed.value
         }
-        None => {
-            default_rules(accounts, anonymous).into_iter().map(Located::default_value).collect()
+        (None, None) => {
+            let rules = default_rules(accounts, context.anonymous);
+            rules.into_iter().map(Located::default_value).collect()
         }
     };
+    let named = |rule: RuleId| format!("{key}[{}]", rule.number());
+    Ok(PolicySource::Rules(Arc::new(understand(rules, named, &context, files)?)))
+}
+
+fn rule_file(
+    typed: &Located<PathBuf>,
+    context: RuleContext,
+    files: &Files,
+) -> Result<PolicySource, ConfigError> {
+    // That it can be read is said with the line that names it.
+    let bytes = files.read(FILE_KEY, typed)?;
+    let file = RuleFile::new(files.resolve(typed), context);
+    let RuleFileContent { rules, warnings } = file.understand(&bytes)?;
+    for warning in warnings {
+        files.warn(&typed.place, FILE_KEY, warning);
+    }
+    Ok(PolicySource::RuleFile { file, rules: Arc::new(rules) })
+}
+
+/// The rules of a list; `named` is what errors call each.
+fn understand(
+    typed: Vec<Located<RuleSection>>,
+    named: impl Fn(RuleId) -> String,
+    context: &RuleContext,
+    files: &Files,
+) -> Result<RuleSet, ConfigError> {
     let understand = |(index, rule): (usize, Located<RuleSection>)| {
-        let (place, key) = (rule.place, format!("token_service.policy[{}]", index + 1));
-        let understood = Rule::parse(&rule.value.into(), &around)
+        let (place, key) = (rule.place, named(RuleId::at(index)));
+        let understood = Rule::parse(&rule.value.into(), context)
             .map_err(|problem| files.error(&place, &key, problem.to_string()))?;
         if let Target::Repository(pattern) = &understood.target
             && let Some(letter) = pattern.upper_case()
@@ -60,7 +128,7 @@ pub(crate) fn build(
         }
         Ok(understood)
     };
-    Ok(RuleSet::new(rules.into_iter().enumerate().map(understand).collect::<Result<_, _>>()?))
+    Ok(RuleSet::new(typed.into_iter().enumerate().map(understand).collect::<Result<_, _>>()?))
 }
 
 /// The rules of a token service that names none: those of `portpass serve` without a file.
@@ -101,3 +169,5 @@ impl From<RuleSection> for RuleText {
         }
     }
 }
+
+const FILE_KEY: &str = "token_service.policy_file";

@@ -1,10 +1,10 @@
 //! `token_service`: the token service that this process is.
 
-use std::sync::Arc;
+use std::path::PathBuf;
 
 use portpass_authority::{
     http::TokenPath,
-    policy::RuleSet,
+    policy::RuleContext,
     request::{RefreshIssuance, Service, Services},
     service::Lifetime,
 };
@@ -19,7 +19,7 @@ use super::{
     accounts::{self, AccountSource, Source},
     http::{Http, origin},
     limits::{Attempts, TokenLimitsSection},
-    policy::{self, RuleSection},
+    policy::{self, PolicySource, RuleSection},
     signing::{Signing, SigningSection},
     tls::{TlsFiles, TlsSection},
 };
@@ -57,6 +57,8 @@ pub struct TokenServiceSection {
     /// Who may do what. Default: `user:local/admin` everything, everybody pulls `public/**`, everybody signed in
     /// has `${account}/**`.
     pub policy: Option<Located<Vec<Located<RuleSection>>>>,
+    /// A file with a list of rules, in place of `policy`. A change takes effect within two seconds.
+    pub policy_file: Option<Located<PathBuf>>,
 }
 
 /// A service that tokens are issued for.
@@ -116,7 +118,7 @@ pub struct TokenService {
     /// How many token requests are answered.
     pub rates: RateSettings,
     /// Who may do what.
-    pub rules: Arc<RuleSet>,
+    pub policy: PolicySource,
 }
 
 /// Where the token service is served.
@@ -144,6 +146,8 @@ impl TokenServiceSection {
         let accounts = accounts::build(self.accounts, files)?;
         let anonymous = self.anonymous.unwrap_or(true);
         let (attempts, rates) = TokenLimitsSection::build(self.limits, files)?;
+        let context =
+            RuleContext { sources: accounts.iter().map(AccountSource::name).collect(), anonymous };
         Ok(TokenService {
             listen: listen(self.addr, self.tls, http, files)?,
             url: self.url.map(|url| origin("token_service.url", &url, files)).transpose()?,
@@ -152,7 +156,7 @@ impl TokenServiceSection {
             lifetime: lifetime(self.expiration, files)?,
             signing: SigningSection::build(self.signing, files)?,
             services: services(self.services, self.refresh_tokens, files)?,
-            rules: Arc::new(policy::build(self.policy, &accounts, anonymous, files)?),
+            policy: policy::build(self.policy, self.policy_file, context, &accounts, files)?,
             accounts,
             anonymous,
             attempts,

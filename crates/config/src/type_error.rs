@@ -20,7 +20,12 @@ impl Key {
 
     /// The key that the reader stood at.
     pub(super) fn at(path: &Path) -> Self {
-        let mut at = String::new();
+        Self::below("", path)
+    }
+
+    /// The key that the reader of a file stood at which holds what may stand at the key `above`.
+    pub(super) fn below(above: &str, path: &Path) -> Self {
+        let mut at = above.to_owned();
         for segment in path {
             match segment {
                 Segment::Seq { .. } => at.push_str("[]"),
@@ -136,6 +141,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("token_service.policy[].except", "except: \"group:release\""),
     ("token_service.policy[].repository", "repository: \"team/**\""),
     ("token_service.policy[].to", "to: anyone"),
+    ("token_service.policy_file", "policy_file: rules.yml"),
     ("token_service.services", "services: [{ name: registry }]"),
     ("token_service.services[]", "- { name: registry }"),
     ("token_service.signing", "signing: { certificate: token.crt, key: token.key }"),

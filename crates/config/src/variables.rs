@@ -511,4 +511,8 @@ pub(crate) const VARIABLES: &[Variable] = &[
         file.token_service(given).policy = Some(given.placed(given.list::<RuleSection>()?));
         Ok(())
     }),
+    variable!("PORTPASS_TOKEN_SERVICE_POLICY_FILE", "token_service.policy_file", |file, given| {
+        file.token_service(given).policy_file = Some(given.path());
+        Ok(())
+    }),
 ];

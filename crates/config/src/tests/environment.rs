@@ -219,7 +219,7 @@ fn lists_and_maps_are_given_as_in_the_file_or_with_commas() {
     assert_eq!(config.http.headers["x-frame-options"], "deny");
     let service = config.token_service.unwrap();
     assert_eq!(service.services.iter().count(), 2);
-    assert_eq!(service.rules.rules().len(), 1);
+    assert_eq!(service.policy.rules().unwrap().rules().len(), 1);
     assert_eq!(service.lifetime.seconds(), 900);
 }
 

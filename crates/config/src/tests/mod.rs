@@ -2,6 +2,7 @@
 
 mod environment;
 mod foreign;
+mod policy;
 mod refused;
 
 use std::{fs, path::Path};
@@ -145,7 +146,7 @@ fn the_file_of_the_documentation_means_what_it_says() {
     assert_eq!(service.path.as_str(), "/registry/v1/token");
     assert_eq!(service.lifetime.seconds(), 300);
     assert_eq!(service.accounts.len(), 2);
-    assert_eq!(service.rules.rules().len(), 6);
+    assert_eq!(service.policy.rules().unwrap().rules().len(), 6);
     assert!(config.serves_http());
 }
 
@@ -184,7 +185,7 @@ fn without_a_file_both_services_run_on_loopback() {
     assert_eq!((service.issuer.as_str(), service.path.as_str()), ("portpass", "/token"));
     assert_eq!(service.services.iter().next().unwrap().name.as_str(), "registry");
     assert_eq!(service.accounts, [AccountSource::Local]);
-    assert_eq!(service.rules.rules().len(), 4);
+    assert_eq!(service.policy.rules().unwrap().rules().len(), 4);
     assert!(service.anonymous && service.attempts == Attempts::Limited);
     assert_eq!(config.warnings, [""; 0]);
 }

@@ -22,8 +22,10 @@ pub(super) async fn build(
     let keys = Arc::new(key_ring(config.signing, config.lifetime, shared).await?);
     let accounts =
         account_sources(&config.accounts, &shared.db, &shared.check, &*shared.system.clock).await?;
-    for squatter in accounts.squatters(&config.rules, shared.system.clock.now()).await {
-        tracing::warn!("{squatter}");
+    if let Some(rules) = config.policy.rules() {
+        for squatter in accounts.squatters(rules, shared.system.clock.now()).await {
+            tracing::warn!("{squatter}");
+        }
     }
     let components = TokenServiceParts {
         issuer: config.issuer.clone(),
@@ -31,7 +33,7 @@ pub(super) async fn build(
         services: config.services.clone(),
         accounts,
         anonymous: config.anonymous,
-        policy: config.rules,
+        policy: config.policy.policy(),
         keys: keys.clone(),
         db: shared.db.clone(),
         refresh: RefreshLifetimes::default(),

@@ -1,0 +1,71 @@
+//! `token_service.policy_file`: rules in a file of their own, which is read again when it changes.
+
+use std::path::{Path, PathBuf};
+
+use portpass_authority::policy::{RuleContext, RuleSet};
+
+use super::{RuleSection, understand};
+use crate::{ConfigError, Files, Located, files::read_limited, type_error::Key};
+
+/// A file that holds nothing but rules, and what they may refer to.
+#[derive(Clone, Debug)]
+pub struct RuleFile {
+    path: PathBuf,
+    context: RuleContext,
+}
+
+/// What a rule file says.
+#[derive(Debug)]
+pub struct RuleFileContent {
+    /// The rules.
+    pub rules: RuleSet,
+    /// What does not keep them from being used but should be seen.
+    pub warnings: Vec<String>,
+}
+
+impl RuleFile {
+    pub(super) fn new(path: PathBuf, context: RuleContext) -> Self {
+        Self { path, context }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads it; the whole file, or the first mistake with its line. Blocks.
+    pub fn read(&self) -> Result<RuleFileContent, ConfigError> {
+        let name = self.path.display().to_string();
+        let bytes = read_limited(&self.path)
+            .map_err(|error| ConfigError::at(&name, format!("cannot read the rules: {error}")))?;
+        self.understand(&bytes)
+    }
+
+    /// Understands what was read from it: all of it, or the first mistake with its line.
+    pub fn understand(&self, bytes: &[u8]) -> Result<RuleFileContent, ConfigError> {
+        let name = self.path.display().to_string();
+        let text = std::str::from_utf8(bytes)
+            .map_err(|_| ConfigError::at(&name, "the file is not UTF-8 text"))?;
+        let files = Files::relative_to(&self.path);
+        let rules = parse(&name, text)?;
+        let rules = understand(rules, |rule| rule.to_string(), &self.context, &files)?;
+        Ok(RuleFileContent { rules, warnings: files.into_warnings() })
+    }
+}
+
+/// A list of rules, as below `token_service.policy`.
+fn parse(name: &str, text: &str) -> Result<Vec<Located<RuleSection>>, ConfigError> {
+    let mut key = Key::whole("the file");
+    let typed = serde_saphyr::with_deserializer_from_str(text, |yaml| {
+        serde_path_to_error::deserialize(yaml).map_err(|error| {
+            key = Key::below("token_service.policy", error.path());
+            error.into_inner()
+        })
+    });
+    let typed: Option<Vec<Located<RuleSection>>> =
+        typed.map_err(|error| ConfigError::from_yaml(name, &key, &error))?;
+    // Half a file is no rules, and an empty one is the beginning of one.
+    typed.ok_or_else(|| {
+        ConfigError::at(name, "the file has no rules").hint("write `[]` if nobody may do anything")
+    })
+}
