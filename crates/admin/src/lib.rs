@@ -101,7 +101,8 @@ impl Installation {
         }
         let random = self.random.clone();
         let (db, data) = (&self.db, &self.config.data);
-        Ok(open_key_ring(algorithm, service.lifetime, db, data, random, self.now()).await?)
+        Ok(open_key_ring(algorithm, service.longest_lifetime(), db, data, random, self.now())
+            .await?)
     }
 
     /// The token service's configuration; there is none in a process that is a registry alone.

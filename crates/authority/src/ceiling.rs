@@ -2,10 +2,7 @@
 
 use portpass_protocol::access::{Action, Actions, Resource};
 
-use crate::{
-    actions::ActionBits,
-    pattern::{PathPattern, Substitution, Substitutions},
-};
+use crate::{actions::ActionBits, pattern::PathPattern};
 
 /// Which actions on which repositories an account can reach at most, whatever the rules give.
 ///
@@ -63,10 +60,8 @@ impl Ceiling {
     }
 
     fn covers_resource(&self, resource: &Resource) -> bool {
-        let nobody = Substitutions { account: Substitution::Nothing, group: Substitution::Nothing };
-        let path: Vec<&str> = resource.name.split('/').collect();
         &*resource.resource_type == Resource::REPOSITORY
-            && self.repositories.iter().any(|pattern| pattern.matches(&path, nobody))
+            && self.repositories.iter().any(|pattern| pattern.means(&resource.name))
     }
 }
 

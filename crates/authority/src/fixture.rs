@@ -335,6 +335,10 @@ fn policy() -> RuleSet {
         rule(&["*"], "**", "user:staff/admin"),
         catalog,
     ];
-    let around = RuleContext { sources: vec![source(), SourceName::local()], anonymous: true };
+    let around = RuleContext {
+        sources: vec![source(), SourceName::local()],
+        services: vec![],
+        anonymous: true,
+    };
     RuleSet::parse(&rules, &around).unwrap()
 }

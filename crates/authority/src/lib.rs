@@ -30,7 +30,7 @@
 //!     to: vec!["anyone".into()],
 //!     ..RuleText::default()
 //! };
-//! let around = RuleContext { sources: vec![], anonymous: true };
+//! let around = RuleContext { sources: vec![], services: vec![], anonymous: true };
 //! let rules = RuleSet::parse(&[rule], &around)?;
 //!
 //! let asked = Access::repository("public/app", [Pull, Push]);
@@ -52,6 +52,8 @@ pub mod audit;
 pub mod ceiling;
 pub mod http;
 pub mod keyring;
+mod labels;
+mod lifetime;
 mod pattern;
 pub mod policy;
 pub mod refresh;

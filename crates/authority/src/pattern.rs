@@ -1,10 +1,12 @@
 //! Globs over the segments of a path, and over one word.
 //!
 //! A path is cut at its slashes first; every piece of a pattern then sees one segment alone. What
-//! stands for `${account}` or `${group}` is compared as text, never read as a pattern, so neither a
+//! stands for `${account}`, `${group}` or `${label:NAME}` is compared as text, never read as a pattern, so neither a
 //! `/` nor a `*` in a foreign name can widen a rule.
 
 use std::fmt;
+
+use crate::labels::Labels;
 
 #[cfg(test)]
 mod tests;
@@ -36,32 +38,45 @@ enum Segment {
 }
 
 /// What a rule leaves open until it knows the caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Placeholder {
     /// `${account}`
     Account,
     /// `${group}`
     Group,
+    /// `${label:NAME}`
+    Label(Box<str>),
 }
 
-/// What the placeholders stand for in one question.
-#[derive(Debug, Clone, Copy)]
-pub struct Substitutions<'a> {
-    /// For `${account}`.
-    pub account: Substitution<'a>,
-    /// For `${group}`.
-    pub group: Substitution<'a>,
+impl Placeholder {
+    /// Reads what stands between the braces.
+    fn parse(name: &str) -> Result<Self, PatternError> {
+        match name.strip_prefix("label:") {
+            Some(label) if Labels::is_name(label) => Ok(Self::Label(label.into())),
+            Some(label) => Err(PatternError::Label { name: label.into() }),
+            None if name == "account" => Ok(Self::Account),
+            None if name == "group" => Ok(Self::Group),
+            None => Err(PatternError::Placeholder { name: name.into() }),
+        }
+    }
+
+    /// Whether the caller can have several values for it.
+    fn has_values(&self) -> bool {
+        match self {
+            Self::Account => false,
+            Self::Group | Self::Label(_) => true,
+        }
+    }
 }
 
-/// What one placeholder stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Substitution<'a> {
-    /// For this text and no other.
-    Value(&'a str),
-    /// For nothing: a rule that needs it does not match.
-    Nothing,
-    /// For whatever is there: how a `deny` that names accounts binds a caller without a name.
-    Anything,
+impl fmt::Display for Placeholder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Account => f.write_str("${account}"),
+            Self::Group => f.write_str("${group}"),
+            Self::Label(name) => write!(f, "${{label:{name}}}"),
+        }
+    }
 }
 
 impl PathPattern {
@@ -78,17 +93,18 @@ impl PathPattern {
             let last = segments.len() - 1;
             segments.insert(last, Segment::Word(WordPattern::anything()));
         }
-        let placeholders = segments.iter().filter_map(Segment::placeholder).collect();
+        let placeholders = placeholders(&segments)?;
         let literals = segments.iter().map_while(Segment::literal).collect::<Vec<_>>();
         let literal_beginning = literals.join("/").into();
         Ok(Self { text: text.into(), segments, placeholders, literal_beginning })
     }
 
-    /// Whether the path, cut at its slashes, is one of those meant.
-    pub fn matches(&self, path: &[&str], names: Substitutions<'_>) -> bool {
+    /// Whether the path, cut at its slashes, is one of those meant; `stands_for` says whether a placeholder
+    /// can stand for a text, which is never empty.
+    pub fn matches(&self, path: &[&str], stands_for: impl Fn(&Placeholder, &str) -> bool) -> bool {
         walk(&self.segments, path, |segment, text| match segment {
             Segment::Deep => Step::Many,
-            segment if segment.matches(text, names) => Step::Yes,
+            segment if segment.matches(text, &stands_for) => Step::Yes,
             _ => Step::No,
         })
     }
@@ -96,10 +112,7 @@ impl PathPattern {
     /// Whether it means the repository of this name, whoever asks.
     pub fn means(&self, repository: &str) -> bool {
         let path: Vec<&str> = repository.split('/').collect();
-        self.matches(
-            &path,
-            Substitutions { account: Substitution::Nothing, group: Substitution::Nothing },
-        )
+        self.matches(&path, |_, _| false)
     }
 
     /// Whether it means other repositories for each caller.
@@ -108,11 +121,15 @@ impl PathPattern {
     }
 
     /// How many segments from the left fit before the first that does not.
-    pub fn common_prefix(&self, path: &[&str], names: Substitutions<'_>) -> usize {
+    pub fn common_prefix(
+        &self,
+        path: &[&str],
+        stands_for: impl Fn(&Placeholder, &str) -> bool,
+    ) -> usize {
         self.segments
             .iter()
             .zip(path)
-            .take_while(|(segment, text)| segment.matches(text, names))
+            .take_while(|(segment, text)| segment.matches(text, &stands_for))
             .count()
     }
 
@@ -153,9 +170,9 @@ impl PathPattern {
         &*self.text == "**"
     }
 
-    /// Whether the placeholder is in it.
-    pub fn mentions(&self, wanted: Placeholder) -> bool {
-        self.placeholders.contains(&wanted)
+    /// What of it depends on the caller.
+    pub fn placeholders(&self) -> &[Placeholder] {
+        &self.placeholders
     }
 }
 
@@ -180,11 +197,7 @@ impl Segment {
             return Ok(Self::Word(WordPattern::parse_path_segment(text)?));
         };
         let (name, after) = rest.split_once('}').ok_or_else(|| PatternError::unclosed(text))?;
-        let placeholder = match name {
-            "account" => Placeholder::Account,
-            "group" => Placeholder::Group,
-            other => return Err(PatternError::Placeholder { name: other.into() }),
-        };
+        let placeholder = Placeholder::parse(name)?;
         let plain =
             |text: &str| WordPattern::parse_path_segment(text).is_ok_and(|w| w.literal().is_some());
         if [before, after].iter().all(|text| text.is_empty() || plain(text)) {
@@ -201,31 +214,39 @@ impl Segment {
         }
     }
 
-    fn placeholder(&self) -> Option<Placeholder> {
+    fn placeholder(&self) -> Option<&Placeholder> {
         match self {
-            Self::Named { placeholder, .. } => Some(*placeholder),
+            Self::Named { placeholder, .. } => Some(placeholder),
             Self::Deep | Self::Word(_) => None,
         }
     }
 
-    fn matches(&self, text: &str, names: Substitutions<'_>) -> bool {
+    fn matches(&self, text: &str, stands_for: impl Fn(&Placeholder, &str) -> bool) -> bool {
         match self {
             Self::Deep => true,
             Self::Word(word) => word.matches(text) && !text.is_empty(),
             Self::Named { before, placeholder, after } => {
                 let inner = text.strip_prefix(&**before).and_then(|t| t.strip_suffix(&**after));
-                let stand = match placeholder {
-                    Placeholder::Account => names.account,
-                    Placeholder::Group => names.group,
-                };
-                match (inner, stand) {
-                    (Some(inner), Substitution::Value(name)) => inner == name,
-                    (Some(inner), Substitution::Anything) => !inner.is_empty(),
-                    (None, _) | (_, Substitution::Nothing) => false,
-                }
+                inner.is_some_and(|inner| !inner.is_empty() && stands_for(placeholder, inner))
             }
         }
     }
+}
+
+/// One of several values would have to stand for the same in both places, and a walk from left to right
+/// cannot know for which.
+fn placeholders(segments: &[Segment]) -> Result<Vec<Placeholder>, PatternError> {
+    let mut found: Vec<Placeholder> = Vec::new();
+    for placeholder in segments.iter().filter_map(Segment::placeholder) {
+        match found.contains(placeholder) {
+            true if placeholder.has_values() => {
+                return Err(PatternError::Repeated { placeholder: placeholder.clone() });
+            }
+            true => {}
+            false => found.push(placeholder.clone()),
+        }
+    }
+    Ok(found)
 }
 
 /// A glob over one word: `*` is any run of characters, `?` is one.
@@ -267,6 +288,11 @@ impl WordPattern {
             None => Ok(Self::new(text)),
             Some(character) => Err(PatternError::Character { character }),
         }
+    }
+
+    /// As typed.
+    pub fn as_str(&self) -> &str {
+        &self.text
     }
 
     /// The word, where it has no wildcard.
@@ -344,7 +370,7 @@ fn walk<P, T>(pattern: &[P], text: &[T], step: impl Fn(&P, &T) -> Step) -> bool 
 pub enum PatternError {
     /// It holds a character that no repository name has.
     #[error(
-        "{character:?} is not allowed in a repository's name; patterns support `*`, `?`, `**`, `${{account}}` and `${{group}}`"
+        "{character:?} is not allowed in a repository's name; patterns support `*`, `?`, `**`, `${{account}}`, `${{group}}` and `${{label:NAME}}`"
     )]
     Character {
         /// The first of them.
@@ -367,8 +393,24 @@ pub enum PatternError {
     /// Nothing stands between two slashes, or at an end.
     #[error("a segment is empty; write the pattern without a leading, trailing or double `/`")]
     EmptySegment,
+    /// No label can be called so.
+    #[error(
+        "`${{label:{name}}}` names no label: the name has 1 to 64 ASCII letters, digits and `_.-`"
+    )]
+    Label {
+        /// What stands behind the colon.
+        name: Box<str>,
+    },
+    /// A placeholder with several values is there twice.
+    #[error("`{placeholder}` is there twice, and the caller may have several; write it once")]
+    Repeated {
+        /// Which.
+        placeholder: Placeholder,
+    },
     /// A placeholder that does not exist.
-    #[error("there is no `${{{name}}}`; there are `${{account}}` and `${{group}}`")]
+    #[error(
+        "there is no `${{{name}}}`; there are `${{account}}`, `${{group}}` and `${{label:NAME}}`"
+    )]
     Placeholder {
         /// What stands between the braces.
         name: Box<str>,

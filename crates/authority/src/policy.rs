@@ -9,24 +9,33 @@ use portpass_protocol::access::{Access, AccessSet, Action, Actions, Resource};
 use self::index::Index;
 use crate::{ceiling::Ceiling, subject::AccountName};
 
+mod conditions;
 mod effect;
 mod explain;
 mod index;
+mod live;
 mod principal;
+mod problem;
 mod request;
 mod rule;
 #[cfg(test)]
 mod tests;
+mod times;
 
 pub use self::{
+    conditions::{Conditions, NetworkError},
     effect::Effect,
     explain::{CitedRule, Explanation, NearMiss, explain},
+    live::LivePolicy,
     principal::{Caller, Principal, PrincipalError},
+    problem::RuleProblem,
     request::Request,
-    rule::{Rule, RuleContext, RuleId, RuleProblem, RuleText, Target},
+    rule::{Rule, RuleContext, RuleId, RuleText, Target},
+    times::{Times, TimesError, TimesText},
 };
 pub use crate::{
     actions::ActionBits,
+    lifetime::Lifetime,
     pattern::{PathPattern, PatternError},
 };
 
@@ -63,6 +72,9 @@ pub struct AppliedRule {
     pub effect: Effect,
     /// The first rule that did.
     pub rule: RuleId,
+    /// How long a token may live that has the action: what the rules that give it say, of several the
+    /// longest. `None` where none says anything, and for what was taken.
+    pub lifetime: Option<Lifetime>,
 }
 
 impl Decision {
@@ -75,6 +87,20 @@ impl Decision {
         } else {
             first(Effect::Allow)
         }
+    }
+
+    /// How long a token may live that has what is granted: as long as the shortest-lived of the actions,
+    /// `default` for one of which no rule says anything. `None` where nothing is granted.
+    pub fn lifetime(&self, default: Lifetime) -> Option<Lifetime> {
+        let gives = |rule: &&AppliedRule, action: &Action| {
+            // A limit of the account may have written a `*` out.
+            rule.effect == Effect::Allow && (rule.action == *action || rule.action == Action::Any)
+        };
+        let of = |action: &Action| {
+            let rules = self.applied_rules.iter().filter(|rule| gives(rule, action));
+            rules.filter_map(|rule| rule.lifetime).max().unwrap_or(default)
+        };
+        self.granted.iter().map(of).min()
     }
 
     /// Narrows to what the account can reach at most; `None` is no limit.
@@ -144,23 +170,28 @@ impl RuleSet {
         self.index.own().iter().map(move |(before, after)| format!("{before}{name}{after}"))
     }
 
-    fn hear_on_repository(&self, caller: Caller<'_>, name: &str) -> Verdict {
+    /// The longest that a token lives by a rule; `None` where no rule says anything.
+    pub fn longest_lifetime(&self) -> Option<Lifetime> {
+        self.rules.iter().filter_map(|rule| rule.lifetime).max()
+    }
+
+    fn hear_on_repository(&self, request: &Request<'_>, name: &str) -> Verdict {
         let path: Vec<&str> = name.split('/').collect();
         let mut verdict = Verdict::default();
-        for place in self.index.on_repository(name, caller) {
+        for place in self.index.on_repository(name, Caller::new(request)) {
             let rule = &self.rules[place];
-            if rule.covers_repository(&path, caller) && rule.applies_to(caller) {
+            if rule.speaks_of_repository(&path, request) {
                 verdict.hear(RuleId::at(place), rule);
             }
         }
         verdict
     }
 
-    fn hear_on_catalog(&self, caller: Caller<'_>) -> Verdict {
+    fn hear_on_catalog(&self, request: &Request<'_>) -> Verdict {
         let mut verdict = Verdict::default();
-        for place in self.index.on_catalog(caller) {
+        for place in self.index.on_catalog(Caller::new(request)) {
             let rule = &self.rules[place];
-            if rule.applies_to(caller) {
+            if rule.speaks_of_catalog(request) {
                 verdict.hear(RuleId::at(place), rule);
             }
         }
@@ -170,13 +201,12 @@ impl RuleSet {
 
 impl Policy for RuleSet {
     fn decide(&self, request: &Request<'_>, requested: &Access) -> Decision {
-        let caller = Caller::new(request);
         let resource = &requested.resource;
         match kind(resource) {
             Kind::Repository => {
-                self.hear_on_repository(caller, &resource.name).on_repository(requested)
+                self.hear_on_repository(request, &resource.name).on_repository(requested)
             }
-            Kind::Catalog => self.hear_on_catalog(caller).on_catalog(requested),
+            Kind::Catalog => self.hear_on_catalog(request).on_catalog(requested),
             Kind::Unknown => Open::new(requested).close(),
         }
     }
@@ -211,12 +241,27 @@ fn kind(resource: &Resource) -> Kind {
 /// What all rules that match say together.
 #[derive(Debug, Default)]
 struct Verdict {
-    /// The first rule that gives each of [`SLOTS`].
-    allowed: [Option<RuleId>; SLOTS.len()],
-    /// The first rule that takes each of [`SLOTS`].
-    denied: [Option<RuleId>; SLOTS.len()],
+    /// Which rules give each of [`SLOTS`].
+    allowed: [Option<Said>; SLOTS.len()],
+    /// Which rules take each of [`SLOTS`].
+    denied: [Option<Said>; SLOTS.len()],
     /// The first `deny` that is about the resource, whatever it takes.
     touched: Option<RuleId>,
+}
+
+/// What rules of one effect say of an action.
+#[derive(Debug, Clone, Copy)]
+struct Said {
+    /// The first.
+    rule: RuleId,
+    /// The longest lifetime that one of them names.
+    lifetime: Option<Lifetime>,
+}
+
+impl Said {
+    fn and(self, other: Self) -> Self {
+        Self { rule: self.rule.min(other.rule), lifetime: self.lifetime.max(other.lifetime) }
+    }
 }
 
 /// What a rule can name.
@@ -228,13 +273,14 @@ impl Verdict {
         let slots = match rule.effect {
             Effect::Allow => &mut self.allowed,
             Effect::Deny => {
-                first(&mut self.touched, id);
+                self.touched = Some(self.touched.map_or(id, |earlier| earlier.min(id)));
                 &mut self.denied
             }
         };
+        let said = Said { rule: id, lifetime: rule.lifetime };
         for (slot, action) in slots.iter_mut().zip(&SLOTS) {
             if rule.actions.contains(action) {
-                first(slot, id);
+                *slot = Some(slot.map_or(said, |earlier| earlier.and(said)));
             }
         }
     }
@@ -247,7 +293,7 @@ impl Verdict {
             match action {
                 Action::Pull | Action::Push | Action::Delete => self.settle(action, &mut decision),
                 Action::Any | Action::Other(_) => match self.everything() {
-                    Some(rule) => decision.give(action, rule),
+                    Some(said) => decision.give(action, said),
                     None if *action == Action::Any => {
                         for action in &SLOTS[..3] {
                             self.settle(action, &mut decision);
@@ -271,29 +317,25 @@ impl Verdict {
     }
 
     fn settle(&self, action: &Action, decision: &mut Open<'_>) {
-        let said = |slots: &[Option<RuleId>; SLOTS.len()]| -> Option<RuleId> {
+        let said = |slots: &[Option<Said>; SLOTS.len()]| -> Option<Said> {
             let named = SLOTS.iter().position(|slot| slot == action).and_then(|slot| slots[slot]);
             let any = slots[SLOTS.len() - 1];
             match (named, any) {
-                (Some(named), Some(any)) => Some(named.min(any)),
+                (Some(named), Some(any)) => Some(named.and(any)),
                 (one, other) => one.or(other),
             }
         };
         match (said(&self.denied), said(&self.allowed)) {
-            (Some(rule), _) => decision.take(action, rule),
-            (None, Some(rule)) => decision.give(action, rule),
+            (Some(said), _) => decision.take(action, said),
+            (None, Some(said)) => decision.give(action, said),
             (None, None) => {}
         }
     }
 
-    /// The rule that gives the literal `*`, unless any deny is about the resource.
-    fn everything(&self) -> Option<RuleId> {
+    /// The rules that give the literal `*`, unless any deny is about the resource.
+    fn everything(&self) -> Option<Said> {
         self.allowed[SLOTS.len() - 1].filter(|_| self.touched.is_none())
     }
-}
-
-fn first(slot: &mut Option<RuleId>, id: RuleId) {
-    *slot = Some(slot.map_or(id, |earlier| earlier.min(id)));
 }
 
 /// A decision being made.
@@ -308,17 +350,18 @@ impl<'a> Open<'a> {
         Self { requested, granted: Actions::none(), applied_rules: Vec::new() }
     }
 
-    fn give(&mut self, action: &Action, rule: RuleId) {
+    fn give(&mut self, action: &Action, said: Said) {
         self.granted.insert(action.clone());
-        self.note(action, Effect::Allow, rule);
+        self.note(action, Effect::Allow, said);
     }
 
-    fn take(&mut self, action: &Action, rule: RuleId) {
-        self.note(action, Effect::Deny, rule);
+    fn take(&mut self, action: &Action, said: Said) {
+        self.note(action, Effect::Deny, said);
     }
 
-    fn note(&mut self, action: &Action, effect: Effect, rule: RuleId) {
-        let applied = AppliedRule { action: action.clone(), effect, rule };
+    fn note(&mut self, action: &Action, effect: Effect, said: Said) {
+        let Said { rule, lifetime } = said;
+        let applied = AppliedRule { action: action.clone(), effect, rule, lifetime };
         if !self.applied_rules.contains(&applied) {
             self.applied_rules.push(applied);
         }

@@ -20,6 +20,7 @@ mod rates;
 
 pub use error::TokenError;
 
+pub use crate::lifetime::{Lifetime, LifetimeError};
 use anonymous_tokens::AnonymousTokens;
 
 use crate::{
@@ -65,34 +66,6 @@ pub struct TokenServiceParts {
     pub clock: Arc<dyn Clock>,
     /// Where secrets come from.
     pub random: Arc<dyn Random>,
-}
-
-/// How long a token lives: a minute at least, since clients take less for a minute (T4), and a day
-/// at most.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Lifetime(u32);
-
-impl Lifetime {
-    /// Checks a number of seconds.
-    pub fn from_seconds(seconds: u64) -> Result<Self, LifetimeError> {
-        let short =
-            u32::try_from(seconds).ok().filter(|s| (MIN_LIFETIME..=MAX_LIFETIME).contains(s));
-        short.map(Self).ok_or(LifetimeError { seconds })
-    }
-
-    /// In seconds.
-    pub fn seconds(self) -> u32 {
-        self.0
-    }
-}
-
-/// A lifetime that tokens cannot have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "a token cannot be valid for {seconds} seconds; {MIN_LIFETIME} to {MAX_LIFETIME} are possible"
-)]
-pub struct LifetimeError {
-    seconds: u64,
 }
 
 /// Authenticates, narrows, signs.
@@ -236,11 +209,12 @@ impl TokenService {
         let subject = who.subject();
         let decisions = self.decide(&who, &subject, request, now);
         // Signed before anything is written: a refresh token is not kept for an answer that fails.
-        let token = self.sign(request, &subject, &decisions, now).await?;
+        let lifetime = self.lifetime(&decisions);
+        let token = self.sign(request, &subject, &decisions, lifetime, now).await?;
         let refresh_token = self.settle(&who, request, &decisions, now).await?;
         let response = TokenResponse {
             token,
-            expires_in: self.lifetime.seconds().into(),
+            expires_in: lifetime.seconds().into(),
             issued_at: now,
             scope: (request.leg == Leg::Post).then(|| granted(&decisions).to_string()),
             refresh_token,
@@ -322,19 +296,25 @@ impl TokenService {
         request.requested.iter().map(decide).collect()
     }
 
+    /// A token lives no longer than the shortest-lived of what it grants.
+    fn lifetime(&self, decisions: &[Decision]) -> Lifetime {
+        let of = |decision: &Decision| decision.lifetime(self.lifetime);
+        decisions.iter().filter_map(of).min().unwrap_or(self.lifetime)
+    }
+
     async fn sign(
         &self,
         request: &TokenRequest,
         subject: &Subject,
         decisions: &[Decision],
+        lifetime: Lifetime,
         now: SystemTime,
     ) -> Result<String, TokenError> {
-        let lifetime = Duration::from_secs(self.lifetime.seconds().into());
         let mut claims = Claims {
             issuer: self.issuer.clone(),
             subject: subject.name().to_owned(),
             audience: Audience::one(request.service.name.clone()),
-            expires: NumericDate::from(now + lifetime),
+            expires: NumericDate::from(now + lifetime.as_duration()),
             not_before: Some(NumericDate::from(now - CLOCKS_APART)),
             issued_at: Some(NumericDate::from(now)),
             id: None,
@@ -472,5 +452,3 @@ const CLOCKS_APART: Duration = Duration::from_mins(1);
 /// With this and twice the token, an answer stays below what the strictest client reads (T3), and a
 /// request with the token below what registries take as a header.
 const MAX_TOKEN: usize = 24 * 1024;
-const MIN_LIFETIME: u32 = 60;
-const MAX_LIFETIME: u32 = 24 * 60 * 60;

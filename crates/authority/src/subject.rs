@@ -5,11 +5,8 @@ use std::{collections::BTreeSet, fmt, str::FromStr, sync::Arc};
 use portpass_password::{Credentials, QueueClass};
 use secrecy::SecretString;
 
-mod labels;
-
-pub use labels::{LabelError, Labels};
-
 use crate::ceiling::Ceiling;
+pub use crate::labels::{LabelError, Labels};
 
 /// The name of an account: letters and digits of any script and `._@+-`, one to 128 characters,
 /// beginning with a letter or digit.
@@ -227,6 +224,18 @@ pub struct Account {
     pub kind: AccountKind,
     /// The most that it can ever reach, whatever the rules say; `None` is no limit.
     pub ceiling: Option<Arc<Ceiling>>,
+}
+
+impl Account {
+    /// What rules call it, as in `robot:NAME`; `None` where it is no robot.
+    pub fn robot_name(&self) -> Option<&str> {
+        (self.kind == AccountKind::Robot).then(|| Self::without_robot_prefix(self.name.as_str()))
+    }
+
+    /// The name of a robot without what tells clients and logs that it is one.
+    pub fn without_robot_prefix(name: &str) -> &str {
+        name.strip_prefix("robot-").unwrap_or(name)
+    }
 }
 
 /// Whose an account is, and what it was proved with.

@@ -2,7 +2,9 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use portpass_authority::policy::{Policy, Rule, RuleContext, RuleId, RuleSet, RuleText, Target};
+use portpass_authority::policy::{
+    Lifetime, Policy, Rule, RuleContext, RuleId, RuleSet, RuleText, Target, TimesText,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -20,15 +22,41 @@ pub struct RuleSection {
     pub allow: Option<Vec<String>>,
     /// The actions to deny, whatever other rules allow. This or `allow`.
     pub deny: Option<Vec<String>>,
-    /// The repositories: `*` matches within a segment, `**` across segments, `${account}` is the caller.
+    /// The repositories: `*` matches within a segment, `**` across segments; `${account}`, `${group}` and
+    /// `${label:NAME}` are the caller's.
     pub repository: Option<String>,
     /// `catalog`: the list of all repositories.
     pub registry: Option<String>,
-    /// Whom the rule is for: `anyone`, `anonymous`, `signed-in`, `user:NAME`, `group:NAME`.
+    /// Whom the rule is for: `anyone`, `anonymous`, `signed-in`, `user:NAME`, `robot:NAME`, `group:NAME`.
     #[schemars(required)]
     pub to: Option<OneOrMany>,
     /// Callers that the rule does not apply to.
     pub except: Option<OneOrMany>,
+    /// The networks that the rule applies to. Default: everywhere
+    pub from: Option<OneOrMany>,
+    /// The services (registries) that the rule applies to. Default: all
+    pub service: Option<OneOrMany>,
+    /// When the rule applies. Default: always
+    pub between: Option<BetweenSection>,
+    /// How long a token with what the rule allows is valid, in seconds. Default: `token_service.expiration`
+    #[schemars(range(min = 60, max = 86400))]
+    pub expiration: Option<u64>,
+}
+
+/// When a rule applies.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BetweenSection {
+    /// Days of the week: `mon-fri`, `sat`. Default: every day
+    pub days: Option<OneOrMany>,
+    /// Hours of the day: `08:00-18:00`, or `22:00-06:00` over midnight. Default: all day
+    pub hours: Option<OneOrMany>,
+    /// The time zone of days and hours: `Europe/Berlin`. Default: UTC
+    pub zone: Option<String>,
+    /// The first moment: a date, a local time, or a time with an offset.
+    pub after: Option<String>,
+    /// The moment at which it ends: a date, a local time, or a time with an offset.
+    pub before: Option<String>,
 }
 
 /// Where the rights come from.
@@ -50,6 +78,15 @@ impl PolicySource {
     pub fn policy(&self) -> Arc<dyn Policy> {
         match self {
             Self::Rules(rules) | Self::RuleFile { rules, .. } => rules.clone(),
+        }
+    }
+
+    /// The longest that a token lives by it; `None` where it says nothing of that.
+    pub(crate) fn longest_lifetime(&self) -> Option<Lifetime> {
+        match self {
+            Self::Rules(rules) => rules.longest_lifetime(),
+            // What it says next is not known.
+            Self::RuleFile { .. } => Some(Lifetime::MAX),
         }
     }
 
@@ -166,7 +203,19 @@ impl From<RuleSection> for RuleText {
             registry: section.registry,
             to: section.to.unwrap_or_default().0,
             except: section.except.unwrap_or_default().0,
+            from: section.from.unwrap_or_default().0,
+            service: section.service.unwrap_or_default().0,
+            between: section.between.map(TimesText::from),
+            expiration: section.expiration,
         }
+    }
+}
+
+impl From<BetweenSection> for TimesText {
+    fn from(section: BetweenSection) -> Self {
+        let BetweenSection { days, hours, zone, after, before } = section;
+        let (days, hours) = (days.unwrap_or_default().0, hours.unwrap_or_default().0);
+        Self { days, hours, zone, after, before }
     }
 }
 

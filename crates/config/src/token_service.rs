@@ -135,6 +135,13 @@ pub enum TokenListen {
     },
 }
 
+impl TokenService {
+    /// The longest that any token lives: as long as keys are published after their last signature.
+    pub fn longest_lifetime(&self) -> Lifetime {
+        self.lifetime.max(self.policy.longest_lifetime().unwrap_or(self.lifetime))
+    }
+}
+
 impl TokenServiceSection {
     /// Reads keys and password files, compiles rules.
     pub(crate) fn build(
@@ -146,8 +153,12 @@ impl TokenServiceSection {
         let accounts = accounts::build(self.accounts, files)?;
         let anonymous = self.anonymous.unwrap_or(true);
         let (attempts, rates) = TokenLimitsSection::build(self.limits, files)?;
-        let context =
-            RuleContext { sources: accounts.iter().map(AccountSource::name).collect(), anonymous };
+        let services = services(self.services, self.refresh_tokens, files)?;
+        let context = RuleContext {
+            sources: accounts.iter().map(AccountSource::name).collect(),
+            services: services.iter().map(|service| service.name.clone()).collect(),
+            anonymous,
+        };
         Ok(TokenService {
             listen: listen(self.addr, self.tls, http, files)?,
             url: self.url.map(|url| origin("token_service.url", &url, files)).transpose()?,
@@ -155,7 +166,7 @@ impl TokenServiceSection {
             issuer: issuer(self.issuer, files)?,
             lifetime: lifetime(self.expiration, files)?,
             signing: SigningSection::build(self.signing, files)?,
-            services: services(self.services, self.refresh_tokens, files)?,
+            services,
             policy: policy::build(self.policy, self.policy_file, context, &accounts, files)?,
             accounts,
             anonymous,

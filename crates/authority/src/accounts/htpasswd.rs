@@ -197,7 +197,11 @@ mod tests {
             rule(&["pull", "push"], "${account}/**", "signed-in"),
             rule(&["push"], "team/**", "user:ann"),
         ];
-        let around = RuleContext { sources: vec![SourceName::htpasswd()], anonymous: true };
+        let around = RuleContext {
+            sources: vec![SourceName::htpasswd()],
+            services: vec![],
+            anonymous: true,
+        };
         let rules = RuleSet::parse(&rules, &around).unwrap();
         let check = bench.accounts.passwords.clone();
         let chain = AuthenticatorChain::new(vec![Arc::new(bench.accounts)], check);

@@ -3,10 +3,12 @@ use proptest::prelude::*;
 use super::*;
 
 fn matches(pattern: &str, path: &str) -> bool {
-    let names =
-        Substitutions { account: Substitution::Value("ann"), group: Substitution::Value("a*/b") };
     let path: Vec<&str> = path.split('/').collect();
-    PathPattern::parse(pattern).unwrap().matches(&path, names)
+    PathPattern::parse(pattern).unwrap().matches(&path, |placeholder, text| match placeholder {
+        Placeholder::Account => text == "ann",
+        Placeholder::Group => text == "a*/b",
+        Placeholder::Label(name) => **name == *"team" && ["red", "blue"].contains(&text),
+    })
 }
 
 #[test]
@@ -46,6 +48,12 @@ fn patterns_match_segment_by_segment() {
         ("home-${account}-x/y", "home-a-x/y", false),
         ("${group}/x", "a*/x", false), // a group's `*` and `/` are text
         ("${group}/x", "aaa/x", false),
+        ("${label:team}/x", "red/x", true),
+        ("${label:team}/x", "blue/x", true),
+        ("${label:team}/x", "green/x", false),
+        ("${label:tea}/x", "red/x", false),
+        ("a-${label:team}/**/${account}", "a-red/b/ann", true),
+        ("${account}/**/${account}", "ann/ann", true),
     ];
     for (pattern, path, expected) in table {
         assert_eq!(matches(pattern, path), expected, "{pattern} on {path}");
@@ -53,13 +61,12 @@ fn patterns_match_segment_by_segment() {
 }
 
 #[test]
-fn a_placeholder_without_a_name_matches_nothing_or_everything() {
+fn a_placeholder_for_everything_is_still_a_part_of_its_segment() {
     let pattern = PathPattern::parse("x-${account}/**").unwrap();
-    let names = |account| Substitutions { account, group: Substitution::Nothing };
-    assert!(!pattern.matches(&["x-a", "b"], names(Substitution::Nothing)));
-    assert!(pattern.matches(&["x-a", "b"], names(Substitution::Anything)));
-    assert!(!pattern.matches(&["x-", "b"], names(Substitution::Anything)));
-    assert!(!pattern.matches(&["y-a", "b"], names(Substitution::Anything)));
+    assert!(!pattern.matches(&["x-a", "b"], |_, _| false));
+    assert!(pattern.matches(&["x-a", "b"], |_, _| true));
+    assert!(!pattern.matches(&["x-", "b"], |_, _| true));
+    assert!(!pattern.matches(&["y-a", "b"], |_, _| true));
 }
 
 #[test]
@@ -74,6 +81,10 @@ fn what_is_no_pattern_says_what_to_write() {
         "${account}*",
         "${account}-${group}",
         "${name}/x",
+        "${label:}/x",
+        "${label:a b}/x",
+        "${group}/x/${group}",
+        "${label:a}/${label:b}/${label:a}",
         "${account/x",
         "a b",
         "[ab]/c",
@@ -105,8 +116,7 @@ fn words_match_whole_characters() {
 fn many_wildcards_do_not_take_exponential_time() {
     let pattern = PathPattern::parse(&"**/a/".repeat(40).as_str()[..40 * 5 - 1]).unwrap();
     let path = vec!["a"; 120].into_iter().chain(["b"]).collect::<Vec<_>>();
-    let names = Substitutions { account: Substitution::Nothing, group: Substitution::Nothing };
-    assert!(!pattern.matches(&path, names));
+    assert!(!pattern.matches(&path, |_, _| false));
     assert!(!WordPattern::new(&"*a".repeat(60)).matches(&("a".repeat(250) + "b")));
 }
 
@@ -136,8 +146,7 @@ proptest! {
     #[test]
     fn parsing_and_matching_never_panic(pattern in "\\PC{0,30}", path in "\\PC{0,30}") {
         if let Ok(pattern) = PathPattern::parse(&pattern) {
-            let names = Substitutions { account: Substitution::Value(&path), group: Substitution::Anything };
-            pattern.matches(&path.split('/').collect::<Vec<_>>(), names);
+            pattern.matches(&path.split('/').collect::<Vec<_>>(), |_, text| text == path);
         }
     }
 }

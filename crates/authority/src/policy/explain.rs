@@ -101,10 +101,9 @@ pub(super) fn nearest(
     if missing.is_empty() {
         return None;
     }
-    let caller = Caller::new(request);
     let near = rules.iter().enumerate().filter(|(_, rule)| rule.effect == Effect::Allow);
     let near = near.filter_map(|(index, rule)| {
-        let (closeness, but) = miss(rule, caller, &decision.requested, &missing)?;
+        let (closeness, but) = miss(rule, request, &decision.requested, &missing)?;
         // The first of equals, hence the place counts backwards.
         Some((closeness, std::cmp::Reverse(index), but, rule))
     });
@@ -129,10 +128,11 @@ fn missing(decision: &Decision) -> Vec<&Action> {
 /// How near a rule came, and what kept it; `None` where it is about something else, or did match.
 fn miss(
     rule: &Rule,
-    caller: Caller<'_>,
+    request: &Request<'_>,
     requested: &Access,
     missing: &[&Action],
 ) -> Option<(Closeness, String)> {
+    let caller = Caller::new(request);
     let path: Vec<&str> = requested.resource.name.split('/').collect();
     let (about_it, shared) = match (&rule.target, super::kind(&requested.resource)) {
         (Target::Catalog, super::Kind::Catalog) => (true, 1),
@@ -142,20 +142,24 @@ fn miss(
         _ => return None,
     };
     let gives = missing.iter().any(|action| rule.actions.covers(action));
-    match (gives, about_it, rule.applies_to(caller)) {
-        (false, true, true) => {
+    let condition = rule.conditions.missed(request, rule.effect);
+    match (gives, about_it, rule.applies_to(caller), condition) {
+        (true, true, true, Some(missed)) => Some((Closeness::Condition, missed)),
+        (false, true, true, None) => {
             Some((Closeness::Action, format!("it allows only {}", rule.actions)))
         }
-        (true, true, false) => {
+        (true, true, false, None) => {
             let for_all = matches!(&rule.target, Target::Repository(p) if p.is_everything());
             let closeness = if for_all { Closeness::CallerOfAll } else { Closeness::Caller };
             Some((closeness, but_not_for(rule, caller)))
         }
-        (true, false, true) => {
+        (true, false, true, None) => {
             let but = format!("it does not match {}", requested.resource);
             Some((Closeness::Path(shared), but))
         }
-        (true, true, true) | (false, _, _) | (_, false, false) => None,
+        (true, true, true, None) | (false, _, _, _) | (_, false, false, _) | (_, _, _, Some(_)) => {
+            None
+        }
     }
 }
 
@@ -164,7 +168,7 @@ fn but_not_for(rule: &Rule, caller: Caller<'_>) -> String {
     if rule.except.iter().any(|principal| principal.is(caller)) {
         return format!("it excepts {who}");
     }
-    let by_group = rule.to.iter().any(|principal| matches!(principal, Principal::Group(_)));
+    let by_group = rule.to.iter().any(|principal| matches!(principal, Principal::Group { .. }));
     let groups: Vec<&str> = caller.groups().collect();
     match (by_group, caller.name()) {
         (true, Some(name)) if groups.is_empty() => format!("{name} is in no group"),
@@ -184,6 +188,8 @@ enum Closeness {
     Caller,
     /// It gives something else.
     Action,
+    /// It gives this, but not from there, not for this registry, or not now.
+    Condition,
 }
 
 impl fmt::Display for Explanation {

@@ -28,6 +28,7 @@ struct Bucket {
     /// Rules for `anyone`, `signed-in`, a pattern of names.
     open: Vec<usize>,
     users: HashMap<Box<str>, Vec<usize>>,
+    robots: HashMap<Box<str>, Vec<usize>>,
     groups: HashMap<Box<str>, Vec<usize>>,
 }
 
@@ -95,6 +96,7 @@ impl Bucket {
         for name in rule.to.iter().filter_map(exact) {
             let (map, name) = match name {
                 Exact::User(name) => (&mut self.users, name),
+                Exact::Robot(name) => (&mut self.robots, name),
                 Exact::Group(name) => (&mut self.groups, name),
             };
             map.entry(name.into()).or_default().push(place);
@@ -103,23 +105,27 @@ impl Bucket {
 
     fn candidates<'a>(&'a self, caller: Caller<'a>) -> impl Iterator<Item = usize> + use<'a> {
         let of_user = caller.name().and_then(|name| self.users.get(name));
+        let of_robot = caller.robot().and_then(|name| self.robots.get(name));
+        let named = of_user.into_iter().chain(of_robot).flatten();
         // Most buckets name no group, and then nobody's groups need to be looked up.
         let groups = (!self.groups.is_empty()).then(|| caller.groups()).into_iter().flatten();
         let of_groups = groups.filter_map(|group| self.groups.get(group));
-        self.open.iter().chain(of_user.into_iter().flatten()).chain(of_groups.flatten()).copied()
+        self.open.iter().chain(named).chain(of_groups.flatten()).copied()
     }
 }
 
 /// Who is meant, where it is one account's or one group's name.
 enum Exact<'a> {
     User(&'a str),
+    Robot(&'a str),
     Group(&'a str),
 }
 
 fn exact(principal: &Principal) -> Option<Exact<'_>> {
     match principal {
         Principal::User { name, .. } => name.literal().map(Exact::User),
-        Principal::Group(name) => name.literal().map(Exact::Group),
+        Principal::Robot(name) => name.literal().map(Exact::Robot),
+        Principal::Group { name, .. } => name.literal().map(Exact::Group),
         Principal::Anyone | Principal::Anonymous | Principal::SignedIn => None,
     }
 }

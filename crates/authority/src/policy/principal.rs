@@ -1,6 +1,6 @@
-//! Whom a rule is about: `anyone`, `anonymous`, `signed-in`, `user:…`, `group:…`.
+//! Whom a rule is about: `anyone`, `anonymous`, `signed-in`, `user:…`, `robot:…`, `group:…`.
 
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use super::{effect::Effect, request::Request};
 use crate::{
@@ -25,9 +25,29 @@ impl<'a> Caller<'a> {
         self.account.map(|account| account.name.as_str())
     }
 
+    /// What rules call the robot; `None` where the caller is none.
+    pub fn robot(self) -> Option<&'a str> {
+        self.account.and_then(Account::robot_name)
+    }
+
     /// The groups the caller is in.
     pub fn groups(self) -> impl Iterator<Item = &'a str> + use<'a> {
         self.account.into_iter().flat_map(|account| account.groups.iter().map(Group::as_str))
+    }
+
+    /// Whether the caller is in the group of that name.
+    pub fn is_in(self, group: &str) -> bool {
+        self.account.is_some_and(|account| account.groups.contains(group))
+    }
+
+    /// The values of a label of the caller; `None` where there is none.
+    pub fn label(self, name: &str) -> Option<&'a BTreeSet<Box<str>>> {
+        self.account.and_then(|account| account.labels.get(name))
+    }
+
+    /// Whether the caller comes from this source, or none is asked for.
+    fn is_of(self, source: Option<&SourceName>) -> bool {
+        self.account.is_some_and(|account| source.is_none_or(|source| *source == account.source))
     }
 }
 
@@ -47,8 +67,15 @@ pub enum Principal {
         /// Which.
         name: WordPattern,
     },
-    /// `group:NAME`; `*` and `?` may stand in it.
-    Group(WordPattern),
+    /// `robot:NAME`, a robot of our own; `*` and `?` may stand in the name.
+    Robot(WordPattern),
+    /// `group:NAME` or `group:SOURCE/NAME`; `*` and `?` may stand in the name.
+    Group {
+        /// Only accounts of this source.
+        source: Option<SourceName>,
+        /// Which.
+        name: WordPattern,
+    },
 }
 
 impl Principal {
@@ -64,24 +91,31 @@ impl Principal {
         match (self, caller.account) {
             (Self::Anyone, _) | (Self::Anonymous, None) | (Self::SignedIn, Some(_)) => true,
             (Self::User { source, name }, Some(account)) => {
-                name.matches(account.name.as_str())
-                    && source.as_ref().is_none_or(|source| *source == account.source)
+                name.matches(account.name.as_str()) && caller.is_of(source.as_ref())
             }
-            (Self::Group(pattern), Some(account)) => match pattern.literal() {
-                Some(name) => account.groups.contains(name),
-                None => account.groups.iter().any(|group| pattern.matches(group.as_str())),
-            },
+            (Self::Robot(name), Some(account)) => {
+                account.robot_name().is_some_and(|robot| name.matches(robot))
+            }
+            (Self::Group { source, name: pattern }, Some(account)) => {
+                let is_in = match pattern.literal() {
+                    Some(name) => account.groups.contains(name),
+                    None => account.groups.iter().any(|group| pattern.matches(group.as_str())),
+                };
+                is_in && caller.is_of(source.as_ref())
+            }
             (Self::Anonymous, Some(_))
-            | (Self::SignedIn | Self::User { .. } | Self::Group(_), None) => false,
+            | (Self::SignedIn | Self::User { .. } | Self::Robot(_) | Self::Group { .. }, None) => {
+                false
+            }
         }
     }
 
     /// Whether `${group}` may stand for this group of a caller whom the rule reaches by this word:
     /// `group:team-*` opens only the groups it names, everything else all that the caller is in.
-    pub fn reaches_by(&self, group: &str) -> bool {
+    pub fn reaches_by(&self, group: &str, caller: Caller<'_>) -> bool {
         match self {
-            Self::Group(pattern) => pattern.matches(group),
-            Self::Anyone | Self::SignedIn | Self::User { .. } => true,
+            Self::Group { source, name } => name.matches(group) && caller.is_of(source.as_ref()),
+            Self::Anyone | Self::SignedIn | Self::User { .. } | Self::Robot(_) => true,
             Self::Anonymous => false,
         }
     }
@@ -89,8 +123,8 @@ impl Principal {
     /// The source that the rule relies on, where it names one.
     pub fn source(&self) -> Option<&SourceName> {
         match self {
-            Self::User { source, .. } => source.as_ref(),
-            Self::Anyone | Self::Anonymous | Self::SignedIn | Self::Group(_) => None,
+            Self::User { source, .. } | Self::Group { source, .. } => source.as_ref(),
+            Self::Anyone | Self::Anonymous | Self::SignedIn | Self::Robot(_) => None,
         }
     }
 
@@ -99,7 +133,9 @@ impl Principal {
         match self {
             Self::Anyone => true,
             Self::SignedIn => !matches!(other, Self::Anyone | Self::Anonymous),
-            Self::Anonymous | Self::User { .. } | Self::Group(_) => self == other,
+            Self::Anonymous | Self::User { .. } | Self::Robot(_) | Self::Group { .. } => {
+                self == other
+            }
         }
     }
 }
@@ -111,9 +147,11 @@ impl FromStr for Principal {
         if let Some(name) = text.strip_prefix("user:") {
             return user(name);
         }
+        if let Some(name) = text.strip_prefix("robot:") {
+            return Ok(Self::Robot(word(Account::without_robot_prefix(name))?));
+        }
         if let Some(name) = text.strip_prefix("group:") {
-            name.parse::<Group>()?;
-            return Ok(Self::Group(WordPattern::new(name)));
+            return group(name);
         }
         match text {
             "anyone" => Ok(Self::Anyone),
@@ -127,18 +165,31 @@ impl FromStr for Principal {
 fn user(text: &str) -> Result<Principal, PrincipalError> {
     let (source, name) = match text.split_once('/') {
         None => (None, text),
-        Some((source, name)) => (
-            Some(
-                source
-                    .parse()
-                    .map_err(|_| PrincipalError::Source { source_name: source.into() })?,
-            ),
-            name,
-        ),
+        Some((source, name)) => (Some(source_name(source, "user")?), name),
     };
-    // A wildcard may stand wherever a letter may.
+    Ok(Principal::User { source, name: word(name)? })
+}
+
+/// Groups of elsewhere have a `/` in their names too: what stands before the first is a source, or `*`
+/// for every source.
+fn group(text: &str) -> Result<Principal, PrincipalError> {
+    let (source, name) = match text.split_once('/') {
+        None => (None, text),
+        Some(("*", name)) => (None, name),
+        Some((source, name)) => (Some(source_name(source, "group")?), name),
+    };
+    name.parse::<Group>()?;
+    Ok(Principal::Group { source, name: WordPattern::new(name) })
+}
+
+fn source_name(text: &str, kind: &'static str) -> Result<SourceName, PrincipalError> {
+    text.parse().map_err(|_| PrincipalError::Source { source_name: text.into(), kind })
+}
+
+/// The name of an account; a wildcard may stand wherever a letter may.
+fn word(name: &str) -> Result<WordPattern, PrincipalError> {
     name.replace(['*', '?'], "a").parse::<AccountName>()?;
-    Ok(Principal::User { source, name: WordPattern::new(name) })
+    Ok(WordPattern::new(name))
 }
 
 impl fmt::Display for Principal {
@@ -149,7 +200,12 @@ impl fmt::Display for Principal {
             Self::SignedIn => f.write_str("signed-in"),
             Self::User { source: None, name } => write!(f, "user:{name}"),
             Self::User { source: Some(source), name } => write!(f, "user:{source}/{name}"),
-            Self::Group(name) => write!(f, "group:{name}"),
+            Self::Robot(name) => write!(f, "robot:{name}"),
+            Self::Group { source: Some(source), name } => write!(f, "group:{source}/{name}"),
+            Self::Group { source: None, name } if name.as_str().contains('/') => {
+                write!(f, "group:*/{name}")
+            }
+            Self::Group { source: None, name } => write!(f, "group:{name}"),
         }
     }
 }
@@ -164,14 +220,19 @@ pub enum PrincipalError {
     #[error(transparent)]
     Name(#[from] NameError),
     /// No source can be called so.
-    #[error("`{source_name}` is no source of accounts; it is `user:NAME` or `user:SOURCE/NAME`")]
+    #[error(
+        "`{source_name}` is no source of accounts; it is `{kind}:NAME` or `{kind}:SOURCE/NAME`{}",
+        if *kind == "group" { ", and `group:*/NAME` for a name with `/` in it" } else { "" }
+    )]
     Source {
         /// As typed.
         source_name: Box<str>,
+        /// What of it was named: `user`, `group`.
+        kind: &'static str,
     },
     /// None of the words.
     #[error(
-        "write `anyone`, `anonymous`, `signed-in`, `user:NAME`, `user:SOURCE/NAME` or `group:NAME`"
+        "write `anyone`, `anonymous`, `signed-in`, `user:NAME`, `robot:NAME` or `group:NAME`; a source may stand before the name of a user or group, as in `user:SOURCE/NAME`"
     )]
     Word,
 }

@@ -3,14 +3,20 @@
 use std::{fmt, str::FromStr};
 
 use portpass_protocol::access::Action;
+use portpass_token::ServiceName;
 
 use super::{
+    conditions::{Conditions, network},
     effect::Effect,
-    principal::{Caller, Principal, PrincipalError},
+    principal::{Caller, Principal},
+    problem::RuleProblem,
+    request::Request,
+    times::{Times, TimesText},
 };
 use crate::{
     actions::ActionBits,
-    pattern::{PathPattern, PatternError, Placeholder, Substitution, Substitutions},
+    lifetime::Lifetime,
+    pattern::{PathPattern, Placeholder},
     subject::{AccountName, SourceName},
 };
 
@@ -34,6 +40,14 @@ pub struct RuleText {
     pub to: Vec<String>,
     /// `except:`
     pub except: Vec<String>,
+    /// `from:`, networks and addresses.
+    pub from: Vec<String>,
+    /// `service:`
+    pub service: Vec<String>,
+    /// `between:`
+    pub between: Option<TimesText>,
+    /// `expiration:`, in seconds.
+    pub expiration: Option<u64>,
 }
 
 /// Which rule it is: its place in the list, counted from one.
@@ -80,6 +94,10 @@ pub struct Rule {
     pub to: Vec<Principal>,
     /// Whom it passes over.
     pub except: Vec<Principal>,
+    /// From where, for which registry and when.
+    pub conditions: Conditions,
+    /// How long a token may live that has what it gives, where it says so.
+    pub lifetime: Option<Lifetime>,
 }
 
 /// What a rule may refer to.
@@ -87,6 +105,8 @@ pub struct Rule {
 pub struct RuleContext {
     /// The sources of accounts that are configured.
     pub sources: Vec<SourceName>,
+    /// The registries that tokens are signed for.
+    pub services: Vec<ServiceName>,
     /// Whether anybody may ask without credentials.
     pub anonymous: bool,
 }
@@ -113,9 +133,26 @@ impl Rule {
             target,
             to: principals(&text.to)?,
             except: principals(&text.except)?,
+            conditions: conditions(text, context)?,
+            lifetime: lifetime(text.expiration, effect)?,
         };
         rule.check_principals(context)?;
         Ok(rule)
+    }
+
+    /// Whether the rule counts for this request on this repository, cut at its slashes.
+    pub fn speaks_of_repository(&self, path: &[&str], request: &Request<'_>) -> bool {
+        let caller = Caller::new(request);
+        self.covers_repository(path, caller)
+            && self.applies_to(caller)
+            && self.conditions.hold(request, self.effect)
+    }
+
+    /// Whether the rule counts for this request on the catalog.
+    pub fn speaks_of_catalog(&self, request: &Request<'_>) -> bool {
+        self.target == Target::Catalog
+            && self.applies_to(Caller::new(request))
+            && self.conditions.hold(request, self.effect)
     }
 
     /// Whether the rule is about this caller, whatever the resource.
@@ -132,23 +169,19 @@ impl Rule {
             | Principal::Anyone
             | Principal::Anonymous
             | Principal::SignedIn
-            | Principal::Group(_) => false,
+            | Principal::Robot(_)
+            | Principal::Group { .. } => false,
         };
         self.effect == Effect::Allow && self.to.iter().all(is_meant)
     }
 
-    /// Whether the rule is about this repository when this caller asks; `${account}` and
-    /// `${group}` stand for the caller's own.
+    /// Whether the rule is about this repository when this caller asks; `${account}`, `${group}` and
+    /// `${label:…}` stand for the caller's own.
     pub fn covers_repository(&self, path: &[&str], caller: Caller<'_>) -> bool {
         match &self.target {
             Target::Catalog => false,
-            Target::Repository(pattern) if pattern.mentions(Placeholder::Group) => {
-                let names = self.without_group(caller);
-                // Most patterns fail whatever the group is.
-                pattern.matches(path, Substitutions { group: Substitution::Anything, ..names })
-                    && self.by_group(caller).any(|names| pattern.matches(path, names))
-            }
-            Target::Repository(pattern) => pattern.matches(path, self.without_group(caller)),
+            Target::Repository(pattern) => pattern
+                .matches(path, |placeholder, text| self.stands_for(placeholder, text, caller)),
         }
     }
 
@@ -156,38 +189,28 @@ impl Rule {
     pub(super) fn common_prefix(&self, path: &[&str], caller: Caller<'_>) -> usize {
         match &self.target {
             Target::Catalog => 0,
-            Target::Repository(pattern) => {
-                let names = self.by_group(caller).chain([self.without_group(caller)]);
-                names.map(|names| pattern.common_prefix(path, names)).max().unwrap_or(0)
-            }
+            Target::Repository(pattern) => pattern.common_prefix(path, |placeholder, text| {
+                self.stands_for(placeholder, text, caller)
+            }),
         }
     }
 
-    /// What the placeholders stand for where there is no `${group}`, or the caller has no name.
-    fn without_group<'a>(&self, caller: Caller<'a>) -> Substitutions<'a> {
-        // A deny that names accounts or groups binds callers who have none: nobody gets round it
-        // by leaving the password out.
-        let absent = match self.effect {
-            Effect::Allow => Substitution::Nothing,
-            Effect::Deny => Substitution::Anything,
-        };
-        match caller.name() {
-            Some(name) => {
-                Substitutions { account: Substitution::Value(name), group: Substitution::Nothing }
+    /// Whether a placeholder can stand for this text when this caller asks.
+    fn stands_for(&self, placeholder: &Placeholder, text: &str, caller: Caller<'_>) -> bool {
+        // A deny binds callers who have nothing that the placeholder could stand for: nobody gets round
+        // it by leaving the password out, or by a token without the claim.
+        let absent = self.effect == Effect::Deny;
+        match (placeholder, caller.name()) {
+            (_, None) => absent,
+            (Placeholder::Account, Some(name)) => name == text,
+            (Placeholder::Group, Some(_)) => {
+                let reaches = |to: &Principal| to.reaches_by(text, caller);
+                caller.is_in(text) && self.to.iter().any(reaches)
             }
-            None => Substitutions { account: absent, group: absent },
+            (Placeholder::Label(label), Some(_)) => {
+                caller.label(label).map_or(absent, |values| values.contains(text))
+            }
         }
-    }
-
-    /// What the placeholders can stand for, one after the other.
-    fn by_group<'a>(&'a self, caller: Caller<'a>) -> impl Iterator<Item = Substitutions<'a>> {
-        let names = self.without_group(caller);
-        let nameless = caller.name().is_none().then_some(names);
-        let reached = |group: &&str| self.to.iter().any(|principal| principal.reaches_by(group));
-        let groups = caller.groups().filter(reached);
-        groups
-            .map(move |group| Substitutions { group: Substitution::Value(group), ..names })
-            .chain(nameless)
     }
 
     fn check_principals(&self, context: &RuleContext) -> Result<(), RuleProblem> {
@@ -200,6 +223,7 @@ impl Rule {
                 return Err(RuleProblem::Source {
                     source_name: source.clone(),
                     known: known.join(", "),
+                    of_group: matches!(principal, Principal::Group { .. }),
                 });
             }
         }
@@ -217,20 +241,21 @@ impl Rule {
                 why: "callers without credentials are not admitted",
             });
         }
-        let mentions = |placeholder| match &self.target {
-            Target::Repository(pattern) => pattern.mentions(placeholder),
-            Target::Catalog => false,
+        let placeholders = match &self.target {
+            Target::Repository(pattern) => pattern.placeholders(),
+            Target::Catalog => &[],
         };
-        let only_groups = self.to.iter().all(|to| matches!(to, Principal::Group(_)));
-        let needs_group = self.effect == Effect::Allow && mentions(Placeholder::Group);
+        let only_groups = self.to.iter().all(|to| matches!(to, Principal::Group { .. }));
+        let needs_group =
+            self.effect == Effect::Allow && placeholders.contains(&Placeholder::Group);
         if (only_groups || needs_group) && !context.have_groups() {
             return Err(RuleProblem::Nobody {
                 why: "no account is in a group: htpasswd files have no groups, `local` accounts have them",
             });
         }
-        if only_anonymous && (mentions(Placeholder::Account) || mentions(Placeholder::Group)) {
+        if only_anonymous && !placeholders.is_empty() {
             return Err(RuleProblem::Nobody {
-                why: "an anonymous caller has no account and no group",
+                why: "an anonymous caller has no account, no group and no label",
             });
         }
         Ok(())
@@ -246,7 +271,14 @@ impl fmt::Display for Rule {
             Target::Catalog => f.write_str("registry catalog")?,
         }
         write!(f, " to {}", list(&self.to))?;
-        if self.except.is_empty() { Ok(()) } else { write!(f, " except {}", list(&self.except)) }
+        if !self.except.is_empty() {
+            write!(f, " except {}", list(&self.except))?;
+        }
+        write!(f, "{}", self.conditions)?;
+        match self.lifetime {
+            Some(lifetime) => write!(f, " expiration {}", lifetime.seconds()),
+            None => Ok(()),
+        }
     }
 }
 
@@ -278,6 +310,34 @@ fn actions(words: &[String], target: &Target) -> Result<ActionBits, RuleProblem>
     if words.is_empty() { Err(RuleProblem::NoAction) } else { Ok(bits) }
 }
 
+fn conditions(text: &RuleText, context: &RuleContext) -> Result<Conditions, RuleProblem> {
+    let from = text.from.iter().map(|word| {
+        network(word).map_err(|problem| RuleProblem::Network { word: word.clone(), problem })
+    });
+    let services = text.service.iter().map(|name| {
+        let known = context.services.iter().find(|known| known.as_str() == name);
+        known.cloned().ok_or_else(|| RuleProblem::Service {
+            name: name.clone(),
+            known: context.services.iter().map(ServiceName::as_str).collect::<Vec<_>>().join(", "),
+        })
+    });
+    Ok(Conditions {
+        from: from.collect::<Result<_, _>>()?,
+        services: services.collect::<Result<_, _>>()?,
+        between: text.between.as_ref().map(Times::parse).transpose()?,
+    })
+}
+
+fn lifetime(seconds: Option<u64>, effect: Effect) -> Result<Option<Lifetime>, RuleProblem> {
+    match (seconds, effect) {
+        (None, _) => Ok(None),
+        (Some(_), Effect::Deny) => Err(RuleProblem::DenyExpiration),
+        (Some(seconds), Effect::Allow) => {
+            Lifetime::from_seconds(seconds).map(Some).map_err(RuleProblem::Expiration)
+        }
+    }
+}
+
 fn principals(words: &[String]) -> Result<Vec<Principal>, RuleProblem> {
     words
         .iter()
@@ -286,75 +346,4 @@ fn principals(words: &[String]) -> Result<Vec<Principal>, RuleProblem> {
                 .map_err(|problem| RuleProblem::Principal { word: word.clone(), problem })
         })
         .collect()
-}
-
-/// What is wrong with a rule. The caller says which one it is ([`super::RuleError`]).
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RuleProblem {
-    /// An action that does not exist.
-    #[error("there is no action `{word}`; rules support `pull`, `push`, `delete` and `*`")]
-    Action {
-        /// As typed.
-        word: String,
-    },
-    /// A subject that cannot be read.
-    #[error("`{word}` names nobody: {problem}")]
-    Principal {
-        /// As typed.
-        word: String,
-        /// Why.
-        problem: PrincipalError,
-    },
-    /// An action that the catalog does not have.
-    #[error(
-        "`{word}` means nothing for the catalog; registries ask for `*` there, so write `[\"*\"]`"
-    )]
-    CatalogAction {
-        /// As typed.
-        word: String,
-    },
-    /// Neither or both of `allow` and `deny`.
-    #[error("a rule has exactly one of `allow` and `deny`")]
-    Effect,
-    /// `allow: []`
-    #[error(
-        "the list of actions is empty, so the rule would do nothing; name some or remove the rule"
-    )]
-    NoAction,
-    /// No `to`.
-    #[error(
-        "`to` is missing; say who is meant: `anyone`, `anonymous`, `signed-in`, `user:NAME`, `group:NAME`"
-    )]
-    NoPrincipal,
-    /// It can never apply.
-    #[error("the rule can match nobody: {why}")]
-    Nobody {
-        /// Why.
-        why: &'static str,
-    },
-    /// A pattern that cannot be read.
-    #[error("`{pattern}` is no pattern: {problem}")]
-    Pattern {
-        /// As typed.
-        pattern: String,
-        /// Why.
-        problem: PatternError,
-    },
-    /// Something of the registry that is not the catalog.
-    #[error("`registry: {name}` is unknown; the only such resource is `registry: catalog`")]
-    Registry {
-        /// As typed.
-        name: String,
-    },
-    /// A source of accounts that is not configured.
-    #[error("there is no source of accounts called `{source_name}`; configured are: {known}")]
-    Source {
-        /// As typed.
-        source_name: SourceName,
-        /// Those there are.
-        known: String,
-    },
-    /// Neither or both of `repository` and `registry`.
-    #[error("a rule has exactly one of `repository: PATTERN` and `registry: catalog`")]
-    Target,
 }

@@ -8,21 +8,18 @@ use crate::subject::{
     Account, AccountId, AccountKind, CredentialVersion, Labels, SourceName, Subject,
 };
 
+mod conditions;
 mod properties;
 
-fn words(text: &str) -> Vec<String> {
-    text.split_whitespace().map(str::to_owned).collect()
-}
-
-/// `allow pull,push repository team/** to group:dev group:qa except user:bob`
+/// `allow pull,push repository team/** to group:dev group:qa except user:bob from 10.0.0.0/8 service registry
+/// between mon-fri@08:00-18:00@Europe/Berlin expiration 600`
 fn rule(text: &str) -> RuleText {
     let mut parts = text.splitn(4, ' ');
     let mut part = || parts.next().unwrap().to_owned();
     let (effect, actions, kind, rest) = (part(), part(), part(), part());
     let actions = Some(actions.split(',').filter(|w| !w.is_empty()).map(str::to_owned).collect());
-    let (target, people) = rest.split_once(" to ").unwrap_or((&rest, ""));
-    let (to, except) = people.split_once(" except ").unwrap_or((people, ""));
-    let mut rule = RuleText { to: words(to), except: words(except), ..RuleText::default() };
+    let (target, behind) = rest.split_once(" to ").unwrap_or((&rest, ""));
+    let mut rule = RuleText::default();
     match effect.as_str() {
         "allow" => rule.allow = actions,
         _ => rule.deny = actions,
@@ -31,11 +28,45 @@ fn rule(text: &str) -> RuleText {
         "repository" => rule.repository = Some(target.to_owned()),
         _ => rule.registry = Some(target.to_owned()),
     }
+    let mut key = "to";
+    for word in behind.split_whitespace() {
+        match (key, word) {
+            (_, "except" | "from" | "service" | "between" | "expiration") => key = word,
+            ("to", word) => rule.to.push(word.to_owned()),
+            ("except", word) => rule.except.push(word.to_owned()),
+            ("from", word) => rule.from.push(word.to_owned()),
+            ("service", word) => rule.service.push(word.to_owned()),
+            ("between", word) => rule.between = Some(times(word)),
+            (_, word) => rule.expiration = Some(word.parse().unwrap()),
+        }
+    }
     rule
 }
 
+/// `mon-fri@08:00-18:00@Europe/Berlin`; `after=…` and `before=…` may be parts too.
+fn times(text: &str) -> TimesText {
+    let mut times = TimesText::default();
+    let words = |part: &str| {
+        part.split(',').filter(|word| !word.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+    };
+    for (place, part) in text.split('@').enumerate() {
+        match (part.split_once('='), place) {
+            (Some(("after", moment)), _) => times.after = Some(moment.to_owned()),
+            (Some((_, moment)), _) => times.before = Some(moment.to_owned()),
+            (None, 0) => times.days = words(part),
+            (None, 1) => times.hours = words(part),
+            (None, _) => times.zone = (!part.is_empty()).then(|| part.to_owned()),
+        }
+    }
+    times
+}
+
 fn context() -> RuleContext {
-    RuleContext { sources: vec![SourceName::local(), SourceName::htpasswd()], anonymous: true }
+    RuleContext {
+        sources: vec![SourceName::local(), SourceName::htpasswd()],
+        services: vec![ServiceName::new("registry"), ServiceName::new("mirror")],
+        anonymous: true,
+    }
 }
 
 fn rules(texts: &[&str]) -> RuleSet {
@@ -320,7 +351,7 @@ fn a_name_is_reserved_only_where_it_would_take_what_is_meant_for_others() {
 #[test]
 fn a_rule_for_groups_where_nobody_has_one_is_for_nobody() {
     let parse = |text: &str, source: SourceName| {
-        let context = RuleContext { sources: vec![source], anonymous: true };
+        let context = RuleContext { sources: vec![source], ..context() };
         RuleSet::parse(&[rule(text)], &context).map(drop)
     };
     for text in [

@@ -19,7 +19,8 @@ pub(super) async fn build(
     config: TokenService,
     shared: &SharedState,
 ) -> Result<TokenComponent, StartError> {
-    let keys = Arc::new(key_ring(config.signing, config.lifetime, shared).await?);
+    let longest = config.longest_lifetime();
+    let keys = Arc::new(key_ring(config.signing, longest, shared).await?);
     let accounts =
         account_sources(&config.accounts, &shared.db, &shared.check, &*shared.system.clock).await?;
     if let Some(rules) = config.policy.rules() {

@@ -325,7 +325,7 @@ async fn a_rotation_by_another_process_is_followed() {
     let old = server.token(None, "").await.unwrap();
     let database = folder.path().join("data/portpass.db");
     let db = portpass_state::Db::open(&database).await.unwrap();
-    let lifetime = folder.config(None).token_service.unwrap().lifetime;
+    let lifetime = folder.config(None).token_service.unwrap().longest_lifetime();
     let data = folder.path().join("data");
     let algorithm = portpass_jose::Algorithm::Es256;
     let system = System::real();

@@ -9,8 +9,7 @@ pub struct Labels(BTreeMap<Box<str>, BTreeSet<Box<str>>>);
 impl Labels {
     /// Adds a value. A name is of letters, digits and `_.-`; a value can be printed on one line.
     pub fn insert(&mut self, name: &str, value: &str) -> Result<(), LabelError> {
-        let legal_name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
-        if !(1..=MAX_NAME).contains(&name.len()) || !name.bytes().all(legal_name) {
+        if !Self::is_name(name) {
             return Err(LabelError::Name);
         }
         let length = value.chars().count();
@@ -19,6 +18,17 @@ impl Labels {
         }
         self.0.entry(name.into()).or_default().insert(value.into());
         Ok(())
+    }
+
+    /// Whether a label can be called so.
+    pub fn is_name(text: &str) -> bool {
+        let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
+        (1..=MAX_NAME).contains(&text.len()) && text.bytes().all(legal)
+    }
+
+    /// The values of a label, at least one; `None` where there is no such label.
+    pub fn get(&self, name: &str) -> Option<&BTreeSet<Box<str>>> {
+        self.0.get(name)
     }
 
     /// The values of a label, in order; none where there is no such label.
