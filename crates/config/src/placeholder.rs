@@ -47,7 +47,7 @@ fn refusal(place: &str, key: &str, name: &str) -> ConfigError {
 
 fn in_no_yaml(text: &str) -> Option<&str> {
     let lines = text.lines().filter(|line| !line.trim().starts_with('#'));
-    lines.filter_map(within).find(|name| !OF_RULES.contains(name))
+    lines.filter_map(within).find(|name| !is_placeholder_of_rules(name))
 }
 
 /// The key and the name of the first one.
@@ -75,5 +75,8 @@ fn within(text: &str) -> Option<&str> {
 }
 
 /// What rules know.
-const OF_RULES: &[&str] = &["account", "group"];
+fn is_placeholder_of_rules(name: &str) -> bool {
+    name == "account" || name == "group" || name.starts_with("label:")
+}
+
 const WAYS_OUT: &str = "write the value itself, or set the key by its own variable (`portpass config environment` lists them); `envsubst` can fill in a file before the start";

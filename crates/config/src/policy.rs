@@ -136,8 +136,8 @@ fn rule_file(
 ) -> Result<PolicySource, ConfigError> {
     // That it can be read is said with the line that names it.
     let bytes = files.read(FILE_KEY, typed)?;
-    let file = RuleFile::new(files.resolve(typed), context);
-    let RuleFileContent { rules, warnings } = file.understand(&bytes)?;
+    let file = RuleFile::new(files.resolve(typed), context, bytes);
+    let RuleFileContent { rules, warnings } = file.understand(file.first())?;
     for warning in warnings {
         files.warn(&typed.place, FILE_KEY, warning);
     }

@@ -34,6 +34,7 @@ pub mod log;
 pub mod metrics;
 pub mod refusals;
 mod request;
+mod rule_file;
 pub mod run;
 mod shutdown;
 mod system;

@@ -27,6 +27,7 @@ pub struct Metrics {
     accepted: Family<ListenerLabel, Counter>,
     cut: Family<ListenerLabel, Counter>,
     handshakes_failed: Counter,
+    rules_rejected: Gauge,
 }
 
 /// What kind of request it was.
@@ -84,6 +85,7 @@ impl Metrics {
             accepted: Family::default(),
             cut: Family::default(),
             handshakes_failed: Counter::default(),
+            rules_rejected: Gauge::default(),
             registry: Registry::default(),
         };
         registry.register(
@@ -127,6 +129,11 @@ impl Metrics {
             "Connections that never became TLS",
             metrics.handshakes_failed.clone(),
         );
+        registry.register(
+            "policy_file_rejected",
+            "1 while the rule file cannot be used and older rules are in force",
+            metrics.rules_rejected.clone(),
+        );
         Self { registry, ..metrics }
     }
 
@@ -143,6 +150,11 @@ impl Metrics {
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)
+    }
+
+    /// Whether the rules in force are those that their file holds now.
+    pub(crate) fn rules_are_current(&self, current: bool) {
+        self.rules_rejected.set(i64::from(!current));
     }
 
     pub(crate) fn answered(&self, answered: &Answered<'_>) {

@@ -1,6 +1,9 @@
 //! `token_service.policy_file`: rules in a file of their own, which is read again when it changes.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use portpass_authority::policy::{RuleContext, RuleSet};
 
@@ -12,6 +15,7 @@ use crate::{ConfigError, Files, Located, files::read_limited, type_error::Key};
 pub struct RuleFile {
     path: PathBuf,
     context: RuleContext,
+    first: Arc<[u8]>,
 }
 
 /// What a rule file says.
@@ -24,8 +28,8 @@ pub struct RuleFileContent {
 }
 
 impl RuleFile {
-    pub(super) fn new(path: PathBuf, context: RuleContext) -> Self {
-        Self { path, context }
+    pub(super) fn new(path: PathBuf, context: RuleContext, first: Vec<u8>) -> Self {
+        Self { path, context, first: first.into() }
     }
 
     /// Where it is.
@@ -33,12 +37,19 @@ impl RuleFile {
         &self.path
     }
 
-    /// Reads it; the whole file, or the first mistake with its line. Blocks.
-    pub fn read(&self) -> Result<RuleFileContent, ConfigError> {
-        let name = self.path.display().to_string();
-        let bytes = read_limited(&self.path)
-            .map_err(|error| ConfigError::at(&name, format!("cannot read the rules: {error}")))?;
-        self.understand(&bytes)
+    /// What it held when the configuration was read.
+    pub fn first(&self) -> &[u8] {
+        &self.first
+    }
+
+    /// What it holds now. Blocks.
+    pub fn read(&self) -> Result<Vec<u8>, ConfigError> {
+        read_limited(&self.path).map_err(|error| {
+            ConfigError::at(
+                self.path.display().to_string(),
+                format!("cannot read the rules: {error}"),
+            )
+        })
     }
 
     /// Understands what was read from it: all of it, or the first mistake with its line.

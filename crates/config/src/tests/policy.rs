@@ -28,7 +28,9 @@ fn rules_can_have_a_file_of_their_own() {
     let file = file(config);
     assert_eq!(file.path(), folder.path().join("rules.yml"));
     folder.write("rules.yml", "[]\n");
-    assert_eq!(file.read().unwrap().rules.rules().len(), 0);
+    assert_eq!(file.first(), RULES.as_bytes());
+    let now = file.read().unwrap();
+    assert_eq!(file.understand(&now).unwrap().rules.rules().len(), 0);
 }
 
 #[test]

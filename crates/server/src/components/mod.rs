@@ -30,6 +30,7 @@ use crate::{
     key_files::{self, WriteKeysError},
     listeners::{ListenerConfig, listeners},
     metrics::Metrics,
+    rule_file::WatchedRules,
     system::System,
 };
 
@@ -71,6 +72,8 @@ pub(crate) struct TokenComponent {
     pub(crate) url: Option<Origin>,
     /// What it signs with.
     pub(crate) keys: Arc<KeyRing>,
+    /// The file of its rules, where they have one.
+    pub(crate) rules: Option<Arc<WatchedRules>>,
     /// What it calls itself.
     pub(crate) issuer: Issuer,
     /// The service of a request that names none.

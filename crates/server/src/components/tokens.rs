@@ -9,10 +9,10 @@ use portpass_authority::{
     refresh::RefreshLifetimes,
     service::{self, Lifetime, TokenServiceParts},
 };
-use portpass_config::{Signing, TokenService};
+use portpass_config::{PolicySource, Signing, TokenService};
 
 use super::{SharedState, StartError, TokenComponent};
-use crate::{http::listener_router::TokenRoutes, system::System};
+use crate::{http::listener_router::TokenRoutes, rule_file::WatchedRules, system::System};
 
 /// Opens the key ring and puts the service together.
 pub(super) async fn build(
@@ -28,13 +28,22 @@ pub(super) async fn build(
             tracing::warn!("{squatter}");
         }
     }
+    let rules = match &config.policy {
+        PolicySource::RuleFile { file, rules } => {
+            Some(Arc::new(WatchedRules::new(file.clone(), rules.clone())))
+        }
+        PolicySource::Rules(_) => None,
+    };
     let components = TokenServiceParts {
         issuer: config.issuer.clone(),
         lifetime: config.lifetime,
         services: config.services.clone(),
         accounts,
         anonymous: config.anonymous,
-        policy: config.policy.policy(),
+        policy: match &rules {
+            Some(watched) => watched.policy(),
+            None => config.policy.policy(),
+        },
         keys: keys.clone(),
         db: shared.db.clone(),
         refresh: RefreshLifetimes::default(),
@@ -50,6 +59,7 @@ pub(super) async fn build(
         listen: config.listen,
         url: config.url,
         keys,
+        rules,
         issuer: config.issuer,
         service: config.services.first().name.clone(),
     })

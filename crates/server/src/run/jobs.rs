@@ -13,6 +13,7 @@ use crate::{
     components::{Components, SharedState},
     http::tls::{CertificateReload, Tls},
     key_files,
+    rule_file::{RulesReload, WatchedRules},
 };
 
 /// The jobs of one configuration.
@@ -36,6 +37,9 @@ impl Jobs {
             jobs.spawn(rotate_keys(tokens.keys.clone(), clock.clone()));
             jobs.spawn(write_key_files(tokens.keys.subscribe(), components.shared.clone()));
             jobs.spawn(delete_dead_sessions(components.shared.db.clone(), clock));
+            if let Some(rules) = &tokens.rules {
+                jobs.spawn(watch_rules(rules.clone(), components.shared.clone()));
+            }
         }
         jobs
     }
@@ -118,6 +122,37 @@ async fn delete_dead_sessions(db: Db, clock: Arc<dyn Clock>) -> Infallible {
     }
 }
 
+/// Looks at the file of the rules; one that cannot be used leaves the last good rules in force.
+async fn watch_rules(rules: Arc<WatchedRules>, shared: Arc<SharedState>) -> Infallible {
+    let mut timer = every(LOOK_AT_RULES);
+    let path = rules.file().path().display().to_string();
+    // Without it there would be no configuration.
+    shared.metrics.rules_are_current(true);
+    loop {
+        timer.tick().await;
+        let looked = rules.clone();
+        let reading = tokio::task::spawn_blocking(move || looked.reload_if_changed()).await;
+        match reading {
+            Ok(RulesReload::Unchanged) | Err(_) => {}
+            Ok(RulesReload::Replaced { rules, warnings }) => {
+                shared.metrics.rules_are_current(true);
+                tracing::info!(%path, rules, "the changed rule file is in force");
+                for warning in warnings {
+                    tracing::warn!("{warning}");
+                }
+            }
+            Ok(RulesReload::Rejected(error)) => {
+                shared.metrics.rules_are_current(false);
+                let hints = error.hints();
+                tracing::error!(
+                    ?hints,
+                    "the rule file is not used, its last good rules stay in force: {error}"
+                );
+            }
+        }
+    }
+}
+
 /// Looks at certificates and keys of listeners; a pair that cannot be used leaves the old one in place.
 pub(super) async fn watch_certificates(listeners: Vec<Arc<Tls>>) {
     if listeners.is_empty() {
@@ -147,6 +182,9 @@ pub(super) async fn watch_certificates(listeners: Vec<Arc<Tls>>) {
 const LOOK_AT_KEYS: Duration = Duration::from_secs(5);
 
 const LOOK_AT_CERTIFICATES: Duration = Duration::from_secs(5);
+
+/// What is new must be there at two looks, and count within two seconds.
+const LOOK_AT_RULES: Duration = Duration::from_millis(500);
 
 const DELETE_SESSIONS_EVERY: Duration = Duration::from_hours(1);
 
