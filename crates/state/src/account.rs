@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::{
     AccountId, AccountKey, AuditRecord, Change, Db, Revocation, StateError,
     meta::Counter,
+    not_before::end_tokens,
     refresh::revoke_account,
     sql::{Row, sql},
     writer::Write,
@@ -30,6 +31,8 @@ pub struct Account {
     pub status: AccountStatus,
     /// When it was made.
     pub created_at: SystemTime,
+    /// From when on its tokens count, if some from before may not have ended by themselves: a whole second.
+    pub tokens_from: Option<SystemTime>,
 }
 
 /// Whether an account may be used.
@@ -95,8 +98,10 @@ impl Db {
     pub async fn account(&self, name: &str) -> Result<Option<Account>, StateError> {
         let statement = sql(
             "SELECT a.id, a.name, a.password_hash, a.credential_version, a.disabled_at, a.created_at,
-                    g.name AS group_name
-             FROM account a LEFT JOIN account_group g ON g.account = a.id WHERE a.name = $1",
+                    g.name AS group_name, n.at AS tokens_from
+             FROM account a LEFT JOIN account_group g ON g.account = a.id
+             LEFT JOIN not_before n ON n.subject = a.name
+             WHERE a.name = $1",
         );
         let rows = self.read().all(statement.bind(name)).await?;
         Ok(read_accounts(&rows)?.into_iter().next())
@@ -106,8 +111,10 @@ impl Db {
     pub async fn accounts(&self) -> Result<Vec<Account>, StateError> {
         let statement = sql(
             "SELECT a.id, a.name, a.password_hash, a.credential_version, a.disabled_at, a.created_at,
-                    g.name AS group_name
-             FROM account a LEFT JOIN account_group g ON g.account = a.id ORDER BY a.name",
+                    g.name AS group_name, n.at AS tokens_from
+             FROM account a LEFT JOIN account_group g ON g.account = a.id
+             LEFT JOIN not_before n ON n.subject = a.name
+             ORDER BY a.name",
         );
         read_accounts(&self.read().all(statement).await?)
     }
@@ -118,8 +125,8 @@ impl Db {
         Counter::Accounts.read(self.read()).await
     }
 
-    /// Sets the password's hash, raises the credential version and revokes the account's refresh
-    /// tokens, in one transaction.
+    /// Sets the password's hash, raises the credential version and ends the account's tokens, in one
+    /// transaction.
     pub async fn set_password(
         &self,
         name: &str,
@@ -135,13 +142,13 @@ impl Db {
             write.roll_back().await?;
             return Ok(Change::Unknown);
         };
-        revoke_local(&row, Revocation::PasswordChanged, audit, &mut write).await?;
+        revoke_local(&row, name, Revocation::PasswordChanged, audit, &mut write).await?;
         commit(write, audit).await?;
         Ok(Change::Done)
     }
 
-    /// Enables or disables an account; disabling raises the credential version and revokes the account's
-    /// refresh tokens in the same transaction.
+    /// Enables or disables an account; disabling raises the credential version and ends the account's
+    /// tokens in the same transaction.
     pub async fn set_account_status(
         &self,
         name: &str,
@@ -166,7 +173,7 @@ impl Db {
             return Ok(Change::Unknown);
         };
         if let AccountStatus::Disabled { .. } = status {
-            revoke_local(&row, Revocation::AccountDisabled, audit, &mut write).await?;
+            revoke_local(&row, name, Revocation::AccountDisabled, audit, &mut write).await?;
         }
         commit(write, audit).await?;
         Ok(Change::Done)
@@ -192,7 +199,7 @@ impl Db {
         Ok(Change::Done)
     }
 
-    /// Removes an account and revokes its refresh tokens.
+    /// Removes an account and ends its tokens.
     pub async fn remove_account(
         &self,
         name: &str,
@@ -204,7 +211,7 @@ impl Db {
             write.roll_back().await?;
             return Ok(Change::Unknown);
         };
-        revoke_local(&row, Revocation::AccountRemoved, audit, &mut write).await?;
+        revoke_local(&row, name, Revocation::AccountRemoved, audit, &mut write).await?;
         commit(write, audit).await?;
         Ok(Change::Done)
     }
@@ -230,14 +237,16 @@ async fn insert_groups(
     Ok(())
 }
 
-/// Revokes the refresh tokens of the local account whose row was changed.
+/// Revokes the refresh tokens of the local account whose row was changed, and ends its other tokens.
 async fn revoke_local(
     row: &Row,
+    name: &str,
     why: Revocation,
     audit: &AuditRecord,
     write: &mut Write,
 ) -> Result<(), StateError> {
-    revoke_account(&AccountKey::local(read_id(row)?), why, audit.at, write).await
+    revoke_account(&AccountKey::local(read_id(row)?), why, audit.at, write).await?;
+    end_tokens(name, audit.at, write).await
 }
 
 /// Rows of one account follow each other, one for each group.
@@ -267,6 +276,7 @@ fn read_account(row: &Row, id: AccountId, groups: BTreeSet<String>) -> Result<Ac
         groups,
         status,
         created_at: row.time("created_at")?,
+        tokens_from: row.optional_time("tokens_from")?,
     })
 }
 

@@ -9,6 +9,7 @@ mod copies;
 mod garbage;
 mod keys;
 mod manifests;
+mod not_before;
 mod plans;
 mod refresh;
 mod repositories;
@@ -93,6 +94,11 @@ on_every_database! {
     keys::a_pairing_counts_with_the_one_before_until_that_is_let_go,
     keys::a_copy_becomes_an_installation_once,
     keys::the_trail_keeps_its_order_and_is_read_from_both_ends,
+    not_before::what_ends_an_account_s_sessions_ends_its_other_tokens,
+    not_before::what_takes_nothing_away_ends_no_tokens,
+    not_before::an_administrator_ends_the_tokens_of_a_name_in_every_source,
+    not_before::entries_are_forgotten_when_they_end_nothing_any_more,
+    not_before::within_a_second_the_next_one_counts,
     repositories::an_upload_session_makes_no_repository,
     repositories::a_first_blob_mount_or_manifest_makes_a_repository,
     repositories::the_catalog_is_in_ascii_order_page_by_page,

@@ -13,6 +13,7 @@
 //!               |
 //!   account --< account_group        repository --< manifest --< manifest_link
 //!   refresh_token                         |   |         +-----< tag
+//!   not_before                            |   |
 //!   signing_key (ring version)            |   +--< repository_blob >-- blob
 //!   audit (chained)    meta            upload            garbage (objects to remove)
 //! ```
@@ -65,6 +66,7 @@ pub mod key;
 pub mod manifest;
 pub mod meta;
 mod migrate;
+pub mod not_before;
 pub mod page;
 pub mod referrer;
 pub mod refresh;
@@ -88,6 +90,7 @@ pub use garbage::{Garbage, UnreferencedBlob};
 pub use id::{AccountId, IdError, LeaseOwner, RefreshId, UploadId};
 pub use key::{KeyPhase, KeyRing, KeyRole, KeyRow, Swap};
 pub use manifest::{Deletion, Missing, NewManifest, PutManifest};
+pub use not_before::{NotBefore, NotBeforeList, RevokedTokens};
 pub use page::{MAX_PAGE, Page};
 pub use referrer::Referrer;
 pub use refresh::{

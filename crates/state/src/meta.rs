@@ -108,11 +108,12 @@ const PAIRING: &str = "store_pairing";
 /// What is said of this database and its store, and of no copy.
 pub(crate) const INSTANCE_ONLY: [&str; 2] = [SERVING_SINCE, PAIRING];
 
-/// The counters that the first migration made.
+/// The counters that migrations made.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Counter {
     Accounts,
     KeyRing,
+    NotBefore,
 }
 
 impl Counter {
@@ -152,6 +153,7 @@ impl Counter {
         match self {
             Self::Accounts => "accounts",
             Self::KeyRing => "key_ring",
+            Self::NotBefore => "not_before",
         }
     }
 }
@@ -164,5 +166,5 @@ pub(crate) enum Raised {
 }
 
 fn missing() -> StateError {
-    StateError::inconsistent("value", "a row that the first migration made is gone")
+    StateError::inconsistent("value", "a row that a migration made is gone")
 }

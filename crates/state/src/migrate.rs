@@ -16,6 +16,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, text: include_str!("sql/0001_initial.sql") },
     Migration { version: 3, text: include_str!("sql/0003_live_rows.sql") },
     Migration { version: 5, text: include_str!("sql/0005_audit_chain.sql") },
+    Migration { version: 9, text: include_str!("sql/0009_not_before.sql") },
 ];
 
 /// Brings the tables up to date, or says why this program must not touch them.

@@ -185,12 +185,12 @@ pub(super) async fn a_hash_is_never_printed(db: Db) {
 
 impl Addition {
     /// For the steps of a test that only need it done.
-    fn taken(self) {
+    pub(super) fn taken(self) {
         assert_eq!(self, Self::Added);
     }
 }
 
-async fn add(db: &Db, number: u8, name: &str, groups_: &[&str]) -> Addition {
+pub(super) async fn add(db: &Db, number: u8, name: &str, groups_: &[&str]) -> Addition {
     let account = NewAccount {
         id: id(number),
         name: name.to_owned(),
@@ -200,7 +200,7 @@ async fn add(db: &Db, number: u8, name: &str, groups_: &[&str]) -> Addition {
     db.add_account(&account, &record("add", 0)).await.unwrap()
 }
 
-async fn find(db: &Db, name: &str) -> Account {
+pub(super) async fn find(db: &Db, name: &str) -> Account {
     db.account(name).await.unwrap().unwrap()
 }
 
@@ -212,11 +212,11 @@ fn id(number: u8) -> AccountId {
     AccountId::from_random([number; 16])
 }
 
-fn groups(names: &[&str]) -> BTreeSet<String> {
+pub(super) fn groups(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|&name| name.to_owned()).collect()
 }
 
-fn hash(text: &str) -> SecretString {
+pub(super) fn hash(text: &str) -> SecretString {
     SecretString::from(text)
 }
 
