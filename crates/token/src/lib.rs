@@ -20,4 +20,4 @@ pub use portpass_protocol::{
 };
 pub use summary::unverified_summary;
 pub use system::{Clock, Random, SystemClock, SystemRandom};
-pub use verifier::{Invalid, Trust, Verifier, VerifierSettings};
+pub use verifier::{Invalid, Revocations, Trust, Verifier, VerifierSettings};

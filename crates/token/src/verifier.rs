@@ -1,6 +1,7 @@
 //! Decides whether a token is good for one service.
 
 mod error;
+mod revocations;
 mod seen;
 
 use std::{
@@ -8,11 +9,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use portpass_jose::{Algorithms, Compact, KeyError, KeySet, TrustRoots};
 
-pub use self::error::Invalid;
 use self::seen::Seen;
+pub use self::{error::Invalid, revocations::Revocations};
 use crate::{Claims, Issuer, ServiceName};
 
 /// How far apart the clocks of a token service and a registry may be (JW6).
@@ -94,6 +95,8 @@ impl From<KeySet> for Trust {
 pub struct Verifier {
     settings: VerifierSettings,
     generation: ArcSwap<Generation>,
+    /// None while there are none: then a request does not even hash the subject.
+    revocations: ArcSwapOption<Revocations>,
 }
 
 /// What is trusted, and the verdicts that rest on it: they are replaced together, so no verdict
@@ -113,7 +116,8 @@ impl Verifier {
 
     /// Accepts tokens by these settings that `trust` vouches for.
     pub fn with_settings(settings: VerifierSettings, trust: Trust) -> Self {
-        Self { settings, generation: ArcSwap::from_pointee(Generation::of(trust)) }
+        let generation = ArcSwap::from_pointee(Generation::of(trust));
+        Self { settings, generation, revocations: ArcSwapOption::empty() }
     }
 
     /// What it compares tokens with.
@@ -126,15 +130,22 @@ impl Verifier {
         self.generation.store(Arc::new(Generation::of(trust)));
     }
 
+    /// Refuses other subjects' old tokens from now on, also those that were verified before.
+    pub fn replace_revocations(&self, revocations: Revocations) {
+        self.revocations.store(Some(revocations).filter(|some| !some.is_empty()).map(Arc::new));
+    }
+
     /// The claims of a token that holds at `now`.
     ///
     /// The order is: the cache of verified tokens; otherwise length, parts, header, key, algorithm, signature,
-    /// claims (VO6); then issuer, audience, `exp` and `nbf`. A token from the cache has its times checked again.
+    /// claims (VO6); then issuer, audience, `exp` and `nbf`, and whether it was revoked. A token from the cache has
+    /// its times checked again, and whether it was revoked.
     pub fn verify(&self, token: &str, now: SystemTime) -> Result<Arc<Claims>, Invalid> {
         let generation = self.generation.load();
         let key = Seen::key(token);
         if let Some(claims) = generation.seen.get(&key, now) {
             self.check_times(&claims, now)?;
+            self.check_revocations(&claims)?;
             return Ok(claims);
         }
         let compact = Compact::parse(token)?;
@@ -143,6 +154,7 @@ impl Verifier {
         let claims = Claims::from_json(verified.payload())?;
         self.check_parties(&claims)?;
         self.check_times(&claims, now)?;
+        self.check_revocations(&claims)?;
         let signer = verified.signer();
         if let Some(warning) = &signer.warning {
             tracing::warn!(key = signer.key_id.as_str(), "accepted by key id, but {warning}");
@@ -170,6 +182,13 @@ impl Verifier {
             return Err(Invalid::audience(&claims.audience, audience));
         }
         Ok(())
+    }
+
+    fn check_revocations(&self, claims: &Claims) -> Result<(), Invalid> {
+        match &*self.revocations.load() {
+            Some(revocations) => revocations.check(claims),
+            None => Ok(()),
+        }
     }
 
     fn check_times(&self, claims: &Claims, now: SystemTime) -> Result<(), Invalid> {

@@ -4,7 +4,7 @@ use std::{fmt::Write as _, time::Duration};
 
 use portpass_jose::{Excerpt, Malformed};
 
-use crate::{Audience, ClaimsError, Issuer, ServiceName};
+use crate::{Audience, ClaimsError, Issuer, NumericDate, ServiceName};
 
 /// Why a token does not count: a sentence with the values that disagreed, for logs and for people who
 /// run the registry. A client learns `invalid_token` and no more.
@@ -44,6 +44,14 @@ pub enum Invalid {
         /// How far is forgiven.
         leeway: Duration,
     },
+    /// Its subject's tokens of that time are over ([`Revocations`](super::Revocations)).
+    #[error("token was revoked: its iat is {}, and of its subject only those from {from} on count", written(*issued))]
+    Revoked {
+        /// When it was issued, if it says so.
+        issued: Option<NumericDate>,
+        /// The first second whose tokens count.
+        from: NumericDate,
+    },
     /// No key that is trusted has signed it.
     #[error(transparent)]
     Untrusted(#[from] portpass_jose::Invalid),
@@ -59,6 +67,7 @@ impl Invalid {
             Self::Issuer { .. } => "token-issuer-mismatch",
             Self::Malformed(why) => why.id(),
             Self::NotYetValid { .. } => "token-not-yet-valid",
+            Self::Revoked { .. } => "token-revoked",
             Self::Untrusted(why) => why.id(),
         }
     }
@@ -83,6 +92,10 @@ impl Invalid {
             }
         })
     }
+}
+
+fn written(date: Option<NumericDate>) -> String {
+    date.map_or_else(|| "missing".to_owned(), |date| date.to_string())
 }
 
 /// How many audiences an error names.

@@ -111,6 +111,52 @@ fn issuer_and_audience_are_compared_letter_for_letter() {
     assert_eq!(case.refusal(&other).0, "token-audience-mismatch");
 }
 
+/// VO14
+#[test]
+fn a_subject_s_tokens_from_before_its_revocation_are_over_and_nobody_else_s() {
+    let case = Case::new();
+    let at = NumericDate::from(now()).0;
+    let token = |subject: &str, issued: Option<i64>| {
+        let (subject, issued_at) = (subject.to_owned(), issued.map(NumericDate));
+        case.mint(&Claims { subject, issued_at, ..claims() })
+    };
+    let table = [
+        (token("ann", Some(at - 1)), true),
+        (token("ann", Some(at)), false),
+        (token("ann", Some(at + 1)), false),
+        (token("ann", None), true),
+        (token("Ann", Some(at - 1)), false),
+        (token("", Some(at - 1)), false),
+    ];
+    // Remembered, so that what is remembered is refused too.
+    for (token, _) in &table {
+        case.verifier.verify(token, now()).unwrap();
+    }
+    let dates = [("ann", at), ("ann", at - 10), ("bob", at + 10)];
+    let revocations = dates.map(|(subject, date)| (subject, NumericDate(date)));
+    case.verifier.replace_revocations(revocations.into_iter().collect());
+    for (index, (token, revoked)) in table.iter().enumerate() {
+        let verdict = case.verifier.verify(token, now());
+        assert_eq!(verdict.is_err_and(|why| why.id() == "token-revoked"), *revoked, "{index}");
+    }
+    let why = case.verifier.verify(&table[0].0, now()).unwrap_err().to_string();
+    assert_eq!(
+        why,
+        format!(
+            "token was revoked: its iat is {}, and of its subject only those from {at} on count",
+            at - 1
+        )
+    );
+    // Not remembered before.
+    let fresh = token("bob", Some(at));
+    assert_eq!(case.verifier.verify(&fresh, now()).unwrap_err().id(), "token-revoked");
+
+    case.verifier.replace_revocations(Revocations::none());
+    for (token, _) in &table {
+        case.verifier.verify(token, now()).unwrap();
+    }
+}
+
 /// R15, VO9, VO10
 /// JW5, JW6: (seconds from now, what is said)
 #[test]
