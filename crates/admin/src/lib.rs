@@ -43,6 +43,7 @@ use portpass_authority::{
     keyring::{KeyRing, KeyRingError},
 };
 use portpass_config::{Config, Environment, Signing, Sources, TokenService};
+pub use portpass_state::RevokedTokens;
 use portpass_state::{AuditRecord, Db};
 use portpass_token::{Clock, Random, SystemClock, SystemRandom};
 
@@ -58,7 +59,7 @@ pub use self::{
     key_ring::{OpenKeyRingError, open_key_ring},
     policy::{Caller, PolicyExplanation},
     seal_key::SealKeyError,
-    sessions::{Session, SessionState},
+    sessions::{Session, SessionState, TokenRevocation},
     signing_keys::{KeyFormat, KeyPhase, PublicKeyExport, SigningKey},
     users::{NewUser, UnusableNamespace, User, UserStatus},
 };

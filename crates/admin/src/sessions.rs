@@ -3,10 +3,12 @@
 use std::time::SystemTime;
 
 use portpass_authority::audit::Action;
-use portpass_state::{Change, RefreshState, RefreshToken, Revocation};
+use portpass_state::{Change, RefreshState, RefreshToken, Revocation, RevokedTokens};
 use serde::Serialize;
 
-use super::{AdminError, Installation, serialize_optional_time, serialize_time};
+use super::{
+    AdminError, Installation, serialize_optional_time, serialize_time, users::account_name,
+};
 
 /// One refresh token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -88,6 +90,32 @@ impl Installation {
         let record = self.record(Action::SessionsRevoked, account);
         let why = Revocation::SessionRevoked;
         Ok(self.db.revoke_refresh_tokens(account, why, &record).await?)
+    }
+}
+
+/// Tokens that were ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenRevocation {
+    /// How many sessions were among them.
+    pub sessions: u64,
+    /// Why nobody can say that there is an account of that name.
+    pub doubt: Option<String>,
+}
+
+impl Installation {
+    /// Ends the tokens of the accounts of this name, in whatever source: at the registry of this
+    /// installation within two seconds. An account that is gone may have left some, so it need not exist.
+    pub async fn revoke_tokens(
+        &self,
+        name: &str,
+        which: RevokedTokens,
+    ) -> Result<TokenRevocation, AdminError> {
+        let service = self.token_service()?;
+        account_name(name)?;
+        let doubt = self.find_account(service, name).await.err().map(|error| error.to_string());
+        let record = self.record(Action::TokensRevoked, name);
+        let sessions = self.db.revoke_tokens(name, which, &record).await?;
+        Ok(TokenRevocation { sessions, doubt })
     }
 }
 

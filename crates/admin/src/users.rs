@@ -131,7 +131,7 @@ impl Installation {
         Ok(self.db.accounts().await?.into_iter().map(user).collect())
     }
 
-    /// Sets a password. The account's refresh tokens are revoked with it. The file with the first
+    /// Sets a password. The account's tokens end with it. The file with the first
     /// password of `admin` is removed when that counts no more; its path is told.
     pub async fn set_password(
         &self,
@@ -161,7 +161,7 @@ impl Installation {
         known(name, change)
     }
 
-    /// Keeps an account from logging in, and revokes its refresh tokens.
+    /// Keeps an account from logging in, and ends its tokens.
     pub async fn disable_user(&self, name: &str) -> Result<(), AdminError> {
         self.local_accounts()?;
         let status = AccountStatus::Disabled { since: self.now() };
@@ -169,7 +169,7 @@ impl Installation {
         known(name, self.db.set_account_status(name, status, &record).await?)
     }
 
-    /// Removes an account, and revokes its refresh tokens.
+    /// Removes an account, and ends its tokens.
     pub async fn remove_user(&self, name: &str) -> Result<(), AdminError> {
         self.local_accounts()?;
         known(name, self.db.remove_account(name, &self.record(Action::AccountRemoved, name)).await?)
@@ -209,7 +209,7 @@ fn unusable_namespace(rules: &RuleSet, name: AccountName) -> Option<UnusableName
     Some(UnusableNamespace { name, namespace })
 }
 
-fn account_name(text: &str) -> Result<AccountName, AdminError> {
+pub(super) fn account_name(text: &str) -> Result<AccountName, AdminError> {
     text.parse().map_err(|why| AdminError::InvalidName { text: text.to_owned(), why })
 }
 

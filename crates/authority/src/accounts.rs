@@ -53,6 +53,13 @@ pub trait Authenticator: fmt::Debug + Send + Sync {
         now: SystemTime,
     ) -> Result<Option<Account>, Unavailable>;
 
+    /// What a token for an account that was found at `now` names as the time of its issue (`iat`): never
+    /// later than what ends the tokens of an account that it was found before (VO14). A source that reads
+    /// accounts, keeps them and gives them up by itself says an earlier time; [`local`] has the reasons.
+    fn issue_time(&self, _account: &Account, now: SystemTime) -> SystemTime {
+        now
+    }
+
     /// The names of all its accounts, in no order, for looking over them. A source that cannot tell
     /// names none.
     async fn names(&self, _now: SystemTime) -> Result<Vec<AccountName>, Unavailable> {
@@ -214,6 +221,12 @@ impl AuthenticatorChain {
             Some(source) => source.by_id(id, now).await,
             None => Ok(None),
         }
+    }
+
+    /// What a token for the account names as the time of its issue (`iat`).
+    pub fn issue_time(&self, account: &Account, now: SystemTime) -> SystemTime {
+        let source = self.sources.iter().find(|source| *source.source() == account.source);
+        source.map_or(now, |source| source.issue_time(account, now))
     }
 
     /// The account that a login of that name would be, as it is now, also a disabled one.

@@ -8,7 +8,7 @@ use std::time::Duration;
 pub struct Lifetime(u32);
 
 impl Lifetime {
-    /// The longest.
+    /// No token lives longer.
     pub const MAX: Self = Self(MAX_LIFETIME);
 
     /// Checks a number of seconds.

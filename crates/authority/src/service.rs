@@ -310,13 +310,15 @@ impl TokenService {
         lifetime: Lifetime,
         now: SystemTime,
     ) -> Result<String, TokenError> {
+        let account = subject.account();
+        let issued_at = account.map_or(now, |account| self.accounts.issue_time(account, now));
         let mut claims = Claims {
             issuer: self.issuer.clone(),
             subject: subject.name().to_owned(),
             audience: Audience::one(request.service.name.clone()),
             expires: NumericDate::from(now + lifetime.as_duration()),
             not_before: Some(NumericDate::from(now - CLOCKS_APART)),
-            issued_at: Some(NumericDate::from(now)),
+            issued_at: Some(NumericDate::from(issued_at)),
             id: None,
             // What was asked for and denied stays, with no actions: a registry can tell it from
             // what was never asked for.

@@ -34,6 +34,7 @@ pub mod log;
 pub mod metrics;
 pub mod refusals;
 mod request;
+mod revocations;
 mod rule_file;
 pub mod run;
 mod shutdown;

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use portpass_config::{Config, ConfigError, Environment, RegistryAuth, Sources, TokenListen};
+use portpass_config::{
+    Config, ConfigError, Environment, PolicySource, RegistryAuth, Sources, TokenListen,
+};
 
 use super::Context;
 use crate::{failure::Failure, printer::Printer};
@@ -97,7 +99,12 @@ fn describe(config: &Config, printer: &Printer) {
             service.issuer,
             services.join(", ")
         ));
-        printer.line(format_args!("rules          {}", service.rules.rules().len()));
+        let rules = service.policy.rules().map_or(0, |rules| rules.rules().len());
+        let place = match &service.policy {
+            PolicySource::Rules(_) => String::new(),
+            PolicySource::RuleFile { file, .. } => format!(", in {}", file.path().display()),
+        };
+        printer.line(format_args!("rules          {rules}{place}"));
     }
     if let Some(admin) = &config.admin {
         printer.line(format_args!("admin          http://{}", admin.addr));

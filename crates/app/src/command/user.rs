@@ -1,7 +1,7 @@
 //! `user`: the accounts of the token service's database.
 
 use clap::{Args, Subcommand};
-use portpass_admin::{Installation, NewUser, User, UserStatus, rfc3339};
+use portpass_admin::{Installation, NewUser, RevokedTokens, User, UserStatus, rfc3339};
 use secrecy::SecretString;
 
 use super::{Context, InstallationArguments, refused};
@@ -44,7 +44,7 @@ enum Action {
         #[command(flatten)]
         password: NewPassword,
     },
-    /// Prevent logins of an account, and revoke its refresh tokens
+    /// Prevent logins of an account, and revoke its tokens
     Disable {
         /// The account
         name: String,
@@ -54,10 +54,18 @@ enum Action {
         /// The account
         name: String,
     },
-    /// Remove an account, and revoke its refresh tokens
+    /// Remove an account, and revoke its tokens
     Remove {
         /// The account
         name: String,
+    },
+    /// Revoke the tokens of an account; it can log in again
+    Revoke {
+        /// The account, of any source
+        name: String,
+        /// Revoke access tokens only: clients that are logged in stay so, and get new ones
+        #[arg(long)]
+        keep_sessions: bool,
     },
 }
 
@@ -106,6 +114,17 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
         Action::Remove { name } => {
             installation.remove_user(&name).await.map_err(refused)?;
             note("removed", &name);
+        }
+        Action::Revoke { name, keep_sessions } => {
+            let which = if keep_sessions { RevokedTokens::Access } else { RevokedTokens::All };
+            let revoked = installation.revoke_tokens(&name, which).await.map_err(refused)?;
+            note("revoked the tokens of", &name);
+            if revoked.sessions > 0 {
+                note("ended its sessions:", &revoked.sessions.to_string());
+            }
+            if let Some(doubt) = revoked.doubt {
+                context.printer.note(format_args!("warning: {doubt}"));
+            }
         }
     }
     Ok(())

@@ -71,6 +71,8 @@ struct Accounts {
 struct Local {
     account: Account,
     status: AccountStatus,
+    /// From when on its tokens count.
+    tokens_from: Option<SystemTime>,
     /// `None`: there is no password, or a hash that we cannot read; nobody logs in.
     hash: Option<Arc<PasswordHash>>,
 }
@@ -228,6 +230,18 @@ impl Authenticator for LocalAccounts {
         Ok(accounts.by_name.get(name).map(|local| local.account.clone()))
     }
 
+    /// What an account was found to be may be [`LOOK_EVERY`] old, and whatever changed it may have come into
+    /// force [`WRITTEN_WITHIN`] after its time. So a token for an account that is given up, or is about to be,
+    /// is said to be that much older, and ends with those from before the change. One for an account that
+    /// has been through the change counts from then on, without waiting for that time to pass.
+    fn issue_time(&self, account: &Account, now: SystemTime) -> SystemTime {
+        let earliest = now - LOOK_EVERY - WRITTEN_WITHIN;
+        let looks = self.looks.borrow();
+        let known = looks.known.as_ref().and_then(|known| known.accounts.by_id.get(&account.id));
+        let same = known.filter(|known| known.account.version == account.version);
+        same.and_then(|known| known.tokens_from).map_or(earliest, |from| from.max(earliest))
+    }
+
     /// Keeps nothing: whoever is added right after the start can log in at once.
     async fn names(&self, _: SystemTime) -> Result<Vec<AccountName>, Unavailable> {
         let accounts = self.look().await.map_err(|error| self.unavailable(&error))?;
@@ -295,7 +309,8 @@ impl Accounts {
             ceiling: None,
         };
         let id = account.id.clone();
-        let local = Arc::new(Local { account, status: row.status, hash: hash.map(Arc::new) });
+        let (status, tokens_from, hash) = (row.status, row.tokens_from, hash.map(Arc::new));
+        let local = Arc::new(Local { account, status, tokens_from, hash });
         self.by_name.insert(name, Arc::clone(&local));
         self.by_id.insert(id, local);
     }
@@ -313,6 +328,8 @@ impl Local {
 /// What new local passwords are hashed with.
 const OURS: Cost = Cost::Argon2id(Argon2Params::DEFAULT);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A change waits five seconds for the database, and then for the disk.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(9);
 
 #[cfg(test)]
 mod tests;

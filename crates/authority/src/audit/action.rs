@@ -19,6 +19,8 @@ pub enum Action {
     SessionRevoked,
     /// All sessions of an account were.
     SessionsRevoked,
+    /// All tokens of an account that were issued until then were, those for registries too.
+    TokensRevoked,
     /// The key ring got its root.
     RootKeyMade,
     /// The root got another certificate for the same key.
@@ -74,7 +76,7 @@ pub enum Object {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::AccountAdded,
         Self::AccountDisabled,
         Self::AccountEnabled,
@@ -82,6 +84,7 @@ impl Action {
         Self::PasswordChanged,
         Self::SessionRevoked,
         Self::SessionsRevoked,
+        Self::TokensRevoked,
         Self::RootKeyMade,
         Self::RootCertificateRenewed,
         Self::SigningKeyAnnounced,
@@ -112,6 +115,7 @@ impl Action {
             Self::PasswordChanged => "password-changed",
             Self::SessionRevoked => "session-revoked",
             Self::SessionsRevoked => "sessions-revoked",
+            Self::TokensRevoked => "tokens-revoked",
             Self::RootKeyMade => "root-key-made",
             Self::RootCertificateRenewed => "root-certificate-renewed",
             Self::SigningKeyAnnounced => "signing-key-announced",
@@ -142,6 +146,7 @@ impl Action {
             | Self::AccountRemoved
             | Self::PasswordChanged
             | Self::SessionsRevoked
+            | Self::TokensRevoked
             | Self::TokenRefused => Object::Account,
             Self::SessionRevoked
             | Self::RefreshTokenIssued

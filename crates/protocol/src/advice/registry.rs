@@ -71,6 +71,8 @@ pub const REGISTRY: &[Advice] = &[
         "`registry.auth.token.service` and the `service` that the token was made for differ"),
     advice("token-expired", Among(&["F63", "F78", "F123"]),
         "if the token expired minutes ago, the client keeps tokens too long. If every token is expired, the clocks differ"),
+    advice("token-revoked", Unlisted,
+        "the account was disabled, removed or given another password, or `user revoke` was run, after the token was issued: log in again. `portpass audit --account ACCOUNT` says which"),
     advice("token-not-yet-valid", Is("F77"),
         "the clocks differ"),
     advice("token-chain-malformed", Is("F87"),

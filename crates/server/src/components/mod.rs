@@ -30,6 +30,7 @@ use crate::{
     key_files::{self, WriteKeysError},
     listeners::{ListenerConfig, listeners},
     metrics::Metrics,
+    revocations::RevocationList,
     rule_file::WatchedRules,
     system::System,
 };
@@ -59,6 +60,8 @@ pub(crate) struct RegistryComponent {
     pub(crate) guarded: bool,
     /// What its challenges say of the address that clients use.
     pub(crate) challenges: ChallengeRealm,
+    /// Of the tokens of the token service beside it, where that is whom it trusts.
+    pub(crate) revocations: Option<Arc<RevocationList>>,
 }
 
 /// The token service of this process.

@@ -15,7 +15,7 @@ use portpass_token::{Verifier, VerifierSettings};
 use super::{
     RegistryComponent, SharedState, StartError, TokenComponent, audit_events::AuditEvents,
 };
-use crate::http::proxies::ChallengeRealm;
+use crate::{http::proxies::ChallengeRealm, revocations::RevocationList};
 
 /// Opens the store and puts the controller in front.
 pub(super) async fn build(
@@ -24,18 +24,20 @@ pub(super) async fn build(
     tokens: Option<&TokenComponent>,
     shared: &SharedState,
 ) -> Result<RegistryComponent, StartError> {
-    let (guard, challenges) = match (registry.auth, tokens) {
+    let (guard, challenges, revocations) = match (registry.auth, tokens) {
         (RegistryAuth::Configured(auth), _) => {
             let challenges = match &auth {
                 Auth::Token(token) => challenge_realm(&token.realm),
                 Auth::None | Auth::Silly(_) | Auth::Htpasswd(_) => ChallengeRealm::Fixed,
             };
-            (configured_guard(auth, shared).await?, challenges)
+            (configured_guard(auth, shared).await?, challenges, None)
         }
         (RegistryAuth::InProcess, Some(tokens)) => {
             let controller = in_process_controller(tokens, shared)?;
             let challenges = challenge_realm(&controller.realm);
-            (Guard::Controller(Arc::new(controller)), challenges)
+            let verifier = controller.verifier.clone();
+            let revocations = Arc::new(RevocationList::read(shared.db.clone(), verifier).await?);
+            (Guard::Controller(Arc::new(controller)), challenges, Some(revocations))
         }
         // The configuration does not build without a token service.
         (RegistryAuth::InProcess, None) => {
@@ -52,7 +54,7 @@ pub(super) async fn build(
         deletes: if registry.deletes { Deletes::Enabled } else { Deletes::Disabled },
         events: Arc::new(AuditEvents(shared.trail.clone())),
     });
-    Ok(RegistryComponent { registry, guarded, challenges })
+    Ok(RegistryComponent { registry, guarded, challenges, revocations })
 }
 
 async fn configured_guard(auth: Auth, shared: &SharedState) -> Result<Guard, StartError> {

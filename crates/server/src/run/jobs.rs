@@ -2,7 +2,10 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use portpass_authority::keyring::{KeyRing, Ring};
+use portpass_authority::{
+    keyring::{KeyRing, Ring},
+    service::Lifetime,
+};
 use portpass_state::Db;
 use portpass_token::Clock;
 use tokio::{sync::watch, time::timeout};
@@ -13,6 +16,7 @@ use crate::{
     components::{Components, SharedState},
     http::tls::{CertificateReload, Tls},
     key_files,
+    revocations::RevocationList,
     rule_file::{RulesReload, WatchedRules},
 };
 
@@ -32,6 +36,9 @@ impl Jobs {
         jobs.spawn(enforce_audit_retention(db, components.audit, data, clock.clone()));
         if let Some(part) = &components.registry {
             jobs.spawn(part.registry.clone().run_upkeep());
+            if let Some(list) = &part.revocations {
+                jobs.spawn(follow_revocations(list.clone()));
+            }
         }
         if let Some(tokens) = &components.tokens {
             jobs.spawn(rotate_keys(tokens.keys.clone(), clock.clone()));
@@ -81,6 +88,27 @@ async fn rotate_keys(keys: Arc<KeyRing>, clock: Arc<dyn Clock>) -> Infallible {
     }
 }
 
+/// Has the registry refuse tokens that were revoked by any process on this database.
+async fn follow_revocations(list: Arc<RevocationList>) -> Infallible {
+    let mut timer = every(LOOK_AT_REVOCATIONS);
+    let mut failing = false;
+    loop {
+        timer.tick().await;
+        match list.follow().await {
+            Ok(()) => failing = false,
+            Err(error) if failing => {
+                tracing::debug!("still cannot read which tokens are revoked: {error}");
+            }
+            Err(error) => {
+                failing = true;
+                tracing::error!(
+                    "cannot read which tokens are revoked, those known stay so: {error}"
+                );
+            }
+        }
+    }
+}
+
 /// After each change, other registries' files are written; what could not be written is tried again.
 async fn write_key_files(
     mut ring: watch::Receiver<Arc<Ring>>,
@@ -107,7 +135,8 @@ async fn write_key_files(
     }
 }
 
-/// Removes the rows of refresh tokens that nobody can use, after anybody could still want to know why.
+/// Removes the rows of refresh tokens that nobody can use, after anybody could still want to know why; and of
+/// revocations those that end no token any more.
 async fn delete_dead_sessions(db: Db, clock: Arc<dyn Clock>) -> Infallible {
     let mut timer = every(DELETE_SESSIONS_EVERY);
     loop {
@@ -118,6 +147,11 @@ async fn delete_dead_sessions(db: Db, clock: Arc<dyn Clock>) -> Infallible {
             Ok(0) => {}
             Ok(forgotten) => tracing::info!(forgotten, "removed dead refresh tokens"),
             Err(error) => tracing::warn!("cannot remove dead refresh tokens: {error}"),
+        }
+        let longest = Duration::from_secs(Lifetime::MAX.seconds().into()) + CLOCKS_APART;
+        let Some(before) = now.checked_sub(longest) else { continue };
+        if let Err(error) = db.prune_not_before(before, now + CLOCKS_APART).await {
+            tracing::warn!("cannot remove revocations that are over: {error}");
         }
     }
 }
@@ -181,11 +215,17 @@ pub(super) async fn watch_certificates(listeners: Vec<Arc<Tls>>) {
 /// A rotation by another process must count before the old key's tokens are gone.
 const LOOK_AT_KEYS: Duration = Duration::from_secs(5);
 
+/// What is revoked is refused within two seconds.
+const LOOK_AT_REVOCATIONS: Duration = Duration::from_secs(1);
+
 const LOOK_AT_CERTIFICATES: Duration = Duration::from_secs(5);
 
 /// What is new must be there at two looks, and count within two seconds.
 const LOOK_AT_RULES: Duration = Duration::from_millis(500);
 
 const DELETE_SESSIONS_EVERY: Duration = Duration::from_hours(1);
+
+/// More than what is forgiven at the ends of a token.
+const CLOCKS_APART: Duration = Duration::from_hours(1);
 
 const KEEP_DEAD_SESSIONS: Duration = Duration::from_hours(30 * 24);

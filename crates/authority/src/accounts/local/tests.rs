@@ -110,6 +110,45 @@ async fn a_disabled_account_is_known_within_two_seconds_though_its_password_was_
     assert_eq!(bench.accounts.by_id(&id, at(3)).await, Ok(None));
 }
 
+/// VO14: what ends an account's tokens writes down the second behind it, and every token of before says that
+/// it is older, whoever looked when.
+#[tokio::test]
+async fn a_token_is_older_than_the_end_of_the_account_it_is_for_and_not_than_the_account_after_it()
+{
+    let bench = Bench::new().await;
+    bench.add("ann", Some(OPENSESAME)).await;
+    let login = async |now| match bench.login("ann", "opensesame", now).await {
+        Outcome::Authenticated(account) => account,
+        other => panic!("{other:?}"),
+    };
+    let issued = |account: &Account, now| bench.accounts.issue_time(account, now);
+    let end = async || bench.db.not_before().await.unwrap().entries[0].at;
+    let change = async |status, now| {
+        let change = bench.db.set_account_status("ann", status, &record(now)).await;
+        assert_eq!(change.unwrap(), Change::Done);
+    };
+
+    let before = login(at(20)).await;
+    assert_eq!(issued(&before, at(20)), at(10), "nothing has ended yet");
+    change(AccountStatus::Disabled { since: at(21) }, at(21)).await;
+    change(AccountStatus::Enabled, at(21)).await;
+    let ended = end().await;
+    assert_eq!(ended, at(22));
+    // Not seen yet, for a second at most.
+    assert!(issued(&before, at(21)) < ended);
+    // Seen by somebody else, while this one was on its way.
+    let after = login(at(22)).await;
+    assert!(issued(&before, at(22)) < ended);
+    assert_ne!(before.version, after.version);
+    assert_eq!(issued(&after, at(22)), ended, "it counts at once");
+    assert_eq!(issued(&after, at(60)), at(50));
+
+    change(AccountStatus::Disabled { since: at(22) }, at(22)).await;
+    assert!(issued(&after, at(22)) < end().await, "also within the same second");
+    let gone = Account { id: AccountId::new("gone"), ..after };
+    assert_eq!(issued(&gone, at(30)), at(20));
+}
+
 #[tokio::test]
 async fn a_new_password_counts_at_once_and_raises_the_version() {
     let bench = Bench::new().await;
