@@ -146,7 +146,9 @@ impl Installation {
     async fn published(&self) -> Result<Published, AdminError> {
         match &self.token_service()?.signing {
             Signing::Ring(_) => Published::read(&self.db).await?.ok_or(AdminError::NoKeys),
-            Signing::Files(key) => Ok(Published::fixed(key)),
+            Signing::Files(pair) => {
+                Ok(Published::from_files(&self.db, &pair.signing, self.now()).await?)
+            }
         }
     }
 }

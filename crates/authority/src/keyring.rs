@@ -10,8 +10,9 @@
 //! The keys are rows of the database under one version; whoever changes them names the version that
 //! the change was computed from, so several processes may do so at once and the losers read again.
 //! Private keys are sealed with a key that is not in the database. A key and certificate from files
-//! are the second source: they never change.
+//! are the second source: somebody else changes them.
 
+mod files;
 mod issue;
 mod ring;
 mod schedule;
@@ -28,8 +29,9 @@ use portpass_state::{Db, StateError};
 use portpass_token::{Random, Verifier};
 use tokio::sync::{Mutex, watch};
 
-use self::{issue::IssueError, stored::Stored};
+use self::{files::FileRing, issue::IssueError, stored::Stored};
 pub use self::{
+    files::{FileRingParts, KeyFileError, KeyFiles},
     ring::{Published, PublishedKey, Ring},
     schedule::{Key, Phase, RotationStep, Schedule},
     seal::{SealError, SealKey},
@@ -52,9 +54,20 @@ pub struct KeyRingParts {
 #[derive(Debug)]
 pub struct KeyRing {
     published: watch::Sender<Arc<Ring>>,
-    stored: Option<Mutex<Stored>>,
+    source: Source,
     /// What registries in this process check tokens with.
     registries: Lock<Vec<Arc<Verifier>>>,
+}
+
+/// Where the keys come from.
+#[derive(Debug)]
+enum Source {
+    /// One key for ever.
+    Fixed,
+    /// The database.
+    Stored(Mutex<Stored>),
+    /// Files.
+    Files(Mutex<FileRing>),
 }
 
 impl KeyRing {
@@ -63,17 +76,22 @@ impl KeyRing {
     pub async fn open(parts: KeyRingParts, now: SystemTime) -> Result<Self, KeyRingError> {
         let mut stored = Stored::read(parts).await?;
         let ring = stored.carry_out(now, Ask::Schedule).await?;
-        Ok(Self::new(ring, Some(stored)))
+        Ok(Self::new(ring, Source::Stored(Mutex::new(stored))))
     }
 
-    /// A ring of one key, from files, that never changes.
+    /// A ring of one key that never changes.
     pub fn fixed(signing: SigningKey) -> Self {
-        Self::new(Arc::new(Ring::fixed(signing)), None)
+        Self::new(Arc::new(Ring::fixed(Arc::new(signing))), Source::Fixed)
     }
 
-    fn new(ring: Arc<Ring>, stored: Option<Stored>) -> Self {
-        let (published, stored) = (watch::Sender::new(ring), stored.map(Mutex::new));
-        Self { published, stored, registries: Lock::default() }
+    /// The ring of a key from files, which follows what they hold.
+    pub async fn from_files(parts: FileRingParts, now: SystemTime) -> Result<Self, KeyRingError> {
+        let files = FileRing::open(parts, now).await?;
+        Ok(Self::new(files.ring(), Source::Files(Mutex::new(files))))
+    }
+
+    fn new(ring: Arc<Ring>, source: Source) -> Self {
+        Self { published: watch::Sender::new(ring), source, registries: Lock::default() }
     }
 
     /// Has a registry in this process trust the keys, these and all later ones, each before a token
@@ -107,8 +125,8 @@ impl KeyRing {
         self.published.subscribe()
     }
 
-    /// Reads the ring again if another process changed it, and carries out what is due. Cheap if
-    /// nothing is: to be called every few seconds.
+    /// Reads the ring again if another process changed it, or the files, and carries out what is due. Cheap
+    /// if nothing is: to be called every few seconds.
     pub async fn tick(&self, now: SystemTime) -> Result<(), KeyRingError> {
         self.carry_out(now, Ask::Schedule).await
     }
@@ -119,18 +137,25 @@ impl KeyRing {
     /// # Errors
     /// [`KeyRingError::Fixed`] for a key from files.
     pub async fn rotate(&self, now: SystemTime) -> Result<(), KeyRingError> {
-        if self.stored.is_none() {
-            return Err(KeyRingError::Fixed);
+        match self.source {
+            Source::Fixed | Source::Files(_) => Err(KeyRingError::Fixed),
+            Source::Stored(_) => self.carry_out(now, Ask::Rotation).await,
         }
-        self.carry_out(now, Ask::Rotation).await
     }
 
     async fn carry_out(&self, now: SystemTime, ask: Ask) -> Result<(), KeyRingError> {
-        let Some(stored) = &self.stored else { return Ok(()) };
-        // Held until the ring is published, so that no older one comes after it.
-        let mut stored = stored.lock().await;
-        let ring = stored.carry_out(now, ask).await?;
-        self.publish(ring);
+        // Each is held until the ring is published, so that no older one comes after it.
+        match &self.source {
+            Source::Fixed => {}
+            Source::Stored(stored) => {
+                let mut stored = stored.lock().await;
+                self.publish(stored.carry_out(now, ask).await?);
+            }
+            Source::Files(files) => {
+                let mut files = files.lock().await;
+                self.publish(files.look(now).await?);
+            }
+        }
         Ok(())
     }
 
@@ -166,7 +191,7 @@ pub enum KeyRingError {
     #[error("other processes keep changing the key ring; it was not changed by this one")]
     Contended,
     /// The key comes from files.
-    #[error("the signing key comes from files: replace them and restart")]
+    #[error("the signing key comes from files: replace them, and a running server follows")]
     Fixed,
     /// A certificate cannot be made.
     #[error(transparent)]

@@ -55,7 +55,7 @@ pub use self::{
     measure::{MeasureError, Rate, Size, Span},
     policy::{PolicySource, RuleFile, RuleFileContent},
     registry::{Registry, RegistryAuth},
-    signing::Signing,
+    signing::{Signing, SigningFiles},
     tls::{TlsError, TlsFiles},
     token_service::{TokenListen, TokenService},
     variables::{VariableHelp, variables},

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use portpass_jose::{Algorithm, CertificateChain, SigningKey};
+use portpass_authority::keyring::KeyFiles;
+use portpass_jose::{Algorithm, SigningKey};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -14,7 +15,8 @@ use super::{ConfigError, Files, Located};
 pub struct SigningSection {
     /// ES256 (default), ES384, ES512, EdDSA, or one of RS* and PS* for a key from a file.
     pub algorithm: Option<Located<String>>,
-    /// The key's certificate and its intermediate certificates, in PEM form.
+    /// The key's certificate and its intermediate certificates, in PEM form. With the key it is read again when it
+    /// changes.
     pub certificate: Option<Located<PathBuf>>,
     /// The private key, in PEM form. Absent: portpass generates keys, keeps them in the database and renews them.
     pub key: Option<Located<PathBuf>>,
@@ -26,7 +28,16 @@ pub enum Signing {
     /// Keys of our own making, in the database.
     Ring(Algorithm),
     /// A key from a file, with its certificates.
-    Files(Box<SigningKey>),
+    Files(Box<SigningFiles>),
+}
+
+/// A key and its certificates as they were read, and where to read them again.
+#[derive(Debug)]
+pub struct SigningFiles {
+    /// Where they are.
+    pub files: KeyFiles,
+    /// What was in them.
+    pub signing: SigningKey,
 }
 
 impl SigningSection {
@@ -51,20 +62,21 @@ impl SigningSection {
                 return Err(missing("certificate").hint("x5c needs the certificate of the key"));
             }
         };
-        let refuse = |typed: &Located<PathBuf>, name: &str, error: &dyn std::error::Error| {
-            let message = format!("{}: {error}", files.resolve(typed).display());
-            files.error(&typed.place, &format!("{key}.{name}"), message)
+        // Unreadable files get the error that names the line.
+        let _ = zeroize::Zeroizing::new(files.read(&format!("{key}.key"), &private)?);
+        files.read(&format!("{key}.certificate"), &certificate)?;
+        let pair = KeyFiles {
+            certificate: files.resolve(&certificate),
+            key: files.resolve(&private),
+            algorithm,
         };
-        let pem = zeroize::Zeroizing::new(files.read(&format!("{key}.key"), &private)?);
-        let signing = SigningKey::from_pem(&*pem, algorithm)
-            .map_err(|error| refuse(&private, "key", &error))?;
-        let pem = files.read(&format!("{key}.certificate"), &certificate)?;
-        let chain = CertificateChain::from_pem(&pem)
-            .map_err(|error| refuse(&certificate, "certificate", &error))?;
-        let signing = signing
-            .with_chain(chain)
-            .map_err(|error| refuse(&certificate, "certificate", &error))?;
-        Ok(Signing::Files(Box::new(signing)))
+        let signing = pair.read().map_err(|error| {
+            let of_key = error.path() == pair.key;
+            let (typed, name) =
+                if of_key { (&private, "key") } else { (&certificate, "certificate") };
+            files.error(&typed.place, &format!("{key}.{name}"), error.to_string())
+        })?;
+        Ok(Signing::Files(Box::new(SigningFiles { files: pair, signing })))
     }
 }
 

@@ -7,6 +7,7 @@ mod accounts;
 mod blobs;
 mod copies;
 mod garbage;
+mod key_files;
 mod keys;
 mod manifests;
 mod not_before;
@@ -99,6 +100,8 @@ on_every_database! {
     not_before::an_administrator_ends_the_tokens_of_a_name_in_every_source,
     not_before::entries_are_forgotten_when_they_end_nothing_any_more,
     not_before::within_a_second_the_next_one_counts,
+    key_files::a_replaced_certificate_is_kept_until_its_last_token_ends,
+    key_files::a_certificate_that_comes_back_signs_again,
     repositories::an_upload_session_makes_no_repository,
     repositories::a_first_blob_mount_or_manifest_makes_a_repository,
     repositories::the_catalog_is_in_ascii_order_page_by_page,

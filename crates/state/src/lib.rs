@@ -13,7 +13,7 @@
 //!               |
 //!   account --< account_group        repository --< manifest --< manifest_link
 //!   refresh_token                         |   |         +-----< tag
-//!   not_before                            |   |
+//!   not_before    key_file                |   |
 //!   signing_key (ring version)            |   +--< repository_blob >-- blob
 //!   audit (chained)    meta            upload            garbage (objects to remove)
 //! ```
@@ -63,6 +63,7 @@ pub mod error;
 pub mod garbage;
 pub mod id;
 pub mod key;
+pub mod key_file;
 pub mod manifest;
 pub mod meta;
 mod migrate;
@@ -89,6 +90,7 @@ pub use error::StateError;
 pub use garbage::{Garbage, UnreferencedBlob};
 pub use id::{AccountId, IdError, LeaseOwner, RefreshId, UploadId};
 pub use key::{KeyPhase, KeyRing, KeyRole, KeyRow, Swap};
+pub use key_file::KeyFileRow;
 pub use manifest::{Deletion, Missing, NewManifest, PutManifest};
 pub use not_before::{NotBefore, NotBeforeList, RevokedTokens};
 pub use page::{MAX_PAGE, Page};

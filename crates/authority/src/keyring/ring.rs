@@ -1,14 +1,14 @@
 //! The keys at one moment: what everybody may see, and the one that signs.
 
-use std::time::SystemTime;
+use std::{sync::Arc, time::SystemTime};
 
 use base64::prelude::*;
 use bytes::Bytes;
 use portpass_jose::{
-    Algorithm, Certificate, CertificateChain, KeyId, KeyIdForm, KeySet, OutOfDate, SigningKey,
-    TrustRoots,
+    Algorithm, Certificate, CertificateChain, KeyError, KeyId, KeyIdForm, KeySet, OutOfDate,
+    SigningKey, TrustRoots,
 };
-use portpass_state::{Db, KeyRole};
+use portpass_state::{Db, KeyFileRow, KeyRole};
 use portpass_token::{Claims, MintError, Minter, Trust};
 use sha2::{Digest, Sha256};
 
@@ -18,7 +18,7 @@ use super::{KeyRingError, Phase};
 #[derive(Debug)]
 pub struct Ring {
     published: Published,
-    signing: SigningKey,
+    signing: Arc<SigningKey>,
 }
 
 /// What of a ring everybody may see.
@@ -96,11 +96,16 @@ impl Ring {
         self.published.trust()
     }
 
-    pub(super) fn new(published: Published, signing: SigningKey) -> Self {
+    /// For another ring of the same key.
+    pub(super) fn shared_signing(&self) -> Arc<SigningKey> {
+        Arc::clone(&self.signing)
+    }
+
+    pub(super) fn new(published: Published, signing: Arc<SigningKey>) -> Self {
         Self { published, signing }
     }
 
-    pub(super) fn fixed(signing: SigningKey) -> Self {
+    pub(super) fn fixed(signing: Arc<SigningKey>) -> Self {
         Self { published: Published::fixed(&signing), signing }
     }
 }
@@ -124,6 +129,31 @@ impl Published {
         Self::new(0, None, vec![key])
     }
 
+    /// The ring of a key from files, and of those that it replaced, as long as tokens of theirs may live.
+    pub async fn from_files(
+        db: &Db,
+        signing: &SigningKey,
+        now: SystemTime,
+    ) -> Result<Self, KeyRingError> {
+        let Self { keys: current, .. } = Self::fixed(signing);
+        let held = |row: &KeyFileRow| {
+            let is_current = current.iter().any(|key| key.has_certificate(&row.certificate));
+            !is_current && row.until.is_none_or(|until| until >= now)
+        };
+        let rows = db.key_files().await?;
+        let replaced = rows.iter().filter(|row| held(row)).map(PublishedKey::of_file);
+        let mut keys = replaced.collect::<Result<Vec<_>, _>>()?;
+        keys.extend(current);
+        Ok(Self::new(0, None, keys))
+    }
+
+    /// Whether a key is here whose last token has ended.
+    pub(super) fn has_ended(&self, now: SystemTime) -> bool {
+        let ended =
+            |key: &PublishedKey| matches!(key.phase, Some(Phase::Retired { until }) if until < now);
+        self.keys.iter().any(ended)
+    }
+
     /// The public keys as a JWK set.
     pub fn jwks(&self) -> &[u8] {
         &self.jwks
@@ -133,26 +163,26 @@ impl Published {
     /// that sign or will. A registry follows every rotation by the root alone; the others are for
     /// tokens that name their key by id.
     ///
-    /// Only certificates that every registry reads, unless there is nothing else: a key from files.
-    /// Distribution 2.8 crashes at start on some others.
+    /// Only certificates that every registry reads, unless there is nothing else: keys from files.
+    /// Distribution 2.8 crashes at start on some others. Those of keys that files held before are there too: no
+    /// root stands for them.
     pub fn bundle(&self) -> String {
-        let leaves = self
-            .keys
-            .iter()
-            .filter(|key| !matches!(key.phase, Some(Phase::Retired { .. })))
-            .filter(|key| key.phase.is_none() || key.algorithm != Algorithm::EdDsa)
-            .filter_map(|key| key.certificate.as_ref());
+        let is_wanted = |key: &&PublishedKey| {
+            let retired = matches!(key.phase, Some(Phase::Retired { .. }));
+            self.root.is_none() || (!retired && key.algorithm != Algorithm::EdDsa)
+        };
+        let leaves = self.keys.iter().filter(is_wanted).filter_map(|key| key.certificate.as_ref());
         self.root.iter().chain(leaves).map(Certificate::to_pem).collect()
     }
 
-    /// What a registry in the same process trusts: the root, or the certificate from files pinned;
+    /// What a registry in the same process trusts: the root, or the certificates from files pinned;
     /// and every key by its id.
     pub fn trust(&self) -> Trust {
         let mut keys = KeySet::new();
         for key in &self.keys {
             keys.insert(key.key.clone());
         }
-        let pinned = self.keys.iter().filter(|key| key.phase.is_none());
+        let pinned = self.keys.iter().filter(|_| self.root.is_none());
         let pinned = pinned.filter_map(|key| key.certificate.as_ref());
         Trust::new(TrustRoots::new(self.root.iter().chain(pinned).cloned().collect()), keys)
     }
@@ -166,9 +196,10 @@ impl Published {
             match row.role {
                 KeyRole::Root => root = Some(certificate),
                 KeyRole::Leaf(phase) => {
-                    let algorithm = row.algorithm.parse().map_err(|why| {
-                        broken(portpass_jose::KeyError::Unsupported(format!("{why}")))
-                    })?;
+                    let algorithm = row
+                        .algorithm
+                        .parse()
+                        .map_err(|why| broken(KeyError::Unsupported(format!("{why}"))))?;
                     keys.push(PublishedKey {
                         id: row.id.as_str().into(),
                         algorithm,
@@ -191,5 +222,25 @@ impl Published {
         let hash = Sha256::digest(jwks.as_bytes());
         let tag = format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(&hash[..16]));
         Self { version, root, keys, jwks: jwks.into(), jwks_tag: tag }
+    }
+}
+
+impl PublishedKey {
+    fn of_file(row: &KeyFileRow) -> Result<Self, KeyRingError> {
+        let broken = |why| KeyRingError::Key { id: row.id.clone(), why };
+        let certificate = Certificate::from_der(&row.certificate).map_err(broken)?;
+        let algorithm = row.algorithm.parse();
+        let algorithm = algorithm.map_err(|why| broken(KeyError::Unsupported(format!("{why}"))))?;
+        Ok(Self {
+            id: row.id.as_str().into(),
+            algorithm,
+            phase: row.until.map(|until| Phase::Retired { until }),
+            key: certificate.key().clone().only(algorithm).map_err(broken)?,
+            certificate: Some(certificate),
+        })
+    }
+
+    fn has_certificate(&self, der: &[u8]) -> bool {
+        self.certificate.as_ref().is_some_and(|certificate| certificate.der() == der)
     }
 }

@@ -234,7 +234,7 @@ impl Stored {
         let leaf = Certificate::from_der(&row.certificate).map_err(broken)?;
         let chain = CertificateChain::new(vec![leaf]).map_err(broken)?;
         let signing = self.private_key(row)?.with_chain(chain).map_err(broken)?;
-        let ring = Arc::new(Ring::new(self.published.clone(), signing));
+        let ring = Arc::new(Ring::new(self.published.clone(), Arc::new(signing)));
         self.ring = Some(Arc::clone(&ring));
         Ok(ring)
     }

@@ -1,15 +1,15 @@
 //! The token service and what it rests on.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use portpass_admin::{account_sources, open_key_ring};
+use portpass_admin::{OpenKeyRingError, account_sources, open_key_ring};
 use portpass_authority::{
     http,
-    keyring::KeyRing,
+    keyring::{FileRingParts, KeyRing},
     refresh::RefreshLifetimes,
     service::{self, Lifetime, TokenServiceParts},
 };
-use portpass_config::{PolicySource, Signing, TokenService};
+use portpass_config::{PolicySource, Signing, SigningFiles, TokenService};
 
 use super::{SharedState, StartError, TokenComponent};
 use crate::{http::listener_router::TokenRoutes, rule_file::WatchedRules, system::System};
@@ -71,7 +71,13 @@ async fn key_ring(
     shared: &SharedState,
 ) -> Result<KeyRing, StartError> {
     match signing {
-        Signing::Files(key) => Ok(KeyRing::fixed(*key)),
+        Signing::Files(pair) => {
+            let SigningFiles { files, signing } = *pair;
+            let token_lifetime = Duration::from_secs(lifetime.seconds().into());
+            let parts = FileRingParts { files, signing, db: shared.db.clone(), token_lifetime };
+            let ring = KeyRing::from_files(parts, shared.system.clock.now()).await;
+            Ok(ring.map_err(OpenKeyRingError::from)?)
+        }
         Signing::Ring(algorithm) => {
             let System { clock, random, .. } = &shared.system;
             let (data, random) = (shared.directory.path(), random.clone());
