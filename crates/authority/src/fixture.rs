@@ -32,7 +32,7 @@ use crate::{
     policy::{ActionBits, PathPattern, RuleContext, RuleSet, RuleText},
     refresh::RefreshLifetimes,
     request::{RefreshIssuance, Service, Services},
-    service::{Lifetime, TokenService, TokenServiceParts},
+    service::{IntrospectionCallers, Lifetime, TokenService, TokenServiceParts},
     subject::{
         Account, AccountId, AccountKind, AccountName, CredentialVersion, Labels, Login, SourceName,
     },
@@ -256,6 +256,10 @@ impl Fixture {
             refresh: RefreshLifetimes::default(),
             limits: Arc::new(settings.limits),
             rates: Arc::new(RequestRates::new(settings.rates, [2; 32])),
+            introspection: Some(IntrospectionCallers::new(vec![
+                "user:staff/admin".parse().unwrap(),
+                "group:registries".parse().unwrap(),
+            ])),
             trail,
             clock: clock.clone(),
             random: Arc::new(Counter::default()),

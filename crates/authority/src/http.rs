@@ -3,7 +3,9 @@
 //! ```text
 //! GET, POST /token                    a token, or an error that every client can read
 //! POST      /oauth/revoke             the end of a refresh token (RFC 7009)
+//! POST      /oauth/introspect         what a token is worth (RFC 7662)
 //! GET, HEAD /.well-known/jwks.json    the keys that tokens are signed with
+//! GET, HEAD /.well-known/oauth-authorization-server    where all this is (RFC 8414)
 //! ```
 
 use std::{str::FromStr, sync::Arc, time::Duration};
@@ -20,9 +22,13 @@ use secrecy::ExposeSecret;
 use tokio::task::JoinError;
 use tracing::Instrument;
 
+mod introspect;
+mod metadata;
 mod refusal;
 #[cfg(test)]
 mod tests;
+
+pub use metadata::{Endpoints, METADATA_PATH, Metadata, NoMetadata};
 
 use crate::{
     refresh::RefreshSecret,
@@ -55,8 +61,9 @@ impl FromStr for TokenPath {
         if !text.starts_with('/') || !text.bytes().all(legal) || text.contains("//") {
             return Err(TokenPathError::Malformed { path: text.into() });
         }
-        let taken = ["/", "/v2", JWKS_PATH, REVOKE_PATH];
-        if taken.contains(&text) || text.starts_with("/v2/") {
+        let taken = ["/", "/v2", JWKS_PATH, REVOKE_PATH, INTROSPECT_PATH];
+        let below = ["/v2/", METADATA_PATH];
+        if taken.contains(&text) || below.iter().any(|path| text.starts_with(path)) {
             return Err(TokenPathError::Taken { path: text.into() });
         }
         Ok(Self(text.into()))
@@ -82,13 +89,22 @@ pub enum TokenPathError {
     },
 }
 
-/// Answers at the token path, the revocation path and the key set's; nowhere else.
-pub fn router(service: Arc<TokenService>, path: &TokenPath) -> Router {
-    Router::new()
+/// Answers at the token path, the revocation path and the key set's; at those of introspection and of the
+/// metadata where there are any; nowhere else.
+pub fn router(service: Arc<TokenService>, path: &TokenPath, metadata: Option<Metadata>) -> Router {
+    let mut router = Router::new()
         .route(path.as_str(), any(token))
         .route(REVOKE_PATH, any(revoke))
-        .route(JWKS_PATH, any(jwks))
-        .with_state(service)
+        .route(JWKS_PATH, any(jwks));
+    if service.introspects() {
+        router = router.route(INTROSPECT_PATH, any(introspect::introspect));
+    }
+    let mut router = router.with_state(service);
+    if let Some(metadata) = metadata {
+        let path = metadata.path().to_owned();
+        router = router.route(&path, any(metadata::metadata).with_state(metadata));
+    }
+    router
 }
 
 async fn token(State(service): State<Arc<TokenService>>, request: Request<Body>) -> Response {
@@ -260,6 +276,8 @@ fn set(headers: &mut HeaderMap, name: header::HeaderName, value: &str) {
 pub const JWKS_PATH: &str = "/.well-known/jwks.json";
 /// Where refresh tokens are given back.
 pub const REVOKE_PATH: &str = "/oauth/revoke";
+/// Where a registry asks what a token is worth.
+pub const INTROSPECT_PATH: &str = "/oauth/introspect";
 /// Keys are announced long before they sign, so a set may be old by some minutes.
 const JWKS_CACHING: &str = "public, max-age=300";
 const FORM_TIMEOUT: Duration = Duration::from_secs(10);

@@ -83,27 +83,41 @@ impl RefreshTokens {
         accounts: &AuthenticatorChain,
         now: SystemTime,
     ) -> Result<Session, LookUpError> {
-        let row = self.db.refresh_token(&secret.hash(), now).await?;
-        let row = row.ok_or(RefreshProblem::Unknown)?;
-        match row.state {
-            RefreshState::Valid { .. } => {}
-            RefreshState::Expired { .. } => return Err(RefreshProblem::Expired.into()),
-            RefreshState::Revoked { why, .. } => return Err(RefreshProblem::Revoked { why }.into()),
-        }
+        let row = self.valid(secret, now).await?;
         if row.service != service.as_str() {
             let problem =
                 RefreshProblem::Service { bound: row.service, asked: service.to_string() };
             return Err(problem.into());
         }
-        let id = AccountId::new(row.account.id.as_str());
-        let account = accounts.by_id(&row.account.source, &id, now).await?;
-        let account =
-            account.ok_or_else(|| RefreshProblem::Account { name: row.account_name.clone() })?;
-        if account.version.as_str() != row.credential_version {
-            return Err(RefreshProblem::Password { id: row.id, name: row.account_name }.into());
-        }
+        let account = account_of(&row, accounts, now).await?;
         let RefreshToken { id, ceiling, .. } = row;
         Ok(Session { account, id, ceiling })
+    }
+
+    /// The row of a secret that is good now, for whatever service, and the account that it is of.
+    pub async fn find(
+        &self,
+        secret: &RefreshSecret,
+        accounts: &AuthenticatorChain,
+        now: SystemTime,
+    ) -> Result<(RefreshToken, Account), LookUpError> {
+        let row = self.valid(secret, now).await?;
+        let account = account_of(&row, accounts, now).await?;
+        Ok((row, account))
+    }
+
+    async fn valid(
+        &self,
+        secret: &RefreshSecret,
+        now: SystemTime,
+    ) -> Result<RefreshToken, LookUpError> {
+        let row = self.db.refresh_token(&secret.hash(), now).await?;
+        let row = row.ok_or(RefreshProblem::Unknown)?;
+        match row.state {
+            RefreshState::Valid { .. } => Ok(row),
+            RefreshState::Expired { .. } => Err(RefreshProblem::Expired.into()),
+            RefreshState::Revoked { why, .. } => Err(RefreshProblem::Revoked { why }.into()),
+        }
     }
 
     /// Draws a secret; nothing is kept yet.
@@ -258,6 +272,22 @@ impl RefreshProblem {
             Self::Unknown => "refresh-token-unknown",
         }
     }
+}
+
+/// The account that a row is of, if it still is what it was.
+async fn account_of(
+    row: &RefreshToken,
+    accounts: &AuthenticatorChain,
+    now: SystemTime,
+) -> Result<Account, LookUpError> {
+    let name = || row.account_name.clone();
+    let id = AccountId::new(row.account.id.as_str());
+    let account = accounts.by_id(&row.account.source, &id, now).await?;
+    let account = account.ok_or_else(|| RefreshProblem::Account { name: name() })?;
+    if account.version.as_str() != row.credential_version {
+        return Err(RefreshProblem::Password { id: row.id, name: name() }.into());
+    }
+    Ok(account)
 }
 
 /// Whoever holds it will miss it.

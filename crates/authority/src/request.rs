@@ -16,6 +16,7 @@ mod fields;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use credential::GRANTS;
 pub use credential::{Credential, CredentialError};
 use fields::Fields;
 
@@ -198,6 +199,15 @@ pub(crate) fn revocation(form: &[u8], headers: &HeaderMap) -> Result<SecretStrin
     check_content_type(headers)?;
     let fields = Fields::parse(form);
     fields.one("token")?.map(SecretString::from).ok_or(RequestError::Missing { field: "token" })
+}
+
+/// Who asks about a token, and which (RFC 7662 §2.1).
+pub(crate) fn introspection(
+    form: &[u8],
+    headers: &HeaderMap,
+) -> Result<(Credential, SecretString), RequestError> {
+    let token = revocation(form, headers)?;
+    Ok((credential::from_headers(headers)?, token))
 }
 
 /// Every `scope` there is, each a list (SC8, T6): the union of all, unreadable ones apart.

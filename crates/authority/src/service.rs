@@ -12,13 +12,20 @@ use portpass_protocol::{
     token_response::TokenResponse,
 };
 use portpass_state::{Db, RefreshToken, TokenAddition};
-use portpass_token::{Audience, Claims, Clock, Issuer, NumericDate, Random, ServiceName};
+use portpass_token::{
+    Audience, Claims, Clock, Issuer, NumericDate, Random, ServiceName, VerifierSettings,
+};
 
 mod anonymous_tokens;
 mod error;
+mod introspect;
 mod rates;
 
-pub use error::TokenError;
+use introspect::Introspector;
+pub use {
+    error::TokenError,
+    introspect::{Introspection, IntrospectionCallers, IntrospectionRequest},
+};
 
 pub use crate::lifetime::{Lifetime, LifetimeError};
 use anonymous_tokens::AnonymousTokens;
@@ -60,6 +67,8 @@ pub struct TokenServiceParts {
     pub limits: Arc<Limits>,
     /// How often one may ask.
     pub rates: Arc<RequestRates>,
+    /// Who may ask what tokens are worth; absent: nobody.
+    pub introspection: Option<IntrospectionCallers>,
     /// Where it is written down.
     pub trail: AuditTrail,
     /// What time it is.
@@ -81,6 +90,7 @@ pub struct TokenService {
     refresh: RefreshTokens,
     limits: Arc<Limits>,
     rates: Arc<RequestRates>,
+    introspector: Option<Introspector>,
     trail: AuditTrail,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
@@ -110,6 +120,13 @@ impl TokenService {
     /// A service that has issued nothing yet.
     pub fn new(parts: TokenServiceParts) -> Self {
         let refresh = RefreshTokens::new(parts.db, parts.refresh, Arc::clone(&parts.random));
+        let settings = parts.services.iter().map(|service| VerifierSettings {
+            // Whoever asks adds its own leeway.
+            leeway: Duration::ZERO,
+            ..VerifierSettings::new(parts.issuer.clone(), service.name.clone())
+        });
+        let introspector =
+            parts.introspection.map(|callers| Introspector::new(callers, settings, &parts.keys));
         Self {
             issuer: parts.issuer,
             lifetime: parts.lifetime,
@@ -121,6 +138,7 @@ impl TokenService {
             refresh,
             limits: parts.limits,
             rates: parts.rates,
+            introspector,
             trail: parts.trail,
             clock: parts.clock,
             random: parts.random,

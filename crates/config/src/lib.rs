@@ -18,6 +18,7 @@ mod file;
 mod files;
 mod foreign;
 mod http;
+mod introspection;
 mod limits;
 mod location;
 mod log;

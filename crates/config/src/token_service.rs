@@ -6,7 +6,7 @@ use portpass_authority::{
     http::TokenPath,
     policy::RuleContext,
     request::{RefreshIssuance, Service, Services},
-    service::Lifetime,
+    service::{IntrospectionCallers, Lifetime},
 };
 use portpass_password::limits::RateSettings;
 use portpass_protocol::{challenge::Quotable, origin::Origin};
@@ -18,6 +18,7 @@ use super::{
     Address, ConfigError, Files, Located, Location,
     accounts::{self, AccountSource, Source},
     http::{Http, origin},
+    introspection::IntrospectionSection,
     limits::{Attempts, TokenLimitsSection},
     policy::{self, PolicySource, RuleSection},
     signing::{Signing, SigningSection},
@@ -54,6 +55,8 @@ pub struct TokenServiceSection {
     pub refresh_tokens: Option<bool>,
     /// Limits on failed logins and on token requests, by address and by account.
     pub limits: Option<TokenLimitsSection>,
+    /// Who may ask what a token is worth, as in RFC 7662. Default: nobody
+    pub introspection: Option<Located<IntrospectionSection>>,
     /// Who may do what. Default: `user:local/admin` everything, everybody pulls `public/**`, everybody signed in
     /// has `${account}/**`.
     pub policy: Option<Located<Vec<Located<RuleSection>>>>,
@@ -117,6 +120,8 @@ pub struct TokenService {
     pub attempts: Attempts,
     /// How many token requests are answered.
     pub rates: RateSettings,
+    /// Who may ask what a token is worth.
+    pub introspection: Option<IntrospectionCallers>,
     /// Who may do what.
     pub policy: PolicySource,
 }
@@ -167,6 +172,7 @@ impl TokenServiceSection {
             lifetime: lifetime(self.expiration, files)?,
             signing: SigningSection::build(self.signing, files)?,
             services,
+            introspection: IntrospectionSection::build(self.introspection, &accounts, files)?,
             policy: policy::build(self.policy, self.policy_file, context, &accounts, files)?,
             accounts,
             anonymous,

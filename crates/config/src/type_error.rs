@@ -130,6 +130,8 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("token_service.accounts[]", "- local: {}"),
     ("token_service.accounts[].htpasswd", "htpasswd: { path: users.htpasswd }"),
     ("token_service.accounts[].local", "local: {}"),
+    ("token_service.introspection", "introspection: { to: \"group:registries\" }"),
+    ("token_service.introspection.to", "to: \"group:registries\""),
     ("token_service.limits", "limits: { enabled: true }"),
     ("token_service.limits.requests", "requests: { account: 600/m, address: 6000/m }"),
     ("token_service.limits.requests.account", "account: 600/m"),

@@ -11,6 +11,8 @@ use super::{
     admin::AdminSection,
     auth::{AuthSection, HtpasswdSection, SillySection, TokenSection, two_controllers},
     http::HttpSection,
+    introspection::IntrospectionSection,
+    one_or_many::OneOrMany,
     placeholder,
     policy::RuleSection,
     registry::{RegistrySection, StorageSection},
@@ -504,6 +506,16 @@ pub(crate) const VARIABLES: &[Variable] = &[
         |file, given| {
             let limits = file.token_service(given).limits.get_or_insert_default();
             limits.requests.get_or_insert_default().address = Some(given.placed(given.yaml()?));
+            Ok(())
+        }
+    ),
+    variable!(
+        "PORTPASS_TOKEN_SERVICE_INTROSPECTION_TO",
+        "token_service.introspection.to",
+        |file, given| {
+            let to = given.list()?.into_iter().map(|word| word.value).collect();
+            let introspection = IntrospectionSection { to: Some(OneOrMany(to)) };
+            file.token_service(given).introspection = Some(given.placed(introspection));
             Ok(())
         }
     ),

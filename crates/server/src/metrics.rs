@@ -53,6 +53,10 @@ pub enum RouteKind {
     Keys,
     /// The end of a refresh token.
     Revoke,
+    /// What a token is worth.
+    Introspect,
+    /// Where the token service's endpoints are.
+    Metadata,
     /// Health and metrics.
     Admin,
     /// Anything else.
@@ -268,7 +272,9 @@ impl RouteKind {
     /// The service that answers it.
     pub(crate) fn answered_by(self) -> RefusedBy {
         match self {
-            Self::Token | Self::Keys | Self::Revoke => RefusedBy::TokenService,
+            Self::Token | Self::Keys | Self::Revoke | Self::Introspect | Self::Metadata => {
+                RefusedBy::TokenService
+            }
             Self::Base
             | Self::Catalog
             | Self::Tags
@@ -294,6 +300,8 @@ impl RouteKind {
             Self::Token => "token",
             Self::Keys => "keys",
             Self::Revoke => "revoke",
+            Self::Introspect => "introspect",
+            Self::Metadata => "metadata",
             Self::Admin => "admin",
             Self::Other => "other",
         }

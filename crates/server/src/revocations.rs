@@ -1,5 +1,5 @@
-//! Tokens that are over before their time: the list in the database, which other processes change too, in the
-//! registry of this process.
+//! Tokens that are over before their time: the list in the database, which other processes change too, in
+//! whatever checks tokens in this one.
 
 use std::sync::{
     Arc,
@@ -7,22 +7,27 @@ use std::sync::{
 };
 
 use portpass_state::{Db, StateError};
-use portpass_token::{NumericDate, Verifier};
+use portpass_token::{NumericDate, Revocations, Verifier};
 
-/// Keeps a registry at what the database says.
+/// Keeps those that check tokens at what the database says.
 #[derive(Debug)]
 pub(crate) struct RevocationList {
     db: Db,
-    registry: Arc<Verifier>,
+    verifiers: Vec<Arc<Verifier>>,
     version: AtomicU64,
 }
 
 impl RevocationList {
     /// Reads the list: what was revoked before a start stays so after it.
-    pub(crate) async fn read(db: Db, registry: Arc<Verifier>) -> Result<Self, StateError> {
-        let list = Self { db, registry, version: AtomicU64::new(0) };
+    pub(crate) async fn read(db: Db, verifiers: Vec<Arc<Verifier>>) -> Result<Self, StateError> {
+        let list = Self { db, verifiers, version: AtomicU64::new(0) };
         list.take().await?;
         Ok(list)
+    }
+
+    /// Whether anything here checks tokens of this installation.
+    pub(crate) fn concerns_somebody(&self) -> bool {
+        !self.verifiers.is_empty()
     }
 
     /// Reads it again if it has changed. Cheap if it has not: to be called every second.
@@ -37,7 +42,10 @@ impl RevocationList {
         let list = self.db.not_before().await?;
         let entries = list.entries.into_iter();
         let dates = entries.map(|entry| (entry.subject, NumericDate::from(entry.at)));
-        self.registry.replace_revocations(dates.collect());
+        let revocations: Revocations = dates.collect();
+        for verifier in &self.verifiers {
+            verifier.replace_revocations(revocations.clone());
+        }
         self.version.store(list.version, Ordering::Relaxed);
         Ok(())
     }

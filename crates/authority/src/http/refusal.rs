@@ -39,7 +39,17 @@ pub(super) fn respond(
     request: Option<&TokenRequest>,
     error: &TokenError,
 ) -> Response {
-    let mut response = refusal(error).into_response();
+    let claimed = claimed(request, error).map(ToString::to_string);
+    finish(service, refusal(error), claimed, error)
+}
+
+fn finish(
+    service: &TokenService,
+    refusal: Refusal,
+    claimed: Option<String>,
+    error: &TokenError,
+) -> Response {
+    let mut response = refusal.into_response();
     if response.status() == StatusCode::UNAUTHORIZED {
         let realm = Quotable::new("issuer", service.issuer().as_str())
             .or_else(|_| Quotable::new("realm", "portpass"));
@@ -48,13 +58,26 @@ pub(super) fn respond(
             set(response.headers_mut(), header::WWW_AUTHENTICATE, &challenge);
         }
     }
-    let claimed = claimed(request, error).map(ToString::to_string);
     response.extensions_mut().insert(RequestOutcome::refused(
         claimed,
         error.id(),
         error.to_string(),
     ));
     response
+}
+
+/// As [`respond`], to a registry that asks about tokens: RFC 7662 §2.3 has it refused as a client of the token
+/// endpoint is (RFC 6749 §5.2).
+pub(super) fn respond_to_client(
+    service: &TokenService,
+    claimed: Option<String>,
+    error: &TokenError,
+) -> Response {
+    let mut refusal = refusal(error);
+    if refusal.status == StatusCode::UNAUTHORIZED {
+        refusal.oauth = "invalid_client";
+    }
+    finish(service, refusal, claimed, error)
 }
 
 /// Whom the client says to come from.
@@ -95,6 +118,13 @@ pub(super) fn internal(reason: &str) -> Response {
 /// Without a wildcard: a new error does not compile until it says what the client sees.
 fn refusal(error: &TokenError) -> Refusal {
     match error {
+        TokenError::IntrospectionDenied { .. } => Refusal {
+            status: StatusCode::FORBIDDEN,
+            oauth: "unauthorized_client",
+            code: ErrorCode::Denied,
+            message: "this account may not ask about tokens".to_owned(),
+            retry_after: None,
+        },
         TokenError::Keys(_) => unavailable("no key can sign tokens at the moment", None),
         TokenError::Limited(limited) => too_many(limited.to_string(), limited.retry_after),
         TokenError::Rate(rate) => too_many(rate.to_string(), rate.retry_after),

@@ -15,6 +15,7 @@ use crate::{
 };
 
 mod anonymous;
+mod introspection;
 mod paths;
 mod rates;
 mod refresh;
@@ -64,7 +65,7 @@ impl Answer {
 }
 
 async fn send(fixture: &Fixture, request: Request<Body>) -> Answer {
-    let router = router(Arc::clone(&fixture.service), &TokenPath::default());
+    let router = router(Arc::clone(&fixture.service), &TokenPath::default(), None);
     answer(router, request).await
 }
 

@@ -27,6 +27,16 @@ pub enum Credential {
     Refresh(RefreshSecret),
 }
 
+impl Credential {
+    /// Whom it says to come from, if it names anybody.
+    pub fn account(&self) -> Option<&AccountName> {
+        match self {
+            Self::Password(login) => Some(&login.account),
+            Self::Anonymous | Self::Refresh(_) => None,
+        }
+    }
+}
+
 /// Reads the header of a GET. One that is there but unusable is refused: whoever tries to say who
 /// they are must not be taken for nobody (TG2, T8).
 pub(super) fn from_headers(headers: &HeaderMap) -> Result<Credential, RequestError> {
@@ -47,6 +57,9 @@ pub(super) fn from_headers(headers: &HeaderMap) -> Result<Credential, RequestErr
     let (name, password) = pair.split_once(':').ok_or(CredentialError::NoColon)?;
     Ok(Credential::Password(login(name, password)?))
 }
+
+/// The grants of a form, as [`from_form`] knows them.
+pub(crate) const GRANTS: &[&str] = &["password", "refresh_token"];
 
 /// Reads the grant of a form (TP1). A header beside it must say the same.
 pub(super) fn from_form(fields: &Fields, headers: &HeaderMap) -> Result<Credential, RequestError> {

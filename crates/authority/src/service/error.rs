@@ -23,6 +23,12 @@ pub enum TokenError {
         /// Which.
         account: AccountName,
     },
+    /// Whoever asks about a token may not.
+    #[error("{} may not ask about tokens: `token_service.introspection.to` does not name it", named(account.as_ref()))]
+    IntrospectionDenied {
+        /// Who; nobody where nobody may.
+        account: Option<AccountName>,
+    },
     /// There is no key that can sign at the moment.
     #[error(transparent)]
     Keys(#[from] KeyRingError),
@@ -69,6 +75,7 @@ impl TokenError {
     pub fn id(&self) -> &'static str {
         match self {
             Self::AccountChanged { .. } => "account-changed",
+            Self::IntrospectionDenied { .. } => "introspection-denied",
             Self::Keys(_) => "signing-key-unavailable",
             Self::Limited(_) => "too-many-attempts",
             Self::NoCredentials => "credentials-missing",
@@ -90,6 +97,7 @@ impl TokenError {
         match self {
             Self::RefreshToken(RefreshProblem::Unknown) | Self::WrongPassword { .. } => true,
             Self::AccountChanged { .. }
+            | Self::IntrospectionDenied { .. }
             | Self::Keys(_)
             | Self::Limited(_)
             | Self::NoCredentials
@@ -102,6 +110,10 @@ impl TokenError {
             | Self::Unavailable(_) => false,
         }
     }
+}
+
+fn named(account: Option<&AccountName>) -> String {
+    account.map_or_else(|| "nobody".to_owned(), |account| format!("the account {account}"))
 }
 
 impl From<LookUpError> for TokenError {

@@ -123,6 +123,15 @@ fn mistakes_are_named_with_line_and_hint() {
             "an action that is none",
             "token_service:\n  policy:\n    - { allow: [fetch], repository: 'a/**', to: anyone }\n",
         ),
+        (
+            "introspection for nobody in particular",
+            "token_service:\n  introspection: { to: [signed-in, anyone] }\n",
+        ),
+        (
+            "introspection for a source that is not asked",
+            "token_service:\n  introspection: { to: user:htpasswd/ann }\n",
+        ),
+        ("introspection that says not for whom", "token_service: { introspection: {} }\n"),
         ("a certificate without its key", "token_service: { signing: { certificate: a.crt } }\n"),
         ("keys that are not generated", "token_service: { signing: { algorithm: RS256 } }\n"),
         ("a realm that leads nowhere", "registry: {}\ntoken_service: { addr: 127.0.0.1:5013 }\n"),

@@ -35,6 +35,8 @@ pub const TOKEN_SERVICE: &[Advice] = &[
         "the client sends docker's identity token as the password or the user name, or sends docker's user `<token>`. It reads what `docker login` stored, but it does not support identity tokens. Give it its own name and password, or set `token_service.refresh_tokens: false`, log out and in again with docker"),
     advice("internal-error", Unlisted,
         "this is a bug in portpass: report it with the log line"),
+    advice("introspection-denied", Unlisted,
+        "the account may not ask what a token is worth: add it to `token_service.introspection.to`, or give the registry an account that is there"),
     advice("method-not-allowed", Unlisted,
         "use GET or POST"),
     advice("not-a-form", Unlisted,

@@ -23,7 +23,7 @@ use portpass_protocol::Origin;
 use portpass_registry::Registry;
 use portpass_state::StateError;
 use portpass_storage::StoreError;
-use portpass_token::{Issuer, ServiceName};
+use portpass_token::{Issuer, ServiceName, Verifier};
 
 use crate::{
     http::{listener_router::TokenRoutes, proxies::ChallengeRealm},
@@ -48,6 +48,8 @@ pub struct Components {
     pub(crate) listeners: Vec<ListenerConfig>,
     pub(crate) registry: Option<RegistryComponent>,
     pub(crate) tokens: Option<TokenComponent>,
+    /// What is kept from all that checks tokens of this installation.
+    pub(crate) revocations: RevocationList,
     administrator: Option<Administrator>,
 }
 
@@ -61,7 +63,7 @@ pub(crate) struct RegistryComponent {
     /// What its challenges say of the address that clients use.
     pub(crate) challenges: ChallengeRealm,
     /// Of the tokens of the token service beside it, where that is whom it trusts.
-    pub(crate) revocations: Option<Arc<RevocationList>>,
+    pub(crate) verifier: Option<Arc<Verifier>>,
 }
 
 /// The token service of this process.
@@ -73,6 +75,8 @@ pub(crate) struct TokenComponent {
     pub(crate) listen: TokenListen,
     /// How clients reach it, where that was said.
     pub(crate) url: Option<Origin>,
+    /// What checks tokens that it is asked about.
+    pub(crate) verifiers: Vec<Arc<Verifier>>,
     /// What it signs with.
     pub(crate) keys: Arc<KeyRing>,
     /// The file of its rules, where they have one.
@@ -124,7 +128,11 @@ impl Components {
             }
             None => None,
         };
-        Ok(Self { shared, http, audit, listeners, registry, tokens, administrator })
+        let of_registry = registry.iter().flat_map(|registry| &registry.verifier);
+        let of_tokens = tokens.iter().flat_map(|tokens| &tokens.verifiers);
+        let verifiers = of_registry.chain(of_tokens).cloned().collect();
+        let revocations = RevocationList::read(shared.db.clone(), verifiers).await?;
+        Ok(Self { shared, http, audit, listeners, registry, tokens, revocations, administrator })
     }
 
     /// Writes what other registries trust.

@@ -15,7 +15,7 @@ use portpass_token::{Verifier, VerifierSettings};
 use super::{
     RegistryComponent, SharedState, StartError, TokenComponent, audit_events::AuditEvents,
 };
-use crate::{http::proxies::ChallengeRealm, revocations::RevocationList};
+use crate::http::proxies::ChallengeRealm;
 
 /// Opens the store and puts the controller in front.
 pub(super) async fn build(
@@ -24,7 +24,7 @@ pub(super) async fn build(
     tokens: Option<&TokenComponent>,
     shared: &SharedState,
 ) -> Result<RegistryComponent, StartError> {
-    let (guard, challenges, revocations) = match (registry.auth, tokens) {
+    let (guard, challenges, verifier) = match (registry.auth, tokens) {
         (RegistryAuth::Configured(auth), _) => {
             let challenges = match &auth {
                 Auth::Token(token) => challenge_realm(&token.realm),
@@ -35,9 +35,8 @@ pub(super) async fn build(
         (RegistryAuth::InProcess, Some(tokens)) => {
             let controller = in_process_controller(tokens, shared)?;
             let challenges = challenge_realm(&controller.realm);
-            let verifier = controller.verifier.clone();
-            let revocations = Arc::new(RevocationList::read(shared.db.clone(), verifier).await?);
-            (Guard::Controller(Arc::new(controller)), challenges, Some(revocations))
+            let verifier = Some(controller.verifier.clone());
+            (Guard::Controller(Arc::new(controller)), challenges, verifier)
         }
         // The configuration does not build without a token service.
         (RegistryAuth::InProcess, None) => {
@@ -54,7 +53,7 @@ pub(super) async fn build(
         deletes: if registry.deletes { Deletes::Enabled } else { Deletes::Disabled },
         events: Arc::new(AuditEvents(shared.trail.clone())),
     });
-    Ok(RegistryComponent { registry, guarded, challenges, revocations })
+    Ok(RegistryComponent { registry, guarded, challenges, verifier })
 }
 
 async fn configured_guard(auth: Auth, shared: &SharedState) -> Result<Guard, StartError> {

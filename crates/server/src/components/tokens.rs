@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use portpass_admin::{OpenKeyRingError, account_sources, open_key_ring};
 use portpass_authority::{
-    http,
+    http::{self, Endpoints, INTROSPECT_PATH, Metadata},
     keyring::{FileRingParts, KeyRing},
     refresh::RefreshLifetimes,
     service::{self, Lifetime, TokenServiceParts},
@@ -12,7 +12,9 @@ use portpass_authority::{
 use portpass_config::{PolicySource, Signing, SigningFiles, TokenService};
 
 use super::{SharedState, StartError, TokenComponent};
-use crate::{http::listener_router::TokenRoutes, rule_file::WatchedRules, system::System};
+use crate::{
+    http::listener_router::TokenRoutes, metrics::RouteKind, rule_file::WatchedRules, system::System,
+};
 
 /// Opens the key ring and puts the service together.
 pub(super) async fn build(
@@ -49,13 +51,29 @@ pub(super) async fn build(
         refresh: RefreshLifetimes::default(),
         limits: shared.limits(config.attempts),
         rates: shared.rates(config.rates),
+        introspection: config.introspection,
         trail: shared.trail.clone(),
         clock: shared.system.clock.clone(),
         random: shared.system.random.clone(),
     };
-    let router = http::router(Arc::new(service::TokenService::new(components)), &config.path);
+    let service = Arc::new(service::TokenService::new(components));
+    let endpoints = Endpoints {
+        url: config.url.as_ref(),
+        token: &config.path,
+        introspection: service.introspects(),
+    };
+    let metadata = Metadata::new(service.issuer(), &endpoints);
+    let metadata = metadata.inspect_err(|why| tracing::debug!("no metadata is served: {why}")).ok();
+    let verifiers = service.verifiers().cloned().collect();
+    let optional = [
+        service.introspects().then(|| (INTROSPECT_PATH.into(), RouteKind::Introspect)),
+        metadata.as_ref().map(|metadata| (metadata.path().into(), RouteKind::Metadata)),
+    ];
+    let router = http::router(service, &config.path, metadata);
+    let optional = optional.into_iter().flatten().collect();
     Ok(TokenComponent {
-        routes: TokenRoutes { path: config.path, router },
+        routes: TokenRoutes { path: config.path, optional, router },
+        verifiers,
         listen: config.listen,
         url: config.url,
         keys,

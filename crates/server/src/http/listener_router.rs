@@ -12,6 +12,7 @@ use tower::ServiceExt;
 use super::{monitoring::Monitoring, origin::OriginResolver, plain_text::plain_text};
 use crate::metrics::RouteKind;
 use portpass_config::DEFAULT_IDLE_TIMEOUT;
+use portpass_protocol::advice::RefusedBy;
 
 /// Everything behind one address.
 #[derive(Debug)]
@@ -29,8 +30,25 @@ pub(crate) struct ListenerRouter {
 pub(crate) struct TokenRoutes {
     /// The path of the token endpoint.
     pub(crate) path: TokenPath,
+    /// Those that not every token service has.
+    pub(crate) optional: Vec<(Box<str>, RouteKind)>,
     /// Answers there, and where keys are read and refresh tokens ended.
     pub(crate) router: Router,
+}
+
+impl TokenRoutes {
+    /// What a request to this path is, if it is one of these.
+    fn kind(&self, path: &str) -> Option<RouteKind> {
+        match path {
+            JWKS_PATH => Some(RouteKind::Keys),
+            REVOKE_PATH => Some(RouteKind::Revoke),
+            _ if path == self.path.as_str() => Some(RouteKind::Token),
+            _ => {
+                let known = self.optional.iter().find(|(known, _)| **known == *path);
+                known.map(|(_, kind)| *kind)
+            }
+        }
+    }
 }
 
 impl ListenerRouter {
@@ -85,13 +103,8 @@ impl ListenerRouter {
         if self.monitoring.is_some() {
             return RouteKind::Admin;
         }
-        if let Some(tokens) = &self.tokens {
-            match path {
-                JWKS_PATH => return RouteKind::Keys,
-                REVOKE_PATH => return RouteKind::Revoke,
-                _ if path == tokens.path.as_str() => return RouteKind::Token,
-                _ => {}
-            }
+        if let Some(kind) = self.tokens.as_ref().and_then(|tokens| tokens.kind(path)) {
+            return kind;
         }
         match (path.strip_prefix("/v2"), &self.registry) {
             (Some(rest), Some(_)) => registry_kind(rest),
@@ -105,13 +118,14 @@ impl ListenerRouter {
             let (head, _) = request.into_parts();
             return monitoring.serve(&head.method, head.uri.path()).await;
         }
-        match (kind, &self.tokens, &self.registry) {
-            (RouteKind::Token | RouteKind::Keys | RouteKind::Revoke, Some(tokens), _) => {
+        let is_of_tokens = kind.answered_by() == RefusedBy::TokenService;
+        match (&self.tokens, &self.registry) {
+            (Some(tokens), _) if is_of_tokens => {
                 let Ok(response) = tokens.router.clone().oneshot(request).await;
                 response
             }
             _ if request.uri().path() == "/" => alive(request.method()),
-            (_, _, Some(registry)) => {
+            (_, Some(registry)) => {
                 let cause = rewritten(request.uri().path());
                 let mut response = registry.handle(request).await;
                 if let Some(cause) = cause {
@@ -119,7 +133,7 @@ impl ListenerRouter {
                 }
                 response
             }
-            (_, _, None) => nothing_here(),
+            (_, None) => nothing_here(),
         }
     }
 }

@@ -61,7 +61,7 @@ impl Random for Zeros {
 }
 
 fn routes(router: Router, trusted: &[&str], headers: HeaderMap) -> Arc<ListenerRouter> {
-    let tokens = TokenRoutes { path: TokenPath::default(), router };
+    let tokens = TokenRoutes { path: TokenPath::default(), optional: Vec::new(), router };
     let origins = OriginResolver::new(
         None,
         trusted.iter().map(|network| network.parse().unwrap()).collect(),

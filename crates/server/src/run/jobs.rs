@@ -16,7 +16,6 @@ use crate::{
     components::{Components, SharedState},
     http::tls::{CertificateReload, Tls},
     key_files,
-    revocations::RevocationList,
     rule_file::{RulesReload, WatchedRules},
 };
 
@@ -36,9 +35,9 @@ impl Jobs {
         jobs.spawn(enforce_audit_retention(db, components.audit, data, clock.clone()));
         if let Some(part) = &components.registry {
             jobs.spawn(part.registry.clone().run_upkeep());
-            if let Some(list) = &part.revocations {
-                jobs.spawn(follow_revocations(list.clone()));
-            }
+        }
+        if components.revocations.concerns_somebody() {
+            jobs.spawn(follow_revocations(components.clone()));
         }
         if let Some(tokens) = &components.tokens {
             jobs.spawn(rotate_keys(tokens.keys.clone(), clock.clone()));
@@ -88,13 +87,13 @@ async fn rotate_keys(keys: Arc<KeyRing>, clock: Arc<dyn Clock>) -> Infallible {
     }
 }
 
-/// Has the registry refuse tokens that were revoked by any process on this database.
-async fn follow_revocations(list: Arc<RevocationList>) -> Infallible {
+/// Has whatever checks tokens refuse those that were revoked by any process on this database.
+async fn follow_revocations(components: Arc<Components>) -> Infallible {
     let mut timer = every(LOOK_AT_REVOCATIONS);
     let mut failing = false;
     loop {
         timer.tick().await;
-        match list.follow().await {
+        match components.revocations.follow().await {
             Ok(()) => failing = false,
             Err(error) if failing => {
                 tracing::debug!("still cannot read which tokens are revoked: {error}");

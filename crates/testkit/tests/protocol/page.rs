@@ -14,8 +14,10 @@ pub(crate) struct Rule {
 }
 
 /// Letters of the families, in the page's order.
-pub(crate) const FAMILIES: [&str; 16] =
-    ["CH", "SC", "AR", "TG", "TP", "JW", "VO", "CF", "NO", "SI", "HT", "CL", "OC", "DX", "T", "R"];
+pub(crate) const FAMILIES: [&str; 17] = [
+    "CH", "SC", "AR", "TG", "TP", "JW", "VO", "CF", "NO", "SI", "HT", "CL", "OC", "DX", "T", "R",
+    "IM",
+];
 
 const LEVELS: [&str; 4] = ["MUST", "SHOULD", "MAY", "others"];
 

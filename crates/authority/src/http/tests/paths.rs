@@ -37,9 +37,12 @@ async fn the_key_set_is_cached_and_revalidated() {
 #[tokio::test]
 async fn what_browsers_ask_beforehand_is_answered_everywhere() {
     let fixture = Fixture::new().await;
-    for (path, allowed) in
-        [("/token", "GET, POST"), (REVOKE_PATH, "POST"), (JWKS_PATH, "GET, HEAD")]
-    {
+    for (path, allowed) in [
+        ("/token", "GET, POST"),
+        (REVOKE_PATH, "POST"),
+        (JWKS_PATH, "GET, HEAD"),
+        (INTROSPECT_PATH, "POST"),
+    ] {
         let request = Request::builder().method("OPTIONS").uri(path);
         let request = request.header("origin", "https://ui.example");
         let request = request.header("access-control-request-method", "GET");
@@ -57,7 +60,7 @@ async fn nothing_else_is_answered_here() {
         assert_eq!(send(&fixture, request).await.status, 404, "{path}");
     }
     let path: TokenPath = "/registry/v1/token".parse().unwrap();
-    let moved = router(Arc::clone(&fixture.service), &path);
+    let moved = router(Arc::clone(&fixture.service), &path, None);
     let request = Request::builder().uri("/registry/v1/token").body(Body::empty()).unwrap();
     assert_eq!(answer(moved, request).await.status, 200);
 }
@@ -80,6 +83,9 @@ fn a_token_path_is_plain_and_free() {
         "/a?b",
         JWKS_PATH,
         REVOKE_PATH,
+        INTROSPECT_PATH,
+        METADATA_PATH,
+        "/.well-known/oauth-authorization-server/a",
     ] {
         assert!(text.parse::<TokenPath>().is_err(), "{text}");
     }
