@@ -11,16 +11,17 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("protocol", &[]),
     ("jose", &[]),
     ("password", &["protocol"]),
+    ("federation", &["protocol", "jose"]),
     ("token", &["protocol", "jose"]),
     ("state", &["protocol"]),
     ("storage", &["protocol"]),
     ("registry", &["protocol", "token", "state", "storage", "password"]),
     // The key ring makes, seals and publishes signing keys, so the authority knows jose too.
-    ("authority", &["protocol", "jose", "token", "state", "password"]),
+    ("authority", &["protocol", "jose", "token", "state", "password", "federation"]),
     ("client", &["protocol", "jose", "token"]),
     ("diagnose", &["protocol", "jose", "token", "client"]),
     // What a configuration names it also reads: keys, rules, password files.
-    ("config", &["protocol", "jose", "token", "password", "registry", "authority"]),
+    ("config", &["protocol", "jose", "token", "password", "federation", "registry", "authority"]),
     (
         "admin",
         &[
@@ -30,6 +31,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "state",
             "storage",
             "password",
+            "federation",
             "registry",
             "authority",
             "config",
@@ -44,6 +46,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "state",
             "storage",
             "password",
+            "federation",
             "registry",
             "authority",
             "config",

@@ -1,0 +1,6 @@
+//! Accounts that others keep: how their servers are asked, and what the answers mean.
+//!
+//! Nothing here knows what an account of portpass is: `portpass_authority::accounts` turns what these
+//! servers say into one.
+
+pub mod ldap;
