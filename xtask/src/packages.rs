@@ -34,6 +34,13 @@ pub(crate) const FOR_TESTS: &[Needed] = &[
     ("busybox", "busybox-static"),
     ("chromium", "chromium"),
     ("update-ca-certificates", "ca-certificates"),
+    ("slapd", "slapd"),
+    ("ldapadd", "ldap-utils"),
+    ("samba", "samba"),
+    ("/usr/share/samba/setup/idmap_init.ldif", "samba-ad-provision"),
+    ("/usr/share/doc/samba-dsdb-modules/copyright", "samba-dsdb-modules"),
+    ("/usr/share/doc/samba-vfs-modules/copyright", "samba-vfs-modules"),
+    ("winbindd", "winbind"),
 ];
 
 /// What `cargo xtask interop` needs of this machine; the clients are in a Debian of their own.

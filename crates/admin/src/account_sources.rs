@@ -3,9 +3,11 @@
 use std::{path::Path, sync::Arc};
 
 use portpass_authority::accounts::{
-    Authenticator, AuthenticatorChain, htpasswd::HtpasswdAccounts, local::LocalAccounts,
+    Authenticator, AuthenticatorChain, htpasswd::HtpasswdAccounts, ldap::LdapAccounts,
+    local::LocalAccounts,
 };
 use portpass_config::AccountSource;
+use portpass_federation::ldap::Directory;
 use portpass_password::{
     Formats, HtpasswdFile, PasswordCheck,
     htpasswd::{HtpasswdError, HtpasswdSettings},
@@ -29,6 +31,10 @@ pub async fn account_sources(
             AccountSource::Htpasswd { path, formats } => {
                 let file = htpasswd_file(path, *formats, check, clock).await?;
                 Arc::new(HtpasswdAccounts::new(source.name(), file, check.clone()))
+            }
+            AccountSource::Ldap(ldap) => {
+                let directory = Directory::new(ldap.settings.clone());
+                Arc::new(LdapAccounts::new(source.name(), directory, check.clone(), ldap.cache))
             }
         });
     }

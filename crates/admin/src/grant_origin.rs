@@ -1,8 +1,8 @@
 //! Whose rules decided what a registry's token grants, and what they say.
 
+use portpass_authority::subject::SourceName;
 use portpass_protocol::AccessSet;
 use portpass_registry::controller::Realm;
-use portpass_state::AccountStatus;
 use portpass_token::ServiceName;
 use serde::Serialize;
 
@@ -64,10 +64,14 @@ impl Installation {
         let service = self.token_service()?;
         match self.find_account(service, name).await {
             Ok(account) => {
-                let row = self.db.account(account.name.as_str()).await?;
-                let disabled = row.is_some_and(|row| row.status != AccountStatus::Enabled);
-                let state = if disabled { "is disabled" } else { "exists and is enabled" };
-                Ok(format!("`{name}` {state} in {}", account.source))
+                let obstacle = self.obstacle(service, &account).await?;
+                Ok(match obstacle {
+                    Some(why) if account.source != SourceName::local() => {
+                        format!("`{name}` exists in {}: {why}", account.source)
+                    }
+                    Some(_) => format!("`{name}` is disabled in {}", account.source),
+                    None => format!("`{name}` exists and is enabled in {}", account.source),
+                })
             }
             Err(unknown @ AdminError::UnknownAccount { .. }) => Ok(unknown.to_string()),
             Err(error) => Err(error),

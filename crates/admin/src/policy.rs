@@ -62,7 +62,7 @@ impl Installation {
             }
             Caller::Account(name) => {
                 let account = self.find_account(token_service, name).await?;
-                let obstacle = self.obstacle(&account).await?;
+                let obstacle = self.obstacle(token_service, &account).await?;
                 (Subject::from(account), obstacle)
             }
         };
@@ -95,9 +95,15 @@ impl Installation {
         chain.by_name(&parsed, self.now()).await?.ok_or_else(unknown)
     }
 
-    async fn obstacle(&self, account: &Account) -> Result<Option<String>, AdminError> {
+    /// What keeps an account from getting any token.
+    pub(super) async fn obstacle(
+        &self,
+        service: &TokenService,
+        account: &Account,
+    ) -> Result<Option<String>, AdminError> {
         if account.source != SourceName::local() {
-            return Ok(None);
+            let obstacle = self.chain(service).await?.obstacle(account, self.now()).await?;
+            return Ok(obstacle.map(|why| format!("`{}` gets no token: {why}", account.name)));
         }
         let row = self.db.account(account.name.as_str()).await?;
         let disabled = row.is_some_and(|row| row.status != AccountStatus::Enabled);

@@ -275,6 +275,8 @@ fn make_files(block: &str, folder: &Path, trusted: &Path) {
         ("rootcertbundle: ", published("root.crt")),
         ("jwks: ", published("jwks.json")),
         ("path: ", USERS.to_owned()),
+        (" ca: ", pair.cert.pem()),
+        ("bind_password_file: ", "opensesame".to_owned()),
     ] {
         for rest in block.split(key).skip(1) {
             let name = rest.split([',', ' ', '}', '\n']).next().unwrap();

@@ -1,6 +1,7 @@
 //! Where accounts come from: sources, asked in the order of the configuration.
 
 pub mod htpasswd;
+pub mod ldap;
 pub mod local;
 #[cfg(test)]
 mod work;
@@ -60,6 +61,16 @@ pub trait Authenticator: fmt::Debug + Send + Sync {
         now
     }
 
+    /// What keeps the account of that name from getting any token whatever its password, for explaining it;
+    /// `None` where the source knows of nothing.
+    async fn obstacle(
+        &self,
+        _name: &AccountName,
+        _now: SystemTime,
+    ) -> Result<Option<String>, Unavailable> {
+        Ok(None)
+    }
+
     /// The names of all its accounts, in no order, for looking over them. A source that cannot tell
     /// names none.
     async fn names(&self, _now: SystemTime) -> Result<Vec<AccountName>, Unavailable> {
@@ -72,11 +83,35 @@ pub trait Authenticator: fmt::Debug + Send + Sync {
 pub enum Outcome {
     /// It is this account, and the password is right.
     Authenticated(Account),
-    /// The account is this source's, but the password is wrong or the account is disabled. The
-    /// refusal has cost what every refusal costs.
-    Rejected(CostProof),
+    /// The account is this source's, but the password is wrong or the account is disabled.
+    Rejected(Rejection),
     /// The name is none of this source's; nothing was hashed.
     Unknown,
+}
+
+/// A no, which has cost what every no costs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    paid: CostProof,
+    why: Option<Arc<str>>,
+}
+
+impl Rejection {
+    /// With what the source knows of the reason. It is for the log and for `explain`; nobody outside learns it.
+    pub fn because(paid: CostProof, why: impl Into<Arc<str>>) -> Self {
+        Self { paid, why: Some(why.into()) }
+    }
+
+    /// The reason, where the source says more than that the password is wrong.
+    pub fn why(&self) -> Option<&Arc<str>> {
+        self.why.as_ref()
+    }
+}
+
+impl From<CostProof> for Rejection {
+    fn from(paid: CostProof) -> Self {
+        Self { paid, why: None }
+    }
 }
 
 /// Nobody can say who it is at the moment. Never a no, and never a pass.
@@ -104,10 +139,6 @@ impl Unavailable {
         }
     }
 }
-
-/// A login that was refused, at the same cost whatever the reason.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Refused(CostProof);
 
 /// A source that could not be started: it keeps its place and answers [`Unavailable`], so that the
 /// sources before it go on working and none behind it takes over its names.
@@ -184,13 +215,11 @@ impl AuthenticatorChain {
         login: &Login,
         queue_class: QueueClass,
         now: SystemTime,
-    ) -> Result<Result<Account, Refused>, Unavailable> {
+    ) -> Result<Result<Account, Rejection>, Unavailable> {
         match self.ask(login, queue_class, now).await? {
             Outcome::Authenticated(account) => Ok(Ok(account)),
-            Outcome::Rejected(paid) => Ok(Err(Refused(paid))),
-            Outcome::Unknown => {
-                Ok(Err(Refused(self.check.refuse(login.credentials("", queue_class), now).await?)))
-            }
+            Outcome::Rejected(rejection) => Ok(Err(rejection)),
+            Outcome::Unknown => Ok(Err(self.refuse(login, queue_class, now).await?.into())),
         }
     }
 
@@ -200,13 +229,54 @@ impl AuthenticatorChain {
         queue_class: QueueClass,
         now: SystemTime,
     ) -> Result<Outcome, Unavailable> {
-        for source in &self.sources {
-            let outcome = source.authenticate(login, queue_class, now).await?;
-            if outcome != Outcome::Unknown {
-                return Ok(outcome);
+        for (number, source) in self.sources.iter().enumerate() {
+            match source.authenticate(login, queue_class, now).await? {
+                Outcome::Unknown => {}
+                Outcome::Authenticated(account) => {
+                    let Some(owner) = self.owner(&account, login, number, now).await? else {
+                        return Ok(Outcome::Authenticated(account));
+                    };
+                    let paid = self.refuse(login, queue_class, now).await?;
+                    let why = format!(
+                        "{source}: the account is called `{name}`, and that name is one of `{owner}`, which is asked first",
+                        source = account.source,
+                        name = account.name,
+                    );
+                    return Ok(Outcome::Rejected(Rejection::because(paid, why)));
+                }
+                rejected @ Outcome::Rejected(_) => return Ok(rejected),
             }
         }
         Ok(Outcome::Unknown)
+    }
+
+    /// The earlier source that has an account of the name. A directory knows one account by several names, and
+    /// whoever logs in as `Ann` must not become the `ann` of a source that is asked first.
+    async fn owner(
+        &self,
+        account: &Account,
+        login: &Login,
+        number: usize,
+        now: SystemTime,
+    ) -> Result<Option<&SourceName>, Unavailable> {
+        if account.name == login.account {
+            return Ok(None);
+        }
+        for earlier in &self.sources[..number] {
+            if earlier.by_name(&account.name, now).await?.is_some() {
+                return Ok(Some(earlier.source()));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn refuse(
+        &self,
+        login: &Login,
+        queue_class: QueueClass,
+        now: SystemTime,
+    ) -> Result<CostProof, Unavailable> {
+        Ok(self.check.refuse(login.credentials("", queue_class), now).await?)
     }
 
     /// The account that a refresh token is bound to, as it is now. A source that is no longer
@@ -241,6 +311,18 @@ impl AuthenticatorChain {
             }
         }
         Ok(None)
+    }
+
+    /// What keeps an account from getting any token, as its source says.
+    pub async fn obstacle(
+        &self,
+        account: &Account,
+        now: SystemTime,
+    ) -> Result<Option<String>, Unavailable> {
+        match self.sources.iter().find(|source| *source.source() == account.source) {
+            Some(source) => source.obstacle(&account.name, now).await,
+            None => Ok(None),
+        }
     }
 
     /// Accounts that own, by their name alone, what `rules` mean for others: made before the rule,

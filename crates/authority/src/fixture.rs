@@ -174,7 +174,7 @@ impl Authenticator for Accounts {
             }
             Some(_) => {
                 let credentials = login.credentials(self.source.as_str(), queue_class);
-                Ok(Outcome::Rejected(self.check.refuse(credentials, now).await?))
+                Ok(Outcome::Rejected(self.check.refuse(credentials, now).await?.into()))
             }
         }
     }

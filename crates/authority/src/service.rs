@@ -245,11 +245,14 @@ impl TokenService {
         request: &TokenRequest,
         now: SystemTime,
     ) -> Result<Admission<'_>, Limited> {
+        let lower_case;
         let attempt = match &request.credential {
             Credential::Anonymous => return Ok(Admission::uncounted()),
             Credential::Refresh(secret) => Attempt::Secret(secret.expose()),
             Credential::Password(Login { account, password }) => {
-                Attempt::Password { realm: LIMITED_AS, account: account.as_str(), password }
+                // A directory takes `Ann` for `ann`: who guesses has no new attempts by another spelling.
+                lower_case = account.as_str().to_lowercase();
+                Attempt::Password { realm: LIMITED_AS, account: &lower_case, password }
             }
         };
         self.limits.admit(request.client.address, attempt, now).await
@@ -267,7 +270,10 @@ impl TokenService {
             Credential::Password(login) => {
                 match self.accounts.authenticate(login, queue_class, now).await? {
                     Ok(account) => Ok(Authenticated::ByPassword(Arc::new(account))),
-                    Err(_) => Err(TokenError::WrongPassword { account: login.account.clone() }),
+                    Err(rejection) => Err(TokenError::WrongPassword {
+                        account: login.account.clone(),
+                        why: rejection.why().cloned(),
+                    }),
                 }
             }
             Credential::Refresh(secret) => {
@@ -380,7 +386,9 @@ impl TokenService {
                 // The same one again, never another (TP2, T9).
                 Ok(request.wants_refresh.then(|| secret.expose().to_owned()))
             }
-            Authenticated::ByPassword(account) if request.wants_refresh => {
+            Authenticated::ByPassword(account)
+                if request.wants_refresh && account.kind.has_sessions() =>
+            {
                 let draft = self.refresh.draft();
                 let kind =
                     EventKind::IssuedWithRefresh { decisions, refresh: draft.id.to_string() };

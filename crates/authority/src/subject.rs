@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, fmt, str::FromStr, sync::Arc};
 
+use portpass_federation::ldap::Dn;
 use portpass_password::{Credentials, QueueClass};
 use secrecy::SecretString;
 
@@ -84,7 +85,8 @@ pub enum NameError {
     },
 }
 
-/// A group that a source says an account is in. Compared as a whole, never as a pattern.
+/// A group that a source says an account is in. Compared as a whole, never as a pattern; the distinguished
+/// names of a directory's groups in whatever spelling (RFC 4514).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Group(Arc<str>);
 
@@ -102,7 +104,14 @@ impl FromStr for Group {
         let legal = text == text.trim()
             && !text.chars().any(char::is_control)
             && (1..=MAX_GROUP_NAME).contains(&text.chars().count());
-        if legal { Ok(Self(text.into())) } else { Err(GroupError) }
+        if !legal {
+            return Err(GroupError);
+        }
+        // A distinguished name has many spellings. One part alone, as `a=b`, is a word like others.
+        match Dn::parse(text).filter(|dn| dn.depth() > 1) {
+            Some(dn) => Ok(Self(dn.as_str().into())),
+            None => Ok(Self(text.into())),
+        }
     }
 }
 
@@ -144,6 +153,11 @@ impl SourceName {
     /// The one htpasswd file that has no name of its own.
     pub fn htpasswd() -> Self {
         Self("htpasswd".into())
+    }
+
+    /// The one directory that has no name of its own.
+    pub fn ldap() -> Self {
+        Self("ldap".into())
     }
 }
 
@@ -249,10 +263,13 @@ pub enum AccountKind {
     Robot,
     /// A program that an issuer of workload identities vouches for.
     Workload,
+    /// A person of a source that says nothing of it without the password.
+    PasswordOnly,
 }
 
 impl AccountKind {
-    /// Whether a client may have a refresh token for it. Who holds a key can show the key again.
+    /// Whether a client may have a refresh token for it. Who holds a key can show the key again; and where the
+    /// source cannot be asked again, nobody would learn that the account is disabled.
     pub fn has_sessions(self) -> bool {
         self == Self::Person
     }
@@ -316,7 +333,7 @@ impl Login {
 }
 
 const MAX_ACCOUNT_NAME: usize = 128;
-const MAX_GROUP_NAME: usize = 255;
+const MAX_GROUP_NAME: usize = 1024;
 const MAX_SOURCE_NAME: usize = 32;
 
 #[cfg(test)]
@@ -357,6 +374,9 @@ mod tests {
         for name in ["developers", "Domain Users", "a/b", "*", "cn=x,dc=y"] {
             assert_eq!(name.parse::<Group>().unwrap().as_str(), name);
         }
+        let same = |text: &str| text.parse::<Group>().unwrap();
+        assert_eq!(same("CN=Dev, OU=Groups,DC=x"), same("cn=dev,ou=groups,dc=X"));
+        assert_ne!(same("CN=Dev"), same("cn=dev"));
         for name in ["", " a", "a ", "a\nb", "\u{7}"] {
             assert!(name.parse::<Group>().is_err(), "{name:?}");
         }

@@ -1,12 +1,16 @@
 //! `token_service.accounts`: where accounts come from.
 
-use std::path::PathBuf;
+mod ldap;
+
+use std::{path::PathBuf, sync::Arc};
 
 use portpass_authority::subject::SourceName;
 use portpass_password::Formats;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use self::ldap::LdapSection;
+pub use self::ldap::LdapSource;
 use super::{ConfigError, Files, Located};
 
 /// One source of accounts.
@@ -17,6 +21,8 @@ pub enum Source {
     Local(LocalSection),
     /// The users of an htpasswd file.
     Htpasswd(HtpasswdSource),
+    /// The accounts of an LDAP directory, as Active Directory is one.
+    Ldap(Box<LdapSection>),
 }
 
 /// `local: {}`
@@ -47,6 +53,8 @@ pub enum AccountSource {
         /// Which hashes count.
         formats: Formats,
     },
+    /// This directory; nobody knows yet whether it answers.
+    Ldap(Arc<LdapSource>),
 }
 
 impl AccountSource {
@@ -55,11 +63,12 @@ impl AccountSource {
         match self {
             Self::Local => SourceName::local(),
             Self::Htpasswd { .. } => SourceName::htpasswd(),
+            Self::Ldap(source) => source.name.clone(),
         }
     }
 }
 
-/// Reads the files; each kind of source can be there once, since rules and refresh tokens name it by its kind.
+/// Reads the files; each name of a source can be there once, since rules and refresh tokens have nothing else.
 pub(crate) fn build(
     typed: Option<Located<Vec<Located<Source>>>>,
     files: &Files,
@@ -86,12 +95,19 @@ pub(crate) fn build(
                 let path = files.htpasswd(&format!("{key}.path"), &path, formats)?;
                 AccountSource::Htpasswd { path, formats }
             }
+            Source::Ldap(section) => AccountSource::Ldap(Arc::new(section.build(&place, files)?)),
         };
         if sources.iter().any(|known| known.name() == source.name()) {
             let message = format!("`{}` is there twice", source.name().as_str());
-            return Err(files
-                .error(&place, key, message)
-                .hint("rules and refresh tokens name a source by this word"));
+            let error = files.error(&place, key, message);
+            return Err(error.hint(match source {
+                AccountSource::Ldap(_) => {
+                    "rules and refresh tokens name a source by this word: give a directory another `name`"
+                }
+                AccountSource::Local | AccountSource::Htpasswd { .. } => {
+                    "rules and refresh tokens name a source by this word"
+                }
+            }));
         }
         sources.push(source);
     }

@@ -40,7 +40,7 @@ mod tests;
 use std::path::PathBuf;
 
 pub use self::{
-    accounts::AccountSource,
+    accounts::{AccountSource, LdapSource},
     address::{Address, AddressError},
     admin::Admin,
     audit::Audit,

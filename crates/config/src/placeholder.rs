@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::ConfigError;
 
-/// Refuses the first one in a file's text. In rules `${account}` and the like are ours, and are checked there.
+/// Refuses the first one in a file's text. In rules and filters `${account}` and the like are ours, and are checked there.
 pub(super) fn refuse(file: &str, text: &str) -> Result<(), ConfigError> {
     if !text.contains("${") {
         return Ok(());
@@ -34,7 +34,8 @@ pub(super) fn hint(text: &str) -> Option<String> {
 
 /// Refuses one in the value of a variable of the environment.
 pub(super) fn refuse_in_variable(name: &str, key: &str, text: &str) -> Result<(), ConfigError> {
-    match within(text).filter(|_| !is_of_rules(key)) {
+    let is_ours = |name: &&str| is_ours(key) || key == ACCOUNTS && is_placeholder_of_ours(name);
+    match within(text).filter(|name| !is_ours(name)) {
         Some(found) => Err(refusal(name, key, found)),
         None => Ok(()),
     }
@@ -47,13 +48,13 @@ fn refusal(place: &str, key: &str, name: &str) -> ConfigError {
 
 fn in_no_yaml(text: &str) -> Option<&str> {
     let lines = text.lines().filter(|line| !line.trim().starts_with('#'));
-    lines.filter_map(within).find(|name| !is_placeholder_of_rules(name))
+    lines.filter_map(within).find(|name| !is_placeholder_of_ours(name))
 }
 
 /// The key and the name of the first one.
 fn find<'a>(value: &'a Value, key: &str) -> Option<(String, &'a str)> {
     match value {
-        _ if is_of_rules(key) => None,
+        _ if is_ours(key) => None,
         Value::String(text) => Some((key.to_owned(), within(text)?)),
         Value::Array(all) => all.iter().find_map(|one| find(one, key)),
         Value::Object(all) => all.iter().find_map(|(name, value)| {
@@ -64,8 +65,9 @@ fn find<'a>(value: &'a Value, key: &str) -> Option<(String, &'a str)> {
     }
 }
 
-fn is_of_rules(key: &str) -> bool {
-    key == "token_service.policy"
+/// Whether who reads the value knows what to put there.
+fn is_ours(key: &str) -> bool {
+    TEMPLATES.contains(&key)
 }
 
 /// What stands in the first `${…}`.
@@ -74,9 +76,16 @@ fn within(text: &str) -> Option<&str> {
     rest.split_once('}').map(|(name, _)| name)
 }
 
-/// What rules know.
-fn is_placeholder_of_rules(name: &str) -> bool {
-    name == "account" || name == "group" || name.starts_with("label:")
+/// What rules and directories know.
+fn is_placeholder_of_ours(name: &str) -> bool {
+    matches!(name, "account" | "dn" | "group") || name.starts_with("label:")
 }
 
+const ACCOUNTS: &str = "token_service.accounts";
+const TEMPLATES: &[&str] = &[
+    "token_service.policy",
+    "token_service.accounts.ldap.filter",
+    "token_service.accounts.ldap.groups.search.filter",
+    "token_service.accounts.ldap.user_dn",
+];
 const WAYS_OUT: &str = "write the value itself, or set the key by its own variable (`portpass config environment` lists them); `envsubst` can fill in a file before the start";

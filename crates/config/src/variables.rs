@@ -189,9 +189,12 @@ impl ConfigFile {
 /// Reading a path out of a list makes it a path of the shell, not of the file.
 fn place_paths(sources: &mut [Located<Source>], given: &VariableValue<'_>) {
     for source in sources {
-        if let Source::Htpasswd(section) = &mut source.value
-            && let Some(path) = &mut section.path
-        {
+        let paths = match &mut source.value {
+            Source::Local(_) => [None, None],
+            Source::Htpasswd(section) => [section.path.as_mut(), None],
+            Source::Ldap(section) => [section.ca.as_mut(), section.bind_password_file.as_mut()],
+        };
+        for path in paths.into_iter().flatten() {
             path.place = Location::Variable(given.name);
         }
     }

@@ -107,17 +107,30 @@ impl CredentialCache {
         credentials: &Credentials<'_>,
         stored: Option<&PasswordHash>,
     ) -> Fingerprint {
-        let mut context = hmac::Context::with_key(&self.key);
-        let password = credentials.password.expose_secret();
-        let stored = stored.map_or("", PasswordHash::expose);
-        for field in [credentials.source, credentials.name, password, stored] {
-            context.update(&(field.len() as u64).to_be_bytes());
-            context.update(field.as_bytes());
-        }
-        let mut fingerprint = [0; 32];
-        fingerprint.copy_from_slice(context.sign().as_ref());
-        fingerprint
+        fingerprint(&self.key, credentials, stored.map_or("", PasswordHash::expose))
     }
+
+    /// What it hashes with, for what others have proved.
+    pub(crate) fn key(&self) -> &hmac::Key {
+        &self.key
+    }
+}
+
+/// A keyed hash of some credentials and of what else the answer depends on.
+pub(crate) fn fingerprint(
+    key: &hmac::Key,
+    credentials: &Credentials<'_>,
+    stored: &str,
+) -> Fingerprint {
+    let mut context = hmac::Context::with_key(key);
+    let password = credentials.password.expose_secret();
+    for field in [credentials.source, credentials.name, password, stored] {
+        context.update(&(field.len() as u64).to_be_bytes());
+        context.update(field.as_bytes());
+    }
+    let mut fingerprint = [0; 32];
+    fingerprint.copy_from_slice(context.sign().as_ref());
+    fingerprint
 }
 
 impl fmt::Debug for CredentialCache {

@@ -1,12 +1,16 @@
 //! One way to check a password, for every source of accounts.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use crate::{
     cache::{CredentialCache, Lookup},
     credentials::Credentials,
     format::PasswordHash,
     pool::{Busy, CostProof, HashPool},
+    verdicts::VerdictCache,
 };
 
 /// What a check found.
@@ -82,6 +86,12 @@ impl PasswordCheck {
         }
     }
 
+    /// A memory for what others say of passwords, as a directory does; nothing else of this process has its
+    /// key.
+    pub fn verdicts<T: Clone>(&self, lifetime: Duration) -> VerdictCache<T> {
+        VerdictCache::new(self.cache.key().clone(), lifetime)
+    }
+
     /// The pool, for hashing new passwords and registering sources.
     pub fn pool(&self) -> &HashPool {
         &self.pool
@@ -90,7 +100,7 @@ impl PasswordCheck {
 
 #[cfg(test)]
 mod tests {
-    use std::{num::NonZeroUsize, time::Duration};
+    use std::num::NonZeroUsize;
 
     use futures_util::FutureExt as _;
 

@@ -37,6 +37,7 @@ pub mod htpasswd;
 pub mod limits;
 pub mod pool;
 mod singleflight;
+pub mod verdicts;
 
 pub use cache::CredentialCache;
 pub use check::{PasswordCheck, Verdict};
@@ -45,3 +46,4 @@ pub use format::{Formats, PasswordHash};
 pub use htpasswd::HtpasswdFile;
 pub use limits::{Admission, Attempt, LimitSettings, Limited, Limits};
 pub use pool::{Busy, CostProof, HashPool, QueueClass};
+pub use verdicts::VerdictCache;

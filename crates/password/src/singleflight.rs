@@ -19,30 +19,38 @@ pub(crate) enum CheckResult {
 }
 
 /// The checks that are under way, by what they check.
-#[derive(Debug, Default)]
-pub(crate) struct InFlight(Mutex<HashMap<Fingerprint, watch::Receiver<Option<CheckResult>>>>);
+#[derive(Debug)]
+pub(crate) struct InFlight<R = CheckResult>(Mutex<Flights<R>>);
+
+type Flights<R> = HashMap<Fingerprint, watch::Receiver<Option<R>>>;
 
 /// A keyed hash of everything that a check depends on.
 pub(crate) type Fingerprint = [u8; 32];
 
 /// The part of a caller in a check.
-pub(crate) enum Role<'a> {
+pub(crate) enum Role<'a, R = CheckResult> {
     /// This caller makes the check.
-    Leader(Leader<'a>),
+    Leader(Leader<'a, R>),
     /// Another caller has made it.
-    Follower(CheckResult),
+    Follower(R),
 }
 
 /// The duty to make a check. Dropped without a result, it goes to the next caller in line.
-pub(crate) struct Leader<'a> {
-    flights: &'a InFlight,
+pub(crate) struct Leader<'a, R = CheckResult> {
+    flights: &'a InFlight<R>,
     check: Fingerprint,
-    told: Option<watch::Sender<Option<CheckResult>>>,
+    told: Option<watch::Sender<Option<R>>>,
 }
 
-impl InFlight {
+impl<R> Default for InFlight<R> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<R: Clone> InFlight<R> {
     /// Waits until nobody else makes this check.
-    pub(crate) async fn join(&self, check: Fingerprint) -> Role<'_> {
+    pub(crate) async fn join(&self, check: Fingerprint) -> Role<'_, R> {
         loop {
             let mut under_way = match self.lead_or_follow(check) {
                 Ok(lead) => return Role::Leader(lead),
@@ -50,7 +58,7 @@ impl InFlight {
             };
             // An error means that whoever led gave up: then another leads.
             if let Ok(Some(found)) = under_way.wait_for(Option::is_some).await.as_deref() {
-                return Role::Follower(*found);
+                return Role::Follower(found.clone());
             }
         }
     }
@@ -58,7 +66,7 @@ impl InFlight {
     fn lead_or_follow(
         &self,
         check: Fingerprint,
-    ) -> Result<Leader<'_>, watch::Receiver<Option<CheckResult>>> {
+    ) -> Result<Leader<'_, R>, watch::Receiver<Option<R>>> {
         let mut flights = self.lock();
         if let Some(under_way) = flights.get(&check) {
             return Err(under_way.clone());
@@ -67,28 +75,30 @@ impl InFlight {
         flights.insert(check, hears);
         Ok(Leader { flights: self, check, told: Some(told) })
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Fingerprint, watch::Receiver<Option<CheckResult>>>> {
+impl<R> InFlight<R> {
+    fn lock(&self) -> MutexGuard<'_, Flights<R>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Leader<'_> {
+impl<R> Leader<'_, R> {
     /// Tells all who wait. Whoever comes from now on has to have it made again.
-    pub(crate) fn publish(mut self, found: CheckResult) {
+    pub(crate) fn publish(mut self, found: R) {
         if let Some(told) = self.end() {
             told.send_replace(Some(found));
         }
     }
 
-    fn end(&mut self) -> Option<watch::Sender<Option<CheckResult>>> {
+    fn end(&mut self) -> Option<watch::Sender<Option<R>>> {
         let told = self.told.take()?;
         self.flights.lock().remove(&self.check);
         Some(told)
     }
 }
 
-impl Drop for Leader<'_> {
+impl<R> Drop for Leader<'_, R> {
     fn drop(&mut self) {
         self.end();
     }

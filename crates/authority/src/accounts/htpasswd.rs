@@ -66,7 +66,7 @@ impl Authenticator for HtpasswdAccounts {
         };
         Ok(match verdict {
             Verdict::Accept => Outcome::Authenticated(self.account(login.account.clone(), &entry)),
-            Verdict::Reject(paid) => Outcome::Rejected(paid),
+            Verdict::Reject(paid) => Outcome::Rejected(paid.into()),
         })
     }
 

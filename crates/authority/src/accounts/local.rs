@@ -162,7 +162,7 @@ impl LocalAccounts {
         };
         Ok(match verdict {
             Verdict::Accept => Outcome::Authenticated(local.account.clone()),
-            Verdict::Reject(paid) => Outcome::Rejected(paid),
+            Verdict::Reject(paid) => Outcome::Rejected(paid.into()),
         })
     }
 

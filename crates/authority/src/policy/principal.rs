@@ -178,8 +178,9 @@ fn group(text: &str) -> Result<Principal, PrincipalError> {
         Some(("*", name)) => (None, name),
         Some((source, name)) => (Some(source_name(source, "group")?), name),
     };
-    name.parse::<Group>()?;
-    Ok(Principal::Group { source, name: WordPattern::new(name) })
+    // A distinguished name is compared in the spelling that all have.
+    let group: Group = name.parse()?;
+    Ok(Principal::Group { source, name: WordPattern::new(group.as_str()) })
 }
 
 fn source_name(text: &str, kind: &'static str) -> Result<SourceName, PrincipalError> {

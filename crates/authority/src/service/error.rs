@@ -1,5 +1,7 @@
 //! Why there is no token.
 
+use std::sync::Arc;
+
 use portpass_password::{Limited, limits::RateExceeded};
 use portpass_state::StateError;
 use portpass_token::MintError;
@@ -63,10 +65,12 @@ pub enum TokenError {
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
     /// The name, the password, or both.
-    #[error("there is no account {account} with that password, or it is disabled")]
+    #[error("{}", wrong_password(account, why.as_deref()))]
     WrongPassword {
         /// As claimed.
         account: AccountName,
+        /// What its source says, where it says more.
+        why: Option<Arc<str>>,
     },
 }
 
@@ -114,6 +118,15 @@ impl TokenError {
 
 fn named(account: Option<&AccountName>) -> String {
     account.map_or_else(|| "nobody".to_owned(), |account| format!("the account {account}"))
+}
+
+fn wrong_password(account: &AccountName, why: Option<&str>) -> String {
+    match why {
+        None => {
+            format!("there is no account {account} with that password, or it is disabled")
+        }
+        Some(why) => format!("the account {account} is not let in: {why}"),
+    }
 }
 
 impl From<LookUpError> for TokenError {

@@ -2,6 +2,7 @@
 
 mod environment;
 mod foreign;
+mod ldap;
 mod policy;
 mod refused;
 
