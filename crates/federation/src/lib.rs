@@ -3,4 +3,9 @@
 //! Nothing here knows what an account of portpass is: `portpass_authority::accounts` turns what these
 //! servers say into one.
 
+pub mod discovery;
+pub mod issuer_keys;
+pub mod issuer_url;
 pub mod ldap;
+pub mod web;
+pub mod workload;

@@ -7,7 +7,7 @@ use std::{fmt, str::FromStr};
 /// There is no `none`: a token without a signature does not parse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Algorithm {
-    /// `EdDSA` with Ed25519, the only curve here.
+    /// `EdDSA` with Ed25519, the only curve here; RFC 9864 calls it `Ed25519`.
     EdDsa,
     /// ECDSA on P-256 with SHA-256.
     Es256,
@@ -119,6 +119,8 @@ impl FromStr for Algorithm {
 
     fn from_str(name: &str) -> Result<Self, UnknownAlgorithm> {
         let known = Self::ALL.into_iter().find(|algorithm| algorithm.name() == name);
+        // RFC 9864: the same algorithm by a name that says the curve.
+        let known = known.or((name == "Ed25519").then_some(Self::EdDsa));
         known.ok_or_else(|| UnknownAlgorithm(name.to_owned()))
     }
 }

@@ -30,11 +30,16 @@ impl<'a> Compact<'a> {
     /// Refused are `none` and unknown algorithms, a `typ` other than `JWT` (it may be missing),
     /// every `crit`, and `jku` and `x5u`, which point to keys that would have to be fetched.
     pub fn parse(token: &'a str) -> Result<Self, Malformed> {
+        Self::parse_typed(token, &["JWT"])
+    }
+
+    /// As [`Compact::parse`], for tokens of these types: `at+jwt` is an access token of RFC 9068.
+    pub fn parse_typed(token: &'a str, types: &[&str]) -> Result<Self, Malformed> {
         let parts = split(token)?;
         let header = json::parse_object(&parts.header)
             .map_err(|why| Malformed::Json { part: Part::Header, why })?;
         Ok(Self {
-            header: Header::read(&header)?,
+            header: Header::read(&header, types)?,
             payload: parts.payload,
             signature: base64url::decode(parts.signature)
                 .map_err(|_| Malformed::encoding(Part::Signature, parts.signature))?,

@@ -27,6 +27,7 @@ pub mod server;
 pub mod slapd;
 pub mod stalling_proxy;
 pub mod token_service;
+pub mod workload_issuer;
 
 pub mod intercepting_proxy;
 mod root;
@@ -48,3 +49,4 @@ pub use server::{Portpass, wait_until};
 pub use slapd::Slapd;
 pub use stalling_proxy::StallingProxy;
 pub use token_service::{FixedTokenService, PythonTokenService};
+pub use workload_issuer::WorkloadIssuer;

@@ -30,14 +30,14 @@ pub(super) enum KeySource {
 }
 
 impl Header {
-    pub(super) fn read(object: &Map<String, Value>) -> Result<Self, Malformed> {
+    pub(super) fn read(object: &Map<String, Value>, types: &[&str]) -> Result<Self, Malformed> {
         if object.contains_key("crit") {
             return Err(Malformed::Critical);
         }
         if let Some(name) = ["jku", "x5u"].into_iter().find(|name| object.contains_key(*name)) {
             return Err(Malformed::RemoteKey { name });
         }
-        check_type(text(object, "typ")?)?;
+        check_type(text(object, "typ")?, types)?;
         let name = text(object, "alg")?.ok_or(Malformed::NoAlgorithm)?;
         let algorithm =
             name.parse().map_err(|_| Malformed::Algorithm { name: Excerpt::of(name) })?;
@@ -56,15 +56,15 @@ impl Header {
     }
 }
 
-/// `typ` may be missing (JW1); what is there must be `JWT`, as a media type or short (RFC 7515
+/// `typ` may be missing (JW1); what is there must be one of the types, as a media type or short (RFC 7515
 /// §4.1.9).
-fn check_type(stated: Option<&str>) -> Result<(), Malformed> {
+fn check_type(stated: Option<&str>, types: &[&str]) -> Result<(), Malformed> {
     let Some(stated) = stated else { return Ok(()) };
     let short = match stated.split_at_checked(12) {
         Some((prefix, rest)) if prefix.eq_ignore_ascii_case("application/") => rest,
         _ => stated,
     };
-    if short.eq_ignore_ascii_case("JWT") {
+    if types.iter().any(|known| short.eq_ignore_ascii_case(known)) {
         Ok(())
     } else {
         Err(Malformed::Type { stated: Excerpt::of(stated) })
