@@ -163,16 +163,19 @@ impl TokenService {
         now: SystemTime,
     ) -> Result<Account, TokenError> {
         let Login { account, password } = login;
-        let attempt = Attempt::Password { realm: LIMITED_AS, account: account.as_str(), password };
+        // As at the token endpoint: another spelling is no new attempt.
+        let name = account.as_str().to_lowercase();
+        let attempt = Attempt::Password { realm: LIMITED_AS, account: &name, password };
         let admission = self.limits.admit(client.address, attempt, now).await?;
         match self.accounts.authenticate(login, admission.queue_class(), now).await {
             Ok(Ok(account)) => {
                 admission.accepted();
                 Ok(account)
             }
-            Ok(Err(_)) => {
+            Ok(Err(rejection)) => {
                 admission.rejected(now);
-                Err(TokenError::WrongPassword { account: account.clone() })
+                let why = rejection.why().cloned();
+                Err(TokenError::WrongPassword { account: account.clone(), why })
             }
             Err(error) => {
                 admission.withdraw();
