@@ -50,6 +50,7 @@ pub mod accounts;
 mod actions;
 pub mod audit;
 pub mod ceiling;
+pub mod docker_auth;
 pub mod http;
 pub mod keyring;
 mod labels;

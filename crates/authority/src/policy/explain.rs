@@ -77,12 +77,13 @@ fn cited(policy: &dyn Policy, decision: &Decision) -> Vec<CitedRule> {
     let mut cited: Vec<CitedRule> = Vec::new();
     for applied in &decision.applied_rules {
         let number = applied.rule.number();
-        let action = applied.action.to_string();
-        match cited.iter_mut().find(|entry| entry.number == number) {
+        let (action, effect) = (applied.action.to_string(), applied.effect.to_string());
+        let same = |entry: &&mut CitedRule| entry.number == number && entry.effect == effect;
+        match cited.iter_mut().find(same) {
             Some(entry) => entry.actions.push(action),
             None => cited.push(CitedRule {
                 number,
-                effect: applied.effect.to_string(),
+                effect,
                 actions: vec![action],
                 text: policy.rule_text(applied.rule).unwrap_or_default(),
             }),
