@@ -168,24 +168,7 @@ fn root() -> PathBuf {
 #[test]
 fn the_tests_that_the_security_page_names_exist() {
     let page = fs::read_to_string(root().join("SECURITY.md")).unwrap();
-    let mut code = String::new();
-    for name in [
-        "admin",
-        "app",
-        "authority",
-        "client",
-        "config",
-        "jose",
-        "password",
-        "registry",
-        "server",
-        "state",
-        "token",
-    ] {
-        for file in all_sources(&root().join("crates").join(name)) {
-            code.push_str(&fs::read_to_string(file).unwrap());
-        }
-    }
+    let code = all_code();
     let mut named = 0;
     for word in page.split('`').skip(1).step_by(2) {
         let is_name = word.matches('_').count() > 2 && !word.contains(['/', '.']);
@@ -197,6 +180,50 @@ fn the_tests_that_the_security_page_names_exist() {
         }
     }
     assert!(named > 15, "only {named} tests are named");
+}
+
+/// In the last column a `yes` names its test, and anything else is a `no`.
+#[test]
+fn each_yes_of_the_comparison_names_a_test_that_exists() {
+    let (page, code) = (page("comparison.md"), all_code());
+    let rows = page.lines().filter(|line| line.starts_with("| "));
+    let (mut yes, mut no) = (0, 0);
+    for row in rows.filter(|row| !row.starts_with("| --- ") && !row.ends_with("| portpass |")) {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        assert_eq!(cells.len(), 9, "{row}");
+        let ours = cells[8];
+        if ours == "no" {
+            no += 1;
+            continue;
+        }
+        assert!(ours.starts_with("yes"), "{row}");
+        let tests: Vec<&str> = ours.split('`').skip(1).step_by(2).collect();
+        assert!(!tests.is_empty(), "{row}");
+        for test in tests {
+            assert!(code.contains(&format!("fn {test}(")), "{row}");
+        }
+        yes += 1;
+    }
+    assert!(yes > 25 && no > 5, "{yes} {no}");
+}
+
+/// Of the crates whose tests a page may name.
+fn all_code() -> String {
+    let crates = [
+        "admin",
+        "app",
+        "authority",
+        "client",
+        "config",
+        "jose",
+        "password",
+        "registry",
+        "server",
+        "state",
+        "token",
+    ];
+    let files = crates.iter().flat_map(|name| all_sources(&root().join("crates").join(name)));
+    files.map(|file| fs::read_to_string(file).unwrap()).collect()
 }
 
 #[test]
@@ -277,6 +304,7 @@ fn make_files(block: &str, folder: &Path, trusted: &Path) {
         ("path: ", USERS.to_owned()),
         (" ca: ", pair.cert.pem()),
         ("bind_password_file: ", "opensesame".to_owned()),
+        ("docker-auth: ", "acl: []\n".to_owned()),
     ] {
         for rest in block.split(key).skip(1) {
             let name = rest.split([',', ' ', '}', '\n']).next().unwrap();

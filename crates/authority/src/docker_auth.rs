@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use portpass_protocol::access::{Access, Action};
+use portpass_protocol::access::{Access, Action, Actions};
 
 use crate::{
     policy::{AppliedRule, Decision, Effect, NearMiss, Policy, Request, RuleId},
@@ -24,7 +24,7 @@ mod tests;
 use self::{
     effort::{Effort, TooMuch},
     entry::{Condition, Entry, Question},
-    pattern::RegexCache,
+    pattern::{Pattern, RegexCache},
 };
 
 pub use self::{
@@ -40,6 +40,7 @@ pub struct Acl {
     entries: Vec<Entry>,
     texts: Vec<String>,
     people: BTreeMap<AccountName, Labels>,
+    group_labels: Vec<String>,
     cache: RegexCache,
 }
 
@@ -54,6 +55,7 @@ impl Acl {
             entries: entries.collect::<Result<_, _>>()?,
             texts: written,
             people: BTreeMap::new(),
+            group_labels: vec![GROUPS.to_owned()],
             cache: RegexCache::new(),
         })
     }
@@ -62,6 +64,13 @@ impl Acl {
     #[must_use]
     pub fn with_labels(mut self, people: BTreeMap<AccountName, Labels>) -> Self {
         self.people = people;
+        self
+    }
+
+    /// Also gives the account's groups under these labels.
+    #[must_use]
+    pub fn with_group_labels(mut self, names: impl IntoIterator<Item = String>) -> Self {
+        self.group_labels.extend(names.into_iter().filter(|name| name != GROUPS));
         self
     }
 
@@ -95,9 +104,9 @@ impl Acl {
         for (name, values) in of_file.into_iter().chain([&account.labels]).flat_map(Labels::iter) {
             labels.entry(name).or_default().extend(values.iter().map(AsRef::as_ref));
         }
-        if !account.groups.is_empty() {
+        for name in self.group_labels.iter().filter(|_| !account.groups.is_empty()) {
             let groups = account.groups.iter().map(Group::as_str);
-            labels.entry(GROUPS).or_default().extend(groups);
+            labels.entry(name).or_default().extend(groups);
         }
         labels
     }
@@ -138,6 +147,11 @@ impl Acl {
     }
 }
 
+/// Whether a pattern, in which nothing is put in, means the text. What is no pattern means none.
+pub fn pattern_matches(pattern: &str, text: &str) -> bool {
+    Pattern::parse(pattern).is_ok_and(|pattern| pattern.means(text))
+}
+
 /// Which entry decides.
 enum Verdict {
     Entry(usize),
@@ -148,7 +162,7 @@ enum Verdict {
 
 impl Policy for Acl {
     fn decide(&self, request: &Request<'_>, requested: &Access) -> Decision {
-        let mut granted = portpass_protocol::access::Actions::none();
+        let mut granted = Actions::none();
         let by = match self.deciding(&self.question(request, requested)) {
             Verdict::Entry(at) => {
                 granted = self.entries[at].granted(&requested.actions);
@@ -166,6 +180,7 @@ impl Policy for Acl {
                     action: action.clone(),
                     effect: if granted.contains(action) { Effect::Allow } else { Effect::Deny },
                     rule,
+                    lifetime: None,
                 })
                 .collect()
         };
@@ -224,5 +239,5 @@ pub struct AclError {
     pub problem: EntryProblem,
 }
 
-/// The label that has the account's groups.
+/// The label that always has the account's groups.
 const GROUPS: &str = "groups";

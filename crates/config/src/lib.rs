@@ -12,6 +12,7 @@ mod address;
 mod admin;
 mod audit;
 mod auth;
+mod docker_auth;
 mod environment;
 mod error;
 mod file;
@@ -45,6 +46,7 @@ pub use self::{
     admin::Admin,
     audit::Audit,
     auth::{Auth, Htpasswd, Silly, Token},
+    docker_auth::{AclFile, AclFileContent, ImportTarget, Imported, import},
     environment::Environment,
     error::ConfigError,
     file::{ConfigFile, schema},

@@ -2,15 +2,22 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use portpass_authority::policy::{
-    Lifetime, Policy, Rule, RuleContext, RuleId, RuleSet, RuleText, Target, TimesText,
+use portpass_authority::{
+    docker_auth::Acl,
+    policy::{Lifetime, Policy, Rule, RuleContext, RuleId, RuleSet, RuleText, Target, TimesText},
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{ConfigError, Files, Located, accounts::AccountSource, one_or_many::OneOrMany};
+use super::{
+    AclFile, AclFileContent, ConfigError, Files, Located, accounts::AccountSource,
+    one_or_many::OneOrMany,
+};
 
 mod file;
+mod section;
+
+pub(crate) use section::PolicySection;
 
 pub use file::{RuleFile, RuleFileContent};
 
@@ -71,6 +78,13 @@ pub enum PolicySource {
         /// What it said when the configuration was read.
         rules: Arc<RuleSet>,
     },
+    /// The ACL of docker_auth, in its own file.
+    DockerAuth {
+        /// Which. It may change while a server runs.
+        file: AclFile,
+        /// What it said when the configuration was read.
+        acl: Arc<Acl>,
+    },
 }
 
 impl PolicySource {
@@ -78,6 +92,7 @@ impl PolicySource {
     pub fn policy(&self) -> Arc<dyn Policy> {
         match self {
             Self::Rules(rules) | Self::RuleFile { rules, .. } => rules.clone(),
+            Self::DockerAuth { acl, .. } => acl.clone(),
         }
     }
 
@@ -87,6 +102,20 @@ impl PolicySource {
             Self::Rules(rules) => rules.longest_lifetime(),
             // What it says next is not known.
             Self::RuleFile { .. } => Some(Lifetime::MAX),
+            Self::DockerAuth { .. } => None,
+        }
+    }
+
+    /// How many rules there are; where they have a file of their own, which.
+    pub fn description(&self) -> String {
+        match self {
+            Self::Rules(rules) => rules.rules().len().to_string(),
+            Self::RuleFile { file, rules } => {
+                format!("{}, in {}", rules.rules().len(), file.path().display())
+            }
+            Self::DockerAuth { file, acl } => {
+                format!("{} entries of docker_auth's ACL, in {}", acl.len(), file.path().display())
+            }
         }
     }
 
@@ -94,13 +123,14 @@ impl PolicySource {
     pub fn rules(&self) -> Option<&Arc<RuleSet>> {
         match self {
             Self::Rules(rules) | Self::RuleFile { rules, .. } => Some(rules),
+            Self::DockerAuth { .. } => None,
         }
     }
 }
 
 /// Understands all rules, or says in which line one makes no sense.
 pub(crate) fn build(
-    typed: Option<Located<Vec<Located<RuleSection>>>>,
+    typed: Option<Located<PolicySection>>,
     file: Option<Located<PathBuf>>,
     context: RuleContext,
     accounts: &[AccountSource],
@@ -113,12 +143,14 @@ pub(crate) fn build(
             return Err(error.hint("rules have one place: `policy` or `policy_file`"));
         }
         (None, Some(file)) => return rule_file(&file, context, files),
-        (Some(typed), None) => {
-            if typed.value.is_empty() {
-                let message = "the list is empty: nobody may do anything";
-                files.warn(&typed.place, key, message);
+        (Some(Located { value: PolicySection::DockerAuth(file), .. }), None) => {
+            return acl_file(&file, files);
+        }
+        (Some(Located { value: PolicySection::Rules(rules), place }), None) => {
+            if rules.is_empty() {
+                files.warn(&place, key, "the list is empty: nobody may do anything");
             }
-            typed.value
+            rules
         }
         (None, None) => {
             let rules = default_rules(accounts, context.anonymous);
@@ -142,6 +174,16 @@ fn rule_file(
         files.warn(&typed.place, FILE_KEY, warning);
     }
     Ok(PolicySource::RuleFile { file, rules: Arc::new(rules) })
+}
+
+fn acl_file(typed: &Located<PathBuf>, files: &Files) -> Result<PolicySource, ConfigError> {
+    let bytes = files.read(ACL_KEY, typed)?;
+    let file = AclFile::new(files.resolve(typed));
+    let AclFileContent { acl, warnings } = file.understand(&bytes)?;
+    for warning in warnings {
+        files.warn(&typed.place, ACL_KEY, warning);
+    }
+    Ok(PolicySource::DockerAuth { file, acl: Arc::new(acl) })
 }
 
 /// The rules of a list; `named` is what errors call each.
@@ -220,3 +262,4 @@ impl From<BetweenSection> for TimesText {
 }
 
 const FILE_KEY: &str = "token_service.policy_file";
+const ACL_KEY: &str = "token_service.policy.docker-auth";

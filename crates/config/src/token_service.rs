@@ -20,7 +20,7 @@ use super::{
     http::{Http, origin},
     introspection::IntrospectionSection,
     limits::{Attempts, TokenLimitsSection},
-    policy::{self, PolicySource, RuleSection},
+    policy::{self, PolicySection, PolicySource},
     signing::{Signing, SigningSection},
     tls::{TlsFiles, TlsSection},
 };
@@ -57,9 +57,9 @@ pub struct TokenServiceSection {
     pub limits: Option<TokenLimitsSection>,
     /// Who may ask what a token is worth, as in RFC 7662. Default: nobody
     pub introspection: Option<Located<IntrospectionSection>>,
-    /// Who may do what. Default: `user:local/admin` everything, everybody pulls `public/**`, everybody signed in
+    /// Who may do what: rules, or docker_auth's ACL. Default: `user:local/admin` everything, everybody pulls `public/**`, everybody signed in
     /// has `${account}/**`.
-    pub policy: Option<Located<Vec<Located<RuleSection>>>>,
+    pub policy: Option<Located<PolicySection>>,
     /// A file with a list of rules, in place of `policy`. A change takes effect within two seconds.
     pub policy_file: Option<Located<PathBuf>>,
 }

@@ -14,7 +14,7 @@ use super::{
     introspection::IntrospectionSection,
     one_or_many::OneOrMany,
     placeholder,
-    policy::RuleSection,
+    policy::{PolicySection, RuleSection},
     registry::{RegistrySection, StorageSection},
     signing::SigningSection,
     tls::TlsSection,
@@ -523,9 +523,19 @@ pub(crate) const VARIABLES: &[Variable] = &[
         }
     ),
     variable!("PORTPASS_TOKEN_SERVICE_POLICY", "token_service.policy", |file, given| {
-        file.token_service(given).policy = Some(given.placed(given.list::<RuleSection>()?));
+        let rules = PolicySection::Rules(given.list::<RuleSection>()?);
+        file.token_service(given).policy = Some(given.placed(rules));
         Ok(())
     }),
+    variable!(
+        "PORTPASS_TOKEN_SERVICE_POLICY_DOCKER_AUTH",
+        "token_service.policy.docker-auth",
+        |file, given| {
+            let acl = PolicySection::DockerAuth(given.path());
+            file.token_service(given).policy = Some(given.placed(acl));
+            Ok(())
+        }
+    ),
     variable!("PORTPASS_TOKEN_SERVICE_POLICY_FILE", "token_service.policy_file", |file, given| {
         file.token_service(given).policy_file = Some(given.path());
         Ok(())

@@ -3,9 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use portpass_config::{
-    Config, ConfigError, Environment, PolicySource, RegistryAuth, Sources, TokenListen,
-};
+use portpass_config::{Config, ConfigError, Environment, RegistryAuth, Sources, TokenListen};
 
 use super::Context;
 use crate::{failure::Failure, printer::Printer};
@@ -65,7 +63,7 @@ pub(crate) async fn load(sources: &Sources, environment: &Environment) -> Result
 }
 
 /// A configuration that makes no sense, with what may help.
-fn refused(error: ConfigError) -> Failure {
+pub(super) fn refused(error: ConfigError) -> Failure {
     let hints = error.hints().to_vec();
     hints.into_iter().fold(Failure::from(error), Failure::hint)
 }
@@ -99,12 +97,7 @@ fn describe(config: &Config, printer: &Printer) {
             service.issuer,
             services.join(", ")
         ));
-        let rules = service.policy.rules().map_or(0, |rules| rules.rules().len());
-        let place = match &service.policy {
-            PolicySource::Rules(_) => String::new(),
-            PolicySource::RuleFile { file, .. } => format!(", in {}", file.path().display()),
-        };
-        printer.line(format_args!("rules          {rules}{place}"));
+        printer.line(format_args!("rules          {}", service.policy.description()));
     }
     if let Some(admin) = &config.admin {
         printer.line(format_args!("admin          http://{}", admin.addr));

@@ -12,6 +12,7 @@ pub(crate) mod delete;
 pub(crate) mod diagnose;
 pub(crate) mod explain;
 mod habits;
+pub(crate) mod import;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod policy;
@@ -60,6 +61,8 @@ enum Command {
     Policy(policy::Arguments),
     /// Read the audit trail, or check whether it was changed
     Audit(audit::Arguments),
+    /// Turn the configuration of another token service into one of portpass
+    Import(import::Arguments),
     /// Copy an installation, also while a server runs, into a folder that a server can start from
     Backup(backup::Arguments),
     /// Say why a request was refused, and what to do about it
@@ -114,6 +117,7 @@ pub(crate) async fn run(command_line: CommandLine, context: &Context) -> Result<
         Command::SigningKey(arguments) => signing_key::run(arguments, context).await,
         Command::Policy(arguments) => policy::run(arguments, context).await,
         Command::Audit(arguments) => audit::run(arguments, context).await,
+        Command::Import(arguments) => import::run(arguments, context).await,
         Command::Backup(arguments) => backup::run(arguments, context).await,
         Command::Explain(arguments) => explain::run(arguments, context).await,
         Command::Login(arguments) => login::run(arguments, context).await,

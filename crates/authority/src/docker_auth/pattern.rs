@@ -109,6 +109,11 @@ impl Pattern {
         self.text.strip_prefix('/')?.strip_suffix('/')
     }
 
+    /// Whether it means this text as it stands, without a placeholder.
+    pub(super) fn means(&self, text: &str) -> bool {
+        self.compiled.as_ref().is_some_and(|matcher| matcher.is_match(text))
+    }
+
     /// Whether it means this text. `${labels:…}` stands for itself at first, and then for every combination of the
     /// values that there are.
     pub(super) fn matches(

@@ -294,16 +294,17 @@ fn collect(
     };
     let alternatives = ["anyOf", "oneOf"].iter().find_map(|word| schema[word].as_array());
     if let Some(alternatives) = alternatives {
-        let sections: Vec<_> = alternatives
-            .iter()
-            .filter(|one| one["type"] != "null" && one.get("const").is_none())
-            .collect();
-        if !sections.is_empty()
-            && sections
-                .iter()
-                .all(|one| one.get("$ref").is_some() || one.get("properties").is_some())
-        {
-            return sections.into_iter().for_each(|one| collect(one, root, path, keys));
+        let is_section = |one: &&serde_json::Value| {
+            ["$ref", "properties", "anyOf"].iter().any(|word| one.get(word).is_some())
+        };
+        let given =
+            alternatives.iter().filter(|one| one["type"] != "null" && one.get("const").is_none());
+        let (sections, values): (Vec<_>, Vec<_>) = given.partition(is_section);
+        for section in &sections {
+            collect(section, root, path, keys);
+        }
+        if !sections.is_empty() && values.is_empty() {
+            return;
         }
     }
     match schema["properties"].as_object() {

@@ -16,7 +16,7 @@ fn folder(rules: &str) -> Folder {
 fn file(config: Config) -> RuleFile {
     match config.token_service.unwrap().policy {
         PolicySource::RuleFile { file, .. } => file,
-        source @ PolicySource::Rules(_) => panic!("{source:?}"),
+        source => panic!("{source:?}"),
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) async fn build(
         PolicySource::RuleFile { file, rules } => {
             Some(Arc::new(WatchedRules::new(file.clone(), rules.clone())))
         }
-        PolicySource::Rules(_) => None,
+        PolicySource::Rules(_) | PolicySource::DockerAuth { .. } => None,
     };
     let components = TokenServiceParts {
         issuer: config.issuer.clone(),
