@@ -202,7 +202,7 @@ fn pattern(text: &str) -> Result<PathPattern, AdminError> {
 }
 
 /// How long ago, or when.
-fn time(text: &str, now: SystemTime) -> Result<SystemTime, AdminError> {
+pub(super) fn time(text: &str, now: SystemTime) -> Result<SystemTime, AdminError> {
     let refused = || AdminError::InvalidTime { text: text.to_owned() };
     match text.parse::<Span>() {
         Ok(Span(ago)) => Ok(now.checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH)),

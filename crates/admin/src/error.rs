@@ -113,6 +113,14 @@ pub enum AdminError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// No repository can be called so.
+    #[error(
+        "{text:?} is no repository: names are lower-case letters and digits, joined by `.`, `_`, `__`, dashes and `/`"
+    )]
+    InvalidRepository {
+        /// What was given.
+        text: String,
+    },
     /// What should be a time is none.
     #[error("{text:?} is no time: expected how long ago, as in 2h or 3d, or 2026-11-30T05:00:00Z")]
     InvalidTime {
@@ -164,6 +172,9 @@ pub enum AdminError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// Who may do what is not said by rules.
+    #[error("this configuration has no rules to look into: its `policy` is of another kind")]
+    NoRules,
     /// The configuration has no token service.
     #[error(
         "this configuration runs no token service, so it has neither accounts nor rules nor signing keys"
@@ -214,6 +225,7 @@ impl AdminError {
                 | Self::InvalidName { .. }
                 | Self::OpenPattern { .. }
                 | Self::InvalidPattern { .. }
+                | Self::InvalidRepository { .. }
                 | Self::InvalidScope(_)
                 | Self::InvalidTime { .. }
                 | Self::UnknownService { .. }

@@ -6,7 +6,9 @@ use portpass_registry::controller::Realm;
 use portpass_token::ServiceName;
 use serde::Serialize;
 
-use super::{AdminError, Caller, Installation, PolicyExplanation, policy::service_name};
+use super::{
+    AdminError, Caller, Circumstances, Installation, PolicyExplanation, policy::service_name,
+};
 use portpass_config::{Auth, Config, RegistryAuth, Token, TokenService};
 
 /// What stands behind a grant that was too small.
@@ -48,7 +50,9 @@ impl Installation {
                     "" => Caller::Anonymous,
                     name => Caller::Account(name.to_owned()),
                 };
-                let explained = self.explain(&who, Some(service.as_str()), needed).await?;
+                let service = Some(service.as_str().to_owned());
+                let circumstances = Circumstances { service, ..Circumstances::default() };
+                let explained = self.explain(&who, &circumstances, needed).await?;
                 let suffices = explained.obstacle.is_none() && grants_all(&explained, needed);
                 Ok(GrantOrigin::ThisInstallation { explained, suffices })
             }
@@ -62,7 +66,7 @@ impl Installation {
     /// What of an account explains a refused password, which no answer tells.
     pub async fn account_state(&self, name: &str) -> Result<String, AdminError> {
         let service = self.token_service()?;
-        match self.find_account(service, name).await {
+        match self.find_account(service, &Caller::Account(name.to_owned())).await {
             Ok(account) => {
                 let obstacle = self.obstacle(service, &account).await?;
                 Ok(match obstacle {

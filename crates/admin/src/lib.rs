@@ -57,7 +57,10 @@ pub use self::{
     first_start::{ADMIN, Administrator, FirstStart, FirstStartError},
     grant_origin::{GrantOrigin, OtherTokenService, shell_quoted},
     key_ring::{OpenKeyRingError, open_key_ring},
-    policy::{Caller, PolicyExplanation},
+    policy::{
+        Caller, Circumstances, LintFinding, PolicyExplanation, Reach, ReachingCaller, RuleOnIt,
+        Rulebook, Severity, TestedExpectation, UnlistedSource,
+    },
     seal_key::SealKeyError,
     sessions::{Session, SessionState, TokenRevocation},
     signing_keys::{KeyFormat, KeyPhase, PublicKeyExport, SigningKey},

@@ -1,6 +1,6 @@
 //! Who may do what, and which rule says so.
 
-use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{net::IpAddr, time::SystemTime};
 
 use portpass_authority::{
     accounts::AuthenticatorChain,
@@ -8,9 +8,7 @@ use portpass_authority::{
     subject::{Account, SourceName, Subject},
 };
 use portpass_config::TokenService;
-use portpass_password::{
-    CredentialCache, HashPool, PasswordCheck, htpasswd::HtpasswdError, pool::PoolSettings,
-};
+use portpass_password::htpasswd::HtpasswdError;
 use portpass_protocol::{
     AccessSet,
     scope::{self, ScopeError},
@@ -18,16 +16,37 @@ use portpass_protocol::{
 use portpass_state::AccountStatus;
 use portpass_token::ServiceName;
 
-use super::{AdminError, Installation};
-use crate::account_sources;
+use super::{AdminError, Installation, audit};
 
-/// Who asks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Caller {
-    /// Somebody without credentials.
-    Anonymous,
-    /// Whoever logs in by this name.
-    Account(String),
+mod caller;
+mod expected;
+mod lint;
+mod rulebook;
+mod who;
+
+pub use self::{
+    caller::Caller,
+    expected::TestedExpectation,
+    lint::{LintFinding, Severity},
+    rulebook::Rulebook,
+    who::{Reach, ReachingCaller, RuleOnIt, UnlistedSource},
+};
+
+/// What a decision depends on beside who asks for what.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Circumstances {
+    /// The service that the token is for; absent: the one that requests without a service mean.
+    pub service: Option<String>,
+    /// The client's address.
+    pub address: Option<IpAddr>,
+    /// When: RFC 3339, or how long ago; absent: now.
+    pub at: Option<String>,
+}
+
+impl Circumstances {
+    fn moment(&self, now: SystemTime) -> Result<SystemTime, AdminError> {
+        self.at.as_deref().map_or(Ok(now), |text| audit::time(text, now))
+    }
 }
 
 /// What somebody would be granted, and why.
@@ -43,16 +62,14 @@ pub struct PolicyExplanation {
 
 impl Installation {
     /// Decides as the token service would on a request with these scopes, without one being made.
-    ///
-    /// `service` is absent for the one that requests without a service mean.
     pub async fn explain(
         &self,
         who: &Caller,
-        service: Option<&str>,
+        circumstances: &Circumstances,
         scopes: &[String],
     ) -> Result<PolicyExplanation, AdminError> {
         let token_service = self.token_service()?;
-        let service = service_name(token_service, service)?;
+        let service = service_name(token_service, circumstances.service.as_deref())?;
         let (requested, ignored_scopes) = requested(scopes)?;
         let (subject, obstacle) = match who {
             Caller::Anonymous => {
@@ -60,8 +77,8 @@ impl Installation {
                 let obstacle = (!token_service.anonymous).then(|| refused.to_owned());
                 (Subject::Anonymous, obstacle)
             }
-            Caller::Account(name) => {
-                let account = self.find_account(token_service, name).await?;
+            Caller::Account(_) | Caller::Robot(_) => {
+                let account = self.find_account(token_service, who).await?;
                 let obstacle = self.obstacle(token_service, &account).await?;
                 (Subject::from(account), obstacle)
             }
@@ -69,8 +86,8 @@ impl Installation {
         let request = policy::Request {
             subject: &subject,
             service: &service,
-            address: None,
-            now: self.now(),
+            address: circumstances.address,
+            now: circumstances.moment(self.now())?,
         };
         let rights = token_service.policy.policy();
         let explain = |access| policy::explain(&*rights, &request, access);
@@ -85,14 +102,19 @@ impl Installation {
     pub(super) async fn find_account(
         &self,
         service: &TokenService,
-        name: &str,
+        who: &Caller,
     ) -> Result<Account, AdminError> {
-        let sources: Vec<String> =
-            service.accounts.iter().map(|source| source.name().to_string()).collect();
-        let unknown = || AdminError::UnknownAccount { name: name.to_owned(), sources };
-        let Ok(parsed) = name.parse() else { return Err(unknown()) };
         let chain = self.chain(service).await?;
-        chain.by_name(&parsed, self.now()).await?.ok_or_else(unknown)
+        let account = rulebook::find(&chain, who, self.now()).await?;
+        account.ok_or_else(|| AdminError::UnknownAccount {
+            name: who.to_string(),
+            sources: service.accounts.iter().map(|source| source.name().to_string()).collect(),
+        })
+    }
+
+    /// The sources of accounts, for looking names up.
+    async fn chain(&self, service: &TokenService) -> Result<AuthenticatorChain, HtpasswdError> {
+        rulebook::lookup_chain(service, &self.db, &*self.random, &*self.clock).await
     }
 
     /// What keeps an account from getting any token.
@@ -109,16 +131,6 @@ impl Installation {
         let disabled = row.is_some_and(|row| row.status != AccountStatus::Enabled);
         Ok(disabled
             .then(|| format!("the account `{}` is disabled: it gets no token", account.name)))
-    }
-
-    /// The sources of accounts, for looking names up: no password is checked here.
-    async fn chain(&self, service: &TokenService) -> Result<AuthenticatorChain, HtpasswdError> {
-        let mut key = [0; 32];
-        self.random.fill(&mut key);
-        let pool = HashPool::new(PoolSettings::for_cores(NonZeroUsize::MIN));
-        let cache = CredentialCache::new(key, NonZeroUsize::MIN, Duration::ZERO);
-        let check = PasswordCheck::new(pool, Arc::new(cache));
-        account_sources(&service.accounts, &self.db, &check, &*self.clock).await
     }
 }
 
@@ -159,3 +171,6 @@ fn requested(scopes: &[String]) -> Result<(AccessSet, Vec<ScopeError>), AdminErr
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

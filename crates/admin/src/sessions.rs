@@ -7,7 +7,7 @@ use portpass_state::{Change, RefreshState, RefreshToken, Revocation, RevokedToke
 use serde::Serialize;
 
 use super::{
-    AdminError, Installation, serialize_optional_time, serialize_time, users::account_name,
+    AdminError, Caller, Installation, serialize_optional_time, serialize_time, users::account_name,
 };
 
 /// One refresh token.
@@ -112,7 +112,11 @@ impl Installation {
     ) -> Result<TokenRevocation, AdminError> {
         let service = self.token_service()?;
         account_name(name)?;
-        let doubt = self.find_account(service, name).await.err().map(|error| error.to_string());
+        let doubt = self
+            .find_account(service, &Caller::Account(name.to_owned()))
+            .await
+            .err()
+            .map(|error| error.to_string());
         let record = self.record(Action::TokensRevoked, name);
         let sessions = self.db.revoke_tokens(name, which, &record).await?;
         Ok(TokenRevocation { sessions, doubt })

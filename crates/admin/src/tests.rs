@@ -307,7 +307,8 @@ async fn an_explanation_names_the_rules() {
     assert_eq!(explained.obstacle, None);
 
     let scopes = ["repository:public/a:pull".to_owned()];
-    let anonymous = installation.explain(&Caller::Anonymous, None, &scopes).await.unwrap();
+    let anonymous =
+        installation.explain(&Caller::Anonymous, &Circumstances::default(), &scopes).await.unwrap();
     assert_eq!(anonymous.explanations[0].granted, ["pull"]);
     assert_eq!(anonymous.explanations[0].account, None);
 }
@@ -324,7 +325,9 @@ async fn a_disabled_account_is_explained_and_said_to_get_nothing() {
 
     let fixture = Fixture::new("token_service: { anonymous: false }\n");
     let closed = fixture.open().await;
-    let explained = closed.explain(&Caller::Anonymous, None, &["repository:a/b:pull".into()]).await;
+    let explained = closed
+        .explain(&Caller::Anonymous, &Circumstances::default(), &["repository:a/b:pull".into()])
+        .await;
     assert!(explained.unwrap().obstacle.unwrap().contains("anonymous"));
 }
 
@@ -475,7 +478,9 @@ async fn explain(
     scopes: &[&str],
 ) -> Result<PolicyExplanation, AdminError> {
     let scopes: Vec<String> = scopes.iter().map(|&scope| scope.to_owned()).collect();
-    installation.explain(&Caller::Account(account.to_owned()), service, &scopes).await
+    let service = service.map(str::to_owned);
+    let circumstances = Circumstances { service, ..Circumstances::default() };
+    installation.explain(&Caller::Account(account.to_owned()), &circumstances, &scopes).await
 }
 
 /// Of no password that is written here.

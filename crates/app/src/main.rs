@@ -1,7 +1,7 @@
 //! The one binary: reads the command line, runs one command, prints, exits.
 //!
-//! Exit status: 0 done, 1 it failed (what and why on stderr, with hints), 2 wrong usage, 3 `diagnose` found
-//! nothing but warnings.
+//! Exit status: 0 done, 1 it failed (what and why on stderr, with hints), 2 wrong usage, 3 `diagnose` or
+//! `policy lint` found nothing but warnings.
 
 mod command;
 mod failure;

@@ -287,9 +287,31 @@ fn yaml_blocks(text: &str) -> impl Iterator<Item = &str> {
     text.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap())
 }
 
-/// Distribution's own file begins with its version.
+/// Distribution's own file begins with its version; a list is rules or what is expected of them.
 fn is_ours(block: &str) -> bool {
-    !block.starts_with("version:")
+    !block.starts_with("version:") && !block.starts_with("- ")
+}
+
+/// The rules of the page decide as the page says.
+#[test]
+fn the_expectations_on_the_page_of_rules_hold_and_its_rule_file_is_taken() {
+    let text = page("rules.md");
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, content: &str| fs::write(folder.path().join(name), content).unwrap();
+    let blocks: Vec<&str> = yaml_blocks(&text).collect();
+    let list = |key: &str| {
+        *blocks.iter().find(|block| block.starts_with(&format!("- {{ {key}:"))).unwrap()
+    };
+    write("portpass.yml", blocks[0]);
+    write("expected.yml", list("as"));
+    let here = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let tested = ["policy", "test", &here("expected.yml"), "--config", &here("portpass.yml")];
+    let tested = portpass(&tested);
+    assert_eq!(tested.status, Some(0), "{tested}");
+    write("rules.yml", list("allow"));
+    write("own.yml", "data: data\ntoken_service: { policy_file: rules.yml }\n");
+    let checked = portpass(&["config", "check", &here("own.yml")]);
+    assert_eq!(checked.status, Some(0), "{checked}");
 }
 
 /// Puts the files in place that a configuration names.

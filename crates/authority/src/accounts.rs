@@ -2,6 +2,7 @@
 
 pub mod htpasswd;
 pub mod ldap;
+mod listing;
 pub mod local;
 #[cfg(test)]
 mod work;
@@ -15,6 +16,7 @@ use std::{
 use async_trait::async_trait;
 use portpass_password::{Busy, CostProof, PasswordCheck, QueueClass};
 
+pub use self::listing::{ListedAccount, Listing};
 use crate::{
     policy::{RuleId, RuleSet},
     subject::{Account, AccountId, AccountName, Login, SourceName},
@@ -75,6 +77,11 @@ pub trait Authenticator: fmt::Debug + Send + Sync {
     /// names none.
     async fn names(&self, _now: SystemTime) -> Result<Vec<AccountName>, Unavailable> {
         Ok(Vec::new())
+    }
+
+    /// Whether those that it names are all that it has.
+    fn names_all(&self) -> bool {
+        false
     }
 }
 

@@ -8,6 +8,7 @@ use std::fmt;
 
 use crate::labels::Labels;
 
+mod compare;
 #[cfg(test)]
 mod tests;
 
@@ -93,6 +94,10 @@ impl PathPattern {
             let last = segments.len() - 1;
             segments.insert(last, Segment::Word(WordPattern::anything()));
         }
+        Self::from_segments(text, segments)
+    }
+
+    fn from_segments(text: &str, segments: Vec<Segment>) -> Result<Self, PatternError> {
         let placeholders = placeholders(&segments)?;
         let literals = segments.iter().map_while(Segment::literal).collect::<Vec<_>>();
         let literal_beginning = literals.join("/").into();

@@ -9,6 +9,7 @@ use portpass_protocol::access::{Access, AccessSet, Action, Actions, Resource};
 use self::index::Index;
 use crate::{ceiling::Ceiling, subject::AccountName};
 
+mod bound;
 mod conditions;
 mod effect;
 mod explain;
@@ -23,6 +24,7 @@ mod tests;
 mod times;
 
 pub use self::{
+    bound::KnownCircumstances,
     conditions::{Conditions, NetworkError},
     effect::Effect,
     explain::{CitedRule, Explanation, NearMiss, explain},
@@ -36,7 +38,7 @@ pub use self::{
 pub use crate::{
     actions::ActionBits,
     lifetime::Lifetime,
-    pattern::{PathPattern, PatternError},
+    pattern::{PathPattern, PatternError, Placeholder},
 };
 
 /// Which part of a request the rules allow, and which rules said so. No I/O.
@@ -148,7 +150,7 @@ impl RuleSet {
 
     /// From rules that are understood; their places are their numbers.
     pub fn new(rules: Vec<Rule>) -> Self {
-        Self { index: Index::new(&rules), rules }
+        Self { index: Index::new(rules.iter().enumerate()), rules }
     }
 
     /// In the order of the configuration.

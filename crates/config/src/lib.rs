@@ -15,6 +15,7 @@ mod auth;
 mod docker_auth;
 mod environment;
 mod error;
+mod expectation;
 mod file;
 mod files;
 mod foreign;
@@ -49,6 +50,7 @@ pub use self::{
     docker_auth::{AclFile, AclFileContent, ImportTarget, Imported, import},
     environment::Environment,
     error::ConfigError,
+    expectation::{Expectation, Profile, RuleName},
     file::{ConfigFile, schema},
     files::Files,
     http::{DEFAULT_IDLE_TIMEOUT, Http, TrustedProxies},

@@ -28,6 +28,16 @@ pub enum Location {
     Default,
 }
 
+impl Location {
+    /// The line of the file that it was given in.
+    pub fn line(&self) -> Option<u64> {
+        match self {
+            Self::Line(line) => Some(*line),
+            Self::Variable(_) | Self::Flag(_) | Self::Default => None,
+        }
+    }
+}
+
 impl<T> Located<T> {
     /// A value that nobody typed.
     pub fn default_value(value: T) -> Self {

@@ -55,8 +55,9 @@ impl Key {
     fn named(&self) -> String {
         match self.path.strip_suffix("[]") {
             _ if self.path.is_empty() => self.whole.to_owned(),
+            Some("") => format!("an entry of {}", self.whole),
             Some(list) => format!("an entry of `{list}`"),
-            None => format!("`{}`", self.path),
+            None => format!("`{}`", self.path.trim_start_matches("[].")),
         }
     }
 }

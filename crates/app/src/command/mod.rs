@@ -57,7 +57,7 @@ enum Command {
     Session(session::Arguments),
     /// List, rotate and export the keys that sign tokens
     SigningKey(signing_key::Arguments),
-    /// Say what the rules grant, and which rules decide
+    /// Say what the rules grant and which rules decide, and test, check and compare them
     Policy(policy::Arguments),
     /// Read the audit trail, or check whether it was changed
     Audit(audit::Arguments),
@@ -115,7 +115,6 @@ pub(crate) async fn run(command_line: CommandLine, context: &Context) -> Result<
         Command::User(arguments) => user::run(arguments, context).await,
         Command::Session(arguments) => session::run(arguments, context).await,
         Command::SigningKey(arguments) => signing_key::run(arguments, context).await,
-        Command::Policy(arguments) => policy::run(arguments, context).await,
         Command::Audit(arguments) => audit::run(arguments, context).await,
         Command::Import(arguments) => import::run(arguments, context).await,
         Command::Backup(arguments) => backup::run(arguments, context).await,
@@ -133,6 +132,7 @@ pub(crate) async fn run(command_line: CommandLine, context: &Context) -> Result<
             version::run(context);
             Ok(())
         }
+        Command::Policy(arguments) => return policy::run(arguments, context).await,
         Command::Diagnose(arguments) => return diagnose::run(arguments, context).await,
     };
     done.map(|()| Outcome::Success)

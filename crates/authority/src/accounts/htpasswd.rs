@@ -89,6 +89,10 @@ impl Authenticator for HtpasswdAccounts {
     async fn names(&self, now: SystemTime) -> Result<Vec<AccountName>, Unavailable> {
         Ok(self.file.names(now).await.iter().filter_map(|name| name.parse().ok()).collect())
     }
+
+    fn names_all(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

@@ -247,6 +247,10 @@ impl Authenticator for LocalAccounts {
         let accounts = self.look().await.map_err(|error| self.unavailable(&error))?;
         Ok(accounts.by_name.keys().cloned().collect())
     }
+
+    fn names_all(&self) -> bool {
+        true
+    }
 }
 
 impl Looks {

@@ -33,9 +33,10 @@ struct Bucket {
 }
 
 impl Index {
-    pub(super) fn new(rules: &[Rule]) -> Self {
+    /// Of those rules that count, each with its place.
+    pub(super) fn new<'a>(rules: impl Iterator<Item = (usize, &'a Rule)>) -> Self {
         let mut index = Self::default();
-        for (place, rule) in rules.iter().enumerate() {
+        for (place, rule) in rules {
             let bucket = match &rule.target {
                 Target::Catalog => &mut index.catalog,
                 Target::Repository(pattern) => {

@@ -86,6 +86,11 @@ impl Principal {
         self.is(caller) || (binds_nameless && caller.account.is_none())
     }
 
+    /// Whether the account is one of those named, to the letter.
+    pub fn names(&self, account: &Account) -> bool {
+        self.is(Caller { account: Some(account) })
+    }
+
     /// Whether the caller is one of those named, to the letter.
     pub fn is(&self, caller: Caller<'_>) -> bool {
         match (self, caller.account) {
@@ -133,9 +138,20 @@ impl Principal {
         match self {
             Self::Anyone => true,
             Self::SignedIn => !matches!(other, Self::Anyone | Self::Anonymous),
-            Self::Anonymous | Self::User { .. } | Self::Robot(_) | Self::Group { .. } => {
-                self == other
-            }
+            Self::Anonymous => self == other,
+            Self::Robot(name) => matches!(other, Self::Robot(other) if name.contains(other)),
+            Self::User { source, name } => match other {
+                Self::User { source: of, name: other } => {
+                    (source.is_none() || source == of) && name.contains(other)
+                }
+                _ => false,
+            },
+            Self::Group { source, name } => match other {
+                Self::Group { source: of, name: other } => {
+                    (source.is_none() || source == of) && name.contains(other)
+                }
+                _ => false,
+            },
         }
     }
 }

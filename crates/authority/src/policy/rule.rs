@@ -185,6 +185,14 @@ impl Rule {
         }
     }
 
+    /// Whether the rule is about this repository when somebody asks of whom nothing is known.
+    pub fn may_cover_repository(&self, path: &[&str]) -> bool {
+        match &self.target {
+            Target::Catalog => false,
+            Target::Repository(pattern) => pattern.matches(path, |_, _| true),
+        }
+    }
+
     /// How many segments of the path fit from the left.
     pub(super) fn common_prefix(&self, path: &[&str], caller: Caller<'_>) -> usize {
         match &self.target {

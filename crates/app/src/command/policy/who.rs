@@ -1,0 +1,51 @@
+//! `policy who`: everybody who reaches a repository.
+
+use portpass_admin::{Circumstances, Reach, ReachingCaller, Rulebook};
+
+use super::{Context, Failure, Outcome, refused};
+
+/// Prints who reaches it.
+pub(super) async fn run(
+    rulebook: &Rulebook,
+    repository: &str,
+    circumstances: &Circumstances,
+    json: bool,
+    context: &Context,
+) -> Result<Outcome, Failure> {
+    let reach = rulebook.who(repository, circumstances).await.map_err(refused)?;
+    if json {
+        context.printer.json(&serde_json::to_value(&reach)?);
+    } else {
+        print(&reach, context);
+    }
+    Ok(Outcome::Success)
+}
+
+fn print(reach: &Reach, context: &Context) {
+    let Reach { repository, callers, rules, unlisted } = reach;
+    if callers.is_empty() {
+        context.printer.line(format_args!("nobody is known to reach {repository}"));
+    } else {
+        let rows: Vec<[String; 4]> = callers.iter().map(row).collect();
+        context.printer.table(["WHO", "SOURCE", "MAY", "BY RULE"], &rows);
+    }
+    if !rules.is_empty() {
+        context.printer.line("");
+    }
+    for rule in rules {
+        context.printer.line(format_args!("rule {}: {}", rule.number, rule.text));
+    }
+    for source in unlisted {
+        context.printer.warning(format_args!(
+            "not all accounts of `{}` are listed: {}; those that the rules mean reach it too",
+            source.source, source.why
+        ));
+    }
+}
+
+fn row(caller: &ReachingCaller) -> [String; 4] {
+    let ReachingCaller { who, source, disabled, actions, rules } = caller;
+    let numbers: Vec<String> = rules.iter().map(ToString::to_string).collect();
+    let who = if *disabled { format!("{who} (disabled)") } else { who.clone() };
+    [who, source.clone().unwrap_or_default(), actions.join(", "), numbers.join(", ")]
+}
