@@ -4,10 +4,16 @@ use std::{path::Path, sync::Arc};
 
 use portpass_authority::accounts::{
     Authenticator, AuthenticatorChain, htpasswd::HtpasswdAccounts, ldap::LdapAccounts,
-    local::LocalAccounts,
+    local::LocalAccounts, workload::WorkloadAccounts,
 };
-use portpass_config::AccountSource;
-use portpass_federation::ldap::Directory;
+use portpass_config::{AccountSource, WorkloadKeys, WorkloadSource};
+use portpass_federation::{
+    issuer_keys::IssuerKeys,
+    ldap::Directory,
+    web::{Redirects, WebSettings},
+    workload::WorkloadIssuer,
+};
+use portpass_jose::KeySet;
 use portpass_password::{
     Formats, HtpasswdFile, PasswordCheck,
     htpasswd::{HtpasswdError, HtpasswdSettings},
@@ -36,9 +42,31 @@ pub async fn account_sources(
                 let directory = Directory::new(ldap.settings.clone());
                 Arc::new(LdapAccounts::new(source.name(), directory, check.clone(), ldap.cache))
             }
+            AccountSource::Workload(workload) => {
+                let issuer = workload_issuer(workload);
+                Arc::new(WorkloadAccounts::new(source.name(), issuer, check.clone(), db.clone()))
+            }
         });
     }
     Ok(AuthenticatorChain::new(sources, check.clone()))
+}
+
+/// An issuer of workload identities; nothing is fetched before the first token.
+pub(crate) fn workload_issuer(source: &WorkloadSource) -> WorkloadIssuer {
+    let keys = match &source.keys {
+        // It was read when the configuration was: without a key nobody gets in.
+        WorkloadKeys::File(text) => IssuerKeys::fixed(KeySet::from_jwks(text).unwrap_or_default()),
+        WorkloadKeys::Issuer { authorities, timeout, fresh } => {
+            let web = WebSettings {
+                authorities: authorities.clone(),
+                identity: None,
+                timeout: *timeout,
+                redirects: Redirects::Followed,
+            };
+            IssuerKeys::discovered(source.rules.issuer.clone(), web, *fresh)
+        }
+    };
+    WorkloadIssuer::new(source.rules.clone(), keys)
 }
 
 /// Opens a password file; what is wrong with its lines was said when the configuration was read.

@@ -180,6 +180,24 @@ pub enum AdminError {
         "this configuration runs no token service, so it has neither accounts nor rules nor signing keys"
     )]
     NoTokenService,
+    /// A text that is no token of a workload.
+    #[error("this is no workload's token: {why}")]
+    NotAWorkloadToken {
+        /// Why not.
+        why: String,
+    },
+    /// No source of accounts has the issuer of a token.
+    #[error(
+        "{} is no issuer in `token_service.accounts`, which has {}",
+        found.as_deref().unwrap_or("nobody (the token has no `iss`)"),
+        if configured.is_empty() { "no `workload` section".to_owned() } else { configured.join(", ") }
+    )]
+    UnknownIssuer {
+        /// What the token says.
+        found: Option<String>,
+        /// What there is.
+        configured: Vec<String>,
+    },
     /// The database.
     #[error(transparent)]
     State(#[from] StateError),
@@ -210,6 +228,9 @@ impl AdminError {
             Self::UnknownAction(_) => {
                 let words: Vec<&str> = Action::ALL.into_iter().map(Action::as_str).collect();
                 vec![format!("there are {}", words.join(", "))]
+            }
+            Self::UnknownIssuer { .. } => {
+                vec!["`issuer` is compared byte for byte, a `/` at the end included".into()]
             }
             _ => Vec::new(),
         }

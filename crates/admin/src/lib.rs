@@ -9,6 +9,8 @@
 //!              ├─ policy.rs        who may do what, and which rule says so
 //!              └─ grant_origin.rs  which policy a registry's tokens are granted by
 //!
+//! a configuration alone ── workloads.rs  why a workload's token is an account, or nobody's
+//!
 //! what a server shares with it ── data_directory.rs  lock, file modes
 //!                              ├─ first_start.rs     the account `admin`
 //!                              ├─ seal_key.rs        the key of the private keys
@@ -34,6 +36,7 @@ mod seal_key;
 mod sessions;
 mod signing_keys;
 mod users;
+mod workloads;
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -65,6 +68,10 @@ pub use self::{
     sessions::{Session, SessionState, TokenRevocation},
     signing_keys::{KeyFormat, KeyPhase, PublicKeyExport, SigningKey},
     users::{NewUser, UnusableNamespace, User, UserStatus},
+    workloads::{
+        WorkloadAccount, WorkloadCondition, WorkloadEntry, WorkloadExamination, WorkloadRefusal,
+        examine_workload,
+    },
 };
 
 /// An opened installation. A server may run on it at the same time.

@@ -419,7 +419,7 @@ fn collect_keys(whole: &Value, node: &Value, path: &str, keys: &mut BTreeSet<Str
 /// The ids in the sources: what methods called `id` give, and what refusals are made with.
 fn refusal_ids() -> BTreeSet<String> {
     let mut ids = BTreeSet::new();
-    for name in ["authority", "jose", "registry", "server", "token"] {
+    for name in ["authority", "federation", "jose", "registry", "server", "token"] {
         for file in sources(&root().join("crates").join(name).join("src")) {
             let text = fs::read_to_string(&file).unwrap();
             let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();

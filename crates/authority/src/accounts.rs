@@ -4,8 +4,10 @@ pub mod htpasswd;
 pub mod ldap;
 mod listing;
 pub mod local;
+mod rejection;
 #[cfg(test)]
 mod work;
+pub mod workload;
 
 use std::{
     fmt,
@@ -14,9 +16,14 @@ use std::{
 };
 
 use async_trait::async_trait;
-use portpass_password::{Busy, CostProof, PasswordCheck, QueueClass};
+use portpass_federation::workload::claimed_issuer;
+use portpass_password::{Busy, PasswordCheck, QueueClass};
+use secrecy::{ExposeSecret, SecretString};
 
-pub use self::listing::{ListedAccount, Listing};
+pub use self::{
+    listing::{ListedAccount, Listing},
+    rejection::{Reason, Rejection},
+};
 use crate::{
     policy::{RuleId, RuleSet},
     subject::{Account, AccountId, AccountName, Login, SourceName},
@@ -27,6 +34,12 @@ use crate::{
 pub trait Authenticator: fmt::Debug + Send + Sync {
     /// What rules and refresh tokens call this source.
     fn source(&self) -> &SourceName;
+
+    /// Whose tokens prove accounts of this source: a password that is such a token is this source's to decide, whatever
+    /// the name beside it.
+    fn issuer(&self) -> Option<&str> {
+        None
+    }
 
     /// Checks a password. [`Outcome::Unknown`] lets the next source be asked; whoever knows the
     /// name decides, and a wrong or disabled account is never passed on. `queue_class` says in which queue
@@ -94,31 +107,6 @@ pub enum Outcome {
     Rejected(Rejection),
     /// The name is none of this source's; nothing was hashed.
     Unknown,
-}
-
-/// A no, which has cost what every no costs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rejection {
-    paid: CostProof,
-    why: Option<Arc<str>>,
-}
-
-impl Rejection {
-    /// With what the source knows of the reason. It is for the log and for `explain`; nobody outside learns it.
-    pub fn because(paid: CostProof, why: impl Into<Arc<str>>) -> Self {
-        Self { paid, why: Some(why.into()) }
-    }
-
-    /// The reason, where the source says more than that the password is wrong.
-    pub fn why(&self) -> Option<&Arc<str>> {
-        self.why.as_ref()
-    }
-}
-
-impl From<CostProof> for Rejection {
-    fn from(paid: CostProof) -> Self {
-        Self { paid, why: None }
-    }
 }
 
 /// Nobody can say who it is at the moment. Never a no, and never a pass.
@@ -226,8 +214,42 @@ impl AuthenticatorChain {
         match self.ask(login, queue_class, now).await? {
             Outcome::Authenticated(account) => Ok(Ok(account)),
             Outcome::Rejected(rejection) => Ok(Err(rejection)),
-            Outcome::Unknown => Ok(Err(self.refuse(login, queue_class, now).await?.into())),
+            Outcome::Unknown => {
+                let paid = self.refuse(login, queue_class, now).await?;
+                Ok(Err(Rejection::of_unknown(paid, &login.password)))
+            }
         }
+    }
+
+    /// The account that a workload's token is for; no other source is asked.
+    pub async fn by_token(
+        &self,
+        login: &Login,
+        queue_class: QueueClass,
+        now: SystemTime,
+    ) -> Result<Result<Account, Rejection>, Unavailable> {
+        let outcome = match self.vouched_by(&login.password) {
+            Some(source) => source.authenticate(login, queue_class, now).await?,
+            None => Outcome::Unknown,
+        };
+        match outcome {
+            Outcome::Authenticated(account) => Ok(Ok(account)),
+            Outcome::Rejected(rejection) => Ok(Err(rejection)),
+            Outcome::Unknown => {
+                let paid = self.refuse(login, queue_class, now).await?;
+                Ok(Err(Rejection::of_unknown(paid, &login.password)))
+            }
+        }
+    }
+
+    /// Whether a password is a token that one of the sources decides about.
+    pub fn is_vouched_for(&self, password: &SecretString) -> bool {
+        self.vouched_by(password).is_some()
+    }
+
+    fn vouched_by(&self, password: &SecretString) -> Option<&Arc<dyn Authenticator>> {
+        let issuer = claimed_issuer(password.expose_secret())?;
+        self.sources.iter().find(|source| source.issuer() == Some(&*issuer))
     }
 
     async fn ask(
@@ -236,6 +258,9 @@ impl AuthenticatorChain {
         queue_class: QueueClass,
         now: SystemTime,
     ) -> Result<Outcome, Unavailable> {
+        if let Some(source) = self.vouched_by(&login.password) {
+            return source.authenticate(login, queue_class, now).await;
+        }
         for (number, source) in self.sources.iter().enumerate() {
             match source.authenticate(login, queue_class, now).await? {
                 Outcome::Unknown => {}

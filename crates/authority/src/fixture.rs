@@ -103,6 +103,7 @@ pub(crate) struct Known {
     pub(crate) version: u32,
     pub(crate) enabled: bool,
     pub(crate) ceiling: Option<&'static str>,
+    pub(crate) valid_until: Option<SystemTime>,
 }
 
 impl Accounts {
@@ -145,6 +146,7 @@ impl Accounts {
             labels: Labels::default(),
             kind: AccountKind::Person,
             ceiling: known.ceiling.map(|repository| Arc::new(pull_from(repository))),
+            valid_until: known.valid_until,
         }
     }
 }
@@ -288,6 +290,7 @@ fn known() -> BTreeMap<String, Known> {
         version: 1,
         enabled: true,
         ceiling,
+        valid_until: None,
     };
     BTreeMap::from([
         ("admin".to_owned(), account(&[], None)),

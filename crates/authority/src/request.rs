@@ -3,15 +3,17 @@
 use std::net::IpAddr;
 
 use http::HeaderMap;
+use portpass_federation::workload::claimed_issuer;
 use portpass_protocol::{
     access::{Access, AccessSet},
     refresh_token,
     scope::{Scope, ScopeError},
 };
 use portpass_token::{KeyIdForm, ServiceName};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 mod credential;
+mod exchange;
 mod fields;
 #[cfg(test)]
 mod tests;
@@ -133,7 +135,7 @@ impl TokenRequest {
         check_account(&fields, &credential)?;
         if matches!(credential, Credential::Anonymous) {
             // Whoever sends a secret must not be taken for somebody who sent none (T8).
-            for field in ["password", "refresh_token", "grant_type"] {
+            for field in ["password", "refresh_token", "subject_token", "grant_type"] {
                 if fields.one(field)?.is_some_and(|value| !value.is_empty()) {
                     return Err(RequestError::InUrl { field });
                 }
@@ -185,7 +187,17 @@ impl TokenRequest {
         credential: Credential,
         wants_refresh: bool,
     ) -> Result<Self, RequestError> {
-        let service = services.resolve(fields.one("service")?)?.clone();
+        let service = match &credential {
+            Credential::Exchange(_) => {
+                let target = exchange::service(fields)?;
+                let found = services.resolve(target);
+                found.map_err(|_| RequestError::Target {
+                    target: excerpt(target.unwrap_or_default()),
+                })?
+            }
+            _ => services.resolve(fields.one("service")?)?,
+        };
+        let service = service.clone();
         let wants_refresh = wants_refresh && service.refresh == RefreshIssuance::Given;
         let (requested, unread_scopes) = read_scopes(fields)?;
         let id = fields.one("client_id")?.filter(|id| is_printable(id)).map(str::to_owned);
@@ -251,6 +263,10 @@ fn add(requested: &mut AccessSet, access: Access) -> Result<(), RequestError> {
 /// up and nothing is signed (TG3).
 fn check_account(fields: &Fields, credential: &Credential) -> Result<(), RequestError> {
     let Credential::Password(login) = credential else { return Ok(()) };
+    if claimed_issuer(login.password.expose_secret()).is_some() {
+        // The name beside a token counts for nothing.
+        return Ok(());
+    }
     match fields.one("account")? {
         None | Some("") => Ok(()),
         Some(account) if account == login.account.as_str() => Ok(()),
@@ -283,12 +299,23 @@ fn excerpt(text: &str) -> String {
     if refresh_token::resembles(text) {
         return format!("{}…", refresh_token::PREFIX);
     }
+    if text.starts_with(JWT_BEGINS) {
+        return format!("{JWT_BEGINS}…");
+    }
     let mut characters = text.chars();
     let mut kept: String = characters.by_ref().take(MAX_EXCERPT).collect();
     if characters.next().is_some() {
         kept.push('…');
     }
     kept
+}
+
+fn use_instead(expected: &[&str]) -> String {
+    if expected.is_empty() {
+        "leave it out".to_owned()
+    } else {
+        format!("use {}", expected.join(" or "))
+    }
 }
 
 /// Why a request cannot be answered, before anybody was authenticated.
@@ -354,6 +381,24 @@ pub enum RequestError {
     /// More than any client needs at once.
     #[error("more than {MAX_RESOURCES} resources are asked for at once; ask in several requests")]
     TooManyResources,
+    /// A registry that we do not sign for, in an exchange of tokens.
+    #[error(
+        "no tokens are issued for the target {target:?}: name a service of this server in `service` or `audience`, and no `resource`"
+    )]
+    Target {
+        /// As sent.
+        target: String,
+    },
+    /// A kind of token that cannot be exchanged, or not into.
+    #[error("`{field}` is {found:?}, which is not supported; {}", use_instead(expected))]
+    TokenType {
+        /// Which parameter.
+        field: &'static str,
+        /// As sent.
+        found: String,
+        /// What it can be.
+        expected: &'static [&'static str],
+    },
     /// Credentials in the header and others in the form.
     #[error("the form and the `Authorization` header have different credentials; send one")]
     TwoCredentials,
@@ -367,7 +412,9 @@ pub enum RequestError {
         service: String,
     },
     /// A grant that does not exist here.
-    #[error("grant type {grant:?} is not supported; use `password` or `refresh_token`")]
+    #[error(
+        "grant type {grant:?} is not supported; use `password`, `refresh_token` or `urn:ietf:params:oauth:grant-type:token-exchange`"
+    )]
     UnsupportedGrant {
         /// As sent.
         grant: String,
@@ -388,13 +435,14 @@ impl RequestError {
             Self::OtherAccount { .. } => "account-mismatch",
             Self::Repeated { .. } => "parameter-repeated",
             Self::ScopeTooLong | Self::TooManyActions | Self::TooManyResources => "too-many-scopes",
+            Self::TokenType { .. } => "token-type-unsupported",
             Self::TwoCredentials => "two-credentials",
             Self::Credential(CredentialError::EmptyPassword { .. }) => "password-empty",
             Self::Credential(
                 CredentialError::IdentityToken { .. } | CredentialError::IdentityTokenForName,
             ) => "identity-token-as-password",
             Self::Credential(_) => "credentials-unusable",
-            Self::UnknownService { .. } => "service-unknown",
+            Self::Target { .. } | Self::UnknownService { .. } => "service-unknown",
             Self::UnsupportedGrant { .. } => "grant-unsupported",
         }
     }
@@ -415,3 +463,5 @@ const MAX_SCOPE: usize = 1024;
 const MAX_UNREAD: usize = 16;
 const MAX_CLIENT_ID: usize = 128;
 const MAX_EXCERPT: usize = 80;
+/// `{"` in base64url: so the header of every token begins.
+const JWT_BEGINS: &str = "eyJ";

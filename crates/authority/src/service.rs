@@ -15,6 +15,7 @@ use portpass_state::{Db, RefreshToken, TokenAddition};
 use portpass_token::{
     Audience, Claims, Clock, Issuer, NumericDate, Random, ServiceName, VerifierSettings,
 };
+use secrecy::ExposeSecret;
 
 mod anonymous_tokens;
 mod error;
@@ -176,10 +177,7 @@ impl TokenService {
         let issued = self.answer(request, now).await;
         if let Err(error) = &issued {
             rates::refused(&self.rates, request, error, now);
-            let claimed = match &request.credential {
-                Credential::Password(login) => Some(login.account.to_string()),
-                Credential::Anonymous | Credential::Refresh(_) => None,
-            };
+            let claimed = request.credential.account().map(ToString::to_string);
             self.trail.record(event(
                 request,
                 None,
@@ -227,15 +225,16 @@ impl TokenService {
         let subject = who.subject();
         let decisions = self.decide(&who, &subject, request, now);
         // Signed before anything is written: a refresh token is not kept for an answer that fails.
-        let lifetime = self.lifetime(&decisions);
-        let token = self.sign(request, &subject, &decisions, lifetime, now).await?;
+        let expires = self.expires(&subject, &decisions, now);
+        let token = self.sign(request, &subject, &decisions, expires, now).await?;
         let refresh_token = self.settle(&who, request, &decisions, now).await?;
         let response = TokenResponse {
             token,
-            expires_in: lifetime.seconds().into(),
+            expires_in: expires.duration_since(now).unwrap_or_default().as_secs(),
             issued_at: now,
             scope: (request.leg == Leg::Post).then(|| granted(&decisions).to_string()),
             refresh_token,
+            issued_token_type: request.credential.issued_token_type(),
         };
         Ok(Issued { response, subject, decisions })
     }
@@ -249,6 +248,15 @@ impl TokenService {
         let attempt = match &request.credential {
             Credential::Anonymous => return Ok(Admission::uncounted()),
             Credential::Refresh(secret) => Attempt::Secret(secret.expose()),
+            // Many jobs come by one name, and whose a token is stands in the token.
+            Credential::Exchange(Login { password, .. }) => {
+                Attempt::Secret(password.expose_secret())
+            }
+            Credential::Password(Login { password, .. })
+                if self.accounts.is_vouched_for(password) =>
+            {
+                Attempt::Secret(password.expose_secret())
+            }
             Credential::Password(Login { account, password }) => {
                 // A directory takes `Ann` for `ann`: who guesses has no new attempts by another spelling.
                 lower_case = account.as_str().to_lowercase();
@@ -270,10 +278,17 @@ impl TokenService {
             Credential::Password(login) => {
                 match self.accounts.authenticate(login, queue_class, now).await? {
                     Ok(account) => Ok(Authenticated::ByPassword(Arc::new(account))),
-                    Err(rejection) => Err(TokenError::WrongPassword {
-                        account: login.account.clone(),
-                        why: rejection.why().cloned(),
-                    }),
+                    Err(rejection) => {
+                        Err(TokenError::rejected(login.account.clone(), rejection))
+                    }
+                }
+            }
+            Credential::Exchange(login) => {
+                match self.accounts.by_token(login, queue_class, now).await? {
+                    Ok(account) => Ok(Authenticated::ByPassword(Arc::new(account))),
+                    Err(rejection) => {
+                        Err(TokenError::SubjectToken { reason: rejection.reason().cloned() })
+                    }
                 }
             }
             Credential::Refresh(secret) => {
@@ -320,10 +335,13 @@ impl TokenService {
         request.requested.iter().map(decide).collect()
     }
 
-    /// A token lives no longer than the shortest-lived of what it grants.
-    fn lifetime(&self, decisions: &[Decision]) -> Lifetime {
+    /// A token lives no longer than the shortest-lived of what it grants, and than what proved its subject.
+    fn expires(&self, subject: &Subject, decisions: &[Decision], now: SystemTime) -> SystemTime {
         let of = |decision: &Decision| decision.lifetime(self.lifetime);
-        decisions.iter().filter_map(of).min().unwrap_or(self.lifetime)
+        let lifetime = decisions.iter().filter_map(of).min().unwrap_or(self.lifetime);
+        let expires = now + lifetime.as_duration();
+        let most = subject.account().and_then(|account| account.valid_until);
+        most.map_or(expires, |most| most.min(expires))
     }
 
     async fn sign(
@@ -331,7 +349,7 @@ impl TokenService {
         request: &TokenRequest,
         subject: &Subject,
         decisions: &[Decision],
-        lifetime: Lifetime,
+        expires: SystemTime,
         now: SystemTime,
     ) -> Result<String, TokenError> {
         let account = subject.account();
@@ -340,7 +358,7 @@ impl TokenService {
             issuer: self.issuer.clone(),
             subject: subject.name().to_owned(),
             audience: Audience::one(request.service.name.clone()),
-            expires: NumericDate::from(now + lifetime.as_duration()),
+            expires: NumericDate::from(expires),
             not_before: Some(NumericDate::from(now - CLOCKS_APART)),
             issued_at: Some(NumericDate::from(issued_at)),
             id: None,
@@ -408,7 +426,7 @@ impl TokenService {
                     TokenAddition::AccountChanged => Err(changed(account)),
                 }
             }
-            // An anonymous caller gets none, whatever it asks for (TG7).
+            // An anonymous caller gets none, whatever it asks for (TG7); nor does who can show a token again.
             Authenticated::Nobody | Authenticated::ByPassword(_) => {
                 let account = who.account().and_then(|account| name(account));
                 self.trail.record(event(request, account, EventKind::Issued { decisions }, now));

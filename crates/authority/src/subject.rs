@@ -1,6 +1,6 @@
 //! Who asks: names, accounts, and what is presented to prove one.
 
-use std::{collections::BTreeSet, fmt, str::FromStr, sync::Arc};
+use std::{collections::BTreeSet, fmt, str::FromStr, sync::Arc, time::SystemTime};
 
 use portpass_federation::ldap::Dn;
 use portpass_password::{Credentials, QueueClass};
@@ -20,6 +20,13 @@ impl AccountName {
     /// As it was given; names are compared byte by byte.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl AccountName {
+    /// What stands for a name where a token tells whose it is: `oidc`, by convention.
+    pub fn workload() -> Self {
+        Self("oidc".into())
     }
 }
 
@@ -238,6 +245,8 @@ pub struct Account {
     pub kind: AccountKind,
     /// The most that it can ever reach, whatever the rules say; `None` is no limit.
     pub ceiling: Option<Arc<Ceiling>>,
+    /// Nothing that is issued for it outlives this: when what proved it expires.
+    pub valid_until: Option<SystemTime>,
 }
 
 impl Account {

@@ -1,6 +1,7 @@
 //! `token_service.accounts`: where accounts come from.
 
 mod ldap;
+mod workload;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -9,9 +10,12 @@ use portpass_password::Formats;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use self::ldap::LdapSection;
-pub use self::ldap::LdapSource;
-use super::{ConfigError, Files, Located};
+pub use self::{
+    ldap::LdapSource,
+    workload::{WorkloadKeys, WorkloadSource},
+};
+use self::{ldap::LdapSection, workload::WorkloadSection};
+use super::{ConfigError, Files, Located, Location};
 
 /// One source of accounts.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -23,6 +27,8 @@ pub enum Source {
     Htpasswd(HtpasswdSource),
     /// The accounts of an LDAP directory, as Active Directory is one.
     Ldap(Box<LdapSection>),
+    /// Jobs and pods that prove themselves by a token of their issuer.
+    Workload(Box<WorkloadSection>),
 }
 
 /// `local: {}`
@@ -55,6 +61,8 @@ pub enum AccountSource {
     },
     /// This directory; nobody knows yet whether it answers.
     Ldap(Arc<LdapSource>),
+    /// Those for whom an issuer vouches.
+    Workload(Box<WorkloadSource>),
 }
 
 impl AccountSource {
@@ -64,6 +72,7 @@ impl AccountSource {
             Self::Local => SourceName::local(),
             Self::Htpasswd { .. } => SourceName::htpasswd(),
             Self::Ldap(source) => source.name.clone(),
+            Self::Workload(source) => source.name.clone(),
         }
     }
 }
@@ -96,6 +105,11 @@ pub(crate) fn build(
                 AccountSource::Htpasswd { path, formats }
             }
             Source::Ldap(section) => AccountSource::Ldap(Arc::new(section.build(&place, files)?)),
+            Source::Workload(section) => {
+                let source = section.build(&format!("{key}.workload"), &place, files)?;
+                check_issuer(&source, &sources, &place, files)?;
+                AccountSource::Workload(Box::new(source))
+            }
         };
         if sources.iter().any(|known| known.name() == source.name()) {
             let message = format!("`{}` is there twice", source.name().as_str());
@@ -103,6 +117,9 @@ pub(crate) fn build(
             return Err(error.hint(match source {
                 AccountSource::Ldap(_) => {
                     "rules and refresh tokens name a source by this word: give a directory another `name`"
+                }
+                AccountSource::Workload(_) => {
+                    "rules name a source by this word: give an issuer another `name`"
                 }
                 AccountSource::Local | AccountSource::Htpasswd { .. } => {
                     "rules and refresh tokens name a source by this word"
@@ -112,4 +129,20 @@ pub(crate) fn build(
         sources.push(source);
     }
     Ok(sources)
+}
+
+/// A token is decided about by the source of its issuer: there can be one.
+fn check_issuer(
+    source: &WorkloadSource,
+    others: &[AccountSource],
+    place: &Location,
+    files: &Files,
+) -> Result<(), ConfigError> {
+    let same = |other: &AccountSource| matches!(other, AccountSource::Workload(other) if other.rules.issuer == source.rules.issuer);
+    if !others.iter().any(same) {
+        return Ok(());
+    }
+    let message = format!("the issuer {} is there twice", source.rules.issuer);
+    let error = files.error(place, "token_service.accounts.workload", message);
+    Err(error.hint("put its accounts into one section: `audience` takes a list"))
 }

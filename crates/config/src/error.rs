@@ -180,7 +180,6 @@ const FOREIGN: &[(&str, &str)] = &[
     ("accesslog", "the log has one line per request, at level info: leave it out"),
     ("hooks", "the log goes only to stderr: leave it out"),
     ("reporting", "portpass sends no reports to other services: leave it out"),
-    ("workload", "this version supports only `local`, `htpasswd` and `ldap` accounts"),
     (
         "autoredirectforcetls",
         "the realm has the scheme of the client's connection, or that of `http.host`",

@@ -12,6 +12,7 @@ mod address;
 mod admin;
 mod audit;
 mod auth;
+mod claim_conditions;
 mod docker_auth;
 mod environment;
 mod error;
@@ -42,7 +43,7 @@ mod tests;
 use std::path::PathBuf;
 
 pub use self::{
-    accounts::{AccountSource, LdapSource},
+    accounts::{AccountSource, LdapSource, WorkloadKeys, WorkloadSource},
     address::{Address, AddressError},
     admin::Admin,
     audit::Audit,

@@ -34,11 +34,15 @@ pub(super) fn hint(text: &str) -> Option<String> {
 
 /// Refuses one in the value of a variable of the environment.
 pub(super) fn refuse_in_variable(name: &str, key: &str, text: &str) -> Result<(), ConfigError> {
+    let Some(first) = within(text) else { return Ok(()) };
+    // Lists are in YAML too, with keys below them.
+    let whole = serde_saphyr::from_str::<Value>(text);
     let is_ours = |name: &&str| is_ours(key) || key == ACCOUNTS && is_placeholder_of_ours(name);
-    match within(text).filter(|name| !is_ours(name)) {
-        Some(found) => Err(refusal(name, key, found)),
-        None => Ok(()),
-    }
+    let found = match &whole {
+        Ok(whole) => find(whole, key).map(|(_, found)| found),
+        Err(_) => Some(first).filter(|name| !is_ours(name)),
+    };
+    found.map_or(Ok(()), |found| Err(refusal(name, key, found)))
 }
 
 fn refusal(place: &str, key: &str, name: &str) -> ConfigError {
@@ -76,9 +80,9 @@ fn within(text: &str) -> Option<&str> {
     rest.split_once('}').map(|(name, _)| name)
 }
 
-/// What rules and directories know.
+/// What rules, directories and issuers know.
 fn is_placeholder_of_ours(name: &str) -> bool {
-    matches!(name, "account" | "dn" | "group") || name.starts_with("label:")
+    matches!(name, "account" | "dn" | "group") || name.starts_with("label:") || name.starts_with("claim:")
 }
 
 const ACCOUNTS: &str = "token_service.accounts";
@@ -87,5 +91,6 @@ const TEMPLATES: &[&str] = &[
     "token_service.accounts.ldap.filter",
     "token_service.accounts.ldap.groups.search.filter",
     "token_service.accounts.ldap.user_dn",
+    "token_service.accounts.workload.accounts",
 ];
 const WAYS_OUT: &str = "write the value itself, or set the key by its own variable (`portpass config environment` lists them); `envsubst` can fill in a file before the start";

@@ -193,6 +193,7 @@ fn place_paths(sources: &mut [Located<Source>], given: &VariableValue<'_>) {
             Source::Local(_) => [None, None],
             Source::Htpasswd(section) => [section.path.as_mut(), None],
             Source::Ldap(section) => [section.ca.as_mut(), section.bind_password_file.as_mut()],
+            Source::Workload(section) => [section.jwks.as_mut(), section.ca.as_mut()],
         };
         for path in paths.into_iter().flatten() {
             path.place = Location::Variable(given.name);

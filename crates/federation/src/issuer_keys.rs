@@ -88,23 +88,15 @@ impl IssuerKeys {
             Source::Fixed(keys) => return Ok(Arc::clone(keys)),
             Source::Discovered(discovered) => discovered,
         };
-        match discovered.known(now) {
-            Some(known) => {
-                if age(known.fetched, now) >= discovered.fresh && discovered.may_try(now, ASK_AGAIN)
-                {
-                    let discovered = Arc::clone(discovered);
-                    tokio::spawn(async move { discovered.fetch(now, ASK_AGAIN).await });
-                }
-                Ok(known.keys)
+        if let Some(known) = discovered.known(now) {
+            if age(known.fetched, now) >= discovered.fresh && discovered.may_try(now, ASK_AGAIN) {
+                let discovered = Arc::clone(discovered);
+                tokio::spawn(async move { discovered.fetch(now, ASK_AGAIN).await });
             }
-            None => {
-                discovered.fetch(now, ASK_AGAIN_FOR_ANY).await;
-                discovered
-                    .known(now)
-                    .map(|known| known.keys)
-                    .ok_or_else(|| discovered.unavailable())
-            }
+            return Ok(known.keys);
         }
+        discovered.fetch(now, ASK_AGAIN_FOR_ANY).await;
+        discovered.known(now).map(|known| known.keys).ok_or_else(|| discovered.unavailable())
     }
 
     /// Other keys than these, for a token that names none of them; `None` where there are no others yet.

@@ -14,8 +14,10 @@
 
 mod claims;
 mod condition;
+mod examine;
 mod glob;
 mod refusal;
+mod shared;
 mod template;
 mod trigger;
 
@@ -32,7 +34,8 @@ use portpass_jose::{
 
 pub use self::{
     claims::{ClaimPath, Found},
-    condition::{Condition, Mapping, Mismatch, Unmatched},
+    condition::{Condition, LabelTemplate, Mapping, Mismatch, Unmatched},
+    examine::{Examined, ExaminedCondition},
     glob::Glob,
     refusal::Refusal,
     template::{NameError, NameTemplate, Template, TemplateError},
@@ -44,7 +47,7 @@ use crate::{
 };
 
 /// Which tokens of an issuer count, and as which account.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {
     /// `iss`, byte for byte.
     pub issuer: IssuerUrl,
@@ -252,9 +255,9 @@ fn labels(
     claims: &Map<String, Value>,
 ) -> BTreeMap<Box<str>, BTreeSet<String>> {
     let mut labels: BTreeMap<Box<str>, BTreeSet<String>> = BTreeMap::new();
-    for (name, values) in matching.iter().flat_map(|mapping| &mapping.labels) {
-        let texts = values.iter().flat_map(|value| value.texts(claims));
-        labels.entry(name.clone()).or_default().extend(texts);
+    for label in matching.iter().flat_map(|mapping| &mapping.labels) {
+        let texts = label.values.iter().flat_map(|value| value.texts(claims));
+        labels.entry(label.name.clone()).or_default().extend(texts);
     }
     labels.retain(|_, values| !values.is_empty());
     labels

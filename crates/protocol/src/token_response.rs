@@ -30,11 +30,13 @@ pub struct TokenResponse {
     pub scope: Option<String>,
     /// Only where it was asked for and the POST leg takes it (T9).
     pub refresh_token: Option<String>,
+    /// What was issued for another token, which RFC 8693 §2.2.1 wants to be told.
+    pub issued_token_type: Option<&'static str>,
 }
 
 impl TokenResponse {
     /// As it is sent, in this order: `token`, `access_token`, `scope`, `expires_in`, `issued_at`,
-    /// `refresh_token`.
+    /// `refresh_token`; for a token exchange then `issued_token_type` and `token_type`.
     pub fn to_json(&self) -> String {
         let body = Body {
             token: &self.token,
@@ -43,6 +45,8 @@ impl TokenResponse {
             expires_in: self.expires_in,
             issued_at: rfc3339(self.issued_at),
             refresh_token: self.refresh_token.as_deref(),
+            issued_token_type: self.issued_token_type,
+            token_type: self.issued_token_type.map(|_| "Bearer"),
         };
         serde_json::to_string(&body).unwrap_or_default()
     }
@@ -71,6 +75,10 @@ struct Body<'a> {
     issued_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issued_token_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_type: Option<&'a str>,
 }
 
 /// `2026-01-02T03:04:05Z` (T5); a time that has no such form is better left out than sent wrong.

@@ -15,6 +15,7 @@ mod plans;
 mod refresh;
 mod repositories;
 mod uploads;
+mod used_tokens;
 
 use std::time::{Duration, SystemTime};
 
@@ -136,6 +137,8 @@ on_every_database! {
     blobs::one_of_many_simultaneous_commits_is_kept,
     uploads::a_session_belongs_to_its_repository,
     uploads::one_request_at_a_time_holds_the_lease,
+    used_tokens::a_token_is_used_once_and_forgotten_when_it_has_expired,
+    used_tokens::of_many_uses_at_once_one_is_the_first,
     uploads::an_expired_lease_is_taken_over_and_its_owner_finds_out,
     uploads::a_renewed_lease_is_not_taken_over,
     uploads::progress_is_saved_only_on_the_version_that_was_seen,

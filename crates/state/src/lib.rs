@@ -76,6 +76,7 @@ pub mod snapshot;
 mod sql;
 pub mod tag;
 pub mod upload;
+pub mod used_token;
 mod writer;
 
 pub use account::{Account, AccountStatus, Addition, NewAccount};
@@ -101,3 +102,4 @@ pub use refresh::{
 };
 pub use snapshot::{CopyError, HeldBlob};
 pub use upload::{Begun, Lease, Leased, NewUpload, Saved, Upload, UploadClaim};
+pub use used_token::FirstUse;

@@ -90,6 +90,9 @@ impl WorkloadIssuer {
     }
 
     /// Answers everything with this status, or again as it should.
+    ///
+    /// # Panics
+    /// If there is no such status.
     pub fn answer(&self, status: Option<u16>) {
         let status = status.map(|status| StatusCode::from_u16(status).expect("a status"));
         *locked(&self.published.broken) = status;
@@ -150,7 +153,9 @@ impl Drop for WorkloadIssuer {
 /// As Kubernetes publishes them: beside the keys one of a kind that nobody here knows.
 fn key_set(keys: &[&SigningKey]) -> String {
     let mut set = KeySet::new();
-    keys.iter().for_each(|key| set.insert(key.public().clone()));
+    for key in keys {
+        set.insert(key.public().clone());
+    }
     let mut set: Value = serde_json::from_str(&set.to_jwks()).expect("a key set is JSON");
     let unknown =
         json!({ "kty": "AKP", "alg": "ML-DSA-44", "kid": "unknown", "use": "sig", "pub": "AAAA" });

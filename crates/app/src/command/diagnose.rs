@@ -14,7 +14,7 @@ use portpass_diagnose::{
 };
 use secrecy::SecretString;
 
-use super::{Context, connection::Connection};
+use super::{Context, InstallationArguments, connection::Connection, workload};
 use crate::{
     failure::Failure,
     outcome::Outcome,
@@ -25,8 +25,13 @@ use crate::{
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// The registry, and the image to pull or push there
-    #[arg(value_name = "HOST[:PORT][/REPOSITORY[:TAG]]")]
-    target: Target,
+    #[arg(value_name = "HOST[:PORT][/REPOSITORY[:TAG]]", required_unless_present = "workload")]
+    target: Option<Target>,
+    /// Check the token of a job or a pod against the accounts of a configuration: the file that has it, or `-` for stdin
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["target", "token"])]
+    workload: Option<PathBuf>,
+    #[command(flatten)]
+    installation: InstallationArguments,
     /// The account to use, in place of the one that docker or podman store
     #[arg(short, long, value_name = "NAME")]
     username: Option<String>,
@@ -95,10 +100,24 @@ struct OutputArguments {
 
 /// Runs it.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<Outcome, Failure> {
-    let inputs = inputs(&arguments, context)?;
-    let Arguments {
-        target, output: OutputArguments { json, verbose, trace, report: file }, ..
-    } = arguments;
+    let target = match (&arguments.workload, &arguments.target) {
+        (Some(file), _) => {
+            let token = workload::token_from(file)?;
+            let sources = arguments.installation.sources();
+            let examination = workload::examine(&token, &sources, context).await?;
+            if arguments.output.json {
+                context.printer.json(&serde_json::to_value(&examination)?);
+            } else {
+                workload::show(&context.printer, &examination);
+            }
+            return Ok(workload::outcome(&examination));
+        }
+        (None, Some(target)) => target.clone(),
+        (None, None) => return Err(Failure::usage("name a registry")),
+    };
+    let inputs = inputs(&arguments, &target, context)?;
+    let Arguments { output: OutputArguments { json, verbose, trace, report: file }, .. } =
+        arguments;
     let report = portpass_diagnose::diagnose(target, inputs, Arc::new(SystemClock)).await;
     if json {
         context.printer.json(&report.json(trace));
@@ -137,14 +156,14 @@ fn colored(tone: Tone, text: &str) -> String {
     }
 }
 
-fn inputs(arguments: &Arguments, context: &Context) -> Result<Inputs, Failure> {
+fn inputs(arguments: &Arguments, target: &Target, context: &Context) -> Result<Inputs, Failure> {
     let stdin_has_token = arguments.token.as_deref() == Some(Path::new("-"));
     if arguments.password_stdin && stdin_has_token {
         return Err(Failure::usage("stdin cannot be both the password and the token")
             .hint("give the token in a file: --token FILE"));
     }
     let connection = &arguments.connection;
-    connection.warn(&arguments.target.host, context)?;
+    connection.warn(&target.host, context)?;
     let get = |name: &str| context.environment.get(name).map(str::to_owned);
     let given = |path: &Option<PathBuf>| path.clone().map(InputFile::read);
     let mut inputs = Inputs {

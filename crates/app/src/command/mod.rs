@@ -26,6 +26,7 @@ pub(crate) mod token;
 mod transfer;
 pub(crate) mod user;
 pub(crate) mod version;
+mod workload;
 
 use std::path::PathBuf;
 
@@ -139,7 +140,7 @@ pub(crate) async fn run(command_line: CommandLine, context: &Context) -> Result<
 }
 
 /// `--config` and `--data`, which every management command takes: which installation is meant.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct InstallationArguments {
     /// The configuration file; without one, the embedded default
     #[arg(long, global = true, value_name = "FILE", env = "PORTPASS_CONFIG")]
@@ -151,8 +152,9 @@ pub(crate) struct InstallationArguments {
 
 impl InstallationArguments {
     /// What the configuration is to be read from.
-    pub(crate) fn sources(self) -> Sources {
-        Sources { config: self.config, data: self.data, ..Sources::default() }
+    pub(crate) fn sources(&self) -> Sources {
+        let Self { config, data } = self.clone();
+        Sources { config, data, ..Sources::default() }
     }
 
     /// Opens the database and configuration of that installation, while a server runs on it or not.

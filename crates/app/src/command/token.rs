@@ -45,7 +45,7 @@ enum Action {
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
     let Arguments { action, host, scope, anonymous, json, connection } = arguments;
     let host = match (action, host) {
-        (Some(Action::Inspect(arguments)), _) => return inspect::run(&arguments, context),
+        (Some(Action::Inspect(arguments)), _) => return inspect::run(&arguments, context).await,
         (None, Some(host)) => host,
         (None, None) => return Err(Failure::usage("name a registry")),
     };

@@ -38,6 +38,7 @@ impl HtpasswdAccounts {
             labels: Labels::default(),
             kind: AccountKind::Person,
             ceiling: None,
+            valid_until: None,
         }
     }
 }

@@ -311,6 +311,7 @@ impl Accounts {
             labels: Labels::default(),
             kind: AccountKind::Person,
             ceiling: None,
+            valid_until: None,
         };
         let id = account.id.clone();
         let (status, tokens_from, hash) = (row.status, row.tokens_from, hash.map(Arc::new));

@@ -17,7 +17,7 @@ use serde::Serialize;
 use super::{json, never_stored, set};
 use crate::{
     accounts::Unavailable,
-    request::{Credential, RequestError, TokenRequest},
+    request::{RequestError, TokenRequest},
     service::{TokenError, TokenService},
     subject::AccountName,
 };
@@ -85,10 +85,10 @@ fn claimed<'a>(
     request: Option<&'a TokenRequest>,
     error: &'a TokenError,
 ) -> Option<&'a AccountName> {
-    match (request.map(|request| &request.credential), error) {
-        (Some(Credential::Password(login)), _) => Some(&login.account),
+    match (request, error) {
         (_, TokenError::Request(error)) => error.account(),
-        (Some(Credential::Anonymous | Credential::Refresh(_)) | None, _) => None,
+        (Some(request), _) => request.credential.account(),
+        (None, _) => None,
     }
 }
 
@@ -143,8 +143,12 @@ fn refusal(error: &TokenError) -> Refusal {
             unavailable("the accounts cannot be checked at the moment", source.retry_after())
         }
         // Nobody learns by the answer which of them it was.
-        TokenError::AccountChanged { .. } | TokenError::WrongPassword { .. } => {
-            unauthorized("wrong user name or password")
+        TokenError::AccountChanged { .. }
+        | TokenError::Rejected { .. }
+        | TokenError::WrongPassword { .. } => unauthorized("wrong user name or password"),
+        // RFC 8693 §2.2.2
+        TokenError::SubjectToken { .. } => {
+            invalid("invalid_request", "the subject token is not accepted".to_owned())
         }
     }
 }
@@ -153,6 +157,7 @@ fn request(error: &RequestError) -> Refusal {
     let oauth = match error {
         RequestError::Credential(_) => return unauthorized(&error.to_string()),
         RequestError::UnsupportedGrant { .. } => "unsupported_grant_type",
+        RequestError::Target { .. } => "invalid_target",
         RequestError::ScopeTooLong
         | RequestError::TooManyActions
         | RequestError::TooManyResources => "invalid_scope",
@@ -165,6 +170,7 @@ fn request(error: &RequestError) -> Refusal {
         | RequestError::NotText { .. }
         | RequestError::OtherAccount { .. }
         | RequestError::Repeated { .. }
+        | RequestError::TokenType { .. }
         | RequestError::TwoCredentials
         | RequestError::UnknownService { .. } => "invalid_request",
     };

@@ -90,6 +90,7 @@ fn subject(text: &str) -> Subject {
         labels: Labels::default(),
         kind: AccountKind::Person,
         ceiling: None,
+        valid_until: None,
     })
 }
 

@@ -6,11 +6,12 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use http::{HeaderMap, header::AUTHORIZATION};
+use portpass_federation::workload::claimed_issuer;
 use portpass_protocol::refresh_token;
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
-use super::{Fields, RequestError, excerpt};
+use super::{Fields, RequestError, excerpt, exchange};
 use crate::{
     refresh::{MalformedSecret, RefreshSecret},
     subject::{AccountName, Login, NameError},
@@ -25,6 +26,23 @@ pub enum Credential {
     Password(Login),
     /// The form's `refresh_token`.
     Refresh(RefreshSecret),
+    /// The form's `subject_token`, a workload's, which is exchanged for one of ours (RFC 8693).
+    Exchange(Login),
+}
+
+impl Credential {
+    /// The account that the caller names.
+    pub fn account(&self) -> Option<&AccountName> {
+        match self {
+            Self::Password(login) => Some(&login.account),
+            Self::Anonymous | Self::Refresh(_) | Self::Exchange(_) => None,
+        }
+    }
+
+    /// What the answer has to say of its token.
+    pub(crate) fn issued_token_type(&self) -> Option<&'static str> {
+        matches!(self, Self::Exchange(_)).then_some(exchange::ACCESS_TOKEN)
+    }
 }
 
 impl Credential {
@@ -70,6 +88,7 @@ pub(super) fn from_form(fields: &Fields, headers: &HeaderMap) -> Result<Credenti
             let secret = required("refresh_token")?.parse::<RefreshSecret>();
             Credential::Refresh(secret.map_err(CredentialError::RefreshToken)?)
         }
+        exchange::GRANT => Credential::Exchange(exchange::subject(fields)?),
         "" => return Err(RequestError::Missing { field: "grant_type" }),
         other => return Err(RequestError::UnsupportedGrant { grant: excerpt(other) }),
     };
@@ -95,7 +114,11 @@ fn login(name: &str, password: &str) -> Result<Login, CredentialError> {
     if name == DOCKERS_TOKEN_USER || refresh_token::resembles(password) {
         return Err(CredentialError::IdentityToken { account: name.parse().ok() });
     }
-    let account = name.parse()?;
+    // What proves a workload is the token: its name may be anything, as clients demand one.
+    let account = match name.parse() {
+        Err(_) if claimed_issuer(password).is_some() => exchange::workload_user(),
+        account => account?,
+    };
     if password.is_empty() {
         return Err(CredentialError::EmptyPassword { account });
     }

@@ -6,6 +6,8 @@ use secrecy::ExposeSecret;
 use super::*;
 use crate::subject::Login;
 
+mod exchange;
+
 fn services() -> Services {
     let service = |name: &str| Service {
         name: ServiceName::new(name),
@@ -82,6 +84,7 @@ fn real_clients_are_read() {
             Credential::Anonymous => "nobody".to_owned(),
             Credential::Password(login) => login.account.to_string(),
             Credential::Refresh(_) => "a refresh token".to_owned(),
+            Credential::Exchange(_) => "a workload".to_owned(),
         };
         let client = request.client.id.unwrap_or_default();
         (who, request.requested.to_string(), request.wants_refresh, client)

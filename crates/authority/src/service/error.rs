@@ -7,7 +7,7 @@ use portpass_state::StateError;
 use portpass_token::MintError;
 
 use crate::{
-    accounts::Unavailable,
+    accounts::{Reason, Unavailable},
     keyring::KeyRingError,
     refresh::{LookUpError, RefreshProblem},
     request::RequestError,
@@ -46,6 +46,14 @@ pub enum TokenError {
     /// The refresh token leads to nobody.
     #[error(transparent)]
     RefreshToken(RefreshProblem),
+    /// A source says more than that name and password do not go together.
+    #[error("{}", reason.text)]
+    Rejected {
+        /// As claimed.
+        account: AccountName,
+        /// Why.
+        reason: Reason,
+    },
     /// The request itself is wrong.
     #[error(transparent)]
     Request(#[from] RequestError),
@@ -55,6 +63,12 @@ pub enum TokenError {
     /// The rows cannot be read or written.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The token that was to be exchanged is nobody's.
+    #[error("{}", reason.as_ref().map_or("the subject token is no workload's token", |reason| &reason.text))]
+    SubjectToken {
+        /// Why.
+        reason: Option<Reason>,
+    },
     /// No client and no registry would take it.
     #[error("the token would have {length} bytes; ask for fewer resources at once")]
     TooLong {
@@ -85,9 +99,13 @@ impl TokenError {
             Self::NoCredentials => "credentials-missing",
             Self::Rate(_) => "too-many-requests",
             Self::RefreshToken(problem) => problem.id(),
+            Self::Rejected { reason, .. } | Self::SubjectToken { reason: Some(reason) } => {
+                reason.id
+            }
             Self::Request(error) => error.id(),
             Self::Sign(_) => "signing-failed",
             Self::State(_) => "database-unavailable",
+            Self::SubjectToken { reason: None } => "workload-malformed",
             Self::TooLong { .. } => "token-too-long",
             Self::Unavailable(Unavailable::Busy(_)) => "password-checks-busy",
             Self::Unavailable(Unavailable::Source { .. }) => "accounts-unavailable",
@@ -99,7 +117,12 @@ impl TokenError {
     /// token that has died is none of those; docker keeps sending it until its user logs in again.
     pub fn is_wrong_credential(&self) -> bool {
         match self {
-            Self::RefreshToken(RefreshProblem::Unknown) | Self::WrongPassword { .. } => true,
+            Self::RefreshToken(RefreshProblem::Unknown)
+            | Self::SubjectToken { reason: None }
+            | Self::WrongPassword { .. } => true,
+            Self::Rejected { reason, .. } | Self::SubjectToken { reason: Some(reason) } => {
+                reason.is_guess
+            }
             Self::AccountChanged { .. }
             | Self::IntrospectionDenied { .. }
             | Self::Keys(_)

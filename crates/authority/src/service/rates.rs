@@ -50,7 +50,9 @@ fn with_identity<T>(request: &TokenRequest, use_it: impl FnOnce(RequestIdentity<
     let requested = request.requested.to_string();
     let (who, secret) = match &request.credential {
         Credential::Anonymous => ("", ""),
-        Credential::Password(login) => (login.account.as_str(), login.password.expose_secret()),
+        Credential::Password(login) | Credential::Exchange(login) => {
+            (login.account.as_str(), login.password.expose_secret())
+        }
         Credential::Refresh(secret) => ("", secret.expose()),
     };
     let fields = [who, secret, request.service.name.as_str(), &requested].map(str::as_bytes);

@@ -29,8 +29,17 @@ pub struct Mapping {
     pub name: NameTemplate,
     /// Its groups.
     pub groups: Vec<Template>,
-    /// Its labels: a name, and its values.
-    pub labels: Vec<(Box<str>, Vec<Template>)>,
+    /// Its labels.
+    pub labels: Vec<LabelTemplate>,
+}
+
+/// A label, with claims in its values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LabelTemplate {
+    /// Its name.
+    pub name: Box<str>,
+    /// Its values.
+    pub values: Vec<Template>,
 }
 
 /// The first claim that no account is left for.
@@ -103,7 +112,7 @@ impl Mapping {
         self.when.iter().find(|condition| condition.claim == *claim)
     }
 
-    fn writes_out(&self, trigger: &Trigger) -> bool {
+    pub(super) fn writes_out(&self, trigger: &Trigger) -> bool {
         let written = |glob: &Glob| glob.is_literal() && glob.matches(trigger.value);
         let on = self.when.iter().filter(|condition| condition.claim.as_str() == trigger.claim);
         on.flat_map(|condition| &condition.globs).any(written)
@@ -119,7 +128,7 @@ impl Mapping {
 }
 
 impl Condition {
-    fn holds(&self, claims: &Map<String, Value>) -> bool {
+    pub(super) fn holds(&self, claims: &Map<String, Value>) -> bool {
         self.claim.texts(claims).iter().any(|text| self.matches(text))
     }
 

@@ -124,6 +124,14 @@ impl FromStr for Template {
 }
 
 impl Template {
+    /// The text itself, where no claim is in it.
+    pub fn fixed(&self) -> Option<&str> {
+        match &*self.parts {
+            [Part::Literal(literal)] => Some(literal),
+            _ => None,
+        }
+    }
+
     /// The text with the claims of a token in it: one for each value where a claim is a list, none where one is missing.
     pub(super) fn texts(&self, claims: &Map<String, Value>) -> Vec<String> {
         let mut texts = vec![String::new()];
@@ -180,10 +188,7 @@ impl FromStr for NameTemplate {
 impl NameTemplate {
     /// The name itself, where no claim is in it.
     pub fn fixed(&self) -> Option<String> {
-        match &*self.0.parts {
-            [Part::Literal(literal)] => Some(written(literal)),
-            _ => None,
-        }
+        self.0.fixed().map(written)
     }
 
     /// The name of the account that a token is for.

@@ -22,7 +22,10 @@ fn mapping(name: &str, when: &[(&str, &str)], groups: &[&str]) -> Mapping {
         when: when.iter().map(condition).collect(),
         name: name.parse().unwrap(),
         groups: groups.iter().map(|group| group.parse().unwrap()).collect(),
-        labels: vec![("from".into(), vec!["${claim:sub}".parse().unwrap()])],
+        labels: vec![LabelTemplate {
+            name: "from".into(),
+            values: vec!["${claim:sub}".parse().unwrap()],
+        }],
     }
 }
 

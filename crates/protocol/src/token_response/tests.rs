@@ -16,6 +16,7 @@ fn answer() -> TokenResponse {
         issued_at: UNIX_EPOCH + Duration::from_millis(1_700_000_000_987),
         scope: None,
         refresh_token: None,
+        issued_token_type: None,
     }
 }
 
@@ -35,6 +36,14 @@ fn an_answer_to_post_says_what_was_granted() {
     };
     assert_snapshot!(with.to_json(), @r#"{"token":"aaa.bbb.ccc","access_token":"aaa.bbb.ccc","scope":"","expires_in":300,"issued_at":"2023-11-14T22:13:20Z","refresh_token":"secret"}"#);
     assert!(!format!("{with:?}").contains("secret") && !format!("{with:?}").contains("aaa"));
+}
+
+/// RFC 8693 §2.2.1
+#[test]
+fn an_answer_to_an_exchange_says_what_kind_of_token_it_is() {
+    let access_token = Some("urn:ietf:params:oauth:token-type:access_token");
+    let with = TokenResponse { issued_token_type: access_token, ..answer() };
+    assert_snapshot!(with.to_json(), @r#"{"token":"aaa.bbb.ccc","access_token":"aaa.bbb.ccc","expires_in":300,"issued_at":"2023-11-14T22:13:20Z","issued_token_type":"urn:ietf:params:oauth:token-type:access_token","token_type":"Bearer"}"#);
 }
 
 /// What one row of the record shows: a body, and who got another token from it than we do.
@@ -256,7 +265,10 @@ proptest! {
         scope in prop::option::of("[a-z:/, ]{0,20}"), refresh_token in prop::option::of("[ -~]{1,20}"),
     ) {
         let issued_at = UNIX_EPOCH + Duration::from_secs(seconds);
-        let written = TokenResponse { token, expires_in, issued_at, scope, refresh_token };
+        let issued_token_type = None;
+        let written = TokenResponse {
+            token, expires_in, issued_at, scope, refresh_token, issued_token_type,
+        };
         let read = read(written.to_json().as_bytes()).unwrap();
         prop_assert_eq!(read.oddities, vec![]);
         prop_assert_eq!(read.token, written.token);

@@ -14,6 +14,7 @@ use portpass_diagnose::inspect::{
 use serde_json::{Value, json};
 
 use super::Context;
+use crate::command::workload;
 use crate::{failure::Failure, printer::Printer};
 
 /// The arguments.
@@ -34,13 +35,16 @@ pub(super) struct Arguments {
     /// The registry's `service`; without it, every value is accepted
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
+    /// Check a job's or a pod's token against the `workload` accounts of this configuration
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["bundle", "jwks", "issuer", "service"])]
+    config: Option<PathBuf>,
     /// Print as JSON
     #[arg(long)]
     json: bool,
 }
 
 /// Runs it.
-pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
+pub(super) async fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     let now = SystemClock.now();
     let trusted = against(arguments)?.map(TrustSettings::read).transpose()?;
     let token = token_in(&typed(arguments.token.as_deref())?)?;
@@ -54,6 +58,9 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
         claims: inspection.claim_rows(now),
     };
     let printer = &context.printer;
+    if let Some(config) = &arguments.config {
+        return examined(&token, config, &inspection, &found, arguments.json, context).await;
+    }
     for skipped in trusted.iter().flat_map(|trusted| &trusted.skipped) {
         printer.warning(skipped);
     }
@@ -75,6 +82,33 @@ pub(super) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
                 "its signature was not checked; name the trusted keys with --bundle or --jwks",
             );
             Ok(())
+        }
+    }
+}
+
+/// What it says, and what a token service with this configuration makes of it.
+async fn examined(
+    token: &str,
+    config: &Path,
+    inspection: &Inspection,
+    found: &Found,
+    json: bool,
+    context: &Context,
+) -> Result<(), Failure> {
+    let sources = workload::sources(config);
+    let examination = workload::examine(token, &sources, context).await?;
+    if json {
+        let mut document = described(inspection, found, None);
+        document["workload"] = serde_json::to_value(&examination)?;
+        context.printer.json(&document);
+    } else {
+        show(&context.printer, inspection, found);
+        workload::show(&context.printer, &examination);
+    }
+    match &examination.refusal {
+        None => Ok(()),
+        Some(refusal) => {
+            Err(Failure::new(format!("it is nobody's: {} ({})", refusal.reason, refusal.id)))
         }
     }
 }

@@ -1,0 +1,85 @@
+//! Why nobody got in, as the log has it.
+
+use std::sync::Arc;
+
+use portpass_federation::workload::claimed_issuer;
+use portpass_jose::Excerpt;
+use portpass_password::CostProof;
+use secrecy::{ExposeSecret, SecretString};
+
+/// A no, which has cost what every no costs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    paid: CostProof,
+    cause: Cause,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Cause {
+    /// Name and password do not go together; with more, where the source knows it.
+    Password(Option<Arc<str>>),
+    /// The password is a token, which does not count.
+    Token(Reason),
+}
+
+/// Why a token is nobody's: for the log and `portpass explain`. The caller hears the same as always.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// A stable word: `workload-expired`.
+    pub id: &'static str,
+    /// A sentence; never a password or a token.
+    pub text: String,
+    /// Whether somebody may have guessed. What an issuer has signed is no guess.
+    pub is_guess: bool,
+}
+
+impl Reason {
+    /// Somebody may have guessed.
+    pub fn because(id: &'static str, text: String) -> Self {
+        Self { id, text, is_guess: true }
+    }
+}
+
+impl Rejection {
+    /// With what the source knows of the reason. It is for the log and for `explain`; nobody outside learns it.
+    pub fn because(paid: CostProof, why: impl Into<Arc<str>>) -> Self {
+        Self { paid, cause: Cause::Password(Some(why.into())) }
+    }
+
+    /// Of a token.
+    pub fn of_token(paid: CostProof, reason: Reason) -> Self {
+        Self { paid, cause: Cause::Token(reason) }
+    }
+
+    /// No source decides about it; a token says whose it is.
+    pub(super) fn of_unknown(paid: CostProof, password: &SecretString) -> Self {
+        let Some(issuer) = claimed_issuer(password.expose_secret()) else { return paid.into() };
+        let issuer = Excerpt::of(&issuer);
+        let reason = Reason::because("workload-issuer-unknown", format!(
+            "the password is a token of the issuer {issuer}, which is not in `token_service.accounts`"
+        ));
+        Self::of_token(paid, reason)
+    }
+
+    /// The reason, where the source says more than that the password is wrong.
+    pub fn why(&self) -> Option<&Arc<str>> {
+        match &self.cause {
+            Cause::Password(why) => why.as_ref(),
+            Cause::Token(_) => None,
+        }
+    }
+
+    /// What is wrong with a token.
+    pub fn reason(&self) -> Option<&Reason> {
+        match &self.cause {
+            Cause::Password(_) => None,
+            Cause::Token(reason) => Some(reason),
+        }
+    }
+}
+
+impl From<CostProof> for Rejection {
+    fn from(paid: CostProof) -> Self {
+        Self { paid, cause: Cause::Password(None) }
+    }
+}
