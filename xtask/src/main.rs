@@ -6,6 +6,7 @@ mod bounded;
 mod debian13;
 mod fuzz;
 mod helm;
+mod openid_provider;
 mod packages;
 mod page;
 
@@ -59,7 +60,8 @@ fn test() -> Result<(), Failure> {
 /// Installs what the tests need.
 fn setup() -> Result<(), Failure> {
     packages::install(packages::FOR_TESTS)?;
-    helm::install()
+    helm::install()?;
+    openid_provider::install()
 }
 
 /// Tries newer clients than this machine has, and writes what was seen into the documentation.

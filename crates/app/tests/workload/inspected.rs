@@ -8,7 +8,8 @@ use super::world::World;
 fn diagnosed(world: &World, token: &str) -> (Option<i32>, String) {
     let words = ["diagnose", "--workload", "-", "--config", "{folder}/portpass.yml"];
     let ran = world.portpass.command(&words, token);
-    assert!(!ran.output().contains(token), "{ran}");
+    let signature = token.rsplit('.').next().unwrap();
+    assert!(signature.len() < 40 || !ran.output().contains(signature), "{ran}");
     (ran.status, ran.output())
 }
 

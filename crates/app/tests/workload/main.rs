@@ -14,6 +14,7 @@ mod exchange;
 mod inspected;
 mod logins;
 mod outages;
+mod provider;
 mod world;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_portpass");
