@@ -99,7 +99,7 @@ fn source_of<'a>(config: &'a Config, token: &str) -> Result<&'a WorkloadSource, 
     let service = config.token_service.as_ref().ok_or(AdminError::NoTokenService)?;
     let sources = service.accounts.iter().filter_map(|source| match source {
         AccountSource::Workload(workload) => Some(&**workload),
-        AccountSource::Local | AccountSource::Htpasswd { .. } => None,
+        AccountSource::Local | AccountSource::Htpasswd { .. } | AccountSource::Ldap(_) => None,
     });
     let sources: Vec<&WorkloadSource> = sources.collect();
     let claimed = claimed_issuer(token);

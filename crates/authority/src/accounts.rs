@@ -17,7 +17,7 @@ use std::{
 
 use async_trait::async_trait;
 use portpass_federation::workload::claimed_issuer;
-use portpass_password::{Busy, PasswordCheck, QueueClass};
+use portpass_password::{Busy, CostProof, PasswordCheck, QueueClass};
 use secrecy::{ExposeSecret, SecretString};
 
 pub use self::{

@@ -278,9 +278,7 @@ impl TokenService {
             Credential::Password(login) => {
                 match self.accounts.authenticate(login, queue_class, now).await? {
                     Ok(account) => Ok(Authenticated::ByPassword(Arc::new(account))),
-                    Err(rejection) => {
-                        Err(TokenError::rejected(login.account.clone(), rejection))
-                    }
+                    Err(rejection) => Err(TokenError::rejected(login.account.clone(), &rejection)),
                 }
             }
             Credential::Exchange(login) => {

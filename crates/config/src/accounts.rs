@@ -10,11 +10,11 @@ use portpass_password::Formats;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use self::{ldap::LdapSection, workload::WorkloadSection};
 pub use self::{
     ldap::LdapSource,
     workload::{WorkloadKeys, WorkloadSource},
 };
-use self::{ldap::LdapSection, workload::WorkloadSection};
 use super::{ConfigError, Files, Located, Location};
 
 /// One source of accounts.

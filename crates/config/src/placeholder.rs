@@ -82,7 +82,9 @@ fn within(text: &str) -> Option<&str> {
 
 /// What rules, directories and issuers know.
 fn is_placeholder_of_ours(name: &str) -> bool {
-    matches!(name, "account" | "dn" | "group") || name.starts_with("label:") || name.starts_with("claim:")
+    matches!(name, "account" | "dn" | "group")
+        || name.starts_with("label:")
+        || name.starts_with("claim:")
 }
 
 const ACCOUNTS: &str = "token_service.accounts";

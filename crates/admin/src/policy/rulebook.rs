@@ -174,6 +174,7 @@ pub(super) fn account(
         labels: profile.labels.clone(),
         kind,
         ceiling: None,
+        valid_until: None,
     }
 }
 

@@ -159,6 +159,7 @@ impl LdapAccounts {
             labels: Labels::default(),
             kind,
             ceiling: None,
+            valid_until: None,
         })
     }
 

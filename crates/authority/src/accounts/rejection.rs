@@ -55,9 +55,12 @@ impl Rejection {
     pub(super) fn of_unknown(paid: CostProof, password: &SecretString) -> Self {
         let Some(issuer) = claimed_issuer(password.expose_secret()) else { return paid.into() };
         let issuer = Excerpt::of(&issuer);
-        let reason = Reason::because("workload-issuer-unknown", format!(
-            "the password is a token of the issuer {issuer}, which is not in `token_service.accounts`"
-        ));
+        let reason = Reason::because(
+            "workload-issuer-unknown",
+            format!(
+                "the password is a token of the issuer {issuer}, which is not in `token_service.accounts`"
+            ),
+        );
         Self::of_token(paid, reason)
     }
 

@@ -37,6 +37,7 @@ fn request<T>(asked: &Asked, ask: impl FnOnce(&Request<'_>) -> T) -> T {
             labels,
             kind: AccountKind::Person,
             ceiling: None,
+            valid_until: None,
         })
     };
     let service = ServiceName::new(asked.service.as_str());

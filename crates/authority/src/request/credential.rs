@@ -31,26 +31,16 @@ pub enum Credential {
 }
 
 impl Credential {
-    /// The account that the caller names.
-    pub fn account(&self) -> Option<&AccountName> {
-        match self {
-            Self::Password(login) => Some(&login.account),
-            Self::Anonymous | Self::Refresh(_) | Self::Exchange(_) => None,
-        }
-    }
-
     /// What the answer has to say of its token.
     pub(crate) fn issued_token_type(&self) -> Option<&'static str> {
         matches!(self, Self::Exchange(_)).then_some(exchange::ACCESS_TOKEN)
     }
-}
 
-impl Credential {
     /// Whom it says to come from, if it names anybody.
     pub fn account(&self) -> Option<&AccountName> {
         match self {
             Self::Password(login) => Some(&login.account),
-            Self::Anonymous | Self::Refresh(_) => None,
+            Self::Anonymous | Self::Refresh(_) | Self::Exchange(_) => None,
         }
     }
 }

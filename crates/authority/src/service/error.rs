@@ -7,7 +7,7 @@ use portpass_state::StateError;
 use portpass_token::MintError;
 
 use crate::{
-    accounts::{Reason, Unavailable},
+    accounts::{Reason, Rejection, Unavailable},
     keyring::KeyRingError,
     refresh::{LookUpError, RefreshProblem},
     request::RequestError,
@@ -46,9 +46,9 @@ pub enum TokenError {
     /// The refresh token leads to nobody.
     #[error(transparent)]
     RefreshToken(RefreshProblem),
-    /// A source says more than that name and password do not go together.
+    /// The password is a token, which is nobody's.
     #[error("{}", reason.text)]
-    Rejected {
+    Token {
         /// As claimed.
         account: AccountName,
         /// Why.
@@ -89,6 +89,14 @@ pub enum TokenError {
 }
 
 impl TokenError {
+    /// What a source's no is called.
+    pub(super) fn rejected(account: AccountName, rejection: &Rejection) -> Self {
+        match rejection.reason() {
+            Some(reason) => Self::Token { account, reason: reason.clone() },
+            None => Self::WrongPassword { account, why: rejection.why().cloned() },
+        }
+    }
+
     /// A stable word for logs and metrics.
     pub fn id(&self) -> &'static str {
         match self {
@@ -99,9 +107,7 @@ impl TokenError {
             Self::NoCredentials => "credentials-missing",
             Self::Rate(_) => "too-many-requests",
             Self::RefreshToken(problem) => problem.id(),
-            Self::Rejected { reason, .. } | Self::SubjectToken { reason: Some(reason) } => {
-                reason.id
-            }
+            Self::Token { reason, .. } | Self::SubjectToken { reason: Some(reason) } => reason.id,
             Self::Request(error) => error.id(),
             Self::Sign(_) => "signing-failed",
             Self::State(_) => "database-unavailable",
@@ -120,7 +126,7 @@ impl TokenError {
             Self::RefreshToken(RefreshProblem::Unknown)
             | Self::SubjectToken { reason: None }
             | Self::WrongPassword { .. } => true,
-            Self::Rejected { reason, .. } | Self::SubjectToken { reason: Some(reason) } => {
+            Self::Token { reason, .. } | Self::SubjectToken { reason: Some(reason) } => {
                 reason.is_guess
             }
             Self::AccountChanged { .. }

@@ -116,7 +116,7 @@ impl TokenService {
         };
         let login = match &request.credential {
             Credential::Password(login) => login,
-            Credential::Anonymous | Credential::Refresh(_) => {
+            Credential::Anonymous | Credential::Refresh(_) | Credential::Exchange(_) => {
                 return Err(TokenError::NoCredentials);
             }
         };

@@ -79,7 +79,7 @@ impl Bench {
         let login = Login { account: name.parse().unwrap(), password: password.into() };
         let decided = self.chain.authenticate(&login, QueueClass::Unproved, noon()).await.unwrap();
         let worked = self.pool.work_done().since(before);
-        (decided.map_err(crate::accounts::Refused::into_reason), worked)
+        (decided.map_err(|rejection| rejection.reason().cloned()), worked)
     }
 }
 

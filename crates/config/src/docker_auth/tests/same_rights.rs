@@ -92,6 +92,7 @@ fn granted(
             labels: Labels::default(),
             kind: AccountKind::Person,
             ceiling: None,
+            valid_until: None,
         })
     });
     let service = ServiceName::new(service);
