@@ -136,8 +136,15 @@ fn mistakes_about_a_directory_are_named_with_line_and_hint() {
             keys.push((key, value));
         }
         let lines = keys.iter().filter(|(_, value)| !value.is_empty());
-        let section: String =
-            lines.map(|(key, value)| format!("        {key}: {value}\n")).collect();
+        let lines: Vec<_> = lines
+            .map(|(key, value)| {
+                format!(
+                    "        {key}: {value}
+"
+                )
+            })
+            .collect();
+        let section = lines.concat();
         let refusal = folder(&section).refusal();
         assert!(!refusal.contains("opensesame"), "{refusal}");
         writeln!(told, "── {what}\n{refusal}").unwrap();

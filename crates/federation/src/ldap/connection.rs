@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use super::{
     entry::Entry,
     fault::{Fault, SIZE_LIMIT, name},
+    refusal::PASSWORD_POLICY,
     settings::{Security, Server},
 };
 
@@ -164,6 +165,5 @@ fn password_policy() -> RawControl {
     RawControl { ctype: PASSWORD_POLICY.to_owned(), crit: false, val: None }
 }
 
-pub(super) const PASSWORD_POLICY: &str = "1.3.6.1.4.1.42.2.27.8.5.1";
 const PAGE: i32 = 500;
 const NO_SUCH_OBJECT: u32 = 32;

@@ -5,7 +5,7 @@ use ldap3::{
     asn1::{PL, parse_tag},
 };
 
-use super::{connection::PASSWORD_POLICY, fault::said};
+use super::fault::said;
 
 /// Why a directory lets somebody not in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -155,6 +155,9 @@ fn policy_error_in(value: &[u8]) -> Option<u8> {
 fn code(data: Option<u32>) -> String {
     data.map_or_else(String::new, |data| format!(" (data {data:x})"))
 }
+
+/// The control that asks for it and carries it.
+pub(super) const PASSWORD_POLICY: &str = "1.3.6.1.4.1.42.2.27.8.5.1";
 
 #[cfg(test)]
 mod tests {
