@@ -6,6 +6,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
     AccountId, AccountKey, AuditRecord, Change, Db, Revocation, StateError,
+    api_key::remove_keys_of,
+    last_use::forget_use,
     meta::Counter,
     not_before::end_tokens,
     refresh::revoke_account,
@@ -147,6 +149,29 @@ impl Db {
         Ok(Change::Done)
     }
 
+    /// Puts another hash of the same password in the place of `old`: nothing that was issued ends.
+    /// `Unknown` if the account has another hash by now.
+    pub async fn replace_hash(
+        &self,
+        id: AccountId,
+        old: &SecretString,
+        new: &SecretString,
+        audit: &AuditRecord,
+    ) -> Result<Change, StateError> {
+        let mut write = self.write().await?;
+        let statement =
+            sql("UPDATE account SET password_hash = $3 WHERE id = $1 AND password_hash = $2")
+                .bind(id)
+                .bind(old.expose_secret())
+                .bind(new.expose_secret());
+        if write.run(statement).await? == 0 {
+            write.roll_back().await?;
+            return Ok(Change::Unknown);
+        }
+        commit(write, audit).await?;
+        Ok(Change::Done)
+    }
+
     /// Enables or disables an account; disabling raises the credential version and ends the account's
     /// tokens in the same transaction.
     pub async fn set_account_status(
@@ -199,7 +224,7 @@ impl Db {
         Ok(Change::Done)
     }
 
-    /// Removes an account and ends its tokens.
+    /// Removes an account with its API keys, and ends its tokens.
     pub async fn remove_account(
         &self,
         name: &str,
@@ -212,6 +237,11 @@ impl Db {
             return Ok(Change::Unknown);
         };
         revoke_local(&row, name, Revocation::AccountRemoved, audit, &mut write).await?;
+        let account = AccountKey::local(read_id(&row)?);
+        forget_use(&account, &mut write).await?;
+        if remove_keys_of(&account, &mut write).await? > 0 {
+            Counter::Robots.raise(&mut write).await?;
+        }
         commit(write, audit).await?;
         Ok(Change::Done)
     }

@@ -14,6 +14,7 @@ mod not_before;
 mod plans;
 mod refresh;
 mod repositories;
+mod robots;
 mod uploads;
 mod used_tokens;
 
@@ -88,6 +89,18 @@ on_every_database! {
     refresh::tokens_are_revoked_by_id_and_by_account,
     refresh::dead_tokens_are_forgotten_after_a_while,
     refresh::a_token_revoked_without_a_reason_is_inconsistent,
+    accounts::another_hash_of_the_same_password_ends_nothing,
+    robots::a_robot_comes_back_as_it_was_made,
+    robots::a_rotation_keeps_the_last_secret_for_a_while_and_no_other,
+    robots::a_rotation_without_an_overlap_leaves_one_secret,
+    robots::a_disabled_robot_stays_disabled_since_it_was,
+    robots::every_change_of_a_robot_or_key_moves_the_version_and_leaves_a_record,
+    robots::a_change_of_an_unknown_robot_changes_nothing,
+    robots::a_key_is_there_until_it_is_revoked,
+    robots::the_keys_of_a_removed_account_go_with_it_and_no_others,
+    robots::a_use_is_remembered_and_never_moves_back,
+    robots::what_a_removed_account_used_is_forgotten,
+    robots::a_secret_that_is_no_hash_is_inconsistent,
     keys::a_new_ring_is_empty,
     keys::a_ring_comes_back_as_it_was_put,
     keys::of_two_changes_from_one_version_one_is_lost,

@@ -71,6 +71,18 @@ identifier! {
     RefreshId
 }
 identifier! {
+    /// A robot, for ever: the name may be given to another one after removal, this not.
+    RobotId
+}
+identifier! {
+    /// One secret of a robot; not the secret itself.
+    SecretId
+}
+identifier! {
+    /// An API key's row; not the key itself.
+    KeyId
+}
+identifier! {
     /// An upload session, as it stands in its URL.
     UploadId
 }

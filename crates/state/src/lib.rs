@@ -1,4 +1,4 @@
-//! The rows and their states: accounts, refresh tokens, keys, audit, repositories, manifests, tags,
+//! The rows and their states: accounts, robots, API keys, refresh tokens, keys, audit, repositories, manifests, tags,
 //! blobs and uploads in one SQL database.
 //!
 //! SQL is the truth and objects are dumb: a blob exists because a row says where it lies, and what a
@@ -52,6 +52,7 @@
 //! ```
 
 pub mod account;
+pub mod api_key;
 pub mod audit;
 pub mod blob;
 mod cache;
@@ -64,14 +65,17 @@ pub mod garbage;
 pub mod id;
 pub mod key;
 pub mod key_file;
+pub mod last_use;
 pub mod manifest;
 pub mod meta;
 mod migrate;
 pub mod not_before;
 pub mod page;
+pub mod permission;
 pub mod referrer;
 pub mod refresh;
 pub mod repository;
+pub mod robot;
 pub mod snapshot;
 mod sql;
 pub mod tag;
@@ -80,6 +84,7 @@ pub mod used_token;
 mod writer;
 
 pub use account::{Account, AccountStatus, Addition, NewAccount};
+pub use api_key::{ApiKey, NewApiKey};
 pub use audit::{
     AuditEntry, AuditHead, AuditRecord, AuditSize, Fault, Retention, RowHash, RowHashError,
     Verified,
@@ -89,17 +94,20 @@ pub use content::{Blob, Manifest};
 pub use db::{Change, Db};
 pub use error::StateError;
 pub use garbage::{Garbage, UnreferencedBlob};
-pub use id::{AccountId, IdError, LeaseOwner, RefreshId, UploadId};
+pub use id::{AccountId, IdError, KeyId, LeaseOwner, RefreshId, RobotId, SecretId, UploadId};
 pub use key::{KeyPhase, KeyRing, KeyRole, KeyRow, Swap};
 pub use key_file::KeyFileRow;
+pub use last_use::Used;
 pub use manifest::{Deletion, Missing, NewManifest, PutManifest};
 pub use not_before::{NotBefore, NotBeforeList, RevokedTokens};
 pub use page::{MAX_PAGE, Page};
+pub use permission::Permission;
 pub use referrer::Referrer;
 pub use refresh::{
     AccountKey, EvictedToken, NewRefreshToken, RefreshState, RefreshToken, Revocation,
     TokenAddition, TokenHash, Touch,
 };
+pub use robot::{NewRobot, NewSecret, Robot, RobotSecret, Rotation};
 pub use snapshot::{CopyError, HeldBlob};
 pub use upload::{Begun, Lease, Leased, NewUpload, Saved, Upload, UploadClaim};
 pub use used_token::FirstUse;

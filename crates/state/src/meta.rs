@@ -114,6 +114,8 @@ pub(crate) enum Counter {
     Accounts,
     KeyRing,
     NotBefore,
+    /// Of robots and API keys.
+    Robots,
 }
 
 impl Counter {
@@ -154,6 +156,7 @@ impl Counter {
             Self::Accounts => "accounts",
             Self::KeyRing => "key_ring",
             Self::NotBefore => "not_before",
+            Self::Robots => "robots",
         }
     }
 }

@@ -16,6 +16,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, text: include_str!("sql/0001_initial.sql") },
     Migration { version: 3, text: include_str!("sql/0003_live_rows.sql") },
     Migration { version: 5, text: include_str!("sql/0005_audit_chain.sql") },
+    Migration { version: 7, text: include_str!("sql/0007_robots.sql") },
     Migration { version: 9, text: include_str!("sql/0009_not_before.sql") },
     Migration { version: 11, text: include_str!("sql/0011_used_tokens.sql") },
     Migration { version: 13, text: include_str!("sql/0013_key_files.sql") },

@@ -81,6 +81,7 @@ impl Db {
         end_tokens(account_name, audit.at, &mut write).await?;
         // Sources that hold accounts in memory read when its tokens begin to count with the account.
         Counter::Accounts.raise(&mut write).await?;
+        Counter::Robots.raise(&mut write).await?;
         audit.append(&mut write).await?;
         write.commit().await?;
         Ok(sessions)

@@ -7,16 +7,24 @@ use std::{fmt, time::SystemTime};
 use portpass_protocol::AccessSet;
 
 use crate::{
-    AccountId, AuditRecord, Change, Db, RefreshId, StateError,
+    AccountId, AuditRecord, Change, Db, RefreshId, RobotId, StateError,
     sql::{Row, Statement, Value, sql},
     writer::Write,
 };
 
 pub use self::limits::EvictedToken;
 
-/// SHA-256 of a refresh token's secret: all that we keep of it.
+/// SHA-256 of the secret of a refresh token, a robot or an API key: all that we keep of it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TokenHash(pub [u8; 32]);
+
+impl TokenHash {
+    pub(crate) fn read(row: &Row) -> Result<Self, StateError> {
+        let bytes = row.bytes("hash")?;
+        let hash = bytes.try_into();
+        hash.map(Self).map_err(|_| StateError::inconsistent("hash", "it has not 32 bytes"))
+    }
+}
 
 impl fmt::Debug for TokenHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -37,12 +45,20 @@ impl AccountKey {
     /// The source of the accounts in this database.
     pub const LOCAL: &'static str = "local";
 
+    /// The source of the robots in this database.
+    pub const ROBOT: &'static str = "robot";
+
     /// An account in this database.
     pub fn local(id: AccountId) -> Self {
         Self { source: Self::LOCAL.to_owned(), id: id.to_string() }
     }
 
-    fn read(row: &Row) -> Result<Self, StateError> {
+    /// A robot.
+    pub fn robot(id: RobotId) -> Self {
+        Self { source: Self::ROBOT.to_owned(), id: id.to_string() }
+    }
+
+    pub(crate) fn read(row: &Row) -> Result<Self, StateError> {
         Ok(Self { source: row.text("source")?, id: row.text("account")? })
     }
 }

@@ -29,6 +29,7 @@ async fn databases_of_all_versions_open_with_all_that_is_in_them() {
         keys_are_there(&db).await;
         images_are_there(&db).await;
         uploads_and_garbage_are_there(&db).await;
+        robots_and_keys_are_none(&db).await;
         the_trail_goes_on(&db).await;
         db.close().await;
         // The second start has nothing to do and changes nothing.
@@ -49,6 +50,12 @@ async fn accounts_are_there(db: &Db) {
     assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
     assert!(matches!(bob.status, AccountStatus::Disabled { .. }));
     assert_eq!(db.meta("administrator").await.unwrap().as_deref(), Some("admin"));
+}
+
+async fn robots_and_keys_are_none(db: &Db) {
+    assert_eq!((db.robots().await.unwrap(), db.api_keys().await.unwrap()), (vec![], vec![]));
+    assert_eq!(db.robots_version().await.unwrap(), 0);
+    assert!(db.account_uses().await.unwrap().is_empty());
 }
 
 /// What is older than the chain has no hash and stays; what comes is chained behind it.

@@ -50,6 +50,23 @@ pub(super) async fn a_new_password_raises_the_version_and_ends_the_sessions(db: 
     assert!(matches!(state(&db, 3).await, RefreshState::Valid { .. }));
 }
 
+pub(super) async fn another_hash_of_the_same_password_ends_nothing(db: Db) {
+    add(&db, 1, "ann", &[]).await.taken();
+    keep(&db, 1, &AccountKey::local(id(1)), "docker", 0).await;
+    let (old, new) = (hash("$argon2id$1"), hash("$argon2id$dearer"));
+    let change = db.replace_hash(id(1), &old, &new, &record("rehash", 1)).await.unwrap();
+    assert_eq!(change, Change::Done);
+    let ann = find(&db, "ann").await;
+    assert_eq!((hash_of(&ann), ann.credential_version), (Some("$argon2id$dearer"), 1));
+    assert!(matches!(state(&db, 1).await, RefreshState::Valid { .. }));
+    assert_eq!(db.accounts_version().await.unwrap(), 2);
+
+    // Whoever set another password meanwhile is not undone.
+    let change = db.replace_hash(id(1), &old, &new, &record("rehash", 2)).await.unwrap();
+    assert_eq!(change, Change::Unknown);
+    assert_eq!(db.accounts_version().await.unwrap(), 2);
+}
+
 pub(super) async fn disabling_ends_the_sessions_and_enabling_does_not_bring_them_back(db: Db) {
     add(&db, 1, "ann", &[]).await.taken();
     keep(&db, 1, &AccountKey::local(id(1)), "docker", 0).await;

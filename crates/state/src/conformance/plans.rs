@@ -48,6 +48,26 @@ const EXCEPTIONS: &[Exception] = &[
         why: "all accounts, read into memory when their version has changed",
     },
     Exception {
+        step: "SCAN r USING INDEX sqlite_autoindex_robot_2",
+        statement: "ON n.subject = 'robot-' || r.name ORDER BY r.name",
+        why: "all robots, read into memory when their version has changed",
+    },
+    Exception {
+        step: "SCAN api_key",
+        statement: "SELECT * FROM api_key ORDER BY created_at, id",
+        why: "all API keys, read into memory when their version has changed",
+    },
+    Exception {
+        step: "USE TEMP B-TREE FOR ORDER BY",
+        statement: "SELECT * FROM api_key ORDER BY created_at, id",
+        why: "all API keys, read into memory when their version has changed",
+    },
+    Exception {
+        step: "SCAN account_use",
+        statement: "SELECT source, account, used_at FROM account_use",
+        why: "`user list`: one row for each account that was ever used",
+    },
+    Exception {
         step: "SCAN refresh_token",
         statement: "SELECT * FROM refresh_token ORDER BY created_at DESC",
         why: "`session list` of all accounts; the dead among them are bounded",
@@ -292,7 +312,8 @@ fn sources() -> Vec<(String, String)> {
 }
 
 /// Whose rows a walk may be along, as the beginning of what is given of an index.
-const OWNERS: &[&str] = &["repository=?", "source=? AND account=?", "account=?", "digest=?"];
+const OWNERS: &[&str] =
+    &["repository=?", "source=? AND account=?", "account=?", "digest=?", "robot=?"];
 
 /// Tables of which rows stay when they are dead.
 const MORTAL: &[&str] = &["refresh_token"];
