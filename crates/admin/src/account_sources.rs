@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use portpass_authority::accounts::{
-    Authenticator, AuthenticatorChain, htpasswd::HtpasswdAccounts, ldap::LdapAccounts,
+    Authenticator, AuthenticatorChain, Machines, htpasswd::HtpasswdAccounts, ldap::LdapAccounts,
     local::LocalAccounts, workload::WorkloadAccounts,
 };
 use portpass_config::{AccountSource, WorkloadKeys, WorkloadSource};
@@ -23,7 +23,7 @@ use portpass_token::Clock;
 
 use crate::blocking;
 
-/// Starts the sources, in the order in which they are asked.
+/// Starts the sources, in the order in which they are asked, with the robots and API keys of the database.
 pub async fn account_sources(
     configured: &[AccountSource],
     db: &Db,
@@ -48,7 +48,8 @@ pub async fn account_sources(
             }
         });
     }
-    Ok(AuthenticatorChain::new(sources, check.clone()))
+    let machines = Arc::new(Machines::new(db.clone()));
+    Ok(AuthenticatorChain::new(sources, check.clone()).with_machines(machines))
 }
 
 /// An issuer of workload identities; nothing is fetched before the first token.

@@ -1,10 +1,15 @@
 //! Where accounts come from: sources, asked in the order of the configuration.
 
 pub mod htpasswd;
+pub mod last_uses;
 pub mod ldap;
 mod listing;
 pub mod local;
+pub mod machines;
 mod rejection;
+pub mod robots;
+mod secrets;
+mod watched;
 #[cfg(test)]
 mod work;
 pub mod workload;
@@ -20,13 +25,15 @@ use portpass_federation::workload::claimed_issuer;
 use portpass_password::{Busy, CostProof, PasswordCheck, QueueClass};
 use secrecy::{ExposeSecret, SecretString};
 
+use self::robots::RobotAccounts;
 pub use self::{
     listing::{ListedAccount, Listing},
+    machines::{Machines, SecretProblem},
     rejection::{Reason, Rejection},
 };
 use crate::{
     policy::{RuleId, RuleSet},
-    subject::{Account, AccountId, AccountName, Login, SourceName},
+    subject::{Account, AccountId, AccountName, Login, ROBOT_PREFIX, SourceName},
 };
 
 /// One source of accounts: our own database, an htpasswd file.
@@ -190,13 +197,21 @@ impl Authenticator for Uninitialized {
 pub struct AuthenticatorChain {
     sources: Vec<Arc<dyn Authenticator>>,
     check: PasswordCheck,
+    machines: Option<Arc<Machines>>,
 }
 
 impl AuthenticatorChain {
     /// Sources in the order in which they are asked, and the check that makes a refusal of an unknown
     /// name cost what every refusal costs.
     pub fn new(sources: Vec<Arc<dyn Authenticator>>, check: PasswordCheck) -> Self {
-        Self { sources, check }
+        Self { sources, check, machines: None }
+    }
+
+    /// The same, with robots and API keys: whose a secret is shows by the secret, whatever source its account is of.
+    #[must_use]
+    pub fn with_machines(mut self, machines: Arc<Machines>) -> Self {
+        self.sources.insert(0, Arc::new(RobotAccounts::new(Arc::clone(&machines))));
+        Self { machines: Some(machines), ..self }
     }
 
     /// The names of the sources, in order: what `user:SOURCE/NAME` in a rule may name.
@@ -331,13 +346,18 @@ impl AuthenticatorChain {
         source.map_or(now, |source| source.issue_time(account, now))
     }
 
-    /// The account that a login of that name would be, as it is now, also a disabled one.
+    /// The account that a login of that name would be, as it is now, also a disabled one; of this source alone, where one
+    /// is named.
     pub async fn by_name(
         &self,
+        source: Option<&str>,
         name: &AccountName,
         now: SystemTime,
     ) -> Result<Option<Account>, Unavailable> {
-        for source in &self.sources {
+        let asked = |candidate: &&Arc<dyn Authenticator>| {
+            source.is_none_or(|source| candidate.source().as_str() == source)
+        };
+        for source in self.sources.iter().filter(asked) {
             if let Some(account) = source.by_name(name, now).await? {
                 return Ok(Some(account));
             }
@@ -357,39 +377,58 @@ impl AuthenticatorChain {
         }
     }
 
-    /// Accounts that own, by their name alone, what `rules` mean for others: made before the rule,
-    /// or in a file that somebody else writes. By name; a source that does not answer has none.
+    /// Accounts that own, by their name alone, what `rules` mean for others, or are called like robots: made before the
+    /// rule, or in a file that somebody else writes. By name; a source that does not answer has none.
     pub async fn squatters(&self, rules: &RuleSet, now: SystemTime) -> Vec<Squatter> {
         let mut found = Vec::new();
-        for source in &self.sources {
+        for source in self.sources.iter().filter(|source| *source.source() != SourceName::robot()) {
             let mut names = source.names(now).await.unwrap_or_default();
             names.sort_unstable();
             found.extend(names.into_iter().filter_map(|account| {
-                let rule = rules.reserves(&account)?;
-                Some(Squatter { source: source.source().clone(), account, rule })
+                let claim = match rules.reserves(&account) {
+                    Some(rule) => Claim::Repositories(rule),
+                    None if account.as_str().starts_with(ROBOT_PREFIX) => Claim::Robot,
+                    None => return None,
+                };
+                Some(Squatter { source: source.source().clone(), account, claim })
             }));
         }
         found
     }
 }
 
-/// An account that is called like a namespace.
+/// An account that is called like a namespace, or like a robot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Squatter {
     /// Where the account comes from.
     pub source: SourceName,
     /// The account.
     pub account: AccountName,
+    /// What its name is taken for.
+    pub claim: Claim,
+}
+
+/// What the name of an account stands for beside the account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
     /// The rule that speaks of that namespace and means others.
-    pub rule: RuleId,
+    Repositories(RuleId),
+    /// Robots alone are called so.
+    Robot,
 }
 
 impl fmt::Display for Squatter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { source, account, rule } = self;
-        write!(
-            f,
-            "the account `{account}` of `{source}` has the name of repositories that {rule} names, and owns them for that reason: rename the account, or the repositories"
-        )
+        let Self { source, account, claim } = self;
+        match claim {
+            Claim::Repositories(rule) => write!(
+                f,
+                "the account `{account}` of `{source}` has the name of repositories that {rule} names, and owns them for that reason: rename the account, or the repositories"
+            ),
+            Claim::Robot => write!(
+                f,
+                "the account `{account}` of `{source}` is called like a robot: rules and logs cannot tell it from one; rename it"
+            ),
+        }
     }
 }

@@ -1,8 +1,13 @@
 //! The most that a robot or an API key can reach.
 
+use std::fmt;
+
 use portpass_protocol::access::{Action, Actions, Resource};
 
-use crate::{actions::ActionBits, pattern::PathPattern};
+use crate::{
+    actions::ActionBits,
+    pattern::{PathPattern, PatternError},
+};
 
 /// Which actions on which repositories an account can reach at most, whatever the rules give.
 ///
@@ -18,6 +23,22 @@ impl Ceiling {
     /// These actions on repositories of these names. A placeholder in a pattern stands for nothing.
     pub fn new(actions: ActionBits, repositories: Vec<PathPattern>) -> Self {
         Self { actions, repositories }
+    }
+
+    /// Reads what was typed for a robot or an API key.
+    pub fn parse(actions: &[String], repositories: &[String]) -> Result<Self, CeilingError> {
+        if actions.is_empty() || repositories.is_empty() {
+            return Err(CeilingError::Nothing);
+        }
+        let mut bits = ActionBits::default();
+        for word in actions {
+            match Action::from(word.as_str()) {
+                Action::Other(_) => return Err(CeilingError::Action { text: word.clone() }),
+                action => bits.insert(&action),
+            }
+        }
+        let repositories = repositories.iter().map(|text| pattern(text));
+        Ok(Self::new(bits, repositories.collect::<Result<_, _>>()?))
     }
 
     /// The actions.
@@ -65,9 +86,93 @@ impl Ceiling {
     }
 }
 
+/// One that means the same repositories whoever asks, and can mean any.
+fn pattern(text: &str) -> Result<PathPattern, CeilingError> {
+    let text = text.to_owned();
+    match PathPattern::parse(&text) {
+        Err(why) => Err(CeilingError::Pattern { text, why }),
+        Ok(pattern) if pattern.has_placeholders() => Err(CeilingError::Open { text }),
+        Ok(pattern) => match pattern.upper_case() {
+            Some(letter) => Err(CeilingError::UpperCase { text, letter }),
+            None => Ok(pattern),
+        },
+    }
+}
+
+impl fmt::Display for Ceiling {
+    /// `pull, push on team/app-*, team/base`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let patterns: Vec<String> = self.repositories.iter().map(ToString::to_string).collect();
+        write!(f, "{} on {}", self.actions, patterns.join(", "))
+    }
+}
+
+/// Words that limit nothing, or not what was meant.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CeilingError {
+    /// No action of ours.
+    #[error("{text:?} is no action: use `pull`, `push`, `delete` or `*`")]
+    Action {
+        /// As typed.
+        text: String,
+    },
+    /// No action, or no repository.
+    #[error("name at least one action and one repository")]
+    Nothing,
+    /// A pattern that means another repository for each account.
+    #[error(
+        "{text:?} does not say whose repositories it means: write the name in place of `${{…}}`"
+    )]
+    Open {
+        /// As typed.
+        text: String,
+    },
+    /// No pattern.
+    #[error("{text:?} is no pattern of repositories: {why}")]
+    Pattern {
+        /// As typed.
+        text: String,
+        /// Why not.
+        why: PatternError,
+    },
+    /// A pattern that nothing can match.
+    #[error(
+        "{text:?} has the letter {letter:?}, but names of repositories are lower case: it matches none"
+    )]
+    UpperCase {
+        /// As typed.
+        text: String,
+        /// The first that no name can have.
+        letter: char,
+    },
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parsed(actions: &[&str], repositories: &[&str]) -> Result<Ceiling, CeilingError> {
+        let words =
+            |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        Ceiling::parse(&words(actions), &words(repositories))
+    }
+
+    #[test]
+    fn what_is_typed_is_read_or_said_to_be_wrong() {
+        let ceiling = parsed(&["push", "pull"], &["team/app-*", "base/**"]).unwrap();
+        assert_eq!(ceiling.to_string(), "pull, push on team/app-*, base/**");
+        for (actions, repositories, said) in [
+            (&["write"][..], &["a"][..], "\"write\" is no action"),
+            (&[], &["a"], "at least one action"),
+            (&["pull"], &[], "one repository"),
+            (&["pull"], &["a//b"], "is no pattern"),
+            (&["pull"], &["${account}/**"], "whose repositories"),
+            (&["pull"], &["Team/app"], "lower case"),
+        ] {
+            let error = parsed(actions, repositories).unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
+    }
 
     fn narrowed(actions: &[Action], resource: &str, granted: &[Action]) -> String {
         let mut bits = ActionBits::default();

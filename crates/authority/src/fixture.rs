@@ -25,7 +25,10 @@ use portpass_token::{
 use secrecy::ExposeSecret;
 
 use crate::{
-    accounts::{Authenticator, AuthenticatorChain, Outcome, Unavailable, local::LocalAccounts},
+    accounts::{
+        Authenticator, AuthenticatorChain, Machines, Outcome, Unavailable, last_uses::LastUses,
+        local::LocalAccounts,
+    },
     audit::{AuditTrail, Writer},
     ceiling::Ceiling,
     keyring::KeyRing,
@@ -203,6 +206,7 @@ pub(crate) struct Fixture {
     pub(crate) accounts: Arc<Accounts>,
     pub(crate) keys: Arc<KeyRing>,
     pub(crate) db: Db,
+    pub(crate) uses: Arc<LastUses>,
     pub(crate) writer: Writer,
 }
 
@@ -246,16 +250,19 @@ impl Fixture {
         };
         let password_only =
             Service { refresh: RefreshIssuance::Withheld, ..service("password-only") };
+        let uses = Arc::new(LastUses::new(db.clone()));
         let service = TokenService::new(TokenServiceParts {
             issuer: Issuer::new("dtest"),
             lifetime: Lifetime::from_seconds(300).unwrap(),
             services: Services::new(service("registry"), vec![service("other"), password_only]),
-            accounts: AuthenticatorChain::new(vec![accounts.clone(), Arc::new(local)], check),
+            accounts: AuthenticatorChain::new(vec![accounts.clone(), Arc::new(local)], check)
+                .with_machines(Arc::new(Machines::new(db.clone()))),
             anonymous: settings.anonymous,
             policy: Arc::new(policy()),
             keys: keys.clone(),
             db: db.clone(),
             refresh: RefreshLifetimes::default(),
+            uses: uses.clone(),
             limits: Arc::new(settings.limits),
             rates: Arc::new(RequestRates::new(settings.rates, [2; 32])),
             introspection: Some(IntrospectionCallers::new(vec![
@@ -266,7 +273,7 @@ impl Fixture {
             clock: clock.clone(),
             random: Arc::new(Counter::default()),
         });
-        Self { service: Arc::new(service), clock, accounts, keys, db, writer }
+        Self { service: Arc::new(service), clock, accounts, keys, db, uses, writer }
     }
 
     /// The account of that name as its source knows it.

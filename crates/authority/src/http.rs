@@ -15,6 +15,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use portpass_protocol::{
+    access::{Access, Actions},
     origin::{ClientAddress, RequestId},
     outcome::RequestOutcome,
 };
@@ -34,6 +35,7 @@ use crate::{
     refresh::RefreshSecret,
     request::{ClientInfo, Credential, MAX_FORM, RequestError, TokenRequest, revocation},
     service::{Issued, TokenError, TokenService},
+    subject::AccountKind,
 };
 
 /// Where the token endpoint lies: `/token`.
@@ -126,7 +128,15 @@ async fn token(State(service): State<Arc<TokenService>>, request: Request<Body>)
     }
     let request = Arc::new(request);
     match issue(&service, &request).await {
-        Ok(Ok(issued)) => success(&issued),
+        Ok(Ok(issued)) => {
+            for limited in limited(&issued) {
+                tracing::info!(
+                    request_id = request.client.request,
+                    "left out of a token: {limited}"
+                );
+            }
+            success(&issued)
+        }
         Ok(Err(error)) => refusal::respond(&service, Some(&request), &error),
         Err(panic) => refusal::internal(&panic.to_string()),
     }
@@ -183,6 +193,23 @@ async fn collect(body: Body) -> Result<Bytes, RequestError> {
             reason: format!("it took longer than {} s", FORM_TIMEOUT.as_secs()),
         }),
     }
+}
+
+/// What the limit of a robot or an API key left out: the rules do not say it.
+fn limited(issued: &Issued) -> impl Iterator<Item = String> {
+    let account = issued.subject.account();
+    let limit = account.and_then(|account| Some((account, account.ceiling.as_deref()?)));
+    limit.into_iter().flat_map(|(account, ceiling)| {
+        issued.decisions.iter().filter_map(move |decision| {
+            let Access { resource, actions } = &decision.requested;
+            let outside = actions.iter().filter(|action| !ceiling.covers(resource, action));
+            let outside: Actions = outside.cloned().collect();
+            let key = if account.kind == AccountKind::ApiKey { "this API key of " } else { "" };
+            let name = &account.name;
+            (!outside.is_empty())
+                .then(|| format!("{outside} on {resource}: {key}{name} is limited to {ceiling}"))
+        })
+    })
 }
 
 fn success(issued: &Issued) -> Response {

@@ -59,6 +59,7 @@ mod pattern;
 pub mod policy;
 pub mod refresh;
 pub mod request;
+pub mod secret;
 pub mod service;
 pub mod subject;
 

@@ -18,6 +18,7 @@ mod live;
 mod principal;
 mod problem;
 mod request;
+mod rights;
 mod rule;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ pub use self::{
     principal::{Caller, Principal, PrincipalError},
     problem::RuleProblem,
     request::Request,
+    rights::decide_for,
     rule::{Rule, RuleContext, RuleId, RuleText, Target},
     times::{Times, TimesError, TimesText},
 };
@@ -103,6 +105,15 @@ impl Decision {
             rules.filter_map(|rule| rule.lifetime).max().unwrap_or(default)
         };
         self.granted.iter().map(of).min()
+    }
+
+    /// What no rule gave: the account's own permission did.
+    pub fn own(&self) -> Actions {
+        let by_rule = |action: &Action| {
+            let mut applied = self.applied_rules.iter();
+            applied.any(|rule| rule.effect == Effect::Allow && rule.action == *action)
+        };
+        self.granted.iter().filter(|action| !by_rule(action)).cloned().collect()
     }
 
     /// Narrows to what the account can reach at most; `None` is no limit.

@@ -6,8 +6,8 @@ use http::HeaderMap;
 use portpass_federation::workload::claimed_issuer;
 use portpass_protocol::{
     access::{Access, AccessSet},
-    refresh_token,
     scope::{Scope, ScopeError},
+    secret::SecretForm,
 };
 use portpass_token::{KeyIdForm, ServiceName};
 use secrecy::{ExposeSecret, SecretString};
@@ -262,17 +262,19 @@ fn add(requested: &mut AccessSet, access: Access) -> Result<(), RequestError> {
 /// `account` is for the log; where it names somebody else than the credential, something is mixed
 /// up and nothing is signed (TG3).
 fn check_account(fields: &Fields, credential: &Credential) -> Result<(), RequestError> {
-    let Credential::Password(login) = credential else { return Ok(()) };
-    if claimed_issuer(login.password.expose_secret()).is_some() {
+    if let Credential::Password(login) = credential
+        && claimed_issuer(login.password.expose_secret()).is_some()
+    {
         // The name beside a token counts for nothing.
         return Ok(());
     }
+    let Some(presented) = credential.account() else { return Ok(()) };
     match fields.one("account")? {
         None | Some("") => Ok(()),
-        Some(account) if account == login.account.as_str() => Ok(()),
+        Some(account) if account == presented.as_str() => Ok(()),
         Some(account) => Err(RequestError::OtherAccount {
             account: excerpt(account),
-            presented: login.account.to_string(),
+            presented: presented.to_string(),
         }),
     }
 }
@@ -294,10 +296,10 @@ fn is_printable(text: &str) -> bool {
     (1..=MAX_CLIENT_ID).contains(&text.len()) && text.bytes().all(|b| (0x20..0x7f).contains(&b))
 }
 
-/// What of a foreign text fits into an error. `account` repeats the name, and a token may stand in its place.
+/// What of a foreign text fits into an error. `account` repeats the name, and a secret may stand in its place.
 fn excerpt(text: &str) -> String {
-    if refresh_token::resembles(text) {
-        return format!("{}…", refresh_token::PREFIX);
+    if let Some(form) = SecretForm::of(text) {
+        return format!("{}…", form.prefix());
     }
     if text.starts_with(JWT_BEGINS) {
         return format!("{JWT_BEGINS}…");
@@ -441,6 +443,7 @@ impl RequestError {
             Self::Credential(
                 CredentialError::IdentityToken { .. } | CredentialError::IdentityTokenForName,
             ) => "identity-token-as-password",
+            Self::Credential(CredentialError::DamagedSecret { .. }) => "secret-damaged",
             Self::Credential(_) => "credentials-unusable",
             Self::Target { .. } | Self::UnknownService { .. } => "service-unknown",
             Self::UnsupportedGrant { .. } => "grant-unsupported",

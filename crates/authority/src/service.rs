@@ -18,6 +18,7 @@ use portpass_token::{
 use secrecy::ExposeSecret;
 
 mod anonymous_tokens;
+mod authenticated;
 mod error;
 mod introspect;
 mod rates;
@@ -30,9 +31,10 @@ pub use {
 
 pub use crate::lifetime::{Lifetime, LifetimeError};
 use anonymous_tokens::AnonymousTokens;
+use authenticated::Authenticated;
 
 use crate::{
-    accounts::AuthenticatorChain,
+    accounts::{AuthenticatorChain, last_uses::LastUses},
     audit::{AuditTrail, Event, EventKind},
     keyring::KeyRing,
     policy::{self, Decision, Policy},
@@ -64,6 +66,8 @@ pub struct TokenServiceParts {
     pub db: Db,
     /// How long those live.
     pub refresh: RefreshLifetimes,
+    /// Where it is noted who was here last.
+    pub uses: Arc<LastUses>,
     /// How often one may try.
     pub limits: Arc<Limits>,
     /// How often one may ask.
@@ -89,6 +93,7 @@ pub struct TokenService {
     policy: Arc<dyn Policy>,
     keys: Arc<KeyRing>,
     refresh: RefreshTokens,
+    uses: Arc<LastUses>,
     limits: Arc<Limits>,
     rates: Arc<RequestRates>,
     introspector: Option<Introspector>,
@@ -107,14 +112,6 @@ pub struct Issued {
     pub subject: Subject,
     /// One per resource, in the order asked.
     pub decisions: Arc<[Decision]>,
-}
-
-/// Somebody whose credential was checked, or who needs none.
-#[derive(Debug)]
-enum Authenticated {
-    Nobody,
-    ByPassword(Arc<Account>),
-    ByRefresh(Arc<Account>, Session, RefreshSecret),
 }
 
 impl TokenService {
@@ -137,6 +134,7 @@ impl TokenService {
             policy: parts.policy,
             keys: parts.keys,
             refresh,
+            uses: parts.uses,
             limits: parts.limits,
             rates: parts.rates,
             introspector,
@@ -228,6 +226,7 @@ impl TokenService {
         let expires = self.expires(&subject, &decisions, now);
         let token = self.sign(request, &subject, &decisions, expires, now).await?;
         let refresh_token = self.settle(&who, request, &decisions, now).await?;
+        who.uses().for_each(|used| self.uses.note(used, now));
         let response = TokenResponse {
             token,
             expires_in: expires.duration_since(now).unwrap_or_default().as_secs(),
@@ -248,6 +247,8 @@ impl TokenService {
         let attempt = match &request.credential {
             Credential::Anonymous => return Ok(Admission::uncounted()),
             Credential::Refresh(secret) => Attempt::Secret(secret.expose()),
+            // Nobody guesses 256 bits, and a robot behind the address of many is not to stop the others.
+            Credential::Machine(login) => Attempt::Secret(login.secret.expose()),
             // Many jobs come by one name, and whose a token is stands in the token.
             Credential::Exchange(Login { password, .. }) => {
                 Attempt::Secret(password.expose_secret())
@@ -289,6 +290,10 @@ impl TokenService {
                     }
                 }
             }
+            Credential::Machine(login) => {
+                let (account, used) = self.accounts.by_secret(login, queue_class, now).await??;
+                Ok(Authenticated::BySecret(Arc::new(account), used))
+            }
             Credential::Refresh(secret) => {
                 let session = self.look_up(secret, request, now).await?;
                 let account = Arc::new(session.account.clone());
@@ -322,13 +327,14 @@ impl TokenService {
     ) -> Arc<[Decision]> {
         let session_limit = match who {
             Authenticated::ByRefresh(_, session, _) => session.ceiling.as_ref(),
-            Authenticated::Nobody | Authenticated::ByPassword(_) => None,
+            Authenticated::Nobody | Authenticated::ByPassword(_) | Authenticated::BySecret(..) => {
+                None
+            }
         };
         let address = request.client.address;
         let asked = policy::Request { subject, service: &request.service.name, address, now };
         let decide = |requested: &Access| {
-            let decision = self.policy.decide(&asked, requested);
-            decision.under(subject.ceiling()).within(session_limit)
+            policy::decide_for(&*self.policy, &asked, requested).within(session_limit)
         };
         request.requested.iter().map(decide).collect()
     }
@@ -425,9 +431,10 @@ impl TokenService {
                 }
             }
             // An anonymous caller gets none, whatever it asks for (TG7); nor does who can show a token again.
-            Authenticated::Nobody | Authenticated::ByPassword(_) => {
+            Authenticated::Nobody | Authenticated::ByPassword(_) | Authenticated::BySecret(..) => {
                 let account = who.account().and_then(|account| name(account));
-                self.trail.record(event(request, account, EventKind::Issued { decisions }, now));
+                let kind = EventKind::Issued { decisions, key: who.key() };
+                self.trail.record(event(request, account, kind, now));
                 Ok(None)
             }
         }
@@ -448,19 +455,6 @@ impl TokenService {
         let mut bits = [0; 16];
         self.random.fill(&mut bits);
         BASE64_URL_SAFE_NO_PAD.encode(bits)
-    }
-}
-
-impl Authenticated {
-    fn account(&self) -> Option<&Arc<Account>> {
-        match self {
-            Self::Nobody => None,
-            Self::ByPassword(account) | Self::ByRefresh(account, ..) => Some(account),
-        }
-    }
-
-    fn subject(&self) -> Subject {
-        self.account().map_or(Subject::Anonymous, |account| Subject::SignedIn(Arc::clone(account)))
     }
 }
 

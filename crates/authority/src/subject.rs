@@ -6,6 +6,10 @@ use portpass_federation::ldap::Dn;
 use portpass_password::{Credentials, QueueClass};
 use secrecy::SecretString;
 
+mod robot_name;
+
+pub use robot_name::{ROBOT_PREFIX, RobotName, RobotNameError};
+
 use crate::ceiling::Ceiling;
 pub use crate::labels::{LabelError, Labels};
 
@@ -157,6 +161,11 @@ impl SourceName {
         Self("local".into())
     }
 
+    /// The robots in our own database.
+    pub fn robot() -> Self {
+        Self("robot".into())
+    }
+
     /// The one htpasswd file that has no name of its own.
     pub fn htpasswd() -> Self {
         Self("htpasswd".into())
@@ -257,7 +266,7 @@ impl Account {
 
     /// The name of a robot without what tells clients and logs that it is one.
     pub fn without_robot_prefix(name: &str) -> &str {
-        name.strip_prefix("robot-").unwrap_or(name)
+        name.strip_prefix(ROBOT_PREFIX).unwrap_or(name)
     }
 }
 

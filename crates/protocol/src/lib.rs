@@ -12,8 +12,8 @@ pub mod origin;
 pub mod outcome;
 pub mod printable;
 pub mod range;
-pub mod refresh_token;
 pub mod scope;
+pub mod secret;
 pub mod token_response;
 
 pub use access::{Access, AccessSet, Action, Actions, Resource};

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use portpass_password::Limited;
 use portpass_protocol::{
-    Access, AccessSet, Challenge, Origin, TokenSummary, printable::on_one_line, refresh_token,
+    Access, AccessSet, Challenge, Origin, TokenSummary, printable::on_one_line, secret::SecretForm,
 };
 
 use crate::{
@@ -150,11 +150,11 @@ fn given(granted: &AccessSet) -> String {
     if given.is_empty() { "nothing".to_owned() } else { shortened(&given.to_string()) }
 }
 
-/// What a client sent, or a token said, for one line of a log. Some send a refresh token in place of the name.
+/// What a client sent, or a token said, for one line of a log. Some send a secret in place of the name.
 fn shortened(text: &str) -> String {
     const SHOWN: usize = 256;
-    if refresh_token::resembles(text) {
-        return format!("{}…", refresh_token::PREFIX);
+    if let Some(form) = SecretForm::of(text) {
+        return format!("{}…", form.prefix());
     }
     on_one_line(text, SHOWN)
 }

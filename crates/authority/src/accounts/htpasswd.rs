@@ -106,8 +106,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        accounts::AuthenticatorChain,
-        policy::{RuleContext, RuleSet, RuleText},
+        accounts::{AuthenticatorChain, Claim},
+        policy::{RuleContext, RuleId, RuleSet, RuleText},
     };
 
     /// bcrypt 5 of `opensesame`, by Apache's `htpasswd`.
@@ -190,7 +190,8 @@ mod tests {
     /// Whoever writes the file need not know the rules.
     #[tokio::test]
     async fn an_account_that_is_called_like_a_namespace_is_found() {
-        let bench = bench(&format!("team:{OPENSESAME}\nann:{OPENSESAME}\npublic:plain"));
+        let bench =
+            bench(&format!("team:{OPENSESAME}\nann:{OPENSESAME}\npublic:plain\nrobot-x:plain"));
         let rule = |allow: &[&str], repository: &str, to: &str| RuleText {
             allow: Some(allow.iter().map(|word| (*word).to_owned()).collect()),
             repository: Some(repository.to_owned()),
@@ -211,9 +212,9 @@ mod tests {
         let check = bench.accounts.passwords.clone();
         let chain = AuthenticatorChain::new(vec![Arc::new(bench.accounts)], check);
         let found = chain.squatters(&rules, noon()).await;
-        let found: Vec<_> =
-            found.iter().map(|one| (one.account.as_str(), one.rule.number())).collect();
-        assert_eq!(found, [("public", 1), ("team", 3)]);
+        let found: Vec<_> = found.iter().map(|one| (one.account.as_str(), one.claim)).collect();
+        let rule = |index| Claim::Repositories(RuleId::at(index));
+        assert_eq!(found, [("public", rule(0)), ("robot-x", Claim::Robot), ("team", rule(2))]);
     }
 
     #[tokio::test]

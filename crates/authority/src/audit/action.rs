@@ -15,6 +15,22 @@ pub enum Action {
     AccountRemoved,
     /// An account got another password, and its sessions ended.
     PasswordChanged,
+    /// An account is in other groups.
+    GroupsChanged,
+    /// A robot was made.
+    RobotAdded,
+    /// A robot may not log in any more.
+    RobotDisabled,
+    /// A disabled robot may log in again.
+    RobotEnabled,
+    /// A robot is gone.
+    RobotRemoved,
+    /// A robot got another secret.
+    RobotRotated,
+    /// An account got an API key.
+    ApiKeyAdded,
+    /// An API key is no good any more.
+    ApiKeyRevoked,
     /// One session was ended by an administrator.
     SessionRevoked,
     /// All sessions of an account were.
@@ -66,6 +82,8 @@ pub enum Object {
     Account,
     /// The id of a refresh token, which `portpass session` calls a session.
     Session,
+    /// The id of an API key.
+    ApiKey,
     /// The id of a key.
     Key,
     /// A repository.
@@ -76,12 +94,20 @@ pub enum Object {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 34] = [
         Self::AccountAdded,
         Self::AccountDisabled,
         Self::AccountEnabled,
         Self::AccountRemoved,
         Self::PasswordChanged,
+        Self::GroupsChanged,
+        Self::RobotAdded,
+        Self::RobotDisabled,
+        Self::RobotEnabled,
+        Self::RobotRemoved,
+        Self::RobotRotated,
+        Self::ApiKeyAdded,
+        Self::ApiKeyRevoked,
         Self::SessionRevoked,
         Self::SessionsRevoked,
         Self::TokensRevoked,
@@ -113,6 +139,14 @@ impl Action {
             Self::AccountEnabled => "account-enabled",
             Self::AccountRemoved => "account-removed",
             Self::PasswordChanged => "password-changed",
+            Self::GroupsChanged => "groups-changed",
+            Self::RobotAdded => "robot-added",
+            Self::RobotDisabled => "robot-disabled",
+            Self::RobotEnabled => "robot-enabled",
+            Self::RobotRemoved => "robot-removed",
+            Self::RobotRotated => "robot-rotated",
+            Self::ApiKeyAdded => "api-key-added",
+            Self::ApiKeyRevoked => "api-key-revoked",
             Self::SessionRevoked => "session-revoked",
             Self::SessionsRevoked => "sessions-revoked",
             Self::TokensRevoked => "tokens-revoked",
@@ -145,6 +179,12 @@ impl Action {
             | Self::AccountEnabled
             | Self::AccountRemoved
             | Self::PasswordChanged
+            | Self::GroupsChanged
+            | Self::RobotAdded
+            | Self::RobotDisabled
+            | Self::RobotEnabled
+            | Self::RobotRemoved
+            | Self::RobotRotated
             | Self::SessionsRevoked
             | Self::TokensRevoked
             | Self::TokenRefused => Object::Account,
@@ -152,6 +192,7 @@ impl Action {
             | Self::RefreshTokenIssued
             | Self::RefreshTokenUsed
             | Self::RefreshTokenRevoked => Object::Session,
+            Self::ApiKeyAdded | Self::ApiKeyRevoked => Object::ApiKey,
             Self::RootKeyMade
             | Self::RootCertificateRenewed
             | Self::SigningKeyAnnounced

@@ -73,7 +73,7 @@ impl Kind {
     fn of(event: &Event) -> Option<Self> {
         match &event.kind {
             _ if event.account.is_some() => None,
-            EventKind::Issued { decisions } => {
+            EventKind::Issued { decisions, .. } => {
                 let nothing = decisions.iter().all(|decision| decision.granted.is_empty());
                 let word = if nothing { "nothing-granted" } else { "token-issued" };
                 Some(Self { word, kept: !nothing })

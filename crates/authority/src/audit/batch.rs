@@ -71,7 +71,7 @@ impl Hash for Alike {
         std::mem::discriminant(kind).hash(state);
         account.hash(state);
         client.address.hash(state);
-        if let EventKind::Issued { decisions } = kind {
+        if let EventKind::Issued { decisions, .. } = kind {
             for decision in decisions.iter() {
                 decision.requested.resource.hash(state);
             }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::SystemTime};
 
 use portpass_protocol::{Access, Actions, RepositoryChange, RepositoryName, Tag};
-use portpass_state::AuditRecord;
+use portpass_state::{AuditRecord, KeyId};
 use portpass_token::ServiceName;
 use serde_json::{Map, Value, json};
 
@@ -37,6 +37,8 @@ pub enum EventKind {
     Issued {
         /// What was decided on each resource.
         decisions: Arc<[Decision]>,
+        /// The API key that proved the account.
+        key: Option<KeyId>,
     },
     /// A token and a refresh token were.
     IssuedWithRefresh {
@@ -109,7 +111,7 @@ impl Event {
             resource.name.len() + 3 * actions + size_of::<Decision>()
         };
         let kind = match &self.kind {
-            EventKind::Issued { decisions }
+            EventKind::Issued { decisions, .. }
             | EventKind::IssuedWithRefresh { decisions, .. }
             | EventKind::Refreshed { decisions, .. } => decisions.iter().map(decision).sum(),
             EventKind::Refused { .. } | EventKind::Revoked { .. } => 0,
@@ -133,8 +135,11 @@ impl EventKind {
     fn describe(&self, detail: &mut Map<String, Value>) -> (Action, Option<String>) {
         let mut granted = |decisions: &[Decision]| list("access", access(decisions), detail);
         match self {
-            Self::Issued { decisions } => {
+            Self::Issued { decisions, key } => {
                 granted(decisions);
+                if let Some(key) = key {
+                    detail.insert("key".to_owned(), json!(key.to_string()));
+                }
                 (Action::TokenIssued, None)
             }
             Self::IssuedWithRefresh { decisions, refresh } => {
@@ -202,12 +207,17 @@ fn access(decisions: &[Decision]) -> Vec<Value> {
     let entry = |decision: &Decision| {
         let mut rules: Vec<u32> = decision.applied_rules.iter().map(|g| g.rule.number()).collect();
         rules.dedup();
-        json!({
+        let mut entry = json!({
             "resource": shortened(&decision.requested.resource.to_string(), LONGEST_RESOURCE),
             "requested": words(&decision.requested.actions),
             "granted": words(&decision.granted),
             "rules": rules,
-        })
+        });
+        let own = decision.own();
+        if !own.is_empty() {
+            entry["own"] = words(&own).into();
+        }
+        entry
     };
     granted.into_iter().chain(denied).map(entry).collect()
 }

@@ -169,7 +169,7 @@ fn issued(account: Option<&str>, asked: &AccessSet, granted: &str) -> Event {
         applied_rules: vec![],
     };
     let decisions = asked.iter().map(decision).collect();
-    Event { kind: EventKind::Issued { decisions }, ..refused(account, "") }
+    Event { kind: EventKind::Issued { decisions, key: None }, ..refused(account, "") }
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ use crate::{
 
 mod anonymous;
 mod introspection;
+mod machines;
 mod paths;
 mod rates;
 mod refresh;

@@ -4,7 +4,10 @@ use std::fmt;
 
 use portpass_protocol::access::{Access, Action};
 
-use super::{Caller, Decision, Effect, Policy, Principal, Request, Rule, RuleId, Target};
+use super::{
+    Caller, Decision, Effect, Policy, Principal, Request, Rule, RuleId, Target, decide_for,
+};
+use crate::subject::{Account, AccountKind};
 
 /// One decision with the rules spelt out.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -19,10 +22,25 @@ pub struct Explanation {
     pub granted: Vec<String>,
     /// The rules that gave or took something.
     pub rules: Vec<CitedRule>,
-    /// What the account's own ceiling took of what the rules gave.
+    /// What the account's own permission gave, where no rule did.
+    pub own: Vec<String>,
+    /// The most that the account reaches; for a robot it is its permission.
+    pub limit: Option<Limit>,
+    /// What that limit took of what the rules gave.
     pub over_ceiling: Vec<String>,
     /// The rule that came nearest to giving what is missing.
     pub nearest: Option<NearMiss>,
+}
+
+/// The limit of a robot or an API key.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Limit {
+    /// `robot`, `api-key` or `account`.
+    pub of: &'static str,
+    /// `pull, push on team/app-*`
+    pub text: String,
+    /// What was asked for and lies outside.
+    pub outside: Vec<String>,
 }
 
 /// A rule that had a part in a decision.
@@ -54,18 +72,56 @@ pub fn explain(policy: &dyn Policy, request: &Request<'_>, requested: &Access) -
     let subject = request.subject;
     let by_rules = policy.decide(request, requested);
     let rules = cited(policy, &by_rules);
-    let nearest = policy.nearest(request, &by_rules);
-    let decision = by_rules.clone().under(subject.ceiling());
+    let decision = decide_for(policy, request, requested);
     let kept = &decision.granted;
     let over_ceiling = by_rules.granted.iter().filter(|action| !kept.contains(action));
+    let limit = subject.account().and_then(|account| Limit::of(account, requested));
+    // No rule can give a robot more than it has.
+    let is_robot = limit.as_ref().is_some_and(|limit| limit.of == ROBOT);
+    let nearest = if is_robot { None } else { policy.nearest(request, &by_rules) };
     Explanation {
         account: subject.account().map(|account| account.name.to_string()),
         resource: requested.resource.to_string(),
         requested: words(&requested.actions),
         granted: words(&decision.granted),
+        own: words(&decision.own()),
+        limit,
         over_ceiling: words(over_ceiling),
         rules,
         nearest,
+    }
+}
+
+impl Limit {
+    fn of(account: &Account, requested: &Access) -> Option<Self> {
+        let ceiling = account.ceiling.as_ref()?;
+        let outside = |action: &&Action| !ceiling.covers(&requested.resource, action);
+        let outside = words(requested.actions.iter().filter(outside));
+        let of = match account.kind {
+            AccountKind::Robot => ROBOT,
+            AccountKind::ApiKey => "api-key",
+            AccountKind::Person | AccountKind::PasswordOnly | AccountKind::Workload => "account",
+        };
+        Some(Self { of, text: ceiling.to_string(), outside })
+    }
+
+    /// What it did in a decision, if anything.
+    fn sentence(&self, own: &[String], denied: &[String]) -> Option<String> {
+        let Self { of, text, outside } = self;
+        match (*of, own, denied) {
+            (ROBOT, [], _) if outside.is_empty() => None,
+            (ROBOT, [], _) => Some(format!("the robot's own permission is only: {text}")),
+            (ROBOT, own, _) => {
+                Some(format!("the robot's own permission allows {}: {text}", own.join(", ")))
+            }
+            (_, _, []) => None,
+            ("api-key", _, denied) => {
+                Some(format!("the limit of the API key denies {}: {text}", denied.join(", ")))
+            }
+            (_, _, denied) => {
+                Some(format!("the account's own limit denies {}: {text}", denied.join(", ")))
+            }
+        }
     }
 }
 
@@ -178,6 +234,8 @@ fn but_not_for(rule: &Rule, caller: Caller<'_>) -> String {
     }
 }
 
+const ROBOT: &str = "robot";
+
 /// Later variants are nearer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Closeness {
@@ -211,14 +269,16 @@ impl fmt::Display for Explanation {
                 rule.text
             )?;
         }
-        if !self.over_ceiling.is_empty() {
-            write!(f, "\n  the account's own limit denies {}", self.over_ceiling.join(", "))?;
+        let limit = self.limit.as_ref();
+        let limit = limit.and_then(|limit| limit.sentence(&self.own, &self.over_ceiling));
+        if let Some(limit) = &limit {
+            write!(f, "\n  {limit}")?;
         }
         match &self.nearest {
             Some(near) => {
                 write!(f, "\n  nearest: rule {}: {}, but {}", near.number, near.text, near.but)
             }
-            None if self.rules.is_empty() && !self.requested.is_empty() => {
+            None if self.rules.is_empty() && limit.is_none() && !self.requested.is_empty() => {
                 f.write_str("\n  no rule is similar")
             }
             None => Ok(()),

@@ -7,13 +7,14 @@ use base64::{
 };
 use http::{HeaderMap, header::AUTHORIZATION};
 use portpass_federation::workload::claimed_issuer;
-use portpass_protocol::refresh_token;
+use portpass_protocol::secret::SecretForm;
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 use super::{Fields, RequestError, excerpt, exchange};
 use crate::{
     refresh::{MalformedSecret, RefreshSecret},
+    secret::{DamagedSecret, MachineLogin, MachineSecret, noun},
     subject::{AccountName, Login, NameError},
 };
 
@@ -24,6 +25,8 @@ pub enum Credential {
     Anonymous,
     /// HTTP Basic, or the form's `username` and `password`.
     Password(Login),
+    /// The same, where the password is the secret of a robot or an API key.
+    Machine(MachineLogin),
     /// The form's `refresh_token`.
     Refresh(RefreshSecret),
     /// The form's `subject_token`, a workload's, which is exchanged for one of ours (RFC 8693).
@@ -40,6 +43,7 @@ impl Credential {
     pub fn account(&self) -> Option<&AccountName> {
         match self {
             Self::Password(login) => Some(&login.account),
+            Self::Machine(login) => Some(&login.account),
             Self::Anonymous | Self::Refresh(_) | Self::Exchange(_) => None,
         }
     }
@@ -63,7 +67,7 @@ pub(super) fn from_headers(headers: &HeaderMap) -> Result<Credential, RequestErr
     let pair = std::str::from_utf8(&bytes).map_err(|_| CredentialError::Undecodable)?;
     // The first colon divides: a password may hold others (TG2).
     let (name, password) = pair.split_once(':').ok_or(CredentialError::NoColon)?;
-    Ok(Credential::Password(login(name, password)?))
+    Ok(login(name, password)?)
 }
 
 /// The grants of a form, as [`from_form`] knows them.
@@ -73,7 +77,7 @@ pub(crate) const GRANTS: &[&str] = &["password", "refresh_token"];
 pub(super) fn from_form(fields: &Fields, headers: &HeaderMap) -> Result<Credential, RequestError> {
     let required = |field: &'static str| fields.one(field)?.ok_or(RequestError::Missing { field });
     let credential = match required("grant_type")? {
-        "password" => Credential::Password(login(required("username")?, required("password")?)?),
+        "password" => login(required("username")?, required("password")?)?,
         "refresh_token" => {
             let secret = required("refresh_token")?.parse::<RefreshSecret>();
             Credential::Refresh(secret.map_err(CredentialError::RefreshToken)?)
@@ -90,18 +94,29 @@ pub(super) fn from_form(fields: &Fields, headers: &HeaderMap) -> Result<Credenti
         {
             Ok(credential)
         }
+        (Credential::Machine(header), Credential::Machine(form))
+            if header.account == form.account && header.secret.hash() == form.secret.hash() =>
+        {
+            Ok(credential)
+        }
         _ => Err(RequestError::TwoCredentials),
     }
 }
 
 /// What a program sends that reads what `docker login` has left and knows no identity tokens is told apart before
-/// anybody looks for an account: it is no guess, and nothing is hashed for it. Where a token stands in place of the name, as
-/// others take theirs, nobody is named by it.
-fn login(name: &str, password: &str) -> Result<Login, CredentialError> {
-    if refresh_token::resembles(name) {
-        return Err(CredentialError::IdentityTokenForName);
+/// anybody looks for an account: it is no guess, and nothing is hashed for it. Nor for the secret of a robot or an API
+/// key, which no source of accounts gets to see. Where a secret stands in place of the name, as others take theirs, nobody is
+/// named by it.
+fn login(name: &str, password: &str) -> Result<Credential, CredentialError> {
+    match SecretForm::of(name) {
+        Some(SecretForm::RefreshToken) => return Err(CredentialError::IdentityTokenForName),
+        Some(form @ (SecretForm::ApiKey | SecretForm::Robot)) => {
+            return Err(CredentialError::SecretForName { form });
+        }
+        None => {}
     }
-    if name == DOCKERS_TOKEN_USER || refresh_token::resembles(password) {
+    let is_identity_token = SecretForm::of(password) == Some(SecretForm::RefreshToken);
+    if name == DOCKERS_TOKEN_USER || is_identity_token {
         return Err(CredentialError::IdentityToken { account: name.parse().ok() });
     }
     // What proves a workload is the token: its name may be anything, as clients demand one.
@@ -112,7 +127,11 @@ fn login(name: &str, password: &str) -> Result<Login, CredentialError> {
     if password.is_empty() {
         return Err(CredentialError::EmptyPassword { account });
     }
-    Ok(Login { account, password: SecretString::from(password) })
+    match MachineSecret::parse(password) {
+        Some(Ok(secret)) => Ok(Credential::Machine(MachineLogin { account, secret })),
+        Some(Err(problem)) => Err(CredentialError::DamagedSecret { account, problem }),
+        None => Ok(Credential::Password(Login { account, password: SecretString::from(password) })),
+    }
 }
 
 /// A scheme may be a token that was sent without one: only known words are repeated.
@@ -135,6 +154,14 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 /// A credential that is there and cannot be anybody's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialError {
+    /// The secret of a robot or an API key that cannot be whole.
+    #[error("{problem}")]
+    DamagedSecret {
+        /// Whose name stands beside it.
+        account: AccountName,
+        /// What is wrong with it.
+        problem: DamagedSecret,
+    },
     /// A name alone: what docker's file holds beside an identity token.
     #[error(
         "the client sends the user name `{account}` with an empty password: docker's file has no password beside docker's identity token; {TWO_WAYS_OUT}"
@@ -165,6 +192,15 @@ pub enum CredentialError {
     /// The text of a refresh token is not one of ours.
     #[error(transparent)]
     RefreshToken(MalformedSecret),
+    /// The secret of a robot or an API key where the name belongs. It is repeated nowhere.
+    #[error(
+        "the {} stands in place of the user name: give the name as user name, and it as password",
+        noun(*form)
+    )]
+    SecretForName {
+        /// Which.
+        form: SecretForm,
+    },
     /// Something else than Basic.
     #[error("the `Authorization` header has {scheme}; the token endpoint accepts Basic")]
     Scheme {
@@ -183,13 +219,14 @@ impl CredentialError {
     /// Whose name came with it.
     pub(super) fn account(&self) -> Option<&AccountName> {
         match self {
-            Self::EmptyPassword { account } => Some(account),
+            Self::DamagedSecret { account, .. } | Self::EmptyPassword { account } => Some(account),
             Self::IdentityToken { account } => account.as_ref(),
             Self::IdentityTokenForName
             | Self::Name(_)
             | Self::NoColon
             | Self::RefreshToken(_)
             | Self::Scheme { .. }
+            | Self::SecretForName { .. }
             | Self::Several
             | Self::Undecodable => None,
         }

@@ -83,6 +83,7 @@ fn real_clients_are_read() {
         let who = match &request.credential {
             Credential::Anonymous => "nobody".to_owned(),
             Credential::Password(login) => login.account.to_string(),
+            Credential::Machine(login) => format!("{} by a secret", login.account),
             Credential::Refresh(_) => "a refresh token".to_owned(),
             Credential::Exchange(_) => "a workload".to_owned(),
         };

@@ -7,7 +7,7 @@ use portpass_state::StateError;
 use portpass_token::MintError;
 
 use crate::{
-    accounts::{Reason, Rejection, Unavailable},
+    accounts::{Reason, Rejection, SecretProblem, Unavailable},
     keyring::KeyRingError,
     refresh::{LookUpError, RefreshProblem},
     request::RequestError,
@@ -57,6 +57,9 @@ pub enum TokenError {
     /// The request itself is wrong.
     #[error(transparent)]
     Request(#[from] RequestError),
+    /// The secret of a robot or an API key leads to nobody.
+    #[error(transparent)]
+    Secret(#[from] SecretProblem),
     /// The key does not sign.
     #[error("the token cannot be signed: {0}")]
     Sign(#[from] MintError),
@@ -109,6 +112,7 @@ impl TokenError {
             Self::RefreshToken(problem) => problem.id(),
             Self::Token { reason, .. } | Self::SubjectToken { reason: Some(reason) } => reason.id,
             Self::Request(error) => error.id(),
+            Self::Secret(problem) => problem.id(),
             Self::Sign(_) => "signing-failed",
             Self::State(_) => "database-unavailable",
             Self::SubjectToken { reason: None } => "workload-malformed",
@@ -120,10 +124,12 @@ impl TokenError {
     }
 
     /// Whether somebody tried a credential that was never any good: what limits count. A refresh
-    /// token that has died is none of those; docker keeps sending it until its user logs in again.
+    /// token that has died is none of those: docker keeps sending it until its user logs in again. Nor is the secret of a
+    /// robot that has expired, which a cluster goes on to pull with.
     pub fn is_wrong_credential(&self) -> bool {
         match self {
             Self::RefreshToken(RefreshProblem::Unknown)
+            | Self::Secret(SecretProblem::Unknown)
             | Self::SubjectToken { reason: None }
             | Self::WrongPassword { .. } => true,
             Self::Token { reason, .. } | Self::SubjectToken { reason: Some(reason) } => {
@@ -137,6 +143,7 @@ impl TokenError {
             | Self::Rate(_)
             | Self::RefreshToken(_)
             | Self::Request(_)
+            | Self::Secret(_)
             | Self::Sign(_)
             | Self::State(_)
             | Self::TooLong { .. }

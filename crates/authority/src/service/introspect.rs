@@ -9,9 +9,11 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{LIMITED_AS, TokenError, TokenService};
 use crate::{
+    accounts::SecretProblem,
     policy::{Caller, Principal, Request},
     refresh::{LookUpError, RefreshSecret},
     request::{ClientInfo, Credential},
+    secret::MachineLogin,
     subject::{Account, Login, Subject},
 };
 
@@ -114,13 +116,15 @@ impl TokenService {
         let Some(introspector) = &self.introspector else {
             return Err(TokenError::IntrospectionDenied { account: None });
         };
-        let login = match &request.credential {
-            Credential::Password(login) => login,
+        let account = match &request.credential {
+            Credential::Password(login) => self.log_in(login, &request.client, now).await?,
+            Credential::Machine(login) => {
+                self.log_in_by_secret(login, &request.client, now).await?
+            }
             Credential::Anonymous | Credential::Refresh(_) | Credential::Exchange(_) => {
                 return Err(TokenError::NoCredentials);
             }
         };
-        let account = self.log_in(login, &request.client, now).await?;
         self.check_caller(introspector, account, &request.client, now)?;
         let token = request.token.expose_secret();
         match token.parse::<RefreshSecret>() {
@@ -176,6 +180,35 @@ impl TokenService {
                 admission.rejected(now);
                 let why = rejection.why().cloned();
                 Err(TokenError::WrongPassword { account: account.clone(), why })
+            }
+            Err(error) => {
+                admission.withdraw();
+                Err(error.into())
+            }
+        }
+    }
+
+    /// The same, for a robot or an API key.
+    async fn log_in_by_secret(
+        &self,
+        login: &MachineLogin,
+        client: &ClientInfo,
+        now: SystemTime,
+    ) -> Result<Account, TokenError> {
+        let attempt = Attempt::Secret(login.secret.expose());
+        let admission = self.limits.admit(client.address, attempt, now).await?;
+        match self.accounts.by_secret(login, admission.queue_class(), now).await {
+            Ok(Ok((account, _))) => {
+                admission.accepted();
+                Ok(account)
+            }
+            Ok(Err(SecretProblem::Unknown)) => {
+                admission.rejected(now);
+                Err(SecretProblem::Unknown.into())
+            }
+            Ok(Err(problem)) => {
+                admission.withdraw();
+                Err(problem.into())
             }
             Err(error) => {
                 admission.withdraw();

@@ -53,6 +53,7 @@ fn with_identity<T>(request: &TokenRequest, use_it: impl FnOnce(RequestIdentity<
         Credential::Password(login) | Credential::Exchange(login) => {
             (login.account.as_str(), login.password.expose_secret())
         }
+        Credential::Machine(login) => (login.account.as_str(), login.secret.expose()),
         Credential::Refresh(secret) => ("", secret.expose()),
     };
     let fields = [who, secret, request.service.name.as_str(), &requested].map(str::as_bytes);

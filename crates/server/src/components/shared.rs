@@ -8,7 +8,10 @@ use std::{
 };
 
 use portpass_admin::{Administrator, DataDirectory, FirstStart};
-use portpass_authority::audit::{AuditTrail, Writer};
+use portpass_authority::{
+    accounts::last_uses::LastUses,
+    audit::{AuditTrail, Writer},
+};
 use portpass_config::{AccountSource, Adoption, Attempts, Config};
 use portpass_password::{
     CredentialCache, HashPool, LimitSettings, Limits, PasswordCheck,
@@ -38,6 +41,7 @@ pub(crate) struct SharedState {
     limits: Arc<Limits>,
     rates: Mutex<Arc<RequestRates>>,
     pub(crate) trail: AuditTrail,
+    pub(crate) uses: Arc<LastUses>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) system: System,
     /// Of all stores, whichever configuration they are of.
@@ -65,6 +69,7 @@ impl SharedState {
         let cache = CredentialCache::new(draw(), REMEMBERED, REMEMBER_FOR);
         let limits = Limits::new(LimitSettings::default(), draw());
         let (trail, writer) = AuditTrail::new(db.clone());
+        let uses = Arc::new(LastUses::new(db.clone()));
         let mut metrics = Metrics::new();
         let open_files = OpenFiles::new(system.files.blobs, system.files.brief);
         metrics.add_collector(LoadCollector { pool: pool.clone(), open_files: open_files.clone() });
@@ -75,6 +80,7 @@ impl SharedState {
             limits: Arc::new(limits),
             rates: Mutex::new(Arc::new(RequestRates::off())),
             trail,
+            uses,
             metrics: Arc::new(metrics),
             system,
             open_files,

@@ -49,6 +49,7 @@ pub(super) async fn build(
         keys: keys.clone(),
         db: shared.db.clone(),
         refresh: RefreshLifetimes::default(),
+        uses: shared.uses.clone(),
         limits: shared.limits(config.attempts),
         rates: shared.rates(config.rates),
         introspection: config.introspection,

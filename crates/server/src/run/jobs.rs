@@ -3,6 +3,7 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use portpass_authority::{
+    accounts::last_uses::LastUses,
     keyring::{KeyRing, Ring},
     service::Lifetime,
 };
@@ -46,6 +47,7 @@ impl Jobs {
             if let Some(rules) = &tokens.rules {
                 jobs.spawn(watch_rules(rules.clone(), components.shared.clone()));
             }
+            jobs.spawn(write_last_uses(components.shared.uses.clone()));
         }
         jobs
     }
@@ -130,6 +132,17 @@ async fn write_key_files(
         match written {
             Ok(()) => tracing::info!(key = %current.signing().id(), "the key ring has changed"),
             Err(error) => tracing::error!("{error}"),
+        }
+    }
+}
+
+/// Writes down who was here last; what cannot be written now is written later.
+async fn write_last_uses(uses: Arc<LastUses>) -> Infallible {
+    let mut timer = every(WRITE_USES_EVERY);
+    loop {
+        timer.tick().await;
+        if let Err(error) = uses.flush().await {
+            tracing::debug!("cannot write when accounts were used last: {error}");
         }
     }
 }
@@ -222,6 +235,7 @@ const LOOK_AT_CERTIFICATES: Duration = Duration::from_secs(5);
 /// What is new must be there at two looks, and count within two seconds.
 const LOOK_AT_RULES: Duration = Duration::from_millis(500);
 
+const WRITE_USES_EVERY: Duration = Duration::from_secs(10);
 const DELETE_SESSIONS_EVERY: Duration = Duration::from_hours(1);
 
 /// More than what is forgiven at the ends of a token.

@@ -215,6 +215,9 @@ impl Server {
         watching.shutdown().await;
         state.stop_jobs().await;
         accepting.shutdown().await;
+        if let Err(error) = shared.uses.flush().await {
+            tracing::warn!("cannot write when accounts were used last: {error}");
+        }
         // The trail is written to its end when nobody is left to write to it.
         let db = shared.db.clone();
         drop((shared, state));

@@ -1,4 +1,4 @@
-use std::{num::NonZeroUsize, pin::pin};
+use std::{num::NonZeroUsize, pin::pin, time::Duration};
 
 use futures_util::{FutureExt as _, future::join_all};
 use portpass_password::{CredentialCache, HashPool, cost::HighestCost, pool::PoolSettings};
@@ -222,7 +222,7 @@ async fn a_right_password_is_not_refused_because_another_saw_the_change_first() 
     assert_eq!(bench.db.set_password("ann", &hash, &audit()).await.unwrap(), Change::Done);
     let mut login = pin!(bench.login("ann", "opensesame", at(0)));
     assert!(login.as_mut().now_or_never().is_none(), "it is being decided on what was known");
-    bench.accounts.renew(at(0)).await.unwrap();
+    bench.accounts.accounts.latest(at(0)).await.unwrap();
     assert!(matches!(login.await, Outcome::Authenticated(_)));
 }
 
@@ -259,7 +259,7 @@ async fn rows_that_could_not_be_made_here_are_left_out() {
     bench.add("a/b", Some(OPENSESAME)).await;
     bench.add("ann", Some(OPENSESAME)).await;
     assert!(matches!(bench.login("ann", "opensesame", at(0)).await, Outcome::Authenticated(_)));
-    let accounts = bench.accounts.accounts(at(0)).await.unwrap();
+    let accounts = bench.accounts.accounts.recent(at(0)).await.unwrap();
     assert_eq!(accounts.by_name.len(), 1);
 }
 
@@ -283,49 +283,14 @@ async fn many_refusals_at_once_look_at_the_database_together() {
     let bench = Bench::new().await;
     bench.add("ann", Some(OPENSESAME)).await;
     assert!(matches!(bench.login("ann", "opensesame", at(0)).await, Outcome::Authenticated(_)));
-    let before = bench.accounts.begun.load(Ordering::SeqCst);
+    let before = bench.accounts.accounts.looks_begun();
     let guesses = (0..50).map(|number| bench.login("nobody", "wrong", at(number % 2)));
     for outcome in join_all(guesses).await {
         assert_eq!(outcome, Outcome::Unknown);
     }
-    let looks = bench.accounts.begun.load(Ordering::SeqCst) - before;
+    let looks = bench.accounts.accounts.looks_begun() - before;
     assert!(looks < 10, "{looks} looks for 50 refusals");
     // The next refusal looks for itself.
     bench.add("bob", Some(OPENSESAME)).await;
     assert!(matches!(bench.login("bob", "opensesame", at(0)).await, Outcome::Authenticated(_)));
-}
-
-#[tokio::test]
-async fn all_who_wait_for_a_look_go_on_when_it_is_done_and_not_one_after_the_other() {
-    let bench = Bench::new().await;
-    bench.add("ann", Some(OPENSESAME)).await;
-    bench.accounts.accounts(at(0)).await.unwrap();
-    let turn = bench.accounts.looking.lock().await;
-    let mut guesses = pin!(join_all((0..50).map(|_| bench.login("nobody", "wrong", at(0)))));
-    assert!(guesses.as_mut().now_or_never().is_none(), "somebody else looks");
-    let mut stale = pin!(bench.accounts.accounts(at(9)));
-    assert!(stale.as_mut().now_or_never().is_none(), "what is known is too old");
-    bench.accounts.renew(at(0)).await.unwrap();
-    // The turn has not been given to anybody.
-    assert!(guesses.now_or_never().is_some());
-    assert!(stale.now_or_never().is_some_and(|accounts| accounts.is_ok()));
-    drop(turn);
-}
-
-/// A database that is slow to fail would else be waited for by one after the other.
-#[tokio::test]
-async fn a_look_that_fails_fails_for_all_who_wait_and_for_nobody_who_comes_later() {
-    let bench = Bench::new().await;
-    bench.add("ann", Some(OPENSESAME)).await;
-    let turn = bench.accounts.looking.lock().await;
-    let mut waiting = pin!(join_all((0..3).map(|_| bench.accounts.accounts(at(0)))));
-    assert!(waiting.as_mut().now_or_never().is_none());
-    let failed =
-        Unavailable::Source { source_name: SourceName::local(), reason: "away".to_owned() };
-    bench.accounts.looks.send_modify(|looks| looks.failed = Some((1, failed.clone())));
-    bench.accounts.begun.store(1, Ordering::SeqCst);
-    let answers = waiting.now_or_never().unwrap();
-    assert!(answers.iter().all(|answer| answer.as_ref().err() == Some(&failed)), "{answers:?}");
-    drop(turn);
-    assert!(bench.accounts.accounts(at(0)).await.is_ok());
 }

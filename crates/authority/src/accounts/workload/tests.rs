@@ -145,9 +145,9 @@ async fn an_issuer_that_is_down_is_neither_a_yes_nor_a_no() {
 async fn an_account_is_known_by_its_name_for_explaining_and_has_no_sessions() {
     let bench = Bench::new().await;
     let name = "ci.acme.app".parse().unwrap();
-    let known = bench.chain.by_name(&name, noon()).await.unwrap().unwrap();
+    let known = bench.chain.by_name(None, &name, noon()).await.unwrap().unwrap();
     assert!(known.groups.iter().map(Group::as_str).eq(["ci"]));
-    assert_eq!(bench.chain.by_name(&"ci.evil.app".parse().unwrap(), noon()).await, Ok(None));
+    assert_eq!(bench.chain.by_name(None, &"ci.evil.app".parse().unwrap(), noon()).await, Ok(None));
     assert_eq!(bench.chain.by_id("workload", &known.id, noon()).await, Ok(None));
 }
 

@@ -1,0 +1,69 @@
+//! Whose a secret is, whatever source its account is of.
+
+use std::time::SystemTime;
+
+use portpass_password::QueueClass;
+use portpass_state::{KeyId, Used};
+use secrecy::SecretString;
+
+use super::{
+    AuthenticatorChain, SecretProblem, Unavailable,
+    machines::{Found, Key},
+};
+use crate::{
+    secret::MachineLogin,
+    subject::{Account, AccountId, AccountKind, Login},
+};
+
+impl AuthenticatorChain {
+    /// Whose the secret of a robot or an API key is, and what was used. The account of a key is as its source has it
+    /// now: a person who is gone or disabled has no keys.
+    ///
+    /// Nothing is hashed for a secret that is known and no good any more: it was not guessed. An unknown one costs what
+    /// every refusal costs.
+    pub async fn by_secret(
+        &self,
+        login: &MachineLogin,
+        queue_class: QueueClass,
+        now: SystemTime,
+    ) -> Result<Result<(Account, Used), SecretProblem>, Unavailable> {
+        let found = match &self.machines {
+            Some(machines) => machines.find(&login.account, &login.secret, now).await?,
+            None => Err(SecretProblem::Unknown),
+        };
+        match found {
+            Ok(Found::Robot(account, used)) => Ok(Ok((account, used))),
+            Ok(Found::Key(key)) => {
+                let account = self.holder(&key, now).await?;
+                let gone =
+                    || SecretProblem::AccountGone { id: key.id, name: key.owner_name.clone() };
+                Ok(account.map(|account| (account, Used::Key(key.id))).ok_or_else(gone))
+            }
+            Err(SecretProblem::Unknown) => {
+                let password = SecretString::from(login.secret.expose());
+                let unknown = Login { account: login.account.clone(), password };
+                self.check.refuse(unknown.credentials("", queue_class), now).await?;
+                Ok(Err(SecretProblem::Unknown))
+            }
+            Err(problem) => Ok(Err(problem)),
+        }
+    }
+
+    /// What an API key makes of its owner's account, good or not; `None` where there is no such key or no such account.
+    pub async fn by_key(&self, id: KeyId, now: SystemTime) -> Result<Option<Account>, Unavailable> {
+        let Some(machines) = &self.machines else { return Ok(None) };
+        match machines.key(id, now).await? {
+            Some(key) => self.holder(&key, now).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn holder(&self, key: &Key, now: SystemTime) -> Result<Option<Account>, Unavailable> {
+        let owner = AccountId::new(key.owner.id.as_str());
+        let owner = self.by_id(&key.owner.source, &owner, now).await?;
+        // Robots and workloads have no keys, and what is limited already would be limited less.
+        let person =
+            owner.filter(|owner| owner.kind == AccountKind::Person && owner.ceiling.is_none());
+        Ok(person.map(|person| key.limit(person)))
+    }
+}
