@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use portpass_authority::{
     accounts::Unavailable,
     audit::{Action, UnknownAction},
+    ceiling::CeilingError,
     keyring::KeyRingError,
     policy::PatternError,
-    subject::{GroupError, NameError},
+    subject::{GroupError, NameError, ROBOT_PREFIX, RobotNameError},
 };
 use portpass_config::ConfigError;
 use portpass_password::htpasswd::HtpasswdError;
@@ -59,6 +60,14 @@ pub enum AdminError {
         /// Why not.
         why: GroupError,
     },
+    /// An account cannot leave a group that it is not in.
+    #[error("`{name}` is not in the group {group:?}")]
+    NotInGroup {
+        /// Which account.
+        name: String,
+        /// Which group.
+        group: String,
+    },
     /// The name of an account cannot be one.
     #[error("{text:?} cannot be an account name: {why}")]
     InvalidName {
@@ -84,6 +93,58 @@ pub enum AdminError {
         name: String,
         /// Which rule.
         rule: String,
+    },
+    /// Robots alone are called so.
+    #[error("`{name}` is reserved: accounts of robots begin with `{ROBOT_PREFIX}`")]
+    ReservedForRobots {
+        /// Which.
+        name: String,
+    },
+    /// There is a robot of this name already.
+    #[error("there is a robot named `{name}` already")]
+    RobotExists {
+        /// Which.
+        name: String,
+    },
+    /// The name of a robot cannot be one.
+    #[error("{text:?} cannot be the name of a robot: {why}")]
+    InvalidRobotName {
+        /// What was given.
+        text: String,
+        /// Why not.
+        why: RobotNameError,
+    },
+    /// There is no such robot.
+    #[error("there is no robot named `{name}`")]
+    UnknownRobot {
+        /// Which.
+        name: String,
+    },
+    /// What a robot or a key is to be limited to makes no sense.
+    #[error(transparent)]
+    InvalidLimits(#[from] CeilingError),
+    /// It would be no good from the beginning.
+    #[error("`--expires` must be longer than no time at all, as in 90d")]
+    ExpiredAtOnce,
+    /// Only persons have API keys.
+    #[error("`{name}` cannot have an API key: it is no account of a person")]
+    NoPerson {
+        /// Which.
+        name: String,
+    },
+    /// The person whose API key it is cannot log in any more.
+    #[error("the API key {id} gets no token: the account `{name}` is gone or disabled")]
+    KeyOwnerGone {
+        /// Which key.
+        id: String,
+        /// Whose it was.
+        name: String,
+    },
+    /// There is no such API key.
+    #[error("there is no API key {id}")]
+    UnknownKey {
+        /// Which.
+        id: String,
     },
     /// What should be a pattern of repositories is none.
     #[error("{text:?} is no pattern of repositories: {why}")]
@@ -222,6 +283,20 @@ impl AdminError {
                 vec![format!("`portpass user password {name}` sets another password")]
             }
             Self::UnknownAccount { .. } => vec!["`portpass user list` lists all accounts".into()],
+            Self::NotInGroup { .. } => {
+                vec!["`portpass user list` lists the groups of all accounts".into()]
+            }
+            Self::ReservedForRobots { .. } => {
+                vec!["`portpass robot add` makes a robot".into()]
+            }
+            Self::RobotExists { name } => {
+                vec![format!("`portpass robot rotate {name}` gives it another secret")]
+            }
+            Self::UnknownRobot { .. } => vec!["`portpass robot list` lists all robots".into()],
+            Self::NoPerson { .. } => {
+                vec!["`portpass robot add` makes an account for a program".into()]
+            }
+            Self::UnknownKey { .. } => vec!["`portpass key list` lists the keys".into()],
             Self::UnknownSession { .. } => {
                 vec!["`portpass session list` lists the sessions".into()]
             }
@@ -243,7 +318,10 @@ impl AdminError {
             Self::UnknownAction(_)
                 | Self::InvalidAuditHead { .. }
                 | Self::InvalidGroup { .. }
+                | Self::InvalidLimits(_)
                 | Self::InvalidName { .. }
+                | Self::InvalidRobotName { .. }
+                | Self::ExpiredAtOnce
                 | Self::OpenPattern { .. }
                 | Self::InvalidPattern { .. }
                 | Self::InvalidRepository { .. }

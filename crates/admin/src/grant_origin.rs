@@ -1,13 +1,14 @@
 //! Whose rules decided what a registry's token grants, and what they say.
 
-use portpass_authority::subject::SourceName;
-use portpass_protocol::AccessSet;
+use portpass_authority::{ceiling::Ceiling, subject::SourceName};
+use portpass_protocol::{Access, AccessSet};
 use portpass_registry::controller::Realm;
 use portpass_token::ServiceName;
 use serde::Serialize;
 
 use super::{
-    AdminError, Caller, Circumstances, Installation, PolicyExplanation, policy::service_name,
+    AdminError, ApiKey, Caller, Circumstances, Installation, PolicyExplanation,
+    policy::service_name,
 };
 use portpass_config::{Auth, Config, RegistryAuth, Token, TokenService};
 
@@ -20,11 +21,24 @@ pub enum GrantOrigin {
         explained: PolicyExplanation,
         /// Whether the rules grant all that was needed, so that the token does not tell the whole.
         suffices: bool,
+        /// If they do: the account's API keys that do not reach as far, one of which may have got the token.
+        keys: Vec<NarrowKey>,
     },
     /// A token service elsewhere.
     OtherTokenService(OtherTokenService),
     /// No rules: this registry asks no token service.
     NoTokenService,
+}
+
+/// An API key that does not reach all that a request needed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NarrowKey {
+    /// Which.
+    pub id: String,
+    /// What it is for.
+    pub description: String,
+    /// `pull on team/app-*`
+    pub limit: String,
 }
 
 /// A token service that is not in this installation.
@@ -54,13 +68,36 @@ impl Installation {
                 let circumstances = Circumstances { service, ..Circumstances::default() };
                 let explained = self.explain(&who, &circumstances, needed).await?;
                 let suffices = explained.obstacle.is_none() && grants_all(&explained, needed);
-                Ok(GrantOrigin::ThisInstallation { explained, suffices })
+                let keys =
+                    if suffices { self.narrow_keys(subject, needed).await? } else { Vec::new() };
+                Ok(GrantOrigin::ThisInstallation { explained, suffices, keys })
             }
             Source::Elsewhere(token) => {
                 Ok(GrantOrigin::OtherTokenService(other_token_service(token, subject, needed)))
             }
             Source::Nothing => Ok(GrantOrigin::NoTokenService),
         }
+    }
+
+    /// The keys of the accounts of this name that do not reach all that was needed.
+    async fn narrow_keys(
+        &self,
+        account: &str,
+        needed: &[String],
+    ) -> Result<Vec<NarrowKey>, AdminError> {
+        let Ok(needed) = needed.join(" ").parse::<AccessSet>() else { return Ok(Vec::new()) };
+        let mut narrow = Vec::new();
+        for key in self.keys(Some(account)).await? {
+            let limit = Ceiling::parse(&key.allow, &key.repositories)?;
+            let reaches = |access: &Access| {
+                access.actions.iter().all(|action| limit.covers(&access.resource, action))
+            };
+            if !needed.iter().all(reaches) {
+                let ApiKey { id, description, .. } = key;
+                narrow.push(NarrowKey { id, description, limit: limit.to_string() });
+            }
+        }
+        Ok(narrow)
     }
 
     /// What of an account explains a refused password, which no answer tells.

@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! Installation ── users.rs         accounts of the database
+//!              ├─ robots.rs        accounts of programs
+//!              ├─ api_keys.rs      secrets of persons for programs
 //!              ├─ sessions.rs      refresh tokens
 //!              ├─ signing_keys.rs  the key ring: list, rotate, export
 //!              ├─ audit.rs         the audit trail: read, follow, verify
@@ -22,7 +24,9 @@
 //! A running server notices every change within seconds: it watches versions in the database. Each
 //! change leaves its record in the audit trail, in the same transaction.
 
+mod account_key;
 mod account_sources;
+mod api_keys;
 mod audit;
 mod backup;
 mod blocking;
@@ -30,8 +34,11 @@ mod data_directory;
 mod error;
 mod first_start;
 mod grant_origin;
+mod issued;
 mod key_ring;
+mod limits;
 mod policy;
+mod robots;
 mod seal_key;
 mod sessions;
 mod signing_keys;
@@ -50,20 +57,26 @@ pub use portpass_state::RevokedTokens;
 use portpass_state::{AuditRecord, Db};
 use portpass_token::{Clock, Random, SystemClock, SystemRandom};
 
+pub use portpass_protocol::Authority;
+
 pub use self::{
     account_sources::{account_sources, htpasswd_file},
+    api_keys::ApiKey,
     audit::{AuditEntry, AuditFilter, AuditQuery, AuditVerdict},
     backup::{BackupError, BackupSummary, UnreadableBlob},
     blocking::blocking,
     data_directory::{DataDirectory, DataDirectoryError, FileMode, write_file},
     error::AdminError,
     first_start::{ADMIN, Administrator, FirstStart, FirstStartError},
-    grant_origin::{GrantOrigin, OtherTokenService, shell_quoted},
+    grant_origin::{GrantOrigin, NarrowKey, OtherTokenService, shell_quoted},
+    issued::Issued,
     key_ring::{OpenKeyRingError, open_key_ring},
+    limits::Limits,
     policy::{
         Caller, Circumstances, LintFinding, PolicyExplanation, Reach, ReachingCaller, RuleOnIt,
         Rulebook, Severity, TestedExpectation, UnlistedSource,
     },
+    robots::{Robot, RobotSecret},
     seal_key::SealKeyError,
     sessions::{Session, SessionState, TokenRevocation},
     signing_keys::{KeyFormat, KeyPhase, PublicKeyExport, SigningKey},

@@ -5,7 +5,7 @@ use std::{net::IpAddr, time::SystemTime};
 use portpass_authority::{
     accounts::AuthenticatorChain,
     policy::{self, Explanation},
-    subject::{Account, SourceName, Subject},
+    subject::{Account, AccountKind, SourceName, Subject},
 };
 use portpass_config::TokenService;
 use portpass_password::htpasswd::HtpasswdError;
@@ -77,7 +77,7 @@ impl Installation {
                 let obstacle = (!token_service.anonymous).then(|| refused.to_owned());
                 (Subject::Anonymous, obstacle)
             }
-            Caller::Account(_) | Caller::Robot(_) => {
+            Caller::Account(_) | Caller::Robot(_) | Caller::Key(_) => {
                 let account = self.find_account(token_service, who).await?;
                 let obstacle = self.obstacle(token_service, &account).await?;
                 (Subject::from(account), obstacle)
@@ -106,6 +106,12 @@ impl Installation {
     ) -> Result<Account, AdminError> {
         let chain = self.chain(service).await?;
         let account = rulebook::find(&chain, who, self.now()).await?;
+        if let (None, Caller::Key(id)) = (&account, who) {
+            let keys = self.keys(None).await?;
+            let key = keys.into_iter().find(|key| key.id == *id);
+            let key = key.ok_or_else(|| AdminError::UnknownKey { id: id.clone() })?;
+            return Err(AdminError::KeyOwnerGone { id: key.id, name: key.account });
+        }
         account.ok_or_else(|| AdminError::UnknownAccount {
             name: who.to_string(),
             sources: service.accounts.iter().map(|source| source.name().to_string()).collect(),
@@ -113,7 +119,10 @@ impl Installation {
     }
 
     /// The sources of accounts, for looking names up.
-    async fn chain(&self, service: &TokenService) -> Result<AuthenticatorChain, HtpasswdError> {
+    pub(super) async fn chain(
+        &self,
+        service: &TokenService,
+    ) -> Result<AuthenticatorChain, HtpasswdError> {
         rulebook::lookup_chain(service, &self.db, &*self.random, &*self.clock).await
     }
 
@@ -123,6 +132,11 @@ impl Installation {
         service: &TokenService,
         account: &Account,
     ) -> Result<Option<String>, AdminError> {
+        if account.kind == AccountKind::ApiKey
+            && account.valid_until.is_some_and(|end| end <= self.now())
+        {
+            return Ok(Some("the API key has expired: it gets no token".to_owned()));
+        }
         if account.source != SourceName::local() {
             let obstacle = self.chain(service).await?.obstacle(account, self.now()).await?;
             return Ok(obstacle.map(|why| format!("`{}` gets no token: {why}", account.name)));

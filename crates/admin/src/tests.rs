@@ -18,6 +18,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::seal_key::seal_key;
 
+mod robots;
+
 #[tokio::test]
 async fn without_a_database_nothing_is_made() {
     let fixture = Fixture::new("");
@@ -35,8 +37,8 @@ async fn an_account_lives_from_add_to_remove() {
     installation.add_user(user("bob", &[])).await.unwrap();
 
     let ann = json!({
-        "name": "ann", "groups": ["developers", "release"], "status": "enabled",
-        "created_at": "2027-01-15T08:00:00Z",
+        "name": "ann", "source": "local", "groups": ["developers", "release"], "status": "enabled",
+        "created_at": "2027-01-15T08:00:00Z", "used_at": null,
     });
     assert_eq!(users(&installation).await[0], ann);
     assert!(verifies(&installation, "ann", "ann's password").await);

@@ -1,21 +1,28 @@
 //! Accounts of the database.
 
-use std::{collections::BTreeSet, fmt, path::PathBuf, time::SystemTime};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt,
+    path::PathBuf,
+    time::SystemTime,
+};
 
 use portpass_authority::{
+    accounts::{ListedAccount, Listing},
     audit::Action,
     policy::RuleSet,
-    subject::{AccountName, Group},
+    subject::{Account, AccountName, Group, ROBOT_PREFIX, SourceName},
 };
 use portpass_config::{AccountSource, TokenService};
 use portpass_password::PasswordHash;
 use portpass_protocol::RepositoryName;
-use portpass_state::{AccountId, AccountStatus, Addition, Change, NewAccount};
+use portpass_state::{AccountId, AccountKey, AccountStatus, Addition, Change, NewAccount};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 
-use super::{AdminError, Installation, serialize_time};
+use super::{AdminError, Installation, serialize_optional_time, serialize_time};
 use crate::{
+    account_key::account_key,
     blocking,
     first_start::{ADMIN, remove_initial_password},
 };
@@ -31,19 +38,24 @@ pub struct NewUser {
     pub groups: Vec<String>,
 }
 
-/// An account of the database.
+/// An account of a person, of the database or of another source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct User {
     /// What its owner types.
     pub name: String,
+    /// Where it comes from.
+    pub source: String,
     /// In order.
     pub groups: Vec<String>,
     /// Whether it may be used.
     #[serde(flatten)]
     pub status: UserStatus,
-    /// When it was made.
-    #[serde(serialize_with = "serialize_time")]
-    pub created_at: SystemTime,
+    /// When it was made; of other sources than the database nobody knows.
+    #[serde(serialize_with = "serialize_optional_time")]
+    pub created_at: Option<SystemTime>,
+    /// When it last got a token, if it ever did; some seconds behind.
+    #[serde(serialize_with = "serialize_optional_time")]
+    pub used_at: Option<SystemTime>,
 }
 
 /// Whether an account may be used.
@@ -58,6 +70,34 @@ pub enum UserStatus {
         #[serde(rename = "disabled_at", serialize_with = "serialize_time")]
         since: SystemTime,
     },
+    /// Its source knows it and lets nobody in, as where a hash is of no accepted form.
+    Unusable,
+}
+
+impl User {
+    fn new(
+        account: &Account,
+        status: UserStatus,
+        last_uses: &HashMap<AccountKey, SystemTime>,
+    ) -> Self {
+        Self {
+            name: account.name.to_string(),
+            source: account.source.to_string(),
+            groups: account.groups.iter().map(ToString::to_string).collect(),
+            status,
+            created_at: None,
+            used_at: last_uses.get(&account_key(account)).copied(),
+        }
+    }
+}
+
+impl From<AccountStatus> for UserStatus {
+    fn from(status: AccountStatus) -> Self {
+        match status {
+            AccountStatus::Enabled => Self::Enabled,
+            AccountStatus::Disabled { since } => Self::Disabled { since },
+        }
+    }
 }
 
 /// An account that the rules give less than they seem to.
@@ -82,6 +122,9 @@ impl Installation {
     /// Fails for a name or group that can be no account's, before anybody is asked for a password.
     pub async fn check_new_user(&self, name: &str, groups: &[String]) -> Result<(), AdminError> {
         let parsed = account_name(name)?;
+        if name.starts_with(ROBOT_PREFIX) {
+            return Err(AdminError::ReservedForRobots { name: name.to_owned() });
+        }
         let rules = self.local_accounts()?.policy.rules();
         if let Some(rule) = rules.and_then(|rules| rules.reserves(&parsed)) {
             return Err(AdminError::Reserved { name: name.to_owned(), rule: rule.to_string() });
@@ -116,19 +159,58 @@ impl Installation {
         }
     }
 
-    /// All accounts, by name.
+    /// The accounts of all sources that can name theirs, by name, those of the database first. Where another source has
+    /// the name of an account that is asked for before it, no login reaches it, and it is left out.
     pub async fn users(&self) -> Result<Vec<User>, AdminError> {
-        self.local_accounts()?;
-        let user = |account: portpass_state::Account| User {
-            name: account.name,
-            groups: account.groups.into_iter().collect(),
-            status: match account.status {
-                AccountStatus::Enabled => UserStatus::Enabled,
-                AccountStatus::Disabled { since } => UserStatus::Disabled { since },
-            },
-            created_at: account.created_at,
+        let service = self.token_service()?;
+        let last_uses = self.db.account_uses().await?;
+        let is_asked = service.accounts.contains(&AccountSource::Local);
+        let rows = if is_asked { self.db.accounts().await? } else { Vec::new() };
+        let chain = self.chain(service).await?;
+        let mut users = Vec::new();
+        for row in rows {
+            let name = row.name.parse();
+            // What could not be made here has no account.
+            let Ok(name) = name else { continue };
+            let local = Some(AccountKey::LOCAL);
+            let Some(account) = chain.by_name(local, &name, self.now()).await? else { continue };
+            let mut user = User::new(&account, row.status.into(), &last_uses);
+            user.created_at = Some(row.created_at);
+            users.push(user);
+        }
+        let elsewhere = |listing: &Listing| {
+            ![SourceName::local(), SourceName::robot()].contains(&listing.source)
         };
-        Ok(self.db.accounts().await?.into_iter().map(user).collect())
+        for listing in chain.list(self.now()).await.into_iter().filter(elsewhere) {
+            for ListedAccount { account, is_disabled } in listing.accounts? {
+                let status = if is_disabled { UserStatus::Unusable } else { UserStatus::Enabled };
+                users.push(User::new(&account, status, &last_uses));
+            }
+        }
+        Ok(users)
+    }
+
+    /// Puts an account of the database into groups and takes it out of others; the groups that it is in then.
+    pub async fn change_groups(
+        &self,
+        name: &str,
+        add: &[String],
+        remove: &[String],
+    ) -> Result<Vec<String>, AdminError> {
+        self.local_accounts()?;
+        let (add, remove) = (groups(add.to_vec())?, groups(remove.to_vec())?);
+        let account = self.db.account(name).await?.ok_or_else(|| unknown(name))?;
+        if let Some(group) = remove.iter().find(|group| !account.groups.contains(*group)) {
+            return Err(AdminError::NotInGroup { name: name.to_owned(), group: group.clone() });
+        }
+        let mut after: BTreeSet<String> = account.groups.union(&add).cloned().collect();
+        after.retain(|group| !remove.contains(group));
+        if after != account.groups {
+            let mut record = self.record(Action::GroupsChanged, name);
+            record.detail["groups"] = serde_json::json!(after);
+            known(name, self.db.set_groups(name, &after, &record).await?)?;
+        }
+        Ok(after.into_iter().collect())
     }
 
     /// Sets a password. The account's tokens end with it. The file with the first

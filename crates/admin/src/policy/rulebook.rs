@@ -89,7 +89,7 @@ impl Rulebook {
                     self.service()?.accounts.first().map(portpass_config::AccountSource::name);
                 Ok(made_up(who, source.unwrap_or_else(SourceName::local), profile)?.into())
             }
-            (Caller::Account(_) | Caller::Robot(_), None) => {
+            (Caller::Account(_) | Caller::Robot(_) | Caller::Key(_), None) => {
                 let account = match &self.chain {
                     Some(chain) => find(chain, who, self.now()).await?,
                     None => None,
@@ -133,12 +133,18 @@ pub(super) async fn find(
     who: &Caller,
     now: SystemTime,
 ) -> Result<Option<Account>, AdminError> {
+    if let Caller::Key(id) = who {
+        let Ok(id) = id.parse() else { return Ok(None) };
+        return Ok(chain.by_key(id, now).await?);
+    }
+    let source = who.source();
     for name in who.account_names() {
-        let Some(account) = chain.by_name(&name, now).await? else { continue };
+        let source = source.as_ref().map(SourceName::as_str);
+        let Some(account) = chain.by_name(source, &name, now).await? else { continue };
         let is_meant = match who {
             Caller::Robot(_) => account.kind == AccountKind::Robot,
-            Caller::Account(_) => who.source().is_none_or(|source| source == account.source),
-            Caller::Anonymous => false,
+            Caller::Account(_) => true,
+            Caller::Anonymous | Caller::Key(_) => false,
         };
         if is_meant {
             return Ok(Some(account));
@@ -154,6 +160,7 @@ fn made_up(who: &Caller, first: SourceName, profile: &Profile) -> Result<Account
         name.ok_or_else(|| AdminError::UnknownAccount { name: who.to_string(), sources: vec![] })?;
     let kind = match who {
         Caller::Robot(_) => AccountKind::Robot,
+        Caller::Key(_) => AccountKind::ApiKey,
         Caller::Anonymous | Caller::Account(_) => AccountKind::Person,
     };
     Ok(account(who.source().unwrap_or(first), name, kind, profile))

@@ -169,11 +169,12 @@ fn described(refused: &RefusedRequest, background: &Background) -> Result<Value,
     document["what_to_do"] = refused.what_to_do().into();
     match background {
         Background::Decided(decided) => match &**decided {
-            GrantOrigin::ThisInstallation { explained, suffices } => {
+            GrantOrigin::ThisInstallation { explained, suffices, keys } => {
                 document["rules"] = json!({
                     "explanations": explained.explanations,
                     "obstacle": explained.obstacle,
                     "grant_all_now": suffices,
+                    "narrower_api_keys": keys,
                 });
             }
             GrantOrigin::OtherTokenService(elsewhere) => {

@@ -13,11 +13,14 @@ pub(crate) mod diagnose;
 pub(crate) mod explain;
 mod habits;
 pub(crate) mod import;
+pub(crate) mod issued;
+pub(crate) mod key;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod policy;
 pub(crate) mod pull;
 pub(crate) mod push;
+pub(crate) mod robot;
 pub(crate) mod serve;
 pub(crate) mod session;
 pub(crate) mod signing_key;
@@ -54,6 +57,10 @@ enum Command {
     Config(config::Arguments),
     /// Manage the accounts of the token service
     User(user::Arguments),
+    /// Manage robots: accounts of programs, limited to repositories and actions
+    Robot(robot::Arguments),
+    /// Manage API keys: what a person gives to programs in place of the password
+    Key(key::Arguments),
     /// List and revoke refresh tokens
     Session(session::Arguments),
     /// List, rotate and export the keys that sign tokens
@@ -114,6 +121,8 @@ pub(crate) async fn run(command_line: CommandLine, context: &Context) -> Result<
         Command::Serve(arguments) => serve::run(arguments, context).await,
         Command::Config(arguments) => config::run(arguments, context).await,
         Command::User(arguments) => user::run(arguments, context).await,
+        Command::Robot(arguments) => robot::run(arguments, context).await,
+        Command::Key(arguments) => key::run(arguments, context).await,
         Command::Session(arguments) => session::run(arguments, context).await,
         Command::SigningKey(arguments) => signing_key::run(arguments, context).await,
         Command::Audit(arguments) => audit::run(arguments, context).await,

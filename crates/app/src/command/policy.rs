@@ -27,7 +27,7 @@ enum Action {
     /// Say what the rules would grant to an account, and which rules decide
     Explain {
         /// The account; `anonymous` for a caller without credentials (`user:anonymous` for an account of that name),
-        /// `robot:NAME` for a robot
+        /// `robot:NAME` for a robot, `key:ID` for an API key
         account: Caller,
         /// The scopes to ask for, as in a challenge: repository:team/app:pull,push
         #[arg(required = true, value_name = "SCOPE")]

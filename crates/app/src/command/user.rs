@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use portpass_admin::{Installation, NewUser, RevokedTokens, User, UserStatus, rfc3339};
 use secrecy::SecretString;
 
-use super::{Context, InstallationArguments, refused};
+use super::{Context, InstallationArguments, refused, robot::time_or_never};
 use crate::{
     failure::Failure,
     prompt::{self, PasswordFrom},
@@ -27,11 +27,14 @@ enum Action {
         name: String,
         /// A group that rules can name; may be given several times
         #[arg(short, long = "group", value_name = "GROUP")]
+        group: Vec<String>,
+        /// Groups, separated by commas
+        #[arg(long, value_name = "GROUPS", value_delimiter = ',')]
         groups: Vec<String>,
         #[command(flatten)]
         password: NewPassword,
     },
-    /// List all accounts
+    /// List the accounts of all sources that can name theirs
     List {
         /// Print JSON
         #[arg(long)]
@@ -43,6 +46,17 @@ enum Action {
         name: String,
         #[command(flatten)]
         password: NewPassword,
+    },
+    /// Put an account into groups, or take it out of them
+    Groups {
+        /// The account
+        name: String,
+        /// A group to be in; may be given several times
+        #[arg(long, value_name = "GROUP", required_unless_present = "remove")]
+        add: Vec<String>,
+        /// A group to be in no more; may be given several times
+        #[arg(long, value_name = "GROUP")]
+        remove: Vec<String>,
     },
     /// Prevent logins of an account, and revoke its tokens
     Disable {
@@ -81,7 +95,8 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
     let installation = arguments.installation.open(context).await?;
     let note = |what: &str, name: &str| context.printer.note(format_args!("{what} {name}"));
     match arguments.action {
-        Action::Add { name, groups, password } => {
+        Action::Add { name, group, groups, password } => {
+            let groups = [group, groups].concat();
             // Nobody is to type a password twice for a name that cannot be.
             installation.check_new_user(&name, &groups).await.map_err(refused)?;
             let password = password.read(&name)?;
@@ -102,6 +117,11 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
             if let Some(file) = stale {
                 note("removed the old one,", &file.display().to_string());
             }
+        }
+        Action::Groups { name, add, remove } => {
+            let groups = installation.change_groups(&name, &add, &remove).await.map_err(refused)?;
+            let groups = if groups.is_empty() { "no group".to_owned() } else { groups.join(", ") };
+            context.printer.note(format_args!("{name} is in {groups}"));
         }
         Action::Disable { name } => {
             installation.disable_user(&name).await.map_err(refused)?;
@@ -135,18 +155,22 @@ async fn list(installation: &Installation, json: bool, context: &Context) -> Res
     if json {
         context.printer.json(&serde_json::to_value(&users)?);
     } else {
-        let rows: Vec<[String; 4]> = users.into_iter().map(row).collect();
-        context.printer.table(["NAME", "STATUS", "GROUPS", "CREATED"], &rows);
+        let rows: Vec<[String; 6]> = users.into_iter().map(row).collect();
+        let heading = ["NAME", "SOURCE", "STATUS", "GROUPS", "CREATED", "LAST USED"];
+        context.printer.table(heading, &rows);
     }
     Ok(())
 }
 
-fn row(user: User) -> [String; 4] {
+fn row(user: User) -> [String; 6] {
     let status = match user.status {
         UserStatus::Enabled => "enabled".to_owned(),
         UserStatus::Disabled { since } => format!("disabled {}", rfc3339(since)),
+        UserStatus::Unusable => "unusable".to_owned(),
     };
-    [user.name, status, user.groups.join(","), rfc3339(user.created_at)]
+    let created = user.created_at.map(rfc3339).unwrap_or_default();
+    let last_use = time_or_never(user.used_at);
+    [user.name, user.source, status, user.groups.join(","), created, last_use]
 }
 
 impl NewPassword {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use portpass_admin::{GrantOrigin, shell_quoted};
+use portpass_admin::{GrantOrigin, NarrowKey, shell_quoted};
 use portpass_diagnose::time::{date, span};
 use portpass_server::refusals::{INSUFFICIENT_SCOPE, RefusedRequest, TokenSummary};
 
@@ -142,7 +142,7 @@ fn moment(seconds: i64, then: SystemTime) -> String {
 
 fn decision(printer: &Printer, decided: &GrantOrigin, refused: &RefusedRequest) {
     match decided {
-        GrantOrigin::ThisInstallation { explained, suffices } => {
+        GrantOrigin::ThisInstallation { explained, suffices, keys } => {
             printer.table(["rules", "as they are now"], &[]);
             for explanation in &explained.explanations {
                 printer.line(explanation);
@@ -152,6 +152,12 @@ fn decision(printer: &Printer, decided: &GrantOrigin, refused: &RefusedRequest) 
             }
             if *suffices {
                 printer.line(why_it_lacks(refused));
+            }
+            if !keys.is_empty() {
+                printer.line("if the client used one of these API keys, that is the reason:");
+            }
+            for NarrowKey { id, description, limit } in keys {
+                printer.line(format!("    {id} is limited to {limit}  {description}").trim_end());
             }
         }
         GrantOrigin::OtherTokenService(elsewhere) => {
