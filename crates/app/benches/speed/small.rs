@@ -7,7 +7,7 @@ use crate::{
     load::Load,
     report::{Row, Unit},
     take_turns,
-    world::{Content, REPOSITORY, SERVICE, Server, World, basic, htpasswd},
+    world::{Content, REPOSITORY, SERVICE, Server, World, basic, htpasswd, issued},
 };
 
 pub(crate) fn rows<'w>(world: &'w World, content: &'w Content) -> Vec<(&'static str, Measure<'w>)> {
@@ -16,6 +16,7 @@ pub(crate) fn rows<'w>(world: &'w World, content: &'w Content) -> Vec<(&'static 
     vec![
         ("challenge, 32 connections", Box::new(|work| challenge(world, work))),
         ("anonymous token, ES256", Box::new(|work| anonymous_token(world, work))),
+        ("token of a robot and by an API key", Box::new(|work| machine_token(world, work))),
         ("token for a bcrypt-10 password, again", Box::new(|work| password_token(world, work))),
         ("token by one of 1 000 rules", Box::new(|work| ruled_token(world, work))),
         ("manifest by tag, 32 connections", {
@@ -49,6 +50,23 @@ fn anonymous_token(world: &World, work: &str) -> Row {
     let paths = [format!("/token?service={SERVICE}&scope=repository:public/app:pull")];
     let servers = [stranger(&world.ours())];
     requests(world, work, "0.034 ms", &servers, |_| load(&paths, 32))
+}
+
+/// The same repository, by nobody, by a robot and by a key, of the same server.
+fn machine_token(world: &World, work: &str) -> Row {
+    let paths = [format!("/token?service={SERVICE}&scope=repository:public/app:pull")];
+    let limits = ["--allow", "pull", "--repository", "public/**"];
+    let by = |name: &'static str, words: [&str; 3]| Server {
+        name,
+        authorization: Some(issued(&world.portpass, &[&words[..], &limits].concat())),
+        ..world.ours()
+    };
+    let servers = [
+        Server { name: "portpass, anonymous", ..stranger(&world.ours()) },
+        by("portpass, robot", ["robot", "add", "bench"]),
+        by("portpass, API key", ["key", "add", "admin"]),
+    ];
+    requests(world, work, "1.15 × an anonymous one", &servers, |_| load(&paths, 32))
 }
 
 /// What was checked once is not hashed again.

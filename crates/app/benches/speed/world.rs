@@ -143,6 +143,17 @@ pub(crate) fn basic(portpass: &Portpass) -> String {
     format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
 }
 
+/// `Basic …` of what a command makes: a robot, or an API key.
+pub(crate) fn issued(portpass: &Portpass, words: &[&str]) -> String {
+    use base64::Engine as _;
+    let words = [words, &["--json", "--data", "{folder}/data"]].concat();
+    let made = portpass.command(&words, "").expect_success().stdout.clone();
+    let made: Value = serde_json::from_str(&made).unwrap();
+    let text = |key: &str| made[key].as_str().unwrap().to_owned();
+    let pair = format!("{}:{}", text("username"), text("secret"));
+    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
+}
+
 /// `Basic …` of an account in a password file of bcrypt with 1 024 rounds.
 pub(crate) fn htpasswd() -> String {
     // ann:correct horse

@@ -17,6 +17,11 @@ pub struct Helm {
 }
 
 impl Helm {
+    /// Where its credentials lie.
+    pub fn home(&self) -> &Home {
+        &self.home
+    }
+
     /// Runs `helm ARGUMENTS`.
     pub fn run(&self, arguments: &[&str]) -> CommandOutput {
         self.run_with_input(arguments, "")
