@@ -53,7 +53,8 @@ async fn accounts(
             && let Some(account) = source.by_name(&name, now).await?
         {
             taken.insert(name);
-            let is_disabled = source.by_id(&account.id, now).await?.is_none();
+            // A workload is there only while its token is.
+            let is_disabled = source.names_all() && source.by_id(&account.id, now).await?.is_none();
             accounts.push(ListedAccount { account, is_disabled });
         }
     }
