@@ -86,7 +86,7 @@ fn mistakes_are_named_with_line_and_hint() {
             "token_service:\n  services:\n    - { name: a }\n    - { name: a }\n",
         ),
         ("no service", "token_service: { services: [] }\n"),
-        ("accounts of later", "token_service:\n  accounts:\n    - local: {}\n    - workload: {}\n"),
+        ("accounts of later", "token_service:\n  accounts:\n    - local: {}\n    - kerberos: {}\n"),
         (
             "users of a file that is not there",
             "token_service:\n  accounts:\n    - htpasswd: { path: users }\n",
