@@ -13,6 +13,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod workloads;
 mod writer;
 mod yaml11;
 

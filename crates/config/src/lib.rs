@@ -59,7 +59,7 @@ pub use self::{
     location::{Located, Location},
     log::{Log, LogFormat},
     measure::{MeasureError, Rate, Size, Span},
-    policy::{PolicySource, RuleFile, RuleFileContent},
+    policy::{PolicyFile, PolicyFileContent, PolicySource, RuleFile, RuleFileContent},
     registry::{Registry, RegistryAuth},
     signing::{Signing, SigningFiles},
     tls::{TlsError, TlsFiles},

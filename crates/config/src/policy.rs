@@ -19,7 +19,7 @@ mod section;
 
 pub(crate) use section::PolicySection;
 
-pub use file::{RuleFile, RuleFileContent};
+pub use file::{PolicyFile, PolicyFileContent, RuleFile, RuleFileContent};
 
 /// One rule.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -106,6 +106,15 @@ impl PolicySource {
         }
     }
 
+    /// The file that it stands in alone.
+    pub fn file(&self) -> Option<PolicyFile> {
+        match self {
+            Self::Rules(_) => None,
+            Self::RuleFile { file, .. } => Some(PolicyFile::Rules(file.clone())),
+            Self::DockerAuth { file, .. } => Some(PolicyFile::DockerAuth(file.clone())),
+        }
+    }
+
     /// How many rules there are; where they have a file of their own, which.
     pub fn description(&self) -> String {
         match self {
@@ -178,8 +187,8 @@ fn rule_file(
 
 fn acl_file(typed: &Located<PathBuf>, files: &Files) -> Result<PolicySource, ConfigError> {
     let bytes = files.read(ACL_KEY, typed)?;
-    let file = AclFile::new(files.resolve(typed));
-    let AclFileContent { acl, warnings } = file.understand(&bytes)?;
+    let file = AclFile::new(files.resolve(typed), bytes);
+    let AclFileContent { acl, warnings } = file.understand(file.first())?;
     for warning in warnings {
         files.warn(&typed.place, ACL_KEY, warning);
     }

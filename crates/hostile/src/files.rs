@@ -2,7 +2,9 @@
 
 use std::{num::NonZeroUsize, time::SystemTime};
 
-use portpass_config::{Config, ConfigError, ConfigFile, Environment, Sources};
+use portpass_config::{
+    Config, ConfigError, ConfigFile, Environment, ImportTarget, Sources, import,
+};
 use portpass_password::{
     Formats, HashPool, HtpasswdFile, PasswordHash, htpasswd::HtpasswdSettings, pool::PoolSettings,
 };
@@ -48,6 +50,29 @@ fn hash(text: &str) {
                 assert!(!format!("{hash:?}").contains(hash.expose()));
             }
             Err(error) => assert_one_line(&error.to_string()),
+        }
+    }
+}
+
+/// docker_auth's configuration becomes one of ours, with a doubt on each line that begins so, or is refused.
+pub fn docker_auth(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let target = ImportTarget {
+        source: "auth_config.yml".into(),
+        htpasswd: "users.htpasswd".into(),
+        services: vec![],
+    };
+    match import("auth_config.yml", text, &target) {
+        Err(error) => readable(&error),
+        Ok(imported) => {
+            let lines = imported.configuration.lines();
+            let doubts: Vec<&str> = lines.filter_map(|l| l.strip_prefix("# doubt: ")).collect();
+            assert_eq!(doubts, imported.doubts);
+            // A placeholder in a value is refused with a reason of its own.
+            if !imported.configuration.contains("${") {
+                let taken = ConfigFile::parse("portpass.yml", &imported.configuration);
+                assert!(taken.is_ok(), "{taken:?}\n{}", imported.configuration);
+            }
         }
     }
 }

@@ -23,7 +23,7 @@ mod request;
 mod scratch;
 
 pub use client::{archive, credentials, image_reference, layout};
-pub use files::{configuration, htpasswd};
+pub use files::{configuration, docker_auth, htpasswd};
 pub use jose::{claims, jwk, jws, x5c};
 pub use protocol::{access_list, challenge, error_body, manifest, range, scope, token_response};
 pub use request::{authorization, route, token_request};
@@ -46,6 +46,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "claims", check: claims },
     Target { name: "configuration", check: configuration },
     Target { name: "credentials", check: credentials },
+    Target { name: "docker_auth", check: docker_auth },
     Target { name: "error_body", check: error_body },
     Target { name: "htpasswd", check: htpasswd },
     Target { name: "image_reference", check: image_reference },

@@ -1,14 +1,14 @@
-//! The file that the rules of a token service stand in: looked at while the server runs.
+//! The file that the rules of a token service, or docker_auth's ACL, stand in: looked at while the server runs.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use portpass_authority::policy::{LivePolicy, RuleSet};
-use portpass_config::{ConfigError, RuleFile};
+use portpass_authority::policy::{LivePolicy, Policy};
+use portpass_config::{ConfigError, PolicyFile};
 
 /// A rule file and the policy that it is the source of.
 #[derive(Debug)]
 pub(crate) struct WatchedRules {
-    file: RuleFile,
+    file: PolicyFile,
     policy: Arc<LivePolicy>,
     seen: Mutex<Seen>,
 }
@@ -42,9 +42,9 @@ pub(crate) enum RulesReload {
 
 impl WatchedRules {
     /// Begins with the rules that the file held when the configuration was read.
-    pub(crate) fn new(file: RuleFile, rules: Arc<RuleSet>) -> Self {
+    pub(crate) fn new(file: PolicyFile, policy: Arc<dyn Policy>) -> Self {
         let seen = Seen { settled: Ok(file.first().to_vec()), candidate: None };
-        Self { policy: Arc::new(LivePolicy::new(rules)), seen: Mutex::new(seen), file }
+        Self { policy: Arc::new(LivePolicy::new(policy)), seen: Mutex::new(seen), file }
     }
 
     /// What decides.
@@ -53,7 +53,7 @@ impl WatchedRules {
     }
 
     /// The file, for the log.
-    pub(crate) fn file(&self) -> &RuleFile {
+    pub(crate) fn file(&self) -> &PolicyFile {
         &self.file
     }
 
@@ -76,9 +76,8 @@ impl WatchedRules {
         seen.settled.clone_from(&found);
         match found.and_then(|bytes| self.file.understand(&bytes)) {
             Ok(content) => {
-                let count = content.rules.rules().len();
-                self.policy.replace(Arc::new(content.rules));
-                RulesReload::Replaced { rules: count, warnings: content.warnings }
+                self.policy.replace(content.policy);
+                RulesReload::Replaced { rules: content.rules, warnings: content.warnings }
             }
             Err(error) => RulesReload::Rejected(error),
         }
@@ -93,7 +92,7 @@ mod tests {
         policy::{Policy, Request},
         subject::Subject,
     };
-    use portpass_config::{Config, Environment, PolicySource, Sources};
+    use portpass_config::{Config, Environment, Sources};
     use portpass_protocol::access::{Access, Action};
     use portpass_token::ServiceName;
 
@@ -103,19 +102,19 @@ mod tests {
     const PUSH: &str = "- { allow: [push], repository: 'a/**', to: anyone }\n";
 
     fn watched(folder: &Path) -> WatchedRules {
+        watched_in(folder, "policy_file: rules.yml", PULL)
+    }
+
+    fn watched_in(folder: &Path, key: &str, rules: &str) -> WatchedRules {
         let config = folder.join("portpass.yml");
-        let text = format!(
-            "data: {}\ntoken_service: {{ policy_file: rules.yml }}\n",
-            folder.join("data").display()
-        );
-        fs::write(&config, text).unwrap();
-        fs::write(folder.join("rules.yml"), PULL).unwrap();
+        let data = folder.join("data");
+        fs::write(&config, format!("data: {}\ntoken_service: {{ {key} }}\n", data.display()))
+            .unwrap();
+        fs::write(folder.join("rules.yml"), rules).unwrap();
         let sources = Sources { config: Some(config), ..Sources::default() };
         let config = Config::load(&sources, &Environment::default()).unwrap();
-        let PolicySource::RuleFile { file, rules } = config.token_service.unwrap().policy else {
-            panic!()
-        };
-        WatchedRules::new(file, rules)
+        let source = config.token_service.unwrap().policy;
+        WatchedRules::new(source.file().unwrap(), source.policy())
     }
 
     fn granted(watched: &WatchedRules) -> String {
@@ -172,6 +171,27 @@ mod tests {
         fs::write(folder.path().join("new"), PUSH).unwrap();
         fs::rename(folder.path().join("new"), &file).unwrap();
         assert_eq!(settle(), RulesReload::Replaced { rules: 1, warnings: vec![] });
+        assert_eq!(granted(&watched), "push");
+    }
+
+    #[test]
+    fn the_acl_of_docker_auth_is_read_again_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let entry = |action| format!("- {{ match: {{ name: 'a/*' }}, actions: [{action}] }}\n");
+        let key = "policy: { docker-auth: rules.yml }";
+        let (watched, file) =
+            (watched_in(folder.path(), key, &entry("pull")), folder.path().join("rules.yml"));
+        let settle = || {
+            watched.reload_if_changed();
+            watched.reload_if_changed()
+        };
+        assert_eq!((settle(), granted(&watched)), (RulesReload::Unchanged, "pull".to_owned()));
+        fs::write(&file, entry("push")).unwrap();
+        assert_eq!(settle(), RulesReload::Replaced { rules: 1, warnings: vec![] });
+        assert_eq!(granted(&watched), "push");
+        fs::write(&file, "- { match: { team: x }, actions: [pull] }\n").unwrap();
+        let RulesReload::Rejected(error) = settle() else { panic!() };
+        assert!(error.to_string().contains("unknown key `acl[1].match.team`"), "{error}");
         assert_eq!(granted(&watched), "push");
     }
 }

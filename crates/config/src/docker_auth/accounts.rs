@@ -9,6 +9,7 @@ use super::{
     file::{DockerAuthFile, LdapSection},
     rules::quoted,
     server::flag,
+    workloads,
     writer::Writer,
 };
 
@@ -39,6 +40,7 @@ pub(super) fn write(
     for line in directory.into_iter().flatten() {
         writer.line(line);
     }
+    workloads::suggest(file, writer);
     writer.line(format!("  anonymous: {}", are_anonymous(file)));
     lines.map(SecretString::from)
 }
@@ -181,11 +183,11 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("google_auth", BROWSER),
     (
         "github_auth",
-        "portpass has no sign-in in a browser, so no label `teams`. GitHub Actions log in with their own tokens; people get accounts of portpass, with groups named as the teams",
+        "portpass has no sign-in in a browser, so no label `teams`. Jobs of GitHub Actions log in with their own tokens (see below); people get accounts of portpass, with groups named as the teams",
     ),
     (
         "oidc_auth",
-        "portpass has no sign-in in a browser, so no labels of `labels_claims`. Programs log in with tokens of the issuer; people get accounts of portpass, with groups",
+        "portpass has no sign-in in a browser, so no labels of `labels_claims` for people. Programs log in with tokens of the issuer (see below); people get accounts of portpass, with groups",
     ),
     (
         "gitlab_auth",

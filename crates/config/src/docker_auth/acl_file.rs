@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use portpass_authority::{
@@ -20,6 +21,7 @@ use crate::{ConfigError, Files, files::read_limited};
 #[derive(Clone, Debug)]
 pub struct AclFile {
     path: PathBuf,
+    first: Arc<[u8]>,
 }
 
 /// What such a file says.
@@ -32,8 +34,8 @@ pub struct AclFileContent {
 }
 
 impl AclFile {
-    pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path }
+    pub(crate) fn new(path: PathBuf, first: Vec<u8>) -> Self {
+        Self { path, first: first.into() }
     }
 
     /// Where it is.
@@ -41,12 +43,17 @@ impl AclFile {
         &self.path
     }
 
-    /// Reads it: the whole file, or the first mistake with its line. Blocks.
-    pub fn read(&self) -> Result<AclFileContent, ConfigError> {
-        let name = self.path.display().to_string();
-        let bytes = read_limited(&self.path)
-            .map_err(|error| ConfigError::at(&name, format!("cannot read the ACL: {error}")))?;
-        self.understand(&bytes)
+    /// What it held when the configuration was read.
+    pub fn first(&self) -> &[u8] {
+        &self.first
+    }
+
+    /// What it holds now. Blocks.
+    pub fn read(&self) -> Result<Vec<u8>, ConfigError> {
+        read_limited(&self.path).map_err(|error| {
+            let name = self.path.display().to_string();
+            ConfigError::at(name, format!("cannot read the ACL: {error}"))
+        })
     }
 
     /// Understands what was read from it.

@@ -16,6 +16,8 @@ pub(super) struct DockerAuthFile {
     pub(super) token: TokenSection,
     pub(super) users: Option<BTreeMap<String, Option<UserSection>>>,
     pub(super) ldap_auth: Option<Located<LdapSection>>,
+    pub(super) github_auth: Option<GitHubSection>,
+    pub(super) oidc_auth: Option<OidcSection>,
     pub(super) acl: Option<Located<Vec<Located<EntrySection>>>>,
 }
 
@@ -76,6 +78,23 @@ impl UserSection {
             values.map(|value| (name.as_str(), value.as_deref().unwrap_or_default()))
         })
     }
+}
+
+/// Of the sign-in with GitHub, what says whose jobs may log in.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct GitHubSection {
+    pub(super) organization: Option<String>,
+}
+
+/// Of the sign-in with an issuer, what its tokens are made of.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct OidcSection {
+    pub(super) issuer: Option<String>,
+    pub(super) client_id: Option<String>,
+    pub(super) user_claim: Option<String>,
+    pub(super) labels_claims: Option<Vec<String>>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -1,14 +1,17 @@
-//! `token_service.policy_file`: rules in a file of their own, which is read again when it changes.
+//! Files that a policy stands in alone, and is read from again when they change: `token_service.policy_file` and
+//! docker_auth's own.
 
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use portpass_authority::policy::{RuleContext, RuleSet};
+use portpass_authority::policy::{Policy, RuleContext, RuleSet};
 
 use super::{RuleSection, understand};
-use crate::{ConfigError, Files, Located, files::read_limited, type_error::Key};
+use crate::{
+    AclFile, AclFileContent, ConfigError, Files, Located, files::read_limited, type_error::Key,
+};
 
 /// A file that holds nothing but rules, and what they may refer to.
 #[derive(Clone, Debug)]
@@ -61,6 +64,68 @@ impl RuleFile {
         let rules = parse(&name, text)?;
         let rules = understand(rules, |rule| rule.to_string(), &self.context, &files)?;
         Ok(RuleFileContent { rules, warnings: files.into_warnings() })
+    }
+}
+
+/// A file that the policy stands in.
+#[derive(Clone, Debug)]
+pub enum PolicyFile {
+    /// Rules.
+    Rules(RuleFile),
+    /// The ACL of docker_auth.
+    DockerAuth(AclFile),
+}
+
+/// What such a file says.
+#[derive(Debug)]
+pub struct PolicyFileContent {
+    /// What decides.
+    pub policy: Arc<dyn Policy>,
+    /// How many rules or entries there are.
+    pub rules: usize,
+    /// What does not keep it from being used but should be seen.
+    pub warnings: Vec<String>,
+}
+
+impl PolicyFile {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Rules(file) => file.path(),
+            Self::DockerAuth(file) => file.path(),
+        }
+    }
+
+    /// What it held when the configuration was read.
+    pub fn first(&self) -> &[u8] {
+        match self {
+            Self::Rules(file) => file.first(),
+            Self::DockerAuth(file) => file.first(),
+        }
+    }
+
+    /// What it holds now. Blocks.
+    pub fn read(&self) -> Result<Vec<u8>, ConfigError> {
+        match self {
+            Self::Rules(file) => file.read(),
+            Self::DockerAuth(file) => file.read(),
+        }
+    }
+
+    /// Understands what was read from it: all of it, or the first mistake with its line.
+    pub fn understand(&self, bytes: &[u8]) -> Result<PolicyFileContent, ConfigError> {
+        match self {
+            Self::Rules(file) => {
+                let RuleFileContent { rules, warnings } = file.understand(bytes)?;
+                let count = rules.rules().len();
+                Ok(PolicyFileContent { policy: Arc::new(rules), rules: count, warnings })
+            }
+            Self::DockerAuth(file) => {
+                let AclFileContent { acl, warnings } = file.understand(bytes)?;
+                let count = acl.len();
+                Ok(PolicyFileContent { policy: Arc::new(acl), rules: count, warnings })
+            }
+        }
     }
 }
 

@@ -75,7 +75,7 @@ impl JsonSchema for PolicySection {
                 "type": "object",
                 "properties": { DOCKER_AUTH: {
                     "type": "string",
-                    "description": "docker_auth's own file: its whole configuration, or the list below its `acl`. The first entry that matches decides."
+                    "description": "docker_auth's own file: its whole configuration, or the list below its `acl`. The first entry that matches decides. A change takes effect within two seconds."
                 } },
                 "required": [DOCKER_AUTH],
                 "additionalProperties": false

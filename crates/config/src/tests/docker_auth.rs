@@ -35,7 +35,7 @@ fn the_list_alone_and_the_whole_configuration_are_taken() {
         let (file, entries) = acl(config);
         assert_eq!((file.path(), entries), (&*folder.path().join("acl.yml"), 2));
         folder.write("acl.yml", "[]\n");
-        assert_eq!(file.read().unwrap().acl.len(), 0);
+        assert_eq!(file.understand(&file.read().unwrap()).unwrap().acl.len(), 0);
     }
 }
 

@@ -9,7 +9,7 @@ use portpass_authority::{
     refresh::RefreshLifetimes,
     service::{self, Lifetime, TokenServiceParts},
 };
-use portpass_config::{PolicySource, Signing, SigningFiles, TokenService};
+use portpass_config::{Signing, SigningFiles, TokenService};
 
 use super::{SharedState, StartError, TokenComponent};
 use crate::{
@@ -30,12 +30,8 @@ pub(super) async fn build(
             tracing::warn!("{squatter}");
         }
     }
-    let rules = match &config.policy {
-        PolicySource::RuleFile { file, rules } => {
-            Some(Arc::new(WatchedRules::new(file.clone(), rules.clone())))
-        }
-        PolicySource::Rules(_) | PolicySource::DockerAuth { .. } => None,
-    };
+    let watched = |file| Arc::new(WatchedRules::new(file, config.policy.policy()));
+    let rules = config.policy.file().map(watched);
     let components = TokenServiceParts {
         issuer: config.issuer.clone(),
         lifetime: config.lifetime,

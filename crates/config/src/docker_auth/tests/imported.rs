@@ -253,6 +253,26 @@ fn what_docker_auth_does_not_start_on_is_doubted() {
 }
 
 #[test]
+fn what_is_suggested_as_a_comment_is_taken_without_it() {
+    let text = "users: {}\ngithub_auth: { organization: acme }\noidc_auth: { issuer: 'https://id.example.com', client_id: docker, user_claim: sub, labels_claims: [groups] }\nacl: []\n";
+    let imported = imported(text);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("portpass.yml");
+    let uncommented = |line: &str| match line.strip_prefix("    # ") {
+        Some(line) if !line.starts_with("Jobs") => format!("    {line}\n"),
+        _ => format!("{line}\n"),
+    };
+    let text: String = imported.configuration.lines().map(uncommented).collect();
+    std::fs::write(&path, format!("data: /tmp\n{text}")).unwrap();
+    let sources = Sources { config: Some(path), ..Sources::default() };
+    let config =
+        Config::load(&sources, &Environment::default()).unwrap_or_else(|e| panic!("{e}\n{text}"));
+    let accounts = config.token_service.unwrap().accounts;
+    let names: Vec<String> = accounts.iter().map(|source| source.name().to_string()).collect();
+    assert_eq!(names, ["local", "github", "oidc"]);
+}
+
+#[test]
 fn a_file_that_is_none_is_refused() {
     for (text, expected) in [
         ("", "auth_config.yml: this is no configuration of docker_auth"),
