@@ -65,7 +65,8 @@ fn granted(portpass: &Portpass, scope: &str, address: Option<&str>) -> (String, 
         portpass.command(&["token", "inspect", "--json", "-"], body["token"].as_str().unwrap());
     let claims: Value = serde_json::from_str(&inspected.expect_success().stdout).unwrap();
     let claims = &claims["claims"];
-    let lifetime = claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap();
+    // A token is valid from a minute before it is signed.
+    let lifetime = claims["exp"].as_u64().unwrap() - claims["nbf"].as_u64().unwrap() - 60;
     assert_eq!(body["expires_in"].as_u64(), Some(lifetime), "{body} {claims}");
     let actions = claims["access"][0]["actions"].as_array().unwrap();
     let words: Vec<&str> = actions.iter().filter_map(Value::as_str).collect();
