@@ -1,6 +1,6 @@
 //! Variables of the environment, set over what the file says.
 
-use super::{ConfigError, ConfigFile, Environment, error::nearest, foreign, variables::VARIABLES};
+use super::{ConfigError, ConfigFile, Environment, error::nearest, foreign, variables};
 
 impl ConfigFile {
     /// Sets every value that the table names and the environment has. Other variables never stop the start:
@@ -10,7 +10,7 @@ impl ConfigFile {
         environment: &Environment,
     ) -> Result<Vec<String>, ConfigError> {
         let mut warnings = Vec::new();
-        for variable in VARIABLES {
+        for variable in variables::all() {
             // Our own name wins over distribution's.
             for name in variable.registry.into_iter().chain([variable.name]) {
                 if let Some(text) = environment.get(name) {
@@ -21,7 +21,7 @@ impl ConfigFile {
             }
         }
         warnings.extend(misspelled(environment));
-        let known = |name: &str| VARIABLES.iter().any(|variable| variable.registry == Some(name));
+        let known = |name: &str| variables::all().any(|variable| variable.registry == Some(name));
         warnings.extend(foreign::variables_of_distribution(environment, known));
         Ok(warnings)
     }
@@ -30,7 +30,7 @@ impl ConfigFile {
 /// Names that look like ours and are in no table: each with what it may have been meant for.
 fn misspelled(environment: &Environment) -> impl Iterator<Item = String> {
     let known =
-        || VARIABLES.iter().map(|variable| variable.name).chain(BESIDE_THE_TABLE.iter().copied());
+        || variables::all().map(|variable| variable.name).chain(BESIDE_THE_TABLE.iter().copied());
     environment
         .iter()
         .map(|(name, _)| name)
