@@ -149,7 +149,9 @@ async fn robots_and_keys_are_explained() {
 
     installation.disable_robot("ci").await.unwrap();
     let explained = explain(Caller::Robot("ci".to_owned()), "repository:team/x:push").await;
-    assert!(explained.obstacle.unwrap().contains("`robot-ci` gets no token: the robot is disabled"));
+    assert!(
+        explained.obstacle.unwrap().contains("`robot-ci` gets no token: the robot is disabled")
+    );
     installation.revoke_key(&id).await.unwrap();
     let (revoked, scope) = (Caller::Key(id), "repository:a:pull".to_owned());
     let error =
