@@ -6,7 +6,7 @@ use std::{
 };
 
 use base64::prelude::*;
-use portpass_password::{Admission, Attempt, Limited, Limits, QueueClass, limits::RequestRates};
+use portpass_password::{Limits, QueueClass, limits::RequestRates};
 use portpass_protocol::{
     access::{Access, AccessSet},
     token_response::TokenResponse,
@@ -15,9 +15,9 @@ use portpass_state::{Db, RefreshToken, TokenAddition};
 use portpass_token::{
     Audience, Claims, Clock, Issuer, NumericDate, Random, ServiceName, VerifierSettings,
 };
-use secrecy::ExposeSecret;
 
 mod anonymous_tokens;
+mod attempt;
 mod authenticated;
 mod error;
 mod introspect;
@@ -31,6 +31,7 @@ pub use {
 
 pub use crate::lifetime::{Lifetime, LifetimeError};
 use anonymous_tokens::AnonymousTokens;
+use attempt::conclude;
 use authenticated::Authenticated;
 
 use crate::{
@@ -42,7 +43,7 @@ use crate::{
         LookUpError, RefreshLifetimes, RefreshProblem, RefreshSecret, RefreshTokens, Session,
     },
     request::{ClientInfo, Credential, Leg, Services, TokenRequest},
-    subject::{Account, Login, Subject},
+    subject::{Account, Subject},
 };
 
 /// What a token service is made of.
@@ -204,19 +205,9 @@ impl TokenService {
 
     async fn answer(&self, request: &TokenRequest, now: SystemTime) -> Result<Issued, TokenError> {
         rates::admit(&self.rates, request, now)?;
-        let admission = self.admit(request, now).await?;
-        let who = match self.authenticate(request, admission.queue_class(), now).await {
-            Ok(who) => who,
-            Err(error) if error.is_wrong_credential() => {
-                admission.rejected(now);
-                return Err(error);
-            }
-            Err(error) => {
-                admission.withdraw();
-                return Err(error);
-            }
-        };
-        admission.accepted();
+        let admission = self.admit(&request.credential, &request.client, now).await?;
+        let checked = self.authenticate(request, admission.queue_class(), now).await;
+        let who = conclude(admission, checked, now)?;
         if let Some(account) = who.account() {
             rates::admit_account(&self.rates, account, now)?;
         }
@@ -238,35 +229,6 @@ impl TokenService {
         Ok(Issued { response, subject, decisions })
     }
 
-    async fn admit(
-        &self,
-        request: &TokenRequest,
-        now: SystemTime,
-    ) -> Result<Admission<'_>, Limited> {
-        let lower_case;
-        let attempt = match &request.credential {
-            Credential::Anonymous => return Ok(Admission::uncounted()),
-            Credential::Refresh(secret) => Attempt::Secret(secret.expose()),
-            // Nobody guesses 256 bits, and a robot behind the address of many is not to stop the others.
-            Credential::Machine(login) => Attempt::Secret(login.secret.expose()),
-            // Many jobs come by one name, and whose a token is stands in the token.
-            Credential::Exchange(Login { password, .. }) => {
-                Attempt::Secret(password.expose_secret())
-            }
-            Credential::Password(Login { password, .. })
-                if self.accounts.is_vouched_for(password) =>
-            {
-                Attempt::Secret(password.expose_secret())
-            }
-            Credential::Password(Login { account, password }) => {
-                // A directory takes `Ann` for `ann`: who guesses has no new attempts by another spelling.
-                lower_case = account.as_str().to_lowercase();
-                Attempt::Password { realm: LIMITED_AS, account: &lower_case, password }
-            }
-        };
-        self.limits.admit(request.client.address, attempt, now).await
-    }
-
     async fn authenticate(
         &self,
         request: &TokenRequest,
@@ -276,12 +238,7 @@ impl TokenService {
         match &request.credential {
             Credential::Anonymous if self.anonymous => Ok(Authenticated::Nobody),
             Credential::Anonymous => Err(TokenError::NoCredentials),
-            Credential::Password(login) => {
-                match self.accounts.authenticate(login, queue_class, now).await? {
-                    Ok(account) => Ok(Authenticated::ByPassword(Arc::new(account))),
-                    Err(rejection) => Err(TokenError::rejected(login.account.clone(), &rejection)),
-                }
-            }
+            Credential::Password(login) => self.by_password(login, queue_class, now).await,
             Credential::Exchange(login) => {
                 match self.accounts.by_token(login, queue_class, now).await? {
                     Ok(account) => Ok(Authenticated::ByPassword(Arc::new(account))),
@@ -290,10 +247,7 @@ impl TokenService {
                     }
                 }
             }
-            Credential::Machine(login) => {
-                let (account, used) = self.accounts.by_secret(login, queue_class, now).await??;
-                Ok(Authenticated::BySecret(Arc::new(account), used))
-            }
+            Credential::Machine(login) => self.by_secret(login, queue_class, now).await,
             Credential::Refresh(secret) => {
                 let session = self.look_up(secret, request, now).await?;
                 let account = Arc::new(session.account.clone());
@@ -482,8 +436,6 @@ fn event(
     }
 }
 
-/// Tells these accounts from others of the same name.
-const LIMITED_AS: &str = "token-service";
 /// A registry's clock may be behind ours by so much, with the leeway that it has itself by twice
 /// (T11).
 const CLOCKS_APART: Duration = Duration::from_mins(1);

@@ -2,19 +2,16 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use portpass_password::Attempt;
 use portpass_state::{RefreshState, RefreshToken};
 use portpass_token::{Claims, Invalid, Verifier, VerifierSettings};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{LIMITED_AS, TokenError, TokenService};
+use super::{TokenError, TokenService, attempt::conclude};
 use crate::{
-    accounts::SecretProblem,
     policy::{Caller, Principal, Request},
     refresh::{LookUpError, RefreshSecret},
     request::{ClientInfo, Credential},
-    secret::MachineLogin,
-    subject::{Account, Login, Subject},
+    subject::Subject,
 };
 
 /// Who may ask what a token is worth.
@@ -116,16 +113,8 @@ impl TokenService {
         let Some(introspector) = &self.introspector else {
             return Err(TokenError::IntrospectionDenied { account: None });
         };
-        let account = match &request.credential {
-            Credential::Password(login) => self.log_in(login, &request.client, now).await?,
-            Credential::Machine(login) => {
-                self.log_in_by_secret(login, &request.client, now).await?
-            }
-            Credential::Anonymous | Credential::Refresh(_) | Credential::Exchange(_) => {
-                return Err(TokenError::NoCredentials);
-            }
-        };
-        self.check_caller(introspector, account, &request.client, now)?;
+        let caller = self.log_in(&request.credential, &request.client, now).await?;
+        self.check_caller(introspector, &caller, &request.client, now)?;
         let token = request.token.expose_secret();
         match token.parse::<RefreshSecret>() {
             Ok(secret) => self.introspect_refresh(&secret, now).await,
@@ -162,77 +151,37 @@ impl TokenService {
     /// Counted among the attempts at that account, as those at the token endpoint are.
     async fn log_in(
         &self,
-        login: &Login,
+        credential: &Credential,
         client: &ClientInfo,
         now: SystemTime,
-    ) -> Result<Account, TokenError> {
-        let Login { account, password } = login;
-        // As at the token endpoint: another spelling is no new attempt.
-        let name = account.as_str().to_lowercase();
-        let attempt = Attempt::Password { realm: LIMITED_AS, account: &name, password };
-        let admission = self.limits.admit(client.address, attempt, now).await?;
-        match self.accounts.authenticate(login, admission.queue_class(), now).await {
-            Ok(Ok(account)) => {
-                admission.accepted();
-                Ok(account)
+    ) -> Result<Subject, TokenError> {
+        let admission = self.admit(credential, client, now).await?;
+        let queue_class = admission.queue_class();
+        let checked = match credential {
+            Credential::Password(login) => self.by_password(login, queue_class, now).await,
+            Credential::Machine(login) => self.by_secret(login, queue_class, now).await,
+            Credential::Anonymous | Credential::Refresh(_) | Credential::Exchange(_) => {
+                Err(TokenError::NoCredentials)
             }
-            Ok(Err(rejection)) => {
-                admission.rejected(now);
-                let why = rejection.why().cloned();
-                Err(TokenError::WrongPassword { account: account.clone(), why })
-            }
-            Err(error) => {
-                admission.withdraw();
-                Err(error.into())
-            }
-        }
-    }
-
-    /// The same, for a robot or an API key.
-    async fn log_in_by_secret(
-        &self,
-        login: &MachineLogin,
-        client: &ClientInfo,
-        now: SystemTime,
-    ) -> Result<Account, TokenError> {
-        let attempt = Attempt::Secret(login.secret.expose());
-        let admission = self.limits.admit(client.address, attempt, now).await?;
-        match self.accounts.by_secret(login, admission.queue_class(), now).await {
-            Ok(Ok((account, _))) => {
-                admission.accepted();
-                Ok(account)
-            }
-            Ok(Err(SecretProblem::Unknown)) => {
-                admission.rejected(now);
-                Err(SecretProblem::Unknown.into())
-            }
-            Ok(Err(problem)) => {
-                admission.withdraw();
-                Err(problem.into())
-            }
-            Err(error) => {
-                admission.withdraw();
-                Err(error.into())
-            }
-        }
+        };
+        Ok(conclude(admission, checked, now)?.subject())
     }
 
     fn check_caller(
         &self,
         introspector: &Introspector,
-        account: Account,
+        subject: &Subject,
         client: &ClientInfo,
         now: SystemTime,
     ) -> Result<(), TokenError> {
-        let name = account.name.clone();
-        let subject = Subject::from(account);
         let service = &self.services.first().name;
-        let asked = Request { subject: &subject, service, address: client.address, now };
+        let asked = Request { subject, service, address: client.address, now };
         let caller = Caller::new(&asked);
         if introspector.callers.0.iter().any(|principal| principal.is(caller)) {
             Ok(())
         } else {
-            Err(TokenError::IntrospectionDenied { account: Some(name) })
+            let account = subject.account().map(|account| account.name.clone());
+            Err(TokenError::IntrospectionDenied { account })
         }
     }
 }
