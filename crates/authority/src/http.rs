@@ -8,7 +8,7 @@
 //! GET, HEAD /.well-known/oauth-authorization-server    where all this is (RFC 8414)
 //! ```
 
-use std::{str::FromStr, sync::Arc, time::Duration};
+use std::{future::poll_fn, str::FromStr, sync::Arc, task::Poll, time::Duration};
 
 use axum::{Router, body::Body, extract::State, response::Response, routing::any};
 use bytes::Bytes;
@@ -142,8 +142,7 @@ async fn token(State(service): State<Arc<TokenService>>, request: Request<Body>)
     }
 }
 
-/// Where a credential is checked, in a task of its own: a caller who hangs up escapes no limit and
-/// leaves nothing half done.
+/// A credential is checked to the end: a caller who hangs up escapes no limit and leaves nothing half done.
 async fn issue(
     service: &Arc<TokenService>,
     request: &Arc<TokenRequest>,
@@ -153,8 +152,19 @@ async fn issue(
         return Ok(service.issue(request, now).await);
     }
     let (service, request) = (Arc::clone(service), Arc::clone(request));
-    let work = async move { service.issue(&request, now).await };
-    tokio::spawn(work.in_current_span()).await
+    to_its_end(async move { service.issue(&request, now).await }).await
+}
+
+/// Does all of `work`, even for a caller who hangs up. What ends at the first look, as a token for a robot's
+/// secret does, needs no task of its own.
+async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<T, JoinError> {
+    let mut work = Box::pin(work.in_current_span());
+    match poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await {
+        Poll::Ready(done) => Ok(done),
+        Poll::Pending => tokio::spawn(work).await,
+    }
 }
 
 async fn read(

@@ -40,10 +40,10 @@ fn docker_logs_in_pushes_and_pulls_with_the_token_of_a_github_job() {
 }
 
 #[test]
-fn skopeo_pulls_with_the_token_of_a_pod_and_does_not_push() {
+fn skopeo_and_docker_pull_with_the_token_of_a_pod_and_do_not_push() {
     let world = World::new();
     let scratch = tempfile::tempdir().unwrap();
-    let layout = Layout::multi_arch(&scratch.path().join("in"), &["amd64"]);
+    let layout = Layout::runnable(&scratch.path().join("in"), "a pod pulls it");
     let image = world.place().image("acme/app:v1");
     let mut job = Skopeo::default();
     job.login(&world.place(), "oidc", &world.github_token(&json!({}))).unwrap().expect_success();
@@ -61,6 +61,16 @@ fn skopeo_pulls_with_the_token_of_a_pod_and_does_not_push() {
     let words = ["policy", "explain", "k8s.build@pusher", "repository:acme/app:pull,push"];
     let why = world.command(&words, "");
     assert!(why.contains("rule 2 allows pull") && why.contains("push"), "{why}");
+
+    let docker = Dockerd::start();
+    let registry = world.portpass.address().to_string();
+    docker.login(&registry, "oidc", &token).expect_success();
+    let pulled = format!("{registry}/acme/app:v1");
+    docker.run(&["pull", &pulled]).expect_success();
+    let own = format!("{registry}/acme/app:v3");
+    docker.run(&["tag", &pulled, &own]).expect_success();
+    let push = docker.run(&["push", &own]);
+    assert!(push.expect_failure().output().contains("denied"), "{push}");
     world.assert_untold(&token);
 }
 

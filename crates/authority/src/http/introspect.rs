@@ -7,9 +7,8 @@ use http::{Method, Request};
 use portpass_protocol::{access::AccessSet, outcome::RequestOutcome};
 use portpass_token::{Audience, NumericDate};
 use serde::Serialize;
-use tracing::Instrument;
 
-use super::{client, collect, json, never_stored, options, refusal};
+use super::{client, collect, json, never_stored, options, refusal, to_its_end};
 use crate::{
     request::{RequestError, introspection},
     service::{Introspection, IntrospectionRequest, TokenService},
@@ -37,10 +36,10 @@ pub(super) async fn introspect(
         Err(error) => return refusal::respond_to_client(&service, None, &error.into()),
     };
     let claimed = request.credential.account().map(ToString::to_string);
-    // In a task of its own: a caller who hangs up escapes no limit.
+    // A caller who hangs up escapes no limit.
     let asked = Arc::clone(&service);
     let work = async move { asked.introspect(&request, asked.now()).await };
-    match tokio::spawn(work.in_current_span()).await {
+    match to_its_end(work).await {
         Ok(Ok(answer)) => respond(&service, &answer, &claimed.unwrap_or_default()),
         Ok(Err(error)) => refusal::respond_to_client(&service, claimed, &error),
         Err(panic) => refusal::internal(&panic.to_string()),
