@@ -16,12 +16,12 @@ use portpass_token::{
     Audience, Claims, Clock, Issuer, NumericDate, Random, ServiceName, VerifierSettings,
 };
 
-mod anonymous_tokens;
 mod attempt;
 mod authenticated;
 mod error;
 mod introspect;
 mod rates;
+mod signed_tokens;
 
 use introspect::Introspector;
 pub use {
@@ -30,9 +30,9 @@ pub use {
 };
 
 pub use crate::lifetime::{Lifetime, LifetimeError};
-use anonymous_tokens::AnonymousTokens;
 use attempt::conclude;
 use authenticated::Authenticated;
+use signed_tokens::SignedTokens;
 
 use crate::{
     accounts::{AuthenticatorChain, last_uses::LastUses},
@@ -101,7 +101,7 @@ pub struct TokenService {
     trail: AuditTrail,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
-    anonymous_tokens: AnonymousTokens,
+    signed: SignedTokens,
 }
 
 /// What a client gets, and what was decided about it.
@@ -142,7 +142,7 @@ impl TokenService {
             trail: parts.trail,
             clock: parts.clock,
             random: parts.random,
-            anonymous_tokens: AnonymousTokens::new(),
+            signed: SignedTokens::new(),
         }
     }
 
@@ -326,11 +326,8 @@ impl TokenService {
         };
         let form = request.service.key_id;
         let keys = self.keys.ready(form, now).await?;
-        let shared = match subject {
-            Subject::Anonymous => claims.to_json().ok(),
-            Subject::SignedIn(_) => None,
-        };
-        if let Some(token) = shared.as_ref().and_then(|claims| self.anonymous_tokens.get(claims)) {
+        let granted = claims.to_json().ok();
+        if let Some(token) = granted.as_ref().and_then(|claims| self.signed.get(claims)) {
             return Ok(token.to_string());
         }
         claims.id = Some(self.token_id());
@@ -338,8 +335,8 @@ impl TokenService {
         if token.len() > MAX_TOKEN {
             return Err(TokenError::TooLong { length: token.len() });
         }
-        if let Some(claims) = shared {
-            self.anonymous_tokens.insert(&claims, &token);
+        if let Some(claims) = granted {
+            self.signed.insert(&claims, &token);
         }
         Ok(token)
     }

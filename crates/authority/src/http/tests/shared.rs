@@ -1,4 +1,4 @@
-//! Tokens for callers without an account.
+//! Tokens that several requests get.
 
 use super::*;
 
@@ -29,13 +29,17 @@ async fn who_ask_for_the_same_in_one_second_get_one_token() {
 }
 
 #[tokio::test]
-async fn an_account_has_its_own_token_each_time() {
+async fn an_account_that_asks_twice_in_one_second_gets_one_token_and_nobody_else_does() {
     let fixture = Fixture::new().await;
     let query = "scope=repository:public/a:pull";
-    let anonymous = token(&fixture, "public/a:pull").await;
-    let mut tokens = std::collections::BTreeSet::from([anonymous]);
-    for _ in 0..3 {
-        let answer = get_as(&fixture, "ann:secret", query).await;
-        assert!(tokens.insert(answer.json()["token"].as_str().unwrap().to_owned()));
-    }
+    let of_nobody = token(&fixture, "public/a:pull").await;
+    let of_ann = get_as(&fixture, "ann:secret", query).await.token();
+    let of_bob = get_as(&fixture, "bob:secret", query).await.token();
+    assert_eq!(get_as(&fixture, "ann:secret", query).await.token(), of_ann);
+    assert!(of_nobody != of_ann && of_nobody != of_bob && of_ann != of_bob);
+    let wrong = get_as(&fixture, "ann:wrong", query).await;
+    assert_eq!(wrong.status, 401, "{}", wrong.body);
+
+    fixture.clock.advance(1);
+    assert_ne!(get_as(&fixture, "ann:secret", query).await.token(), of_ann);
 }

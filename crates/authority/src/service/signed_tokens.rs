@@ -1,8 +1,8 @@
-//! Tokens for callers without an account, signed once a second.
+//! Tokens that were signed lately, each good for all who are granted the same within one second.
 //!
-//! Two of these callers that ask for the same within one second get the same token: whatever it says, it says of
-//! both. A node pool that starts a public image asks a hundred times at once, and one signature serves it. Who may
-//! have it is decided for each of them, before; each is in the trail.
+//! Two requests whose claims are equal get the same token: whatever it says, it says of both. A node pool that
+//! starts an image asks a hundred times at once, without an account or all as one robot, and one signature serves
+//! it. Who may have it is decided for each request, before; each is in the trail.
 
 use std::sync::Arc;
 
@@ -10,9 +10,9 @@ use quick_cache::sync::Cache;
 
 /// What was signed lately, by its claims without `jti`.
 #[derive(Debug)]
-pub(super) struct AnonymousTokens(Cache<Box<[u8]>, Arc<str>>);
+pub(super) struct SignedTokens(Cache<Box<[u8]>, Arc<str>>);
 
-impl AnonymousTokens {
+impl SignedTokens {
     pub(super) fn new() -> Self {
         Self(Cache::new(ENTRIES))
     }
