@@ -28,10 +28,14 @@ const RULES: &str = "\
 ";
 
 fn serve() -> Portpass {
+    serve_with(RULES)
+}
+
+fn serve_with(rules: &str) -> Portpass {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path().to_str().unwrap();
     fs::write(folder.path().join("portpass.yml"), CONFIGURATION.replace("{folder}", here)).unwrap();
-    fs::write(folder.path().join("rules.yml"), RULES).unwrap();
+    fs::write(folder.path().join("rules.yml"), rules).unwrap();
     let portpass =
         Portpass::serve_in(Path::new(PROGRAM), &["--config", "{folder}/portpass.yml"], folder);
     let command = ["user", "add", "ann", "--password-stdin", "--config", "{folder}/portpass.yml"];
@@ -112,6 +116,29 @@ fn a_rule_for_a_network_sees_through_a_trusted_proxy() {
     assert!(said.expect_success().stdout.contains(but), "{said}");
     let said = policy(&portpass, &["explain", "ann", scope, "--from", "10.1.2.3"]);
     assert!(said.expect_success().stdout.contains("is granted push"), "{said}");
+}
+
+#[test]
+fn a_client_that_the_proxy_does_not_name_meets_no_permission_for_a_network_and_every_prohibition() {
+    let portpass = serve_with(
+        "\
+- { allow: [push], repository: \"a/**\", to: signed-in, from: [127.0.0.0/8] }
+- { allow: [pull], repository: \"a/**\", to: signed-in }
+- { deny: [pull], repository: \"a/**\", to: anyone, from: [203.0.113.0/24] }
+",
+    );
+    for (address, expected) in [
+        (None, ""),
+        (Some("unix:"), ""),
+        (Some("unknown"), ""),
+        (Some("203.0.113.5, unknown"), ""),
+        (Some("127.0.0.1"), ""), // a proxy as well
+        (Some("203.0.113.5"), ""),
+        (Some("10.1.2.3"), "pull"),
+    ] {
+        let (actions, _) = granted(&portpass, "repository:a/b:pull,push", address);
+        assert_eq!(actions, expected, "{address:?}");
+    }
 }
 
 #[test]

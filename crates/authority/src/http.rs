@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header, request:
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use portpass_protocol::{
     access::{Access, Actions},
-    origin::{ClientAddress, RequestId},
+    origin::{ClientAddress, RequestId, UnnamedClient},
     outcome::RequestOutcome,
 };
 use secrecy::ExposeSecret;
@@ -179,8 +179,7 @@ async fn read(
     } else {
         TokenRequest::from_query(query, &head.headers, service.services())?
     };
-    let ClientInfo { address, request: id, .. } = client(head);
-    Ok(request.from_client(address, id))
+    Ok(request.from_client(client(head)))
 }
 
 /// What the listener said of the caller.
@@ -188,6 +187,7 @@ fn client(head: &Parts) -> ClientInfo {
     ClientInfo {
         id: None,
         address: head.extensions.get::<ClientAddress>().map(|address| address.0),
+        is_unnamed: head.extensions.get::<UnnamedClient>().is_some(),
         request: head.extensions.get::<RequestId>().map(|id| id.0.clone()),
     }
 }

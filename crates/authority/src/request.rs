@@ -60,8 +60,17 @@ pub struct ClientInfo {
     pub id: Option<String>,
     /// Where the request came from.
     pub address: Option<IpAddr>,
+    /// That `address` is a proxy's, which did not say where its client is.
+    pub is_unnamed: bool,
     /// The request's id.
     pub request: Option<String>,
+}
+
+impl ClientInfo {
+    /// Where the client is, if that is known: what rules about addresses go by.
+    pub fn known_address(&self) -> Option<IpAddr> {
+        self.address.filter(|_| !self.is_unnamed)
+    }
 }
 
 /// A registry that tokens are signed for.
@@ -174,9 +183,8 @@ impl TokenRequest {
 
     /// With what the listener knows of the client.
     #[must_use]
-    pub fn from_client(mut self, address: Option<IpAddr>, request: Option<String>) -> Self {
-        self.client.address = address;
-        self.client.request = request;
+    pub fn from_client(mut self, client: ClientInfo) -> Self {
+        self.client = ClientInfo { id: self.client.id, ..client };
         self
     }
 

@@ -285,7 +285,7 @@ impl TokenService {
                 None
             }
         };
-        let address = request.client.address;
+        let address = request.client.known_address();
         let asked = policy::Request { subject, service: &request.service.name, address, now };
         let decide = |requested: &Access| {
             policy::decide_for(&*self.policy, &asked, requested).within(session_limit)

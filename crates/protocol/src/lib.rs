@@ -23,7 +23,7 @@ pub use digest::{Digest, DigestAlgorithm, HashState, Hasher};
 pub use error::{ErrorBody, ErrorCode, ErrorEntry};
 pub use manifest::{Links, MediaType};
 pub use name::{Reference, RepositoryName, Tag};
-pub use origin::{Authority, ClientAddress, Origin, RequestId, Scheme};
+pub use origin::{Authority, ClientAddress, Origin, RequestId, Scheme, UnnamedClient};
 pub use outcome::{Refusal, RefusalDetails, RequestOutcome, TokenSummary};
 pub use range::{ByteRange, ContentRange};
 pub use scope::Scope;

@@ -150,6 +150,11 @@ impl ClientAddress {
     }
 }
 
+/// Beside a [`ClientAddress`] that trusted proxies forwarded without a client's: it is the last proxy's, which is
+/// good for limits and the log, and for no rule about addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnnamedClient;
+
 /// What names one request in the log and in the answer's `X-Request-Id`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RequestId(pub String);

@@ -27,6 +27,7 @@ fn request(scope: &str, credential: Credential, wants_refresh: bool) -> TokenReq
             id: Some("docker".into()),
             address: Some([192, 0, 2, 7].into()),
             request: Some("request-1".into()),
+            ..ClientInfo::default()
         },
     }
 }

@@ -175,7 +175,7 @@ impl TokenService {
         now: SystemTime,
     ) -> Result<(), TokenError> {
         let service = &self.services.first().name;
-        let asked = Request { subject, service, address: client.address, now };
+        let asked = Request { subject, service, address: client.known_address(), now };
         let caller = Caller::new(&asked);
         if introspector.callers.0.iter().any(|principal| principal.is(caller)) {
             Ok(())

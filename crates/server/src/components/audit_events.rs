@@ -20,9 +20,9 @@ impl EventSink for AuditEvents {
             service: None,
             leg: None,
             client: ClientInfo {
-                id: None,
                 address: address.map(|address| address.0),
                 request: request.map(|request| request.0),
+                ..ClientInfo::default()
             },
         });
     }

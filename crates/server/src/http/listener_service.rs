@@ -86,9 +86,12 @@ impl ListenerService {
         let summary = RequestSummary::new(id.clone(), client, &head);
         let kind = router.kind(&head.uri);
         let mut response = match seen {
-            Ok(RequestOrigin { origin, client }) => {
+            Ok(RequestOrigin { origin, client, unnamed }) => {
                 head.extensions.insert(origin);
                 head.extensions.insert(client);
+                if let Some(unnamed) = unnamed {
+                    head.extensions.insert(unnamed);
+                }
                 head.extensions.insert(id.clone());
                 let body = StallTimeoutBody::new(body, head.version, activity);
                 let request = Request::from_parts(head, Body::new(body));

@@ -6,7 +6,7 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderName, Version, header, request};
-use portpass_protocol::origin::{Authority, ClientAddress, Origin, OriginError};
+use portpass_protocol::origin::{Authority, ClientAddress, Origin, OriginError, UnnamedClient};
 
 use super::{
     peer::Peer,
@@ -29,6 +29,8 @@ pub(crate) struct RequestOrigin {
     pub(crate) origin: Origin,
     /// Who the client is, behind proxies that are trusted.
     pub(crate) client: ClientAddress,
+    /// That `client` is a proxy: none of them named another.
+    pub(crate) unnamed: Option<UnnamedClient>,
 }
 
 impl OriginResolver {
@@ -74,7 +76,11 @@ impl OriginResolver {
         }
         let client =
             forwarded.map_or(peer.remote.ip(), |headers| self.client(headers, peer.remote.ip()));
-        Ok(RequestOrigin { origin, client: ClientAddress(client.to_canonical()) })
+        Ok(RequestOrigin {
+            origin,
+            client: ClientAddress(client.to_canonical()),
+            unnamed: self.trusted.contain(client).then_some(UnnamedClient),
+        })
     }
 
     /// Whether this peer's word on the client counts.
@@ -239,14 +245,35 @@ mod tests {
             ("203.0.113.9, 192.0.2.7, 10.9.9.9", "192.0.2.7"),
             ("192.0.2.7:4711", "192.0.2.7"),
             ("[2001:db8::1]", "2001:db8::1"),
-            ("unknown", "10.0.0.1"),
-            ("192.0.2.7, unknown, 10.9.9.9", "10.9.9.9"),
-            ("10.9.9.9", "10.9.9.9"),
         ] {
             let head = head(&[("host", "h"), ("x-forwarded-for", value)]);
             let seen = origins().resolve(&head, &peer("10.0.0.1:9", Scheme::Http)).unwrap();
-            assert_eq!(seen.client.0.to_string(), client, "{value}");
+            assert_eq!((&*seen.client.0.to_string(), seen.unnamed), (client, None), "{value}");
         }
+    }
+
+    /// nginx says `unix:` of a client at a Unix socket, and others `unknown`.
+    #[test]
+    fn a_proxy_is_not_the_client_that_it_does_not_name() {
+        // (X-Forwarded-For, whose limits count)
+        for (value, client) in [
+            (Some("unknown"), "10.0.0.1"),
+            (Some("unix:"), "10.0.0.1"),
+            (Some(""), "10.0.0.1"),
+            (Some("192.0.2.7%eth0"), "10.0.0.1"),
+            (Some("192.0.2.7, unknown"), "10.0.0.1"),
+            (Some("192.0.2.7, unknown, 10.9.9.9"), "10.9.9.9"),
+            (Some("10.9.9.9"), "10.9.9.9"),
+            (None, "10.0.0.1"),
+        ] {
+            let headers = [("host", "h")].into_iter().chain(value.map(|v| ("x-forwarded-for", v)));
+            let head = head(&headers.collect::<Vec<_>>());
+            let seen = origins().resolve(&head, &peer("10.0.0.1:9", Scheme::Http)).unwrap();
+            assert_eq!(seen.client.0.to_string(), client, "{value:?}");
+            assert_eq!(seen.unnamed, Some(UnnamedClient), "{value:?}");
+        }
+        let direct = origins().resolve(&head(&[("host", "h")]), &peer("192.0.2.1:9", Scheme::Http));
+        assert_eq!(direct.unwrap().unnamed, None);
     }
 
     #[test]
