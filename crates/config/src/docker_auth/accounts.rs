@@ -146,9 +146,31 @@ fn directory(ldap: &LdapSection, writer: &mut Writer) -> Option<Vec<String>> {
         lines.push(format!("        {key}: {}", quoted(&value)));
     }
     if groups {
-        lines.push("        groups: { member_of: {} }".to_owned());
+        lines.push(format!("        groups: {{ {} }}", member_of(ldap, writer)));
     }
     Some(lines)
+}
+
+/// docker_auth takes every group that the attribute names, wherever it lies; here the ones below a base count.
+fn member_of(ldap: &LdapSection, writer: &mut Writer) -> String {
+    let base = ldap.base.clone().unwrap_or_default();
+    let Some(suffix) = suffix(&base) else {
+        writer.doubt(format!("`ldap_auth` takes groups of the whole directory, and {base:?} does not tell where that begins: put its first entry into `member_of.base`, else groups beside {base:?} do not count"));
+        return "member_of: {}".to_owned();
+    };
+    writer.doubt(format!("`ldap_auth` takes groups of the whole directory: `member_of.base` is {suffix:?} for that. Put there the branch in which only your administrators make groups"));
+    format!("member_of: {{ base: {} }}", quoted(suffix))
+}
+
+/// The parts of a distinguished name that are a directory's own: its domain, its country and its organization.
+fn suffix(name: &str) -> Option<&str> {
+    let is_of_the_directory = |from: &str| {
+        let kind = from.split('=').next().unwrap_or_default().trim().to_ascii_lowercase();
+        ["dc", "o", "c"].contains(&kind.as_str())
+    };
+    let starts = name.rmatch_indices(',').map(|(comma, _)| comma + 1).chain([0]);
+    let suffix = starts.map(|start| &name[start..]).take_while(|from| is_of_the_directory(from));
+    suffix.last().map(str::trim)
 }
 
 /// Whether a label has the groups of an account: the one of `memberOf`.
@@ -165,7 +187,7 @@ fn group_label(ldap: &LdapSection, writer: &mut Writer) -> bool {
         }
         found = true;
         if !flag("parse_cn", label.parse_cn.as_deref(), writer) {
-            writer.doubt(format!("the label {name:?} has whole names of groups (`parse_cn` is off); here a group is called by its first part"));
+            writer.doubt(format!("the label {name:?} has whole names of groups (`parse_cn` is off); here a group is called by its first part, and by its whole name in lower case with no space behind a comma: write entries for it that way"));
         }
         if flag("lower_case", label.lower_case.as_deref(), writer) {
             writer.doubt(format!("the label {name:?} is in lower case; here groups are called as the directory calls them"));

@@ -252,6 +252,26 @@ fn what_docker_auth_does_not_start_on_is_doubted() {
     }
 }
 
+/// docker_auth reads `memberOf` as it is: groups do not lie below the people.
+#[test]
+fn groups_of_the_whole_directory_count() {
+    for (base, expected) in [
+        ("ou=people,dc=example,dc=com", r#"member_of: { base: "dc=example,dc=com" }"#),
+        ("OU=Staff, OU=x, DC=corp, DC=example", r#"member_of: { base: "DC=corp, DC=example" }"#),
+        ("ou=people,o=acme,c=de", r#"member_of: { base: "o=acme,c=de" }"#),
+        ("dc=example,dc=com", r#"member_of: { base: "dc=example,dc=com" }"#),
+        ("ou=people", "member_of: {}"),
+    ] {
+        let imported = imported(&format!(
+            "ldap_auth: {{ addr: 'h:636', tls: always, base: '{base}', filter: '(uid=${{account}})', labels: {{ groups: {{ attribute: memberOf, parse_cn: true }} }} }}\n"
+        ));
+        let text = &imported.configuration;
+        assert!(text.contains(&format!("groups: {{ {expected} }}")), "{base}: {text}");
+        let doubt = imported.doubts.iter().find(|doubt| doubt.contains("member_of.base"));
+        assert!(doubt.is_some(), "{base}: {:?}", imported.doubts);
+    }
+}
+
 #[test]
 fn what_is_suggested_as_a_comment_is_taken_without_it() {
     let text = "users: {}\ngithub_auth: { organization: acme }\noidc_auth: { issuer: 'https://id.example.com', client_id: docker, user_claim: sub, labels_claims: [groups] }\nacl: []\n";
