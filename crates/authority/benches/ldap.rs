@@ -136,6 +136,7 @@ fn accounts(url: &str, cache: Duration) -> LdapAccounts {
             nested: Nesting::Ignored,
         },
         timeout: Duration::from_secs(3),
+        connections: NonZeroUsize::new(16).unwrap(),
     };
     let pool = HashPool::new(PoolSettings { threads: NonZeroUsize::MIN, queue: 8 });
     let cached = CredentialCache::new([1; 32], NonZeroUsize::MIN, Duration::from_mins(5));

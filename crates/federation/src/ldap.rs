@@ -19,6 +19,7 @@ mod dn;
 mod entry;
 mod fault;
 mod groups;
+mod lane;
 mod pace;
 mod pool;
 mod refusal;
@@ -32,7 +33,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use ldap3::Scope;
@@ -44,7 +45,7 @@ use self::{
     entry::{ASKED, Entry, EntryId},
     groups::{GroupSearch, Reader},
     pace::Pace,
-    pool::Pool,
+    pool::{Asker, Pool},
     settings::{AccountLookup, GroupLookup, Settings},
 };
 pub use self::{
@@ -112,7 +113,8 @@ impl Directory {
             AccountLookup::Direct { .. } => None,
         };
         let tls = Arc::clone(&settings.tls);
-        let pool = Pool::new(&settings.servers, tls, identity, settings.timeout);
+        let pool =
+            Pool::new(&settings.servers, tls, identity, settings.timeout, settings.connections);
         Self {
             settings,
             pool,
@@ -141,12 +143,13 @@ impl Directory {
         let (directory, account, password) =
             (Arc::clone(self), account.to_owned(), password.clone());
         self.in_time(async move {
+            let asker = directory.asker();
             match &directory.settings.accounts {
                 AccountLookup::Search { .. } => {
-                    directory.search_and_bind(&account, &password, now).await
+                    directory.search_and_bind(&account, &password, asker, now).await
                 }
                 AccountLookup::Direct { .. } => {
-                    directory.bind_directly(&account, &password, now).await
+                    directory.bind_directly(&account, &password, asker, now).await
                 }
             }
         })
@@ -161,9 +164,10 @@ impl Directory {
     ) -> Result<Option<Person>, Fault> {
         let (directory, account) = (Arc::clone(self), account.to_owned());
         self.in_time(async move {
-            let entries = directory.find(&account).await?;
+            let asker = directory.asker();
+            let entries = directory.find(&account, asker).await?;
             let [entry] = &entries[..] else { return Ok(None) };
-            directory.read(entry, now).await
+            directory.read(entry, asker, now).await
         })
         .await
     }
@@ -177,9 +181,10 @@ impl Directory {
         let Some(id) = EntryId::parse(id) else { return Ok(None) };
         let directory = Arc::clone(self);
         self.in_time(async move {
-            let entries = directory.find_again(&id).await?;
+            let asker = directory.asker();
+            let entries = directory.find_again(&id, asker).await?;
             let [entry] = &entries[..] else { return Ok(None) };
-            directory.read(entry, now).await
+            directory.read(entry, asker, now).await
         })
         .await
     }
@@ -188,12 +193,13 @@ impl Directory {
         &self,
         account: &str,
         password: &SecretString,
+        asker: Asker<'_>,
         now: SystemTime,
     ) -> Result<Login, Fault> {
-        let entries = self.find(account).await?;
+        let entries = self.find(account, asker).await?;
         let entry = match &entries[..] {
             [] => {
-                self.sees_anything().await?;
+                self.sees_anything(asker).await?;
                 self.pace.keep().await;
                 return Ok(Login::Unknown);
             }
@@ -208,7 +214,7 @@ impl Directory {
             return Err(Fault::Garbled);
         }
         let began = Instant::now();
-        let (result, _) = self.pool.bind(&entry.dn, password).await?;
+        let (result, _) = asker.bind(&entry.dn, password).await?;
         if result.rc != 0 {
             self.pace.note(began.elapsed());
             let refusal = match Refusal::of_bind(&result) {
@@ -220,13 +226,14 @@ impl Directory {
         if let Some(refusal) = Refusal::beside_success(&result) {
             return Ok(Login::Refused(refusal));
         }
-        Ok(self.admitted(self.read(entry, now).await?, entry))
+        Ok(self.admitted(self.read(entry, asker, now).await?, entry))
     }
 
     async fn bind_directly(
         &self,
         account: &str,
         password: &SecretString,
+        asker: Asker<'_>,
         now: SystemTime,
     ) -> Result<Login, Fault> {
         let AccountLookup::Direct { name, entry, .. } = &self.settings.accounts else {
@@ -236,7 +243,7 @@ impl Directory {
         if dn.trim().is_empty() {
             return Ok(Login::Refused(Refusal::WrongPassword));
         }
-        let (result, mut connection) = self.pool.bind_own(&dn, password).await?;
+        let (result, mut lease) = asker.bind_own(&dn, password).await?;
         if result.rc != 0 {
             return Ok(Login::Refused(Refusal::of_bind(&result)));
         }
@@ -249,10 +256,11 @@ impl Directory {
                 self.query(base.clone(), Scope::Subtree, filter.for_account(account))
             }
         };
-        let entries = Reader::Itself(&mut connection).search(&query).await?;
+        let connection = &mut lease.connection;
+        let entries = Reader::Itself(connection).search(&query).await?;
         let [entry] = &entries[..] else { return Err(Fault::OwnEntry { dn }) };
-        let has_chain_rule = self.has_chain_rule(Reader::Itself(&mut connection)).await?;
-        let read = self.person(entry, has_chain_rule, Reader::Itself(&mut connection), now).await?;
+        let has_chain_rule = self.has_chain_rule(Reader::Itself(connection)).await?;
+        let read = self.person(entry, has_chain_rule, Reader::Itself(connection), now).await?;
         Ok(self.admitted(read, entry))
     }
 
@@ -269,15 +277,16 @@ impl Directory {
     }
 
     /// Two entries at most: more than one is a mistake.
-    async fn find(&self, account: &str) -> Result<Vec<Entry>, Fault> {
+    async fn find(&self, account: &str, asker: Asker<'_>) -> Result<Vec<Entry>, Fault> {
         let AccountLookup::Search { base, filter, .. } = &self.settings.accounts else {
             return Err(Fault::NeedsPassword);
         };
-        self.searched(&self.query(base.clone(), Scope::Subtree, filter.for_account(account))).await
+        let query = self.query(base.clone(), Scope::Subtree, filter.for_account(account));
+        self.searched(&query, asker).await
     }
 
     /// What the filter no longer finds is gone, whatever its identifier.
-    async fn find_again(&self, id: &EntryId) -> Result<Vec<Entry>, Fault> {
+    async fn find_again(&self, id: &EntryId, asker: Asker<'_>) -> Result<Vec<Entry>, Fault> {
         let AccountLookup::Search { base, filter, .. } = &self.settings.accounts else {
             return Err(Fault::NeedsPassword);
         };
@@ -289,11 +298,11 @@ impl Directory {
                 self.query(base.clone(), Scope::Subtree, filter)
             }
         };
-        self.searched(&query).await
+        self.searched(&query, asker).await
     }
 
-    async fn searched(&self, query: &Query) -> Result<Vec<Entry>, Fault> {
-        let found = self.pool.search(query).await?;
+    async fn searched(&self, query: &Query, asker: Asker<'_>) -> Result<Vec<Entry>, Fault> {
+        let found = asker.search(query).await?;
         if found.referrals > 0 && !self.told_of_referrals.swap(true, Ordering::Relaxed) {
             tracing::info!(
                 base = query.base,
@@ -314,9 +323,14 @@ impl Directory {
     }
 
     /// The account of an entry, with its groups; `None` if it has no name.
-    async fn read(&self, entry: &Entry, now: SystemTime) -> Result<Option<Person>, Fault> {
-        let has_chain_rule = self.has_chain_rule(Reader::Searcher(&self.pool)).await?;
-        self.person(entry, has_chain_rule, Reader::Searcher(&self.pool), now).await
+    async fn read(
+        &self,
+        entry: &Entry,
+        asker: Asker<'_>,
+        now: SystemTime,
+    ) -> Result<Option<Person>, Fault> {
+        let has_chain_rule = self.has_chain_rule(Reader::Searcher(asker)).await?;
+        self.person(entry, has_chain_rule, Reader::Searcher(asker), now).await
     }
 
     async fn person(
@@ -363,13 +377,13 @@ impl Directory {
     }
 
     /// Nobody of that name, and nobody at all are not the same.
-    async fn sees_anything(&self) -> Result<(), Fault> {
+    async fn sees_anything(&self, asker: Asker<'_>) -> Result<(), Fault> {
         let AccountLookup::Search { base, .. } = &self.settings.accounts else { return Ok(()) };
         if self.sees.load(Ordering::Relaxed) {
             return Ok(());
         }
         let query = self.query(base.clone(), Scope::Subtree, "(objectClass=*)".to_owned());
-        if self.pool.search(&query).await?.entries.is_empty() {
+        if asker.search(&query).await?.entries.is_empty() {
             let server = self.settings.servers.first().map(fault::name).unwrap_or_default();
             return Err(Fault::Blind { server, base: base.clone() });
         }
@@ -385,14 +399,23 @@ impl Directory {
         }
     }
 
+    fn asker(&self) -> Asker<'_> {
+        self.pool.asker(self.limit())
+    }
+
+    /// How long a login may take with all servers.
+    fn limit(&self) -> Duration {
+        let servers = u32::try_from(self.settings.servers.len()).unwrap_or(1).max(1);
+        self.settings.timeout * servers
+    }
+
     /// In a task of its own: the library panics on answers that are none, and a caller who goes away must not
     /// leave half a question behind.
     async fn in_time<T: Send + 'static>(
         &self,
         asking: impl Future<Output = Result<T, Fault>> + Send + 'static,
     ) -> Result<T, Fault> {
-        let servers = u32::try_from(self.settings.servers.len()).unwrap_or(1).max(1);
-        let limit = self.settings.timeout * servers;
+        let limit = self.limit();
         let task = tokio::spawn(tokio::time::timeout(limit, asking));
         match task.await {
             Ok(Ok(answer)) => answer,

@@ -9,6 +9,7 @@
 
 mod active_directory;
 mod cache;
+mod crowd;
 mod faults;
 mod openldap;
 mod standing;

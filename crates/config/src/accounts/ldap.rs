@@ -1,6 +1,6 @@
 //! `token_service.accounts[].ldap`: a directory.
 
-use std::{fmt, ops::RangeInclusive, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, num::NonZeroUsize, ops::RangeInclusive, path::PathBuf, sync::Arc, time::Duration};
 
 use portpass_authority::subject::SourceName;
 use portpass_federation::ldap::{
@@ -55,6 +55,9 @@ pub struct LdapSection {
     /// How long one server may take for a login. Default: 3s
     #[schemars(with = "Option<Span>")]
     pub timeout: Option<Located<String>>,
+    /// How many connections to one server there may be to search, and as many to try passwords. Default: 16
+    #[schemars(with = "Option<u16>")]
+    pub connections: Option<Located<u16>>,
 }
 
 /// How groups are found.
@@ -145,6 +148,7 @@ impl LdapSection {
             accounts: self.accounts(&at)?,
             groups: self.groups(&at)?,
             timeout: at.span("timeout", self.timeout.as_ref(), TIMEOUT, SHORTEST..=LONGEST)?,
+            connections: at.connections(self.connections.as_ref())?,
         };
         let cache = at.span("cache", self.cache.as_ref(), CACHE, Duration::ZERO..=LONGEST_CACHE)?;
         Ok(LdapSource { name, settings, cache })
@@ -368,6 +372,14 @@ impl Section<'_> {
         tls::trusting(authorities).map_err(|error| unusable(error.to_string()))
     }
 
+    fn connections(&self, typed: Option<&Located<u16>>) -> Result<NonZeroUsize, ConfigError> {
+        let Some(typed) = typed else { return Ok(CONNECTIONS) };
+        let number = NonZeroUsize::new(typed.value.into());
+        number.filter(|number| *number <= MOST_CONNECTIONS).ok_or_else(|| {
+            self.error("connections", typed, format!("1 to {MOST_CONNECTIONS} are possible"))
+        })
+    }
+
     fn span(
         &self,
         key: &str,
@@ -399,5 +411,7 @@ const USER_DN_HINT: &str = "as `uid=${account},ou=people,dc=example,dc=org` is, 
 const TIMEOUT: Duration = Duration::from_secs(3);
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_mins(1);
+const CONNECTIONS: NonZeroUsize = NonZeroUsize::new(16).unwrap();
+const MOST_CONNECTIONS: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
 const CACHE: Duration = Duration::from_mins(5);
 const LONGEST_CACHE: Duration = Duration::from_hours(24);

@@ -38,11 +38,13 @@ fn a_directory_that_is_searched_is_understood() {
         groups: { chain: { base: \"ou=groups,dc=example,dc=org\" } }
         cache: 1m
         timeout: 5s
+        connections: 4
 ",
     );
     assert_eq!((source.name.as_str(), source.cache), ("ldap", Duration::from_mins(1)));
     let settings = source.settings;
     assert_eq!((settings.servers.len(), settings.timeout), (2, Duration::from_secs(5)));
+    assert_eq!(settings.connections.get(), 4);
     let AccountLookup::Search { identity, base, attribute, .. } = settings.accounts else {
         panic!("nobody searches")
     };
@@ -126,6 +128,8 @@ fn mistakes_about_a_directory_are_named_with_line_and_hint() {
         ("groups nowhere", &[("groups", "{ chain: { base: groups } }")]),
         ("a cache for ever", &[("cache", "52w")]),
         ("no time at all", &[("timeout", "0s")]),
+        ("no connection at all", &[("connections", "0")]),
+        ("more connections than files", &[("connections", "1001")]),
         ("a name that is none", &[("name", "The Staff")]),
         ("a key that is none", &[("binddn", "cn=p")]),
         ("a placeholder of another program", &[("base", "\"${BASE}\"")]),

@@ -9,7 +9,7 @@ use ldap3::{
 };
 use rustls::ClientConfig;
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::time::timeout;
+use tokio::{task::AbortHandle, time::timeout};
 
 use super::{
     entry::Entry,
@@ -24,6 +24,8 @@ pub(super) struct Connection {
     ldap: Ldap,
     server: Server,
     limit: Duration,
+    /// Reads and writes. It ends with this: by itself it would not while a write stands still.
+    driver: AbortHandle,
 }
 
 /// A search.
@@ -74,13 +76,13 @@ impl Connection {
         let opened = LdapConnAsync::from_url_with_settings(settings, server.url()).await;
         let (connection, ldap) =
             opened.map_err(|error| Fault::while_connecting(server, &error, limit))?;
-        let driven = server.to_string();
-        tokio::spawn(async move {
+        let to = server.to_string();
+        let driving = tokio::spawn(async move {
             if let Err(error) = connection.drive().await {
-                tracing::debug!(server = driven, %error, "a connection to a directory has ended");
+                tracing::debug!(server = to, %error, "a connection to a directory has ended");
             }
         });
-        Ok(Self { ldap, server: server.clone(), limit })
+        Ok(Self { ldap, server: server.clone(), limit, driver: driving.abort_handle() })
     }
 
     /// Presents a password. Whoever calls has made sure that neither is empty: directories take that for
@@ -157,6 +159,12 @@ impl Connection {
 
     fn in_time<T>(&self, done: Result<T, tokio::time::error::Elapsed>) -> Result<T, Fault> {
         done.map_err(|_| Fault::TimedOut { server: name(&self.server), after: self.limit })
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
     }
 }
 

@@ -1,6 +1,6 @@
 //! Why a directory said nothing that could be used. For the log alone.
 
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use ldap3::{LdapError, LdapResult};
 
@@ -38,6 +38,16 @@ pub enum Fault {
     HungUp {
         /// Which.
         server: Arc<str>,
+    },
+    /// All connections to a server are in use.
+    #[error(
+        "all {connections} connections to {server} are busy, and none became free in time: if the server can serve more at once, raise `connections`"
+    )]
+    Busy {
+        /// Which.
+        server: Arc<str>,
+        /// How many there may be for that purpose.
+        connections: NonZeroUsize,
     },
     /// The account that searches is not let in.
     #[error("{server} does not let `bind_dn` {dn} in: {reason}")]
@@ -117,7 +127,9 @@ impl Fault {
             | Self::HungUp { .. }
             | Self::SearchAccount { .. } => true,
             Self::Answer { code, .. } => is_of_the_server(*code),
-            Self::Cut { .. }
+            // The others were full too, or it would not have been waited for.
+            Self::Busy { .. }
+            | Self::Cut { .. }
             | Self::Blind { .. }
             | Self::OwnEntry { .. }
             | Self::NeedsPassword

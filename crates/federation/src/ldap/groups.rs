@@ -9,7 +9,7 @@ use super::{
     connection::{Connection, Query, Wanted},
     entry::{Entry, escaped},
     fault::Fault,
-    pool::Pool,
+    pool::Asker,
     settings::{GroupLookup, Nesting},
     template::FilterTemplate,
 };
@@ -17,7 +17,7 @@ use super::{
 /// Who reads.
 pub(super) enum Reader<'a> {
     /// The account that searches.
-    Searcher(&'a Pool),
+    Searcher(Asker<'a>),
     /// The account itself, on the connection on which it has logged in.
     Itself(&'a mut Connection),
 }
@@ -43,7 +43,7 @@ struct Walk {
 impl Reader<'_> {
     pub(super) async fn search(&mut self, query: &Query) -> Result<Vec<Entry>, Fault> {
         let found = match self {
-            Self::Searcher(pool) => pool.search(query).await?,
+            Self::Searcher(asker) => asker.search(query).await?,
             Self::Itself(connection) => connection.search(query).await?,
         };
         Ok(found.entries)

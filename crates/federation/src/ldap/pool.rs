@@ -1,19 +1,17 @@
-//! The servers of a directory and the connections to them.
+//! The servers of a directory, and how one login asks them.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeSet, num::NonZeroUsize, sync::Arc, time::Duration};
 
+use futures_util::future::select_ok;
 use ldap3::LdapResult;
 use rustls::ClientConfig;
 use secrecy::SecretString;
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 use super::{
     connection::{Connection, Found, Query},
     fault::{Fault, is_of_the_server, name, said},
+    lane::{Busy, Lane, Slot},
     settings::{Identity, Server},
 };
 
@@ -25,18 +23,27 @@ pub(super) struct Pool {
     tls: Arc<ClientConfig>,
     identity: Option<Identity>,
     limit: Duration,
+    connections: NonZeroUsize,
+}
+
+/// The servers, for one login.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asker<'a> {
+    pool: &'a Pool,
+    /// How long it waits for a connection that others use.
+    waits_until: Instant,
 }
 
 /// A server.
 #[derive(Debug)]
 struct Member {
     server: Server,
-    rest: Mutex<Option<Rest>>,
+    rest: watch::Sender<Option<Rest>>,
     /// As the account that searches. No password of anybody else is ever tried on these: that would make them
     /// somebody else's.
-    searching: Mutex<Vec<Idle>>,
+    searching: Lane,
     /// For trying passwords, one after the other.
-    binding: Mutex<Vec<Idle>>,
+    binding: Lane,
 }
 
 /// A server that failed is not asked until then.
@@ -49,12 +56,6 @@ struct Rest {
     why: Fault,
 }
 
-#[derive(Debug)]
-struct Idle {
-    connection: Connection,
-    since: Instant,
-}
-
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
@@ -63,9 +64,11 @@ enum Role {
 }
 
 /// A connection that is somebody's for a while. Whoever does not give it back ends it.
-struct Lease<'a> {
-    connection: Connection,
+pub(super) struct Lease<'a> {
+    pub(super) connection: Connection,
     member: &'a Member,
+    role: Role,
+    slot: Slot,
     /// Whether it was used before: then the server may have ended it meanwhile.
     reused: bool,
 }
@@ -77,6 +80,13 @@ struct Attempt {
     last: Option<Fault>,
 }
 
+/// A server whose turn it is, and the right to a connection to it.
+struct Turn<'a> {
+    number: usize,
+    member: &'a Member,
+    slot: Slot,
+}
+
 impl Pool {
     /// No connection is made yet. Without an identity nobody searches.
     pub(super) fn new(
@@ -84,25 +94,78 @@ impl Pool {
         tls: Arc<ClientConfig>,
         identity: Option<Identity>,
         limit: Duration,
+        connections: NonZeroUsize,
     ) -> Self {
         let member = |server: &Server| Member {
             server: server.clone(),
-            rest: Mutex::default(),
-            searching: Mutex::default(),
-            binding: Mutex::default(),
+            rest: watch::Sender::default(),
+            searching: Lane::new(connections.get()),
+            binding: Lane::new(connections.get()),
         };
-        Self { members: servers.iter().map(member).collect(), tls, identity, limit }
+        let members = servers.iter().map(member).collect();
+        Self { members, tls, identity, limit, connections }
     }
 
+    /// For a login that has so much time. Half of it may go into waiting for a connection; the questions need
+    /// the rest.
+    pub(super) fn asker(&self, time: Duration) -> Asker<'_> {
+        Asker { pool: self, waits_until: Instant::now() + time / 2 }
+    }
+
+    async fn open(&self, member: &Member, role: Role) -> Result<Connection, Fault> {
+        let mut connection = Connection::open(&member.server, &self.tls, self.limit).await?;
+        let Some(Identity::Account { dn, password }) = &self.identity else {
+            return Ok(connection);
+        };
+        if role == Role::Search {
+            let result = connection.bind(dn, password).await?;
+            if result.rc != 0 {
+                let (server, dn) = (name(&member.server), dn.clone());
+                return Err(Fault::SearchAccount { server, dn, reason: said(&result) });
+            }
+        }
+        Ok(connection)
+    }
+
+    /// Those that do not rest.
+    fn awake(&self, attempt: &Attempt) -> Vec<(usize, &Member)> {
+        self.untried(attempt).filter(|(_, member)| !member.is_resting()).collect()
+    }
+
+    /// Where all rest: the first that has rested enough for one to look.
+    fn rested(&self, role: Role, attempt: &Attempt) -> Option<Turn<'_>> {
+        self.untried(attempt).find_map(|(number, member)| {
+            let now = Instant::now();
+            let mut slot = None;
+            member.rest.send_if_modified(|rest| {
+                let rest = rest.as_mut().filter(|rest| rest.alone_until <= now);
+                if let Some((rest, free)) = rest.zip(member.lane(role).try_enter()) {
+                    rest.alone_until = now + ALONE;
+                    slot = Some(free);
+                }
+                // Nobody waits for this.
+                false
+            });
+            slot.map(|slot| Turn { number, member, slot })
+        })
+    }
+
+    fn untried(&self, attempt: &Attempt) -> impl Iterator<Item = (usize, &Member)> {
+        let members = self.members.iter().enumerate();
+        members.filter(|(number, _)| !attempt.tried.contains(number))
+    }
+}
+
+impl<'a> Asker<'a> {
     /// Searches as the account for that.
-    pub(super) async fn search(&self, query: &Query) -> Result<Found, Fault> {
+    pub(super) async fn search(self, query: &Query) -> Result<Found, Fault> {
         let mut attempt = Attempt::default();
         loop {
             let mut lease = self.lease(Role::Search, &mut attempt).await?;
             match lease.connection.search(query).await {
                 Ok(found) => {
                     lease.worked();
-                    lease.give_back(Role::Search);
+                    lease.give_back();
                     return Ok(found);
                 }
                 Err(fault) => lease.failed(fault, &mut attempt)?,
@@ -112,31 +175,22 @@ impl Pool {
 
     /// Tries a password. Only the result says whether it is right.
     pub(super) async fn bind(
-        &self,
+        self,
         dn: &str,
         password: &SecretString,
     ) -> Result<(LdapResult, Arc<str>), Fault> {
-        let (result, lease) = self.bound(dn, password).await?;
+        let (result, lease) = self.bind_own(dn, password).await?;
         let server = name(lease.connection.server());
-        lease.give_back(Role::Bind);
+        lease.give_back();
         Ok((result, server))
     }
 
     /// Tries a password, and leaves the connection to whoever has it.
     pub(super) async fn bind_own(
-        &self,
+        self,
         dn: &str,
         password: &SecretString,
-    ) -> Result<(LdapResult, Connection), Fault> {
-        let (result, lease) = self.bound(dn, password).await?;
-        Ok((result, lease.connection))
-    }
-
-    async fn bound(
-        &self,
-        dn: &str,
-        password: &SecretString,
-    ) -> Result<(LdapResult, Lease<'_>), Fault> {
+    ) -> Result<(LdapResult, Lease<'a>), Fault> {
         let mut attempt = Attempt::default();
         loop {
             let mut lease = self.lease(Role::Bind, &mut attempt).await?;
@@ -156,83 +210,84 @@ impl Pool {
     }
 
     /// A connection to the first server that there is one to.
-    async fn lease(&self, role: Role, attempt: &mut Attempt) -> Result<Lease<'_>, Fault> {
-        while let Some((number, member)) = self.next(attempt) {
-            if let Some(connection) = member.idle(role) {
-                return Ok(Lease { connection, member, reused: true });
+    async fn lease(self, role: Role, attempt: &mut Attempt) -> Result<Lease<'a>, Fault> {
+        while let Some(Turn { number, member, slot }) = self.turn(role, attempt).await? {
+            if let Some(connection) = member.lane(role).unused() {
+                return Ok(Lease { connection, member, role, slot, reused: true });
             }
             attempt.tried.insert(number);
-            match self.open(member, role).await {
-                Ok(connection) => return Ok(Lease { connection, member, reused: false }),
+            match self.pool.open(member, role).await {
+                Ok(connection) => {
+                    return Ok(Lease { connection, member, role, slot, reused: false });
+                }
                 Err(fault) => attempt.last = Some(member.rests(fault)),
             }
         }
         let resting = || {
-            self.members.iter().find_map(|member| Some(lock(&member.rest).as_ref()?.why.clone()))
+            let mut members = self.pool.members.iter();
+            members.find_map(|member| Some(member.rest.borrow().as_ref()?.why.clone()))
         };
         Err(attempt.last.take().or_else(resting).unwrap_or(Fault::Garbled))
     }
 
-    /// The first that does not rest; where all do, the first that has rested enough for one to look.
-    fn next(&self, attempt: &Attempt) -> Option<(usize, &Member)> {
-        let now = Instant::now();
-        let untried = || {
-            let members = self.members.iter().enumerate();
-            members.filter(|(number, _)| !attempt.tried.contains(number))
-        };
-        let awake = untried()
-            .find(|(_, member)| lock(&member.rest).as_ref().is_none_or(|rest| rest.until <= now));
-        awake.or_else(|| {
-            untried().find(|(_, member)| {
-                let mut rest = lock(&member.rest);
-                let rest = rest.as_mut().filter(|rest| rest.alone_until <= now);
-                rest.is_some_and(|rest| {
-                    rest.alone_until = now + ALONE;
-                    true
+    /// The server that is asked next: the first with a slot, or the one where one becomes free first. Only those
+    /// that answer are waited for: whoever waits for one that fails meanwhile looks again.
+    async fn turn(self, role: Role, attempt: &Attempt) -> Result<Option<Turn<'a>>, Fault> {
+        loop {
+            let awake = self.pool.awake(attempt);
+            let Some((_, first)) = awake.first() else {
+                return Ok(self.pool.rested(role, attempt));
+            };
+            let (server, connections) = (name(&first.server), self.pool.connections);
+            let turns = awake.into_iter().map(|(number, member)| {
+                Box::pin(async move {
+                    let slot = member.slot(role, self.waits_until).await?;
+                    Ok::<_, Busy>(slot.map(|slot| Turn { number, member, slot }))
                 })
-            })
-        })
-    }
-
-    async fn open(&self, member: &Member, role: Role) -> Result<Connection, Fault> {
-        let mut connection = Connection::open(&member.server, &self.tls, self.limit).await?;
-        let Some(Identity::Account { dn, password }) = &self.identity else {
-            return Ok(connection);
-        };
-        if role == Role::Search {
-            let result = connection.bind(dn, password).await?;
-            if result.rc != 0 {
-                let (server, dn) = (name(&member.server), dn.clone());
-                return Err(Fault::SearchAccount { server, dn, reason: said(&result) });
+            });
+            match select_ok(turns).await {
+                Ok((Some(turn), _)) => return Ok(Some(turn)),
+                Ok((None, _)) => {}
+                Err(Busy) => return Err(Fault::Busy { server, connections }),
             }
         }
-        Ok(connection)
+    }
+}
+
+impl Rest {
+    fn lasts(&self) -> bool {
+        self.until > Instant::now()
     }
 }
 
 impl Member {
-    /// A connection that waits, and has not waited for so long that it may be dead.
-    fn idle(&self, role: Role) -> Option<Connection> {
-        let mut waiting = lock(self.waiting(role));
-        let now = Instant::now();
-        waiting.retain_mut(|idle| now - idle.since < IDLE && !idle.connection.is_closed());
-        waiting.pop().map(|idle| idle.connection)
-    }
-
-    fn waiting(&self, role: Role) -> &Mutex<Vec<Idle>> {
+    fn lane(&self, role: Role) -> &Lane {
         match role {
             Role::Search => &self.searching,
             Role::Bind => &self.binding,
         }
     }
 
+    /// Nothing if it fails meanwhile.
+    async fn slot(&self, role: Role, until: Instant) -> Result<Option<Slot>, Busy> {
+        let mut rest = self.rest.subscribe();
+        tokio::select! {
+            biased;
+            _ = rest.wait_for(|rest| rest.as_ref().is_some_and(Rest::lasts)) => Ok(None),
+            slot = self.lane(role).enter(until) => slot.map(Some),
+        }
+    }
+
+    fn is_resting(&self) -> bool {
+        self.rest.borrow().as_ref().is_some_and(Rest::lasts)
+    }
+
     fn rests(&self, why: Fault) -> Fault {
         let now = Instant::now();
-        let mut rest = lock(&self.rest);
-        if rest.is_none() {
+        let rest = Rest { until: now + REST, alone_until: now + ALONE, why: why.clone() };
+        if self.rest.send_replace(Some(rest)).is_none() {
             tracing::warn!(server = %self.server, reason = %why, "a directory server fails");
         }
-        *rest = Some(Rest { until: now + REST, alone_until: now + ALONE, why: why.clone() });
         why
     }
 }
@@ -240,16 +295,13 @@ impl Member {
 impl Lease<'_> {
     /// Something was answered.
     fn worked(&self) {
-        if lock(&self.member.rest).take().is_some() {
+        if self.member.rest.send_if_modified(|rest| rest.take().is_some()) {
             tracing::info!(server = %self.member.server, "a directory server answers again");
         }
     }
 
-    fn give_back(self, role: Role) {
-        let mut waiting = lock(self.member.waiting(role));
-        if waiting.len() < WAITING {
-            waiting.push(Idle { connection: self.connection, since: Instant::now() });
-        }
+    fn give_back(self) {
+        self.member.lane(self.role).keep(self.connection, self.slot);
     }
 
     /// Whether to go on with another connection or another server, or to give up. The connection is ended.
@@ -260,21 +312,13 @@ impl Lease<'_> {
         // It waited, and the server had enough: this says nothing of the server.
         if !(self.reused && matches!(fault, Fault::HungUp { .. })) {
             attempt.last = Some(self.member.rests(fault));
-            lock(&self.member.searching).clear();
-            lock(&self.member.binding).clear();
+            self.member.searching.clear();
+            self.member.binding.clear();
         }
         Ok(())
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Firewalls forget quiet connections after a few minutes.
-const IDLE: Duration = Duration::from_mins(1);
-/// Of each server, for each role.
-const WAITING: usize = 8;
 const REST: Duration = Duration::from_secs(10);
 /// How often logins find out whether the only server is back.
 const ALONE: Duration = Duration::from_secs(1);

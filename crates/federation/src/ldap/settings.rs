@@ -1,6 +1,6 @@
 //! What a directory is, as an operator describes it.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use rustls::ClientConfig;
 use secrecy::SecretString;
@@ -24,6 +24,8 @@ pub struct Settings {
     pub groups: GroupLookup,
     /// How long a login may take with one server.
     pub timeout: Duration,
+    /// How many connections to one server there may be to search, and as many to try passwords.
+    pub connections: NonZeroUsize,
 }
 
 /// Where a server listens, and how it is spoken to.
