@@ -1,13 +1,9 @@
 //! The key ring of a database, opened with the seal key beside it.
 
-use std::{
-    path::Path,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{path::Path, sync::Arc, time::SystemTime};
 
 use portpass_authority::{
-    keyring::{KeyRing, KeyRingError, KeyRingParts, Schedule, SealError, SealKey},
+    keyring::{KeyRing, KeyRingError, KeyRingParts, Schedules, SealError, SealKey},
     service::Lifetime,
 };
 use portpass_jose::Algorithm;
@@ -19,9 +15,10 @@ use crate::{
     seal_key::{SealKeyError, seal_key},
 };
 
-/// Opens the ring; makes it, and the seal key in `data`, if nothing is sealed yet.
+/// Opens the ring with keys of these algorithms, the default first. Makes it, and the seal key in `data`, if nothing
+/// is sealed yet.
 pub async fn open_key_ring(
-    algorithm: Algorithm,
+    algorithms: &[Algorithm],
     lifetime: Lifetime,
     db: &Db,
     data: &Path,
@@ -34,10 +31,20 @@ pub async fn open_key_ring(
     let parts = KeyRingParts {
         db: db.clone(),
         seal: SealKey::new(&key)?,
-        schedule: Schedule::new(algorithm, Duration::from_secs(lifetime.seconds().into())),
+        schedules: schedules(algorithms, lifetime)?,
         random,
     };
     Ok(KeyRing::open(parts, now).await?)
+}
+
+/// When keys of these algorithms come and go, the default first.
+pub(crate) fn schedules(
+    algorithms: &[Algorithm],
+    lifetime: Lifetime,
+) -> Result<Schedules, KeyRingError> {
+    let nothing = KeyRingError::Incomplete { missing: "no algorithm" };
+    let (default, others) = algorithms.split_first().ok_or(nothing)?;
+    Ok(Schedules::new(*default, others.iter().copied(), lifetime.as_duration()))
 }
 
 /// Why a key ring cannot be opened.

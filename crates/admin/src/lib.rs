@@ -57,6 +57,7 @@ pub use portpass_state::RevokedTokens;
 use portpass_state::{AuditRecord, Db};
 use portpass_token::{Clock, Random, SystemClock, SystemRandom};
 
+pub use portpass_jose::Algorithm;
 pub use portpass_protocol::Authority;
 
 pub use self::{
@@ -117,7 +118,7 @@ impl Installation {
     /// The key ring, as the server has it. Only a ring that a server made is opened.
     async fn key_ring(&self) -> Result<KeyRing, AdminError> {
         let service = self.token_service()?;
-        let Signing::Ring(algorithm) = service.signing else {
+        let Signing::Ring(algorithms) = &service.signing else {
             return Err(KeyRingError::Fixed.into());
         };
         if self.db.key_ring().await?.keys.is_empty() {
@@ -125,7 +126,7 @@ impl Installation {
         }
         let random = self.random.clone();
         let (db, data) = (&self.db, &self.config.data);
-        Ok(open_key_ring(algorithm, service.longest_lifetime(), db, data, random, self.now())
+        Ok(open_key_ring(algorithms, service.longest_lifetime(), db, data, random, self.now())
             .await?)
     }
 

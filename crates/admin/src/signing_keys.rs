@@ -2,9 +2,13 @@
 
 use std::{fs, path::Path, time::SystemTime};
 
-use portpass_authority::keyring::{Phase, Published, PublishedKey};
-use portpass_config::Signing;
-use portpass_jose::{KeyId, KeyIdForm};
+use portpass_authority::{
+    keyring::{Phase, Published, PublishedKey},
+    request::Service,
+    signer::Signer,
+};
+use portpass_config::{Signing, TokenService};
+use portpass_jose::{Algorithm, KeyId, KeyIdForm};
 use portpass_token::ServiceName;
 use serde::Serialize;
 
@@ -12,6 +16,7 @@ use super::{AdminError, Installation, serialize_time};
 use crate::{
     blocking,
     data_directory::{FileMode, write_file},
+    key_ring::schedules,
 };
 
 /// One key, as everybody may see it.
@@ -24,6 +29,8 @@ pub struct SigningKey {
     pub libtrust_id: Option<String>,
     /// What it signs by.
     pub algorithm: String,
+    /// The services that it signs for at the moment.
+    pub services: Vec<String>,
     /// Where in its life it is.
     #[serde(flatten)]
     pub phase: KeyPhase,
@@ -76,14 +83,19 @@ pub struct PublicKeyExport {
 impl Installation {
     /// The keys, in the order they were made.
     pub async fn signing_keys(&self) -> Result<Vec<SigningKey>, AdminError> {
-        Ok(self.published().await?.keys.iter().map(SigningKey::from).collect())
+        let published = self.published().await?;
+        self.described(&published)
     }
 
-    /// Signs with another key from now on. A running token service takes it up within seconds.
-    pub async fn rotate_signing_key(&self) -> Result<Vec<SigningKey>, AdminError> {
+    /// Signs with another key from now on, by one algorithm or by all. A running token service takes it up within
+    /// seconds.
+    pub async fn rotate_signing_key(
+        &self,
+        only: Option<Algorithm>,
+    ) -> Result<Vec<SigningKey>, AdminError> {
         let ring = self.key_ring().await?;
-        ring.rotate(self.now()).await?;
-        Ok(ring.current().published().keys.iter().map(SigningKey::from).collect())
+        ring.rotate(only, self.now()).await?;
+        self.described(ring.current().published())
     }
 
     /// The public keys for registries elsewhere.
@@ -146,11 +158,48 @@ impl Installation {
     async fn published(&self) -> Result<Published, AdminError> {
         match &self.token_service()?.signing {
             Signing::Ring(_) => Published::read(&self.db).await?.ok_or(AdminError::NoKeys),
-            Signing::Files(pair) => {
-                Ok(Published::from_files(&self.db, &pair.signing, self.now()).await?)
+            Signing::Files(pairs) => {
+                let keys = pairs.iter().map(|pair| &*pair.signing);
+                Ok(Published::from_files(&self.db, keys, self.now()).await?)
             }
         }
     }
+
+    /// With the services that each signs for.
+    fn described(&self, published: &Published) -> Result<Vec<SigningKey>, AdminError> {
+        let service = self.token_service()?;
+        let mut keys: Vec<_> = published.keys.iter().map(SigningKey::from).collect();
+        for (service, id) in signing(service, published)? {
+            // One key from files may have a retired certificate too.
+            let signs = |key: &&mut SigningKey| {
+                key.id == id && !matches!(key.phase, KeyPhase::Retired { .. })
+            };
+            if let Some(key) = keys.iter_mut().find(signs) {
+                key.services.push(service);
+            }
+        }
+        Ok(keys)
+    }
+}
+
+/// Each service, and the id of the key that signs for it.
+fn signing(
+    service: &TokenService,
+    published: &Published,
+) -> Result<Vec<(String, String)>, AdminError> {
+    let id: Box<dyn Fn(Signer) -> Option<String>> = match &service.signing {
+        Signing::Ring(algorithms) => {
+            let schedules = schedules(algorithms, service.longest_lifetime())?;
+            let keys: Vec<_> = published.keys.iter().filter_map(PublishedKey::scheduled).collect();
+            Box::new(move |signer| Some(schedules.signing(signer, &keys)?.id.to_string()))
+        }
+        Signing::Files(pairs) => {
+            Box::new(|signer| Some(pairs.get(signer.number())?.signing.id().to_string()))
+        }
+    };
+    let signing = service.services.iter();
+    let named = |service: &Service| Some((service.name.to_string(), id(service.signer)?));
+    Ok(signing.filter_map(named).collect())
 }
 
 impl From<&PublishedKey> for SigningKey {
@@ -161,6 +210,7 @@ impl From<&PublishedKey> for SigningKey {
             id: key.id.to_string(),
             libtrust_id: libtrust.map(|id| id.to_string()),
             algorithm: key.algorithm.to_string(),
+            services: Vec::new(),
             phase: match key.phase {
                 None => KeyPhase::FromFiles,
                 Some(Phase::Announced { signs_from }) => KeyPhase::Announced { signs_from },

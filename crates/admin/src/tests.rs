@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use portpass_authority::keyring::{KeyRing, KeyRingParts, Schedule, SealKey};
+use portpass_authority::keyring::{KeyRing, KeyRingParts, Schedules, SealKey};
 use portpass_jose::Algorithm;
 use portpass_password::{Formats, PasswordHash, format::Comparison};
 use portpass_state::{AccountKey, NewRefreshToken, RefreshId, TokenAddition, TokenHash};
@@ -198,7 +198,7 @@ async fn keys_are_listed_and_rotated() {
     let fixture = Fixture::new("");
     let installation = fixture.open().await;
     assert!(matches!(installation.signing_keys().await, Err(AdminError::NoKeys)));
-    assert!(matches!(installation.rotate_signing_key().await, Err(AdminError::NoKeys)));
+    assert!(matches!(installation.rotate_signing_key(None).await, Err(AdminError::NoKeys)));
     fixture.first_start(&installation).await;
 
     let before = installation.signing_keys().await.unwrap();
@@ -207,7 +207,7 @@ async fn keys_are_listed_and_rotated() {
     assert!(matches!(first.phase, KeyPhase::Signing { .. }));
     assert!(first.libtrust_id.as_ref().is_some_and(|id| id.matches(':').count() == 11));
 
-    let after = installation.rotate_signing_key().await.unwrap();
+    let after = installation.rotate_signing_key(None).await.unwrap();
     assert_eq!(after, installation.signing_keys().await.unwrap());
     let phase = |id: &str| after.iter().find(|key| key.id == id).map(|key| key.phase);
     assert!(matches!(phase(&first.id), Some(KeyPhase::Retired { .. })), "{after:?}");
@@ -221,7 +221,7 @@ async fn a_rotation_needs_the_seal_key() {
     let installation = fixture.open().await;
     fixture.first_start(&installation).await;
     fs::remove_file(fixture.data().join("seal.key")).unwrap();
-    let error = installation.rotate_signing_key().await.unwrap_err();
+    let error = installation.rotate_signing_key(None).await.unwrap_err();
     assert!(matches!(error, AdminError::OpenKeyRing(OpenKeyRingError::SealKeyFile(_))), "{error}");
     assert!(!fixture.data().join("seal.key").exists(), "no other key is made in its place");
     assert_eq!(installation.signing_keys().await.unwrap().len(), 1, "to list needs none");
@@ -416,7 +416,7 @@ impl Fixture {
         let parts = KeyRingParts {
             db: installation.db.clone(),
             seal: SealKey::new(&seal).unwrap(),
-            schedule: Schedule::new(Algorithm::Es256, Duration::from_mins(5)),
+            schedules: Schedules::new(Algorithm::Es256, [], Duration::from_mins(5)),
             random,
         };
         KeyRing::open(parts, installation.now()).await.unwrap();

@@ -36,6 +36,7 @@ use crate::{
     refresh::RefreshLifetimes,
     request::{RefreshIssuance, Service, Services},
     service::{IntrospectionCallers, Lifetime, TokenService, TokenServiceParts},
+    signer::Signer,
     subject::{
         Account, AccountId, AccountKind, AccountName, CredentialVersion, Labels, Login, SourceName,
     },
@@ -245,6 +246,7 @@ impl Fixture {
         let (trail, writer) = AuditTrail::new(db.clone());
         let service = |name: &str| Service {
             name: ServiceName::new(name),
+            signer: Signer::default(),
             key_id: KeyIdForm::Rfc7638,
             refresh: RefreshIssuance::Given,
         };

@@ -16,6 +16,7 @@ mod files;
 mod issue;
 mod ring;
 mod schedule;
+mod schedules;
 mod seal;
 mod stored;
 
@@ -24,18 +25,20 @@ use std::{
     time::SystemTime,
 };
 
-use portpass_jose::{KeyError, KeyIdForm, OutOfDate, SigningKey};
+use portpass_jose::{Algorithm, KeyError, KeyIdForm, OutOfDate, SigningKey};
 use portpass_state::{Db, StateError};
 use portpass_token::{Random, Verifier};
 use tokio::sync::{Mutex, watch};
 
 use self::{files::FileRing, issue::IssueError, stored::Stored};
 pub use self::{
-    files::{FileRingParts, KeyFileError, KeyFiles},
+    files::{FileRingParts, KeyFileError, KeyFiles, KeyPair},
     ring::{Published, PublishedKey, Ring},
     schedule::{Key, Phase, RotationStep, Schedule},
+    schedules::Schedules,
     seal::{SealError, SealKey},
 };
+use crate::signer::Signer;
 
 /// What a ring in the database is made of.
 #[derive(Debug)]
@@ -45,7 +48,7 @@ pub struct KeyRingParts {
     /// What private keys are sealed with.
     pub seal: SealKey,
     /// When what is due.
-    pub schedule: Schedule,
+    pub schedules: Schedules,
     /// For sealing.
     pub random: Arc<dyn Random>,
 }
@@ -65,7 +68,7 @@ enum Source {
     /// One key for ever.
     Fixed,
     /// The database.
-    Stored(Mutex<Stored>),
+    Stored(Box<Mutex<Stored>>),
     /// Files.
     Files(Mutex<FileRing>),
 }
@@ -76,7 +79,7 @@ impl KeyRing {
     pub async fn open(parts: KeyRingParts, now: SystemTime) -> Result<Self, KeyRingError> {
         let mut stored = Stored::read(parts).await?;
         let ring = stored.carry_out(now, Ask::Schedule).await?;
-        Ok(Self::new(ring, Source::Stored(Mutex::new(stored))))
+        Ok(Self::new(ring, Source::Stored(Box::new(Mutex::new(stored)))))
     }
 
     /// A ring of one key that never changes.
@@ -84,7 +87,7 @@ impl KeyRing {
         Self::new(Arc::new(Ring::fixed(Arc::new(signing))), Source::Fixed)
     }
 
-    /// The ring of a key from files, which follows what they hold.
+    /// The ring of keys from files, which follows what they hold.
     pub async fn from_files(parts: FileRingParts, now: SystemTime) -> Result<Self, KeyRingError> {
         let files = FileRing::open(parts, now).await?;
         Ok(Self::new(files.ring(), Source::Files(Mutex::new(files))))
@@ -107,16 +110,21 @@ impl KeyRing {
         self.published.borrow().clone()
     }
 
-    /// The keys, when a token that names its key in this form can be signed with them now. Where the
+    /// The keys, when a token that names its key in this form can be signed by that signer now. Where the
     /// clock was set since somebody last looked, what became due is carried out first.
-    pub async fn ready(&self, form: KeyIdForm, now: SystemTime) -> Result<Arc<Ring>, KeyRingError> {
+    pub async fn ready(
+        &self,
+        signer: Signer,
+        form: KeyIdForm,
+        now: SystemTime,
+    ) -> Result<Arc<Ring>, KeyRingError> {
         let ring = self.current();
-        if ring.signs_at(form, now).is_ok() {
+        if ring.signs_at(signer, form, now).is_ok() {
             return Ok(ring);
         }
         self.tick(now).await?;
         let ring = self.current();
-        ring.signs_at(form, now)?;
+        ring.signs_at(signer, form, now)?;
         Ok(ring)
     }
 
@@ -131,15 +139,24 @@ impl KeyRing {
         self.carry_out(now, Ask::Schedule).await
     }
 
-    /// Replaces the signing key at once. Registries that trust the root follow at once; those that
+    /// Replaces the signing key of one algorithm, or of each, at once. Registries that trust the root follow at once; those that
     /// read a JWK set or a bundle of leaves refuse the new tokens until they read it again.
     ///
     /// # Errors
-    /// [`KeyRingError::Fixed`] for a key from files.
-    pub async fn rotate(&self, now: SystemTime) -> Result<(), KeyRingError> {
-        match self.source {
+    /// [`KeyRingError::Fixed`] for a key from files; [`KeyRingError::Unused`] if no service signs by that.
+    pub async fn rotate(
+        &self,
+        only: Option<Algorithm>,
+        now: SystemTime,
+    ) -> Result<(), KeyRingError> {
+        match &self.source {
             Source::Fixed | Source::Files(_) => Err(KeyRingError::Fixed),
-            Source::Stored(_) => self.carry_out(now, Ask::Rotation).await,
+            Source::Stored(stored) => {
+                if let Some(algorithm) = only {
+                    stored.lock().await.uses(algorithm)?;
+                }
+                self.carry_out(now, Ask::Rotation(only)).await
+            }
         }
     }
 
@@ -179,8 +196,8 @@ impl KeyRing {
 enum Ask {
     /// Nobody: what is due is done.
     Schedule,
-    /// Somebody who wants another key now.
-    Rotation,
+    /// Somebody who wants another key now, of one algorithm or of each.
+    Rotation(Option<Algorithm>),
 }
 
 /// Why there is no key to sign with, or no next one.
@@ -222,6 +239,14 @@ pub enum KeyRingError {
         id: String,
         /// Why.
         why: SealError,
+    },
+    /// No key of that kind signs.
+    #[error("no service signs by {algorithm}; in use: {used}")]
+    Unused {
+        /// Which one.
+        algorithm: Algorithm,
+        /// Those that do.
+        used: String,
     },
     /// The rows cannot be read or written.
     #[error(transparent)]

@@ -61,6 +61,7 @@ pub mod refresh;
 pub mod request;
 pub mod secret;
 pub mod service;
+pub mod signer;
 pub mod subject;
 
 #[cfg(test)]

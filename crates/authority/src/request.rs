@@ -22,7 +22,7 @@ pub(crate) use credential::GRANTS;
 pub use credential::{Credential, CredentialError};
 use fields::Fields;
 
-use crate::subject::AccountName;
+use crate::{signer::Signer, subject::AccountName};
 
 /// What a client asks a token for.
 #[derive(Debug, Clone)]
@@ -78,6 +78,8 @@ impl ClientInfo {
 pub struct Service {
     /// Its `service`, byte by byte; the token's `aud`.
     pub name: ServiceName,
+    /// Which key signs its tokens.
+    pub signer: Signer,
     /// How its tokens name the key.
     pub key_id: KeyIdForm,
     /// Whether its clients are given refresh tokens.

@@ -324,19 +324,20 @@ impl TokenService {
             // what was never asked for.
             access: decisions.iter().map(Decision::to_access).collect(),
         };
-        let form = request.service.key_id;
-        let keys = self.keys.ready(form, now).await?;
-        let granted = claims.to_json().ok();
-        if let Some(token) = granted.as_ref().and_then(|claims| self.signed.get(claims)) {
+        let (signer, form) = (request.service.signer, request.service.key_id);
+        let keys = self.keys.ready(signer, form, now).await?;
+        let key = keys.signing(signer)?.id();
+        let granted = claims.to_json().ok().map(|claims| signed_tokens::Content::of(claims, key));
+        if let Some(token) = granted.as_ref().and_then(|content| self.signed.get(content)) {
             return Ok(token.to_string());
         }
         claims.id = Some(self.token_id());
-        let token = keys.mint(form, &claims)?;
+        let token = keys.mint(signer, form, &claims)?;
         if token.len() > MAX_TOKEN {
             return Err(TokenError::TooLong { length: token.len() });
         }
-        if let Some(claims) = granted {
-            self.signed.insert(&claims, &token);
+        if let Some(content) = granted {
+            self.signed.insert(content, &token);
         }
         Ok(token)
     }

@@ -61,7 +61,7 @@ pub use self::{
     measure::{MeasureError, Rate, Size, Span},
     policy::{PolicyFile, PolicyFileContent, PolicySource, RuleFile, RuleFileContent},
     registry::{Registry, RegistryAuth},
-    signing::{Signing, SigningFiles},
+    signing::Signing,
     tls::{TlsError, TlsFiles},
     token_service::{TokenListen, TokenService},
     variables::{VariableHelp, variables},

@@ -72,13 +72,26 @@ pub struct ServiceSection {
     pub name: String,
     /// How tokens name their key. Default: x5c, which every registry accepts.
     pub key_id: Option<KeyIdWord>,
+    /// What its tokens are signed by. Default: as `token_service.signing` says.
+    pub algorithm: Option<Located<String>>,
+    /// With `key`: the certificate of a key of its own, as in `token_service.signing`.
+    pub certificate: Option<Located<PathBuf>>,
+    /// A private key of its own, where that of `token_service.signing` comes from files too.
+    pub key: Option<Located<PathBuf>>,
     /// Whether its clients get refresh tokens. Default: `token_service.refresh_tokens`
     pub refresh_tokens: Option<bool>,
 }
 
 impl ServiceSection {
     fn named(name: &str) -> Self {
-        Self { name: name.to_owned(), key_id: None, refresh_tokens: None }
+        Self {
+            name: name.to_owned(),
+            key_id: None,
+            algorithm: None,
+            certificate: None,
+            key: None,
+            refresh_tokens: None,
+        }
     }
 }
 
@@ -158,7 +171,8 @@ impl TokenServiceSection {
         let accounts = accounts::build(self.accounts, files)?;
         let anonymous = self.anonymous.unwrap_or(true);
         let (attempts, rates) = TokenLimitsSection::build(self.limits, files)?;
-        let services = services(self.services, self.refresh_tokens, files)?;
+        let mut signing = Signing::build(self.signing, files)?;
+        let services = services(self.services, self.refresh_tokens, &mut signing, files)?;
         let context = RuleContext {
             sources: accounts.iter().map(AccountSource::name).collect(),
             services: services.iter().map(|service| service.name.clone()).collect(),
@@ -170,7 +184,7 @@ impl TokenServiceSection {
             path: path(self.path, files)?,
             issuer: issuer(self.issuer, files)?,
             lifetime: lifetime(self.expiration, files)?,
-            signing: SigningSection::build(self.signing, files)?,
+            signing,
             services,
             introspection: IntrospectionSection::build(self.introspection, &accounts, files)?,
             policy: policy::build(self.policy, self.policy_file, context, &accounts, files)?,
@@ -244,6 +258,7 @@ fn lifetime(typed: Option<Located<u64>>, files: &Files) -> Result<Lifetime, Conf
 fn services(
     typed: Option<Located<Vec<Located<ServiceSection>>>>,
     refresh_tokens: Option<bool>,
+    signing: &mut Signing,
     files: &Files,
 ) -> Result<Services, ConfigError> {
     let key = "token_service.services";
@@ -268,7 +283,13 @@ fn services(
             Some(false) => RefreshIssuance::Withheld,
             Some(true) | None => RefreshIssuance::Given,
         };
-        services.push(Service { name: ServiceName::new(name.as_str()), key_id, refresh });
+        let own = SigningSection {
+            algorithm: section.algorithm,
+            certificate: section.certificate,
+            key: section.key,
+        };
+        let signer = signing.signer(own, key, &place, files)?;
+        services.push(Service { name: ServiceName::new(name.as_str()), signer, key_id, refresh });
     }
     let mut services = services.into_iter();
     match services.next() {

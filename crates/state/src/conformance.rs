@@ -116,6 +116,7 @@ on_every_database! {
     not_before::within_a_second_the_next_one_counts,
     key_files::a_replaced_certificate_is_kept_until_its_last_token_ends,
     key_files::a_certificate_that_comes_back_signs_again,
+    key_files::several_certificates_sign_at_once,
     repositories::an_upload_session_makes_no_repository,
     repositories::a_first_blob_mount_or_manifest_makes_a_repository,
     repositories::the_catalog_is_in_ascii_order_page_by_page,

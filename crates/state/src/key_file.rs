@@ -1,5 +1,5 @@
-//! Which certificates of keys from files have signed tokens that may still live. The files hold one key at a
-//! time, and a restart must not forget the one before it.
+//! Which certificates of keys from files have signed tokens that may still live. A pair of files holds one key
+//! at a time, and a restart must not forget the one before it.
 
 use std::time::SystemTime;
 
@@ -23,17 +23,17 @@ pub struct KeyFileRow {
 }
 
 impl Db {
-    /// All of them, those first that end first; the one that signs comes last.
+    /// All of them, those first that end first; those that sign come last.
     pub async fn key_files(&self) -> Result<Vec<KeyFileRow>, StateError> {
         let statement = sql("SELECT * FROM key_file ORDER BY until NULLS LAST");
         self.read().all(statement).await?.iter().map(KeyFileRow::read).collect()
     }
 
-    /// Notes that this key signs from now on, and that the one that did is needed until `until`; forgets those
+    /// Notes that these keys sign from now on, and that those that did are needed until `until`; forgets those
     /// that nobody needs at `now`.
-    pub async fn replace_key_file(
+    pub async fn replace_key_files(
         &self,
-        signing: &KeyFileRow,
+        signing: &[KeyFileRow],
         until: SystemTime,
         now: SystemTime,
         audit: &[AuditRecord],
@@ -42,13 +42,15 @@ impl Db {
         write.run(sql("DELETE FROM key_file WHERE until < $1").bind(now)).await?;
         let retire = sql("UPDATE key_file SET until = $1 WHERE until IS NULL");
         write.run(retire.bind(until)).await?;
-        let statement = sql("INSERT INTO key_file (certificate, id, algorithm, until)
-             VALUES ($1, $2, $3, NULL)
-             ON CONFLICT (certificate) DO UPDATE SET until = NULL")
-        .bind(signing.certificate.as_slice())
-        .bind(signing.id.as_str())
-        .bind(signing.algorithm.as_str());
-        write.run(statement).await?;
+        for row in signing {
+            let statement = sql("INSERT INTO key_file (certificate, id, algorithm, until)
+                 VALUES ($1, $2, $3, NULL)
+                 ON CONFLICT (certificate) DO UPDATE SET until = NULL")
+            .bind(row.certificate.as_slice())
+            .bind(row.id.as_str())
+            .bind(row.algorithm.as_str());
+            write.run(statement).await?;
+        }
         append(audit, &mut write).await?;
         write.commit().await
     }

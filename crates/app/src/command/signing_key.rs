@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use portpass_admin::{Installation, KeyFormat, KeyPhase, SigningKey, rfc3339};
+use portpass_admin::{Algorithm, Installation, KeyFormat, KeyPhase, SigningKey, rfc3339};
 
 use super::{Context, InstallationArguments, refused};
 use crate::failure::Failure;
@@ -27,6 +27,9 @@ enum Action {
     },
     /// Sign with another key from now on
     Rotate {
+        /// Only the key of this algorithm, as in `RS256`; without it, that of each
+        #[arg(long, value_name = "NAME")]
+        algorithm: Option<Algorithm>,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -55,8 +58,8 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
         Action::List { json } => {
             list(&installation.signing_keys().await.map_err(refused)?, json, context)
         }
-        Action::Rotate { json } => {
-            let keys = installation.rotate_signing_key().await.map_err(refused)?;
+        Action::Rotate { algorithm, json } => {
+            let keys = installation.rotate_signing_key(algorithm).await.map_err(refused)?;
             context.printer.note("rotated; a running token service follows within seconds");
             let notes = installation.rotation_notes(KeyFormat::Bundle).map_err(refused)?;
             say(&notes, context);
@@ -70,13 +73,13 @@ fn list(keys: &[SigningKey], json: bool, context: &Context) -> Result<(), Failur
     if json {
         context.printer.json(&serde_json::to_value(keys)?);
     } else {
-        let rows: Vec<[String; 3]> = keys.iter().map(row).collect();
-        context.printer.table(["ID", "ALGORITHM", "PHASE"], &rows);
+        let rows: Vec<[String; 4]> = keys.iter().map(row).collect();
+        context.printer.table(["ID", "ALGORITHM", "SERVICES", "PHASE"], &rows);
     }
     Ok(())
 }
 
-fn row(key: &SigningKey) -> [String; 3] {
+fn row(key: &SigningKey) -> [String; 4] {
     let phase = match key.phase {
         KeyPhase::Announced { signs_from } => {
             format!("announced, signs from {}", rfc3339(signs_from))
@@ -85,7 +88,7 @@ fn row(key: &SigningKey) -> [String; 3] {
         KeyPhase::Retired { until } => format!("retired, removed {}", rfc3339(until)),
         KeyPhase::Signing { since } => format!("signing since {}", rfc3339(since)),
     };
-    [key.id.clone(), key.algorithm.clone(), phase]
+    [key.id.clone(), key.algorithm.clone(), key.services.join(", "), phase]
 }
 
 async fn export(

@@ -47,6 +47,8 @@ pub enum Action {
     SigningKeyPromoted,
     /// A key is trusted no more.
     SigningKeyForgotten,
+    /// A key signs no more, since no service uses its algorithm.
+    SigningKeyRetired,
     /// A key that signs no more will be trusted for a shorter time.
     SigningKeyRetirementShortened,
     /// A token was signed.
@@ -94,7 +96,7 @@ pub enum Object {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::AccountAdded,
         Self::AccountDisabled,
         Self::AccountEnabled,
@@ -116,6 +118,7 @@ impl Action {
         Self::SigningKeyAnnounced,
         Self::SigningKeyPromoted,
         Self::SigningKeyForgotten,
+        Self::SigningKeyRetired,
         Self::SigningKeyRetirementShortened,
         Self::TokenIssued,
         Self::TokenRefused,
@@ -155,6 +158,7 @@ impl Action {
             Self::SigningKeyAnnounced => "signing-key-announced",
             Self::SigningKeyPromoted => "signing-key-promoted",
             Self::SigningKeyForgotten => "signing-key-forgotten",
+            Self::SigningKeyRetired => "signing-key-retired",
             Self::SigningKeyRetirementShortened => "signing-key-retirement-shortened",
             Self::TokenIssued => "token-issued",
             Self::TokenRefused => "token-refused",
@@ -198,6 +202,7 @@ impl Action {
             | Self::SigningKeyAnnounced
             | Self::SigningKeyPromoted
             | Self::SigningKeyForgotten
+            | Self::SigningKeyRetired
             | Self::SigningKeyRetirementShortened => Object::Key,
             Self::ManifestPushed
             | Self::ManifestDeleted

@@ -8,6 +8,7 @@ use crate::{
     fixture::{Fixture, NOW},
     policy::Decision,
     request::{ClientInfo, Credential, Leg, RefreshIssuance, Service, TokenRequest},
+    signer::Signer,
     subject::Login,
 };
 
@@ -15,6 +16,7 @@ fn request(scope: &str, credential: Credential, wants_refresh: bool) -> TokenReq
     TokenRequest {
         service: Service {
             name: ServiceName::new("registry"),
+            signer: Signer::default(),
             key_id: KeyIdForm::Rfc7638,
             refresh: RefreshIssuance::Given,
         },

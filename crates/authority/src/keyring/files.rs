@@ -1,4 +1,4 @@
-//! A key and its certificate in files that somebody else writes, and replaces while we run.
+//! Keys and their certificates in files that somebody else writes, and replaces while we run.
 //!
 //! Two files cannot change at once: a pair that cannot be used, or does not fit, leaves the last good one in
 //! force, and is read again at every look. What was signed before counts until it ends, also after a restart:
@@ -19,7 +19,7 @@ use tokio::task;
 use zeroize::Zeroizing;
 
 use super::{KeyRingError, Published, Ring, Schedule};
-use crate::audit::Action;
+use crate::{audit::Action, signer::Signer};
 
 /// Where a key and its certificate lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,13 +32,20 @@ pub struct KeyFiles {
     pub algorithm: Option<Algorithm>,
 }
 
-/// What a ring of files is made of.
-#[derive(Debug)]
-pub struct FileRingParts {
+/// A key and its certificate as they were read, and where to read them again.
+#[derive(Debug, Clone)]
+pub struct KeyPair {
     /// Where they are.
     pub files: KeyFiles,
     /// What was in them.
-    pub signing: SigningKey,
+    pub signing: Arc<SigningKey>,
+}
+
+/// What a ring of files is made of.
+#[derive(Debug)]
+pub struct FileRingParts {
+    /// By the numbers of their signers; at least one.
+    pub pairs: Vec<KeyPair>,
     /// Where the certificates of replaced keys are kept.
     pub db: Db,
     /// How long tokens live.
@@ -94,28 +101,40 @@ enum Fault {
 #[derive(Debug, PartialEq, Eq)]
 struct Stamp([Option<(SystemTime, u64)>; 2]);
 
-/// What is known of the files.
+/// What is known of all files.
 #[derive(Debug)]
 pub(super) struct FileRing {
-    files: KeyFiles,
+    pairs: Vec<WatchedPair>,
     db: Db,
     token_lifetime: Duration,
-    /// Of the content in force; absent after a fault.
-    seen: Option<Stamp>,
-    /// The last one, so that it is told once.
-    fault: Option<String>,
     ring: Arc<Ring>,
 }
 
+/// What is known of one pair.
+#[derive(Debug)]
+struct WatchedPair {
+    files: KeyFiles,
+    /// What signs: of the last content that could be used.
+    signing: Arc<SigningKey>,
+    /// Of that content; absent after a fault.
+    seen: Option<Stamp>,
+    /// The last one, so that it is told once.
+    fault: Option<String>,
+}
+
 impl FileRing {
-    /// Takes up what was read at the start. Another key may have signed before it.
+    /// Takes up what was read at the start. Other keys may have signed before it.
     pub(super) async fn open(parts: FileRingParts, now: SystemTime) -> Result<Self, KeyRingError> {
-        let FileRingParts { files, signing, db, token_lifetime } = parts;
-        let signing = Arc::new(signing);
-        let ring = Arc::new(Ring::fixed(Arc::clone(&signing)));
+        let FileRingParts { pairs, db, token_lifetime } = parts;
+        let signing = pairs.iter().map(|pair| Arc::clone(&pair.signing)).collect();
+        let published = Published::fixed(pairs.iter().map(|pair| &*pair.signing));
+        let ring = Arc::new(Ring::new(published, signing)?);
         // Read again soon: the files may have changed since.
-        let mut this = Self { files, db, token_lifetime, seen: None, fault: None, ring };
-        this.take(signing, now).await?;
+        let watched =
+            |KeyPair { files, signing }| WatchedPair { files, signing, seen: None, fault: None };
+        let pairs = pairs.into_iter().map(watched).collect();
+        let mut this = Self { pairs, db, token_lifetime, ring };
+        this.take(now).await?;
         Ok(this)
     }
 
@@ -123,38 +142,81 @@ impl FileRing {
         Arc::clone(&self.ring)
     }
 
-    /// Looks whether there is another pair, and forgets keys whose last token has ended.
+    /// Looks whether there are other pairs, and forgets keys whose last token has ended.
     pub(super) async fn look(&mut self, now: SystemTime) -> Result<Arc<Ring>, KeyRingError> {
-        let files = self.files.clone();
-        let stamp = task::spawn_blocking(move || files.stamp()).await.ok();
-        if stamp.is_none() || stamp != self.seen {
-            let files = self.files.clone();
-            let read = task::spawn_blocking(move || files.read()).await;
-            let read = read.map_err(|error| error.to_string());
-            let read = read.and_then(|read| read.map_err(|error| error.to_string()));
-            match read.and_then(|signing| self.usable(signing, now)) {
-                Ok(signing) => {
-                    if !same_pair(&signing, self.ring.signing()) {
-                        self.take(Arc::new(signing), now).await?;
-                        let key = self.ring.signing().id();
-                        let certificate = self.files.certificate.display();
-                        tracing::info!(%key, "tokens are signed with the changed {certificate}");
-                    }
-                    (self.seen, self.fault) = (stamp, None);
-                }
-                Err(fault) => self.keep(fault),
-            }
+        for pair in &mut self.pairs {
+            pair.look(now).await;
         }
-        if self.ring.published().has_ended(now) {
-            self.take(self.ring.shared_signing(), now).await?;
+        let signing = self.pairs.iter().zip(self.ring.shared_signing());
+        let changed = signing.filter(|(pair, key)| !Arc::ptr_eq(&pair.signing, key));
+        let changed: Vec<_> = changed
+            .map(|(pair, _)| (pair.signing.id().clone(), pair.files.certificate.clone()))
+            .collect();
+        if !changed.is_empty() || self.ring.published().has_ended(now) {
+            self.take(now).await?;
+        }
+        for (key, certificate) in changed {
+            let certificate = certificate.display();
+            tracing::info!(%key, "tokens are signed with the changed {certificate}");
         }
         Ok(self.ring())
+    }
+
+    /// Written down before it signs: a restart may follow at once.
+    async fn take(&mut self, now: SystemTime) -> Result<(), KeyRingError> {
+        let signing: Vec<_> = self.pairs.iter().map(|pair| Arc::clone(&pair.signing)).collect();
+        let rows: Vec<_> = signing.iter().filter_map(|key| row(key)).collect();
+        let known = self.db.key_files().await?;
+        let signs = |row: &KeyFileRow| {
+            known.iter().any(|known| known.until.is_none() && known.certificate == row.certificate)
+        };
+        let is_over = |known: &KeyFileRow| match known.until {
+            Some(until) => until < now,
+            None => !rows.iter().any(|row| row.certificate == known.certificate),
+        };
+        if !rows.iter().all(signs) || known.iter().any(is_over) {
+            let new = rows.iter().filter(|row| !signs(row));
+            let audit: Vec<_> = new.map(|row| promoted(&row.id, now)).collect();
+            // The algorithm does not matter to how long a token lives.
+            let algorithm = self.ring.signing(Signer::default())?.algorithm();
+            let schedule = Schedule::new(algorithm, self.token_lifetime);
+            let until = schedule.needed_until(now);
+            self.db.replace_key_files(&rows, until, now, &audit).await?;
+        }
+        let keys = signing.iter().map(|key| &**key);
+        let published = Published::from_files(&self.db, keys, now).await?;
+        self.ring = Arc::new(Ring::new(published, signing)?);
+        Ok(())
+    }
+}
+
+impl WatchedPair {
+    /// Reads the pair again if it has changed, or could not be used.
+    async fn look(&mut self, now: SystemTime) {
+        let files = self.files.clone();
+        let stamp = task::spawn_blocking(move || files.stamp()).await.ok();
+        if stamp.is_some() && stamp == self.seen {
+            return;
+        }
+        let files = self.files.clone();
+        let read = task::spawn_blocking(move || files.read()).await;
+        let read = read.map_err(|error| error.to_string());
+        let read = read.and_then(|read| read.map_err(|error| error.to_string()));
+        match read.and_then(|signing| self.usable(signing, now)) {
+            Ok(signing) => {
+                (self.seen, self.fault) = (stamp, None);
+                if !same_pair(&signing, &self.signing) {
+                    self.signing = Arc::new(signing);
+                }
+            }
+            Err(fault) => self.keep(fault),
+        }
     }
 
     /// A certificate that has not begun, or has ended, replaces none that holds.
     fn usable(&self, signing: SigningKey, now: SystemTime) -> Result<SigningKey, String> {
         let Some(chain) = signing.chain() else { return Ok(signing) };
-        let held = self.ring.signing().chain();
+        let held = self.signing.chain();
         let held = held.is_some_and(|held| held.leaf().validity(now).is_ok());
         match chain.leaf().validity(now) {
             Err(why) if held => Err(format!("{}: {why}", self.files.certificate.display())),
@@ -170,31 +232,6 @@ impl FileRing {
             );
             self.fault = Some(fault);
         }
-    }
-
-    /// Written down before it signs: a restart may follow at once.
-    async fn take(
-        &mut self,
-        signing: Arc<SigningKey>,
-        now: SystemTime,
-    ) -> Result<(), KeyRingError> {
-        let schedule = Schedule::new(signing.algorithm(), self.token_lifetime);
-        let Some(row) = row(&signing) else {
-            self.ring = Arc::new(Ring::fixed(signing));
-            return Ok(());
-        };
-        let known = self.db.key_files().await?;
-        let signs =
-            |known: &KeyFileRow| known.until.is_none() && known.certificate == row.certificate;
-        let ended = |known: &KeyFileRow| known.until.is_some_and(|until| until < now);
-        if !known.iter().any(signs) || known.iter().any(ended) {
-            let audit = if known.iter().any(signs) { vec![] } else { vec![promoted(&row.id, now)] };
-            let until = schedule.needed_until(now);
-            self.db.replace_key_file(&row, until, now, &audit).await?;
-        }
-        let published = Published::from_files(&self.db, &signing, now).await?;
-        self.ring = Arc::new(Ring::new(published, signing));
-        Ok(())
     }
 }
 

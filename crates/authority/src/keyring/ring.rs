@@ -1,24 +1,26 @@
-//! The keys at one moment: what everybody may see, and the one that signs.
+//! The keys at one moment: what everybody may see, and those that sign.
 
 use std::{sync::Arc, time::SystemTime};
 
 use base64::prelude::*;
 use bytes::Bytes;
 use portpass_jose::{
-    Algorithm, Certificate, CertificateChain, KeyError, KeyId, KeyIdForm, KeySet, OutOfDate,
+    Algorithm, Certificate, CertificateChain, KeyError, KeyId, KeyIdForm, KeySet, SignError,
     SigningKey, TrustRoots,
 };
 use portpass_state::{Db, KeyFileRow, KeyRole};
 use portpass_token::{Claims, MintError, Minter, Trust};
 use sha2::{Digest, Sha256};
 
-use super::{KeyRingError, Phase};
+use super::{Key, KeyRingError, Phase};
+use crate::signer::Signer;
 
 /// The keys at one moment.
 #[derive(Debug)]
 pub struct Ring {
     published: Published,
-    signing: Arc<SigningKey>,
+    /// By the numbers of their signers; at least one.
+    signing: Vec<Arc<SigningKey>>,
 }
 
 /// What of a ring everybody may see.
@@ -54,26 +56,46 @@ impl Ring {
         &self.published
     }
 
-    /// The key that signs, with its certificate.
-    pub fn signing(&self) -> &SigningKey {
-        &self.signing
+    /// The key that signs for a service, with its certificate.
+    pub fn signing(&self, signer: Signer) -> Result<&SigningKey, KeyRingError> {
+        self.signing.get(signer.number()).map(|key| &**key).ok_or(NO_KEY)
+    }
+
+    /// The keys that sign, the default first.
+    pub fn all_signing(&self) -> impl Iterator<Item = &SigningKey> {
+        self.signing.iter().map(|key| &**key)
     }
 
     /// Whether a token that is signed at `now`, and names its key in this form, is one that registries
     /// take: a certificate that has not begun or has ended vouches for nothing. A key from files may be
     /// named by its id all the same, since nobody looks at its certificate then.
-    pub(super) fn signs_at(&self, form: KeyIdForm, now: SystemTime) -> Result<(), OutOfDate> {
+    pub(super) fn signs_at(
+        &self,
+        signer: Signer,
+        form: KeyIdForm,
+        now: SystemTime,
+    ) -> Result<(), KeyRingError> {
+        let key = self.signing(signer)?;
         if form != KeyIdForm::X5c && self.published.root.is_none() {
             return Ok(());
         }
-        let chain = self.signing.chain().map_or(&[][..], CertificateChain::certificates);
+        let chain = key.chain().map_or(&[][..], CertificateChain::certificates);
         let mut vouching = chain.iter().chain(&self.published.root);
-        vouching.try_for_each(|certificate| certificate.validity(now))
+        Ok(vouching.try_for_each(|certificate| certificate.validity(now))?)
     }
 
     /// Signs claims.
-    pub fn mint(&self, form: KeyIdForm, claims: &Claims) -> Result<String, MintError> {
-        Minter::mint(&self.signing, form, claims)
+    ///
+    /// # Errors
+    /// [`SignError`](portpass_jose::SignError) if the key does not sign, or there is no such signer.
+    pub fn mint(
+        &self,
+        signer: Signer,
+        form: KeyIdForm,
+        claims: &Claims,
+    ) -> Result<String, MintError> {
+        let key = self.signing.get(signer.number()).ok_or(SignError::Failed)?;
+        Minter::mint(key, form, claims)
     }
 
     /// The public keys as a JWK set (RFC 7517 §5).
@@ -96,17 +118,20 @@ impl Ring {
         self.published.trust()
     }
 
-    /// For another ring of the same key.
-    pub(super) fn shared_signing(&self) -> Arc<SigningKey> {
-        Arc::clone(&self.signing)
+    /// For another ring of the same keys.
+    pub(super) fn shared_signing(&self) -> Vec<Arc<SigningKey>> {
+        self.signing.clone()
     }
 
-    pub(super) fn new(published: Published, signing: Arc<SigningKey>) -> Self {
-        Self { published, signing }
+    pub(super) fn new(
+        published: Published,
+        signing: Vec<Arc<SigningKey>>,
+    ) -> Result<Self, KeyRingError> {
+        if signing.is_empty() { Err(NO_KEY) } else { Ok(Self { published, signing }) }
     }
 
     pub(super) fn fixed(signing: Arc<SigningKey>) -> Self {
-        Self { published: Published::fixed(&signing), signing }
+        Self { published: Published::fixed([&*signing]), signing: vec![signing] }
     }
 }
 
@@ -117,22 +142,22 @@ impl Published {
         if ring.keys.is_empty() { Ok(None) } else { Self::of(&ring).map(Some) }
     }
 
-    /// The ring of one key, from files.
-    pub fn fixed(signing: &SigningKey) -> Self {
-        let key = PublishedKey {
-            id: signing.id().clone(),
-            algorithm: signing.algorithm(),
-            phase: None,
-            certificate: signing.chain().map(|chain| chain.leaf().clone()),
-            key: signing.public().clone(),
-        };
-        Self::new(0, None, vec![key])
+    /// The ring of keys from files.
+    pub fn fixed<'a>(signing: impl IntoIterator<Item = &'a SigningKey>) -> Self {
+        let mut keys: Vec<PublishedKey> = Vec::new();
+        for key in signing.into_iter().map(PublishedKey::fixed) {
+            // Two services may name the same pair.
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+        Self::new(0, None, keys)
     }
 
-    /// The ring of a key from files, and of those that it replaced, as long as tokens of theirs may live.
-    pub async fn from_files(
+    /// The ring of keys from files, and of those that they replaced, as long as tokens of theirs may live.
+    pub async fn from_files<'a>(
         db: &Db,
-        signing: &SigningKey,
+        signing: impl IntoIterator<Item = &'a SigningKey>,
         now: SystemTime,
     ) -> Result<Self, KeyRingError> {
         let Self { keys: current, .. } = Self::fixed(signing);
@@ -226,6 +251,24 @@ impl Published {
 }
 
 impl PublishedKey {
+    /// As schedules see it; `None` for a key from files.
+    pub fn scheduled(&self) -> Option<Key> {
+        let certificate = self.certificate.as_ref()?;
+        let (certified_from, certified_until) = (certificate.not_before(), certificate.not_after());
+        let (id, algorithm, phase) = (self.id.clone(), self.algorithm, self.phase?);
+        Some(Key { id, algorithm, phase, certified_from, certified_until })
+    }
+
+    fn fixed(signing: &SigningKey) -> Self {
+        Self {
+            id: signing.id().clone(),
+            algorithm: signing.algorithm(),
+            phase: None,
+            certificate: signing.chain().map(|chain| chain.leaf().clone()),
+            key: signing.public().clone(),
+        }
+    }
+
     fn of_file(row: &KeyFileRow) -> Result<Self, KeyRingError> {
         let broken = |why| KeyRingError::Key { id: row.id.clone(), why };
         let certificate = Certificate::from_der(&row.certificate).map_err(broken)?;
@@ -244,3 +287,5 @@ impl PublishedKey {
         self.certificate.as_ref().is_some_and(|certificate| certificate.der() == der)
     }
 }
+
+const NO_KEY: KeyRingError = KeyRingError::Incomplete { missing: "no key that signs" };

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use portpass_jose::{Algorithm, KeyId};
 pub use portpass_state::KeyPhase as Phase;
 
-/// How long keys are announced, used and kept.
+/// How long the keys of one algorithm are announced, used and kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule {
     /// What new keys sign by.
@@ -40,10 +40,12 @@ pub struct Key {
 pub enum RotationStep {
     /// Make a key and publish it.
     Announce {
+        /// What it is to sign by.
+        algorithm: Algorithm,
         /// When it is to sign.
         signs_from: SystemTime,
     },
-    /// Sign with this key from now on, and retire the one that did.
+    /// Sign with this key from now on, and retire the one that it [replaces](super::Schedules::replaces).
     Promote {
         /// Which one.
         id: KeyId,
@@ -53,11 +55,22 @@ pub enum RotationStep {
         /// Which one.
         id: KeyId,
     },
+    /// Sign no more with this key: no service uses its algorithm.
+    Retire {
+        /// Which one.
+        id: KeyId,
+    },
     /// Keep this retired key no longer than one that is retired now: the clock was ahead when it was.
     Shorten {
         /// Which one.
         id: KeyId,
     },
+}
+
+impl Key {
+    pub(super) fn signs(&self) -> bool {
+        matches!(self.phase, Phase::Signing { .. })
+    }
 }
 
 impl Schedule {
@@ -83,13 +96,10 @@ impl Schedule {
             (signing, Some(announced)) if self.takes_over(signing, announced, now) => {
                 self.replacement(keys, now)
             }
-            (None, None) => vec![RotationStep::Announce { signs_from: now }],
+            (None, None) => vec![self.announce(now)],
             (Some(signing), None) => {
                 let signs_from = self.successor(signing, now);
-                signs_from
-                    .map(|signs_from| RotationStep::Announce { signs_from })
-                    .into_iter()
-                    .collect()
+                signs_from.map(|signs_from| self.announce(signs_from)).into_iter().collect()
             }
             (_, Some(_)) => Vec::new(),
         };
@@ -100,7 +110,7 @@ impl Schedule {
     /// What brings another key at once: the one that is announced, or, where there is none whose
     /// certificate holds, a new one.
     pub fn replacement(&self, keys: &[Key], now: SystemTime) -> Vec<RotationStep> {
-        let anew = RotationStep::Announce { signs_from: now };
+        let anew = self.announce(now);
         match announced(keys) {
             Some(announced) if self.can_sign(announced, now) => {
                 vec![RotationStep::Promote { id: announced.id.clone() }]
@@ -108,6 +118,10 @@ impl Schedule {
             Some(announced) => vec![RotationStep::Forget { id: announced.id.clone() }, anew],
             None => vec![anew],
         }
+    }
+
+    fn announce(&self, signs_from: SystemTime) -> RotationStep {
+        RotationStep::Announce { algorithm: self.algorithm, signs_from }
     }
 
     /// Until when a key that is retired now may still be needed. The leeway counts twice: another
@@ -146,6 +160,20 @@ impl Schedule {
         key.certified_from <= now && last <= key.certified_until
     }
 
+    /// What becomes of a key whose algorithm nobody uses.
+    pub(super) fn unused(&self, key: &Key, now: SystemTime) -> Option<RotationStep> {
+        let id = || key.id.clone();
+        match key.phase {
+            Phase::Announced { signs_from } => {
+                (signs_from <= now).then(|| RotationStep::Forget { id: id() })
+            }
+            Phase::Signing { since } => {
+                (since + self.sign_for <= now).then(|| RotationStep::Retire { id: id() })
+            }
+            Phase::Retired { .. } => self.after_retirement(key, now),
+        }
+    }
+
     fn after_retirement(&self, key: &Key, now: SystemTime) -> Option<RotationStep> {
         let Phase::Retired { until } = key.phase else { return None };
         let id = || key.id.clone();
@@ -159,8 +187,8 @@ impl Schedule {
     }
 }
 
-fn signing(keys: &[Key]) -> Option<&Key> {
-    keys.iter().find(|key| matches!(key.phase, Phase::Signing { .. }))
+pub(super) fn signing(keys: &[Key]) -> Option<&Key> {
+    keys.iter().find(|key| key.signs())
 }
 
 fn announced(keys: &[Key]) -> Option<&Key> {
@@ -221,7 +249,7 @@ mod tests {
     }
 
     fn announce(days: f64) -> RotationStep {
-        RotationStep::Announce { signs_from: day(days) }
+        RotationStep::Announce { algorithm: Algorithm::Es256, signs_from: day(days) }
     }
 
     fn promote() -> RotationStep {
@@ -394,11 +422,11 @@ mod tests {
         made: &mut i32,
     ) {
         match due {
-            RotationStep::Announce { signs_from } => {
+            RotationStep::Announce { algorithm, signs_from } => {
                 *made += 1;
                 keys.push(Key {
                     id: format!("key {made}").into(),
-                    algorithm: schedule.algorithm,
+                    algorithm,
                     phase: Phase::Announced { signs_from },
                     certified_from: now - DAY,
                     certified_until: schedule.certify_until(signs_from),
@@ -413,6 +441,7 @@ mod tests {
                     }
                 }
             }
+            RotationStep::Retire { .. } => unreachable!("each algorithm is in use"),
             RotationStep::Forget { id } => keys.retain(|key| key.id != id),
             RotationStep::Shorten { id } => {
                 let key = keys.iter_mut().find(|key| key.id == id).unwrap();

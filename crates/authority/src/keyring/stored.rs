@@ -5,16 +5,19 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use portpass_jose::{Certificate, CertificateChain, KeyError, OutOfDate, SigningKey};
+use portpass_jose::{
+    Algorithm, Certificate, CertificateChain, KeyError, KeyId, OutOfDate, SigningKey,
+};
 use portpass_state::{AuditRecord, Db, KeyRing as Rows, KeyRole, KeyRow, Swap};
 use portpass_token::Random;
 use serde_json::json;
+use tokio::task;
 
-use crate::audit::Action;
+use crate::{audit::Action, signer::Signer};
 
 use super::{
     Ask, Key, KeyRingError, KeyRingParts, Phase, Published, PublishedKey, Ring, RotationStep,
-    Schedule, SealKey, issue,
+    Schedules, SealKey, issue,
 };
 
 /// The rows as this process last saw them, and the ring that they make.
@@ -22,7 +25,7 @@ use super::{
 pub(super) struct Stored {
     db: Db,
     seal: SealKey,
-    schedule: Schedule,
+    schedules: Schedules,
     random: Arc<dyn Random>,
     rows: Rows,
     published: Published,
@@ -35,7 +38,7 @@ impl Stored {
         Ok(Self {
             db: parts.db,
             seal: parts.seal,
-            schedule: parts.schedule,
+            schedules: parts.schedules,
             random: parts.random,
             published: Published::of(&rows)?,
             rows,
@@ -55,7 +58,7 @@ impl Stored {
                 let rows = self.db.key_ring().await?;
                 self.see(rows)?;
             }
-            let Some(change) = self.next_change(now, ask)? else { return self.ring() };
+            let Some(change) = self.next_change(now, ask).await? else { return self.ring() };
             let swap =
                 self.db.replace_key_ring(self.rows.version, &change.rows, &change.audit).await?;
             if let Swap::Done { version } = swap {
@@ -66,11 +69,20 @@ impl Stored {
         Err(KeyRingError::Contended)
     }
 
-    fn next_change(&self, now: SystemTime, ask: Ask) -> Result<Option<Change>, KeyRingError> {
+    /// Whether a service signs by it.
+    pub(super) fn uses(&self, algorithm: Algorithm) -> Result<(), KeyRingError> {
+        if self.schedules.uses(algorithm) {
+            return Ok(());
+        }
+        let used: Vec<_> = self.schedules.algorithms().map(|used| used.to_string()).collect();
+        Err(KeyRingError::Unused { algorithm, used: used.join(", ") })
+    }
+
+    async fn next_change(&self, now: SystemTime, ask: Ask) -> Result<Option<Change>, KeyRingError> {
         let keys = self.keys();
         let due = match ask {
-            Ask::Schedule => self.schedule.due(&keys, now),
-            Ask::Rotation => self.schedule.replacement(&keys, now),
+            Ask::Schedule => self.schedules.due(&keys, now),
+            Ask::Rotation(only) => self.schedules.replacement(only, &keys, now),
         };
         let mut change = Change { rows: self.rows.keys.clone(), audit: Vec::new() };
         self.renew_root(&mut change, now)?;
@@ -78,51 +90,63 @@ impl Stored {
             return Ok(None);
         }
         for due in due {
-            self.apply(&mut change, due, now)?;
+            self.apply(&mut change, due, now).await?;
         }
         Ok(Some(change))
     }
 
-    fn apply(
+    async fn apply(
         &self,
         change: &mut Change,
         due: RotationStep,
         now: SystemTime,
     ) -> Result<(), KeyRingError> {
         match due {
-            RotationStep::Announce { signs_from } => {
+            RotationStep::Announce { algorithm, signs_from } => {
                 let (root, root_key) = self.root(change, now)?;
-                let key = SigningKey::generate(self.schedule.algorithm)
-                    .map_err(issue::IssueError::Key)?;
-                let until = self.schedule.certify_until(signs_from);
+                let key = generate(algorithm).await.map_err(issue::IssueError::Key)?;
+                let until = self.schedules.certify_until(signs_from);
                 let certificate = issue::leaf(&key, &root, &root_key, now, until)?;
                 let phase = Phase::Announced { signs_from };
                 change.rows.push(self.row(&key, &certificate, KeyRole::Leaf(phase), now)?);
                 change.note(Action::SigningKeyAnnounced, key.id().as_str(), now);
             }
             RotationStep::Promote { id } => {
-                for row in &mut change.rows {
-                    if let KeyRole::Leaf(Phase::Signing { .. }) = row.role {
-                        let until = self.schedule.needed_until(now);
-                        row.role = KeyRole::Leaf(Phase::Retired { until });
-                    } else if row.id == id.as_str() {
-                        row.role = KeyRole::Leaf(Phase::Signing { since: now });
-                    }
-                }
+                self.promote(change, &id, now);
                 change.note(Action::SigningKeyPromoted, id.as_str(), now);
             }
             RotationStep::Forget { id } => {
                 change.rows.retain(|row| row.id != id.as_str());
                 change.note(Action::SigningKeyForgotten, id.as_str(), now);
             }
+            RotationStep::Retire { id } => {
+                self.retire(change, |key| key.id == id, now);
+                change.note(Action::SigningKeyRetired, id.as_str(), now);
+            }
             RotationStep::Shorten { id } => {
-                let until = self.schedule.needed_until(now);
-                let retired = change.rows.iter_mut().filter(|row| row.id == id.as_str());
-                retired.for_each(|row| row.role = KeyRole::Leaf(Phase::Retired { until }));
+                self.retire(change, |key| key.id == id, now);
                 change.note(Action::SigningKeyRetirementShortened, id.as_str(), now);
             }
         }
         Ok(())
+    }
+
+    fn promote(&self, change: &mut Change, id: &KeyId, now: SystemTime) {
+        let keys = self.keys();
+        let Some(new) = keys.iter().find(|key| key.id == *id) else { return };
+        let gives_way =
+            |key: &Key| key.signs() && self.schedules.replaces(key.algorithm, new.algorithm);
+        self.retire(change, gives_way, now);
+        let promoted = change.rows.iter_mut().filter(|row| row.id == id.as_str());
+        promoted.for_each(|row| row.role = KeyRole::Leaf(Phase::Signing { since: now }));
+    }
+
+    fn retire(&self, change: &mut Change, which: impl Fn(&Key) -> bool, now: SystemTime) {
+        let until = self.schedules.needed_until(now);
+        for key in self.keys().into_iter().filter(which) {
+            let retired = change.rows.iter_mut().filter(|row| row.id == key.id.as_str());
+            retired.for_each(|row| row.role = KeyRole::Leaf(Phase::Retired { until }));
+        }
     }
 
     /// The root and its key; made now if the ring is empty.
@@ -210,16 +234,9 @@ impl Stored {
         Ok(())
     }
 
-    /// The keys as the schedule sees them.
+    /// The keys as the schedules see them.
     fn keys(&self) -> Vec<Key> {
-        let key = |key: &PublishedKey| {
-            let certificate = key.certificate.as_ref()?;
-            let (certified_from, certified_until) =
-                (certificate.not_before(), certificate.not_after());
-            let (id, algorithm, phase) = (key.id.clone(), key.algorithm, key.phase?);
-            Some(Key { id, algorithm, phase, certified_from, certified_until })
-        };
-        self.published.keys.iter().filter_map(key).collect()
+        self.published.keys.iter().filter_map(PublishedKey::scheduled).collect()
     }
 
     /// The ring that the rows make; the same one as long as they are the same.
@@ -227,17 +244,32 @@ impl Stored {
         if let Some(ring) = &self.ring {
             return Ok(Arc::clone(ring));
         }
-        let signs = |row: &&KeyRow| matches!(row.role, KeyRole::Leaf(Phase::Signing { .. }));
-        let row = self.rows.keys.iter().find(signs);
-        let row = row.ok_or(KeyRingError::Incomplete { missing: "no key that signs" })?;
-        let broken = |why| KeyRingError::Key { id: row.id.clone(), why };
-        let leaf = Certificate::from_der(&row.certificate).map_err(broken)?;
-        let chain = CertificateChain::new(vec![leaf]).map_err(broken)?;
-        let signing = self.private_key(row)?.with_chain(chain).map_err(broken)?;
-        let ring = Arc::new(Ring::new(self.published.clone(), Arc::new(signing)));
+        let keys = self.keys();
+        let signers = 0..self.schedules.algorithms().count();
+        let signing = signers.map(|number| {
+            let key = self.schedules.signing(Signer::numbered(number), &keys);
+            self.signing_key(key.ok_or(NO_KEY)?)
+        });
+        let signing = signing.collect::<Result<Vec<_>, _>>()?;
+        let ring = Arc::new(Ring::new(self.published.clone(), signing)?);
         self.ring = Some(Arc::clone(&ring));
         Ok(ring)
     }
+
+    /// With its certificate.
+    fn signing_key(&self, key: &Key) -> Result<Arc<SigningKey>, KeyRingError> {
+        let row = self.rows.keys.iter().find(|row| row.id == key.id.as_str()).ok_or(NO_KEY)?;
+        let broken = |why| KeyRingError::Key { id: row.id.clone(), why };
+        let leaf = Certificate::from_der(&row.certificate).map_err(broken)?;
+        let chain = CertificateChain::new(vec![leaf]).map_err(broken)?;
+        Ok(Arc::new(self.private_key(row)?.with_chain(chain).map_err(broken)?))
+    }
+}
+
+/// An RSA key takes a second.
+async fn generate(algorithm: Algorithm) -> Result<SigningKey, KeyError> {
+    let generated = task::spawn_blocking(move || SigningKey::generate(algorithm)).await;
+    generated.unwrap_or(Err(KeyError::PrivateKey))
 }
 
 /// A ring that is to be.
@@ -261,6 +293,7 @@ impl Change {
     }
 }
 
+const NO_KEY: KeyRingError = KeyRingError::Incomplete { missing: "no key that signs" };
 const RENEW_BEFORE: Duration = Duration::from_hours(24 * 365);
 /// How often a race may be lost, and how many changes may follow from one another.
 const ATTEMPTS: usize = 16;

@@ -10,6 +10,8 @@ use zeroize::Zeroizing;
 
 use super::*;
 
+mod several;
+
 const DAY: Duration = Duration::from_hours(24);
 const LIFETIME: Duration = Duration::from_mins(5);
 
@@ -22,7 +24,7 @@ fn parts(db: &Db, algorithm: Algorithm) -> KeyRingParts {
     KeyRingParts {
         db: db.clone(),
         seal: SealKey::new(&Zeroizing::new([7; 32])).unwrap(),
-        schedule: Schedule::new(algorithm, LIFETIME),
+        schedules: Schedules::new(algorithm, [], LIFETIME),
         random: Arc::new(SystemRandom),
     }
 }
@@ -54,6 +56,11 @@ fn registry_of_bundle(pem: &str) -> Verifier {
     registry(Trust::new(TrustRoots::from_pem(pem).unwrap(), KeySet::new()))
 }
 
+/// The default.
+fn signing(ring: &Ring) -> &SigningKey {
+    ring.signing(Signer::default()).unwrap()
+}
+
 fn phases(ring: &Ring) -> Vec<&'static str> {
     let word = |key: &PublishedKey| match key.phase {
         None => "fixed",
@@ -77,21 +84,28 @@ async fn the_first_start_makes_a_root_for_ten_years_and_a_key_that_signs() {
     let years = root.not_after().duration_since(day(0)).unwrap().as_secs() / (365 * DAY).as_secs();
     assert_eq!(years, 10);
 
-    let leaf = ring.signing().chain().unwrap().leaf().clone();
+    let leaf = signing(&ring).chain().unwrap().leaf().clone();
     assert!(!leaf.is_authority());
     assert_eq!(leaf.issuer(), root.subject());
     assert_eq!(leaf.not_before(), day(0) - DAY);
     assert_eq!(ring.published().keys[0].certificate.as_ref(), Some(&leaf));
     // The same ring after a restart.
     let again = open(&db).await.current();
-    assert_eq!(again.signing().id(), ring.signing().id());
+    assert_eq!(signing(&again).id(), signing(&ring).id());
     assert_eq!(again.jwks_tag(), ring.jwks_tag());
 }
 
 /// JW13, JW14
 #[tokio::test]
 async fn a_registry_takes_the_tokens_of_the_ring_by_root_bundle_or_jwks() {
-    for algorithm in [Algorithm::Es256, Algorithm::Es384, Algorithm::Es512, Algorithm::EdDsa] {
+    for algorithm in [
+        Algorithm::Es256,
+        Algorithm::Es384,
+        Algorithm::Es512,
+        Algorithm::EdDsa,
+        Algorithm::Rs256,
+        Algorithm::Ps256,
+    ] {
         let db = Db::in_memory().await.unwrap();
         let ring = KeyRing::open(parts(&db, algorithm), day(0)).await.unwrap().current();
         let root = ring.published().root.as_ref().unwrap().to_pem();
@@ -100,7 +114,7 @@ async fn a_registry_takes_the_tokens_of_the_ring_by_root_bundle_or_jwks() {
         let by_bundle = registry_of_bundle(&ring.bundle());
         let by_jwks = registry(Trust::new(TrustRoots::none(), jwks));
         let beside = registry(ring.trust());
-        let token = |form| ring.mint(form, &claims(day(0))).unwrap();
+        let token = |form| ring.mint(Signer::default(), form, &claims(day(0))).unwrap();
         for form in [KeyIdForm::X5c, KeyIdForm::Rfc7638, KeyIdForm::Libtrust] {
             let by_id = form != KeyIdForm::X5c;
             let in_bundle = !by_id || algorithm != Algorithm::EdDsa;
@@ -149,14 +163,14 @@ async fn rotation_reaches_a_registry_that_read_its_bundle_once() {
         let now = day(days);
         keys.tick(now).await.unwrap();
         let ring = keys.current();
-        let token = ring.mint(KeyIdForm::X5c, &claims(now)).unwrap();
+        let token = ring.mint(Signer::default(), KeyIdForm::X5c, &claims(now)).unwrap();
         let last = now + LIFETIME + portpass_token::verifier::LEEWAY;
         keys.tick(last).await.unwrap();
         assert!(registry.verify(&token, now).is_ok(), "day {days}");
         assert!(registry.verify(&token, last).is_ok(), "day {days}");
         assert!(registry_by_id(&keys).verify(&by_id(&ring, now), last).is_ok(), "day {days}");
-        if signers.last() != Some(ring.signing().id()) {
-            signers.push(ring.signing().id().clone());
+        if signers.last() != Some(signing(&ring).id()) {
+            signers.push(signing(&ring).id().clone());
         }
     }
     assert_eq!(signers.len(), 5, "a new key every ninety days");
@@ -173,7 +187,7 @@ fn registry_by_id(keys: &KeyRing) -> Verifier {
 }
 
 fn by_id(ring: &Ring, now: SystemTime) -> String {
-    ring.mint(KeyIdForm::Rfc7638, &claims(now)).unwrap()
+    ring.mint(Signer::default(), KeyIdForm::Rfc7638, &claims(now)).unwrap()
 }
 
 #[tokio::test]
@@ -182,8 +196,8 @@ async fn a_service_that_slept_for_years_signs_what_holds() {
     let first = open(&db).await.current();
     let registry = registry_of_bundle(&first.published().root.as_ref().unwrap().to_pem());
     let late = KeyRing::open(parts(&db, Algorithm::Es256), day(2000)).await.unwrap().current();
-    assert_ne!(late.signing().id(), first.signing().id());
-    let token = late.mint(KeyIdForm::X5c, &claims(day(2000))).unwrap();
+    assert_ne!(signing(&late).id(), signing(&first).id());
+    let token = late.mint(Signer::default(), KeyIdForm::X5c, &claims(day(2000))).unwrap();
     assert!(registry.verify(&token, day(2000)).is_ok());
 }
 
@@ -197,12 +211,12 @@ async fn a_clock_that_was_ahead_and_is_set_right_leaves_no_token_that_is_refused
         let registry =
             registry_of_bundle(&keys.current().published().root.as_ref().unwrap().to_pem());
         keys.tick(day(ahead)).await.unwrap();
-        keys.rotate(day(ahead)).await.unwrap();
+        keys.rotate(None, day(ahead)).await.unwrap();
         keys.tick(day(ahead + 84)).await.unwrap();
 
         // Set right while it runs; asked before anything looked at the ring, and afterwards.
-        let ring = keys.ready(KeyIdForm::X5c, day(1)).await.unwrap();
-        let token = ring.mint(KeyIdForm::X5c, &claims(day(1))).unwrap();
+        let ring = keys.ready(Signer::default(), KeyIdForm::X5c, day(1)).await.unwrap();
+        let token = ring.mint(Signer::default(), KeyIdForm::X5c, &claims(day(1))).unwrap();
         assert_eq!(registry.verify(&token, day(1)).map(|_| ()), Ok(()), "{ahead} days ahead");
         keys.tick(day(1)).await.unwrap();
         assert!(Arc::ptr_eq(&ring, &keys.current()), "{ahead}: nothing else was due");
@@ -210,8 +224,8 @@ async fn a_clock_that_was_ahead_and_is_set_right_leaves_no_token_that_is_refused
         // And after a restart, with the bundle that is exported then.
         let restarted =
             KeyRing::open(parts(&db, Algorithm::Es256), day(2)).await.unwrap().current();
-        assert_eq!(restarted.signing().id(), ring.signing().id(), "{ahead}");
-        let token = restarted.mint(KeyIdForm::X5c, &claims(day(2))).unwrap();
+        assert_eq!(signing(&restarted).id(), signing(&ring).id(), "{ahead}");
+        let token = restarted.mint(Signer::default(), KeyIdForm::X5c, &claims(day(2))).unwrap();
         for registry in [registry, registry_of_bundle(&restarted.bundle())] {
             assert!(registry.verify(&token, day(2)).is_ok(), "{ahead} days ahead");
         }
@@ -230,10 +244,10 @@ async fn a_ring_that_was_made_at_a_wrong_time_signs_what_holds() {
         let keys = KeyRing::open(parts(&db, Algorithm::Es256), day(made)).await.unwrap();
         let root = keys.current().published().root.clone().unwrap();
         let now = day(10_000);
-        let ring = keys.ready(KeyIdForm::X5c, now).await.unwrap();
+        let ring = keys.ready(Signer::default(), KeyIdForm::X5c, now).await.unwrap();
         let renewed = ring.published().root.clone().unwrap();
         assert_eq!((renewed.subject(), renewed.key()), (root.subject(), root.key()));
-        let token = ring.mint(KeyIdForm::X5c, &claims(now)).unwrap();
+        let token = ring.mint(Signer::default(), KeyIdForm::X5c, &claims(now)).unwrap();
         for registry in [registry_of_bundle(&renewed.to_pem()), registry(ring.trust())] {
             assert!(registry.verify(&token, now).is_ok(), "made on day {made}");
         }
@@ -247,8 +261,8 @@ async fn a_root_that_is_renewed_by_a_clock_that_is_ahead_holds_today() {
     let keys = open(&db).await;
     keys.tick(day(4000)).await.unwrap();
     let registry = registry_of_bundle(&keys.current().published().root.as_ref().unwrap().to_pem());
-    let ring = keys.ready(KeyIdForm::X5c, day(1)).await.unwrap();
-    let token = ring.mint(KeyIdForm::X5c, &claims(day(1))).unwrap();
+    let ring = keys.ready(Signer::default(), KeyIdForm::X5c, day(1)).await.unwrap();
+    let token = ring.mint(Signer::default(), KeyIdForm::X5c, &claims(day(1))).unwrap();
     assert!(registry.verify(&token, day(1)).is_ok());
 }
 
@@ -267,15 +281,15 @@ async fn the_root_certificate_is_renewed_a_year_before_it_ends() {
     let new = keys.current().published().root.clone().unwrap();
     assert_eq!((new.subject(), new.key()), (old.subject(), old.key()));
     assert!(new.not_after() > old.not_after() + 8 * 365 * DAY);
-    keys.rotate(late).await.unwrap();
-    let token = keys.current().mint(KeyIdForm::X5c, &claims(late)).unwrap();
+    keys.rotate(None, late).await.unwrap();
+    let token = keys.current().mint(Signer::default(), KeyIdForm::X5c, &claims(late)).unwrap();
     assert!(by_old.verify(&token, late).is_ok());
     let by_both = registry_of_bundle(&(old.to_pem() + &new.to_pem()));
     assert!(by_both.verify(&token, late).is_ok());
 
     let after = day(11 * 365);
     keys.tick(after).await.unwrap();
-    let token = keys.current().mint(KeyIdForm::X5c, &claims(after)).unwrap();
+    let token = keys.current().mint(Signer::default(), KeyIdForm::X5c, &claims(after)).unwrap();
     assert_eq!(by_old.verify(&token, after).unwrap_err().id(), "chain-expired");
     assert!(by_both.verify(&token, after).is_ok(), "the old one does not spoil the new");
 }
@@ -285,10 +299,10 @@ async fn another_algorithm_comes_by_rotation() {
     let db = Db::in_memory().await.unwrap();
     open(&db).await;
     let keys = KeyRing::open(parts(&db, Algorithm::EdDsa), day(1)).await.unwrap();
-    assert_eq!(keys.current().signing().algorithm(), Algorithm::Es256);
+    assert_eq!(signing(&keys.current()).algorithm(), Algorithm::Es256);
     assert_eq!(phases(&keys.current()), ["signing", "announced"]);
     keys.tick(day(9)).await.unwrap();
-    assert_eq!(keys.current().signing().algorithm(), Algorithm::EdDsa);
+    assert_eq!(signing(&keys.current()).algorithm(), Algorithm::EdDsa);
 }
 
 #[tokio::test]
@@ -297,10 +311,10 @@ async fn a_rotation_that_is_asked_for_takes_place_at_once() {
     let keys = open(&db).await;
     let mut changes = keys.subscribe();
     let before = keys.current();
-    keys.rotate(day(1)).await.unwrap();
+    keys.rotate(None, day(1)).await.unwrap();
     let after = keys.current();
     assert_eq!(phases(&after), ["retired", "signing"]);
-    assert_ne!(after.signing().id(), before.signing().id());
+    assert_ne!(signing(&after).id(), signing(&before).id());
     assert_ne!(after.jwks_tag(), before.jwks_tag());
     assert!(changes.has_changed().unwrap());
     changes.mark_unchanged();
@@ -317,8 +331,8 @@ async fn a_rotation_that_is_asked_for_takes_place_at_once() {
     // The announced one is used if there is one.
     keys.tick(day(85)).await.unwrap();
     let announced = keys.current().published().keys[1].id.clone();
-    keys.rotate(day(86)).await.unwrap();
-    assert_eq!(*keys.current().signing().id(), announced);
+    keys.rotate(None, day(86)).await.unwrap();
+    assert_eq!(*signing(&keys.current()).id(), announced);
 }
 
 /// Tokens signed just before a rotation, just after it and while it takes place hold at the registry
@@ -333,7 +347,7 @@ async fn no_token_is_refused_because_its_key_is_too_new_or_too_old() {
         let keys = keys.clone();
         async move {
             for _ in 0..30 {
-                keys.rotate(day(1)).await.unwrap();
+                keys.rotate(None, day(1)).await.unwrap();
             }
         }
     });
@@ -341,10 +355,10 @@ async fn no_token_is_refused_because_its_key_is_too_new_or_too_old() {
     for form in [KeyIdForm::X5c, KeyIdForm::Libtrust, KeyIdForm::Rfc7638] {
         let (keys, verifier, rotating) = (keys.clone(), verifier.clone(), rotating.abort_handle());
         signers.spawn(async move {
-            let mut before = keys.current().mint(form, &claims(day(1))).unwrap();
+            let mut before = keys.current().mint(Signer::default(), form, &claims(day(1))).unwrap();
             let mut signed = 0;
             while !rotating.is_finished() {
-                let now = keys.current().mint(form, &claims(day(1))).unwrap();
+                let now = keys.current().mint(Signer::default(), form, &claims(day(1))).unwrap();
                 for token in [&before, &now] {
                     assert!(verifier.verify(token, day(1)).is_ok(), "{form:?}");
                 }
@@ -365,7 +379,7 @@ async fn no_token_is_refused_because_its_key_is_too_new_or_too_old() {
 async fn whoever_loses_a_race_takes_the_winners_ring() {
     let db = Db::in_memory().await.unwrap();
     let (one, other) = tokio::join!(open(&db), open(&db));
-    assert_eq!(one.current().signing().id(), other.current().signing().id());
+    assert_eq!(signing(&one.current()).id(), signing(&other.current()).id());
     assert_eq!(one.current().published().root, other.current().published().root);
 
     for days in [84, 92, 93, 180] {
@@ -373,17 +387,17 @@ async fn whoever_loses_a_race_takes_the_winners_ring() {
         first.unwrap();
         second.unwrap();
         let (one, other) = (one.current(), other.current());
-        assert_eq!(one.signing().id(), other.signing().id(), "day {days}");
+        assert_eq!(signing(&one).id(), signing(&other).id(), "day {days}");
         assert_eq!(one.published().version, other.published().version, "day {days}");
     }
     let trail = db.latest_audit(100).await.unwrap();
     let made = trail.iter().filter(|entry| entry.record.action == "root-key-made").count();
     assert_eq!(made, 1);
 
-    one.rotate(day(181)).await.unwrap();
-    assert_ne!(one.current().signing().id(), other.current().signing().id());
+    one.rotate(None, day(181)).await.unwrap();
+    assert_ne!(signing(&one.current()).id(), signing(&other.current()).id());
     other.tick(day(181)).await.unwrap();
-    assert_eq!(one.current().signing().id(), other.current().signing().id());
+    assert_eq!(signing(&one.current()).id(), signing(&other.current()).id());
 }
 
 #[tokio::test]
@@ -391,7 +405,7 @@ async fn what_the_database_holds_is_of_no_use_without_the_seal_key() {
     let db = Db::in_memory().await.unwrap();
     let keys = open(&db).await;
     let rows = db.key_ring().await.unwrap().keys;
-    let secret = keys.current().signing().to_pkcs8().unwrap();
+    let secret = signing(&keys.current()).to_pkcs8().unwrap();
     let needle = &secret[secret.len() - 16..];
     for row in &rows {
         assert!(!row.sealed.windows(16).any(|window| window == needle));
@@ -437,27 +451,28 @@ async fn a_ring_that_lost_its_root_makes_no_other_in_silence() {
 async fn a_key_from_files_never_changes() {
     let db = Db::in_memory().await.unwrap();
     let made = open(&db).await.current();
-    let certified = SigningKey::from_der(&made.signing().to_pkcs8().unwrap(), None)
+    let certified = SigningKey::from_der(&signing(&made).to_pkcs8().unwrap(), None)
         .unwrap()
-        .with_chain(made.signing().chain().unwrap().clone())
+        .with_chain(signing(&made).chain().unwrap().clone())
         .unwrap();
     let keys = KeyRing::fixed(certified);
     let ring = keys.current();
     assert_eq!(phases(&ring), ["fixed"]);
     keys.tick(day(1000)).await.unwrap();
     assert!(Arc::ptr_eq(&ring, &keys.current()));
-    assert!(matches!(keys.rotate(day(0)).await, Err(KeyRingError::Fixed)));
+    assert!(matches!(keys.rotate(None, day(0)).await, Err(KeyRingError::Fixed)));
 
     // The bundle is the certificate itself, and nobody else that its issuer vouches for is trusted.
     let outside = registry_of_bundle(&ring.bundle());
     for form in [KeyIdForm::X5c, KeyIdForm::Rfc7638, KeyIdForm::Libtrust] {
-        let token = ring.mint(form, &claims(day(0))).unwrap();
+        let token = ring.mint(Signer::default(), form, &claims(day(0))).unwrap();
         assert!(outside.verify(&token, day(0)).is_ok(), "{form:?}");
         assert!(registry_by_id(&keys).verify(&token, day(0)).is_ok(), "{form:?}");
     }
     let db_keys = open(&db).await;
-    db_keys.rotate(day(0)).await.unwrap();
-    let sibling = db_keys.current().mint(KeyIdForm::X5c, &claims(day(0))).unwrap();
+    db_keys.rotate(None, day(0)).await.unwrap();
+    let sibling =
+        db_keys.current().mint(Signer::default(), KeyIdForm::X5c, &claims(day(0))).unwrap();
     assert!(outside.verify(&sibling, day(0)).is_err());
 
     // Nothing is signed with it before it holds or when it has ended, unless nobody looks at it.
@@ -467,7 +482,7 @@ async fn a_key_from_files_never_changes() {
         (KeyIdForm::X5c, day(1000), false),
         (KeyIdForm::Libtrust, day(1000), true),
     ] {
-        assert_eq!(keys.ready(form, now).await.is_ok(), signs, "{form:?}");
+        assert_eq!(keys.ready(Signer::default(), form, now).await.is_ok(), signs, "{form:?}");
     }
 
     let bare = KeyRing::fixed(SigningKey::generate(Algorithm::EdDsa).unwrap()).current();

@@ -11,6 +11,7 @@ mod exchange;
 fn services() -> Services {
     let service = |name: &str| Service {
         name: ServiceName::new(name),
+        signer: Signer::default(),
         key_id: KeyIdForm::X5c,
         refresh: RefreshIssuance::Given,
     };

@@ -6,6 +6,7 @@ mod foreign;
 mod ldap;
 mod policy;
 mod refused;
+mod signing;
 mod workload;
 
 use std::{fs, path::Path};

@@ -133,7 +133,15 @@ fn mistakes_are_named_with_line_and_hint() {
         ),
         ("introspection that says not for whom", "token_service: { introspection: {} }\n"),
         ("a certificate without its key", "token_service: { signing: { certificate: a.crt } }\n"),
-        ("keys that are not generated", "token_service: { signing: { algorithm: RS256 } }\n"),
+        ("keys that are not generated", "token_service: { signing: { algorithm: HS256 } }\n"),
+        (
+            "a service's algorithm that is none",
+            "token_service:\n  services:\n    - name: a\n      algorithm: RSA\n",
+        ),
+        (
+            "a service's certificate without its key",
+            "token_service:\n  services:\n    - { name: a, certificate: a.crt }\n",
+        ),
         ("a realm that leads nowhere", "registry: {}\ntoken_service: { addr: 127.0.0.1:5013 }\n"),
         ("a certificate for nobody", "token_service: { tls: { certificate: a, key: b } }\n"),
         ("no YAML", "http: [\n"),

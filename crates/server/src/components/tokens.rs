@@ -1,6 +1,6 @@
 //! The token service and what it rests on.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use portpass_admin::{OpenKeyRingError, account_sources, open_key_ring};
 use portpass_authority::{
@@ -9,7 +9,7 @@ use portpass_authority::{
     refresh::RefreshLifetimes,
     service::{self, Lifetime, TokenServiceParts},
 };
-use portpass_config::{Signing, SigningFiles, TokenService};
+use portpass_config::{Signing, TokenService};
 
 use super::{SharedState, StartError, TokenComponent};
 use crate::{
@@ -86,17 +86,16 @@ async fn key_ring(
     shared: &SharedState,
 ) -> Result<KeyRing, StartError> {
     match signing {
-        Signing::Files(pair) => {
-            let SigningFiles { files, signing } = *pair;
-            let token_lifetime = Duration::from_secs(lifetime.seconds().into());
-            let parts = FileRingParts { files, signing, db: shared.db.clone(), token_lifetime };
+        Signing::Files(pairs) => {
+            let token_lifetime = lifetime.as_duration();
+            let parts = FileRingParts { pairs, db: shared.db.clone(), token_lifetime };
             let ring = KeyRing::from_files(parts, shared.system.clock.now()).await;
             Ok(ring.map_err(OpenKeyRingError::from)?)
         }
-        Signing::Ring(algorithm) => {
+        Signing::Ring(algorithms) => {
             let System { clock, random, .. } = &shared.system;
             let (data, random) = (shared.directory.path(), random.clone());
-            Ok(open_key_ring(algorithm, lifetime, &shared.db, data, random, clock.now()).await?)
+            Ok(open_key_ring(&algorithms, lifetime, &shared.db, data, random, clock.now()).await?)
         }
     }
 }

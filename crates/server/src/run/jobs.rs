@@ -130,7 +130,10 @@ async fn write_key_files(
         let written = key_files::write(shared.directory.path(), &current).await;
         published = written.is_ok();
         match written {
-            Ok(()) => tracing::info!(key = %current.signing().id(), "the key ring has changed"),
+            Ok(()) => {
+                let keys: Vec<_> = current.all_signing().map(|key| key.id().as_str()).collect();
+                tracing::info!(keys = keys.join(" "), "the key ring has changed");
+            }
             Err(error) => tracing::error!("{error}"),
         }
     }

@@ -327,11 +327,11 @@ async fn a_rotation_by_another_process_is_followed() {
     let db = portpass_state::Db::open(&database).await.unwrap();
     let lifetime = folder.config(None).token_service.unwrap().longest_lifetime();
     let data = folder.path().join("data");
-    let algorithm = portpass_jose::Algorithm::Es256;
+    let algorithms = [portpass_jose::Algorithm::Es256];
     let system = System::real();
     let (random, now) = (system.random.clone(), system.clock.now());
-    let other = open_key_ring(algorithm, lifetime, &db, &data, random, now).await.unwrap();
-    other.rotate(system.clock.now()).await.unwrap();
+    let other = open_key_ring(&algorithms, lifetime, &db, &data, random, now).await.unwrap();
+    other.rotate(None, system.clock.now()).await.unwrap();
     // The server looks every few seconds; the test does not wait for that.
     let keys = server.components.upgrade().unwrap().tokens.as_ref().unwrap().keys.clone();
     keys.tick(system.clock.now()).await.unwrap();

@@ -57,8 +57,9 @@ impl Bench {
 
     async fn open(&self, now: SystemTime) -> KeyRing {
         let files = self.files();
-        let (signing, db) = (files.read().unwrap(), self.db.clone());
-        let parts = FileRingParts { files, signing, db, token_lifetime: LIFETIME };
+        let signing = Arc::new(files.read().unwrap());
+        let pairs = vec![KeyPair { files, signing }];
+        let parts = FileRingParts { pairs, db: self.db.clone(), token_lifetime: LIFETIME };
         KeyRing::from_files(parts, now).await.unwrap()
     }
 
@@ -87,7 +88,7 @@ fn token(keys: &KeyRing, form: KeyIdForm, now: SystemTime) -> String {
         id: None,
         access: portpass_protocol::AccessSet::new(),
     };
-    keys.current().mint(form, &claims).unwrap()
+    keys.current().mint(Signer::default(), form, &claims).unwrap()
 }
 
 fn registry(keys: &KeyRing) -> Arc<Verifier> {
@@ -97,7 +98,7 @@ fn registry(keys: &KeyRing) -> Arc<Verifier> {
 }
 
 fn signing(keys: &KeyRing) -> String {
-    keys.current().signing().id().to_string()
+    keys.current().signing(Signer::default()).unwrap().id().to_string()
 }
 
 #[tokio::test]
@@ -157,7 +158,7 @@ async fn a_pair_that_cannot_be_used_leaves_the_old_one_and_is_tried_again() {
         bench.write(name, text, second);
         keys.tick(at(second)).await.unwrap();
         assert_eq!(signing(&keys), old.id, "{name}: {text}");
-        keys.ready(KeyIdForm::X5c, at(second)).await.unwrap();
+        keys.ready(Signer::default(), KeyIdForm::X5c, at(second)).await.unwrap();
     }
     fs::remove_file(bench.files().certificate).unwrap();
     keys.tick(at(9)).await.unwrap();
@@ -198,6 +199,44 @@ async fn a_renewed_certificate_of_the_same_key_leaves_the_old_tokens() {
     for token in [old, new] {
         assert!(verifier.verify(&token, at(60)).is_ok());
     }
+}
+
+/// Each pair signs for services of its own, and is watched on its own.
+#[tokio::test]
+async fn one_pair_of_several_is_replaced() {
+    let (first, second, new) = (Pair::made(at(0)), Pair::made(at(0)), Pair::made(at(0)));
+    let bench = Bench::new(&first).await;
+    bench.write("second.key", &second.key, 0);
+    bench.write("second.crt", &second.certificate, 0);
+    let path = |name: &str| bench.folder.path().join(name);
+    let [one, other] = [("tls.crt", "tls.key"), ("second.crt", "second.key")]
+        .map(|(certificate, key)| (path(certificate), path(key)));
+    let pair = |(certificate, key): &(PathBuf, PathBuf)| {
+        let files =
+            KeyFiles { certificate: certificate.clone(), key: key.clone(), algorithm: None };
+        KeyPair { signing: Arc::new(files.read().unwrap()), files }
+    };
+    let pairs = vec![pair(&one), pair(&other)];
+    let parts = FileRingParts { pairs, db: bench.db.clone(), token_lifetime: LIFETIME };
+    let keys = KeyRing::from_files(parts, at(0)).await.unwrap();
+    let ids = || keys.current().all_signing().map(|key| key.id().to_string()).collect::<Vec<_>>();
+    assert_eq!(ids(), [first.id.as_str(), &second.id]);
+    assert_eq!(bench.db.key_files().await.unwrap().len(), 2);
+
+    bench.write("second.key", &new.key, 5);
+    keys.tick(at(5)).await.unwrap();
+    assert_eq!(ids(), [first.id.as_str(), &second.id], "the other half is not there yet");
+    bench.write("second.crt", &new.certificate, 6);
+    keys.tick(at(6)).await.unwrap();
+    assert_eq!(ids(), [first.id.as_str(), &new.id]);
+    let published = keys.current().published().keys.clone();
+    let retired = published.iter().filter(|key| key.phase.is_some());
+    assert_eq!(retired.map(|key| key.id.as_str()).collect::<Vec<_>>(), [&second.id]);
+    let trail = bench.db.latest_audit(10).await.unwrap();
+    let promoted: Vec<_> =
+        trail.iter().filter_map(|entry| entry.record.object.as_deref()).collect();
+    assert_eq!(promoted[0], new.id);
+    assert_eq!(promoted.len(), 3, "the one that stays is not promoted again");
 }
 
 /// Somebody puts next year's certificate there too early.
