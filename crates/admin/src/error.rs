@@ -241,6 +241,9 @@ pub enum AdminError {
         "this configuration runs no token service, so it has neither accounts nor rules nor signing keys"
     )]
     NoTokenService,
+    /// No accounts come from a directory.
+    #[error("there is no `ldap` under `token_service.accounts`: no account comes from a directory")]
+    NoDirectory,
     /// A text that is no token of a workload.
     #[error("this is no workload's token: {why}")]
     NotAWorkloadToken {

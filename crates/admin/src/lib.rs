@@ -31,6 +31,7 @@ mod audit;
 mod backup;
 mod blocking;
 mod data_directory;
+mod directories;
 mod error;
 mod first_start;
 mod grant_origin;
@@ -67,6 +68,7 @@ pub use self::{
     backup::{BackupError, BackupSummary, UnreadableBlob},
     blocking::blocking,
     data_directory::{DataDirectory, DataDirectoryError, FileMode, write_file},
+    directories::{DirectoryExamination, DirectoryStep, examine_directories},
     error::AdminError,
     first_start::{ADMIN, Administrator, FirstStart, FirstStartError},
     grant_origin::{GrantOrigin, NarrowKey, OtherTokenService, shell_quoted},

@@ -17,6 +17,7 @@
 mod connection;
 mod dn;
 mod entry;
+mod examine;
 mod fault;
 mod groups;
 mod lane;
@@ -50,6 +51,7 @@ use self::{
 };
 pub use self::{
     dn::Dn,
+    examine::{Examination, Examinee, Step},
     fault::Fault,
     refusal::Refusal,
     template::{FilterTemplate, NameTemplate, TemplateError},

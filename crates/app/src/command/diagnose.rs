@@ -14,7 +14,7 @@ use portpass_diagnose::{
 };
 use secrecy::SecretString;
 
-use super::{Context, InstallationArguments, connection::Connection, workload};
+use super::{Context, InstallationArguments, connection::Connection, directory, workload};
 use crate::{
     failure::Failure,
     outcome::Outcome,
@@ -25,11 +25,15 @@ use crate::{
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// The registry, and the image to pull or push there
-    #[arg(value_name = "HOST[:PORT][/REPOSITORY[:TAG]]", required_unless_present = "workload")]
+    #[arg(value_name = "HOST[:PORT][/REPOSITORY[:TAG]]", required_unless_present_any = ["workload", "ldap"])]
     target: Option<Target>,
     /// Check the token of a job or a pod against the accounts of a configuration: the file that has it, or `-` for stdin
     #[arg(long, value_name = "FILE", conflicts_with_all = ["target", "token"])]
     workload: Option<PathBuf>,
+    /// Check the directories of a configuration, step by step; with `-u NAME` also that account, and with
+    /// `--password-stdin` its password
+    #[arg(long, conflicts_with_all = ["target", "token", "workload"])]
+    ldap: bool,
     #[command(flatten)]
     installation: InstallationArguments,
     /// The account to use, in place of the one that docker or podman store
@@ -100,6 +104,9 @@ struct OutputArguments {
 
 /// Runs it.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<Outcome, Failure> {
+    if arguments.ldap {
+        return directories(&arguments, context).await;
+    }
     let target = match (&arguments.workload, &arguments.target) {
         (Some(file), _) => {
             let token = workload::token_from(file)?;
@@ -135,6 +142,23 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<Outco
         context.printer.note(format_args!("{} has the report", file.display()));
     }
     Ok(outcome(&report))
+}
+
+async fn directories(arguments: &Arguments, context: &Context) -> Result<Outcome, Failure> {
+    let account = match (&arguments.username, arguments.password_stdin) {
+        (Some(_), true) => password(arguments)?.map(|(name, password)| (name, Some(password))),
+        (Some(name), false) => Some((name.clone(), None)),
+        (None, _) => None,
+    };
+    let account = account.as_ref().map(|(name, password)| (name.as_str(), password.clone()));
+    let sources = arguments.installation.sources();
+    let examinations = directory::examine(account, &sources, context).await?;
+    if arguments.output.json {
+        context.printer.json(&serde_json::to_value(&examinations)?);
+    } else {
+        directory::show(&context.printer, &examinations);
+    }
+    Ok(directory::outcome(&examinations))
 }
 
 fn outcome(report: &Report) -> Outcome {

@@ -10,6 +10,7 @@ pub(crate) mod connection;
 pub(crate) mod copy;
 pub(crate) mod delete;
 pub(crate) mod diagnose;
+mod directory;
 pub(crate) mod explain;
 mod habits;
 pub(crate) mod import;

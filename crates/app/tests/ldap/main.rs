@@ -10,6 +10,7 @@
 mod active_directory;
 mod cache;
 mod crowd;
+mod diagnosed;
 mod faults;
 mod openldap;
 mod standing;

@@ -127,6 +127,12 @@ impl Pool {
         Ok(connection)
     }
 
+    /// Whether the first server lets the account in that searches.
+    pub(super) async fn open_first(&self) -> Result<Connection, Fault> {
+        let first = self.members.first().ok_or(Fault::Garbled)?;
+        self.open(first, Role::Search).await
+    }
+
     /// Those that do not rest.
     fn awake(&self, attempt: &Attempt) -> Vec<(usize, &Member)> {
         self.untried(attempt).filter(|(_, member)| !member.is_resting()).collect()
