@@ -7,6 +7,7 @@
 //! small    many small requests, by wrk             load     wrk
 //! large    bodies of 100 MiB, uploads, deletes     transfer clients, beside skopeo
 //! start    memory, and the first answer            report   figures, and the page
+//!                                                  directory  tokens while LDAP hangs
 //! ```
 //! Servers and load share the machine's cores, so a rate tells less than its ratio to another's, and both
 //! less than the processor time that the server took for a request.
@@ -21,6 +22,7 @@
     reason = "a program for whoever measures"
 )]
 
+mod directory;
 mod large;
 mod load;
 mod report;

@@ -3,7 +3,7 @@
 use portpass_testkit::Process;
 
 use crate::{
-    Measure,
+    Measure, directory,
     load::Load,
     report::{Row, Unit},
     take_turns,
@@ -19,6 +19,9 @@ pub(crate) fn rows<'w>(world: &'w World, content: &'w Content) -> Vec<(&'static 
         ("token of a robot and by an API key", Box::new(|work| machine_token(world, work))),
         ("token for a bcrypt-10 password, again", Box::new(|work| password_token(world, work))),
         ("token by one of 1 000 rules", Box::new(|work| ruled_token(world, work))),
+        ("token of a local account, LDAP hangs", {
+            Box::new(|work| directory::local_token(world, work))
+        }),
         ("manifest by tag, 32 connections", {
             let paths = vec![Content::by_tag()];
             Box::new(move |work| reads(world, work, &paths, 32, "50 000/s, 0.027 ms"))

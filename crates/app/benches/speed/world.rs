@@ -1,6 +1,6 @@
 //! The servers that are measured, and what lies in them.
 
-use std::{fmt::Write as _, fs, net::SocketAddr, path::Path, process::Command};
+use std::{fs, net::SocketAddr, path::Path, process::Command};
 
 use portpass_protocol::Digest;
 use portpass_testkit::{Distribution, Nginx, Portpass, Process, SeededRng, TrustedTokens, run};
@@ -52,13 +52,13 @@ pub(crate) const LARGE: usize = 100 * 1024 * 1024;
 impl World {
     pub(crate) fn new(program: &Path) -> Self {
         let scratch = tempfile::tempdir().unwrap();
-        let portpass = serve(program, &[]);
+        let portpass = serve(program, CONFIGURATION);
         let rules: Vec<String> = (0..1000)
             .map(|number| {
                 format!("    - {{ allow: [pull], repository: \"team{number}/**\", to: signed-in }}")
             })
             .collect();
-        let with_rules = serve(program, &rules);
+        let with_rules = serve(program, &format!("{CONFIGURATION}{}\n", rules.join("\n")));
         let root = portpass.command(&["signing-key", "export", "--data", "{folder}/data"], "");
         let bundle = scratch.path().join("root.crt");
         fs::write(&bundle, root.expect_success().stdout.as_bytes()).unwrap();
@@ -285,14 +285,23 @@ pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
     SeededRng::new(seed).bytes(length)
 }
 
-fn serve(program: &Path, rules: &[String]) -> Portpass {
+/// With accounts of a directory behind the local ones.
+pub(crate) fn serve_with_directory(program: &Path, directory: SocketAddr) -> Portpass {
+    let source = format!(
+        "\
+    - ldap:
+        servers: [\"ldap://{directory}\"]
+        base: dc=example,dc=org
+        filter: \"(uid=${{account}})\"
+  anonymous:"
+    );
+    serve(program, &CONFIGURATION.replace("  anonymous:", &source))
+}
+
+fn serve(program: &Path, configuration: &str) -> Portpass {
     let folder = tempfile::tempdir().unwrap();
     let hashed = run(Command::new("htpasswd").args(["-nbBC", "10", "ann", "correct horse"]), "");
     fs::write(folder.path().join("users.htpasswd"), &hashed.expect_success().stdout).unwrap();
-    let mut configuration = CONFIGURATION.to_owned();
-    for rule in rules {
-        writeln!(configuration, "{rule}").unwrap();
-    }
     fs::write(folder.path().join("portpass.yml"), configuration).unwrap();
     let arguments =
         ["--config", "{folder}/portpass.yml", "--data", "{folder}/data", "--addr", "127.0.0.1:0"];
