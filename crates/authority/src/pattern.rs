@@ -9,8 +9,12 @@ use std::fmt;
 use crate::labels::Labels;
 
 mod compare;
+mod partition;
 #[cfg(test)]
 mod tests;
+
+pub use self::partition::Tangled;
+pub(crate) use self::partition::{Part, partition};
 
 /// Which repositories a rule is about: `public/**`, `team/*/app`, `${account}/**`.
 ///

@@ -11,6 +11,7 @@ use crate::{ceiling::Ceiling, subject::AccountName};
 
 mod bound;
 mod conditions;
+mod diff;
 mod effect;
 mod explain;
 mod index;
@@ -27,6 +28,10 @@ mod times;
 pub use self::{
     bound::KnownCircumstances,
     conditions::{Conditions, NetworkError},
+    diff::{
+        ChangeKind, ChangedResources, Circumstance, Comparison, DecidedBy, Family, Region,
+        RightsChange, Side, When,
+    },
     effect::Effect,
     explain::{CitedRule, Explanation, NearMiss, explain},
     live::LivePolicy,
@@ -40,7 +45,7 @@ pub use self::{
 pub use crate::{
     actions::ActionBits,
     lifetime::Lifetime,
-    pattern::{PathPattern, PatternError, Placeholder},
+    pattern::{PathPattern, PatternError, Placeholder, Tangled},
 };
 
 /// Which part of a request the rules allow, and which rules said so. No I/O.

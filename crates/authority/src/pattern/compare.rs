@@ -37,6 +37,39 @@ impl PathPattern {
         Self::from_segments(&self.text, segments).ok()
     }
 
+    /// The same for each way in which placeholders can stand for these texts; one that stands for any text (`None`)
+    /// is left.
+    pub(crate) fn with<'a>(
+        &self,
+        values: impl Fn(&Placeholder) -> Option<Vec<&'a str>>,
+    ) -> Vec<Self> {
+        let mut patterns = vec![self.clone()];
+        for placeholder in &self.placeholders {
+            let Some(values) = values(placeholder) else { continue };
+            // A wildcard in a value is text, which no name of a repository has.
+            let values = values.into_iter().filter(|value| !value.contains(['*', '?']));
+            let with = |value: &str| {
+                patterns.iter().filter_map(|one| one.with_value(placeholder, value)).collect()
+            };
+            patterns = values.map(with).collect::<Vec<Vec<Self>>>().concat();
+        }
+        patterns
+    }
+
+    /// `None` where no name of a repository can be so.
+    fn with_value(&self, placeholder: &Placeholder, value: &str) -> Option<Self> {
+        let segment = |segment: &Segment| match segment {
+            Segment::Named { before, placeholder: named, after } if named == placeholder => {
+                let text = format!("{before}{value}{after}");
+                WordPattern::parse_path_segment(&text).ok().map(Segment::Word)
+            }
+            other => Some(other.clone()),
+        };
+        let segments = self.segments.iter().map(segment).collect::<Option<_>>()?;
+        let text = self.text.replace(&placeholder.to_string(), value);
+        Self::from_segments(&text, segments).ok()
+    }
+
     /// Some repositories that it means; none where a placeholder is left, or no name can be as it says.
     pub fn examples(&self) -> Vec<RepositoryName> {
         let name = |deep: Option<&str>| {

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt, str::FromStr};
 use super::{effect::Effect, request::Request};
 use crate::{
     pattern::WordPattern,
-    subject::{Account, AccountName, Group, GroupError, NameError, SourceName},
+    subject::{Account, AccountName, Group, GroupError, NameError, SourceName, Subject},
 };
 
 /// Who asks, as the rules see it.
@@ -17,7 +17,12 @@ pub struct Caller<'a> {
 impl<'a> Caller<'a> {
     /// Whoever makes this request.
     pub fn new(request: &Request<'a>) -> Self {
-        Self { account: request.subject.account() }
+        Self::of(request.subject)
+    }
+
+    /// Whoever that is.
+    pub fn of(subject: &'a Subject) -> Self {
+        Self { account: subject.account() }
     }
 
     /// The account's name; `None` for an anonymous caller.

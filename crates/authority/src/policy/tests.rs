@@ -9,6 +9,7 @@ use crate::subject::{
 };
 
 mod conditions;
+mod diff;
 mod properties;
 
 /// `allow pull,push repository team/** to group:dev group:qa except user:bob from 10.0.0.0/8 service registry

@@ -8,6 +8,10 @@ use jiff::{
     tz::TimeZone,
 };
 
+mod moments;
+
+pub(crate) use self::moments::moments;
+
 /// `between:` as the configuration has it, not understood yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TimesText {

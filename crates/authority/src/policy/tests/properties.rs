@@ -15,7 +15,7 @@ prop_compose! {
         except in "( except (user:b|group:a|robot:b))?",
         from in "( from (10.0.0.0/8|10.0.0.1 2001:db8::/32))?",
         service in "( service (registry|mirror|registry mirror))?",
-        between in "( between (mon-fri|sat,sun@08:00-18:00|@22:00-06:00@Europe/Berlin|@@@after=2026-12-01))?",
+        between in "( between (mon-fri|sat,sun@08:00-18:00|@22:00-06:00@Europe/Berlin|@@@after=2026-12-(01|20)|@@@before=2026-12-25))?",
         lifetime in "( expiration (60|600))?",
     ) -> String {
         let lifetime = if effect == "allow" { &*lifetime } else { "" };
@@ -23,29 +23,29 @@ prop_compose! {
     }
 }
 
-fn some_rules() -> impl Strategy<Value = Vec<String>> {
+pub(super) fn some_rules() -> impl Strategy<Value = Vec<String>> {
     let can_match = |text: &String| RuleSet::parse(&[rule(text)], &context()).is_ok();
     prop::collection::vec(any_rule().prop_filter("matches somebody", can_match), 0..8)
 }
 
 /// What a decision can depend on beside the resource.
 #[derive(Debug)]
-struct Asked {
-    subject: Subject,
+pub(super) struct Asked {
+    pub(super) subject: Subject,
     service: ServiceName,
     address: Option<IpAddr>,
     now: SystemTime,
 }
 
 impl Asked {
-    fn request(&self) -> Request<'_> {
+    pub(super) fn request(&self) -> Request<'_> {
         let Self { subject, service, address, now } = self;
         Request { subject, service, address: *address, now: *now }
     }
 }
 
 prop_compose! {
-    fn anybody()(
+    pub(super) fn anybody()(
         who in "(|a|b|htpasswd/a|a:b|b:a,b)",
         robot in any::<bool>(),
         labels in prop::collection::vec("[lm]=[ab]", 0..3),
