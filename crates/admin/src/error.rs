@@ -244,6 +244,9 @@ pub enum AdminError {
     /// No accounts come from a directory.
     #[error("there is no `ldap` under `token_service.accounts`: no account comes from a directory")]
     NoDirectory,
+    /// The rules cannot be compared.
+    #[error(transparent)]
+    Tangled(#[from] portpass_authority::policy::Tangled),
     /// A text that is no token of a workload.
     #[error("this is no workload's token: {why}")]
     NotAWorkloadToken {

@@ -76,8 +76,9 @@ pub use self::{
     key_ring::{OpenKeyRingError, open_key_ring},
     limits::Limits,
     policy::{
-        Caller, Circumstances, LintFinding, PolicyExplanation, Reach, ReachingCaller, RuleOnIt,
-        Rulebook, Severity, TestedExpectation, UnlistedSource,
+        Caller, ChangedRegion, ChangedRights, Circumstances, Decider, LintFinding,
+        PolicyExplanation, Reach, ReachingCaller, RightsDiff, RuleOnIt, Rulebook, Severity,
+        TestedExpectation, UnlistedSource,
     },
     robots::{Robot, RobotSecret},
     seal_key::SealKeyError,

@@ -19,6 +19,8 @@ use portpass_token::ServiceName;
 use super::{AdminError, Installation, audit};
 
 mod caller;
+mod callers;
+mod diff;
 mod expected;
 mod lint;
 mod rulebook;
@@ -26,10 +28,12 @@ mod who;
 
 pub use self::{
     caller::Caller,
+    callers::UnlistedSource,
+    diff::{ChangedRegion, ChangedRights, Decider, RightsDiff},
     expected::TestedExpectation,
     lint::{LintFinding, Severity},
     rulebook::Rulebook,
-    who::{Reach, ReachingCaller, RuleOnIt, UnlistedSource},
+    who::{Reach, ReachingCaller, RuleOnIt},
 };
 
 /// What a decision depends on beside who asks for what.

@@ -19,6 +19,8 @@ pub(crate) enum Status {
     Failed,
     /// The command line makes no sense in a way that clap cannot see: 2.
     Usage,
+    /// The command answers by its status, where 1 is an answer, and could not find out: 2.
+    NoAnswer,
 }
 
 impl Failure {
@@ -33,6 +35,12 @@ impl Failure {
     /// Wrong usage: exit status 2.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self { status: Status::Usage, ..Self::new(message) }
+    }
+
+    /// The failure of a command that answers by its status.
+    #[must_use]
+    pub(crate) fn no_answer(self) -> Self {
+        Self { status: Status::NoAnswer, ..self }
     }
 
     /// Adds a line that says what to do; the same line twice is printed once.

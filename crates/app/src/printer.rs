@@ -148,7 +148,7 @@ impl Printer {
         }
         match failure.status() {
             Status::Failed => ExitCode::from(1),
-            Status::Usage => ExitCode::from(2),
+            Status::Usage | Status::NoAnswer => ExitCode::from(2),
         }
     }
 }

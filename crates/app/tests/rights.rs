@@ -225,3 +225,87 @@ async fn what_the_rules_say_is_what_one_reads_in_them() {
         assert_eq!(actions.join(" "), granted, "{account} {scope}");
     }
 }
+
+/// For a robot and an API key, the name and the secret of both.
+fn machine(portpass: &Portpass, command: &[&str]) -> (String, String, Value) {
+    let mut command = command.to_vec();
+    command.extend(["--json", "--config", "{folder}/portpass.yml"]);
+    let made = portpass.command(&command, "").expect_success();
+    let made: Value = serde_json::from_str(&made.stdout).unwrap();
+    let word = |key: &str| made[key].as_str().unwrap().to_owned();
+    (word("username"), word("secret"), made.clone())
+}
+
+/// Everybody asks for all actions on each repository; `policy who` lists those who got some, with what they got.
+#[tokio::test]
+async fn who_reaches_a_repository_is_who_gets_a_token_for_it() {
+    let portpass = serve();
+    let client = Client::builder().no_proxy().build().unwrap();
+    let mut logins: Vec<(String, Option<(String, String)>)> = ACCOUNTS
+        .iter()
+        .map(|(account, _)| {
+            let login = (*account).to_owned();
+            (login.clone(), (login != ANONYMOUS).then(|| (login, PASSWORD.to_owned())))
+        })
+        .collect();
+    for (name, allow, repository) in
+        [("ci", "pull,push", "prod/*"), ("team", "*", "team/**"), ("own", "pull", "nobody/else/**")]
+    {
+        let (username, secret, _) = machine(
+            &portpass,
+            &["robot", "add", name, "--allow", allow, "--repository", repository],
+        );
+        logins.push((format!("robot:{name}"), Some((username, secret))));
+    }
+    for (owner, allow, repository) in
+        [("ann", "pull", "team/**"), ("bob", "*", "prod/**"), ("root", "delete", "public/**")]
+    {
+        let (username, secret, made) = machine(
+            &portpass,
+            &["key", "add", owner, "--allow", allow, "--repository", repository],
+        );
+        let id = made["id"].as_str().unwrap();
+        logins.push((format!("key:{id} ({owner})"), Some((username, secret))));
+    }
+    let mut reaching = 0;
+    for repository in [
+        "public/app",
+        "ann/app",
+        "team/app",
+        "team/secret",
+        "prod/x",
+        "prod/x/app",
+        "nobody/else/x",
+    ] {
+        let mut expected = BTreeMap::new();
+        for (who, login) in &logins {
+            let url = format!("{}/token?service=registry", portpass.url());
+            let scope = format!("repository:{repository}:pull,push,delete");
+            let mut request = client.get(url).query(&[("scope", &scope)]);
+            if let Some((name, secret)) = login {
+                request = request.basic_auth(name, Some(secret));
+            }
+            let answer = request.send().await.unwrap();
+            assert_eq!(answer.status(), StatusCode::OK, "{who} {scope}");
+            let body: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+            let access = access_of(&portpass, body["token"].as_str().unwrap());
+            let granted = access.into_values().flatten().collect::<BTreeSet<_>>();
+            if !granted.is_empty() {
+                expected.insert(who.clone(), granted);
+            }
+        }
+        let said = portpass.command(
+            &["policy", "who", repository, "--json", "--config", "{folder}/portpass.yml"],
+            "",
+        );
+        let reach: Value = serde_json::from_str(&said.expect_success().stdout).unwrap();
+        let callers = reach["callers"].as_array().unwrap().iter();
+        // Members of a group are among the accounts too.
+        let callers = callers
+            .map(|caller| (caller["who"].as_str().unwrap().to_owned(), words(&caller["actions"])))
+            .filter(|(who, _)| !who.starts_with("group:"));
+        assert_eq!(callers.collect::<BTreeMap<_, _>>(), expected, "{repository}");
+        reaching += expected.len();
+    }
+    assert!((20..60).contains(&reaching), "{reaching} of 77 reach something");
+}

@@ -249,3 +249,53 @@ fn rules_are_looked_over_and_everybody_who_reaches_a_repository_is_listed() {
     let who = policy(&portpass, &["who", "inside/a", "--from", "203.0.113.9"]);
     assert!(who.expect_success().stdout.starts_with("nobody is known to reach inside/a"), "{who}");
 }
+
+/// As with diff: 0 is the same, 1 differs, 2 cannot be compared.
+#[test]
+fn whose_rights_a_change_touches_is_told_by_words_and_by_the_exit_status() {
+    let portpass = serve();
+    let folder = portpass.folder();
+    let diff = |new: &str, more: &[&str]| {
+        fs::write(folder.join("new.yml"), new).unwrap();
+        let arguments = [&["diff", "{folder}/rules.yml", "{folder}/new.yml"][..], more].concat();
+        policy(&portpass, &arguments)
+    };
+    let reversed: String = RULES.lines().rev().map(|line| format!("{line}\n")).collect();
+    let same = diff(&reversed, &[]);
+    assert_eq!((same.status, &*same.stdout), (Some(0), ""), "{same}");
+    assert!(same.stderr.contains("nobody's rights change"), "{same}");
+
+    let deny =
+        "- { deny: [push], repository: \"big/frozen\", to: signed-in, from: [203.0.113.0/24] }\n";
+    let differs = diff(&format!("# a comment\n{RULES}{deny}"), &[]);
+    assert_eq!(differs.status, Some(1), "{differs}");
+    let here = folder.display().to_string();
+    assert_eq!(
+        differs.stdout.replace(&here, ""),
+        "lost: push on big/frozen, from 203.0.113.0/24; or from an unknown address
+  whose: admin, ann, signed-in
+  old: rule 2 (/rules.yml:2): allow [pull, push] repository big/** to signed-in expiration 7200
+  new: rule 4 (/new.yml:5): deny [push] repository big/frozen to signed-in from 203.0.113.0/24
+"
+    );
+    let longer = RULES.replace("7200", "600");
+    let json: Value = serde_json::from_str(&diff(&longer, &["--json"]).stdout).unwrap();
+    let [change] = &json["changes"].as_array().unwrap()[..] else { panic!("{json:#}") };
+    assert_eq!(change["change"], "lifetime", "{json:#}");
+    assert_eq!(change["old"]["expiration"], 7200, "{json:#}");
+    assert_eq!(change["new"]["expiration"], 600, "{json:#}");
+    assert_eq!(change["repositories"][0]["patterns"][0], "big/**", "{json:#}");
+
+    for (new, told) in [
+        (
+            "- { allow: [fetch], repository: a, to: anyone }\n",
+            "new.yml:1: rule 1: there is no action",
+        ),
+        ("token_service: { policy: { docker-auth: acl.yml } }\n", "acl.yml"),
+        ("registry: {}\n", "new.yml: this configuration runs no token service"),
+    ] {
+        let refused = diff(new, &[]);
+        assert_eq!(refused.status, Some(2), "{refused}");
+        assert!(refused.stderr.contains(told), "{refused}");
+    }
+}

@@ -30,6 +30,7 @@ pub use self::{
     listing::{ListedAccount, Listing},
     machines::{Machines, SecretProblem},
     rejection::{Reason, Rejection},
+    secrets::ListedKey,
 };
 use crate::{
     policy::{RuleId, RuleSet},

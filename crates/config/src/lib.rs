@@ -59,7 +59,7 @@ pub use self::{
     location::{Located, Location},
     log::{Log, LogFormat},
     measure::{MeasureError, Rate, Size, Span},
-    policy::{PolicyFile, PolicyFileContent, PolicySource, RuleFile, RuleFileContent},
+    policy::{PolicyFile, PolicyFileContent, PolicySource, RuleFile, RuleFileContent, RulesOfFile},
     registry::{Registry, RegistryAuth},
     signing::Signing,
     tls::{TlsError, TlsFiles},

@@ -14,11 +14,13 @@ use super::{
     one_or_many::OneOrMany,
 };
 
+mod compared;
 mod file;
 mod section;
 
 pub(crate) use section::PolicySection;
 
+pub use compared::RulesOfFile;
 pub use file::{PolicyFile, PolicyFileContent, RuleFile, RuleFileContent};
 
 /// One rule.
@@ -178,7 +180,7 @@ fn rule_file(
     // That it can be read is said with the line that names it.
     let bytes = files.read(FILE_KEY, typed)?;
     let file = RuleFile::new(files.resolve(typed), context, bytes);
-    let RuleFileContent { rules, warnings } = file.understand(file.first())?;
+    let RuleFileContent { rules, warnings, .. } = file.understand(file.first())?;
     for warning in warnings {
         files.warn(&typed.place, FILE_KEY, warning);
     }

@@ -154,6 +154,15 @@ pub enum TokenListen {
 }
 
 impl TokenService {
+    /// What rules may refer to.
+    pub fn rule_context(&self) -> RuleContext {
+        RuleContext {
+            sources: self.accounts.iter().map(AccountSource::name).collect(),
+            services: self.services.iter().map(|service| service.name.clone()).collect(),
+            anonymous: self.anonymous,
+        }
+    }
+
     /// The longest that any token lives: as long as keys are published after their last signature.
     pub fn longest_lifetime(&self) -> Lifetime {
         self.lifetime.max(self.policy.longest_lifetime().unwrap_or(self.lifetime))

@@ -7,7 +7,7 @@ use std::{
 };
 
 use portpass_authority::{
-    accounts::{AuthenticatorChain, Listing},
+    accounts::{AuthenticatorChain, ListedKey, Listing},
     policy::{Policy, RuleSet},
     subject::{
         Account, AccountId, AccountKind, AccountName, CredentialVersion, SourceName, Subject,
@@ -113,6 +113,14 @@ impl Rulebook {
         match &self.chain {
             Some(chain) => chain.list(self.now()).await,
             None => Vec::new(),
+        }
+    }
+
+    /// The API keys of all persons who can log in.
+    pub(super) async fn keys(&self) -> Result<Vec<ListedKey>, AdminError> {
+        match &self.chain {
+            Some(chain) => Ok(chain.list_keys(self.now()).await?),
+            None => Ok(Vec::new()),
         }
     }
 

@@ -8,6 +8,8 @@ use portpass_state::Db;
 use super::*;
 use crate::{NewUser, open};
 
+mod diff;
+
 struct Fixture(tempfile::TempDir);
 
 impl Fixture {

@@ -8,6 +8,7 @@ use portpass_admin::{Caller, Circumstances, Rulebook};
 use super::{Context, InstallationArguments, refused};
 use crate::{failure::Failure, outcome::Outcome};
 
+mod diff;
 mod junit;
 mod lint;
 mod test;
@@ -49,6 +50,16 @@ enum Action {
     },
     /// Look for rules that do nothing, or more than was meant
     Lint {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say whose rights differ between two configurations, or two lists of rules; 1 is that some do, 2 an error
+    Diff {
+        /// The configuration or the list of rules as it was
+        old: PathBuf,
+        /// As it is to be
+        new: PathBuf,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -114,6 +125,14 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<Outco
         }
         Action::Lint { json } => {
             lint::run(&rulebook(installation, context).await?, json, context).await
+        }
+        Action::Diff { old, new, json } => {
+            let compared = async {
+                let rulebook = rulebook(installation, context).await?;
+                diff::run(&rulebook, old, new, json, context).await
+            };
+            // As with diff, 1 is an answer.
+            compared.await.map_err(Failure::no_answer)
         }
         Action::Who { repository, circumstances, json } => {
             let rulebook = rulebook(installation, context).await?;

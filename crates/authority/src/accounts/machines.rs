@@ -104,6 +104,11 @@ impl Machines {
         Ok(self.0.recent(now).await?.keys_by_id.get(&id).cloned())
     }
 
+    /// All keys, good or not.
+    pub(super) async fn keys(&self, now: SystemTime) -> Result<Vec<Arc<Key>>, Unavailable> {
+        Ok(self.0.recent(now).await?.keys_by_id.values().cloned().collect())
+    }
+
     /// All of them as the last look found them.
     pub(super) fn seen(&self) -> Option<Arc<Rows>> {
         self.0.seen()

@@ -15,6 +15,17 @@ use crate::{
     subject::{Account, AccountId, AccountKind, Login},
 };
 
+/// An API key, and what it makes of its owner's account.
+#[derive(Debug, Clone)]
+pub struct ListedKey {
+    /// Which.
+    pub id: KeyId,
+    /// The account, limited by the key.
+    pub account: Account,
+    /// Whether it is good no more.
+    pub is_expired: bool,
+}
+
 impl AuthenticatorChain {
     /// Whose the secret of a robot or an API key is, and what was used. The account of a key is as its source has it
     /// now: a person who is gone or disabled has no keys.
@@ -56,6 +67,22 @@ impl AuthenticatorChain {
             Some(key) => self.holder(&key, now).await,
             None => Ok(None),
         }
+    }
+
+    /// All API keys of persons who can log in, by owner and id.
+    ///
+    /// Those of a source that is away are left out: [`AuthenticatorChain::list`] says that it is.
+    pub async fn list_keys(&self, now: SystemTime) -> Result<Vec<ListedKey>, Unavailable> {
+        let Some(machines) = &self.machines else { return Ok(Vec::new()) };
+        let mut keys = Vec::new();
+        for key in machines.keys(now).await? {
+            if let Ok(Some(account)) = self.holder(&key, now).await {
+                let is_expired = account.valid_until.is_some_and(|until| until <= now);
+                keys.push(ListedKey { id: key.id, account, is_expired });
+            }
+        }
+        keys.sort_by_key(|key| (key.account.name.clone(), key.id.to_string()));
+        Ok(keys)
     }
 
     async fn holder(&self, key: &Key, now: SystemTime) -> Result<Option<Account>, Unavailable> {

@@ -26,6 +26,8 @@ pub struct RuleFile {
 pub struct RuleFileContent {
     /// The rules.
     pub rules: RuleSet,
+    /// The line of each.
+    pub lines: Vec<Option<u64>>,
     /// What does not keep them from being used but should be seen.
     pub warnings: Vec<String>,
 }
@@ -62,8 +64,9 @@ impl RuleFile {
             .map_err(|_| ConfigError::at(&name, "the file is not UTF-8 text"))?;
         let files = Files::relative_to(&self.path);
         let rules = parse(&name, text)?;
+        let lines = rules.iter().map(|rule| rule.place.line()).collect();
         let rules = understand(rules, |rule| rule.to_string(), &self.context, &files)?;
-        Ok(RuleFileContent { rules, warnings: files.into_warnings() })
+        Ok(RuleFileContent { rules, lines, warnings: files.into_warnings() })
     }
 }
 
@@ -116,7 +119,7 @@ impl PolicyFile {
     pub fn understand(&self, bytes: &[u8]) -> Result<PolicyFileContent, ConfigError> {
         match self {
             Self::Rules(file) => {
-                let RuleFileContent { rules, warnings } = file.understand(bytes)?;
+                let RuleFileContent { rules, warnings, .. } = file.understand(bytes)?;
                 let count = rules.rules().len();
                 Ok(PolicyFileContent { policy: Arc::new(rules), rules: count, warnings })
             }

@@ -44,8 +44,9 @@ fn print(reach: &Reach, context: &Context) {
 }
 
 fn row(caller: &ReachingCaller) -> [String; 4] {
-    let ReachingCaller { who, source, disabled, actions, rules } = caller;
-    let numbers: Vec<String> = rules.iter().map(ToString::to_string).collect();
+    let ReachingCaller { who, source, disabled, actions, rules, own } = caller;
+    let mut by: Vec<String> = rules.iter().map(ToString::to_string).collect();
+    by.extend((!own.is_empty()).then(|| "its own permission".to_owned()));
     let who = if *disabled { format!("{who} (disabled)") } else { who.clone() };
-    [who, source.clone().unwrap_or_default(), actions.join(", "), numbers.join(", ")]
+    [who, source.clone().unwrap_or_default(), actions.join(", "), by.join(", ")]
 }
