@@ -23,7 +23,7 @@ pub(crate) async fn fetch(web: &Web, issuer: &IssuerUrl) -> Result<KeySet, Disco
 }
 
 /// Reads a discovery document; `issuer` has to be the one that was asked for, byte for byte (§4.3).
-fn jwks_uri(document: &[u8], issuer: &IssuerUrl) -> Result<Url, DiscoveryError> {
+pub fn jwks_uri(document: &[u8], issuer: &IssuerUrl) -> Result<Url, DiscoveryError> {
     let document = json::parse_object(document)
         .map_err(|why| DiscoveryError::Document { why: why.to_string() })?;
     let member = |name: &'static str| match document.get(name) {

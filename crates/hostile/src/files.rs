@@ -2,13 +2,21 @@
 
 use std::{num::NonZeroUsize, time::SystemTime};
 
+use portpass_authority::{
+    policy::{Comparison, Request, RuleContext, Side, decide_for},
+    subject::{SourceName, Subject},
+};
 use portpass_config::{
-    Config, ConfigError, ConfigFile, Environment, ImportTarget, Sources, import,
+    Config, ConfigError, ConfigFile, Environment, ImportTarget, RulesOfFile, Sources, import,
 };
 use portpass_password::{
     Formats, HashPool, HtpasswdFile, PasswordHash, htpasswd::HtpasswdSettings, pool::PoolSettings,
 };
-use portpass_protocol::printable::is_unprintable;
+use portpass_protocol::{
+    access::{Access, Action},
+    printable::is_unprintable,
+};
+use portpass_token::ServiceName;
 
 use crate::{assert_one_line, scratch};
 
@@ -54,8 +62,24 @@ fn hash(text: &str) {
     }
 }
 
-/// docker_auth's configuration becomes one of ours, with a doubt on each line that begins so, or is refused.
+/// docker_auth's ACL decides, or is refused in sentences; its configuration becomes one of ours, with a doubt on each line that begins so, or is refused.
 pub fn docker_auth(bytes: &[u8]) {
+    let policy: &[u8] = b"data: data\ntoken_service: { policy: { docker-auth: acl.yml } }\n";
+    let folder = scratch::folder(&[("acl.yml", bytes), ("portpass.yml", policy)]);
+    let sources =
+        Sources { config: Some(folder.path().join("portpass.yml")), ..Sources::default() };
+    match Config::load(&sources, &Environment::default()) {
+        Err(error) => readable(&error),
+        Ok(config) => {
+            let policy = config.token_service.map(|service| service.policy.policy());
+            let (subject, now) = (&Subject::Anonymous, SystemTime::UNIX_EPOCH);
+            let service = ServiceName::new("registry");
+            let request = Request { subject, service: &service, address: None, now };
+            let asked = Access::repository("team/app", [Action::Pull, Action::Push]);
+            let granted = policy.map(|policy| decide_for(&*policy, &request, &asked).granted);
+            assert!(granted.iter().flatten().all(|action| asked.actions.contains(action)));
+        }
+    }
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let target = ImportTarget {
         source: "auth_config.yml".into(),
@@ -73,6 +97,37 @@ pub fn docker_auth(bytes: &[u8]) {
                 let taken = ConfigFile::parse("portpass.yml", &imported.configuration);
                 assert!(taken.is_ok(), "{taken:?}\n{}", imported.configuration);
             }
+        }
+    }
+}
+
+/// A file of rules is taken, or refused in sentences with its line; what is taken decides, differs from nothing that
+/// says the same, and can be printed.
+pub fn rules(bytes: &[u8]) {
+    let folder = scratch::folder(&[("rules.yml", bytes)]);
+    let service = ServiceName::new("registry");
+    let context = RuleContext {
+        sources: vec![SourceName::local(), SourceName::ldap()],
+        services: vec![service.clone()],
+        anonymous: true,
+    };
+    let nothing =
+        Environment::from_iter([("HOME".to_owned(), folder.path().display().to_string())]);
+    match RulesOfFile::read(&folder.path().join("rules.yml"), &context, &nothing) {
+        Err(error) => readable(&error),
+        Ok(RulesOfFile { rules, lines, .. }) => {
+            assert!(lines.is_empty() || lines.len() == rules.rules().len());
+            let (subject, now) = (&Subject::Anonymous, SystemTime::UNIX_EPOCH);
+            let request = Request { subject, service: &service, address: None, now };
+            let asked = Access::repository("team/app", [Action::Pull, Action::Push]);
+            let decision = decide_for(&*rules, &request, &asked);
+            assert!(decision.granted.iter().all(|action| asked.actions.contains(action)));
+            for rule in rules.rules() {
+                assert_one_line(&rule.to_string());
+            }
+            let side = Side { rules: &rules, anonymous: true };
+            let mut comparison = Comparison::new(side, side, &context.services, now);
+            assert_eq!(comparison.changes(subject).map(|changes| changes.len()), Ok(0));
         }
     }
 }

@@ -15,6 +15,7 @@
 
 #![expect(clippy::missing_panics_doc, reason = "to panic is what every function here is for")]
 
+mod accounts;
 mod client;
 mod files;
 mod jose;
@@ -22,8 +23,9 @@ mod protocol;
 mod request;
 mod scratch;
 
+pub use accounts::{directory, discovery, machine_secret, workload_claims};
 pub use client::{archive, credentials, image_reference, layout};
-pub use files::{configuration, docker_auth, htpasswd};
+pub use files::{configuration, docker_auth, htpasswd, rules};
 pub use jose::{claims, jwk, jws, x5c};
 pub use protocol::{access_list, challenge, error_body, manifest, range, scope, token_response};
 pub use request::{authorization, route, token_request};
@@ -46,6 +48,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "claims", check: claims },
     Target { name: "configuration", check: configuration },
     Target { name: "credentials", check: credentials },
+    Target { name: "directory", check: directory },
+    Target { name: "discovery", check: discovery },
     Target { name: "docker_auth", check: docker_auth },
     Target { name: "error_body", check: error_body },
     Target { name: "htpasswd", check: htpasswd },
@@ -53,12 +57,15 @@ pub const TARGETS: &[Target] = &[
     Target { name: "jwk", check: jwk },
     Target { name: "jws", check: jws },
     Target { name: "layout", check: layout },
+    Target { name: "machine_secret", check: machine_secret },
     Target { name: "manifest", check: manifest },
     Target { name: "range", check: range },
     Target { name: "route", check: route },
+    Target { name: "rules", check: rules },
     Target { name: "scope", check: scope },
     Target { name: "token_request", check: token_request },
     Target { name: "token_response", check: token_response },
+    Target { name: "workload_claims", check: workload_claims },
     Target { name: "x5c", check: x5c },
 ];
 

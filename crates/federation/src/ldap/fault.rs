@@ -199,10 +199,13 @@ pub(super) fn said(result: &LdapResult) -> String {
     };
     let text = match result.text.trim().trim_end_matches('\0') {
         "" => String::new(),
-        text => format!(", {text:?}"),
+        text => format!(", {:?}", text.chars().take(LONGEST_SAID).collect::<String>()),
     };
     format!("result {}{text}{hint}", result.rc)
 }
+
+/// As much of a server's text as goes into the log.
+const LONGEST_SAID: usize = 300;
 
 /// Results that say nothing of what was asked: the server is busy, elsewhere or broken, or wants TLS.
 pub(super) fn is_of_the_server(code: u32) -> bool {

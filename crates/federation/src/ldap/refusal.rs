@@ -80,7 +80,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// What the result of a bind says that is no yes.
-    pub(super) fn of_bind(result: &LdapResult) -> Self {
+    pub fn of_bind(result: &LdapResult) -> Self {
         if let Some(data) = subcode(&result.text) {
             return Self::of_subcode(data);
         }
@@ -99,7 +99,7 @@ impl Refusal {
     }
 
     /// What a yes says beside it.
-    pub(super) fn beside_success(result: &LdapResult) -> Option<Self> {
+    pub fn beside_success(result: &LdapResult) -> Option<Self> {
         policy_error(result).and_then(Self::of_policy)
     }
 
@@ -143,6 +143,10 @@ fn policy_error(result: &LdapResult) -> Option<u8> {
 }
 
 fn policy_error_in(value: &[u8]) -> Option<u8> {
+    // What is nested deeply would be read deeply.
+    if value.len() > LONGEST_POLICY {
+        return None;
+    }
     let (_, sequence) = parse_tag(value).ok()?;
     let PL::C(parts) = sequence.payload else { return None };
     let error = parts.into_iter().find(|part| part.id == 1)?;
@@ -158,6 +162,9 @@ fn code(data: Option<u32>) -> String {
 
 /// The control that asks for it and carries it.
 pub(super) const PASSWORD_POLICY: &str = "1.3.6.1.4.1.42.2.27.8.5.1";
+
+/// Of an answer: a warning of some bytes, and an error of three.
+const LONGEST_POLICY: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -219,6 +226,16 @@ mod tests {
         {
             assert_eq!(policy_error_in(none), None, "{none:?}");
         }
+    }
+
+    #[test]
+    fn an_answer_that_is_longer_than_any_is_not_read() {
+        let answer = |filling: u8| {
+            let warning = vec![0; filling.into()];
+            [&[0x30, filling + 5, 0xa0 & !0x20, filling][..], &warning, &[0x81, 1, 1]].concat()
+        };
+        assert_eq!(policy_error_in(&answer(20)), Some(1));
+        assert_eq!(policy_error_in(&answer(80)), None);
     }
 
     proptest! {
