@@ -53,12 +53,10 @@ impl World {
     pub(crate) fn new(program: &Path) -> Self {
         let scratch = tempfile::tempdir().unwrap();
         let portpass = serve(program, CONFIGURATION);
-        let rules: Vec<String> = (0..1000)
-            .map(|number| {
-                format!("    - {{ allow: [pull], repository: \"team{number}/**\", to: signed-in }}")
-            })
-            .collect();
-        let with_rules = serve(program, &format!("{CONFIGURATION}{}\n", rules.join("\n")));
+        let rules: Vec<String> = (0..1000).map(rule).collect();
+        let with_rules = serve(program, &format!("{CONFIGURATION}{}
+", rules.join("
+")));
         let root = portpass.command(&["signing-key", "export", "--data", "{folder}/data"], "");
         let bundle = scratch.path().join("root.crt");
         fs::write(&bundle, root.expect_success().stdout.as_bytes()).unwrap();
@@ -309,6 +307,35 @@ fn serve(program: &Path, configuration: &str) -> Portpass {
 }
 
 const BYTES: &[(&str, &str)] = &[("Content-Type", "application/octet-stream")];
+
+/// One of ten kinds, in turn: all that a rule can say is said a hundred times.
+fn rule(number: usize) -> String {
+    let said = match number % 10 {
+        0 => format!("allow: [pull], repository: \"home{number}/${{account}}/**\", to: signed-in"),
+        1 => format!("allow: [pull], repository: \"team{number}/**\", to: \"user:person{number}\""),
+        2 => format!("allow: [push], repository: \"team{number}/**\", to: \"robot:ci-*\""),
+        3 => format!(
+            "allow: [pull], repository: \"team{number}/**\", to: \"group:local/dev\", from: [10.0.0.0/8, 127.0.0.0/8]"
+        ),
+        4 => format!(
+            "allow: [pull], repository: \"team{number}/**\", to: \"group:team{number}\", service: registry"
+        ),
+        5 => format!(
+            "allow: [pull], repository: \"team{number}/**\", to: \"group:local/*\", between: {{ hours: \"00:00-24:00\", zone: Europe/Berlin }}, expiration: 86400"
+        ),
+        6 => format!(
+            "allow: [pull], repository: \"${{label:team}}/{number}\", to: signed-in, except: \"user:mallory\""
+        ),
+        7 => format!("allow: [pull], repository: \"groups{number}/${{group}}/*\", to: \"group:*\""),
+        8 => format!(
+            "deny: [push], repository: \"*/frozen{number}\", to: signed-in, from: 203.0.113.0/24"
+        ),
+        _ => format!(
+            "allow: [pull], repository: \"team{number}/**\", to: signed-in, from: 127.0.0.0/8, expiration: 86400"
+        ),
+    };
+    format!("    - {{ {said} }}")
+}
 
 /// What registries and token services are called.
 pub(crate) const SERVICE: &str = "registry";
