@@ -292,7 +292,7 @@ fn whose_rights_a_change_touches_is_told_by_words_and_by_the_exit_status() {
             "new.yml:1: rule 1: there is no action",
         ),
         ("token_service: { policy: { docker-auth: acl.yml } }\n", "acl.yml"),
-        ("registry: {}\n", "new.yml: this configuration runs no token service"),
+        ("registry: { auth: { none: {} } }\n", "new.yml: this configuration runs no token service"),
     ] {
         let refused = diff(new, &[]);
         assert_eq!(refused.status, Some(2), "{refused}");
