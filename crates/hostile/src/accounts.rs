@@ -151,7 +151,7 @@ pub fn machine_secret(bytes: &[u8]) {
             assert!(text.len() < 16 || !said.contains(text), "{text:?}");
         }
         None => {
-            assert!(!matches!(SecretForm::of(text), Some(SecretForm::ApiKey | SecretForm::Robot)))
+            assert!(!matches!(SecretForm::of(text), Some(SecretForm::ApiKey | SecretForm::Robot)));
         }
     }
 }

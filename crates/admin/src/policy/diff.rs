@@ -137,8 +137,8 @@ impl Files {
         for (who, (_, member)) in callers::members(rules.into_iter()) {
             add(who, member);
         }
-        let named = rules.into_iter().flat_map(RuleSet::rules);
-        for principal in named.flat_map(|rule| rule.to.iter().chain(&rule.except)) {
+        let all = rules.into_iter().flat_map(RuleSet::rules);
+        for principal in all.flat_map(|rule| rule.to.iter().chain(&rule.except)) {
             if let Some((who, subject)) = named_account(principal) {
                 add(who, subject);
             }

@@ -3,7 +3,10 @@
 //! Each pattern is an automaton over the characters of a name, and so is the grammar of names. All of them take
 //! the same characters at once. A set of places in them that was met before leads to nothing new, so the walk ends.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::{
+    collections::{BTreeSet, HashSet, VecDeque},
+    sync::Arc,
+};
 
 use super::{PathPattern, Segment};
 
@@ -120,9 +123,9 @@ impl Automaton {
     }
 
     /// Adds the place, and those that are reached from there without a character.
-    fn enter(&self, mut place: usize, places: &mut BTreeSet<usize>) {
+    fn enter(&self, mut place: usize, places: &mut Vec<usize>) {
         loop {
-            places.insert(place);
+            places.push(place);
             place += match self.elements[place] {
                 Element::Run | Element::WithinBelow => 1,
                 Element::Segments | Element::Below => 2,
@@ -154,14 +157,22 @@ struct State {
     places: Vec<usize>,
 }
 
+impl State {
+    fn new(name: Name, mut places: Vec<usize>) -> Self {
+        places.sort_unstable();
+        places.dedup();
+        Self { name, places }
+    }
+}
+
 /// A walk over all names, shorter ones first.
 struct Walk<'a> {
     automaton: &'a Automaton,
     wanted: &'a BTreeSet<usize>,
-    states: Vec<State>,
+    states: Vec<Arc<State>>,
     /// How each state was met first.
     from: Vec<Option<(usize, char)>>,
-    known: HashMap<State, usize>,
+    known: HashSet<Arc<State>>,
     queue: VecDeque<usize>,
     parts: HashSet<Vec<usize>>,
     /// How many places all states have.
@@ -170,17 +181,17 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn new(automaton: &'a Automaton, wanted: &'a BTreeSet<usize>) -> Self {
-        let mut places = BTreeSet::new();
+        let mut places = Vec::new();
         for start in &automaton.starts {
             automaton.enter(*start, &mut places);
         }
-        let first = State { name: Name::start(), places: places.into_iter().collect() };
+        let first = Arc::new(State::new(Name::start(), places));
         Self {
             automaton,
             wanted,
-            states: vec![first.clone()],
+            states: vec![Arc::clone(&first)],
             from: vec![None],
-            known: HashMap::from([(first, 0)]),
+            known: HashSet::from([first]),
             queue: VecDeque::from([0]),
             parts: HashSet::new(),
             size: 0,
@@ -189,7 +200,7 @@ impl<'a> Walk<'a> {
 
     /// The part that the name belongs to which led here, where it is a whole name and the first of its part.
     fn part(&mut self, state: usize) -> Option<Part> {
-        let State { name, places } = &self.states[state];
+        let State { name, places } = &*self.states[state];
         if !name.is_whole() {
             return None;
         }
@@ -233,7 +244,7 @@ impl<'a> Walk<'a> {
     fn take(&mut self, from: usize, character: char) -> Result<(), Tangled> {
         let state = &self.states[from];
         let Some(name) = state.name.followed_by(character) else { return Ok(()) };
-        let mut places = BTreeSet::new();
+        let mut places = Vec::new();
         for place in &state.places {
             if let Some(next) = self.automaton.follow(*place, character) {
                 self.automaton.enter(next, &mut places);
@@ -243,19 +254,17 @@ impl<'a> Walk<'a> {
         if !places.iter().any(leads_on) {
             return Ok(());
         }
-        let state = State { name, places: places.into_iter().collect() };
-        if self.known.contains_key(&state) {
+        let state = Arc::new(State::new(name, places));
+        if !self.known.insert(Arc::clone(&state)) {
             return Ok(());
         }
         self.size += state.places.len();
         if self.size > MOST_PLACES {
             return Err(Tangled);
         }
-        let id = self.states.len();
-        self.known.insert(state.clone(), id);
+        self.queue.push_back(self.states.len());
         self.states.push(state);
         self.from.push(Some((from, character)));
-        self.queue.push_back(id);
         Ok(())
     }
 }
