@@ -260,7 +260,7 @@ fn whose_rights_a_change_touches_is_told_by_words_and_by_the_exit_status() {
         let arguments = [&["diff", "{folder}/rules.yml", "{folder}/new.yml"][..], more].concat();
         policy(&portpass, &arguments)
     };
-    let reversed: String = RULES.lines().rev().map(|line| format!("{line}\n")).collect();
+    let reversed = RULES.lines().rev().collect::<Vec<_>>().join("\n");
     let same = diff(&reversed, &[]);
     assert_eq!((same.status, &*same.stdout), (Some(0), ""), "{same}");
     assert!(same.stderr.contains("nobody's rights change"), "{same}");
