@@ -14,7 +14,7 @@
 
 use std::{
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 use portpass_authority::{
@@ -24,6 +24,7 @@ use portpass_authority::{
 };
 use portpass_protocol::access::{Access, Action};
 use portpass_token::ServiceName;
+use tokio::time::Instant;
 
 fn main() {
     let many = rules((0..1000).map(rule));

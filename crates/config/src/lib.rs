@@ -13,6 +13,7 @@ mod admin;
 mod audit;
 mod auth;
 mod claim_conditions;
+mod compared;
 mod docker_auth;
 mod environment;
 mod error;
@@ -48,6 +49,7 @@ pub use self::{
     admin::Admin,
     audit::Audit,
     auth::{Auth, Htpasswd, Silly, Token},
+    compared::RulesOfFile,
     docker_auth::{AclFile, AclFileContent, ImportTarget, Imported, import},
     environment::Environment,
     error::ConfigError,
@@ -59,7 +61,7 @@ pub use self::{
     location::{Located, Location},
     log::{Log, LogFormat},
     measure::{MeasureError, Rate, Size, Span},
-    policy::{PolicyFile, PolicyFileContent, PolicySource, RuleFile, RuleFileContent, RulesOfFile},
+    policy::{PolicyFile, PolicyFileContent, PolicySource, RuleFile, RuleFileContent},
     registry::{Registry, RegistryAuth},
     signing::Signing,
     tls::{TlsError, TlsFiles},

@@ -14,13 +14,11 @@ use super::{
     one_or_many::OneOrMany,
 };
 
-mod compared;
 mod file;
 mod section;
 
 pub(crate) use section::PolicySection;
 
-pub use compared::RulesOfFile;
 pub use file::{PolicyFile, PolicyFileContent, RuleFile, RuleFileContent};
 
 /// One rule.

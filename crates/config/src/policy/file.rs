@@ -33,7 +33,7 @@ pub struct RuleFileContent {
 }
 
 impl RuleFile {
-    pub(super) fn new(path: PathBuf, context: RuleContext, first: Vec<u8>) -> Self {
+    pub(crate) fn new(path: PathBuf, context: RuleContext, first: Vec<u8>) -> Self {
         Self { path, context, first: first.into() }
     }
 

@@ -12,8 +12,10 @@ use serde::{
     de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-use super::{PolicySection, PolicySource, RuleFile, RuleFileContent};
-use crate::{ConfigError, ConfigFile, Environment, Files, Located, Location, files::read_limited};
+use super::{
+    ConfigError, ConfigFile, Environment, Files, Located, Location, PolicySource, RuleFile,
+    RuleFileContent, files::read_limited, policy::PolicySection,
+};
 
 /// The rules that a file says or names, and where each stands.
 #[derive(Debug)]
