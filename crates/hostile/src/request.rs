@@ -1,8 +1,9 @@
 //! What arrives at a server.
 
 use http::{HeaderMap, HeaderValue, Method, Uri, header::AUTHORIZATION};
-use portpass_authority::request::{
-    Credential, MAX_RESOURCES, RefreshIssuance, Service, Services, TokenRequest,
+use portpass_authority::{
+    request::{Credential, MAX_RESOURCES, RefreshIssuance, Service, Services, TokenRequest},
+    signer::Signer,
 };
 use portpass_jose::KeyIdForm;
 use portpass_protocol::RepositoryName;
@@ -96,6 +97,7 @@ fn services() -> Services {
         name: ServiceName::new(name),
         key_id: KeyIdForm::Rfc7638,
         refresh: RefreshIssuance::Given,
+        signer: Signer::default(),
     };
     Services::new(service("registry"), vec![service("other")])
 }

@@ -54,9 +54,7 @@ impl World {
         let scratch = tempfile::tempdir().unwrap();
         let portpass = serve(program, CONFIGURATION);
         let rules: Vec<String> = (0..1000).map(rule).collect();
-        let with_rules = serve(program, &format!("{CONFIGURATION}{}
-", rules.join("
-")));
+        let with_rules = serve(program, &format!("{CONFIGURATION}{}\n", rules.join("\n")));
         let root = portpass.command(&["signing-key", "export", "--data", "{folder}/data"], "");
         let bundle = scratch.path().join("root.crt");
         fs::write(&bundle, root.expect_success().stdout.as_bytes()).unwrap();
