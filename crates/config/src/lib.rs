@@ -32,6 +32,7 @@ mod overlay;
 mod placeholder;
 mod policy;
 mod registry;
+mod said;
 mod signing;
 mod tls;
 mod token_service;

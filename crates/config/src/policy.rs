@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::{
     AclFile, AclFileContent, ConfigError, Files, Located, accounts::AccountSource,
-    one_or_many::OneOrMany,
+    one_or_many::OneOrMany, said::said,
 };
 
 mod file;
@@ -38,15 +38,20 @@ pub struct RuleSection {
     #[schemars(required)]
     pub to: Option<OneOrMany>,
     /// Callers that the rule does not apply to.
+    #[serde(default, deserialize_with = "said")]
     pub except: Option<OneOrMany>,
     /// The networks that the rule applies to. Default: everywhere
+    #[serde(default, deserialize_with = "said")]
     pub from: Option<OneOrMany>,
     /// The services (registries) that the rule applies to. Default: all
+    #[serde(default, deserialize_with = "said")]
     pub service: Option<OneOrMany>,
     /// When the rule applies. Default: always
+    #[serde(default, deserialize_with = "said")]
     pub between: Option<BetweenSection>,
     /// How long a token with what the rule allows is valid, in seconds. Default: `token_service.expiration`
     #[schemars(range(min = 60, max = 86400))]
+    #[serde(default, deserialize_with = "said")]
     pub expiration: Option<u64>,
 }
 
@@ -55,14 +60,19 @@ pub struct RuleSection {
 #[serde(deny_unknown_fields)]
 pub struct BetweenSection {
     /// Days of the week: `mon-fri`, `sat`. Default: every day
+    #[serde(default, deserialize_with = "said")]
     pub days: Option<OneOrMany>,
     /// Hours of the day: `08:00-18:00`, or `22:00-06:00` over midnight. Default: all day
+    #[serde(default, deserialize_with = "said")]
     pub hours: Option<OneOrMany>,
     /// The time zone of days and hours: `Europe/Berlin`. Default: UTC
+    #[serde(default, deserialize_with = "said")]
     pub zone: Option<String>,
     /// The first moment: a date, a local time, or a time with an offset.
+    #[serde(default, deserialize_with = "said")]
     pub after: Option<String>,
     /// The moment at which it ends: a date, a local time, or a time with an offset.
+    #[serde(default, deserialize_with = "said")]
     pub before: Option<String>,
 }
 

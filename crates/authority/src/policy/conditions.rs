@@ -3,7 +3,7 @@
 
 use std::{fmt, net::IpAddr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use portpass_token::ServiceName;
 
 use super::{effect::Effect, request::Request, times::Times};
@@ -96,9 +96,21 @@ pub(super) fn network(text: &str) -> Result<IpNet, NetworkError> {
     }
     let network: IpNet = text.parse().map_err(|_| NetworkError::Text)?;
     if network.addr() == network.network() {
-        Ok(network)
+        Ok(canonical(network))
     } else {
         Err(NetworkError::HostBits { network: network.trunc() })
+    }
+}
+
+/// `::ffff:10.0.0.0/104` is `10.0.0.0/8`, as the addresses of clients are written.
+fn canonical(network: IpNet) -> IpNet {
+    let mapped = |network: Ipv6Net| {
+        let address = network.addr().to_ipv4_mapped()?;
+        Ipv4Net::new(address, network.prefix_len().checked_sub(96)?).ok()
+    };
+    match network {
+        IpNet::V6(v6) => mapped(v6).map_or(network, IpNet::V4),
+        IpNet::V4(_) => network,
     }
 }
 

@@ -67,6 +67,15 @@ fn mistakes_in_a_rule_file_are_named_with_file_and_line() {
             "rules.yml:4: rule 3: there is no action `fetch`",
         ),
         ("- { allow: [pull]\n", "rules.yml:1:3: unclosed bracket"),
+        // As a template writes it whose variable is empty: it would hold everywhere, and always.
+        (
+            "- { allow: [push], repository: a, to: anyone, from: }\n",
+            "rules.yml:1:51: nothing stands behind the key",
+        ),
+        (
+            "- { allow: [push], repository: a, to: anyone, between: { before: ~ } }\n",
+            "rules.yml:1:66: nothing stands behind the key",
+        ),
     ];
     for (rules, expected) in table {
         let refusal = folder(rules).refusal();

@@ -135,6 +135,13 @@ async fn only_who_may_ask_is_told_and_everybody_needs_an_account() {
     let answer = ask(&fixture, Some("bob:secret"), &form).await;
     assert_eq!(answer.json()["active"], true, "a hint is no more than that");
 
+    // ann may now; a key of hers reaches repositories alone.
+    fixture.accounts.change("ann", |ann| ann.groups = vec!["registries"]);
+    let key = format!("ann:{}", super::machines::key(&fixture).await);
+    assert_eq!(ask(&fixture, Some("ann:secret"), &form).await.status, 200);
+    let refused = ask(&fixture, Some(&key), &form).await;
+    assert_eq!((refused.status, &refused.json()["error"]), (403, &json!("unauthorized_client")));
+
     let bearer = |token: &str| {
         let mut request = with_form(request("POST", ""), &form);
         *request.uri_mut() = INTROSPECT_PATH.parse().unwrap();

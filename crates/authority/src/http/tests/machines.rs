@@ -31,7 +31,7 @@ async fn robot(fixture: &Fixture) -> String {
 }
 
 /// A key of `ann` that may pull below `team/`, until the day after tomorrow.
-async fn key(fixture: &Fixture) -> String {
+pub(super) async fn key(fixture: &Fixture) -> String {
     let secret = MachineSecret::api_key(&Counter::default());
     let account = fixture.account("ann").await;
     let key = NewApiKey {

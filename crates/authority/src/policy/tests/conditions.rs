@@ -139,7 +139,7 @@ fn an_unknown_address_meets_no_allow_and_escapes_no_deny() {
     let rules = rules(&[
         "allow push repository a/** to anyone from 10.0.0.0/8 2001:db8::/32 192.0.2.7",
         "allow push repository b/** to anyone",
-        "deny push repository b/** to anyone from 10.0.0.0/8",
+        "deny push repository b/** to anyone from ::ffff:10.0.0.0/104", // the same network
     ]);
     let table = [
         (Some("10.1.2.3"), true, false),
