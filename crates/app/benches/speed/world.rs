@@ -284,8 +284,7 @@ pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
 /// With accounts of a directory behind the local ones.
 pub(crate) fn serve_with_directory(program: &Path, directory: SocketAddr) -> Portpass {
     let source = format!(
-        "\
-    - ldap:
+        "    - ldap:
         servers: [\"ldap://{directory}\"]
         base: dc=example,dc=org
         filter: \"(uid=${{account}})\"
