@@ -31,6 +31,7 @@ pub async fn account_sources(
     clock: &dyn Clock,
 ) -> Result<AuthenticatorChain, HtpasswdError> {
     let mut sources: Vec<Arc<dyn Authenticator>> = Vec::new();
+    let mut workloads = Vec::new();
     for source in configured {
         sources.push(match source {
             AccountSource::Local => Arc::new(LocalAccounts::new(db.clone(), check.clone())),
@@ -44,12 +45,16 @@ pub async fn account_sources(
             }
             AccountSource::Workload(workload) => {
                 let issuer = workload_issuer(workload);
-                Arc::new(WorkloadAccounts::new(source.name(), issuer, check.clone(), db.clone()))
+                let (name, check, db) = (source.name(), check.clone(), db.clone());
+                let accounts = Arc::new(WorkloadAccounts::new(name, issuer, check, db));
+                workloads.push(Arc::clone(&accounts));
+                accounts
             }
         });
     }
     let machines = Arc::new(Machines::new(db.clone()));
-    Ok(AuthenticatorChain::new(sources, check.clone()).with_machines(machines))
+    let chain = AuthenticatorChain::new(sources, check.clone());
+    Ok(chain.with_workloads(workloads).with_machines(machines))
 }
 
 /// An issuer of workload identities; nothing is fetched before the first token.

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use portpass_config::{AccountSource, Config, WorkloadSource};
-use portpass_federation::workload::{Examined, Failure, Workload, claimed_issuer};
+use portpass_federation::workload::{ClaimedToken, Examined, Failure, Workload};
 use portpass_jose::{Excerpt, unverified::Unverified};
 use portpass_protocol::advice::{Advice, RefusedBy};
 use serde::Serialize;
@@ -102,11 +102,11 @@ fn source_of<'a>(config: &'a Config, token: &str) -> Result<&'a WorkloadSource, 
         AccountSource::Local | AccountSource::Htpasswd { .. } | AccountSource::Ldap(_) => None,
     });
     let sources: Vec<&WorkloadSource> = sources.collect();
-    let claimed = claimed_issuer(token);
-    let found =
-        sources.iter().find(|source| Some(source.rules.issuer.as_str()) == claimed.as_deref());
+    let claimed = ClaimedToken::parse(token);
+    let claimed = claimed.as_ref().map(ClaimedToken::issuer);
+    let found = sources.iter().find(|source| Some(source.rules.issuer.as_str()) == claimed);
     found.copied().ok_or_else(|| AdminError::UnknownIssuer {
-        found: claimed.map(|issuer| Excerpt::of(&issuer).to_string()),
+        found: claimed.map(|issuer| Excerpt::of(issuer).to_string()),
         configured: sources.iter().map(|source| source.rules.issuer.to_string()).collect(),
     })
 }

@@ -22,7 +22,7 @@ use std::{
 
 use ldap3::{Ldap, LdapConnAsync, Scope, SearchEntry};
 use portpass_authority::{
-    accounts::{Authenticator as _, Outcome, ldap::LdapAccounts},
+    accounts::{Authenticator as _, Circumstances, Outcome, ldap::LdapAccounts},
     subject::{Login, SourceName},
 };
 use portpass_federation::ldap::{
@@ -32,6 +32,7 @@ use portpass_federation::ldap::{
 };
 use portpass_password::{CredentialCache, HashPool, PasswordCheck, QueueClass, pool::PoolSettings};
 use portpass_testkit::Slapd;
+use portpass_token::ServiceName;
 use tokio::time::Instant;
 
 const PASSWORD: &str = "correct horse";
@@ -147,7 +148,10 @@ fn accounts(url: &str, cache: Duration) -> LdapAccounts {
 async fn login(accounts: &LdapAccounts) {
     let login = Login { account: "ann".parse().unwrap(), password: PASSWORD.into() };
     let now = SystemTime::UNIX_EPOCH + Duration::from_hours(500_000);
-    let outcome = accounts.authenticate(&login, QueueClass::Unproved, now).await.unwrap();
+    let service = ServiceName::new("registry");
+    let queue_class = QueueClass::Unproved;
+    let at = Circumstances { service: &service, address: None, queue_class, now };
+    let outcome = accounts.authenticate(&login, &at).await.unwrap();
     assert!(matches!(outcome, Outcome::Authenticated(_)), "{outcome:?}");
 }
 

@@ -16,25 +16,26 @@ pub mod workload;
 
 use std::{
     fmt,
+    net::IpAddr,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use async_trait::async_trait;
-use portpass_federation::workload::claimed_issuer;
+use portpass_federation::workload::ClaimedToken;
 use portpass_password::{Busy, CostProof, PasswordCheck, QueueClass};
-use secrecy::{ExposeSecret, SecretString};
+use portpass_token::ServiceName;
 
-use self::robots::RobotAccounts;
 pub use self::{
     listing::{ListedAccount, Listing},
     machines::{Machines, SecretProblem},
-    rejection::{Reason, Rejection},
+    rejection::{Reason, RejectedToken, Rejection},
     secrets::ListedKey,
 };
+use self::{robots::RobotAccounts, workload::WorkloadAccounts};
 use crate::{
     policy::{RuleId, RuleSet},
-    subject::{Account, AccountId, AccountName, Login, ROBOT_PREFIX, SourceName},
+    subject::{Account, AccountId, AccountName, Login, ROBOT_PREFIX, SourceName, TokenLogin},
 };
 
 /// One source of accounts: our own database, an htpasswd file.
@@ -43,15 +44,8 @@ pub trait Authenticator: fmt::Debug + Send + Sync {
     /// What rules and refresh tokens call this source.
     fn source(&self) -> &SourceName;
 
-    /// Whose tokens prove accounts of this source: a password that is such a token is this source's to decide, whatever
-    /// the name beside it.
-    fn issuer(&self) -> Option<&str> {
-        None
-    }
-
     /// Checks a password. [`Outcome::Unknown`] lets the next source be asked; whoever knows the
-    /// name decides, and a wrong or disabled account is never passed on. `queue_class` says in which queue
-    /// it waits, and has no part in the decision.
+    /// name decides, and a wrong or disabled account is never passed on.
     ///
     /// Nobody is refused whose account was added or set right a moment ago: a source that keeps what it has
     /// read looks again first, and does so too before it says that there is no room for hashing. Whether the
@@ -62,8 +56,7 @@ pub trait Authenticator: fmt::Debug + Send + Sync {
     async fn authenticate(
         &self,
         login: &Login,
-        queue_class: QueueClass,
-        now: SystemTime,
+        at: &Circumstances<'_>,
     ) -> Result<Outcome, Unavailable>;
 
     /// The account as it is now, for a refresh token; `None` where it is gone or disabled.
@@ -104,6 +97,19 @@ pub trait Authenticator: fmt::Debug + Send + Sync {
     fn names_all(&self) -> bool {
         false
     }
+}
+
+/// Where, when and how urgently somebody asks to be let in.
+#[derive(Debug, Clone, Copy)]
+pub struct Circumstances<'a> {
+    /// Which registry it is about.
+    pub service: &'a ServiceName,
+    /// Where the request comes from, where that is known.
+    pub address: Option<IpAddr>,
+    /// In which queue it waits for hashing. It has no part in the decision.
+    pub queue_class: QueueClass,
+    /// When.
+    pub now: SystemTime,
 }
 
 /// What a source says of a login.
@@ -171,12 +177,7 @@ impl Authenticator for Uninitialized {
         &self.source
     }
 
-    async fn authenticate(
-        &self,
-        _: &Login,
-        _: QueueClass,
-        _: SystemTime,
-    ) -> Result<Outcome, Unavailable> {
+    async fn authenticate(&self, _: &Login, _: &Circumstances<'_>) -> Result<Outcome, Unavailable> {
         Err(self.unavailable())
     }
 
@@ -199,13 +200,15 @@ pub struct AuthenticatorChain {
     sources: Vec<Arc<dyn Authenticator>>,
     check: PasswordCheck,
     machines: Option<Arc<Machines>>,
+    /// Those among the sources that decide about tokens.
+    workloads: Vec<Arc<WorkloadAccounts>>,
 }
 
 impl AuthenticatorChain {
     /// Sources in the order in which they are asked, and the check that makes a refusal of an unknown
     /// name cost what every refusal costs.
     pub fn new(sources: Vec<Arc<dyn Authenticator>>, check: PasswordCheck) -> Self {
-        Self { sources, check, machines: None }
+        Self { sources, check, machines: None, workloads: Vec::new() }
     }
 
     /// The same, with robots and API keys: whose a secret is shows by the secret, whatever source its account is of.
@@ -213,6 +216,12 @@ impl AuthenticatorChain {
     pub fn with_machines(mut self, machines: Arc<Machines>) -> Self {
         self.sources.insert(0, Arc::new(RobotAccounts::new(Arc::clone(&machines))));
         Self { machines: Some(machines), ..self }
+    }
+
+    /// The same, with those among the sources that decide about tokens.
+    #[must_use]
+    pub fn with_workloads(self, workloads: Vec<Arc<WorkloadAccounts>>) -> Self {
+        Self { workloads, ..self }
     }
 
     /// The names of the sources, in order: what `user:SOURCE/NAME` in a rule may name.
@@ -224,67 +233,71 @@ impl AuthenticatorChain {
     pub async fn authenticate(
         &self,
         login: &Login,
-        queue_class: QueueClass,
-        now: SystemTime,
+        at: &Circumstances<'_>,
     ) -> Result<Result<Account, Rejection>, Unavailable> {
-        match self.ask(login, queue_class, now).await? {
+        match self.ask(login, at).await? {
             Outcome::Authenticated(account) => Ok(Ok(account)),
             Outcome::Rejected(rejection) => Ok(Err(rejection)),
             Outcome::Unknown => {
-                let paid = self.refuse(login, queue_class, now).await?;
-                Ok(Err(Rejection::of_unknown(paid, &login.password)))
+                let paid = self.refuse(login, at).await?;
+                Ok(Err(paid.into()))
             }
         }
     }
 
-    /// The account that a workload's token is for; no other source is asked.
+    /// The account that a token in place of a password is for. Its issuer decides, and no other source is asked; one that
+    /// nobody here knows is a password like others.
     pub async fn by_token(
         &self,
-        login: &Login,
-        queue_class: QueueClass,
-        now: SystemTime,
+        login: &TokenLogin,
+        at: &Circumstances<'_>,
     ) -> Result<Result<Account, Rejection>, Unavailable> {
-        let outcome = match self.vouched_by(&login.password) {
-            Some(source) => source.authenticate(login, queue_class, now).await?,
-            None => Outcome::Unknown,
-        };
-        match outcome {
+        if let Some(source) = self.vouched_by(&login.token) {
+            return Ok(source.verify(&login.token, at).await?.map_err(Rejection::from));
+        }
+        let password = login.as_password();
+        match self.ask(&password, at).await? {
             Outcome::Authenticated(account) => Ok(Ok(account)),
             Outcome::Rejected(rejection) => Ok(Err(rejection)),
             Outcome::Unknown => {
-                let paid = self.refuse(login, queue_class, now).await?;
-                Ok(Err(Rejection::of_unknown(paid, &login.password)))
+                let paid = self.refuse(&password, at).await?;
+                Ok(Err(RejectedToken::of_stranger(paid, &login.token).into()))
             }
         }
     }
 
-    /// Whether a password is a token that one of the sources decides about.
-    pub fn is_vouched_for(&self, password: &SecretString) -> bool {
-        self.vouched_by(password).is_some()
-    }
-
-    fn vouched_by(&self, password: &SecretString) -> Option<&Arc<dyn Authenticator>> {
-        let issuer = claimed_issuer(password.expose_secret())?;
-        self.sources.iter().find(|source| source.issuer() == Some(&*issuer))
-    }
-
-    async fn ask(
+    /// The account that a token is for which is presented as what it is.
+    pub async fn exchange(
         &self,
-        login: &Login,
-        queue_class: QueueClass,
-        now: SystemTime,
-    ) -> Result<Outcome, Unavailable> {
-        if let Some(source) = self.vouched_by(&login.password) {
-            return source.authenticate(login, queue_class, now).await;
+        token: &ClaimedToken,
+        at: &Circumstances<'_>,
+    ) -> Result<Result<Account, RejectedToken>, Unavailable> {
+        if let Some(source) = self.vouched_by(token) {
+            return source.verify(token, at).await;
         }
+        let login = Login { account: AccountName::workload(), password: token.text().clone() };
+        let paid = self.refuse(&login, at).await?;
+        Ok(Err(RejectedToken::of_stranger(paid, token)))
+    }
+
+    /// Whether one of the sources decides about a token.
+    pub fn vouches_for(&self, token: &ClaimedToken) -> bool {
+        self.vouched_by(token).is_some()
+    }
+
+    fn vouched_by(&self, token: &ClaimedToken) -> Option<&Arc<WorkloadAccounts>> {
+        self.workloads.iter().find(|source| source.issuer() == token.issuer())
+    }
+
+    async fn ask(&self, login: &Login, at: &Circumstances<'_>) -> Result<Outcome, Unavailable> {
         for (number, source) in self.sources.iter().enumerate() {
-            match source.authenticate(login, queue_class, now).await? {
+            match source.authenticate(login, at).await? {
                 Outcome::Unknown => {}
                 Outcome::Authenticated(account) => {
-                    let Some(owner) = self.owner(&account, login, number, now).await? else {
+                    let Some(owner) = self.owner(&account, login, number, at.now).await? else {
                         return Ok(Outcome::Authenticated(account));
                     };
-                    let paid = self.refuse(login, queue_class, now).await?;
+                    let paid = self.refuse(login, at).await?;
                     let why = format!(
                         "{source}: the account is called `{name}`, and that name is one of `{owner}`, which is asked first",
                         source = account.source,
@@ -321,10 +334,9 @@ impl AuthenticatorChain {
     async fn refuse(
         &self,
         login: &Login,
-        queue_class: QueueClass,
-        now: SystemTime,
+        at: &Circumstances<'_>,
     ) -> Result<CostProof, Unavailable> {
-        Ok(self.check.refuse(login.credentials("", queue_class), now).await?)
+        Ok(self.check.refuse(login.credentials("", at.queue_class), at.now).await?)
     }
 
     /// The account that a refresh token is bound to, as it is now. A source that is no longer

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     num::NonZeroUsize,
     sync::{
-        Arc, Mutex,
+        Arc, LazyLock, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
@@ -26,8 +26,8 @@ use secrecy::ExposeSecret;
 
 use crate::{
     accounts::{
-        Authenticator, AuthenticatorChain, Machines, Outcome, Unavailable, last_uses::LastUses,
-        local::LocalAccounts,
+        Authenticator, AuthenticatorChain, Circumstances, Machines, Outcome, Unavailable,
+        last_uses::LastUses, local::LocalAccounts,
     },
     audit::{AuditTrail, Writer},
     ceiling::Ceiling,
@@ -164,10 +164,9 @@ impl Authenticator for Accounts {
     async fn authenticate(
         &self,
         login: &Login,
-        queue_class: QueueClass,
-        now: SystemTime,
+        at: &Circumstances<'_>,
     ) -> Result<Outcome, Unavailable> {
-        *self.last_queue_class.lock().unwrap() = Some(queue_class);
+        *self.last_queue_class.lock().unwrap() = Some(at.queue_class);
         let (name, password) = (login.account.as_str(), &login.password);
         let known = self.known(name)?;
         if let Some((name, change)) = self.after_next_login.lock().unwrap().take() {
@@ -179,8 +178,8 @@ impl Authenticator for Accounts {
                 Ok(Outcome::Authenticated(self.account(name, &known)))
             }
             Some(_) => {
-                let credentials = login.credentials(self.source.as_str(), queue_class);
-                Ok(Outcome::Rejected(self.check.refuse(credentials, now).await?.into()))
+                let credentials = login.credentials(self.source.as_str(), at.queue_class);
+                Ok(Outcome::Rejected(self.check.refuse(credentials, at.now).await?.into()))
             }
         }
     }
@@ -198,6 +197,12 @@ impl Authenticator for Accounts {
     ) -> Result<Option<Account>, Unavailable> {
         Ok(self.known(name.as_str())?.map(|known| self.account(name.as_str(), &known)))
     }
+}
+
+/// Of somebody who was never here before, from an address that nobody knows.
+pub(crate) fn unproved(now: SystemTime) -> Circumstances<'static> {
+    static REGISTRY: LazyLock<ServiceName> = LazyLock::new(|| ServiceName::new("registry"));
+    Circumstances { service: &REGISTRY, address: None, queue_class: QueueClass::Unproved, now }
 }
 
 /// Everything around a token service.

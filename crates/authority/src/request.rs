@@ -3,14 +3,13 @@
 use std::net::IpAddr;
 
 use http::HeaderMap;
-use portpass_federation::workload::claimed_issuer;
 use portpass_protocol::{
     access::{Access, AccessSet},
     scope::{Scope, ScopeError},
     secret::SecretForm,
 };
 use portpass_token::{KeyIdForm, ServiceName};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 mod credential;
 mod exchange;
@@ -18,7 +17,7 @@ mod fields;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use credential::GRANTS;
+pub(crate) use credential::grants;
 pub use credential::{Credential, CredentialError};
 use fields::Fields;
 
@@ -272,13 +271,15 @@ fn add(requested: &mut AccessSet, access: Access) -> Result<(), RequestError> {
 /// `account` is for the log; where it names somebody else than the credential, something is mixed
 /// up and nothing is signed (TG3).
 fn check_account(fields: &Fields, credential: &Credential) -> Result<(), RequestError> {
-    if let Credential::Password(login) = credential
-        && claimed_issuer(login.password.expose_secret()).is_some()
-    {
+    let presented = match credential {
+        Credential::Password(login) => &login.account,
+        Credential::Machine(login) => &login.account,
         // The name beside a token counts for nothing.
-        return Ok(());
-    }
-    let Some(presented) = credential.account() else { return Ok(()) };
+        Credential::Token(_)
+        | Credential::Anonymous
+        | Credential::Refresh(_)
+        | Credential::Exchange(_) => return Ok(()),
+    };
     match fields.one("account")? {
         None | Some("") => Ok(()),
         Some(account) if account == presented.as_str() => Ok(()),
@@ -384,6 +385,9 @@ pub enum RequestError {
         /// Which.
         field: &'static str,
     },
+    /// What is to be exchanged is no token.
+    #[error("`subject_token` is no JWT that names its issuer: send the token of the job as it is")]
+    NoToken,
     /// One scope alone is too long.
     #[error("a scope is longer than {MAX_SCOPE} bytes")]
     ScopeTooLong,
@@ -442,6 +446,7 @@ impl RequestError {
             Self::FormTooLong => "form-too-long",
             Self::InUrl { .. } => "credentials-in-url",
             Self::Missing { .. } => "parameter-missing",
+            Self::NoToken => "workload-malformed",
             Self::NotAForm { .. } => "not-a-form",
             Self::NotText { .. } => "not-text",
             Self::OtherAccount { .. } => "account-mismatch",

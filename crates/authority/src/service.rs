@@ -35,7 +35,7 @@ use authenticated::Authenticated;
 use signed_tokens::SignedTokens;
 
 use crate::{
-    accounts::{AuthenticatorChain, last_uses::LastUses},
+    accounts::{AuthenticatorChain, Circumstances, last_uses::LastUses},
     audit::{AuditTrail, Event, EventKind},
     keyring::KeyRing,
     policy::{self, Decision, Policy},
@@ -235,19 +235,18 @@ impl TokenService {
         queue_class: QueueClass,
         now: SystemTime,
     ) -> Result<Authenticated, TokenError> {
+        let (service, address) = (&request.service.name, request.client.address);
+        let at = Circumstances { service, address, queue_class, now };
         match &request.credential {
             Credential::Anonymous if self.anonymous => Ok(Authenticated::Nobody),
             Credential::Anonymous => Err(TokenError::NoCredentials),
-            Credential::Password(login) => self.by_password(login, queue_class, now).await,
-            Credential::Exchange(login) => {
-                match self.accounts.by_token(login, queue_class, now).await? {
-                    Ok(account) => Ok(Authenticated::ByPassword(Arc::new(account))),
-                    Err(rejection) => {
-                        Err(TokenError::SubjectToken { reason: rejection.reason().cloned() })
-                    }
-                }
-            }
-            Credential::Machine(login) => self.by_secret(login, queue_class, now).await,
+            Credential::Password(login) => self.by_password(login, &at).await,
+            Credential::Token(login) => self.by_token(login, &at).await,
+            Credential::Exchange(token) => match self.accounts.exchange(token, &at).await? {
+                Ok(account) => Ok(Authenticated::ByPassword(Arc::new(account))),
+                Err(rejected) => Err(TokenError::SubjectToken { reason: rejected.reason }),
+            },
+            Credential::Machine(login) => self.by_secret(login, &at).await,
             Credential::Refresh(secret) => {
                 let session = self.look_up(secret, request, now).await?;
                 let account = Arc::new(session.account.clone());

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt, str::FromStr, sync::Arc, time::SystemTime};
 
-use portpass_federation::ldap::Dn;
+use portpass_federation::{ldap::Dn, workload::ClaimedToken};
 use portpass_password::{Credentials, QueueClass};
 use secrecy::SecretString;
 
@@ -347,6 +347,22 @@ impl Login {
         queue_class: QueueClass,
     ) -> Credentials<'a> {
         Credentials { source, name: self.account.as_str(), password: &self.password, queue_class }
+    }
+}
+
+/// A name and, in place of the password, a token that nobody has checked yet.
+#[derive(Debug, Clone)]
+pub struct TokenLogin {
+    /// Whom the caller says to be. It counts for nothing where the token counts.
+    pub account: AccountName,
+    /// What is to prove somebody.
+    pub token: ClaimedToken,
+}
+
+impl TokenLogin {
+    /// The same as a name and a password, for sources that take tokens of issuers that nobody here knows.
+    pub fn as_password(&self) -> Login {
+        Login { account: self.account.clone(), password: self.token.text().clone() }
     }
 }
 

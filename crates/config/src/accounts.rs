@@ -66,6 +66,11 @@ pub enum AccountSource {
 }
 
 impl AccountSource {
+    /// Whether it decides about tokens of an issuer.
+    pub fn is_workload(&self) -> bool {
+        matches!(self, Self::Workload(_))
+    }
+
     /// What rules call it.
     pub fn name(&self) -> SourceName {
         match self {

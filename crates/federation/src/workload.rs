@@ -12,6 +12,7 @@
 //!
 //! Everything but the keys is decided without I/O, by [`Rules::judge`].
 
+mod claimed;
 mod claims;
 mod condition;
 mod examine;
@@ -29,10 +30,10 @@ use std::{
 use portpass_jose::{
     Algorithms, Compact, Invalid, KeySet, TrustRoots,
     json::{self, Map, Value},
-    unverified::Unverified,
 };
 
 pub use self::{
+    claimed::ClaimedToken,
     claims::{ClaimPath, Found},
     condition::{Condition, LabelTemplate, Mapping, Mismatch, Unmatched},
     examine::{Examined, ExaminedCondition},
@@ -128,13 +129,6 @@ impl WorkloadIssuer {
         };
         Ok(self.rules.judge(&claims, now)?)
     }
-}
-
-/// The issuer that a text names which has the form of a token, believed by nobody.
-pub fn claimed_issuer(token: &str) -> Option<String> {
-    // A JSON object in base64url begins so; passwords do not.
-    let resembles = token.starts_with("eyJ") && token.split('.').count() == 3;
-    resembles.then(|| Unverified::parse(token).ok()?.issuer()).flatten()
 }
 
 /// The claims, if a trusted key has signed them.

@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
-use portpass_password::{HtpasswdFile, PasswordCheck, QueueClass, Verdict, htpasswd::Entry};
+use portpass_password::{HtpasswdFile, PasswordCheck, Verdict, htpasswd::Entry};
 
-use super::{Authenticator, Outcome, Unavailable};
+use super::{Authenticator, Circumstances, Outcome, Unavailable};
 use crate::subject::{
     Account, AccountId, AccountKind, AccountName, CredentialVersion, Labels, Login, SourceName,
 };
@@ -52,10 +52,10 @@ impl Authenticator for HtpasswdAccounts {
     async fn authenticate(
         &self,
         login: &Login,
-        queue_class: QueueClass,
-        now: SystemTime,
+        at: &Circumstances<'_>,
     ) -> Result<Outcome, Unavailable> {
-        let credentials = login.credentials(self.source.as_str(), queue_class);
+        let now = at.now;
+        let credentials = login.credentials(self.source.as_str(), at.queue_class);
         let Some(entry) = self.file.find(credentials.name, now).await else {
             return Ok(Outcome::Unknown);
         };
@@ -107,6 +107,7 @@ mod tests {
     use super::*;
     use crate::{
         accounts::{AuthenticatorChain, Claim},
+        fixture::unproved,
         policy::{RuleContext, RuleId, RuleSet, RuleText},
     };
 
@@ -140,7 +141,7 @@ mod tests {
     impl Bench {
         async fn login(&self, name: &str, password: &str, now: SystemTime) -> Outcome {
             let login = Login { account: name.parse().unwrap(), password: password.into() };
-            self.accounts.authenticate(&login, QueueClass::Unproved, now).await.unwrap()
+            self.accounts.authenticate(&login, &unproved(now)).await.unwrap()
         }
     }
 

@@ -10,10 +10,10 @@ use std::{
 
 use async_trait::async_trait;
 use portpass_federation::ldap::{Directory, Fault, Login as Answer, Person};
-use portpass_password::{Credentials, PasswordCheck, QueueClass, VerdictCache, verdicts::Known};
+use portpass_password::{Credentials, PasswordCheck, VerdictCache, verdicts::Known};
 use quick_cache::sync::Cache;
 
-use super::{Authenticator, Outcome, Rejection, Unavailable};
+use super::{Authenticator, Circumstances, Outcome, Rejection, Unavailable};
 use crate::subject::{
     Account, AccountId, AccountKind, AccountName, CredentialVersion, Group, Labels, Login,
     SourceName,
@@ -177,10 +177,10 @@ impl Authenticator for LdapAccounts {
     async fn authenticate(
         &self,
         login: &Login,
-        queue_class: QueueClass,
-        now: SystemTime,
+        at: &Circumstances<'_>,
     ) -> Result<Outcome, Unavailable> {
-        let credentials = login.credentials(self.source.as_str(), queue_class);
+        let now = at.now;
+        let credentials = login.credentials(self.source.as_str(), at.queue_class);
         let holds = |verdict: &Verdict| self.holds(verdict, now);
         let verdict = match self.verdicts.look_up(&credentials, now, holds).await {
             Known::Said(verdict) => verdict,

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
 use portpass_password::{
-    Formats, PasswordCheck, PasswordHash, QueueClass, Verdict,
+    Formats, PasswordCheck, PasswordHash, Verdict,
     cost::{Argon2Params, Cost},
     pool::SourceCosts,
 };
@@ -12,7 +12,7 @@ use portpass_state::{self as state, AccountStatus, Db, StateError};
 use secrecy::ExposeSecret as _;
 
 use super::{
-    Authenticator, Outcome, Unavailable,
+    Authenticator, Circumstances, Outcome, Unavailable,
     watched::{Table, Watched, issue_time},
 };
 use crate::subject::{
@@ -71,14 +71,13 @@ impl LocalAccounts {
         &self,
         accounts: &Accounts,
         login: &Login,
-        queue_class: QueueClass,
-        now: SystemTime,
+        at: &Circumstances<'_>,
     ) -> Result<Outcome, Unavailable> {
         let Some(local) = accounts.by_name.get(&login.account) else { return Ok(Outcome::Unknown) };
-        let credentials = login.credentials(self.source.as_str(), queue_class);
+        let credentials = login.credentials(self.source.as_str(), at.queue_class);
         let verdict = match local.stored(login) {
-            Some(stored) => self.passwords.check(credentials, stored, now).await?,
-            None => Verdict::Reject(self.passwords.refuse(credentials, now).await?),
+            Some(stored) => self.passwords.check(credentials, stored, at.now).await?,
+            None => Verdict::Reject(self.passwords.refuse(credentials, at.now).await?),
         };
         Ok(match verdict {
             Verdict::Accept => Outcome::Authenticated(local.account.clone()),
@@ -115,22 +114,21 @@ impl Authenticator for LocalAccounts {
     async fn authenticate(
         &self,
         login: &Login,
-        queue_class: QueueClass,
-        now: SystemTime,
+        at: &Circumstances<'_>,
     ) -> Result<Outcome, Unavailable> {
-        let accounts = self.accounts.recent(now).await?;
-        let decided = self.decide(&accounts, login, queue_class, now).await;
+        let accounts = self.accounts.recent(at.now).await?;
+        let decided = self.decide(&accounts, login, at).await;
         if matches!(decided, Ok(Outcome::Authenticated(_))) {
             return decided;
         }
         // Nobody is refused for what was set right a moment ago. Who finds no room for hashing waits for this
         // too: that takes as long for a name that nobody has. A second decision takes time again, so it is made
         // only where this account has changed, not where others have.
-        let latest = self.accounts.latest(now).await?;
+        let latest = self.accounts.latest(at.now).await?;
         if latest.state(&login.account) == accounts.state(&login.account) {
             return decided;
         }
-        self.decide(&latest, login, queue_class, now).await
+        self.decide(&latest, login, at).await
     }
 
     async fn by_id(&self, id: &AccountId, now: SystemTime) -> Result<Option<Account>, Unavailable> {

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use portpass_federation::workload::claimed_issuer;
+use portpass_federation::workload::ClaimedToken;
 use portpass_jose::Excerpt;
 use portpass_password::CostProof;
-use secrecy::{ExposeSecret, SecretString};
 
 /// A no, which has cost what every no costs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,28 +39,40 @@ impl Reason {
     }
 }
 
+/// A no to a token, which has cost what every no costs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RejectedToken {
+    paid: CostProof,
+    /// What is wrong with it.
+    pub reason: Reason,
+}
+
+impl RejectedToken {
+    /// For that reason.
+    pub fn new(paid: CostProof, reason: Reason) -> Self {
+        Self { paid, reason }
+    }
+
+    /// Of an issuer that nobody here knows.
+    pub(super) fn of_stranger(paid: CostProof, token: &ClaimedToken) -> Self {
+        let issuer = Excerpt::of(token.issuer());
+        let text = format!(
+            "the password is a token of the issuer {issuer}, which is not in `token_service.accounts`"
+        );
+        Self::new(paid, Reason::because("workload-issuer-unknown", text))
+    }
+}
+
+impl From<RejectedToken> for Rejection {
+    fn from(RejectedToken { paid, reason }: RejectedToken) -> Self {
+        Self { paid, cause: Cause::Token(reason) }
+    }
+}
+
 impl Rejection {
     /// With what the source knows of the reason. It is for the log and for `explain`; nobody outside learns it.
     pub fn because(paid: CostProof, why: impl Into<Arc<str>>) -> Self {
         Self { paid, cause: Cause::Password(Some(why.into())) }
-    }
-
-    /// Of a token.
-    pub fn of_token(paid: CostProof, reason: Reason) -> Self {
-        Self { paid, cause: Cause::Token(reason) }
-    }
-
-    /// No source decides about it; a token says whose it is.
-    pub(super) fn of_unknown(paid: CostProof, password: &SecretString) -> Self {
-        let Some(issuer) = claimed_issuer(password.expose_secret()) else { return paid.into() };
-        let issuer = Excerpt::of(&issuer);
-        let reason = Reason::because(
-            "workload-issuer-unknown",
-            format!(
-                "the password is a token of the issuer {issuer}, which is not in `token_service.accounts`"
-            ),
-        );
-        Self::of_token(paid, reason)
     }
 
     /// The reason, where the source says more than that the password is wrong.

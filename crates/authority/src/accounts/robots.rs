@@ -3,9 +3,10 @@
 use std::{sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
-use portpass_password::QueueClass;
 
-use super::{Authenticator, Outcome, Unavailable, machines::Machines, watched::issue_time};
+use super::{
+    Authenticator, Circumstances, Outcome, Unavailable, machines::Machines, watched::issue_time,
+};
 use crate::subject::{Account, AccountId, AccountName, Login, SourceName};
 
 /// The accounts of robots. [`Machines`] checks their secrets, and a robot has no password: whoever gives one is asked
@@ -29,12 +30,7 @@ impl Authenticator for RobotAccounts {
         &self.source
     }
 
-    async fn authenticate(
-        &self,
-        _: &Login,
-        _: QueueClass,
-        _: SystemTime,
-    ) -> Result<Outcome, Unavailable> {
+    async fn authenticate(&self, _: &Login, _: &Circumstances<'_>) -> Result<Outcome, Unavailable> {
         Ok(Outcome::Unknown)
     }
 

@@ -2,12 +2,11 @@
 
 use std::time::SystemTime;
 
-use portpass_password::QueueClass;
 use portpass_state::{KeyId, Used};
 use secrecy::SecretString;
 
 use super::{
-    AuthenticatorChain, SecretProblem, Unavailable,
+    AuthenticatorChain, Circumstances, SecretProblem, Unavailable,
     machines::{Found, Key},
 };
 use crate::{
@@ -35,17 +34,16 @@ impl AuthenticatorChain {
     pub async fn by_secret(
         &self,
         login: &MachineLogin,
-        queue_class: QueueClass,
-        now: SystemTime,
+        at: &Circumstances<'_>,
     ) -> Result<Result<(Account, Used), SecretProblem>, Unavailable> {
         let found = match &self.machines {
-            Some(machines) => machines.find(&login.account, &login.secret, now).await?,
+            Some(machines) => machines.find(&login.account, &login.secret, at.now).await?,
             None => Err(SecretProblem::Unknown),
         };
         match found {
             Ok(Found::Robot(account, used)) => Ok(Ok((account, used))),
             Ok(Found::Key(key)) => {
-                let account = self.holder(&key, now).await?;
+                let account = self.holder(&key, at.now).await?;
                 let gone =
                     || SecretProblem::AccountGone { id: key.id, name: key.owner_name.clone() };
                 Ok(account.map(|account| (account, Used::Key(key.id))).ok_or_else(gone))
@@ -53,7 +51,7 @@ impl AuthenticatorChain {
             Err(SecretProblem::Unknown) => {
                 let password = SecretString::from(login.secret.expose());
                 let unknown = Login { account: login.account.clone(), password };
-                self.check.refuse(unknown.credentials("", queue_class), now).await?;
+                self.refuse(&unknown, at).await?;
                 Ok(Err(SecretProblem::Unknown))
             }
             Err(problem) => Ok(Err(problem)),

@@ -11,7 +11,7 @@ use portpass_state::{AccountStatus, Addition, Change, Db, NewAccount};
 use secrecy::SecretString;
 
 use super::{htpasswd::HtpasswdAccounts, local::LocalAccounts, *};
-use crate::fixture::record;
+use crate::fixture::{record, unproved};
 
 /// Every kind of hash that counts in a file, cheap and dear, and one that never does.
 const USERS: &str = "\
@@ -56,7 +56,7 @@ impl Bench {
         let before = self.pool.work_done();
         let login = Login { account: name.parse().unwrap(), password: password.into() };
         assert!(
-            self.chain.authenticate(&login, QueueClass::Unproved, now()).await.unwrap().is_err(),
+            self.chain.authenticate(&login, &unproved(now())).await.unwrap().is_err(),
             "{name}"
         );
         self.pool.work_done().since(before)
@@ -110,7 +110,8 @@ async fn every_refusal_works_the_same_for_every_account_and_kind_of_hash() {
 async fn the_token_requests_of_one_pull_are_served_by_one_hash() {
     let bench = Bench::new().await;
     let login = Login { account: "bcrypt".parse().unwrap(), password: "opensesame".into() };
-    let ask = || bench.chain.authenticate(&login, QueueClass::Unproved, now());
+    let at = unproved(now());
+    let ask = || bench.chain.authenticate(&login, &at);
     let before = bench.pool.work_done();
     let (resolve, fetch) = tokio::join!(ask(), ask());
     for answer in [resolve, fetch, ask().await] {

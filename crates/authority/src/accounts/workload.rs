@@ -3,13 +3,12 @@
 use std::{collections::BTreeSet, time::SystemTime};
 
 use async_trait::async_trait;
-use portpass_federation::workload::{Failure, Refusal, Workload, WorkloadIssuer};
-use portpass_password::{PasswordCheck, QueueClass};
+use portpass_federation::workload::{ClaimedToken, Failure, Refusal, Workload, WorkloadIssuer};
+use portpass_password::PasswordCheck;
 use portpass_state::{Db, FirstUse, StateError};
-use secrecy::ExposeSecret;
 use sha2::{Digest as _, Sha256};
 
-use super::{Authenticator, Outcome, Reason, Rejection, Unavailable};
+use super::{Authenticator, Circumstances, Outcome, Reason, RejectedToken, Unavailable};
 use crate::subject::{
     Account, AccountId, AccountKind, AccountName, CredentialVersion, Group, Labels, Login,
     NameError, SourceName,
@@ -38,8 +37,32 @@ impl WorkloadAccounts {
         Self { source, issuer, passwords, db }
     }
 
+    /// Whose tokens it decides about, whatever the name beside them.
+    pub fn issuer(&self) -> &str {
+        self.issuer.rules().issuer.as_str()
+    }
+
     /// Whose account a token is, or why it is nobody's.
-    async fn verify(&self, token: &str, now: SystemTime) -> Result<Account, Refused> {
+    pub async fn verify(
+        &self,
+        token: &ClaimedToken,
+        at: &Circumstances<'_>,
+    ) -> Result<Result<Account, RejectedToken>, Unavailable> {
+        let refused = match self.check(token.expose(), at.now).await {
+            Ok(account) => return Ok(Ok(account)),
+            Err(Refused::Failure(Failure::Unavailable(why))) => {
+                return Err(self.unavailable(why.to_string()));
+            }
+            Err(Refused::State(why)) => return Err(self.unavailable(why.to_string())),
+            Err(refused) => refused,
+        };
+        let login = Login { account: AccountName::workload(), password: token.text().clone() };
+        let credentials = login.credentials(self.source.as_str(), at.queue_class);
+        let paid = self.passwords.refuse(credentials, at.now).await?;
+        Ok(Err(RejectedToken::new(paid, reason(&refused))))
+    }
+
+    async fn check(&self, token: &str, now: SystemTime) -> Result<Account, Refused> {
         let workload = self.issuer.verify(token, now).await?;
         let (use_once, until) = (workload.use_once.clone(), workload.until);
         let account = self.account(&workload)?;
@@ -108,30 +131,9 @@ impl Authenticator for WorkloadAccounts {
         &self.source
     }
 
-    fn issuer(&self) -> Option<&str> {
-        Some(self.issuer.rules().issuer.as_str())
-    }
-
-    async fn authenticate(
-        &self,
-        login: &Login,
-        queue_class: QueueClass,
-        now: SystemTime,
-    ) -> Result<Outcome, Unavailable> {
-        if !self.is_asked_by(login) {
-            return Ok(Outcome::Unknown);
-        }
-        let refused = match self.verify(login.password.expose_secret(), now).await {
-            Ok(account) => return Ok(Outcome::Authenticated(account)),
-            Err(Refused::Failure(Failure::Unavailable(why))) => {
-                return Err(self.unavailable(why.to_string()));
-            }
-            Err(Refused::State(why)) => return Err(self.unavailable(why.to_string())),
-            Err(refused) => refused,
-        };
-        let credentials = login.credentials(self.source.as_str(), queue_class);
-        let paid = self.passwords.refuse(credentials, now).await?;
-        Ok(Outcome::Rejected(Rejection::of_token(paid, reason(&refused))))
+    /// A token is no password: [`WorkloadAccounts::verify`] decides about it.
+    async fn authenticate(&self, _: &Login, _: &Circumstances<'_>) -> Result<Outcome, Unavailable> {
+        Ok(Outcome::Unknown)
     }
 
     /// Nobody keeps a workload's account: it is gone with its token.
@@ -152,13 +154,6 @@ impl Authenticator for WorkloadAccounts {
     async fn names(&self, _: SystemTime) -> Result<Vec<AccountName>, Unavailable> {
         let mappings = self.issuer.rules().mappings.iter();
         Ok(mappings.filter_map(|mapping| mapping.name.fixed()?.parse().ok()).collect())
-    }
-}
-
-impl WorkloadAccounts {
-    fn is_asked_by(&self, login: &Login) -> bool {
-        let issuer = portpass_federation::workload::claimed_issuer(login.password.expose_secret());
-        issuer.as_deref() == self.issuer()
     }
 }
 

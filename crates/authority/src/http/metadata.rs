@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::{
     INTROSPECT_PATH, JWKS_CACHING, JWKS_PATH, REVOKE_PATH, TokenPath, json, options, refusal, set,
 };
-use crate::request::GRANTS;
+use crate::request::grants;
 
 /// The metadata of a token service, written down.
 #[derive(Debug, Clone)]
@@ -30,6 +30,8 @@ pub struct Endpoints<'a> {
     pub token: &'a TokenPath,
     /// Whether there is introspection.
     pub introspection: bool,
+    /// Whether there are issuers of tokens that can be exchanged (RFC 8693).
+    pub token_exchange: bool,
 }
 
 impl Metadata {
@@ -49,7 +51,7 @@ impl Metadata {
             jwks_uri: at(JWKS_PATH),
             scopes_supported: &["registry:catalog:*"],
             response_types_supported: &[],
-            grant_types_supported: GRANTS,
+            grant_types_supported: grants(endpoints.token_exchange).collect(),
             token_endpoint_auth_methods_supported: &["none"],
             revocation_endpoint: at(REVOKE_PATH),
             revocation_endpoint_auth_methods_supported: &["none"],
@@ -77,7 +79,7 @@ struct Document<'a> {
     jwks_uri: String,
     scopes_supported: &'static [&'static str],
     response_types_supported: &'static [&'static str],
-    grant_types_supported: &'static [&'static str],
+    grant_types_supported: Vec<&'static str>,
     token_endpoint_auth_methods_supported: &'static [&'static str],
     revocation_endpoint: String,
     revocation_endpoint_auth_methods_supported: &'static [&'static str],
@@ -159,7 +161,7 @@ mod tests {
     use super::*;
 
     fn endpoints(token: &TokenPath) -> Endpoints<'_> {
-        Endpoints { url: None, token, introspection: false }
+        Endpoints { url: None, token, introspection: false, token_exchange: false }
     }
 
     #[test]

@@ -167,6 +167,7 @@ fn request(error: &RequestError) -> Refusal {
         | RequestError::FormTooLong
         | RequestError::InUrl { .. }
         | RequestError::Missing { .. }
+        | RequestError::NoToken
         | RequestError::NotAForm { .. }
         | RequestError::NotText { .. }
         | RequestError::OtherAccount { .. }

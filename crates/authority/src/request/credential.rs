@@ -6,7 +6,7 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use http::{HeaderMap, header::AUTHORIZATION};
-use portpass_federation::workload::claimed_issuer;
+use portpass_federation::workload::ClaimedToken;
 use portpass_protocol::secret::SecretForm;
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
@@ -15,7 +15,7 @@ use super::{Fields, RequestError, excerpt, exchange};
 use crate::{
     refresh::{MalformedSecret, RefreshSecret},
     secret::{DamagedSecret, MachineLogin, MachineSecret, noun},
-    subject::{AccountName, Login, NameError},
+    subject::{AccountName, Login, NameError, TokenLogin},
 };
 
 /// What a token request presents.
@@ -27,10 +27,12 @@ pub enum Credential {
     Password(Login),
     /// The same, where the password is the secret of a robot or an API key.
     Machine(MachineLogin),
+    /// The same, where the password is a token that names its issuer.
+    Token(TokenLogin),
     /// The form's `refresh_token`.
     Refresh(RefreshSecret),
     /// The form's `subject_token`, a workload's, which is exchanged for one of ours (RFC 8693).
-    Exchange(Login),
+    Exchange(ClaimedToken),
 }
 
 impl Credential {
@@ -44,6 +46,7 @@ impl Credential {
         match self {
             Self::Password(login) => Some(&login.account),
             Self::Machine(login) => Some(&login.account),
+            Self::Token(login) => Some(&login.account),
             Self::Anonymous | Self::Refresh(_) | Self::Exchange(_) => None,
         }
     }
@@ -70,8 +73,10 @@ pub(super) fn from_headers(headers: &HeaderMap) -> Result<Credential, RequestErr
     Ok(login(name, password)?)
 }
 
-/// The grants of a form, as [`from_form`] knows them.
-pub(crate) const GRANTS: &[&str] = &["password", "refresh_token"];
+/// The grants of a form, as [`from_form`] knows them; tokens are exchanged where there are issuers of them.
+pub(crate) fn grants(exchange: bool) -> impl Iterator<Item = &'static str> {
+    ["password", "refresh_token"].into_iter().chain(exchange.then_some(exchange::GRANT))
+}
 
 /// Reads the grant of a form (TP1). A header beside it must say the same.
 pub(super) fn from_form(fields: &Fields, headers: &HeaderMap) -> Result<Credential, RequestError> {
@@ -99,6 +104,11 @@ pub(super) fn from_form(fields: &Fields, headers: &HeaderMap) -> Result<Credenti
         {
             Ok(credential)
         }
+        (Credential::Token(header), Credential::Token(form))
+            if header.account == form.account && header.token.expose() == form.token.expose() =>
+        {
+            Ok(credential)
+        }
         _ => Err(RequestError::TwoCredentials),
     }
 }
@@ -119,11 +129,12 @@ fn login(name: &str, password: &str) -> Result<Credential, CredentialError> {
     if name == DOCKERS_TOKEN_USER || is_identity_token {
         return Err(CredentialError::IdentityToken { account: name.parse().ok() });
     }
-    // What proves a workload is the token: its name may be anything, as clients demand one.
-    let account = match name.parse() {
-        Err(_) if claimed_issuer(password).is_some() => exchange::workload_user(),
-        account => account?,
-    };
+    if let Some(token) = ClaimedToken::parse(password) {
+        // What proves a workload is the token: its name may be anything, as clients demand one.
+        let account = name.parse().unwrap_or_else(|_| AccountName::workload());
+        return Ok(Credential::Token(TokenLogin { account, token }));
+    }
+    let account = name.parse()?;
     if password.is_empty() {
         return Err(CredentialError::EmptyPassword { account });
     }

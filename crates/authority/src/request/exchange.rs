@@ -1,13 +1,12 @@
 //! A token for a token: the grant of RFC 8693, for workloads.
 
-use secrecy::SecretString;
+use portpass_federation::workload::ClaimedToken;
 
 use super::{Fields, RequestError, excerpt};
-use crate::subject::{AccountName, Login};
 
 /// Reads the token that is exchanged. Nobody acts for somebody else here (§1.1), and what is given out is an access
 /// token.
-pub(super) fn subject(fields: &Fields) -> Result<Login, RequestError> {
+pub(super) fn subject(fields: &Fields) -> Result<ClaimedToken, RequestError> {
     let required = |field: &'static str| fields.one(field)?.ok_or(RequestError::Missing { field });
     one_of("subject_token_type", required("subject_token_type")?, &[JWT, ID_TOKEN, ACCESS_TOKEN])?;
     if let Some(requested) = fields.one("requested_token_type")? {
@@ -22,8 +21,7 @@ pub(super) fn subject(fields: &Fields) -> Result<Login, RequestError> {
             expected: &[],
         });
     }
-    let password = SecretString::from(required("subject_token")?);
-    Ok(Login { account: workload_user(), password })
+    ClaimedToken::parse(required("subject_token")?).ok_or(RequestError::NoToken)
 }
 
 /// Which registry the token is for: `service` as everywhere, or `audience` (§2.1). Where both are there, they agree.
@@ -37,11 +35,6 @@ pub(super) fn service(fields: &Fields) -> Result<Option<&str>, RequestError> {
         }
         (service, audience, None) => Ok(audience.or(service)),
     }
-}
-
-/// Whom a token is presented for, where nobody is named: `oidc`, by convention.
-pub(super) fn workload_user() -> AccountName {
-    AccountName::workload()
 }
 
 fn one_of(

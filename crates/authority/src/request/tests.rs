@@ -86,7 +86,7 @@ fn real_clients_are_read() {
             Credential::Password(login) => login.account.to_string(),
             Credential::Machine(login) => format!("{} by a secret", login.account),
             Credential::Refresh(_) => "a refresh token".to_owned(),
-            Credential::Exchange(_) => "a workload".to_owned(),
+            Credential::Token(_) | Credential::Exchange(_) => "a workload".to_owned(),
         };
         let client = request.client.id.unwrap_or_default();
         (who, request.requested.to_string(), request.wants_refresh, client)

@@ -2,14 +2,15 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use portpass_password::{Admission, Attempt, Limited, QueueClass};
-use secrecy::ExposeSecret;
+use portpass_password::{Admission, Attempt, Limited};
+use secrecy::SecretString;
 
 use super::{Authenticated, TokenError, TokenService};
 use crate::{
+    accounts::Circumstances,
     request::{ClientInfo, Credential},
     secret::MachineLogin,
-    subject::Login,
+    subject::{Login, TokenLogin},
 };
 
 impl TokenService {
@@ -20,6 +21,7 @@ impl TokenService {
         client: &ClientInfo,
         now: SystemTime,
     ) -> Result<Admission<'_>, Limited> {
+        // A directory takes `Ann` for `ann`: who guesses has no new attempts by another spelling.
         let lower_case;
         let attempt = match credential {
             Credential::Anonymous => return Ok(Admission::uncounted()),
@@ -27,18 +29,17 @@ impl TokenService {
             // Nobody guesses 256 bits, and a robot behind the address of many is not to stop the others.
             Credential::Machine(login) => Attempt::Secret(login.secret.expose()),
             // Many jobs come by one name, and whose a token is stands in the token.
-            Credential::Exchange(Login { password, .. }) => {
-                Attempt::Secret(password.expose_secret())
+            Credential::Exchange(token) => Attempt::Secret(token.expose()),
+            Credential::Token(TokenLogin { token, .. }) if self.accounts.vouches_for(token) => {
+                Attempt::Secret(token.expose())
             }
-            Credential::Password(Login { password, .. })
-                if self.accounts.is_vouched_for(password) =>
-            {
-                Attempt::Secret(password.expose_secret())
+            Credential::Token(TokenLogin { account, token }) => {
+                lower_case = account.as_str().to_lowercase();
+                password_of(&lower_case, token.text())
             }
             Credential::Password(Login { account, password }) => {
-                // A directory takes `Ann` for `ann`: who guesses has no new attempts by another spelling.
                 lower_case = account.as_str().to_lowercase();
-                Attempt::Password { realm: LIMITED_AS, account: &lower_case, password }
+                password_of(&lower_case, password)
             }
         };
         self.limits.admit(client.address, attempt, now).await
@@ -47,10 +48,20 @@ impl TokenService {
     pub(super) async fn by_password(
         &self,
         login: &Login,
-        queue_class: QueueClass,
-        now: SystemTime,
+        at: &Circumstances<'_>,
     ) -> Result<Authenticated, TokenError> {
-        match self.accounts.authenticate(login, queue_class, now).await? {
+        match self.accounts.authenticate(login, at).await? {
+            Ok(account) => Ok(Authenticated::ByPassword(Arc::new(account))),
+            Err(rejection) => Err(TokenError::rejected(login.account.clone(), &rejection)),
+        }
+    }
+
+    pub(super) async fn by_token(
+        &self,
+        login: &TokenLogin,
+        at: &Circumstances<'_>,
+    ) -> Result<Authenticated, TokenError> {
+        match self.accounts.by_token(login, at).await? {
             Ok(account) => Ok(Authenticated::ByPassword(Arc::new(account))),
             Err(rejection) => Err(TokenError::rejected(login.account.clone(), &rejection)),
         }
@@ -59,12 +70,15 @@ impl TokenService {
     pub(super) async fn by_secret(
         &self,
         login: &MachineLogin,
-        queue_class: QueueClass,
-        now: SystemTime,
+        at: &Circumstances<'_>,
     ) -> Result<Authenticated, TokenError> {
-        let (account, used) = self.accounts.by_secret(login, queue_class, now).await??;
+        let (account, used) = self.accounts.by_secret(login, at).await??;
         Ok(Authenticated::BySecret(Arc::new(account), used))
     }
+}
+
+fn password_of<'a>(account: &'a str, password: &'a SecretString) -> Attempt<'a> {
+    Attempt::Password { realm: LIMITED_AS, account, password }
 }
 
 /// Tells the limits what became of an attempt.

@@ -67,10 +67,10 @@ pub enum TokenError {
     #[error(transparent)]
     State(#[from] StateError),
     /// The token that was to be exchanged is nobody's.
-    #[error("{}", reason.as_ref().map_or("the subject token is no workload's token", |reason| &reason.text))]
+    #[error("{}", reason.text)]
     SubjectToken {
         /// Why.
-        reason: Option<Reason>,
+        reason: Reason,
     },
     /// No client and no registry would take it.
     #[error("the token would have {length} bytes; ask for fewer resources at once")]
@@ -110,12 +110,11 @@ impl TokenError {
             Self::NoCredentials => "credentials-missing",
             Self::Rate(_) => "too-many-requests",
             Self::RefreshToken(problem) => problem.id(),
-            Self::Token { reason, .. } | Self::SubjectToken { reason: Some(reason) } => reason.id,
+            Self::Token { reason, .. } | Self::SubjectToken { reason } => reason.id,
             Self::Request(error) => error.id(),
             Self::Secret(problem) => problem.id(),
             Self::Sign(_) => "signing-failed",
             Self::State(_) => "database-unavailable",
-            Self::SubjectToken { reason: None } => "workload-malformed",
             Self::TooLong { .. } => "token-too-long",
             Self::Unavailable(Unavailable::Busy(_)) => "password-checks-busy",
             Self::Unavailable(Unavailable::Source { .. }) => "accounts-unavailable",
@@ -130,11 +129,8 @@ impl TokenError {
         match self {
             Self::RefreshToken(RefreshProblem::Unknown)
             | Self::Secret(SecretProblem::Unknown)
-            | Self::SubjectToken { reason: None }
             | Self::WrongPassword { .. } => true,
-            Self::Token { reason, .. } | Self::SubjectToken { reason: Some(reason) } => {
-                reason.is_guess
-            }
+            Self::Token { reason, .. } | Self::SubjectToken { reason } => reason.is_guess,
             Self::AccountChanged { .. }
             | Self::IntrospectionDenied { .. }
             | Self::Keys(_)

@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{TokenError, TokenService, attempt::conclude};
 use crate::{
+    accounts::Circumstances,
     policy::{Caller, Principal, Request},
     refresh::{LookUpError, RefreshSecret},
     request::{ClientInfo, Credential},
@@ -156,10 +157,16 @@ impl TokenService {
         now: SystemTime,
     ) -> Result<Subject, TokenError> {
         let admission = self.admit(credential, client, now).await?;
-        let queue_class = admission.queue_class();
+        let at = Circumstances {
+            service: &self.services.first().name,
+            address: client.address,
+            queue_class: admission.queue_class(),
+            now,
+        };
         let checked = match credential {
-            Credential::Password(login) => self.by_password(login, queue_class, now).await,
-            Credential::Machine(login) => self.by_secret(login, queue_class, now).await,
+            Credential::Password(login) => self.by_password(login, &at).await,
+            Credential::Machine(login) => self.by_secret(login, &at).await,
+            Credential::Token(login) => self.by_token(login, &at).await,
             Credential::Anonymous | Credential::Refresh(_) | Credential::Exchange(_) => {
                 Err(TokenError::NoCredentials)
             }

@@ -50,9 +50,9 @@ fn with_identity<T>(request: &TokenRequest, use_it: impl FnOnce(RequestIdentity<
     let requested = request.requested.to_string();
     let (who, secret) = match &request.credential {
         Credential::Anonymous => ("", ""),
-        Credential::Password(login) | Credential::Exchange(login) => {
-            (login.account.as_str(), login.password.expose_secret())
-        }
+        Credential::Password(login) => (login.account.as_str(), login.password.expose_secret()),
+        Credential::Token(login) => (login.account.as_str(), login.token.expose()),
+        Credential::Exchange(token) => ("", token.expose()),
         Credential::Machine(login) => (login.account.as_str(), login.secret.expose()),
         Credential::Refresh(secret) => ("", secret.expose()),
     };

@@ -9,7 +9,7 @@ use portpass_authority::{
     refresh::RefreshLifetimes,
     service::{self, Lifetime, TokenServiceParts},
 };
-use portpass_config::{Signing, TokenService};
+use portpass_config::{AccountSource, Signing, TokenService};
 
 use super::{SharedState, StartError, TokenComponent};
 use crate::{
@@ -58,6 +58,7 @@ pub(super) async fn build(
         url: config.url.as_ref(),
         token: &config.path,
         introspection: service.introspects(),
+        token_exchange: config.accounts.iter().any(AccountSource::is_workload),
     };
     let metadata = Metadata::new(service.issuer(), &endpoints);
     let metadata = metadata.inspect_err(|why| tracing::debug!("no metadata is served: {why}")).ok();

@@ -6,7 +6,10 @@ use portpass_state::{Addition, AuditRecord, Change, NewAccount};
 use secrecy::SecretString;
 
 use super::*;
-use crate::{accounts::AuthenticatorChain, fixture::record};
+use crate::{
+    accounts::AuthenticatorChain,
+    fixture::{record, unproved},
+};
 
 struct Bench {
     db: Db,
@@ -50,7 +53,7 @@ impl Bench {
 
     async fn login(&self, name: &str, password: &str, now: SystemTime) -> Outcome {
         let login = Login { account: name.parse().unwrap(), password: password.into() };
-        self.accounts.authenticate(&login, QueueClass::Unproved, now).await.unwrap()
+        self.accounts.authenticate(&login, &unproved(now)).await.unwrap()
     }
 
     async fn set_status(&self, name: &str, status: AccountStatus) {
@@ -174,11 +177,7 @@ async fn nobody_is_refused_for_what_has_just_been_set_right() {
     let chain = AuthenticatorChain::new(vec![Arc::new(accounts)], check.clone());
     let log_in = async |password: &str| {
         let login = Login { account: "ann".parse().unwrap(), password: password.into() };
-        chain
-            .authenticate(&login, QueueClass::Unproved, at(0))
-            .await
-            .unwrap()
-            .map(|account| account.version)
+        chain.authenticate(&login, &unproved(at(0))).await.unwrap().map(|account| account.version)
     };
     assert!(log_in("opensesame").await.is_err());
 
@@ -236,8 +235,7 @@ async fn a_database_that_is_away_is_no_refusal() {
     assert!(matches!(bench.login("ann", "opensesame", at(0)).await, Outcome::Authenticated(_)));
     for (name, now) in [("bob", at(0)), ("ann", at(1))] {
         let login = Login { account: name.parse().unwrap(), password: "opensesame".into() };
-        let error =
-            bench.accounts.authenticate(&login, QueueClass::Unproved, now).await.unwrap_err();
+        let error = bench.accounts.authenticate(&login, &unproved(now)).await.unwrap_err();
         assert!(matches!(error, Unavailable::Source { .. }), "{error}");
     }
     assert!(bench.accounts.by_id(&AccountId::new("x"), at(1)).await.is_err());

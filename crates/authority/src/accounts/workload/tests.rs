@@ -11,7 +11,7 @@ use portpass_testkit::{WorkloadIssuer as Issuer, workload_issuer::Shape};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::accounts::AuthenticatorChain;
+use crate::{accounts::AuthenticatorChain, fixture::unproved, subject::TokenLogin};
 
 const AUDIENCE: &str = "registry.example.com";
 
@@ -64,8 +64,9 @@ impl Bench {
         let verifier = WorkloadIssuer::new(rules, keys);
         let source = "workload".parse().unwrap();
         let db = Db::in_memory().await.unwrap();
-        let accounts = WorkloadAccounts::new(source, verifier, check.clone(), db);
-        let chain = AuthenticatorChain::new(vec![Arc::new(accounts)], check);
+        let accounts = Arc::new(WorkloadAccounts::new(source, verifier, check.clone(), db));
+        let chain = AuthenticatorChain::new(vec![accounts.clone()], check);
+        let chain = chain.with_workloads(vec![accounts]);
         Self { issuer, chain, pool }
     }
 
@@ -76,8 +77,15 @@ impl Bench {
     /// The account, or why there is none, and what that has worked.
     async fn login(&self, name: &str, password: &str) -> (Result<Account, Option<Reason>>, Work) {
         let before = self.pool.work_done();
-        let login = Login { account: name.parse().unwrap(), password: password.into() };
-        let decided = self.chain.authenticate(&login, QueueClass::Unproved, noon()).await.unwrap();
+        let account = name.parse().unwrap();
+        let at = unproved(noon());
+        let decided = if let Some(token) = ClaimedToken::parse(password) {
+            self.chain.by_token(&TokenLogin { account, token }, &at).await
+        } else {
+            let login = Login { account, password: password.into() };
+            self.chain.authenticate(&login, &at).await
+        };
+        let decided = decided.unwrap();
         let worked = self.pool.work_done().since(before);
         (decided.map_err(|rejection| rejection.reason().cloned()), worked)
     }
@@ -133,9 +141,8 @@ async fn a_refusal_costs_what_every_refusal_costs_and_says_why_to_the_log() {
 async fn an_issuer_that_is_down_is_neither_a_yes_nor_a_no() {
     let bench = Bench::new().await;
     bench.issuer.stop();
-    let password = bench.token(&json!({})).into();
-    let login = Login { account: AccountName::workload(), password };
-    let decided = bench.chain.authenticate(&login, QueueClass::Unproved, noon()).await;
+    let token = ClaimedToken::parse(&bench.token(&json!({}))).unwrap();
+    let decided = bench.chain.exchange(&token, &unproved(noon())).await;
     assert!(matches!(decided, Err(Unavailable::Source { .. })), "{decided:?}");
     // Whoever brings no token of its does not notice.
     assert_eq!(bench.login("ann", "wrong").await.0, Err(None));

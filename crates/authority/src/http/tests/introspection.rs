@@ -4,6 +4,8 @@ use portpass_token::Revocations;
 
 use super::*;
 
+const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+
 async fn ask(fixture: &Fixture, who: Option<&str>, form: &str) -> Answer {
     let mut request = with_form(request("POST", ""), form);
     *request.uri_mut() = INTROSPECT_PATH.parse().unwrap();
@@ -181,7 +183,8 @@ async fn who_guesses_here_guesses_at_the_token_endpoint() {
 async fn the_metadata_says_what_is_there() {
     let fixture = Fixture::new().await;
     let path: TokenPath = "/registry/v1/token".parse().unwrap();
-    let endpoints = Endpoints { url: None, token: &path, introspection: true };
+    let endpoints =
+        Endpoints { url: None, token: &path, introspection: true, token_exchange: false };
     let metadata = Metadata::new(&"https://auth.example.com/a".into(), &endpoints).unwrap();
     let at = metadata.path().to_owned();
     assert_eq!(at, "/.well-known/oauth-authorization-server/a");
@@ -201,11 +204,15 @@ async fn the_metadata_says_what_is_there() {
         scheme: "https".parse().unwrap(),
         authority: "10.0.0.1:5000".parse().unwrap(),
     };
-    let endpoints = Endpoints { url: Some(&url), token: &path, introspection: false };
+    let endpoints =
+        Endpoints { url: Some(&url), token: &path, introspection: false, token_exchange: true };
     let metadata = Metadata::new(&"https://auth.example.com/a".into(), &endpoints).unwrap();
     let service = Arc::clone(&fixture.service);
     let request = Request::builder().uri(&at).body(Body::empty()).unwrap();
     let document = super::answer(router(service, &path, Some(metadata)), request).await.json();
     assert_eq!(document["token_endpoint"], "https://10.0.0.1:5000/registry/v1/token");
     assert!(document.get("introspection_endpoint").is_none(), "{document}");
+    // RFC 8693 §2.1: where there are issuers whose tokens can be exchanged, and nowhere else.
+    let grants = document["grant_types_supported"].as_array().unwrap();
+    assert!(grants.contains(&Value::from(EXCHANGE)), "{document}");
 }

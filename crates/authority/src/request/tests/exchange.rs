@@ -29,8 +29,8 @@ fn a_token_is_exchanged_for_the_service_that_is_named() {
             exchange(&format!("{more}&scope=repository:a:pull&access_type=offline")).unwrap();
         assert_eq!(request.service.name.as_str(), service, "{more}");
         assert_eq!(request.requested.to_string(), "repository:a:pull");
-        let Credential::Exchange(login) = &request.credential else { panic!("{request:?}") };
-        assert_eq!(login.password.expose_secret(), TOKEN);
+        let Credential::Exchange(token) = &request.credential else { panic!("{request:?}") };
+        assert_eq!((token.expose(), token.issuer()), (TOKEN, "https://a.example"));
         assert_eq!(request.credential.account(), None);
         assert!(!format!("{request:?}").contains(TOKEN), "the token is in no log");
     }
@@ -67,6 +67,10 @@ fn what_cannot_be_exchanged_is_named() {
         "`subject_token` is missing in the form"
     );
     assert_eq!(refused(post(&format!("{GRANT}&subject_token={TOKEN}"))).0, "parameter-missing");
+    assert_eq!(
+        refused(post(&format!("{GRANT}&subject_token=opaque&{KIND}"))).0,
+        "workload-malformed"
+    );
     let saml = format!(
         "{GRANT}&subject_token={TOKEN}&subject_token_type=urn:ietf:params:oauth:token-type:saml2"
     );
@@ -97,7 +101,8 @@ fn a_token_as_the_password_needs_no_name_of_an_account() {
             &basic(&format!("{name}:{TOKEN}")),
         );
         let known: AccountName = name.parse().unwrap_or_else(|_| AccountName::workload());
-        assert_eq!(password(&request.unwrap()), (known.to_string(), TOKEN.to_owned()));
+        let Credential::Token(login) = request.unwrap().credential else { panic!("{name}") };
+        assert_eq!((login.account, login.token.expose()), (known, TOKEN));
     }
     assert!(get_with("service=registry", &basic("$oauthtoken:secret")).is_err());
     let (_, text) =
