@@ -3,11 +3,12 @@
 use std::{path::Path, sync::Arc};
 
 use portpass_authority::accounts::{
-    Authenticator, AuthenticatorChain, Machines, htpasswd::HtpasswdAccounts, ldap::LdapAccounts,
-    local::LocalAccounts, workload::WorkloadAccounts,
+    Authenticator, AuthenticatorChain, Machines, htpasswd::HtpasswdAccounts, http::HttpAccounts,
+    ldap::LdapAccounts, local::LocalAccounts, workload::WorkloadAccounts,
 };
 use portpass_config::{AccountSource, WorkloadKeys, WorkloadSource};
 use portpass_federation::{
+    hook::Hook,
     issuer_keys::IssuerKeys,
     ldap::Directory,
     web::{Redirects, WebSettings},
@@ -38,6 +39,10 @@ pub async fn account_sources(
             AccountSource::Htpasswd { path, formats } => {
                 let file = htpasswd_file(path, *formats, check, clock).await?;
                 Arc::new(HtpasswdAccounts::new(source.name(), file, check.clone()))
+            }
+            AccountSource::Http(http) => {
+                let (name, hook) = (source.name(), Hook::new(http.hook.clone()));
+                Arc::new(HttpAccounts::new(name, hook, http.lookups, check.clone(), http.cache))
             }
             AccountSource::Ldap(ldap) => {
                 let directory = Directory::new(ldap.settings.clone());

@@ -99,7 +99,10 @@ fn source_of<'a>(config: &'a Config, token: &str) -> Result<&'a WorkloadSource, 
     let service = config.token_service.as_ref().ok_or(AdminError::NoTokenService)?;
     let sources = service.accounts.iter().filter_map(|source| match source {
         AccountSource::Workload(workload) => Some(&**workload),
-        AccountSource::Local | AccountSource::Htpasswd { .. } | AccountSource::Ldap(_) => None,
+        AccountSource::Local
+        | AccountSource::Htpasswd { .. }
+        | AccountSource::Http(_)
+        | AccountSource::Ldap(_) => None,
     });
     let sources: Vec<&WorkloadSource> = sources.collect();
     let claimed = ClaimedToken::parse(token);

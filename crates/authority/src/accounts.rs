@@ -1,6 +1,7 @@
 //! Where accounts come from: sources, asked in the order of the configuration.
 
 pub mod htpasswd;
+pub mod http;
 pub mod last_uses;
 pub mod ldap;
 mod listing;

@@ -171,6 +171,11 @@ impl SourceName {
         Self("htpasswd".into())
     }
 
+    /// The one service that has no name of its own.
+    pub fn http() -> Self {
+        Self("http".into())
+    }
+
     /// The one directory that has no name of its own.
     pub fn ldap() -> Self {
         Self("ldap".into())

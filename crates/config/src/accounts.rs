@@ -1,5 +1,6 @@
 //! `token_service.accounts`: where accounts come from.
 
+mod http;
 mod ldap;
 mod workload;
 
@@ -10,8 +11,9 @@ use portpass_password::Formats;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use self::{ldap::LdapSection, workload::WorkloadSection};
+use self::{http::HttpSection, ldap::LdapSection, workload::WorkloadSection};
 pub use self::{
+    http::HttpSource,
     ldap::LdapSource,
     workload::{WorkloadKeys, WorkloadSource},
 };
@@ -25,6 +27,8 @@ pub enum Source {
     Local(LocalSection),
     /// The users of an htpasswd file.
     Htpasswd(HtpasswdSource),
+    /// The accounts that a service of yours knows, asked over HTTP.
+    Http(Box<HttpSection>),
     /// The accounts of an LDAP directory, as Active Directory is one.
     Ldap(Box<LdapSection>),
     /// Jobs and pods that prove themselves by a token of their issuer.
@@ -59,6 +63,8 @@ pub enum AccountSource {
         /// Which hashes count.
         formats: Formats,
     },
+    /// This service; nobody knows yet whether it answers.
+    Http(Arc<HttpSource>),
     /// This directory; nobody knows yet whether it answers.
     Ldap(Arc<LdapSource>),
     /// Those for whom an issuer vouches.
@@ -76,6 +82,7 @@ impl AccountSource {
         match self {
             Self::Local => SourceName::local(),
             Self::Htpasswd { .. } => SourceName::htpasswd(),
+            Self::Http(source) => source.name.clone(),
             Self::Ldap(source) => source.name.clone(),
             Self::Workload(source) => source.name.clone(),
         }
@@ -109,6 +116,7 @@ pub(crate) fn build(
                 let path = files.htpasswd(&format!("{key}.path"), &path, formats)?;
                 AccountSource::Htpasswd { path, formats }
             }
+            Source::Http(section) => AccountSource::Http(Arc::new(section.build(&place, files)?)),
             Source::Ldap(section) => AccountSource::Ldap(Arc::new(section.build(&place, files)?)),
             Source::Workload(section) => {
                 let source = section.build(&format!("{key}.workload"), &place, files)?;
@@ -120,6 +128,9 @@ pub(crate) fn build(
             let message = format!("`{}` is there twice", source.name().as_str());
             let error = files.error(&place, key, message);
             return Err(error.hint(match source {
+                AccountSource::Http(_) => {
+                    "rules and refresh tokens name a source by this word: give a service another `name`"
+                }
                 AccountSource::Ldap(_) => {
                     "rules and refresh tokens name a source by this word: give a directory another `name`"
                 }

@@ -7,6 +7,7 @@ mod accounts;
 mod acl_file;
 mod doubts;
 mod file;
+mod hooks;
 mod import;
 mod rules;
 mod server;

@@ -45,7 +45,7 @@ mod tests;
 use std::path::PathBuf;
 
 pub use self::{
-    accounts::{AccountSource, LdapSource, WorkloadKeys, WorkloadSource},
+    accounts::{AccountSource, HttpSource, LdapSource, WorkloadKeys, WorkloadSource},
     address::{Address, AddressError},
     admin::Admin,
     audit::Audit,

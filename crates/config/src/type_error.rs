@@ -130,6 +130,11 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("token_service.accounts", "accounts: [{ local: {} }]"),
     ("token_service.accounts[]", "- local: {}"),
     ("token_service.accounts[].htpasswd", "htpasswd: { path: users.htpasswd }"),
+    ("token_service.accounts[].http", "http: { url: \"https://accounts.example.com/portpass\" }"),
+    (
+        "token_service.accounts[].http.client",
+        "client: { certificate: client.crt, key: client.key }",
+    ),
     (
         "token_service.accounts[].ldap",
         "ldap: { servers: [\"ldaps://ldap.example.org\"], base: \"dc=example,dc=org\", filter: \"(uid=${account})\" }",

@@ -189,10 +189,11 @@ impl ConfigFile {
 fn place_paths(sources: &mut [Located<Source>], given: &VariableValue<'_>) {
     for source in sources {
         let paths = match &mut source.value {
-            Source::Local(_) => [None, None],
-            Source::Htpasswd(section) => [section.path.as_mut(), None],
-            Source::Ldap(section) => [section.ca.as_mut(), section.bind_password_file.as_mut()],
-            Source::Workload(section) => [section.jwks.as_mut(), section.ca.as_mut()],
+            Source::Local(_) => vec![],
+            Source::Htpasswd(section) => vec![section.path.as_mut()],
+            Source::Http(section) => section.paths(),
+            Source::Ldap(section) => vec![section.ca.as_mut(), section.bind_password_file.as_mut()],
+            Source::Workload(section) => vec![section.jwks.as_mut(), section.ca.as_mut()],
         };
         for path in paths.into_iter().flatten() {
             path.place = Location::Variable(given.name);

@@ -4,6 +4,7 @@
 //! servers say into one.
 
 pub mod discovery;
+pub mod hook;
 pub mod issuer_keys;
 pub mod issuer_url;
 pub mod ldap;

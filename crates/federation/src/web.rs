@@ -1,6 +1,6 @@
 //! Requests to the servers of others, with limits to everything.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use reqwest::{
@@ -11,19 +11,20 @@ use reqwest::{
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::aws_lc_rs,
-    pki_types::{CertificateDer, PrivateKeyDer},
+    pki_types::CertificateDer,
+    sign::{CertifiedKey, SingleCertAndKey},
 };
 use tokio::sync::OnceCell;
 
 use crate::issuer_url::{is_loopback, is_secure};
 
 /// Whom to trust, what to show, and how long to wait.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct WebSettings {
     /// Trusted beside the system's authorities.
     pub authorities: Vec<CertificateDer<'static>>,
     /// A certificate to show, for servers that ask for one.
-    pub identity: Option<ClientIdentity>,
+    pub identity: Option<Arc<CertifiedKey>>,
     /// For one request, from the first packet to the last.
     pub timeout: Duration,
     /// Whether answers may lead elsewhere.
@@ -37,20 +38,6 @@ pub enum Redirects {
     Followed,
     /// None: what is sent has a secret in it.
     Refused,
-}
-
-/// A certificate and its key.
-pub struct ClientIdentity {
-    /// The certificate, and those that vouch for it.
-    pub chain: Vec<CertificateDer<'static>>,
-    /// Its key.
-    pub key: PrivateKeyDer<'static>,
-}
-
-impl fmt::Debug for ClientIdentity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientIdentity").finish_non_exhaustive()
-    }
 }
 
 /// Sends requests to one server. Nothing is read or built before the first.
@@ -83,11 +70,17 @@ impl Web {
         request: Request,
         most: usize,
     ) -> Result<(StatusCode, Bytes), WebError> {
-        let url = request.url().clone();
+        let (url, timeout) = (request.url().clone(), self.settings.timeout);
         let answer = async {
             let client = self.client(&url).await?;
-            let failed =
-                |error: reqwest::Error| WebError::Failed { url: shown(&url), why: deepest(&error) };
+            let failed = |error: reqwest::Error| {
+                let url = shown(&url);
+                if error.is_timeout() && !error.is_connect() {
+                    WebError::Timeout { url, timeout }
+                } else {
+                    WebError::Failed { url, why: deepest(&error) }
+                }
+            };
             let mut response = client.execute(request).await.map_err(failed)?;
             let mut body = Vec::new();
             while let Some(chunk) = response.chunk().await.map_err(failed)? {
@@ -98,7 +91,6 @@ impl Web {
             }
             Ok((response.status(), body.into()))
         };
-        let timeout = self.settings.timeout;
         tokio::time::timeout(timeout, answer)
             .await
             .unwrap_or_else(|_| Err(WebError::Timeout { url: shown(&url), timeout }))
@@ -160,7 +152,10 @@ fn tls(settings: &WebSettings, plain: bool) -> Result<ClientConfig, rustls::Erro
         .with_protocol_versions(rustls::DEFAULT_VERSIONS)?
         .with_root_certificates(roots);
     match &settings.identity {
-        Some(own) => builder.with_client_auth_cert(own.chain.clone(), own.key.clone_key()),
+        Some(own) => {
+            let identity = SingleCertAndKey::from(Arc::clone(own));
+            Ok(builder.with_client_cert_resolver(Arc::new(identity)))
+        }
         None => Ok(builder.with_no_client_auth()),
     }
 }

@@ -18,6 +18,7 @@
 mod accounts;
 mod client;
 mod files;
+mod hook;
 mod jose;
 mod protocol;
 mod request;
@@ -26,6 +27,7 @@ mod scratch;
 pub use accounts::{directory, discovery, machine_secret, workload_claims};
 pub use client::{archive, credentials, image_reference, layout};
 pub use files::{configuration, docker_auth, htpasswd, rules};
+pub use hook::hook_answer;
 pub use jose::{claims, jwk, jws, x5c};
 pub use protocol::{access_list, challenge, error_body, manifest, range, scope, token_response};
 pub use request::{authorization, route, token_request};
@@ -52,6 +54,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "discovery", check: discovery },
     Target { name: "docker_auth", check: docker_auth },
     Target { name: "error_body", check: error_body },
+    Target { name: "hook_answer", check: hook_answer },
     Target { name: "htpasswd", check: htpasswd },
     Target { name: "image_reference", check: image_reference },
     Target { name: "jwk", check: jwk },

@@ -17,6 +17,8 @@ use tempfile::TempDir;
 /// folder()  ca.crt                 what a client's --cert-dir reads: everything called *.crt there
 ///           server/server.crt      out of its sight
 ///           server/server.key
+///           client/client.crt      for who has to show one
+///           client/client.key
 /// ```
 #[derive(Debug)]
 pub struct Certificates {
@@ -31,12 +33,17 @@ impl Certificates {
     pub fn new() -> Self {
         let certificates = Self { folder: tempfile::tempdir().expect("a temporary folder") };
         let (authority, issuer) = authority();
-        let (certificate, key) = server(&issuer);
-        fs::create_dir(certificates.folder().join("server")).expect("a folder");
+        let (certificate, key) = below(&issuer, ExtendedKeyUsagePurpose::ServerAuth);
+        let (client_certificate, client_key) = below(&issuer, ExtendedKeyUsagePurpose::ClientAuth);
+        for folder in ["server", "client"] {
+            fs::create_dir(certificates.folder().join(folder)).expect("a folder");
+        }
         for (file, content) in [
             (certificates.ca(), authority),
             (certificates.certificate(), certificate),
             (certificates.key(), key),
+            (certificates.client_certificate(), client_certificate),
+            (certificates.client_key(), client_key),
         ] {
             fs::write(file, content).expect("a file in a folder of our own");
         }
@@ -62,6 +69,16 @@ impl Certificates {
     pub fn key(&self) -> PathBuf {
         self.folder.path().join("server/server.key")
     }
+
+    /// A client's certificate, PEM.
+    pub fn client_certificate(&self) -> PathBuf {
+        self.folder.path().join("client/client.crt")
+    }
+
+    /// The client's private key, PEM.
+    pub fn client_key(&self) -> PathBuf {
+        self.folder.path().join("client/client.key")
+    }
 }
 
 impl Default for Certificates {
@@ -83,12 +100,12 @@ fn authority() -> (String, Issuer<'static, KeyPair>) {
 
 /// A certificate and its key. Clients that are written in Go look at the names alone, so the address
 /// has to be one (RFC 5280, section 4.2.1.6).
-fn server(issuer: &Issuer<'_, KeyPair>) -> (String, String) {
+fn below(issuer: &Issuer<'_, KeyPair>, purpose: ExtendedKeyUsagePurpose) -> (String, String) {
     let key = KeyPair::generate().expect("a key");
     let mut parameters =
         CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("an address as a name");
-    parameters.distinguished_name.push(DnType::CommonName, "portpass test server");
-    parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    parameters.distinguished_name.push(DnType::CommonName, "portpass test");
+    parameters.extended_key_usages = vec![purpose];
     parameters.use_authority_key_identifier_extension = true;
     let certificate = parameters.signed_by(&key, issuer).expect("a certificate").pem();
     (certificate, key.serialize_pem())

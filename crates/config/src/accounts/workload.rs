@@ -158,7 +158,7 @@ fn source_name(
     let error = |message: String| files.error(&typed.place, &format!("{key}.name"), message);
     let name: SourceName =
         typed.value.parse().map_err(|problem| error(format!("{:?}: {problem}", typed.value)))?;
-    if ["local", "htpasswd", "ldap", "robot"].contains(&name.as_str()) {
+    if ["local", "htpasswd", "http", "ldap", "robot"].contains(&name.as_str()) {
         return Err(error(format!("`{name}` is the name of another kind of source")));
     }
     Ok(name)

@@ -7,6 +7,7 @@ use secrecy::SecretString;
 
 use super::{
     file::{DockerAuthFile, LdapSection},
+    hooks,
     rules::quoted,
     server::flag,
     workloads,
@@ -37,9 +38,12 @@ pub(super) fn write(
     } else if directory.is_none() {
         writer.line("    - local: {}");
     }
+    // In the order in which docker_auth asks them.
+    hooks::suggest(hooks::BEFORE_LDAP, sections, writer);
     for line in directory.into_iter().flatten() {
         writer.line(line);
     }
+    hooks::suggest(hooks::BEHIND_LDAP, sections, writer);
     workloads::suggest(file, writer);
     writer.line(format!("  anonymous: {}", are_anonymous(file)));
     lines.map(SecretString::from)
@@ -197,11 +201,12 @@ fn group_label(ldap: &LdapSection, writer: &mut Writer) -> bool {
 }
 
 const BROWSER: &str = "portpass has no sign-in in a browser. People get accounts of the directory behind it or of portpass";
-const HOOK: &str = "answer at a URL instead, with the HTTP hook for accounts";
-
 /// Where docker_auth finds accounts elsewhere, and what there is instead.
 const ELSEWHERE: &[(&str, &str)] = &[
-    ("ext_auth", HOOK),
+    (
+        "ext_auth",
+        "a command is asked over HTTP here: run it behind docs/http-accounts-command.py, and make the source `http` below no comment. Its labels come along. There are no refresh tokens, so docker keeps the password",
+    ),
     ("google_auth", BROWSER),
     (
         "github_auth",
@@ -217,11 +222,14 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ),
     (
         "mongo_auth",
-        "export the collection to a password file, one line `NAME:HASH` each (its hashes are bcrypt), or answer at a URL with the HTTP hook",
+        "export the collection to a password file, one line `NAME:HASH` each (its hashes are bcrypt), or ask the database over HTTP, as docs/http-accounts.md says",
     ),
     (
         "xorm_auth",
-        "export the table `xorm_user` to a password file, one line `NAME:HASH` each (its hashes are bcrypt), or answer at a URL with the HTTP hook",
+        "export the table `xorm_user` to a password file, one line `NAME:HASH` each (its hashes are bcrypt), or ask the database over HTTP, as docs/http-accounts.md says",
     ),
-    ("plugin_authn", HOOK),
+    (
+        "plugin_authn",
+        "what the plugin decides is asked over HTTP here: answer as docs/http-accounts.md says, and make the source `http` below no comment",
+    ),
 ];
