@@ -146,6 +146,9 @@ token_service:
     let url = portpass.url();
     let metadata = json(format!("{url}/.well-known/oauth-authorization-server/auth")).await;
     assert_eq!(metadata["issuer"], "http://127.0.0.1:1/auth");
+    // There is no issuer of workloads whose tokens could be exchanged.
+    let grants = metadata["grant_types_supported"].as_array().unwrap();
+    assert!(grants.iter().all(|grant| grant == "password" || grant == "refresh_token"));
     assert_eq!(metadata["introspection_endpoint"], "http://127.0.0.1:1/oauth/introspect");
     for path in ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"] {
         let answer = client().get(format!("{url}{path}")).send().await.unwrap();

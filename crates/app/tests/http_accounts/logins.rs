@@ -55,7 +55,7 @@ async fn a_name_that_the_service_does_not_know_is_asked_for_in_the_next_source()
     // Who knows the name decides.
     assert_eq!(world.token("ann", PASSWORD, TEAM).await.granted(), ["push"]);
     service.change("ann", "disabled", json!(true));
-    let refused = world.token("ann", "wrong", TEAM).await;
+    let refused = world.token("ann", "a bad guess", TEAM).await;
     world.explains(refused.is_refused(), &["http: the service says no: wrong password"]);
 }
 

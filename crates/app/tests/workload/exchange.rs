@@ -27,6 +27,11 @@ async fn a_token_is_exchanged_and_reaches_what_the_rules_allow() {
     let world = World::new();
     let token = world.github_token(&json!({}));
     let scope = [("scope", "repository:acme/app:pull,push repository:team/app:pull")];
+    let client = Client::builder().build().unwrap();
+    let url = format!("{}/.well-known/oauth-authorization-server", world.portpass.url());
+    let (_, metadata) = body(client.get(url).send().await.unwrap()).await;
+    let grants = metadata["grant_types_supported"].as_array().unwrap();
+    assert!(grants.contains(&json!(GRANT)), "{metadata}");
     let (status, body) = body(exchange(&world, &token, &scope).await).await;
     assert_eq!(status, StatusCode::OK, "{body}");
     assert_eq!(body["issued_token_type"], ACCESS_TOKEN);
@@ -36,7 +41,7 @@ async fn a_token_is_exchanged_and_reaches_what_the_rules_allow() {
     assert!(body["expires_in"].as_u64().unwrap() <= LIFETIME.as_secs(), "{body}");
     let url = format!("{}/v2/acme/app/tags/list", world.portpass.url());
     let access = body["access_token"].as_str().unwrap();
-    let listed = Client::builder().build().unwrap().get(url).bearer_auth(access).send().await;
+    let listed = client.get(url).bearer_auth(access).send().await;
     // Allowed, and not there yet.
     assert_eq!(listed.unwrap().status(), StatusCode::NOT_FOUND);
     world.assert_untold(&token);

@@ -17,6 +17,7 @@ data: {folder}/data
 http: { addr: 127.0.0.1:0 }
 registry: {}
 token_service:
+  issuer: https://registry.example.com
   services: [ { name: registry }, { name: other } ]
   accounts:
     - local: {}
