@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::IpAddr,
     num::NonZeroUsize,
     sync::{
         Arc, LazyLock, Mutex,
@@ -97,6 +98,7 @@ pub(crate) struct Accounts {
     known: Mutex<BTreeMap<String, Known>>,
     broken: Mutex<Option<String>>,
     last_queue_class: Mutex<Option<QueueClass>>,
+    last_origin: Mutex<Option<(String, Option<IpAddr>)>>,
     after_next_login: Mutex<Option<Blow>>,
 }
 
@@ -133,6 +135,11 @@ impl Accounts {
         *self.last_queue_class.lock().unwrap()
     }
 
+    /// For which registry, and from where.
+    pub(crate) fn last_origin(&self) -> Option<(String, Option<IpAddr>)> {
+        self.last_origin.lock().unwrap().clone()
+    }
+
     fn known(&self, name: &str) -> Result<Option<Known>, Unavailable> {
         match self.broken.lock().unwrap().clone() {
             Some(reason) => Err(Unavailable::Source { source_name: self.source.clone(), reason }),
@@ -167,6 +174,7 @@ impl Authenticator for Accounts {
         at: &Circumstances<'_>,
     ) -> Result<Outcome, Unavailable> {
         *self.last_queue_class.lock().unwrap() = Some(at.queue_class);
+        *self.last_origin.lock().unwrap() = Some((at.service.to_string(), at.address));
         let (name, password) = (login.account.as_str(), &login.password);
         let known = self.known(name)?;
         if let Some((name, change)) = self.after_next_login.lock().unwrap().take() {
@@ -244,6 +252,7 @@ impl Fixture {
             known: Mutex::new(known()),
             broken: Mutex::default(),
             last_queue_class: Mutex::default(),
+            last_origin: Mutex::default(),
             after_next_login: Mutex::default(),
         });
         let local = LocalAccounts::new(db.clone(), check.clone());

@@ -235,7 +235,7 @@ impl TokenService {
         queue_class: QueueClass,
         now: SystemTime,
     ) -> Result<Authenticated, TokenError> {
-        let (service, address) = (&request.service.name, request.client.address);
+        let (service, address) = (&request.service.name, request.client.known_address());
         let at = Circumstances { service, address, queue_class, now };
         match &request.credential {
             Credential::Anonymous if self.anonymous => Ok(Authenticated::Nobody),

@@ -20,6 +20,7 @@ mod paths;
 mod rates;
 mod refresh;
 mod shared;
+mod told;
 
 /// An answer as a client sees it.
 struct Answer {

@@ -159,7 +159,7 @@ impl TokenService {
         let admission = self.admit(credential, client, now).await?;
         let at = Circumstances {
             service: &self.services.first().name,
-            address: client.address,
+            address: client.known_address(),
             queue_class: admission.queue_class(),
             now,
         };

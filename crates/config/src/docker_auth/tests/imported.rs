@@ -274,22 +274,27 @@ fn groups_of_the_whole_directory_count() {
 
 #[test]
 fn what_is_suggested_as_a_comment_is_taken_without_it() {
-    let text = "users: {}\ngithub_auth: { organization: acme }\noidc_auth: { issuer: 'https://id.example.com', client_id: docker, user_claim: sub, labels_claims: [groups] }\nacl: []\n";
+    let text = "users: {}\next_auth: { command: /bin/login }\nplugin_authn: { plugin_path: /login.so }\ngithub_auth: { organization: acme }\noidc_auth: { issuer: 'https://id.example.com', client_id: docker, user_claim: sub, labels_claims: [groups] }\nacl: []\n";
     let imported = imported(text);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("portpass.yml");
     let uncommented = |line: &str| match line.strip_prefix("    # ") {
-        Some(line) if !line.starts_with("Jobs") => format!("    {line}\n"),
+        Some(line) if !line.starts_with("Jobs") && !line.starts_with("In place") => {
+            format!("    {line}\n")
+        }
         _ => format!("{line}\n"),
     };
     let text: String = imported.configuration.lines().map(uncommented).collect();
+    let token = folder.path().join("accounts-token");
+    std::fs::write(&token, "s3cr3t").unwrap();
+    let text = text.replace("/etc/portpass/accounts-token", token.to_str().unwrap());
     std::fs::write(&path, format!("data: /tmp\n{text}")).unwrap();
     let sources = Sources { config: Some(path), ..Sources::default() };
     let config =
         Config::load(&sources, &Environment::default()).unwrap_or_else(|e| panic!("{e}\n{text}"));
     let accounts = config.token_service.unwrap().accounts;
     let names: Vec<String> = accounts.iter().map(|source| source.name().to_string()).collect();
-    assert_eq!(names, ["local", "github", "oidc"]);
+    assert_eq!(names, ["local", "command", "plugin", "github", "oidc"]);
 }
 
 #[test]
