@@ -12,7 +12,7 @@ use portpass_federation::{
     issuer_url::IssuerUrl,
     ldap::{Dn, FilterTemplate, NameTemplate, Refusal},
     workload::{
-        ClaimPath, Condition, Glob, LabelTemplate, Mapping, Rules, Uses, Workload, claimed_issuer,
+        ClaimPath, ClaimedToken, Condition, Glob, LabelTemplate, Mapping, Rules, Uses, Workload,
     },
 };
 use portpass_jose::json;
@@ -86,7 +86,9 @@ fn is_loopback(url: &url::Url) -> bool {
 /// said of others is readable.
 pub fn workload_claims(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    let _ = claimed_issuer(&text);
+    if let Some(token) = ClaimedToken::parse(&text) {
+        assert_eq!(token.expose(), text);
+    }
     let Ok(claims) = json::parse_object(bytes) else { return };
     let now = SystemTime::UNIX_EPOCH + Duration::from_hours(500_000);
     let rules = workload_rules();
