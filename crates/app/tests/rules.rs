@@ -252,7 +252,7 @@ fn rules_are_looked_over_and_everybody_who_reaches_a_repository_is_listed() {
 
 /// As with diff: 0 is the same, 1 differs, 2 cannot be compared.
 #[test]
-fn whose_rights_a_change_touches_is_told_by_words_and_by_the_exit_status() {
+fn who_gains_or_loses_what_is_told_by_words_and_by_the_exit_status() {
     let portpass = serve();
     let folder = portpass.folder();
     let diff = |new: &str, more: &[&str]| {
@@ -273,7 +273,7 @@ fn whose_rights_a_change_touches_is_told_by_words_and_by_the_exit_status() {
     assert_eq!(
         differs.stdout.replace(&here, ""),
         "lost: push on big/frozen, from 203.0.113.0/24; or from an unknown address
-  whose: admin, ann, signed-in
+  who: admin, ann, signed-in
   old: rule 2 (/rules.yml:2): allow [pull, push] repository big/** to signed-in expiration 7200
   new: rule 4 (/new.yml:5): deny [push] repository big/frozen to signed-in from 203.0.113.0/24
 "

@@ -1,4 +1,4 @@
-//! Whose rights differ between two sets of rules.
+//! Who gains or loses rights between two sets of rules.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -25,7 +25,7 @@ use super::{
 };
 use crate::blocking;
 
-/// Whose rights differ, and who was looked at.
+/// The rights that differ, and who was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RightsDiff {
     /// What differs, each with those for whom it does.
@@ -43,7 +43,7 @@ pub struct RightsDiff {
 pub struct ChangedRights {
     /// `gained`, `lost` or `lifetime`.
     pub change: &'static str,
-    /// Whose: `anonymous`, `signed-in`, `ann`, `robot:ci`, `key:ID (ann)`, `group:developers`.
+    /// Of these: `anonymous`, `signed-in`, `ann`, `robot:ci`, `key:ID (ann)`, `group:developers`.
     pub callers: Vec<String>,
     /// Which.
     pub actions: Vec<String>,

@@ -54,7 +54,8 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// Say whose rights differ between two configurations, or two lists of rules; 1 is that some do, 2 an error
+    /// Say who gains or loses what between two configurations or two lists of rules; exit status 0 is nothing, 1
+    /// something, 2 an error
     Diff {
         /// The configuration or the list of rules as it was
         old: PathBuf,

@@ -1,4 +1,4 @@
-//! Whose rights differ between two sets of rules: on which repositories, under which circumstances, by which rule.
+//! Who gains or loses what between two sets of rules: on which repositories, under which circumstances, by which rule.
 //!
 //! Nothing is tried out on samples that may miss something. For one caller, the patterns of both sides part all
 //! names of repositories ([`crate::pattern`]), and the conditions all requests. Both sides decide the same on all

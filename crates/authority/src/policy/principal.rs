@@ -20,7 +20,7 @@ impl<'a> Caller<'a> {
         Self::of(request.subject)
     }
 
-    /// Whoever that is.
+    /// This subject.
     pub fn of(subject: &'a Subject) -> Self {
         Self { account: subject.account() }
     }

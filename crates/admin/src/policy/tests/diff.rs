@@ -1,4 +1,4 @@
-//! Whose rights differ between two files.
+//! Rights that differ between two files.
 
 use super::*;
 use crate::Limits;

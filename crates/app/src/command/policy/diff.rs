@@ -1,4 +1,4 @@
-//! `policy diff`: whose rights differ between two sets of rules.
+//! `policy diff`: who gains or loses what between two sets of rules.
 
 use std::path::PathBuf;
 
@@ -48,7 +48,7 @@ fn print(change: &ChangedRights, context: &Context) {
 
 /// ```text
 /// gained: push on team/** except team/frozen
-///   by: ann, robot:ci
+///   who: ann, robot:ci
 ///   old: no rule
 ///   new: rule 2 (rules.yml:4): allow [push] repository team/** to signed-in
 /// ```
@@ -75,7 +75,7 @@ fn lines(change: &ChangedRights) -> Vec<String> {
     };
     vec![
         format!("{what}: {} on {on}{when}", actions.join(", ")),
-        format!("  whose: {}", callers.join(", ")),
+        format!("  who: {}", callers.join(", ")),
         format!("  old: {}", side(old)),
         format!("  new: {}", side(new)),
     ]

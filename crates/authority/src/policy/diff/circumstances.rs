@@ -11,7 +11,7 @@ use super::{
 };
 use crate::policy::{Conditions, Request, Rule, Times, times};
 
-/// One thing that holds of a request or not, whoever asks for what.
+/// One thing that holds of a request or not, beside who asks for what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Circumstance {
     /// The token is for this registry.

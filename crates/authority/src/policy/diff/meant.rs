@@ -68,7 +68,7 @@ impl Families {
         self.all.iter().filter(is_own).map(texts).collect()
     }
 
-    /// All of them; those whose texts are the same, for members of other groups, are written out.
+    /// All of them; those with the same text, for members of other groups, are written out.
     pub(super) fn into_distinct(mut self) -> Vec<Family> {
         for place in self.by_text.into_values().filter(|places| places.len() > 1).flatten() {
             let family = &mut self.all[place];
