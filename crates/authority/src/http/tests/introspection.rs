@@ -139,7 +139,7 @@ async fn only_who_may_ask_is_told_and_everybody_needs_an_account() {
 
     // ann may now; a key of hers reaches repositories alone.
     fixture.accounts.change("ann", |ann| ann.groups = vec!["registries"]);
-    let key = format!("ann:{}", super::machines::key(&fixture).await);
+    let key = format!("ann:{}", machines::key(&fixture).await);
     assert_eq!(ask(&fixture, Some("ann:secret"), &form).await.status, 200);
     let refused = ask(&fixture, Some(&key), &form).await;
     assert_eq!((refused.status, &refused.json()["error"]), (403, &json!("unauthorized_client")));
