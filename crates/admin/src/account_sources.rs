@@ -6,7 +6,7 @@ use portpass_authority::accounts::{
     Authenticator, AuthenticatorChain, Machines, htpasswd::HtpasswdAccounts, http::HttpAccounts,
     ldap::LdapAccounts, local::LocalAccounts, workload::WorkloadAccounts,
 };
-use portpass_config::{AccountSource, WorkloadKeys, WorkloadSource};
+use portpass_config::{AccountSource, TokenService, WorkloadKeys, WorkloadSource};
 use portpass_federation::{
     hook::Hook,
     issuer_keys::IssuerKeys,
@@ -24,16 +24,17 @@ use portpass_token::Clock;
 
 use crate::blocking;
 
-/// Starts the sources, in the order in which they are asked, with the robots and API keys of the database.
+/// Starts the sources, in the order in which they are asked, with the robots and API keys of the database and the groups
+/// of the configuration.
 pub async fn account_sources(
-    configured: &[AccountSource],
+    configured: &TokenService,
     db: &Db,
     check: &PasswordCheck,
     clock: &dyn Clock,
 ) -> Result<AuthenticatorChain, HtpasswdError> {
     let mut sources: Vec<Arc<dyn Authenticator>> = Vec::new();
     let mut workloads = Vec::new();
-    for source in configured {
+    for source in &configured.accounts {
         sources.push(match source {
             AccountSource::Local => Arc::new(LocalAccounts::new(db.clone(), check.clone())),
             AccountSource::Htpasswd { path, formats } => {
@@ -59,7 +60,8 @@ pub async fn account_sources(
     }
     let machines = Arc::new(Machines::new(db.clone()));
     let chain = AuthenticatorChain::new(sources, check.clone());
-    Ok(chain.with_workloads(workloads).with_machines(machines))
+    let chain = chain.with_workloads(workloads).with_machines(machines);
+    Ok(chain.with_groups(configured.groups.clone()))
 }
 
 /// An issuer of workload identities; nothing is fetched before the first token.

@@ -60,6 +60,14 @@ pub enum AdminError {
         /// Why not.
         why: GroupError,
     },
+    /// An account cannot leave a group that the configuration puts it into.
+    #[error("`token_service.groups` puts `{name}` into {group:?}, not the database")]
+    ConfiguredGroup {
+        /// Which account.
+        name: String,
+        /// Which group.
+        group: String,
+    },
     /// An account cannot leave a group that it is not in.
     #[error("`{name}` is not in the group {group:?}")]
     NotInGroup {
@@ -289,6 +297,9 @@ impl AdminError {
                 vec![format!("`portpass user password {name}` sets another password")]
             }
             Self::UnknownAccount { .. } => vec!["`portpass user list` lists all accounts".into()],
+            Self::ConfiguredGroup { .. } => {
+                vec!["remove it there, and restart the server".into()]
+            }
             Self::NotInGroup { .. } => {
                 vec!["`portpass user list` lists the groups of all accounts".into()]
             }

@@ -26,6 +26,7 @@ mod lint;
 mod rulebook;
 mod who;
 
+pub(crate) use self::rulebook::account as made_up_account;
 pub use self::{
     caller::Caller,
     callers::UnlistedSource,

@@ -190,18 +190,23 @@ impl Installation {
         Ok(users)
     }
 
-    /// Puts an account of the database into groups and takes it out of others; the groups that it is in then.
+    /// Puts an account of the database into groups and takes it out of others; all groups that it is in then.
     pub async fn change_groups(
         &self,
         name: &str,
         add: &[String],
         remove: &[String],
     ) -> Result<Vec<String>, AdminError> {
-        self.local_accounts()?;
+        let service = self.local_accounts()?;
         let (add, remove) = (groups(add.to_vec())?, groups(remove.to_vec())?);
         let account = self.db.account(name).await?.ok_or_else(|| unknown(name))?;
         if let Some(group) = remove.iter().find(|group| !account.groups.contains(*group)) {
-            return Err(AdminError::NotInGroup { name: name.to_owned(), group: group.clone() });
+            let (name, group) = (name.to_owned(), group.clone());
+            return Err(if self.all_groups(service, &name).await?.contains(&group) {
+                AdminError::ConfiguredGroup { name, group }
+            } else {
+                AdminError::NotInGroup { name, group }
+            });
         }
         let mut after: BTreeSet<String> = account.groups.union(&add).cloned().collect();
         after.retain(|group| !remove.contains(group));
@@ -210,7 +215,19 @@ impl Installation {
             record.detail["groups"] = serde_json::json!(after);
             known(name, self.db.set_groups(name, &after, &record).await?)?;
         }
-        Ok(after.into_iter().collect())
+        self.all_groups(service, name).await
+    }
+
+    /// The groups of an account of the database, those of the configuration too.
+    async fn all_groups(
+        &self,
+        service: &TokenService,
+        name: &str,
+    ) -> Result<Vec<String>, AdminError> {
+        let (chain, local) = (self.chain(service).await?, Some(AccountKey::LOCAL));
+        let account = chain.by_name(local, &account_name(name)?, self.now()).await?;
+        let groups = account.map(|account| account.groups).unwrap_or_default();
+        Ok(groups.iter().map(ToString::to_string).collect())
     }
 
     /// Sets a password. The account's tokens end with it. The file with the first

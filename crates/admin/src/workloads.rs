@@ -2,13 +2,14 @@
 
 use std::time::SystemTime;
 
-use portpass_config::{AccountSource, Config, WorkloadSource};
+use portpass_authority::subject::{AccountKind, Group};
+use portpass_config::{AccountSource, Config, Profile, TokenService, WorkloadSource};
 use portpass_federation::workload::{ClaimedToken, Examined, Failure, Workload};
 use portpass_jose::{Excerpt, unverified::Unverified};
 use portpass_protocol::advice::{Advice, RefusedBy};
 use serde::Serialize;
 
-use crate::{AdminError, account_sources::workload_issuer, rfc3339};
+use crate::{AdminError, account_sources::workload_issuer, policy::made_up_account, rfc3339};
 
 /// What a token service with this configuration makes of a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -79,11 +80,12 @@ pub async fn examine_workload(
 ) -> Result<WorkloadExamination, AdminError> {
     let claims = Unverified::parse(token).and_then(|token| token.claims());
     let claims = claims.map_err(|why| AdminError::NotAWorkloadToken { why: why.to_string() })?;
-    let source = source_of(config, token)?;
+    let service = config.token_service.as_ref().ok_or(AdminError::NoTokenService)?;
+    let source = source_of(service, token)?;
     let issuer = workload_issuer(source);
     let entries = issuer.rules().examine(&claims).into_iter().map(entry).collect();
     let (account, refusal) = match issuer.verify(token, now).await {
-        Ok(workload) => (Some(account(workload)), None),
+        Ok(workload) => (Some(account(workload, source, service)), None),
         Err(failure) => (None, Some(refusal(&failure))),
     };
     Ok(WorkloadExamination {
@@ -95,8 +97,7 @@ pub async fn examine_workload(
     })
 }
 
-fn source_of<'a>(config: &'a Config, token: &str) -> Result<&'a WorkloadSource, AdminError> {
-    let service = config.token_service.as_ref().ok_or(AdminError::NoTokenService)?;
+fn source_of<'a>(service: &'a TokenService, token: &str) -> Result<&'a WorkloadSource, AdminError> {
     let sources = service.accounts.iter().filter_map(|source| match source {
         AccountSource::Workload(workload) => Some(&**workload),
         AccountSource::Local
@@ -114,14 +115,22 @@ fn source_of<'a>(config: &'a Config, token: &str) -> Result<&'a WorkloadSource, 
     })
 }
 
-fn account(workload: Workload) -> WorkloadAccount {
+fn account(workload: Workload, source: &WorkloadSource, service: &TokenService) -> WorkloadAccount {
+    let mut groups = workload.groups.clone();
+    if let Ok(name) = workload.name.parse() {
+        let of_source = workload.groups.iter().filter_map(|group| group.parse().ok()).collect();
+        let profile = Profile { groups: of_source, ..Profile::default() };
+        let made_up = made_up_account(source.name.clone(), name, AccountKind::Workload, &profile);
+        let joined = service.groups.join(made_up);
+        groups.extend(joined.groups.iter().map(Group::to_string));
+    }
     let labels = workload.labels.iter();
     let labels = labels
         .flat_map(|(name, values)| values.iter().map(move |value| format!("{name}: {value}")));
     WorkloadAccount {
         labels: labels.collect(),
         name: workload.name,
-        groups: workload.groups.into_iter().collect(),
+        groups: groups.into_iter().collect(),
         until: rfc3339(workload.until),
     }
 }

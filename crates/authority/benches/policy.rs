@@ -115,6 +115,7 @@ fn rules(texts: impl Iterator<Item = RuleText>) -> RuleSet {
         sources: vec![SourceName::local(), SourceName::robot()],
         services: vec![ServiceName::new("registry"), ServiceName::new("mirror")],
         anonymous: true,
+        ..RuleContext::default()
     };
     RuleSet::parse(&texts.collect::<Vec<_>>(), &context).unwrap()
 }

@@ -35,6 +35,7 @@ pub use self::{
 };
 use self::{robots::RobotAccounts, workload::WorkloadAccounts};
 use crate::{
+    groups::Groups,
     policy::{RuleId, RuleSet},
     subject::{Account, AccountId, AccountName, Login, ROBOT_PREFIX, SourceName, TokenLogin},
 };
@@ -195,7 +196,8 @@ impl Authenticator for Uninitialized {
     }
 }
 
-/// All sources, in the order in which they are asked.
+/// All sources, in the order in which they are asked. Each account is in the groups that its source says, and in those
+/// of the configuration.
 #[derive(Debug)]
 pub struct AuthenticatorChain {
     sources: Vec<Arc<dyn Authenticator>>,
@@ -203,13 +205,15 @@ pub struct AuthenticatorChain {
     machines: Option<Arc<Machines>>,
     /// Those among the sources that decide about tokens.
     workloads: Vec<Arc<WorkloadAccounts>>,
+    groups: Groups,
 }
 
 impl AuthenticatorChain {
     /// Sources in the order in which they are asked, and the check that makes a refusal of an unknown
     /// name cost what every refusal costs.
     pub fn new(sources: Vec<Arc<dyn Authenticator>>, check: PasswordCheck) -> Self {
-        Self { sources, check, machines: None, workloads: Vec::new() }
+        let groups = Groups::default();
+        Self { sources, check, machines: None, workloads: Vec::new(), groups }
     }
 
     /// The same, with robots and API keys: whose a secret is shows by the secret, whatever source its account is of.
@@ -225,6 +229,12 @@ impl AuthenticatorChain {
         Self { workloads, ..self }
     }
 
+    /// The same, with the groups that the configuration puts accounts into.
+    #[must_use]
+    pub fn with_groups(self, groups: Groups) -> Self {
+        Self { groups, ..self }
+    }
+
     /// The names of the sources, in order: what `user:SOURCE/NAME` in a rule may name.
     pub fn names(&self) -> impl Iterator<Item = &SourceName> {
         self.sources.iter().map(|source| source.source())
@@ -237,7 +247,7 @@ impl AuthenticatorChain {
         at: &Circumstances<'_>,
     ) -> Result<Result<Account, Rejection>, Unavailable> {
         match self.ask(login, at).await? {
-            Outcome::Authenticated(account) => Ok(Ok(account)),
+            Outcome::Authenticated(account) => Ok(Ok(self.groups.join(account))),
             Outcome::Rejected(rejection) => Ok(Err(rejection)),
             Outcome::Unknown => {
                 let paid = self.refuse(login, at).await?;
@@ -254,11 +264,12 @@ impl AuthenticatorChain {
         at: &Circumstances<'_>,
     ) -> Result<Result<Account, Rejection>, Unavailable> {
         if let Some(source) = self.vouched_by(&login.token) {
-            return Ok(source.verify(&login.token, at).await?.map_err(Rejection::from));
+            let verified = source.verify(&login.token, at).await?;
+            return Ok(verified.map(|account| self.groups.join(account)).map_err(Rejection::from));
         }
         let password = login.as_password();
         match self.ask(&password, at).await? {
-            Outcome::Authenticated(account) => Ok(Ok(account)),
+            Outcome::Authenticated(account) => Ok(Ok(self.groups.join(account))),
             Outcome::Rejected(rejection) => Ok(Err(rejection)),
             Outcome::Unknown => {
                 let paid = self.refuse(&password, at).await?;
@@ -274,7 +285,8 @@ impl AuthenticatorChain {
         at: &Circumstances<'_>,
     ) -> Result<Result<Account, RejectedToken>, Unavailable> {
         if let Some(source) = self.vouched_by(token) {
-            return source.verify(token, at).await;
+            let verified = source.verify(token, at).await?;
+            return Ok(verified.map(|account| self.groups.join(account)));
         }
         let login = Login { account: AccountName::workload(), password: token.text().clone() };
         let paid = self.refuse(&login, at).await?;
@@ -348,10 +360,9 @@ impl AuthenticatorChain {
         id: &AccountId,
         now: SystemTime,
     ) -> Result<Option<Account>, Unavailable> {
-        match self.sources.iter().find(|candidate| candidate.source().as_str() == source) {
-            Some(source) => source.by_id(id, now).await,
-            None => Ok(None),
-        }
+        let source = self.sources.iter().find(|candidate| candidate.source().as_str() == source);
+        let Some(source) = source else { return Ok(None) };
+        Ok(source.by_id(id, now).await?.map(|account| self.groups.join(account)))
     }
 
     /// What a token for the account names as the time of its issue (`iat`).
@@ -373,7 +384,7 @@ impl AuthenticatorChain {
         };
         for source in self.sources.iter().filter(asked) {
             if let Some(account) = source.by_name(name, now).await? {
-                return Ok(Some(account));
+                return Ok(Some(self.groups.join(account)));
             }
         }
         Ok(None)

@@ -32,6 +32,7 @@ use crate::{
     },
     audit::{AuditTrail, Writer},
     ceiling::Ceiling,
+    groups::Groups,
     keyring::KeyRing,
     policy::{ActionBits, PathPattern, RuleContext, RuleSet, RuleText},
     refresh::RefreshLifetimes,
@@ -229,11 +230,17 @@ pub(crate) struct Settings {
     pub(crate) anonymous: bool,
     pub(crate) limits: Limits,
     pub(crate) rates: RateSettings,
+    pub(crate) groups: Groups,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { anonymous: true, limits: Limits::off(), rates: RateSettings::default() }
+        Self {
+            anonymous: true,
+            limits: Limits::off(),
+            rates: RateSettings::default(),
+            groups: Groups::default(),
+        }
     }
 }
 
@@ -272,7 +279,8 @@ impl Fixture {
             lifetime: Lifetime::from_seconds(300).unwrap(),
             services: Services::new(service("registry"), vec![service("other"), password_only]),
             accounts: AuthenticatorChain::new(vec![accounts.clone(), Arc::new(local)], check)
-                .with_machines(Arc::new(Machines::new(db.clone()))),
+                .with_machines(Arc::new(Machines::new(db.clone())))
+                .with_groups(settings.groups),
             anonymous: settings.anonymous,
             policy: Arc::new(policy()),
             keys: keys.clone(),
@@ -369,6 +377,7 @@ fn policy() -> RuleSet {
         sources: vec![source(), SourceName::local()],
         services: vec![],
         anonymous: true,
+        ..RuleContext::default()
     };
     RuleSet::parse(&rules, &around).unwrap()
 }

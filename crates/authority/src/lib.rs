@@ -30,7 +30,7 @@
 //!     to: vec!["anyone".into()],
 //!     ..RuleText::default()
 //! };
-//! let around = RuleContext { sources: vec![], services: vec![], anonymous: true };
+//! let around = RuleContext { anonymous: true, ..RuleContext::default() };
 //! let rules = RuleSet::parse(&[rule], &around)?;
 //!
 //! let asked = Access::repository("public/app", [Pull, Push]);
@@ -51,6 +51,7 @@ mod actions;
 pub mod audit;
 pub mod ceiling;
 pub mod docker_auth;
+pub mod groups;
 pub mod http;
 pub mod keyring;
 mod labels;

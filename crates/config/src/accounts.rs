@@ -4,9 +4,10 @@ mod http;
 mod ldap;
 mod workload;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
-use portpass_authority::subject::SourceName;
+use portpass_authority::subject::{Group, SourceName};
+use portpass_federation::ldap::settings::GroupLookup;
 use portpass_password::Formats;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -85,6 +86,18 @@ impl AccountSource {
             Self::Http(source) => source.name.clone(),
             Self::Ldap(source) => source.name.clone(),
             Self::Workload(source) => source.name.clone(),
+        }
+    }
+
+    /// The groups that it can say an account is in; `None` where only the source knows.
+    pub(crate) fn groups(&self) -> Option<BTreeSet<Group>> {
+        match self {
+            Self::Local | Self::Http(_) => None,
+            Self::Htpasswd { .. } => Some(BTreeSet::new()),
+            Self::Ldap(source) => {
+                matches!(source.settings.groups, GroupLookup::None).then(BTreeSet::new)
+            }
+            Self::Workload(source) => source.groups(),
         }
     }
 }

@@ -21,6 +21,7 @@ mod expectation;
 mod file;
 mod files;
 mod foreign;
+mod groups;
 mod http;
 mod introspection;
 mod limits;

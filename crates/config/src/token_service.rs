@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use portpass_authority::{
+    groups::Groups,
     http::TokenPath,
     policy::RuleContext,
     request::{RefreshIssuance, Service, Services},
@@ -17,6 +18,7 @@ use serde::Deserialize;
 use super::{
     Address, ConfigError, Files, Located, Location,
     accounts::{self, AccountSource, Source},
+    groups::{self, GroupsSection},
     http::{Http, origin},
     introspection::IntrospectionSection,
     limits::{Attempts, TokenLimitsSection},
@@ -49,6 +51,9 @@ pub struct TokenServiceSection {
     pub services: Option<Located<Vec<Located<ServiceSection>>>>,
     /// The sources of accounts, in order. Default: `local`
     pub accounts: Option<Located<Vec<Located<Source>>>>,
+    /// Groups, and who is in each, beside what the sources say: `NAME` of any source, `SOURCE/NAME`, `robot:NAME`, or
+    /// `group:SOURCE/NAME` for all who are in a source's group. `*` and `?` may stand in the names.
+    pub groups: Option<GroupsSection>,
     /// Whether callers without credentials get tokens, as far as the rules allow. Default: yes
     pub anonymous: Option<bool>,
     /// Whether clients that ask for a refresh token get one. Default: yes
@@ -127,6 +132,8 @@ pub struct TokenService {
     pub services: Services,
     /// At least one.
     pub accounts: Vec<AccountSource>,
+    /// Groups that accounts are in beside those that their sources say.
+    pub groups: Groups,
     /// Whether anybody may ask without credentials.
     pub anonymous: bool,
     /// Whether attempts are limited.
@@ -160,6 +167,7 @@ impl TokenService {
             sources: self.accounts.iter().map(AccountSource::name).collect(),
             services: self.services.iter().map(|service| service.name.clone()).collect(),
             anonymous: self.anonymous,
+            groups: groups::known(&self.groups, &self.accounts),
         }
     }
 
@@ -182,10 +190,12 @@ impl TokenServiceSection {
         let (attempts, rates) = TokenLimitsSection::build(self.limits, files)?;
         let mut signing = Signing::build(self.signing, files)?;
         let services = services(self.services, self.refresh_tokens, &mut signing, files)?;
+        let groups = groups::build(self.groups, &accounts, files)?;
         let context = RuleContext {
             sources: accounts.iter().map(AccountSource::name).collect(),
             services: services.iter().map(|service| service.name.clone()).collect(),
             anonymous,
+            groups: groups::known(&groups, &accounts),
         };
         Ok(TokenService {
             listen: listen(self.addr, self.tls, http, files)?,
@@ -198,6 +208,7 @@ impl TokenServiceSection {
             introspection: IntrospectionSection::build(self.introspection, &accounts, files)?,
             policy: policy::build(self.policy, self.policy_file, context, &accounts, files)?,
             accounts,
+            groups,
             anonymous,
             attempts,
             rates,

@@ -165,6 +165,8 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("token_service.accounts[].workload.audience", "audience: registry.example.com"),
     ("token_service.accounts[].workload.cache", "cache: 1h"),
     ("token_service.accounts[].workload.timeout", "timeout: 10s"),
+    ("token_service.groups", "groups: { developers: [ann, \"htpasswd/bob\"] }"),
+    ("token_service.groups.*", "developers: [ann, \"htpasswd/bob\"]"),
     ("token_service.introspection", "introspection: { to: \"group:registries\" }"),
     ("token_service.introspection.to", "to: \"group:registries\""),
     ("token_service.limits", "limits: { enabled: true }"),

@@ -110,6 +110,7 @@ pub fn rules(bytes: &[u8]) {
         sources: vec![SourceName::local(), SourceName::ldap()],
         services: vec![service.clone()],
         anonymous: true,
+        ..RuleContext::default()
     };
     let nothing =
         Environment::from_iter([("HOME".to_owned(), folder.path().display().to_string())]);

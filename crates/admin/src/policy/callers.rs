@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use portpass_authority::{
     accounts::{ListedAccount, ListedKey, Listing},
+    groups::Groups,
     policy::{Principal, RuleSet},
     subject::{Account, AccountKind, Group, SourceName, Subject},
 };
@@ -70,6 +71,7 @@ pub(super) fn anonymous() -> KnownCaller {
 /// A member of each group that rules name, of whom nothing else is known, with the word that names it.
 pub(super) fn members<'a>(
     rules: impl Iterator<Item = &'a RuleSet>,
+    groups: &Groups,
 ) -> BTreeMap<String, (&'a Principal, Subject)> {
     let mut members = BTreeMap::new();
     for rule in rules.flat_map(RuleSet::rules) {
@@ -77,7 +79,7 @@ pub(super) fn members<'a>(
             let Principal::Group { source, name } = principal else { continue };
             let group = name.literal().and_then(|name| name.parse::<Group>().ok());
             let source = source.clone().unwrap_or_else(SourceName::local);
-            if let Some(member) = group.and_then(|group| stranger(source, Some(group))) {
+            if let Some(member) = group.and_then(|group| stranger(source, Some(group), groups)) {
                 members.insert(principal.to_string(), (principal, member));
             }
         }
@@ -85,10 +87,15 @@ pub(super) fn members<'a>(
     members
 }
 
-/// Somebody with an account, of whom nothing is known but this group.
-pub(super) fn stranger(source: SourceName, group: Option<Group>) -> Option<Subject> {
+/// Somebody with an account, of whom nothing is known but this group, and what the configuration makes of it.
+pub(super) fn stranger(
+    source: SourceName,
+    group: Option<Group>,
+    groups: &Groups,
+) -> Option<Subject> {
     let profile = Profile { groups: group.into_iter().collect(), ..Profile::default() };
-    Some(account(source, SOMEBODY.parse().ok()?, AccountKind::Person, &profile).into())
+    let somebody = account(source, SOMEBODY.parse().ok()?, AccountKind::Person, &profile);
+    Some(groups.join(somebody).into())
 }
 
 /// As a rule would name it.

@@ -8,6 +8,7 @@ use std::{
 };
 
 use portpass_authority::{
+    groups::Groups,
     policy::{
         ChangeKind, ChangedResources, Comparison, DecidedBy, Family, Lifetime, Policy as _,
         Principal, Region, RightsChange, RuleSet, Side,
@@ -94,13 +95,14 @@ impl Rulebook {
         environment: &Environment,
     ) -> Result<RightsDiff, AdminError> {
         let context = self.service()?.rule_context();
+        let groups = self.service()?.groups.clone();
         let environment = environment.clone();
         let (known, unlisted) = self.callers().await?;
         let now = self.now();
         let compare = move || {
             let read = |path: &Path| RulesOfFile::read(path, &context, &environment);
             let files = Files { old: read(&old)?, new: read(&new)? };
-            let callers = files.everybody(known);
+            let callers = files.everybody(known, &groups);
             Ok(RightsDiff {
                 changes: files.changes(&callers, now)?,
                 callers: callers.len(),
@@ -121,7 +123,7 @@ struct Files {
 impl Files {
     /// All that are compared: those that are known; whom rules name; members of groups that rules name, and anybody
     /// else with an account, of whom nothing else is known.
-    fn everybody(&self, known: Vec<KnownCaller>) -> Vec<KnownCaller> {
+    fn everybody(&self, known: Vec<KnownCaller>, groups: &Groups) -> Vec<KnownCaller> {
         let mut callers = vec![callers::anonymous()];
         let mut names: HashSet<String> = known.iter().map(|known| known.who.clone()).collect();
         callers.extend(known);
@@ -130,16 +132,16 @@ impl Files {
                 callers.push(KnownCaller { who, subject, is_disabled: false });
             }
         };
-        if let Some(subject) = callers::stranger(SourceName::local(), None) {
+        if let Some(subject) = callers::stranger(SourceName::local(), None, groups) {
             add("signed-in".to_owned(), subject);
         }
         let rules = [&self.old.rules, &self.new.rules].map(|rules| &**rules);
-        for (who, (_, member)) in callers::members(rules.into_iter()) {
+        for (who, (_, member)) in callers::members(rules.into_iter(), groups) {
             add(who, member);
         }
         let all = rules.into_iter().flat_map(RuleSet::rules);
         for principal in all.flat_map(|rule| rule.to.iter().chain(&rule.except)) {
-            if let Some((who, subject)) = named_account(principal) {
+            if let Some((who, subject)) = named_account(principal, groups) {
                 add(who, subject);
             }
         }
@@ -209,7 +211,7 @@ impl ChangedRights {
 }
 
 /// The account or robot of which a rule says the whole name.
-fn named_account(principal: &Principal) -> Option<(String, Subject)> {
+fn named_account(principal: &Principal, groups: &Groups) -> Option<(String, Subject)> {
     let nobody = Profile::default();
     let (who, source, name, kind) = match principal {
         Principal::User { source, name } => {
@@ -227,7 +229,8 @@ fn named_account(principal: &Principal) -> Option<(String, Subject)> {
         | Principal::SignedIn
         | Principal::Group { .. } => return None,
     };
-    Some((who, account(source, name.parse().ok()?, kind, &nobody).into()))
+    let named = account(source, name.parse().ok()?, kind, &nobody);
+    Some((who, groups.join(named).into()))
 }
 
 fn decider(file: &RulesOfFile, by: DecidedBy, lifetime: Option<Lifetime>) -> Decider {

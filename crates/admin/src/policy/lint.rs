@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::{AdminError, Rulebook};
 
+mod members;
 mod overlap;
 
 /// One thing to look at.
@@ -70,6 +71,9 @@ impl Rulebook {
             now: self.now(),
         };
         let mut findings = lint.findings();
+        if self.is_installed() {
+            findings.extend(members::absent(&service.groups, &listings));
+        }
         findings.extend(self.squatters(rules).await.into_iter().map(|problem| {
             LintFinding {
                 id: "account-owns-namespace",
@@ -87,9 +91,12 @@ impl Rulebook {
 
 /// All accounts there are; `None` where a source has others than it names.
 fn everybody(listings: &[Listing]) -> Option<Vec<&Account>> {
-    let listed = |listing: &Listing| listing.is_complete && listing.accounts.is_ok();
     let all = listings.iter().flat_map(|listing| listing.accounts.iter().flatten());
-    listings.iter().all(listed).then(|| all.map(|listed| &listed.account).collect())
+    listings.iter().all(are_all_listed).then(|| all.map(|listed| &listed.account).collect())
+}
+
+fn are_all_listed(listing: &Listing) -> bool {
+    listing.is_complete && listing.accounts.is_ok()
 }
 
 /// What rules are looked over with.

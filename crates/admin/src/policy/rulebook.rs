@@ -87,7 +87,8 @@ impl Rulebook {
             (_, Some(profile)) => {
                 let source =
                     self.service()?.accounts.first().map(portpass_config::AccountSource::name);
-                Ok(made_up(who, source.unwrap_or_else(SourceName::local), profile)?.into())
+                let account = made_up(who, source.unwrap_or_else(SourceName::local), profile)?;
+                Ok(self.service()?.groups.join(account).into())
             }
             (Caller::Account(_) | Caller::Robot(_) | Caller::Key(_), None) => {
                 let account = match &self.chain {
@@ -174,7 +175,8 @@ fn made_up(who: &Caller, first: SourceName, profile: &Profile) -> Result<Account
     Ok(account(who.source().unwrap_or(first), name, kind, profile))
 }
 
-pub(super) fn account(
+/// An account that nobody was asked about.
+pub(crate) fn account(
     source: SourceName,
     name: AccountName,
     kind: AccountKind,
@@ -205,5 +207,5 @@ pub(super) async fn lookup_chain(
     let pool = HashPool::new(PoolSettings::for_cores(NonZeroUsize::MIN));
     let cache = CredentialCache::new(key, NonZeroUsize::MIN, Duration::ZERO);
     let check = PasswordCheck::new(pool, Arc::new(cache));
-    account_sources(&service.accounts, db, &check, clock).await
+    account_sources(service, db, &check, clock).await
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use portpass_authority::{
+    groups::Groups,
     policy::{
         CitedRule, Effect, KnownCircumstances, Policy as _, Principal, Request, RuleId, RuleSet,
         explain,
@@ -85,6 +86,7 @@ impl Rulebook {
             original,
             name: name.as_str(),
             service: &service,
+            groups: &self.service()?.groups,
         };
         let (known, unlisted) = self.callers().await?;
         let admitted = self.service()?.anonymous.then(callers::anonymous);
@@ -107,6 +109,8 @@ struct Question<'a> {
     original: &'a RuleSet,
     name: &'a str,
     service: &'a ServiceName,
+    /// Of the configuration.
+    groups: &'a Groups,
 }
 
 impl Question<'_> {
@@ -143,7 +147,8 @@ impl Question<'_> {
             let is_named = reaching.rules.iter().any(|rule| names(*rule, principal));
             is_named.then_some(ReachingCaller { source: None, ..reaching })
         };
-        callers::members(std::iter::once(self.rules)).into_iter().filter_map(ask).collect()
+        let members = callers::members(std::iter::once(self.rules), self.groups);
+        members.into_iter().filter_map(ask).collect()
     }
 
     /// The rules that count there for somebody.

@@ -95,6 +95,33 @@ async fn groups_are_found_by_attribute_by_search_and_by_chain() {
     }
 }
 
+/// A group of the directory gets a name here, and people of it are in others.
+#[tokio::test]
+async fn the_configuration_gives_members_of_a_group_another() {
+    let slapd = slapd();
+    let rules = "    \
+    - { allow: [pull], repository: a/staff, to: \"group:staff\" }
+    - { allow: [pull], repository: a/crew, to: \"group:crew\" }
+  groups:
+    staff: [\"group:ldap/CN=Developers, OU=Groups,DC=example,DC=org\", \"local/bob\"]
+    crew: [\"ldap/bob\", \"group:ldap/backend\"]
+";
+    let servers = format!("        servers: [\"{}\"]\n{SEARCHED}", slapd.url());
+    let world = World::with_rules(&servers, rules);
+    for (account, staff, crew) in [("ann", true, true), ("bob", false, true)] {
+        for (group, is_in) in [("staff", staff), ("crew", crew)] {
+            let scope = format!("repository:a/{group}:pull");
+            let granted = !world.token(account, PASSWORD, &scope).await.granted().is_empty();
+            assert_eq!(granted, is_in, "{account} in {group}");
+        }
+    }
+    let login = world.login("ann", PASSWORD).await;
+    let refreshed = world.refresh(login.refresh_token(), "repository:a/staff:pull").await;
+    assert_eq!(refreshed.granted(), ["pull"]);
+    let said = world.manage(&["policy", "explain", "ann", "repository:a/staff:pull"]);
+    assert!(said.expect_success().stdout.contains("is granted pull"), "{said}");
+}
+
 #[tokio::test]
 async fn every_way_to_the_server_that_is_safe_is_taken() {
     let certificates = Certificates::new();

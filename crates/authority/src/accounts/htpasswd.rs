@@ -208,6 +208,7 @@ mod tests {
             sources: vec![SourceName::htpasswd()],
             services: vec![],
             anonymous: true,
+            ..RuleContext::default()
         };
         let rules = RuleSet::parse(&rules, &around).unwrap();
         let check = bench.accounts.passwords.clone();

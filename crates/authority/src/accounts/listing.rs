@@ -31,7 +31,12 @@ impl AuthenticatorChain {
         let mut taken = BTreeSet::new();
         let mut listings = Vec::new();
         for source in &self.sources {
+            let grouped = |listed: ListedAccount| ListedAccount {
+                account: self.groups.join(listed.account),
+                ..listed
+            };
             let accounts = accounts(&**source, &mut taken, now).await;
+            let accounts = accounts.map(|all| all.into_iter().map(grouped).collect());
             let is_complete = source.names_all();
             listings.push(Listing { source: source.source().clone(), accounts, is_complete });
         }

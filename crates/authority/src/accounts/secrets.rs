@@ -41,7 +41,7 @@ impl AuthenticatorChain {
             None => Err(SecretProblem::Unknown),
         };
         match found {
-            Ok(Found::Robot(account, used)) => Ok(Ok((account, used))),
+            Ok(Found::Robot(robot, used)) => Ok(Ok((self.groups.join(robot), used))),
             Ok(Found::Key(key)) => {
                 let account = self.holder(&key, at.now).await?;
                 let gone =

@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn an_allow_counts_where_it_can_and_a_deny_where_it_must() {
-        let context = RuleContext { sources: vec![], services: vec![], anonymous: true };
+        let context = RuleContext { anonymous: true, ..RuleContext::default() };
         let rules = RuleSet::parse(
             &[
                 rule(Some("pull"), None, &["10.0.0.0/8"]),

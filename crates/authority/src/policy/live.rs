@@ -62,7 +62,7 @@ mod tests {
             to: vec!["anyone".to_owned()],
             ..RuleText::default()
         };
-        let context = RuleContext { sources: vec![], services: vec![], anonymous: true };
+        let context = RuleContext { anonymous: true, ..RuleContext::default() };
         Arc::new(RuleSet::parse(&[rule], &context).unwrap())
     }
 

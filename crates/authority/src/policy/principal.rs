@@ -130,6 +130,16 @@ impl Principal {
         }
     }
 
+    /// The one name that an account, robot or group has to have; `None` where many names do.
+    pub fn literal(&self) -> Option<&str> {
+        match self {
+            Self::User { name, .. } | Self::Group { name, .. } | Self::Robot(name) => {
+                name.literal()
+            }
+            Self::Anyone | Self::Anonymous | Self::SignedIn => None,
+        }
+    }
+
     /// The source that the rule relies on, where it names one.
     pub fn source(&self) -> Option<&SourceName> {
         match self {

@@ -91,6 +91,7 @@ mod tests {
             sources: vec![SourceName::local()],
             services: vec![ServiceName::new("registry")],
             anonymous: true,
+            ..RuleContext::default()
         };
         RuleSet::parse(&rules, &around).unwrap()
     }

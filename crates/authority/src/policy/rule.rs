@@ -1,6 +1,10 @@
 //! One rule: what was typed, what it means, and what is wrong with it.
 
-use std::{fmt, str::FromStr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    str::FromStr,
+};
 
 use portpass_protocol::access::Action;
 use portpass_token::ServiceName;
@@ -17,7 +21,7 @@ use crate::{
     actions::ActionBits,
     lifetime::Lifetime,
     pattern::{PathPattern, Placeholder},
-    subject::{AccountName, SourceName},
+    subject::{AccountName, Group, SourceName},
 };
 
 /// A rule as the configuration has it, not understood yet.
@@ -101,7 +105,7 @@ pub struct Rule {
 }
 
 /// What a rule may refer to.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct RuleContext {
     /// The sources of accounts that are configured.
     pub sources: Vec<SourceName>,
@@ -109,12 +113,15 @@ pub struct RuleContext {
     pub services: Vec<ServiceName>,
     /// Whether anybody may ask without credentials.
     pub anonymous: bool,
+    /// The groups that accounts can be in, by source. Of a source that is not here nobody knows.
+    pub groups: BTreeMap<SourceName, BTreeSet<Group>>,
 }
 
 impl RuleContext {
     /// Whether accounts can be in groups at all.
     fn have_groups(&self) -> bool {
-        self.sources.iter().any(|source| *source != SourceName::htpasswd())
+        let is_open = |source| !self.groups.contains_key(source);
+        self.sources.iter().any(is_open) || self.groups.values().any(|known| !known.is_empty())
     }
 }
 
@@ -258,7 +265,7 @@ impl Rule {
             self.effect == Effect::Allow && placeholders.contains(&Placeholder::Group);
         if (only_groups || needs_group) && !context.have_groups() {
             return Err(RuleProblem::Nobody {
-                why: "no account is in a group: htpasswd files have no groups, `local` accounts have them",
+                why: "no account is in a group: htpasswd files have none; write `token_service.groups`, or add the source `local`",
             });
         }
         if only_anonymous && !placeholders.is_empty() {

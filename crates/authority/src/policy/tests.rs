@@ -67,6 +67,7 @@ fn context() -> RuleContext {
         sources: vec![SourceName::local(), SourceName::htpasswd()],
         services: vec![ServiceName::new("registry"), ServiceName::new("mirror")],
         anonymous: true,
+        ..RuleContext::default()
     }
 }
 
@@ -353,7 +354,9 @@ fn a_name_is_reserved_only_where_it_would_take_what_is_meant_for_others() {
 #[test]
 fn a_rule_for_groups_where_nobody_has_one_is_for_nobody() {
     let parse = |text: &str, source: SourceName| {
-        let context = RuleContext { sources: vec![source], ..context() };
+        let closed = (source == SourceName::htpasswd()).then(|| (source.clone(), [].into()));
+        let groups = closed.into_iter().collect();
+        let context = RuleContext { sources: vec![source], groups, ..context() };
         RuleSet::parse(&[rule(text)], &context).map(drop)
     };
     for text in [

@@ -1,6 +1,10 @@
 //! `token_service.accounts[].workload`: whose tokens count, and as which accounts.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Duration,
+};
 
 use portpass_authority::subject::{Group, Labels, SourceName};
 use portpass_federation::{
@@ -99,6 +103,14 @@ pub enum WorkloadKeys {
         /// How long keys are used before they are fetched again.
         fresh: Duration,
     },
+}
+
+impl WorkloadSource {
+    /// The groups that it can say an account is in; `None` where claims decide.
+    pub(super) fn groups(&self) -> Option<BTreeSet<Group>> {
+        let groups = self.rules.mappings.iter().flat_map(|mapping| &mapping.groups);
+        groups.map(|group| group.fixed()?.parse().ok()).collect()
+    }
 }
 
 impl WorkloadSection {

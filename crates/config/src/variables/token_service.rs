@@ -3,6 +3,7 @@
 use super::{Variable, place_paths, variable};
 use crate::{
     accounts::Source,
+    groups::{self, GroupsSection},
     introspection::IntrospectionSection,
     one_or_many::OneOrMany,
     policy::{PolicySection, RuleSection},
@@ -71,6 +72,11 @@ pub(super) const VARIABLES: &[Variable] = &[
         let mut sources = given.list::<Source>()?;
         place_paths(&mut sources, given);
         file.token_service(given).accounts = Some(given.placed(sources));
+        Ok(())
+    }),
+    variable!("PORTPASS_TOKEN_SERVICE_GROUPS", "token_service.groups", |file, given| {
+        let typed: GroupsSection = given.yaml()?;
+        file.token_service(given).groups = Some(groups::placed(typed, &given.placed(()).place));
         Ok(())
     }),
     variable!("PORTPASS_TOKEN_SERVICE_ANONYMOUS", "token_service.anonymous", |file, given| {

@@ -22,9 +22,9 @@ pub(super) async fn build(
     shared: &SharedState,
 ) -> Result<TokenComponent, StartError> {
     let longest = config.longest_lifetime();
-    let keys = Arc::new(key_ring(config.signing, longest, shared).await?);
     let accounts =
-        account_sources(&config.accounts, &shared.db, &shared.check, &*shared.system.clock).await?;
+        account_sources(&config, &shared.db, &shared.check, &*shared.system.clock).await?;
+    let keys = Arc::new(key_ring(config.signing, longest, shared).await?);
     if let Some(rules) = config.policy.rules() {
         for squatter in accounts.squatters(rules, shared.system.clock.now()).await {
             tracing::warn!("{squatter}");

@@ -39,6 +39,7 @@ fn found(texts: &[&str], accounts: Option<&[(&str, &str)]>) -> Vec<String> {
         sources: vec![SourceName::local(), SourceName::htpasswd()],
         services: vec![],
         anonymous: true,
+        ..RuleContext::default()
     };
     let texts: Vec<RuleText> = texts.iter().map(|text| rule(text)).collect();
     let rules = RuleSet::parse(&texts, &context).unwrap();

@@ -11,7 +11,9 @@ use portpass_testkit::{WorkloadIssuer as Issuer, workload_issuer::Shape};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{accounts::AuthenticatorChain, fixture::unproved, subject::TokenLogin};
+use crate::{
+    accounts::AuthenticatorChain, fixture::unproved, groups::Membership, subject::TokenLogin,
+};
 
 const AUDIENCE: &str = "registry.example.com";
 
@@ -65,8 +67,12 @@ impl Bench {
         let source = "workload".parse().unwrap();
         let db = Db::in_memory().await.unwrap();
         let accounts = Arc::new(WorkloadAccounts::new(source, verifier, check.clone(), db));
+        let staff = Membership {
+            group: "staff".parse().unwrap(),
+            member: "workload/ci.*".parse().unwrap(),
+        };
         let chain = AuthenticatorChain::new(vec![accounts.clone()], check);
-        let chain = chain.with_workloads(vec![accounts]);
+        let chain = chain.with_workloads(vec![accounts]).with_groups([staff].into_iter().collect());
         Self { issuer, chain, pool }
     }
 
@@ -99,7 +105,7 @@ async fn a_token_is_an_account_whatever_the_name_beside_it_and_nothing_is_hashed
         let (account, worked) = bench.login(name, &token).await;
         let account = account.unwrap();
         assert_eq!((account.name.as_str(), account.source.as_str()), ("ci.acme.app", "workload"));
-        assert!(account.groups.iter().map(Group::as_str).eq(["ci", "prod"]));
+        assert!(account.groups.iter().map(Group::as_str).eq(["ci", "prod", "staff"]));
         assert!(account.labels.values("owner").eq(["acme"]));
         assert!(!account.kind.has_sessions() && account.ceiling.is_none());
         assert_eq!(account.valid_until, Some(noon() + Duration::from_mins(5)));
@@ -153,7 +159,7 @@ async fn an_account_is_known_by_its_name_for_explaining_and_has_no_sessions() {
     let bench = Bench::new().await;
     let name = "ci.acme.app".parse().unwrap();
     let known = bench.chain.by_name(None, &name, noon()).await.unwrap().unwrap();
-    assert!(known.groups.iter().map(Group::as_str).eq(["ci"]));
+    assert!(known.groups.iter().map(Group::as_str).eq(["ci", "staff"]));
     assert_eq!(bench.chain.by_name(None, &"ci.evil.app".parse().unwrap(), noon()).await, Ok(None));
     assert_eq!(bench.chain.by_id("workload", &known.id, noon()).await, Ok(None));
 }

@@ -11,6 +11,7 @@ use portpass_token::{Clock as _, Random as _};
 use super::*;
 use crate::{
     fixture::{Counter, record},
+    groups::{Groups, Membership},
     secret::MachineSecret,
 };
 
@@ -32,8 +33,12 @@ async fn robot(fixture: &Fixture) -> String {
 
 /// A key of `ann` that may pull below `team/`, until the day after tomorrow.
 pub(super) async fn key(fixture: &Fixture) -> String {
+    key_of(fixture, "ann").await
+}
+
+async fn key_of(fixture: &Fixture, name: &str) -> String {
     let secret = MachineSecret::api_key(&Counter::default());
-    let account = fixture.account("ann").await;
+    let account = fixture.account(name).await;
     let key = NewApiKey {
         id: KeyId::from_random([2; 16]),
         hash: secret.hash(),
@@ -41,7 +46,7 @@ pub(super) async fn key(fixture: &Fixture) -> String {
             source: account.source.to_string(),
             id: account.id.as_str().to_owned(),
         },
-        account_name: "ann".to_owned(),
+        account_name: name.to_owned(),
         description: String::new(),
         permission: permission(&["pull"], "team/**"),
         expires_at: Some(after(fixture, 2 * DAY)),
@@ -103,6 +108,38 @@ async fn a_key_reaches_what_its_person_may_below_its_limit() {
     fixture.accounts.change("ann", |ann| ann.groups.clear());
     let answer = get_as(&fixture, &format!("ann:{secret}"), scopes).await;
     assert_eq!(granted(&fixture, &answer), "repository:team/x: repository:ann/x:");
+}
+
+/// `developers` may push below `team/`: a member by name, one by the group of a source, and what both have made keys of.
+#[tokio::test]
+async fn members_of_a_configured_group_reach_what_it_may_also_by_a_key_or_as_a_robot() {
+    let member = |group: &str, member: &str| Membership {
+        group: group.parse().unwrap(),
+        member: member.parse().unwrap(),
+    };
+    let groups: Groups =
+        [member("developers", "staff/bob"), member("developers", "robot:ci")].into_iter().collect();
+    let fixture = Fixture::with(Settings { groups, ..Settings::default() }).await;
+    fixture.accounts.change("ann", |ann| ann.groups.clear());
+    let scope = "service=registry&scope=repository:team/app-1:pull,push";
+    let (bob, key, robot) =
+        (fixture.account("bob").await, key_of(&fixture, "bob").await, robot(&fixture).await);
+    assert!(bob.groups.is_empty());
+    for (pair, expected) in [
+        ("ann:secret".to_owned(), ""),
+        ("bob:secret".to_owned(), "pull,push"),
+        (format!("bob:{key}"), "pull"),
+        (format!("robot-ci:{robot}"), "pull,push"),
+    ] {
+        let answer = get_as(&fixture, &pair, scope).await;
+        assert_eq!(granted(&fixture, &answer), format!("repository:team/app-1:{expected}"));
+    }
+    let login = "grant_type=password&username=bob&password=secret&access_type=offline";
+    let answer = post(&fixture, &format!("{login}&{scope}")).await;
+    let refresh = answer.refresh_token().unwrap();
+    let answer =
+        post(&fixture, &format!("grant_type=refresh_token&refresh_token={refresh}&{scope}")).await;
+    assert_eq!(granted(&fixture, &answer), "repository:team/app-1:pull,push");
 }
 
 #[tokio::test]
