@@ -11,6 +11,7 @@ use crate::{ceiling::Ceiling, subject::AccountName};
 
 mod bound;
 mod conditions;
+mod context;
 mod diff;
 mod effect;
 mod explain;
@@ -28,6 +29,7 @@ mod times;
 pub use self::{
     bound::KnownCircumstances,
     conditions::{Conditions, NetworkError},
+    context::RuleContext,
     diff::{
         ChangeKind, ChangedResources, Circumstance, Comparison, DecidedBy, Family, Region,
         RightsChange, Side, When,
@@ -39,7 +41,7 @@ pub use self::{
     problem::RuleProblem,
     request::Request,
     rights::decide_for,
-    rule::{Rule, RuleContext, RuleId, RuleText, Target},
+    rule::{Rule, RuleId, RuleText, Target},
     times::{Times, TimesError, TimesText},
 };
 pub use crate::{

@@ -1,10 +1,13 @@
 //! `token_service.introspection`: who may ask what a token is worth.
 
-use portpass_authority::{policy::Principal, service::IntrospectionCallers, subject::SourceName};
+use portpass_authority::{
+    policy::{Principal, RuleContext},
+    service::IntrospectionCallers,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{ConfigError, Files, Located, accounts::AccountSource, one_or_many::OneOrMany};
+use super::{ConfigError, Files, Located, one_or_many::OneOrMany, policy::refused};
 
 /// Token introspection (RFC 7662) at /oauth/introspect.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -19,7 +22,7 @@ impl IntrospectionSection {
     /// Absent: nobody may.
     pub(crate) fn build(
         typed: Option<Located<Self>>,
-        accounts: &[AccountSource],
+        context: &RuleContext,
         files: &Files,
     ) -> Result<Option<IntrospectionCallers>, ConfigError> {
         let key = "token_service.introspection";
@@ -30,26 +33,23 @@ impl IntrospectionSection {
                 error.hint("name the accounts that may ask, as in `to: [\"user:registry\"]`")
             );
         };
-        let sources: Vec<SourceName> = accounts.iter().map(AccountSource::name).collect();
+        let key = format!("{key}.to");
         let callers = words.iter().map(|word| {
-            caller(word, &sources).map_err(|why| {
-                files.error(&place, &format!("{key}.to"), format!("{word:?}: {why}"))
-            })
+            let caller = caller(word)
+                .map_err(|why| files.error(&place, &key, format!("{word:?}: {why}")))?;
+            match context.check(&caller) {
+                Ok(()) => Ok(caller),
+                Err(problem) => Err(refused(&problem, &place, &key, files)),
+            }
         });
         Ok(Some(IntrospectionCallers::new(callers.collect::<Result<_, _>>()?)))
     }
 }
 
-fn caller(word: &str, sources: &[SourceName]) -> Result<Principal, String> {
+fn caller(word: &str) -> Result<Principal, String> {
     let caller: Principal = word.parse().map_err(|error| format!("{error}"))?;
     if matches!(caller, Principal::Anyone | Principal::Anonymous) {
         return Err("who asks about tokens needs an account (RFC 7662 §2.1)".to_owned());
     }
-    match caller.source() {
-        Some(source) if !sources.contains(source) => {
-            let known: Vec<&str> = sources.iter().map(SourceName::as_str).collect();
-            Err(format!("`{source}` is no source of accounts here, only {}", known.join(", ")))
-        }
-        Some(_) | None => Ok(caller),
-    }
+    Ok(caller)
 }

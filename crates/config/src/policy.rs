@@ -4,14 +4,17 @@ use std::{path::PathBuf, sync::Arc};
 
 use portpass_authority::{
     docker_auth::Acl,
-    policy::{Lifetime, Policy, Rule, RuleContext, RuleId, RuleSet, RuleText, Target, TimesText},
+    policy::{
+        Lifetime, Policy, Rule, RuleContext, RuleId, RuleProblem, RuleSet, RuleText, Target,
+        TimesText,
+    },
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    AclFile, AclFileContent, ConfigError, Files, Located, accounts::AccountSource,
-    one_or_many::OneOrMany, said::said,
+    AclFile, AclFileContent, ConfigError, Files, Located, Location, accounts::AccountSource,
+    error::nearest, one_or_many::OneOrMany, said::said,
 };
 
 mod file;
@@ -215,7 +218,7 @@ fn understand(
     let understand = |(index, rule): (usize, Located<RuleSection>)| {
         let (place, key) = (rule.place, named(RuleId::at(index)));
         let understood = Rule::parse(&rule.value.into(), context)
-            .map_err(|problem| files.error(&place, &key, problem.to_string()))?;
+            .map_err(|problem| refused(&problem, &place, &key, files))?;
         if let Target::Repository(pattern) = &understood.target
             && let Some(letter) = pattern.upper_case()
         {
@@ -227,6 +230,23 @@ fn understand(
         Ok(understood)
     };
     Ok(RuleSet::new(typed.into_iter().enumerate().map(understand).collect::<Result<_, _>>()?))
+}
+
+/// With the name that may have been meant.
+pub(crate) fn refused(
+    problem: &RuleProblem,
+    place: &Location,
+    key: &str,
+    files: &Files,
+) -> ConfigError {
+    let error = files.error(place, key, problem.to_string());
+    let near = |(found, known): (&str, &[String])| {
+        nearest(found, known.iter().map(String::as_str)).map(str::to_owned)
+    };
+    match problem.unknown_name().and_then(near) {
+        Some(near) => error.hint(format!("did you mean `{near}`?")),
+        None => error,
+    }
 }
 
 /// The rules of a token service that names none: those of `portpass serve` without a file.

@@ -205,7 +205,7 @@ impl TokenServiceSection {
             lifetime: lifetime(self.expiration, files)?,
             signing,
             services,
-            introspection: IntrospectionSection::build(self.introspection, &accounts, files)?,
+            introspection: IntrospectionSection::build(self.introspection, &context, files)?,
             policy: policy::build(self.policy, self.policy_file, context, &accounts, files)?,
             accounts,
             groups,

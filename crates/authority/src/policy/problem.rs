@@ -37,6 +37,16 @@ pub enum RuleProblem {
     /// A lifetime that no token can have.
     #[error("`expiration`: {0}")]
     Expiration(LifetimeError),
+    /// A group that nobody can be in.
+    #[error("nobody can be in `{word}`{}", others(known))]
+    Group {
+        /// As a rule has it.
+        word: String,
+        /// Without its source.
+        name: String,
+        /// Those there are.
+        known: Vec<String>,
+    },
     /// A network that cannot be read.
     #[error("`{word}` is no network: {problem}")]
     Network {
@@ -76,23 +86,24 @@ pub enum RuleProblem {
         name: String,
     },
     /// A registry that no token is for.
-    #[error("there is no service `{name}`; configured are: {known}")]
+    #[error("there is no service `{name}`; configured are: {}", known.join(", "))]
     Service {
         /// As typed.
         name: String,
         /// Those there are.
-        known: String,
+        known: Vec<String>,
     },
     /// A source of accounts that is not configured.
     #[error(
-        "there is no source of accounts called `{source_name}`; configured are: {known}{}",
+        "there is no source of accounts called `{source_name}`; configured are: {}{}",
+        known.join(", "),
         if *of_group { "; a group with `/` in its own name is `group:*/NAME`" } else { "" }
     )]
     Source {
         /// As typed.
         source_name: SourceName,
         /// Those there are.
-        known: String,
+        known: Vec<String>,
         /// Whether a group of it was named, not an account.
         of_group: bool,
     },
@@ -102,4 +113,24 @@ pub enum RuleProblem {
     /// Times that cannot be meant.
     #[error("`between`: {0}")]
     Times(#[from] TimesError),
+}
+
+impl RuleProblem {
+    /// The name that there is not, and those that it may have been meant for.
+    pub fn unknown_name(&self) -> Option<(&str, &[String])> {
+        match self {
+            Self::Group { name, known, .. } | Self::Service { name, known } => Some((name, known)),
+            Self::Source { source_name, known, .. } => Some((source_name.as_str(), known)),
+            _ => None,
+        }
+    }
+}
+
+fn others(groups: &[String]) -> String {
+    if groups.is_empty() {
+        ": no account is in a group; write `token_service.groups`, or add the source `local`"
+            .to_owned()
+    } else {
+        format!("; there are: {}", groups.join(", "))
+    }
 }

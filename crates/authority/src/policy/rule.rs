@@ -1,16 +1,10 @@
 //! One rule: what was typed, what it means, and what is wrong with it.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    str::FromStr,
-};
-
-use portpass_protocol::access::Action;
-use portpass_token::ServiceName;
+use std::{fmt, str::FromStr};
 
 use super::{
     conditions::{Conditions, network},
+    context::RuleContext,
     effect::Effect,
     principal::{Caller, Principal},
     problem::RuleProblem,
@@ -21,8 +15,9 @@ use crate::{
     actions::ActionBits,
     lifetime::Lifetime,
     pattern::{PathPattern, Placeholder},
-    subject::{AccountName, Group, SourceName},
+    subject::AccountName,
 };
+use portpass_protocol::access::Action;
 
 /// A rule as the configuration has it, not understood yet.
 ///
@@ -102,27 +97,6 @@ pub struct Rule {
     pub conditions: Conditions,
     /// How long a token may live that has what it gives, where it says so.
     pub lifetime: Option<Lifetime>,
-}
-
-/// What a rule may refer to.
-#[derive(Debug, Clone, Default)]
-pub struct RuleContext {
-    /// The sources of accounts that are configured.
-    pub sources: Vec<SourceName>,
-    /// The registries that tokens are signed for.
-    pub services: Vec<ServiceName>,
-    /// Whether anybody may ask without credentials.
-    pub anonymous: bool,
-    /// The groups that accounts can be in, by source. Of a source that is not here nobody knows.
-    pub groups: BTreeMap<SourceName, BTreeSet<Group>>,
-}
-
-impl RuleContext {
-    /// Whether accounts can be in groups at all.
-    fn have_groups(&self) -> bool {
-        let is_open = |source| !self.groups.contains_key(source);
-        self.sources.iter().any(is_open) || self.groups.values().any(|known| !known.is_empty())
-    }
 }
 
 impl Rule {
@@ -232,16 +206,7 @@ impl Rule {
         if self.to.is_empty() {
             return Err(RuleProblem::NoPrincipal);
         }
-        for principal in self.to.iter().chain(&self.except) {
-            if let Some(source) = principal.source().filter(|s| !context.sources.contains(s)) {
-                let known = context.sources.iter().map(SourceName::as_str).collect::<Vec<_>>();
-                return Err(RuleProblem::Source {
-                    source_name: source.clone(),
-                    known: known.join(", "),
-                    of_group: matches!(principal, Principal::Group { .. }),
-                });
-            }
-        }
+        self.to.iter().chain(&self.except).try_for_each(|principal| context.check(principal))?;
         let everybody = [Principal::SignedIn, Principal::Anonymous];
         let passed_over = |to: &Principal| {
             self.except.iter().any(|except| except.contains(to))
@@ -260,10 +225,9 @@ impl Rule {
             Target::Repository(pattern) => pattern.placeholders(),
             Target::Catalog => &[],
         };
-        let only_groups = self.to.iter().all(|to| matches!(to, Principal::Group { .. }));
         let needs_group =
             self.effect == Effect::Allow && placeholders.contains(&Placeholder::Group);
-        if (only_groups || needs_group) && !context.have_groups() {
+        if needs_group && !context.have_groups() {
             return Err(RuleProblem::Nobody {
                 why: "no account is in a group: htpasswd files have none; write `token_service.groups`, or add the source `local`",
             });
@@ -333,7 +297,7 @@ fn conditions(text: &RuleText, context: &RuleContext) -> Result<Conditions, Rule
         let known = context.services.iter().find(|known| known.as_str() == name);
         known.cloned().ok_or_else(|| RuleProblem::Service {
             name: name.clone(),
-            known: context.services.iter().map(ServiceName::as_str).collect::<Vec<_>>().join(", "),
+            known: context.services.iter().map(ToString::to_string).collect(),
         })
     });
     Ok(Conditions {

@@ -10,6 +10,7 @@ use crate::subject::{
 
 mod conditions;
 mod diff;
+mod groups;
 mod properties;
 
 /// `allow pull,push repository team/** to group:dev group:qa except user:bob from 10.0.0.0/8 service registry
@@ -347,33 +348,6 @@ fn a_name_is_reserved_only_where_it_would_take_what_is_meant_for_others() {
         let rules = rules(&texts);
         let reserved = rules.reserves(&"team".parse().unwrap()).map(RuleId::number);
         assert_eq!(reserved, expected, "{texts:?}");
-    }
-}
-
-/// Accounts of htpasswd files are in no group.
-#[test]
-fn a_rule_for_groups_where_nobody_has_one_is_for_nobody() {
-    let parse = |text: &str, source: SourceName| {
-        let closed = (source == SourceName::htpasswd()).then(|| (source.clone(), [].into()));
-        let groups = closed.into_iter().collect();
-        let context = RuleContext { sources: vec![source], groups, ..context() };
-        RuleSet::parse(&[rule(text)], &context).map(drop)
-    };
-    for text in [
-        "allow pull repository a/** to group:dev",
-        "deny pull repository a/** to group:dev group:qa",
-        "allow pull repository ${group}/** to signed-in",
-    ] {
-        let error = parse(text, SourceName::htpasswd()).unwrap_err();
-        assert!(matches!(error.problem, RuleProblem::Nobody { .. }), "{text}: {error}");
-        assert_eq!(parse(text, SourceName::local()), Ok(()), "{text}");
-    }
-    for text in [
-        "allow pull repository a/** to group:dev user:ann",
-        "deny push repository a/** to signed-in except group:release",
-        "deny push repository ${group}/** to signed-in",
-    ] {
-        assert_eq!(parse(text, SourceName::htpasswd()), Ok(()), "{text}");
     }
 }
 

@@ -86,20 +86,55 @@ fn members_that_can_be_nobody_are_refused() {
 
 /// Where only a file has accounts, groups of the configuration are all there are.
 #[test]
-fn rules_for_groups_need_no_database() {
-    let folder = |groups: &str| {
+fn a_rule_for_a_group_that_nobody_can_be_in_is_refused() {
+    let folder = |lines: &str| {
         let folder = Folder::new(&format!(
-            "\
-registry: {{}}
-token_service:
-  accounts: [ htpasswd: {{ path: users.htpasswd }} ]
-{groups}  policy:
-    - {{ allow: [pull], repository: 'team/**', to: 'group:developers' }}
-"
+            "registry: {{}}\ntoken_service:\n  accounts: [ htpasswd: {{ path: users.htpasswd }} ]\n{lines}"
         ));
         folder.write("users.htpasswd", "");
+        folder.write("rules.yml", RULE);
         folder
     };
-    folder("  groups: { developers: [bob] }\n").load().unwrap();
-    insta::assert_snapshot!(folder("").refusal(), @"portpass.yaml:5: token_service.policy[1]: the rule can match nobody: no account is in a group: htpasswd files have none; write `token_service.groups`, or add the source `local`");
+    let groups = "  groups: { developers: [bob], release: [\"htpasswd/bob\"] }\n";
+    let policy = format!("  policy:\n    {RULE}");
+    folder(&format!("{groups}{policy}")).load().unwrap();
+    let file = "  policy_file: rules.yml\n";
+    folder(&format!("{groups}{file}")).load().unwrap();
+
+    insta::assert_snapshot!(folder(&policy).refusal(), @"portpass.yaml:5: token_service.policy[1]: nobody can be in `group:developers`: no account is in a group; write `token_service.groups`, or add the source `local`");
+    let misspelt = groups.replace("developers", "develpers");
+    insta::assert_snapshot!(folder(&format!("{misspelt}{policy}")).refusal(), @r"
+    portpass.yaml:6: token_service.policy[1]: nobody can be in `group:developers`; there are: develpers, release
+    hint: did you mean `develpers`?
+    ");
+    insta::assert_snapshot!(folder(&format!("{misspelt}{file}")).refusal(), @r"
+    rules.yml:1: rule 1: nobody can be in `group:developers`; there are: develpers, release
+    hint: did you mean `develpers`?
+    ");
+    let introspection = "  introspection: { to: \"group:htpaswd/developers\" }\n";
+    insta::assert_snapshot!(folder(&format!("{groups}{introspection}")).refusal(), @r"
+    portpass.yaml:5: token_service.introspection.to: there is no source of accounts called `htpaswd`; configured are: htpasswd; a group with `/` in its own name is `group:*/NAME`
+    hint: did you mean `htpasswd`?
+    ");
 }
+
+/// Nobody knows what groups the database, a directory or a claim has.
+#[test]
+fn a_group_that_somebody_may_have_is_left_to_the_lint() {
+    let rule = |to: &str| {
+        let rule = RULE.replace("group:developers", to);
+        folder(&format!("{MEMBERS}  policy:\n    {rule}"))
+    };
+    for to in ["group:x", "group:local/x", "group:ldap/x", "group:workload/deployers"] {
+        rule(to).load().unwrap();
+    }
+    let refusal = rule("group:workload/deployer").refusal();
+    assert!(refusal.ends_with("hint: did you mean `deployers`?"), "{refusal}");
+    let refusal = rule("group:htpasswd/x").refusal();
+    assert!(
+        refusal.contains("nobody can be in `group:htpasswd/x`; there are: developers"),
+        "{refusal}"
+    );
+}
+
+const RULE: &str = "- { allow: [pull], repository: 'team/**', to: 'group:developers' }\n";
