@@ -11,7 +11,7 @@ use portpass_authority::{
     subject::{GroupError, NameError, ROBOT_PREFIX, RobotNameError},
 };
 use portpass_config::ConfigError;
-use portpass_password::htpasswd::HtpasswdError;
+use portpass_password::{htpasswd::HtpasswdError, min_length::TooShort};
 use portpass_protocol::scope::ScopeError;
 use portpass_state::StateError;
 
@@ -68,6 +68,9 @@ pub enum AdminError {
         /// Which group.
         group: String,
     },
+    /// A password that may not be set.
+    #[error(transparent)]
+    PasswordTooShort(#[from] TooShort),
     /// An account cannot leave a group that it is not in.
     #[error("`{name}` is not in the group {group:?}")]
     NotInGroup {
@@ -300,6 +303,10 @@ impl AdminError {
             Self::ConfiguredGroup { .. } => {
                 vec!["remove it there, and restart the server".into()]
             }
+            Self::PasswordTooShort(_) => vec![
+                "`token_service.passwords.min_length` says how many it needs; nothing was changed"
+                    .into(),
+            ],
             Self::NotInGroup { .. } => {
                 vec!["`portpass user list` lists the groups of all accounts".into()]
             }
@@ -344,6 +351,7 @@ impl AdminError {
                 | Self::InvalidRepository { .. }
                 | Self::InvalidScope(_)
                 | Self::InvalidTime { .. }
+                | Self::PasswordTooShort(_)
                 | Self::UnknownService { .. }
         )
     }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use portpass_authority::audit::Action;
-use portpass_password::{HashPool, pool::Busy};
+use portpass_password::{HashPool, MinLength, min_length::TooShort, pool::Busy};
 use portpass_state::{AccountId, Addition, AuditRecord, Db, NewAccount, StateError};
 use portpass_token::Random;
 use secrecy::{ExposeSecret, SecretString};
@@ -49,6 +49,8 @@ pub struct FirstStart<'a> {
     pub random: &'a dyn Random,
     /// `PORTPASS_ADMIN_PASSWORD_FILE`
     pub given: Option<&'a Path>,
+    /// How long a given password is at least.
+    pub min_length: MinLength,
     /// The time of the record in the audit trail.
     pub now: SystemTime,
 }
@@ -115,7 +117,12 @@ impl FirstStart<'_> {
                 }
                 Ok(()) | Err(_) => {}
             }
-            return Ok((read_password(given)?, None));
+            let password = read_password(given)?;
+            self.min_length.check(&password).map_err(|problem| FirstStartError::TooShort {
+                path: given.to_path_buf(),
+                problem,
+            })?;
+            return Ok((password, None));
         }
         let password = generate_password(self.random);
         let line = Zeroizing::new(format!("{}\n", password.expose_secret()));
@@ -172,7 +179,7 @@ fn read_password(path: &Path) -> Result<SecretString, FirstStartError> {
 fn generate_password(random: &dyn Random) -> SecretString {
     let mut bytes = Zeroizing::new([0; 25]);
     random.fill(&mut *bytes);
-    let mut password = String::with_capacity(29);
+    let mut password = String::with_capacity(MinLength::MAX);
     for (index, byte) in bytes.iter().enumerate() {
         if index > 0 && index % 5 == 0 {
             password.push('-');
@@ -203,6 +210,16 @@ pub enum FirstStartError {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// The administrator's password may not be set.
+    #[error(
+        "{} (PORTPASS_ADMIN_PASSWORD_FILE): {problem}, as `token_service.passwords.min_length` demands", path.display()
+    )]
+    TooShort {
+        /// Which.
+        path: PathBuf,
+        /// What it would need.
+        problem: TooShort,
     },
     /// The administrator's password file is empty.
     #[error("{} (PORTPASS_ADMIN_PASSWORD_FILE) contains no password", path.display())]
@@ -274,6 +291,7 @@ mod tests {
                 pool: &self.pool,
                 random: &self.random,
                 given,
+                min_length: MinLength::default(),
                 now: SystemTime::UNIX_EPOCH,
             };
             installer.administrator().await
@@ -338,6 +356,9 @@ mod tests {
             fixture.start(Some(&given)).await,
             Err(FirstStartError::NoPassword { .. })
         ));
+        fs::write(&given, "correct\n").unwrap();
+        let short = fixture.start(Some(&given)).await.unwrap_err().to_string();
+        assert!(short.contains("fewer than 8") && !short.contains("correct"), "{short}");
         let gone = fixture.start(Some(&fixture.data.path().join("gone"))).await.unwrap_err();
         assert!(gone.to_string().contains("PORTPASS_ADMIN_PASSWORD_FILE"), "{gone}");
         fs::write(&given, "correct horse\n").unwrap();

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::seal_key::seal_key;
 
+mod passwords;
 mod robots;
 
 #[tokio::test]
@@ -43,8 +44,8 @@ async fn an_account_lives_from_add_to_remove() {
     assert_eq!(users(&installation).await[0], ann);
     assert!(verifies(&installation, "ann", "ann's password").await);
 
-    installation.set_password("ann", SecretString::from("another")).await.unwrap();
-    assert!(verifies(&installation, "ann", "another").await);
+    installation.set_password("ann", SecretString::from("another password")).await.unwrap();
+    assert!(verifies(&installation, "ann", "another password").await);
     assert!(!verifies(&installation, "ann", "ann's password").await);
 
     installation.disable_user("ann").await.unwrap();
@@ -104,23 +105,6 @@ async fn an_account_whose_name_no_repository_can_have_is_told_of() {
         "token_service:\n  policy:\n    - { allow: [pull], repository: 'a/**', to: signed-in }\n",
     );
     assert_eq!(fixture.open().await.add_user(user("Ann", &[])).await.unwrap(), None);
-}
-
-#[tokio::test]
-async fn the_first_password_of_the_administrator_goes_with_its_file() {
-    let fixture = Fixture::new("");
-    let installation = fixture.open().await;
-    let file = installation.config.data.join("admin-password");
-    fs::write(&file, "first\n").unwrap();
-    for name in ["ann", "admin"] {
-        installation.add_user(user(name, &[])).await.unwrap();
-    }
-    let new = || SecretString::from("new");
-    assert_eq!(installation.set_password("ann", new()).await.unwrap(), None);
-    assert!(file.exists());
-    assert_eq!(installation.set_password("admin", new()).await.unwrap(), Some(file.clone()));
-    assert!(!file.exists());
-    assert_eq!(installation.set_password("admin", new()).await.unwrap(), None);
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ use crate::{
 pub struct NewUser {
     /// Letters and digits of any script and `._@+-`.
     pub name: String,
-    /// Not empty.
+    /// As long as `token_service.passwords.min_length` says.
     pub password: SecretString,
     /// What rules for `group:…` look at.
     pub groups: Vec<String>,
@@ -140,6 +140,7 @@ impl Installation {
     pub async fn add_user(&self, user: NewUser) -> Result<Option<UnusableNamespace>, AdminError> {
         self.check_new_user(&user.name, &user.groups).await?;
         let service = self.local_accounts()?;
+        service.min_password_length.check(&user.password)?;
         let name = account_name(&user.name)?;
         let account = NewAccount {
             id: AccountId::from_random(self.random_id()),
@@ -238,6 +239,7 @@ impl Installation {
         password: SecretString,
     ) -> Result<Option<PathBuf>, AdminError> {
         self.check_user_exists(name).await?;
+        self.local_accounts()?.min_password_length.check(&password)?;
         let hash = self.hash(password).await?;
         let record = self.record(Action::PasswordChanged, name);
         known(name, self.db.set_password(name, &hash, &record).await?)?;

@@ -22,7 +22,7 @@ fn a_running_server_follows_what_is_managed() {
     let arguments =
         ["--config", "{folder}/portpass.yaml", "--data", "{folder}/data", "--addr", "127.0.0.1:0"];
     let portpass = Portpass::serve_in(Path::new(PROGRAM), &arguments, folder);
-    manage(&portpass, &["user", "password", "admin", "--password-stdin"], "first\n");
+    manage(&portpass, &["user", "password", "admin", "--password-stdin"], "the first\n");
     let listed = manage_json(&portpass, &["user", "list", "--json"]);
     assert_eq!((&listed[0]["name"], &listed[0]["status"]), (&json!("admin"), &json!("enabled")));
     assert_eq!(
@@ -36,7 +36,7 @@ fn a_running_server_follows_what_is_managed() {
         get(&portpass, password, &query)
     };
     // The server looks at most once a second whether an account was changed.
-    let token = until(|| login("first").1["refresh_token"].as_str().map(str::to_owned));
+    let token = until(|| login("the first").1["refresh_token"].as_str().map(str::to_owned));
     let refresh = || post_refresh(&portpass, &token);
     assert_eq!(refresh(), StatusCode::OK);
 
@@ -50,13 +50,13 @@ fn a_running_server_follows_what_is_managed() {
     assert_eq!(all[0]["why"], "session-revoked");
 
     manage(&portpass, &["user", "disable", "admin"], "");
-    until(|| (login("first").0 == StatusCode::UNAUTHORIZED).then_some(()));
+    until(|| (login("the first").0 == StatusCode::UNAUTHORIZED).then_some(()));
     manage(&portpass, &["user", "enable", "admin"], "");
-    until(|| (login("first").0 == StatusCode::OK).then_some(()));
+    until(|| (login("the first").0 == StatusCode::OK).then_some(()));
 
     let rotated = manage_json(&portpass, &["signing-key", "rotate", "--json"]);
     let signing = rotated.as_array().unwrap().iter().find(|key| key["phase"] == "signing").unwrap();
-    until(|| (header(&login("first").1)["kid"] == signing["id"]).then_some(()));
+    until(|| (header(&login("the first").1)["kid"] == signing["id"]).then_some(()));
     let exported = manage(&portpass, &["signing-key", "export", "--format", "jwks"], "");
     let served = fetch(&portpass, "/.well-known/jwks.json");
     assert_eq!(serde_json::from_str::<Value>(&exported).unwrap(), served);
@@ -69,10 +69,10 @@ fn a_clock_that_was_ahead_and_is_set_right_leaves_tokens_that_count() {
     let folder = tempfile::tempdir().unwrap();
     let arguments = ["--data", "{folder}/data", "--addr", "127.0.0.1:0"];
     let mut portpass = Portpass::serve_with_clock(Path::new(PROGRAM), &arguments, folder, "+4000d");
-    manage(&portpass, &["user", "password", "admin", "--password-stdin"], "first\n");
+    manage(&portpass, &["user", "password", "admin", "--password-stdin"], "the first\n");
     let signed = || {
         let query = [("service", "registry"), ("scope", "repository:admin/app:pull")];
-        let (status, answer) = get(&portpass, "first", &query);
+        let (status, answer) = get(&portpass, "the first", &query);
         assert_eq!(status, StatusCode::OK, "{answer}");
         answer["token"].as_str().unwrap().to_owned()
     };
@@ -86,7 +86,7 @@ fn a_clock_that_was_ahead_and_is_set_right_leaves_tokens_that_count() {
     portpass.restart();
     assert_eq!(ask_registry(&portpass, &right), StatusCode::OK, "the key is still there");
     let query = [("service", "registry")];
-    let token = get(&portpass, "first", &query).1["token"].as_str().unwrap().to_owned();
+    let token = get(&portpass, "the first", &query).1["token"].as_str().unwrap().to_owned();
     assert_eq!(ask_registry(&portpass, &token), StatusCode::OK);
 }
 
@@ -104,6 +104,16 @@ fn failures_end_with_one_and_wrong_usage_with_two() {
         (&["user", "add", "admin", "--password-stdin"], 1, "hint: `portpass user password admin`"),
         (&["user", "add", "a/b", "--password-stdin"], 2, "cannot be an account name"),
         (&["user", "add", "ann"], 2, "--password-stdin"),
+        (
+            &["user", "add", "ann", "--password-stdin"],
+            2,
+            "the password has fewer than 8 characters",
+        ),
+        (
+            &["user", "password", "admin", "--password-stdin"],
+            2,
+            "token_service.passwords.min_length",
+        ),
         (&["user", "password", "nobody"], 1, "no account named `nobody`"),
         (&["user", "remove"], 2, "Usage:"),
         (&["user", "groups", "admin"], 2, "--add"),

@@ -141,7 +141,7 @@ async fn the_tokens_of_a_disabled_account_end_within_two_seconds_and_the_reason_
 async fn who_logs_in_after_the_change_has_a_token_that_counts_at_once_and_stays() {
     let world = World::new();
     let mut before: Vec<String> = Vec::new();
-    for password in ["first", "second", "third"] {
+    for password in ["the first", "the second", "the third"] {
         world.manage(&["user", "password", "ann", "--password-stdin"], &format!("{password}\n"));
         let since = Instant::now();
         let (token, _) = world.log_in("ann", password).await;

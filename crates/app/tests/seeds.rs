@@ -72,13 +72,13 @@ fn add_account(token_service: &Portpass, name: &str, password: &str) {
 #[test]
 fn docker_logs_in_where_the_bundle_alone_joins_registry_and_token_service() {
     let tokens = token_service();
-    add_account(&tokens, "ann", "secret");
+    add_account(&tokens, "ann", "opensesame");
     let registry = registry(&realm_of(&tokens), &tokens.folder().join("data/root.crt"));
     let docker = Dockerd::start();
     let address = registry.address().to_string();
-    docker.login(&address, "ann", "secret").expect_success();
+    docker.login(&address, "ann", "opensesame").expect_success();
     docker.login(&address, "ann", "wrong").expect_failure();
-    docker.login(&address, "nobody", "secret").expect_failure();
+    docker.login(&address, "nobody", "opensesame").expect_failure();
 }
 
 /// "authorization server did not include a token in the response", and "authorization token
@@ -91,7 +91,7 @@ fn a_token_service_that_answers_without_a_token_is_told_by_the_client_and_the_lo
     let address = registry.address().to_string();
 
     let docker = Dockerd::start();
-    let refused = docker.login(&address, "ann", "secret");
+    let refused = docker.login(&address, "ann", "opensesame");
     refused.expect_failure();
     assert!(
         refused.output().contains("authorization server did not include a token in the response"),
@@ -100,8 +100,8 @@ fn a_token_service_that_answers_without_a_token_is_told_by_the_client_and_the_lo
     // The registry has seen no more than the ping; its log says that this is how things begin.
     registry.wait_for_log(&["no credentials were sent", "clients begin so"]);
 
-    let ours =
-        registry.command(&["login", "--username", "ann", "--password-stdin", &address], "secret");
+    let ours = registry
+        .command(&["login", "--username", "ann", "--password-stdin", &address], "opensesame");
     ours.expect_failure();
     assert!(ours.stderr.contains("jwt") && ours.stderr.contains("token"), "{ours}");
     assert!(!ours.output().contains("eyJhbGci"), "no token may be shown: {ours}");
@@ -116,7 +116,7 @@ fn a_token_that_is_no_jwt_is_named_in_the_log_and_only_there() {
     let address = registry.address().to_string();
 
     let docker = Dockerd::start();
-    let refused = docker.login(&address, "ann", "secret");
+    let refused = docker.login(&address, "ann", "opensesame");
     refused.expect_failure();
     let line = registry.wait_for_log(&["token has 1 part, expected 3"]);
     assert!(!line.contains("0123456789abcdef"), "a token reached the log: {line}");

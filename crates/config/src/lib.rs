@@ -30,6 +30,7 @@ mod log;
 mod measure;
 mod one_or_many;
 mod overlay;
+mod passwords;
 mod placeholder;
 mod policy;
 mod registry;

@@ -9,7 +9,7 @@ use portpass_authority::{
     request::{RefreshIssuance, Service, Services},
     service::{IntrospectionCallers, Lifetime},
 };
-use portpass_password::limits::RateSettings;
+use portpass_password::{MinLength, limits::RateSettings};
 use portpass_protocol::{challenge::Quotable, origin::Origin};
 use portpass_token::{Issuer, KeyIdForm, ServiceName};
 use schemars::JsonSchema;
@@ -22,6 +22,7 @@ use super::{
     http::{Http, origin},
     introspection::IntrospectionSection,
     limits::{Attempts, TokenLimitsSection},
+    passwords::PasswordsSection,
     policy::{self, PolicySection, PolicySource},
     signing::{Signing, SigningSection},
     tls::{TlsFiles, TlsSection},
@@ -54,6 +55,8 @@ pub struct TokenServiceSection {
     /// Groups, and who is in each, beside what the sources say: `NAME` of any source, `SOURCE/NAME`, `robot:NAME`, or
     /// `group:SOURCE/NAME` for all who are in a source's group. `*` and `?` may stand in the names.
     pub groups: Option<GroupsSection>,
+    /// What a password has to be when it is set.
+    pub passwords: Option<PasswordsSection>,
     /// Whether callers without credentials get tokens, as far as the rules allow. Default: yes
     pub anonymous: Option<bool>,
     /// Whether clients that ask for a refresh token get one. Default: yes
@@ -134,6 +137,8 @@ pub struct TokenService {
     pub accounts: Vec<AccountSource>,
     /// Groups that accounts are in beside those that their sources say.
     pub groups: Groups,
+    /// How long a new password is at least.
+    pub min_password_length: MinLength,
     /// Whether anybody may ask without credentials.
     pub anonymous: bool,
     /// Whether attempts are limited.
@@ -209,6 +214,7 @@ impl TokenServiceSection {
             policy: policy::build(self.policy, self.policy_file, context, &accounts, files)?,
             accounts,
             groups,
+            min_password_length: PasswordsSection::build(self.passwords, files)?,
             anonymous,
             attempts,
             rates,

@@ -173,6 +173,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("token_service.limits.requests", "requests: { account: 600/m, address: 6000/m }"),
     ("token_service.limits.requests.account", "account: 600/m"),
     ("token_service.limits.requests.address", "address: 6000/m"),
+    ("token_service.passwords", "passwords: { min_length: 12 }"),
     ("token_service.policy", "policy: [{ allow: [pull], repository: \"public/**\", to: anyone }]"),
     ("token_service.policy[]", "- { allow: [pull], repository: \"public/**\", to: anyone }"),
     ("token_service.policy[].allow", "allow: [pull, push]"),

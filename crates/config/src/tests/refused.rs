@@ -77,6 +77,7 @@ fn mistakes_are_named_with_line_and_hint() {
         ("a trail without a unit", "audit: { keep: 90 }\nregistry: { auth: none }\n"),
         ("a trail of no size", "audit: { max_size: 1kB }\nregistry: { auth: none }\n"),
         ("a size of another kind", "audit: { max_size: 1G }\nregistry: { auth: none }\n"),
+        ("passwords of no length", "token_service:\n  passwords: { min_length: 0 }\n"),
         ("a token for a moment", "token_service: { expiration: 30 }\n"),
         ("a token for ever", "token_service: { expiration: 100000 }\n"),
         ("a word for a number", "token_service: { expiration: soon }\n"),

@@ -79,6 +79,15 @@ pub(super) const VARIABLES: &[Variable] = &[
         file.token_service(given).groups = Some(groups::placed(typed, &given.placed(()).place));
         Ok(())
     }),
+    variable!(
+        "PORTPASS_TOKEN_SERVICE_PASSWORDS_MIN_LENGTH",
+        "token_service.passwords.min_length",
+        |file, given| {
+            let passwords = file.token_service(given).passwords.get_or_insert_default();
+            passwords.min_length = Some(given.placed(given.yaml()?));
+            Ok(())
+        }
+    ),
     variable!("PORTPASS_TOKEN_SERVICE_ANONYMOUS", "token_service.anonymous", |file, given| {
         file.token_service(given).anonymous = Some(given.yaml()?);
         Ok(())

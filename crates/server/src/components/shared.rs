@@ -12,7 +12,7 @@ use portpass_authority::{
     accounts::last_uses::LastUses,
     audit::{AuditTrail, Writer},
 };
-use portpass_config::{AccountSource, Adoption, Attempts, Config};
+use portpass_config::{AccountSource, Adoption, Attempts, Config, TokenService};
 use portpass_password::{
     CredentialCache, HashPool, LimitSettings, Limits, PasswordCheck,
     limits::{RateSettings, RequestRates},
@@ -95,19 +95,17 @@ impl SharedState {
         config: &Config,
         given: Option<&Path>,
     ) -> Result<Option<Administrator>, StartError> {
-        let local = config
-            .token_service
-            .as_ref()
-            .is_some_and(|service| service.accounts.contains(&AccountSource::Local));
-        if !local {
+        let has_local = |service: &&TokenService| service.accounts.contains(&AccountSource::Local);
+        let Some(service) = config.token_service.as_ref().filter(has_local) else {
             return Ok(None);
-        }
+        };
         let installer = FirstStart {
             data: self.directory.path(),
             db: &self.db,
             pool: self.check.pool(),
             random: &*self.system.random,
             given,
+            min_length: service.min_password_length,
             now: self.system.clock.now(),
         };
         Ok(Some(installer.administrator().await?))
