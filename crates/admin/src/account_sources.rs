@@ -20,7 +20,7 @@ use portpass_password::{
     htpasswd::{HtpasswdError, HtpasswdSettings},
 };
 use portpass_state::Db;
-use portpass_token::Clock;
+use portpass_token::{Clock, Random};
 
 use crate::blocking;
 
@@ -31,12 +31,16 @@ pub async fn account_sources(
     db: &Db,
     check: &PasswordCheck,
     clock: &dyn Clock,
+    random: &Arc<dyn Random>,
 ) -> Result<AuthenticatorChain, HtpasswdError> {
     let mut sources: Vec<Arc<dyn Authenticator>> = Vec::new();
     let mut workloads = Vec::new();
     for source in &configured.accounts {
         sources.push(match source {
-            AccountSource::Local => Arc::new(LocalAccounts::new(db.clone(), check.clone())),
+            AccountSource::Local => {
+                let local = LocalAccounts::new(db.clone(), check.clone());
+                Arc::new(local.with_upgrades(Arc::clone(random)))
+            }
             AccountSource::Htpasswd { path, formats } => {
                 let file = htpasswd_file(path, *formats, check, clock).await?;
                 Arc::new(HtpasswdAccounts::new(source.name(), file, check.clone()))

@@ -128,7 +128,7 @@ impl Installation {
         &self,
         service: &TokenService,
     ) -> Result<AuthenticatorChain, HtpasswdError> {
-        rulebook::lookup_chain(service, &self.db, &*self.random, &*self.clock).await
+        rulebook::lookup_chain(service, &self.db, &self.random, &*self.clock).await
     }
 
     /// What keeps an account from getting any token.

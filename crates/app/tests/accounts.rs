@@ -2,9 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "what cannot be set up here fails the test")]
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, SystemTime},
+};
 
+use portpass_state::{AuditRecord, Change, Db};
 use portpass_testkit::{CommandOutput, Portpass, wait_until};
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_portpass");
@@ -109,6 +115,71 @@ async fn groups_of_the_configuration_count_for_accounts_of_every_source_their_ke
     assert_eq!(callers, ["robot:ci", "ann", "bob", &key, "group:developers"]);
     let lint = world.run(&["policy", "lint"]);
     assert_eq!(lint.expect_success().stdout, "", "{lint}");
+}
+
+/// Logins at once, beside a server that runs: one replaces the hash, and no session ends. A file stays as it is.
+#[tokio::test]
+async fn an_older_hash_is_replaced_at_a_login_and_no_session_ends() {
+    let world = World::new();
+    world.run(&["user", "add", "ann", "--password-stdin"]).expect_success();
+    let db = Db::open(&world.0.folder().join("data/portpass.db")).await.unwrap();
+    let audit = AuditRecord {
+        at: SystemTime::UNIX_EPOCH,
+        action: "password-changed".to_owned(),
+        actor: None,
+        object: Some("ann".to_owned()),
+        address: None,
+        request: None,
+        detail: json!({}),
+    };
+    let change = db.set_password("ann", &HASHED.into(), &audit).await.unwrap();
+    assert_eq!(change, Change::Done);
+
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let ask = async |form: &[(&str, &str)]| {
+        let common = [("service", "registry"), ("client_id", "test")];
+        let form = [form, &common].concat();
+        let sent = client.post(format!("{}/token", world.0.url())).form(&form).send().await;
+        let response = sent.unwrap();
+        let status = response.status().as_u16();
+        (status, serde_json::from_str::<Value>(&response.text().await.unwrap()).unwrap())
+    };
+    let login = [
+        ("grant_type", "password"),
+        ("username", "ann"),
+        ("password", PASSWORD),
+        ("access_type", "offline"),
+    ];
+    let logins = futures_util::future::join_all((0..6).map(|_| ask(&login))).await;
+    let replaced = async {
+        loop {
+            let ann = db.account("ann").await.unwrap().unwrap();
+            if ann.password_hash.as_ref().unwrap().expose_secret().starts_with("$argon2id$") {
+                break ann;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let ann = tokio::time::timeout(Duration::from_mins(1), replaced).await.unwrap();
+    assert_eq!(ann.credential_version, 2, "as the change of the password left it");
+    for (status, body) in logins {
+        assert_eq!(status, 200, "{body}");
+        let refresh = body["refresh_token"].as_str().unwrap();
+        let form = [("grant_type", "refresh_token"), ("refresh_token", refresh)];
+        assert_eq!(ask(&form).await.0, 200);
+    }
+    assert_eq!(ask(&login).await.0, 200);
+    assert_eq!(ask(&[login[0], login[1], ("password", "opensesam"), login[3]]).await.0, 401);
+    let trail = world.run(&["audit", "--json", "--action", "password-rehashed"]);
+    let entries: Vec<Value> =
+        trail.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let objects: Vec<&Value> = entries.iter().map(|entry| &entry["object"]).collect();
+    assert_eq!(objects, ["ann"], "{trail}");
+
+    let bob = [login[0], ("username", "bob"), login[2], login[3]];
+    assert_eq!(ask(&bob).await.0, 200);
+    let file = fs::read_to_string(world.0.folder().join("users.htpasswd")).unwrap();
+    assert!(file.starts_with(&format!("bob:{HASHED}\n")), "{file}");
 }
 
 /// What the database says of groups can be changed; what the configuration says cannot.

@@ -23,18 +23,15 @@ use tokio::{
     time::{Interval, MissedTickBehavior},
 };
 
-mod action;
 mod anonymous;
 mod batch;
 mod event;
 #[cfg(test)]
 mod tests;
 
-pub use self::{
-    action::{Action, Object, UnknownAction},
-    event::{Event, EventKind},
-};
+pub use self::event::{Event, EventKind};
 use self::{anonymous::AnonymousEvents, batch::Batch};
+pub use crate::audit_action::{Action, Object, UnknownAction};
 
 /// Where events go. Cheap to clone; when the last clone is dropped, the [`Writer`] finishes.
 #[derive(Debug, Clone)]

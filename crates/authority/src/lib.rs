@@ -49,6 +49,7 @@
 pub mod accounts;
 mod actions;
 pub mod audit;
+mod audit_action;
 pub mod ceiling;
 pub mod docker_auth;
 pub mod groups;

@@ -83,6 +83,11 @@ impl Argon2Params {
         u64::from(self.memory) * u64::from(self.passes)
     }
 
+    /// Whether it takes less memory or less time than new passwords do.
+    pub(crate) fn is_below_default(self) -> bool {
+        self.memory < Self::DEFAULT.memory || self.total() < Self::DEFAULT.total()
+    }
+
     /// What `spent` falls short of this, filled in the same memory as far as it goes.
     fn minus(self, spent: u64) -> Option<Self> {
         let missing = self.total().saturating_sub(spent);

@@ -94,6 +94,14 @@ impl PasswordHash {
         }
     }
 
+    /// Whether new passwords are hashed with another scheme, or with more.
+    pub fn is_outdated(&self) -> bool {
+        match &self.scheme {
+            Scheme::Argon2id(hash) => hash.work().is_below_default(),
+            Scheme::Apr1(_) | Scheme::Bcrypt(_) | Scheme::ShaCrypt(_) | Scheme::ShaOnce(_) => true,
+        }
+    }
+
     /// The stored text, for a database or a file: never for a log.
     pub fn expose(&self) -> &str {
         &self.text

@@ -42,7 +42,8 @@ impl Rulebook {
         let chain = match path.try_exists() {
             Ok(true) => {
                 let db = Db::open(&path).await?;
-                Some(lookup_chain(service, &db, &SystemRandom, &*clock).await?)
+                let random: Arc<dyn Random> = Arc::new(SystemRandom);
+                Some(lookup_chain(service, &db, &random, &*clock).await?)
             }
             Ok(false) => None,
             Err(source) => return Err(AdminError::Inaccessible { path, source }),
@@ -199,7 +200,7 @@ pub(crate) fn account(
 pub(super) async fn lookup_chain(
     service: &TokenService,
     db: &Db,
-    random: &dyn Random,
+    random: &Arc<dyn Random>,
     clock: &dyn Clock,
 ) -> Result<AuthenticatorChain, HtpasswdError> {
     let mut key = [0; 32];
@@ -207,5 +208,5 @@ pub(super) async fn lookup_chain(
     let pool = HashPool::new(PoolSettings::for_cores(NonZeroUsize::MIN));
     let cache = CredentialCache::new(key, NonZeroUsize::MIN, Duration::ZERO);
     let check = PasswordCheck::new(pool, Arc::new(cache));
-    account_sources(service, db, &check, clock).await
+    account_sources(service, db, &check, clock, random).await
 }

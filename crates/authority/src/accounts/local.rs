@@ -1,6 +1,15 @@
 //! Accounts in our own database.
 
-use std::{collections::HashMap, sync::Arc, time::SystemTime};
+mod upgrade;
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::SystemTime,
+};
 
 use async_trait::async_trait;
 use portpass_password::{
@@ -9,8 +18,11 @@ use portpass_password::{
     pool::SourceCosts,
 };
 use portpass_state::{self as state, AccountStatus, Db, StateError};
+use portpass_token::Random;
 use secrecy::ExposeSecret as _;
+use tracing::Instrument as _;
 
+use self::upgrade::{HashUpgrades, OutdatedHash};
 use super::{
     Authenticator, Circumstances, Outcome, Unavailable,
     watched::{Table, Watched, issue_time},
@@ -29,6 +41,7 @@ pub struct LocalAccounts {
     source: SourceName,
     passwords: PasswordCheck,
     accounts: Watched<AccountTable>,
+    upgrades: Option<Arc<HashUpgrades>>,
 }
 
 #[derive(Debug)]
@@ -53,6 +66,9 @@ struct Local {
     tokens_from: Option<SystemTime>,
     /// `None`: there is no password, or a hash that we cannot read; nobody logs in.
     hash: Option<Arc<PasswordHash>>,
+    row: state::AccountId,
+    /// Whether the hash is being replaced, or was since the account was read.
+    is_upgraded: AtomicBool,
 }
 
 impl LocalAccounts {
@@ -63,7 +79,16 @@ impl LocalAccounts {
         costs.set([OURS]);
         let source = SourceName::local();
         let table = AccountTable { source: source.clone(), db, costs };
-        Self { source: source.clone(), passwords, accounts: Watched::new(source, table) }
+        let accounts = Watched::new(source.clone(), table);
+        Self { source, passwords, accounts, upgrades: None }
+    }
+
+    /// The same, and a right password that is stored as an older or weaker hash is hashed again, in the background. The
+    /// salt comes from `random`.
+    #[must_use]
+    pub fn with_upgrades(self, random: Arc<dyn Random>) -> Self {
+        let (db, pool) = (self.accounts.table().db.clone(), self.passwords.pool().clone());
+        Self { upgrades: Some(Arc::new(HashUpgrades::new(db, pool, random))), ..self }
     }
 
     /// By these accounts alone.
@@ -80,9 +105,36 @@ impl LocalAccounts {
             None => Verdict::Reject(self.passwords.refuse(credentials, at.now).await?),
         };
         Ok(match verdict {
-            Verdict::Accept => Outcome::Authenticated(local.account.clone()),
+            Verdict::Accept => {
+                self.upgrade(local, login, at.now);
+                Outcome::Authenticated(local.account.clone())
+            }
             Verdict::Reject(paid) => Outcome::Rejected(paid.into()),
         })
+    }
+
+    /// Begins to replace the hash of a password that was right, if new ones are hashed with more. One login of all that
+    /// come meanwhile does so, and nobody waits for it.
+    fn upgrade(&self, local: &Arc<Local>, login: &Login, now: SystemTime) {
+        let (Some(upgrades), Some(stored)) = (&self.upgrades, &local.hash) else { return };
+        if !stored.is_outdated() || local.is_upgraded.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let outdated = OutdatedHash {
+            id: local.row,
+            name: local.account.name.clone(),
+            stored: Arc::clone(stored),
+            password: login.password.clone(),
+        };
+        let (upgrades, local) = (Arc::clone(upgrades), Arc::clone(local));
+        let work = async move {
+            if let Err(error) = upgrades.replace(outdated, now).await {
+                local.is_upgraded.store(false, Ordering::Release);
+                let account = &local.account.name;
+                tracing::warn!(%account, %error, "the older hash of a password stays until the next login");
+            }
+        };
+        tokio::spawn(work.in_current_span());
     }
 }
 
@@ -199,7 +251,9 @@ impl Accounts {
         };
         let id = account.id.clone();
         let (status, tokens_from, hash) = (row.status, row.tokens_from, hash.map(Arc::new));
-        let local = Arc::new(Local { account, status, tokens_from, hash });
+        let is_upgraded = AtomicBool::new(false);
+        let local =
+            Arc::new(Local { account, status, tokens_from, hash, row: row.id, is_upgraded });
         self.by_name.insert(name, Arc::clone(&local));
         self.by_id.insert(id, local);
     }

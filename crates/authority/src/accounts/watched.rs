@@ -72,6 +72,11 @@ impl<T: Table> Watched<T> {
         }
     }
 
+    /// Where they are read.
+    pub(super) fn table(&self) -> &T {
+        &self.table
+    }
+
     /// The rows as they were a second ago or later.
     pub(super) async fn recent(&self, now: SystemTime) -> Result<Arc<T::Rows>, Unavailable> {
         self.known(|known| known.is_fresh(now), now).await

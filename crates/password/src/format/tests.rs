@@ -315,3 +315,25 @@ proptest! {
         prop_assert_ne!(legacy::apr1(a.as_bytes(), b"salt"), legacy::apr1(b.as_bytes(), b"salt"));
     }
 }
+
+/// Another scheme, less memory, or less of memory times passes.
+#[test]
+fn what_new_passwords_take_more_than_is_outdated() {
+    let argon2id = |parameters: &str| {
+        format!(
+            "$argon2id$v=19${parameters}$c29tZXNhbHRzb21lc2FsdA$3d5OJMl9nIPkVTU4F4f1PC+WVfHWgQyNSzSxFKUmAHE"
+        )
+    };
+    for (text, is_outdated) in [
+        (PasswordHash::argon2id(b"x", [1; 16]).expose().to_owned(), false),
+        (argon2id("m=19456,t=2,p=1"), false),
+        (argon2id("m=65536,t=1,p=4"), false),
+        (argon2id("m=19456,t=1,p=1"), true),
+        (argon2id("m=4096,t=20,p=1"), true),
+        ("$2y$14$Ldt2JY77LMtMeeRB9fe.3etCZ520N8TBAb0FoajNAtK1zbeyCOrMu".to_owned(), true),
+        ("{SHA}F2GPAaOiG5EcklvLUlodIavTBnM=".to_owned(), true),
+    ] {
+        let hash = PasswordHash::parse(&text, Formats::Legacy).unwrap();
+        assert_eq!(hash.is_outdated(), is_outdated, "{text}");
+    }
+}

@@ -22,8 +22,8 @@ pub(super) async fn build(
     shared: &SharedState,
 ) -> Result<TokenComponent, StartError> {
     let longest = config.longest_lifetime();
-    let accounts =
-        account_sources(&config, &shared.db, &shared.check, &*shared.system.clock).await?;
+    let System { clock, random, .. } = &shared.system;
+    let accounts = account_sources(&config, &shared.db, &shared.check, &**clock, random).await?;
     let keys = Arc::new(key_ring(config.signing, longest, shared).await?);
     if let Some(rules) = config.policy.rules() {
         for squatter in accounts.squatters(rules, shared.system.clock.now()).await {

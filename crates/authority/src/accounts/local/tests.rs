@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use super::*;
 use crate::{
     accounts::AuthenticatorChain,
-    fixture::{record, unproved},
+    fixture::{Counter, record, unproved},
 };
 
 struct Bench {
@@ -273,6 +273,107 @@ async fn names_are_told_and_not_kept() {
 
 fn audit() -> AuditRecord {
     record(at(0))
+}
+
+/// Many logins at once, and those after them, hash once more; sessions and tokens of before stay.
+#[tokio::test]
+async fn an_older_hash_is_replaced_once_and_nothing_ends() {
+    let Bench { accounts, db } = Bench::new().await;
+    let bench = Bench { accounts: accounts.with_upgrades(Arc::new(Counter::default())), db };
+    let id = AccountId::new(bench.add("ann", Some(OPENSESAME)).await);
+    bench.add("bob", Some(OPENSESAME)).await;
+    let before = bench.accounts.by_id(&id, at(0)).await.unwrap();
+    let issued = bench.accounts.issue_time(before.as_ref().unwrap(), at(0));
+    assert!(matches!(bench.login("ann", "Opensesame", at(0)).await, Outcome::Rejected(_)));
+    for outcome in join_all((0..8).map(|_| bench.login("ann", "opensesame", at(0)))).await {
+        assert!(matches!(outcome, Outcome::Authenticated(_)), "{outcome:?}");
+    }
+    let hash = async |name: &str| {
+        let text = bench.db.account(name).await.unwrap().unwrap().password_hash.unwrap();
+        text.expose_secret().to_owned()
+    };
+    let replaced = async {
+        while !hash("ann").await.starts_with("$argon2id$") {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), replaced).await.unwrap();
+
+    for second in 0..4 {
+        let outcome = bench.login("ann", "opensesame", at(second)).await;
+        assert!(matches!(outcome, Outcome::Authenticated(_)), "{second}: {outcome:?}");
+    }
+    assert!(matches!(bench.login("ann", "Opensesame", at(4)).await, Outcome::Rejected(_)));
+    let after = bench.accounts.by_id(&id, at(4)).await.unwrap();
+    assert_eq!(after, before, "the version too, which sessions are bound to");
+    assert_eq!(bench.accounts.issue_time(after.as_ref().unwrap(), at(0)), issued);
+    assert_eq!(hash("bob").await, OPENSESAME);
+    let trail = bench.db.audit_after(0, 100).await.unwrap();
+    let rehashed = trail.iter().filter(|entry| entry.record.action == "password-rehashed");
+    assert_eq!(
+        rehashed.map(|entry| entry.record.object.as_deref()).collect::<Vec<_>>(),
+        [Some("ann")]
+    );
+}
+
+/// Of a change of the password and the replacement of its hash the change wins, whichever comes first.
+#[tokio::test]
+async fn a_password_that_is_changed_meanwhile_is_not_undone() {
+    let Bench { accounts, db } = Bench::new().await;
+    let bench = Bench { accounts: accounts.with_upgrades(Arc::new(Counter::default())), db };
+    let outdated = async |name: &str| {
+        bench.add(name, Some(OPENSESAME)).await;
+        OutdatedHash {
+            id: bench.db.account(name).await.unwrap().unwrap().id,
+            name: name.parse().unwrap(),
+            stored: Arc::new(PasswordHash::parse(OPENSESAME, Formats::Current).unwrap()),
+            password: "opensesame".into(),
+        }
+    };
+    let upgrades = bench.accounts.upgrades.clone().unwrap();
+    let change = async |name: &str| {
+        let hash = PasswordHash::argon2id(b"another", [3; 16]);
+        bench.db.set_password(name, &hash.expose().into(), &audit()).await.unwrap()
+    };
+
+    let first = outdated("first").await;
+    assert_eq!(change("first").await, Change::Done);
+    assert_eq!(upgrades.replace(first, at(0)).await.unwrap(), Change::Unknown);
+    let second = outdated("second").await;
+    assert_eq!(upgrades.replace(second, at(0)).await.unwrap(), Change::Done);
+    assert_eq!(change("second").await, Change::Done);
+    let third = outdated("third").await;
+    let (replaced, changed) = tokio::join!(upgrades.replace(third, at(0)), change("third"));
+    assert!(replaced.is_ok() && changed == Change::Done);
+    for name in ["first", "second", "third"] {
+        assert!(
+            matches!(bench.login(name, "opensesame", at(1)).await, Outcome::Rejected(_)),
+            "{name}"
+        );
+        let outcome = bench.login(name, "another", at(1)).await;
+        assert!(
+            matches!(outcome, Outcome::Authenticated(account) if account.version.as_str() == "2")
+        );
+    }
+}
+
+/// A login that finds no room for hashing once more is a login all the same, and the next one tries again.
+#[tokio::test]
+async fn a_hash_that_cannot_be_replaced_stays_until_the_next_login() {
+    let Bench { accounts, db } = Bench::new().await;
+    let bench = Bench { accounts: accounts.with_upgrades(Arc::new(Counter::default())), db };
+    bench.add("ann", Some(OPENSESAME)).await;
+    let accounts = bench.accounts.accounts.recent(at(0)).await.unwrap();
+    let local = Arc::clone(&accounts.by_name[&"ann".parse().unwrap()]);
+    bench.db.close().await;
+    assert!(matches!(bench.login("ann", "opensesame", at(0)).await, Outcome::Authenticated(_)));
+    assert!(local.is_upgraded.load(Ordering::Acquire));
+    let given_up = async {
+        while local.is_upgraded.load(Ordering::Acquire) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), given_up).await.unwrap();
 }
 
 /// Else whoever guesses names makes a line in which all others stand.

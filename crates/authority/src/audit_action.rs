@@ -15,6 +15,8 @@ pub enum Action {
     AccountRemoved,
     /// An account got another password, and its sessions ended.
     PasswordChanged,
+    /// The hash of a password was replaced by one of today, and nothing ended.
+    PasswordRehashed,
     /// An account is in other groups.
     GroupsChanged,
     /// A robot was made.
@@ -96,12 +98,13 @@ pub enum Object {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::AccountAdded,
         Self::AccountDisabled,
         Self::AccountEnabled,
         Self::AccountRemoved,
         Self::PasswordChanged,
+        Self::PasswordRehashed,
         Self::GroupsChanged,
         Self::RobotAdded,
         Self::RobotDisabled,
@@ -142,6 +145,7 @@ impl Action {
             Self::AccountEnabled => "account-enabled",
             Self::AccountRemoved => "account-removed",
             Self::PasswordChanged => "password-changed",
+            Self::PasswordRehashed => "password-rehashed",
             Self::GroupsChanged => "groups-changed",
             Self::RobotAdded => "robot-added",
             Self::RobotDisabled => "robot-disabled",
@@ -183,6 +187,7 @@ impl Action {
             | Self::AccountEnabled
             | Self::AccountRemoved
             | Self::PasswordChanged
+            | Self::PasswordRehashed
             | Self::GroupsChanged
             | Self::RobotAdded
             | Self::RobotDisabled
