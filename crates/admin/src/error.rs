@@ -131,6 +131,18 @@ pub enum AdminError {
         /// Which.
         name: String,
     },
+    /// An expectation says something else of a robot.
+    #[error(
+        "the robot `{name}` has {has}, not {said}: correct `allow` and `repository`, or leave them out"
+    )]
+    OtherPermission {
+        /// Which.
+        name: String,
+        /// What it has.
+        has: String,
+        /// What was said.
+        said: String,
+    },
     /// What a robot or a key is to be limited to makes no sense.
     #[error(transparent)]
     InvalidLimits(#[from] CeilingError),

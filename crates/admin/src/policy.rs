@@ -5,7 +5,7 @@ use std::{net::IpAddr, time::SystemTime};
 use portpass_authority::{
     accounts::AuthenticatorChain,
     policy::{self, Explanation},
-    subject::{Account, AccountKind, SourceName, Subject},
+    subject::{Account, Subject},
 };
 use portpass_config::TokenService;
 use portpass_password::htpasswd::HtpasswdError;
@@ -13,13 +13,13 @@ use portpass_protocol::{
     AccessSet,
     scope::{self, ScopeError},
 };
-use portpass_state::AccountStatus;
 use portpass_token::ServiceName;
 
 use super::{AdminError, Installation, audit};
 
 mod caller;
 mod callers;
+mod described;
 mod diff;
 mod expected;
 mod lint;
@@ -110,17 +110,7 @@ impl Installation {
         who: &Caller,
     ) -> Result<Account, AdminError> {
         let chain = self.chain(service).await?;
-        let account = rulebook::find(&chain, who, self.now()).await?;
-        if let (None, Caller::Key(id)) = (&account, who) {
-            let keys = self.keys(None).await?;
-            let key = keys.into_iter().find(|key| key.id == *id);
-            let key = key.ok_or_else(|| AdminError::UnknownKey { id: id.clone() })?;
-            return Err(AdminError::KeyOwnerGone { id: key.id, name: key.account });
-        }
-        account.ok_or_else(|| AdminError::UnknownAccount {
-            name: who.to_string(),
-            sources: service.accounts.iter().map(|source| source.name().to_string()).collect(),
-        })
+        rulebook::find_known(&chain, &self.db, service, who, self.now()).await
     }
 
     /// The sources of accounts, for looking names up.
@@ -137,19 +127,7 @@ impl Installation {
         service: &TokenService,
         account: &Account,
     ) -> Result<Option<String>, AdminError> {
-        if account.kind == AccountKind::ApiKey
-            && account.valid_until.is_some_and(|end| end <= self.now())
-        {
-            return Ok(Some("the API key has expired: it gets no token".to_owned()));
-        }
-        if account.source != SourceName::local() {
-            let obstacle = self.chain(service).await?.obstacle(account, self.now()).await?;
-            return Ok(obstacle.map(|why| format!("`{}` gets no token: {why}", account.name)));
-        }
-        let row = self.db.account(account.name.as_str()).await?;
-        let disabled = row.is_some_and(|row| row.status != AccountStatus::Enabled);
-        Ok(disabled
-            .then(|| format!("the account `{}` is disabled: it gets no token", account.name)))
+        rulebook::obstacle(&self.chain(service).await?, account, self.now()).await
     }
 }
 

@@ -6,7 +6,11 @@ use std::{
     path::Path,
 };
 
-use portpass_authority::subject::{Group, Labels};
+use portpass_authority::{
+    ceiling::{Ceiling, CeilingError},
+    subject::{Group, Labels, RobotName},
+};
+use portpass_protocol::access::Action;
 use serde::Deserialize;
 
 use super::{
@@ -36,6 +40,10 @@ struct ExpectationSection {
     groups: Option<Vec<String>>,
     /// The account's labels, in place of those that its source names.
     labels: Option<BTreeMap<String, OneOrMany>>,
+    /// The actions of the robot's own permission; beside an account, those of an API key.
+    allow: Option<Vec<String>>,
+    /// The repositories of that permission or that key.
+    repository: Option<OneOrMany>,
 }
 
 /// Which rule: its place in the list, counted from one, or its text as `policy explain` prints it.
@@ -69,6 +77,8 @@ pub struct Expectation {
     pub rule: Option<RuleName>,
     /// The account as it is to be taken, where no source is to be asked.
     pub profile: Option<Profile>,
+    /// The robot's own permission, or the limit of an API key of the account.
+    pub limit: Option<Ceiling>,
 }
 
 /// What a source would say of an account.
@@ -122,15 +132,10 @@ fn understand(
             );
         }
     };
-    let profile = match (section.groups, section.labels) {
-        (None, None) => None,
-        _ if section.who == "anonymous" => {
-            return refuse("as", "an anonymous caller has no groups and no labels".to_owned());
-        }
-        (groups, labels) => match profile(groups.unwrap_or_default(), labels.unwrap_or_default()) {
-            Ok(profile) => Some(profile),
-            Err((key, why)) => return refuse(key, why),
-        },
+    let described = check_granted(&section).and_then(|()| Described::read(&section));
+    let Described { profile, limit } = match described {
+        Ok(described) => described,
+        Err((key, why)) => return refuse(key, why),
     };
     Ok(Expectation {
         line: place.line().unwrap_or_default(),
@@ -142,27 +147,100 @@ fn understand(
         granted: section.granted.into_iter().collect(),
         rule: section.rule,
         profile,
+        limit,
     })
 }
 
+/// A key of an entry, and what is wrong with it.
+type Mistake = (&'static str, String);
+
+/// What an entry itself says of the caller.
+#[derive(Default)]
+struct Described {
+    profile: Option<Profile>,
+    limit: Option<Ceiling>,
+}
+
+impl Described {
+    fn read(section: &ExpectationSection) -> Result<Self, Mistake> {
+        let ExpectationSection { who, groups, labels, allow, repository, .. } = section;
+        let has_profile = groups.is_some() || labels.is_some();
+        let has_limit = allow.is_some() || repository.is_some();
+        if who == "anonymous" && (has_profile || has_limit) {
+            let why = "an anonymous caller has no groups, no labels and no limit";
+            return Err(("as", why.to_owned()));
+        }
+        if let Some(name) = who.strip_prefix("robot:") {
+            name.parse::<RobotName>().map_err(|error| ("as", error.to_string()))?;
+            if has_profile {
+                let key = if groups.is_some() { "groups" } else { "labels" };
+                return Err((key, ROBOT_ALONE.to_owned()));
+            }
+        }
+        if who.starts_with("key:") && (has_profile || has_limit) {
+            return Err(("as", KEY_ALONE.to_owned()));
+        }
+        let profile =
+            has_profile.then(|| profile(groups.as_deref(), labels.as_ref())).transpose()?;
+        let limit = match (allow, repository) {
+            (None, None) => None,
+            (Some(actions), Some(OneOrMany(repositories))) => Some(limit(actions, repositories)?),
+            (Some(_), None) => return Err(("allow", "say on which `repository`".to_owned())),
+            (None, Some(_)) => return Err(("repository", "say what of it to `allow`".to_owned())),
+        };
+        Ok(Self { profile, limit })
+    }
+}
+
+fn limit(actions: &[String], repositories: &[String]) -> Result<Ceiling, Mistake> {
+    Ceiling::parse(actions, repositories).map_err(|error| {
+        let is_action = match error {
+            CeilingError::Action { .. } => true,
+            CeilingError::Nothing => actions.is_empty(),
+            _ => false,
+        };
+        (if is_action { "allow" } else { "repository" }, error.to_string())
+    })
+}
+
+/// A word that means nothing here is granted only where it is asked for, to those who may do all.
+fn check_granted(section: &ExpectationSection) -> Result<(), Mistake> {
+    let asked = section.scope.rsplit(':').next().unwrap_or_default();
+    let is_unknown = |word: &&String| {
+        matches!(Action::from(word.as_str()), Action::Other(_))
+            && !asked.split(',').any(|action| action == word.as_str())
+    };
+    match section.granted.iter().find(is_unknown) {
+        Some(text) => {
+            let why = format!("{text:?} is no action: use `pull`, `push`, `delete` or `*`");
+            Err(("granted", why))
+        }
+        None => Ok(()),
+    }
+}
+
 fn profile(
-    groups: Vec<String>,
-    labels: BTreeMap<String, OneOrMany>,
-) -> Result<Profile, (&'static str, String)> {
+    groups: Option<&[String]>,
+    labels: Option<&BTreeMap<String, OneOrMany>>,
+) -> Result<Profile, Mistake> {
     let mut profile = Profile::default();
-    for group in groups {
+    for group in groups.unwrap_or_default() {
         let group = group.parse().map_err(|error| ("groups", format!("{group:?}: {error}")))?;
         profile.groups.insert(group);
     }
-    for (name, OneOrMany(values)) in labels {
+    for (name, OneOrMany(values)) in labels.into_iter().flatten() {
         for value in values {
-            let inserted = profile.labels.insert(&name, &value);
+            let inserted = profile.labels.insert(name, value);
             inserted.map_err(|error| ("labels", format!("{name:?}: {error}")))?;
         }
     }
     Ok(profile)
 }
 
+const ROBOT_ALONE: &str = "a robot has no labels and only groups of `token_service.groups`; say what it has as in \
+    `allow: [pull, push], repository: \"team/app-*\"`";
+const KEY_ALONE: &str = "the database alone says what an API key is: write its account in `as`, with `allow` and \
+    `repository` for the key";
 const EXAMPLE: &str =
     "as in `- { as: anonymous, scope: \"repository:public/app:pull,push\", granted: [pull] }`";
 
@@ -187,27 +265,34 @@ mod tests {
         let all = read(
             "# what must hold\n\
              - { as: anonymous, scope: 'repository:public/a:pull,push', granted: [pull] }\n\
-             - as: 'robot:ci'\n  from: 10.1.2.3\n  at: 2026-12-01T12:00:00Z\n  service: registry\n  \
+             - as: ann\n  from: 10.1.2.3\n  at: 2026-12-01T12:00:00Z\n  service: registry\n  \
                scope: 'repository:a/b:push'\n  granted: []\n  rule: 3\n  groups: [dev]\n  \
                labels: { team: red, env: [a, b] }\n\
-             - { as: ann, scope: 'registry:catalog:*', granted: ['*'], rule: 'allow [*] registry catalog to user:ann' }\n",
+             - { as: ann, scope: 'registry:catalog:*', granted: ['*'], rule: 'allow [*] registry catalog to user:ann' }\n\
+             - { as: 'robot:ci', allow: [pull], repository: 'a/*', scope: 'repository:a/b:pull', granted: [pull] }\n\
+             - { as: ann, allow: ['*'], repository: [a, b], scope: 'repository:a:odd', granted: [odd] }\n",
         )
         .unwrap();
-        assert_eq!(all.iter().map(|one| one.line).collect::<Vec<_>>(), [2, 3, 12]);
+        assert_eq!(all.iter().map(|one| one.line).collect::<Vec<_>>(), [2, 3, 12, 13, 14]);
         assert_eq!((all[0].who.as_str(), &all[0].profile), ("anonymous", &None));
-        let robot = &all[1];
-        assert_eq!(robot.address, Some("10.1.2.3".parse().unwrap()));
-        assert_eq!(robot.rule, Some(RuleName::Number(3)));
-        let profile = robot.profile.as_ref().unwrap();
+        let ann = &all[1];
+        assert_eq!(ann.address, Some("10.1.2.3".parse().unwrap()));
+        assert_eq!(ann.rule, Some(RuleName::Number(3)));
+        let profile = ann.profile.as_ref().unwrap();
         assert!(profile.groups.contains("dev"));
         assert_eq!(profile.labels.values("env").collect::<Vec<_>>(), ["a", "b"]);
         let text = "allow [*] registry catalog to user:ann".to_owned();
         assert_eq!(all[2].rule, Some(RuleName::Text(text)));
+        let limits = all[3..].iter().map(|one| one.limit.as_ref().unwrap().to_string());
+        assert_eq!(limits.collect::<Vec<_>>(), ["pull on a/*", "* on a, b"]);
     }
 
     #[test]
     fn mistakes_have_their_line() {
         let ok = "- { as: ann, scope: 'repository:a/b:pull', granted: [] }\n";
+        let of = |caller: &str, granted: &str| {
+            format!("- {{ {caller}, scope: 'repository:a/b:pull', granted: {granted} }}\n")
+        };
         let broken = [
             String::new(),
             "[]\n".to_owned(),
@@ -226,6 +311,18 @@ mod tests {
             format!(
                 "{ok}- {{ as: ann, labels: {{ 'a b': c }}, scope: 'repository:a/b:pull', granted: [] }}\n"
             ),
+            of("as: 'robot:ci', groups: []", "[]"),
+            of("as: 'robot:ci', labels: {}", "[]"),
+            of("as: 'robot:Ci'", "[]"),
+            of("as: 'key:0', allow: [pull], repository: a", "[]"),
+            of("as: anonymous, allow: [pull], repository: a", "[]"),
+            of("as: ann, allow: [pull]", "[]"),
+            of("as: ann, repository: a", "[]"),
+            of("as: 'robot:ci', allow: [pul], repository: a", "[]"),
+            of("as: 'robot:ci', allow: [], repository: a", "[]"),
+            of("as: 'robot:ci', allow: [pull], repository: []", "[]"),
+            of("as: 'robot:ci', allow: [pull], repository: 'a/${account}'", "[]"),
+            of("as: ann", "[pul]"),
         ];
         let told: Vec<String> = broken.iter().map(|text| read(text).unwrap_err()).collect();
         insta::assert_snapshot!(told.join("\n"));

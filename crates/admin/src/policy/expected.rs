@@ -2,14 +2,13 @@
 
 use std::{collections::BTreeSet, path::PathBuf};
 
-use portpass_authority::{
-    policy::{self, Explanation},
-    subject::Subject,
-};
+use portpass_authority::policy::{self, Explanation};
 use portpass_config::{Expectation, RuleName};
 use serde::Serialize;
 
-use super::{AdminError, Caller, Circumstances, Rulebook, requested, service_name};
+use super::{
+    AdminError, Caller, Circumstances, Rulebook, described::ExpectedCaller, requested, service_name,
+};
 use crate::blocking;
 
 /// What became of one expectation.
@@ -34,10 +33,7 @@ impl Rulebook {
                 // What is wrong with one says nothing of the others.
                 Err(error) => Some(self.in_words(&error, &expected)),
             };
-            let from = expected.address.map(|address| format!(" from {address}"));
-            let name =
-                format!("{}{} asks for {}", expected.who, from.unwrap_or_default(), expected.scope);
-            tested.push(TestedExpectation { line: expected.line, name, failure });
+            tested.push(TestedExpectation { line: expected.line, name: title(&expected), failure });
         }
         Ok(tested)
     }
@@ -61,9 +57,13 @@ impl Rulebook {
             return Ok(Some("it asks for several resources; write an entry for each".to_owned()));
         };
         if who == Caller::Anonymous && !service.anonymous {
-            return Ok(refused_anonymous(expected));
+            let why = "anonymous callers get no token here (`token_service.anonymous`)";
+            return Ok(refused(expected, why));
         }
-        let subject: Subject = self.subject(&who, expected.profile.as_ref()).await?;
+        let ExpectedCaller { subject, obstacle } = self.expected_caller(&who, expected).await?;
+        if let Some(why) = obstacle {
+            return Ok(refused(expected, &why));
+        }
         let request = policy::Request {
             subject: &subject,
             service: &service_name(service, circumstances.service.as_deref())?,
@@ -75,14 +75,22 @@ impl Rulebook {
     }
 
     fn in_words(&self, error: &AdminError, expected: &Expectation) -> String {
-        let hint = match error {
-            AdminError::UnknownAccount { .. }
-                if expected.profile.is_none() && !self.is_installed() =>
-            {
+        let hint = match (error, self.is_installed()) {
+            (AdminError::UnknownAccount { .. }, _) if expected.profile.is_some() => "",
+            (AdminError::UnknownAccount { .. }, false) => {
                 "; there is no database here: give its `groups`, also none as `groups: []`"
             }
-            AdminError::UnknownAccount { .. } if expected.profile.is_none() => {
+            (AdminError::UnknownAccount { .. }, true) => {
                 "; give its `groups` to test without it, also none as `groups: []`"
+            }
+            (AdminError::UnknownRobot { .. }, false) => {
+                "; there is no database here: say what it has as in `allow: [pull], repository: \"team/app-*\"`"
+            }
+            (AdminError::UnknownRobot { .. }, true) => {
+                "; to test without it, say what it is to have as in `allow: [pull], repository: \"team/app-*\"`"
+            }
+            (AdminError::UnknownKey { .. }, false) => {
+                "; there is no database here: write its account, with `groups`, and `allow` and `repository` for the key"
             }
             _ => "",
         };
@@ -90,9 +98,16 @@ impl Rulebook {
     }
 }
 
-/// Where nobody may ask without credentials, nothing is granted and no rule is asked.
-fn refused_anonymous(expected: &Expectation) -> Option<String> {
-    let why = "anonymous callers get no token here (`token_service.anonymous`)";
+/// `ann from 10.1.2.3 asks for repository:team/app:push`
+fn title(expected: &Expectation) -> String {
+    let limit = expected.limit.as_ref().map(|limit| format!(" (limit: {limit})"));
+    let from = expected.address.map(|address| format!(" from {address}"));
+    let (limit, from) = (limit.unwrap_or_default(), from.unwrap_or_default());
+    format!("{}{limit}{from} asks for {}", expected.who, expected.scope)
+}
+
+/// Who gets no token is granted nothing, and no rule is asked.
+fn refused(expected: &Expectation, why: &str) -> Option<String> {
     (!expected.granted.is_empty() || expected.rule.is_some()).then(|| why.to_owned())
 }
 

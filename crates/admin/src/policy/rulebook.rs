@@ -9,11 +9,9 @@ use std::{
 use portpass_authority::{
     accounts::{AuthenticatorChain, ListedKey, Listing},
     policy::{Policy, RuleSet},
-    subject::{
-        Account, AccountId, AccountKind, AccountName, CredentialVersion, SourceName, Subject,
-    },
+    subject::{Account, AccountId, AccountKind, AccountName, CredentialVersion, SourceName},
 };
-use portpass_config::{Config, Environment, Profile, Sources, TokenService};
+use portpass_config::{AccountSource, Config, Environment, Profile, Sources, TokenService};
 use portpass_password::{
     CredentialCache, HashPool, PasswordCheck, htpasswd::HtpasswdError, pool::PoolSettings,
 };
@@ -28,8 +26,14 @@ use crate::{account_sources, blocking};
 #[derive(Debug)]
 pub struct Rulebook {
     config: Config,
-    chain: Option<AuthenticatorChain>,
+    installed: Option<Installed>,
     clock: Arc<dyn Clock>,
+}
+
+#[derive(Debug)]
+struct Installed {
+    db: Db,
+    chain: AuthenticatorChain,
 }
 
 impl Rulebook {
@@ -39,16 +43,17 @@ impl Rulebook {
         let config = blocking(move || Config::load(&sources, &environment)).await?;
         let service = config.token_service.as_ref().ok_or(AdminError::NoTokenService)?;
         let (clock, path) = (Arc::new(SystemClock), config.database());
-        let chain = match path.try_exists() {
+        let installed = match path.try_exists() {
             Ok(true) => {
                 let db = Db::open(&path).await?;
                 let random: Arc<dyn Random> = Arc::new(SystemRandom);
-                Some(lookup_chain(service, &db, &random, &*clock).await?)
+                let chain = lookup_chain(service, &db, &random, &*clock).await?;
+                Some(Installed { db, chain })
             }
             Ok(false) => None,
             Err(source) => return Err(AdminError::Inaccessible { path, source }),
         };
-        Ok(Self { config, chain, clock })
+        Ok(Self { config, installed, clock })
     }
 
     /// What of the configuration should be seen.
@@ -58,7 +63,11 @@ impl Rulebook {
 
     /// Whether there are accounts to look up.
     pub fn is_installed(&self) -> bool {
-        self.chain.is_some()
+        self.installed.is_some()
+    }
+
+    pub(super) fn chain(&self) -> Option<&AuthenticatorChain> {
+        self.installed.as_ref().map(|installed| &installed.chain)
     }
 
     pub(super) fn service(&self) -> Result<&TokenService, AdminError> {
@@ -77,42 +86,24 @@ impl Rulebook {
         self.clock.now()
     }
 
-    /// Who that is; with a profile, no source is asked.
-    pub(super) async fn subject(
-        &self,
-        who: &Caller,
-        profile: Option<&Profile>,
-    ) -> Result<Subject, AdminError> {
-        match (who, profile) {
-            (Caller::Anonymous, _) => Ok(Subject::Anonymous),
-            (_, Some(profile)) => {
-                let source =
-                    self.service()?.accounts.first().map(portpass_config::AccountSource::name);
-                let account = made_up(who, source.unwrap_or_else(SourceName::local), profile)?;
-                Ok(self.service()?.groups.join(account).into())
+    /// The account of that name; without a database there is none.
+    pub(super) async fn find(&self, who: &Caller) -> Result<Account, AdminError> {
+        match &self.installed {
+            Some(Installed { db, chain }) => {
+                find_known(chain, db, self.service()?, who, self.now()).await
             }
-            (Caller::Account(_) | Caller::Robot(_) | Caller::Key(_), None) => {
-                let account = match &self.chain {
-                    Some(chain) => find(chain, who, self.now()).await?,
-                    None => None,
-                };
-                let account = account.ok_or_else(|| self.unknown(who))?;
-                Ok(account.into())
-            }
+            None => Err(self.unknown(who)),
         }
     }
 
-    fn unknown(&self, who: &Caller) -> AdminError {
+    pub(super) fn unknown(&self, who: &Caller) -> AdminError {
         let sources = self.config.token_service.iter().flat_map(|service| &service.accounts);
-        AdminError::UnknownAccount {
-            name: who.to_string(),
-            sources: sources.map(|source| source.name().to_string()).collect(),
-        }
+        unknown(who, sources)
     }
 
     /// The accounts of every source, but for those whose name a source before it has: no login reaches them.
     pub(super) async fn listings(&self) -> Vec<Listing> {
-        match &self.chain {
+        match self.chain() {
             Some(chain) => chain.list(self.now()).await,
             None => Vec::new(),
         }
@@ -120,14 +111,14 @@ impl Rulebook {
 
     /// The API keys of all persons who can log in.
     pub(super) async fn keys(&self) -> Result<Vec<ListedKey>, AdminError> {
-        match &self.chain {
+        match self.chain() {
             Some(chain) => Ok(chain.list_keys(self.now()).await?),
             None => Ok(Vec::new()),
         }
     }
 
     pub(super) async fn squatters(&self, rules: &RuleSet) -> Vec<String> {
-        match &self.chain {
+        match self.chain() {
             Some(chain) => {
                 let found = chain.squatters(rules, self.now()).await;
                 found.iter().map(ToString::to_string).collect()
@@ -163,17 +154,48 @@ pub(super) async fn find(
     Ok(None)
 }
 
-/// An account that no source need know.
-fn made_up(who: &Caller, first: SourceName, profile: &Profile) -> Result<Account, AdminError> {
-    let name = who.account_names().into_iter().next();
-    let name =
-        name.ok_or_else(|| AdminError::UnknownAccount { name: who.to_string(), sources: vec![] })?;
-    let kind = match who {
-        Caller::Robot(_) => AccountKind::Robot,
-        Caller::Key(_) => AccountKind::ApiKey,
-        Caller::Anonymous | Caller::Account(_) => AccountKind::Person,
-    };
-    Ok(account(who.source().unwrap_or(first), name, kind, profile))
+/// The same; where there is none, the error says of what.
+pub(super) async fn find_known(
+    chain: &AuthenticatorChain,
+    db: &Db,
+    service: &TokenService,
+    who: &Caller,
+    now: SystemTime,
+) -> Result<Account, AdminError> {
+    if let Some(account) = find(chain, who, now).await? {
+        return Ok(account);
+    }
+    if let Caller::Key(id) = who {
+        let key = db.api_keys().await?.into_iter().find(|key| key.id.to_string() == *id);
+        if let Some(key) = key {
+            return Err(AdminError::KeyOwnerGone { id: id.clone(), name: key.account_name });
+        }
+    }
+    Err(unknown(who, &service.accounts))
+}
+
+fn unknown<'a>(who: &Caller, sources: impl IntoIterator<Item = &'a AccountSource>) -> AdminError {
+    match who {
+        Caller::Robot(name) => AdminError::UnknownRobot { name: name.clone() },
+        Caller::Key(id) => AdminError::UnknownKey { id: id.clone() },
+        Caller::Anonymous | Caller::Account(_) => AdminError::UnknownAccount {
+            name: who.to_string(),
+            sources: sources.into_iter().map(|source| source.name().to_string()).collect(),
+        },
+    }
+}
+
+/// What keeps an account from getting any token.
+pub(super) async fn obstacle(
+    chain: &AuthenticatorChain,
+    account: &Account,
+    now: SystemTime,
+) -> Result<Option<String>, AdminError> {
+    if account.kind == AccountKind::ApiKey && account.valid_until.is_some_and(|end| end <= now) {
+        return Ok(Some("the API key has expired: it gets no token".to_owned()));
+    }
+    let obstacle = chain.obstacle(account, now).await?;
+    Ok(obstacle.map(|why| format!("`{}` gets no token: {why}", account.name)))
 }
 
 /// An account that nobody was asked about.

@@ -6,7 +6,7 @@ use portpass_config::{Environment, Sources};
 use portpass_state::Db;
 
 use super::*;
-use crate::{NewUser, open};
+use crate::{Limits, NewUser, open};
 
 mod diff;
 
@@ -68,14 +68,18 @@ async fn expectations_are_held_against_the_rules_without_a_database() {
 - { as: ann, groups: [dev], scope: 'repository:team/frozen:push', granted: [push], rule: 'allow [pull, push]  repository team/** to group:dev' }
 - { as: bob, groups: [dev], scope: 'repository:team/frozen:pull,push', granted: [pull, push] }
 - { as: bob, groups: [dev], scope: 'repository:team/frozen:push', granted: [], rule: 4 }
-- { as: 'robot:ci', from: 10.1.2.3, groups: [], scope: 'repository:team/a:push', granted: [push] }
-- { as: 'robot:ci', groups: [], scope: 'repository:team/a:push', granted: [push] }
+- { as: 'robot:ci', allow: [push], repository: 'team/*', scope: 'repository:team/a:pull,push', granted: [push] }
+- { as: 'robot:ci', allow: [push], repository: 'team/b', scope: 'repository:team/a:push', granted: [push] }
 - { as: bob, groups: [dev], scope: 'repository:team/a:push', granted: [push], rule: 3 }
 - { as: ann, groups: [], service: mirror, scope: 'repository:team/a:delete', granted: [delete] }
 - { as: carol, scope: 'repository:team/a:pull', granted: [] }
 - { as: carol, groups: [], scope: 'repository:team/A:pull', granted: [] }
 - { as: carol, groups: [], scope: 'repository:a/b:pull repository:a/c:pull', granted: [] }
 - { as: carol, groups: [], service: other, scope: 'repository:a/b:pull', granted: [] }
+- { as: 'robot:ci', scope: 'repository:public/a:pull', granted: [pull] }
+- { as: 'key:0123456789abcdef', scope: 'repository:public/a:pull', granted: [pull] }
+- { as: bob, groups: [dev], allow: [pull], repository: 'team/*', scope: 'repository:team/a:pull,push', granted: [pull] }
+- { as: bob, groups: [], allow: [pull], repository: 'team/*', scope: 'repository:team/a:pull', granted: [pull] }
 ",
     );
     let tested = fixture.rulebook().await.test(file).await.unwrap();
@@ -99,6 +103,47 @@ async fn expectations_ask_the_sources_for_accounts() {
     );
     let tested = fixture.rulebook().await.test(file).await.unwrap();
     assert!(tested.iter().all(|one| one.failure.is_none()), "{tested:#?}");
+}
+
+#[tokio::test]
+async fn a_robot_is_what_the_database_says_or_else_the_expectation() {
+    let fixture = Fixture::new(POLICY);
+    fixture.install(&[("ann", &["dev"]), ("dora", &["dev"])]).await;
+    let installation = open(&fixture.sources(), &Environment::default()).await.unwrap();
+    for name in ["ci", "off"] {
+        let limits = Limits {
+            actions: vec!["pull".into(), "push".into()],
+            repositories: vec!["team/app-*".into(), "base".into()],
+            expires: None,
+            description: String::new(),
+        };
+        installation.add_robot(name, limits).await.unwrap();
+    }
+    installation.disable_robot("off").await.unwrap();
+    let file = fixture.write(
+        "expected.yml",
+        "- { as: 'robot:ci', scope: 'repository:team/app-1:pull,push', granted: [pull, push] }
+- { as: 'robot:ci', scope: 'repository:team/app:pull', granted: [] }
+- { as: 'robot:ci', allow: [push, pull], repository: [base, 'team/app-*'], scope: 'repository:base:pull', granted: [pull] }
+- { as: 'robot:new', allow: [pull], repository: 'x/**', scope: 'repository:x/y:pull,push', granted: [pull] }
+- { as: ann, allow: [pull], repository: 'team/a', scope: 'repository:team/a:pull,push', granted: [pull] }
+- { as: ann, allow: [pull], repository: 'team/a', scope: 'repository:team/b:pull', granted: [] }
+- { as: 'robot:off', scope: 'repository:team/app-1:pull', granted: [] }
+- { as: dora, scope: 'repository:team/a:pull', granted: [] }
+- { as: 'robot:ci', scope: 'repository:team/app:pull', granted: [pull] }
+- { as: 'robot:off', scope: 'repository:team/app-1:pull', granted: [pull] }
+- { as: dora, scope: 'repository:team/a:pull', granted: [pull] }
+- { as: 'robot:ci', allow: [pull], repository: 'team/app-*', scope: 'repository:team/app-1:pull', granted: [pull] }
+- { as: 'robot:ghost', scope: 'repository:public/x:pull', granted: [pull] }
+- { as: robot-ci, allow: [pull], repository: 'team/**', scope: 'repository:team/app-1:pull', granted: [pull] }
+- { as: 'key:0123456789abcdef', scope: 'repository:team/app-1:pull', granted: [pull] }
+",
+    );
+    let tested = fixture.rulebook().await.test(file).await.unwrap();
+    let told = tested
+        .iter()
+        .filter_map(|one| Some(format!("{}: {}\n{}", one.line, one.name, one.failure.as_ref()?)));
+    insta::assert_snapshot!(told.collect::<Vec<_>>().join("\n\n"));
 }
 
 #[tokio::test]

@@ -42,7 +42,7 @@ enum Action {
     /// Hold the rules against a file of expectations; needs no installation
     Test {
         /// A list of `{ as: ann, scope: "repository:team/app:pull,push", granted: [pull] }`; `from`, `at`, `service`,
-        /// `rule`, `groups` and `labels` may be there too
+        /// `rule`, `groups` and `labels` may be there too, `allow` and `repository` for a robot or an API key
         file: PathBuf,
         /// Write the results as JUnit XML too
         #[arg(long, value_name = "FILE")]

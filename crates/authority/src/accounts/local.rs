@@ -206,6 +206,17 @@ impl Authenticator for LocalAccounts {
         issue_time(same.and_then(|known| known.tokens_from), now)
     }
 
+    async fn obstacle(
+        &self,
+        name: &AccountName,
+        now: SystemTime,
+    ) -> Result<Option<String>, Unavailable> {
+        let accounts = self.accounts.recent(now).await?;
+        let local = accounts.by_name.get(name);
+        let disabled = local.is_some_and(|local| local.status != AccountStatus::Enabled);
+        Ok(disabled.then(|| "the account is disabled".to_owned()))
+    }
+
     /// Keeps nothing: whoever is added right after the start can log in at once.
     async fn names(&self, _: SystemTime) -> Result<Vec<AccountName>, Unavailable> {
         let accounts = self.accounts.look().await?;
