@@ -9,12 +9,13 @@ use std::fmt;
 use crate::labels::Labels;
 
 mod compare;
+mod fixed;
 mod partition;
 #[cfg(test)]
 mod tests;
 
-pub use self::partition::Tangled;
 pub(crate) use self::partition::{Part, partition};
+pub use self::{fixed::FixedPatternError, partition::Tangled};
 
 /// Which repositories a rule is about: `public/**`, `team/*/app`, `${account}/**`.
 ///
@@ -27,6 +28,8 @@ pub struct PathPattern {
     segments: Vec<Segment>,
     placeholders: Vec<Placeholder>,
     literal_beginning: Box<str>,
+    /// How many segments stand before the first `**`.
+    shallow: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,17 +108,40 @@ impl PathPattern {
         let placeholders = placeholders(&segments)?;
         let literals = segments.iter().map_while(Segment::literal).collect::<Vec<_>>();
         let literal_beginning = literals.join("/").into();
-        Ok(Self { text: text.into(), segments, placeholders, literal_beginning })
+        let shallow = segments.iter().take_while(|segment| **segment != Segment::Deep).count();
+        Ok(Self { text: text.into(), segments, placeholders, literal_beginning, shallow })
     }
 
     /// Whether the path, cut at its slashes, is one of those meant; `stands_for` says whether a placeholder
     /// can stand for a text, which is never empty.
     pub fn matches(&self, path: &[&str], stands_for: impl Fn(&Placeholder, &str) -> bool) -> bool {
+        // Most patterns already differ in a plain word, which is cheaper to see than what a placeholder can stand for.
+        if !self.words_fit(path) {
+            return false;
+        }
         walk(&self.segments, path, |segment, text| match segment {
             Segment::Deep => Step::Many,
             segment if segment.matches(text, &stands_for) => Step::Yes,
             _ => Step::No,
         })
+    }
+
+    /// Whether the path has the plain words that the pattern has before the first `**` and after the last.
+    fn words_fit(&self, path: &[&str]) -> bool {
+        let fits =
+            |(segment, text): (&Segment, &&str)| segment.literal().is_none_or(|word| word == *text);
+        let is_deep = self.shallow < self.segments.len();
+        let has_length =
+            if is_deep { self.shallow <= path.len() } else { self.shallow == path.len() };
+        let behind = self.segments.iter().rev().zip(path.iter().rev());
+        has_length
+            && behind.take_while(|(segment, _)| **segment != Segment::Deep).all(fits)
+            && self.segments[..self.shallow].iter().zip(path).all(fits)
+    }
+
+    /// What the last segment must be, where it is a plain word.
+    pub fn last_literal(&self) -> Option<&str> {
+        self.segments.last().and_then(Segment::literal)
     }
 
     /// Whether it means the repository of this name, whoever asks.
@@ -319,6 +345,10 @@ impl WordPattern {
     }
 
     fn matches_characters(&self, word: &str) -> bool {
+        let beginning = self.text.split(['*', '?']).next().unwrap_or_default();
+        if !word.starts_with(beginning) {
+            return false;
+        }
         let characters = |text: &str| text.chars().collect::<Vec<char>>();
         walk(&characters(&self.text), &characters(word), |pattern, character| match pattern {
             '*' => Step::Many,

@@ -1,8 +1,8 @@
 //! Which of a thousand rules can be about a caller and a repository at all.
 //!
 //! Two questions leave few candidates: how the path begins, and who is meant by name. A rule lies in
-//! the bucket of its literal beginning (`team/app` for `team/app/**`, nothing for `*/app`), and there
-//! under the users and groups that it names, if it is for nobody else.
+//! the bucket of its literal beginning (`team/app` for `team/app/**`) or, where it has none, of its last
+//! word (`app` for `*/app`), and there under the users and groups that it names, if it is for nobody else.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -16,6 +16,8 @@ use super::{
 #[derive(Debug, Default)]
 pub(super) struct Index {
     repositories: HashMap<Box<str>, Bucket>,
+    /// Of rules that begin with a wildcard or a placeholder, by the last segment.
+    endings: HashMap<Box<str>, Bucket>,
     catalog: Bucket,
     /// First segments that are plain words, with the rules of each.
     namespaces: BTreeMap<Box<str>, Vec<usize>>,
@@ -48,7 +50,10 @@ impl Index {
                     {
                         index.own.insert((before.into(), after.into()));
                     }
-                    index.repositories.entry(pattern.literal_beginning().into()).or_default()
+                    match (pattern.literal_beginning(), pattern.last_literal()) {
+                        ("", Some(last)) => index.endings.entry(last.into()).or_default(),
+                        (beginning, _) => index.repositories.entry(beginning.into()).or_default(),
+                    }
                 }
             };
             bucket.add(place, rule);
@@ -66,6 +71,7 @@ impl Index {
         std::iter::once(0)
             .chain(ends)
             .filter_map(|end| self.repositories.get(&name[..end]))
+            .chain(name.rsplit('/').next().and_then(|last| self.endings.get(last)))
             .flat_map(move |bucket| bucket.candidates(caller))
     }
 
