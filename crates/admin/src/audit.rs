@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use jiff::{Timestamp, tz::TimeZone};
 use portpass_authority::{
     audit::{Action, Object},
-    policy::PathPattern,
+    policy::{FixedPatternError, PathPattern},
 };
 use portpass_protocol::printable::on_one_line;
 use portpass_state::{AuditEntry as Row, AuditHead, Fault, Verified};
@@ -193,12 +193,11 @@ fn repositories(row: &Row, object: Object) -> impl Iterator<Item = &str> {
 }
 
 fn pattern(text: &str) -> Result<PathPattern, AdminError> {
-    let refused = |why| AdminError::InvalidPattern { text: text.to_owned(), why };
-    let pattern = PathPattern::parse(text).map_err(refused)?;
-    if pattern.has_placeholders() {
-        return Err(AdminError::OpenPattern { text: text.to_owned() });
-    }
-    Ok(pattern)
+    let text = text.to_owned();
+    PathPattern::parse_fixed(&text).map_err(|why| match why {
+        FixedPatternError::Open => AdminError::OpenPattern { text },
+        why => AdminError::InvalidPattern { text, why },
+    })
 }
 
 /// How long ago, or when.

@@ -7,7 +7,7 @@ use portpass_authority::{
     audit::{Action, UnknownAction},
     ceiling::CeilingError,
     keyring::KeyRingError,
-    policy::PatternError,
+    policy::FixedPatternError,
     subject::{GroupError, NameError, ROBOT_PREFIX, RobotNameError},
 };
 use portpass_config::ConfigError;
@@ -175,7 +175,7 @@ pub enum AdminError {
         /// What was given.
         text: String,
         /// Why not.
-        why: PatternError,
+        why: FixedPatternError,
     },
     /// A pattern that means another repository for each account.
     #[error(
@@ -257,7 +257,11 @@ pub enum AdminError {
         source: std::io::Error,
     },
     /// Who may do what is not said by rules.
-    #[error("this configuration has no rules to look into: its `policy` is of another kind")]
+    #[error(
+        "this configuration has no rules to look into: its `policy` is an ACL of docker_auth, and what its regular \
+         expressions and its order mean together cannot be worked out; ask it by `portpass policy explain` and `portpass \
+         policy test`, or let `portpass import docker-auth` write rules"
+    )]
     NoRules,
     /// The configuration has no token service.
     #[error(

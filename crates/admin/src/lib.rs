@@ -76,9 +76,9 @@ pub use self::{
     key_ring::{OpenKeyRingError, open_key_ring},
     limits::Limits,
     policy::{
-        Caller, ChangedRegion, ChangedRights, Circumstances, Decider, LintFinding,
+        Caller, ChangedRegion, ChangedRights, Circumstances, Decider, LintFinding, Meant,
         PolicyExplanation, Reach, ReachingCaller, RightsDiff, RuleOnIt, Rulebook, Severity,
-        TestedExpectation, UnlistedSource,
+        TestedExpectation, UnlistedReach, UnlistedSource,
     },
     robots::{Robot, RobotSecret},
     seal_key::SealKeyError,

@@ -5,7 +5,7 @@ use std::{net::IpAddr, time::SystemTime};
 use portpass_authority::{
     accounts::AuthenticatorChain,
     policy::{self, Explanation},
-    subject::{Account, Subject},
+    subject::{Account, AccountKind, Subject},
 };
 use portpass_config::TokenService;
 use portpass_password::htpasswd::HtpasswdError;
@@ -34,7 +34,7 @@ pub use self::{
     expected::TestedExpectation,
     lint::{LintFinding, Severity},
     rulebook::Rulebook,
-    who::{Reach, ReachingCaller, RuleOnIt},
+    who::{Meant, Reach, ReachingCaller, RuleOnIt, UnlistedReach},
 };
 
 /// What a decision depends on beside who asks for what.
@@ -63,6 +63,8 @@ pub struct PolicyExplanation {
     pub ignored_scopes: Vec<String>,
     /// What keeps the account from getting any token at all.
     pub obstacle: Option<String>,
+    /// What of the account is not known here, and how to learn it.
+    pub caveat: Option<String>,
 }
 
 impl Installation {
@@ -76,6 +78,7 @@ impl Installation {
         let token_service = self.token_service()?;
         let service = service_name(token_service, circumstances.service.as_deref())?;
         let (requested, ignored_scopes) = requested(scopes)?;
+        let mut caveat = None;
         let (subject, obstacle) = match who {
             Caller::Anonymous => {
                 let refused = "anonymous callers get no token here (`token_service.anonymous`)";
@@ -85,6 +88,7 @@ impl Installation {
             Caller::Account(_) | Caller::Robot(_) | Caller::Key(_) => {
                 let account = self.find_account(token_service, who).await?;
                 let obstacle = self.obstacle(token_service, &account).await?;
+                caveat = (account.kind == AccountKind::Workload).then(|| only_in_token(&account));
                 (Subject::from(account), obstacle)
             }
         };
@@ -101,6 +105,7 @@ impl Installation {
             explanations,
             ignored_scopes: ignored_scopes.iter().map(ToString::to_string).collect(),
             obstacle,
+            caveat,
         })
     }
 
@@ -129,6 +134,17 @@ impl Installation {
     ) -> Result<Option<String>, AdminError> {
         rulebook::obstacle(&self.chain(service).await?, account, self.now()).await
     }
+}
+
+/// What `policy explain` cannot know of a workload.
+fn only_in_token(workload: &Account) -> String {
+    format!(
+        "the token of `{name}` says its groups and labels, and the rules for them are left out here: `portpass diagnose \
+         --workload FILE` shows those of a token, and `portpass policy test` takes them, as in `{{ as: {source}/{name}, \
+         groups: [], labels: {{}}, … }}`",
+        name = workload.name,
+        source = workload.source,
+    )
 }
 
 pub(super) fn service_name(

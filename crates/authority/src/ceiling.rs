@@ -6,7 +6,7 @@ use portpass_protocol::access::{Action, Actions, Resource};
 
 use crate::{
     actions::ActionBits,
-    pattern::{PathPattern, PatternError},
+    pattern::{FixedPatternError, PathPattern},
 };
 
 /// Which actions on which repositories an account can reach at most, whatever the rules give.
@@ -89,9 +89,9 @@ impl Ceiling {
 /// One that means the same repositories whoever asks, and can mean any.
 fn pattern(text: &str) -> Result<PathPattern, CeilingError> {
     let text = text.to_owned();
-    match PathPattern::parse(&text) {
+    match PathPattern::parse_fixed(&text) {
+        Err(FixedPatternError::Open) => Err(CeilingError::Open { text }),
         Err(why) => Err(CeilingError::Pattern { text, why }),
-        Ok(pattern) if pattern.has_placeholders() => Err(CeilingError::Open { text }),
         Ok(pattern) => match pattern.upper_case() {
             Some(letter) => Err(CeilingError::UpperCase { text, letter }),
             None => Ok(pattern),
@@ -133,7 +133,7 @@ pub enum CeilingError {
         /// As typed.
         text: String,
         /// Why not.
-        why: PatternError,
+        why: FixedPatternError,
     },
     /// A pattern that nothing can match.
     #[error(
@@ -167,6 +167,8 @@ mod tests {
             (&["pull"], &[], "one repository"),
             (&["pull"], &["a//b"], "is no pattern"),
             (&["pull"], &["${account}/**"], "whose repositories"),
+            (&["pull"], &["${team}/**"], "whose repositories"),
+            (&["pull"], &["a b"], "supports `*`, `?` and `**`"),
             (&["pull"], &["Team/app"], "lower case"),
         ] {
             let error = parsed(actions, repositories).unwrap_err().to_string();

@@ -47,7 +47,7 @@ pub use self::{
 pub use crate::{
     actions::ActionBits,
     lifetime::Lifetime,
-    pattern::{PathPattern, PatternError, Placeholder, Tangled},
+    pattern::{FixedPatternError, PathPattern, PatternError, Placeholder, Tangled},
 };
 
 /// Which part of a request the rules allow, and which rules said so. No I/O.

@@ -186,9 +186,43 @@ async fn without_a_database_it_is_said_that_nobody_is_listed() {
     let fixture = Fixture::new(POLICY);
     let reach = fixture.rulebook().await.who("team/a", &Circumstances::default()).await.unwrap();
     let [unlisted] = &reach.unlisted[..] else { panic!("{reach:?}") };
-    assert_eq!(unlisted.source, "local");
+    assert_eq!(unlisted.source.source, "local");
+    let meant = |to: &str, rule| Meant { to: to.to_owned(), rule };
+    assert_eq!(unlisted.reached_by, [meant("group:dev", 2), meant("user:ann", 5)]);
     assert_eq!(reach.callers.iter().map(|one| one.who.as_str()).collect::<Vec<_>>(), ["group:dev"]);
 }
+
+#[tokio::test]
+async fn an_account_that_is_called_like_a_robot_is_listed_beside_it() {
+    let accounts = "    - { allow: [pull], repository: 'ru/**', to: 'user:robot-*' }
+  accounts: [ { local: {} }, { htpasswd: { path: ../users } } ]
+";
+    let fixture = Fixture::new(accounts);
+    let users = fixture.write("users", &format!("robot-ci:{HASH}\nrobot-lone:{HASH}\n"));
+    let text = fs::read_to_string(fixture.0.path().join("portpass.yml")).unwrap();
+    fixture.write("portpass.yml", &text.replace("../users", users.to_str().unwrap()));
+    fixture.install(&[]).await;
+    let installation = open(&fixture.sources(), &Environment::default()).await.unwrap();
+    let limits = Limits {
+        actions: vec!["push".into()],
+        repositories: vec!["ru/*".into()],
+        expires: None,
+        description: String::new(),
+    };
+    installation.add_robot("ci", limits).await.unwrap();
+    let reach = fixture.rulebook().await.who("ru/x", &Circumstances::default()).await.unwrap();
+    let callers = reach.callers.iter().map(|caller| {
+        let source = caller.source.as_deref().unwrap_or_default();
+        format!("{} of {source}: {}", caller.who, caller.actions.join(","))
+    });
+    assert_eq!(
+        callers.collect::<Vec<_>>(),
+        ["robot:ci of robot: push", "robot-ci of htpasswd: pull", "robot-lone of htpasswd: pull"]
+    );
+    assert_eq!(reach.callers[0].own, ["push"]);
+}
+
+const HASH: &str = "$2y$05$Ldt2JY77LMtMeeRB9fe.3etCZ520N8TBAb0FoajNAtK1zbeyCOrMu";
 
 #[tokio::test]
 async fn lint_looks_names_up_where_there_are_accounts() {

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use portpass_authority::{
     groups::Groups,
     policy::{
-        CitedRule, Effect, KnownCircumstances, Policy as _, Principal, Request, RuleId, RuleSet,
-        explain,
+        CitedRule, Effect, KnownCircumstances, Policy as _, Principal, Request, Rule, RuleId,
+        RuleSet, explain,
     },
     subject::Subject,
 };
@@ -32,8 +32,27 @@ pub struct Reach {
     pub callers: Vec<ReachingCaller>,
     /// The rules that give or take something there, from whomever.
     pub rules: Vec<RuleOnIt>,
-    /// Sources whose accounts cannot all be listed, and why.
-    pub unlisted: Vec<UnlistedSource>,
+    /// Sources whose accounts cannot all be listed, and whom of those the rules mean.
+    pub unlisted: Vec<UnlistedReach>,
+}
+
+/// A source that has others than are listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UnlistedReach {
+    /// Which, and why.
+    #[serde(flatten)]
+    pub source: UnlistedSource,
+    /// Whom of its accounts rules give something there.
+    pub reached_by: Vec<Meant>,
+}
+
+/// Whom a rule means.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Meant {
+    /// As the rule says it: `group:developers`, `signed-in`.
+    pub to: String,
+    /// The number of the rule.
+    pub rule: u32,
 }
 
 /// Somebody who reaches it.
@@ -75,15 +94,16 @@ impl Rulebook {
         let service = service_name(self.service()?, circumstances.service.as_deref())?;
         let now =
             circumstances.at.as_ref().map(|_| circumstances.moment(self.now())).transpose()?;
-        let known = KnownCircumstances {
+        let bound = KnownCircumstances {
             service: circumstances.service.as_ref().map(|_| &service),
             address: circumstances.address,
             now,
         };
         let original = self.rules()?;
         let question = Question {
-            rules: &original.at_most(&known),
+            rules: &original.at_most(&bound),
             original,
+            circumstances: &bound,
             name: name.as_str(),
             service: &service,
             groups: &self.service()?.groups,
@@ -93,6 +113,7 @@ impl Rulebook {
         let mut callers: Vec<ReachingCaller> =
             admitted.into_iter().chain(known).filter_map(|known| question.ask(&known)).collect();
         callers.extend(question.groups());
+        let unlisted = unlisted.into_iter().map(|source| question.unlisted(source)).collect();
         Ok(Reach {
             repository: repository.to_owned(),
             callers,
@@ -107,6 +128,8 @@ struct Question<'a> {
     rules: &'a RuleSet,
     /// With their conditions.
     original: &'a RuleSet,
+    /// Under which they count.
+    circumstances: &'a KnownCircumstances<'a>,
     name: &'a str,
     service: &'a ServiceName,
     /// Of the configuration.
@@ -149,6 +172,33 @@ impl Question<'_> {
         };
         let members = callers::members(std::iter::once(self.rules), self.groups);
         members.into_iter().filter_map(ask).collect()
+    }
+
+    /// Whom of the accounts that are not listed rules give something there.
+    fn unlisted(&self, source: UnlistedSource) -> UnlistedReach {
+        let path: Vec<&str> = self.name.split('/').collect();
+        let of_source = |to: &&Principal| match to {
+            Principal::Anonymous | Principal::Robot(_) => false,
+            Principal::Anyone
+            | Principal::SignedIn
+            | Principal::User { .. }
+            | Principal::Group { .. } => {
+                to.source().is_none_or(|named| named.as_str() == source.source)
+            }
+        };
+        let gives = |rule: &Rule| {
+            rule.effect == Effect::Allow
+                && rule.counts_at_most(self.circumstances)
+                && rule.may_cover_repository(&path)
+        };
+        let rules = self.original.rules().iter().enumerate().filter(|(_, rule)| gives(rule));
+        let meant = rules.flat_map(|(place, rule)| {
+            let number = RuleId::at(place).number();
+            let to = rule.to.iter().filter(of_source);
+            to.map(move |to| Meant { to: to.to_string(), rule: number })
+        });
+        let reached_by = meant.collect();
+        UnlistedReach { source, reached_by }
     }
 
     /// The rules that count there for somebody.

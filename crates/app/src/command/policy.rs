@@ -112,6 +112,9 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<Outco
             if let Some(obstacle) = &explained.obstacle {
                 context.printer.warning(obstacle);
             }
+            if let Some(caveat) = &explained.caveat {
+                context.printer.warning(caveat);
+            }
             if json {
                 context.printer.json(&serde_json::to_value(&explained.explanations)?);
             } else {

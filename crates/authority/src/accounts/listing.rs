@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::SystemTime};
 
 use super::{Authenticator, AuthenticatorChain, Unavailable};
-use crate::subject::{Account, AccountName, SourceName};
+use crate::subject::{Account, AccountKind, AccountName, SourceName};
 
 /// What one source says of its accounts.
 #[derive(Debug)]
@@ -57,7 +57,10 @@ async fn accounts(
         if !taken.contains(&name)
             && let Some(account) = source.by_name(&name, now).await?
         {
-            taken.insert(name);
+            // A robot has no password: whoever gives one is looked for in the next source.
+            if account.kind != AccountKind::Robot {
+                taken.insert(name);
+            }
             // A workload is there only while its token is.
             let is_disabled = source.names_all() && source.by_id(&account.id, now).await?.is_none();
             accounts.push(ListedAccount { account, is_disabled });

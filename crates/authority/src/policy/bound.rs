@@ -22,13 +22,20 @@ impl RuleSet {
     /// conditions can hold, a `deny` only where they must.
     #[must_use]
     pub fn at_most(&self, known: &KnownCircumstances<'_>) -> Self {
-        let counts = |rule: &Rule| match (rule.effect, settle(&rule.conditions, known)) {
-            (Effect::Allow, settled) => settled != Some(false),
-            (Effect::Deny, settled) => settled == Some(true),
-        };
-        let index = Index::new(self.rules.iter().enumerate().filter(|(_, rule)| counts(rule)));
+        let counts = |(_, rule): &(usize, &Rule)| rule.counts_at_most(known);
+        let index = Index::new(self.rules.iter().enumerate().filter(counts));
         let free = |rule: &Rule| Rule { conditions: Conditions::default(), ..rule.clone() };
         Self { rules: self.rules.iter().map(free).collect(), index }
+    }
+}
+
+impl Rule {
+    /// Whether it counts in [`RuleSet::at_most`].
+    pub fn counts_at_most(&self, known: &KnownCircumstances<'_>) -> bool {
+        match (self.effect, settle(&self.conditions, known)) {
+            (Effect::Allow, settled) => settled != Some(false),
+            (Effect::Deny, settled) => settled == Some(true),
+        }
     }
 }
 

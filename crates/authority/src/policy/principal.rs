@@ -5,7 +5,10 @@ use std::{collections::BTreeSet, fmt, str::FromStr};
 use super::{effect::Effect, request::Request};
 use crate::{
     pattern::WordPattern,
-    subject::{Account, AccountName, Group, GroupError, NameError, SourceName, Subject},
+    subject::{
+        Account, AccountName, Group, GroupError, NameError, RobotName, RobotNameError, SourceName,
+        Subject,
+    },
 };
 
 /// Who asks, as the rules see it.
@@ -179,7 +182,7 @@ impl FromStr for Principal {
             return user(name);
         }
         if let Some(name) = text.strip_prefix("robot:") {
-            return Ok(Self::Robot(word(Account::without_robot_prefix(name))?));
+            return robot(name);
         }
         if let Some(name) = text.strip_prefix("group:") {
             return group(name);
@@ -191,6 +194,12 @@ impl FromStr for Principal {
             _ => Err(PrincipalError::Word),
         }
     }
+}
+
+/// The name of a robot; a wildcard may stand wherever a letter may.
+fn robot(text: &str) -> Result<Principal, PrincipalError> {
+    text.replace(['*', '?'], "a").parse::<RobotName>()?;
+    Ok(Principal::Robot(WordPattern::new(Account::without_robot_prefix(text))))
 }
 
 fn user(text: &str) -> Result<Principal, PrincipalError> {
@@ -251,6 +260,9 @@ pub enum PrincipalError {
     /// No account can be called so.
     #[error(transparent)]
     Name(#[from] NameError),
+    /// No robot can be called so.
+    #[error(transparent)]
+    Robot(#[from] RobotNameError),
     /// No source can be called so.
     #[error(
         "`{source_name}` is no source of accounts; it is `{kind}:NAME` or `{kind}:SOURCE/NAME`{}",

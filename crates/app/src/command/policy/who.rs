@@ -1,6 +1,6 @@
 //! `policy who`: everybody who reaches a repository.
 
-use portpass_admin::{Circumstances, Reach, ReachingCaller, Rulebook};
+use portpass_admin::{Circumstances, Reach, ReachingCaller, Rulebook, UnlistedReach};
 
 use super::{Context, Failure, Outcome, refused};
 
@@ -35,9 +35,15 @@ fn print(reach: &Reach, context: &Context) {
     for rule in rules {
         context.printer.line(format_args!("rule {}: {}", rule.number, rule.text));
     }
-    for source in unlisted {
+    for UnlistedReach { source, reached_by } in unlisted {
+        let meant = reached_by.iter().map(|meant| format!("{} by rule {}", meant.to, meant.rule));
+        let meant: Vec<String> = meant.collect();
+        let they = match &meant[..] {
+            [] => "no rule gives them anything there".to_owned(),
+            meant => format!("what rules give them there: {}", meant.join(", ")),
+        };
         context.printer.warning(format_args!(
-            "not all accounts of `{}` are listed: {}; those that the rules mean reach it too",
+            "not all accounts of `{}` are listed: {}; {they}",
             source.source, source.why
         ));
     }

@@ -242,6 +242,8 @@ fn a_token_lives_as_long_as_the_shortest_of_what_it_has() {
 fn conditions_that_cannot_be_meant_are_refused() {
     let broken = [
         "allow pull repository a/** to robot:",
+        "allow pull repository a/** to robot:Ci",
+        "allow pull repository a/** to signed-in except robot:a_-*",
         "allow pull repository a/** to group:ldap/dev",
         "allow pull repository a/** to group:Org/dev",
         "allow pull repository a/** to anyone from 10.0.0.0/33",
