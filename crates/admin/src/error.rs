@@ -71,6 +71,12 @@ pub enum AdminError {
     /// A password that may not be set.
     #[error(transparent)]
     PasswordTooShort(#[from] TooShort),
+    /// An account cannot enter a group and leave it at once.
+    #[error("`--add` and `--remove` both name the group {group:?}")]
+    BothWays {
+        /// Which group.
+        group: String,
+    },
     /// An account cannot leave a group that it is not in.
     #[error("`{name}` is not in the group {group:?}")]
     NotInGroup {

@@ -16,7 +16,9 @@ use portpass_authority::{
 use portpass_config::{AccountSource, TokenService};
 use portpass_password::PasswordHash;
 use portpass_protocol::RepositoryName;
-use portpass_state::{AccountId, AccountKey, AccountStatus, Addition, Change, NewAccount};
+use portpass_state::{
+    AccountId, AccountKey, AccountStatus, Addition, Change, GroupChange, NewAccount,
+};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 
@@ -200,8 +202,24 @@ impl Installation {
     ) -> Result<Vec<String>, AdminError> {
         let service = self.local_accounts()?;
         let (add, remove) = (groups(add.to_vec())?, groups(remove.to_vec())?);
-        let account = self.db.account(name).await?.ok_or_else(|| unknown(name))?;
-        if let Some(group) = remove.iter().find(|group| !account.groups.contains(*group)) {
+        if let Some(group) = add.intersection(&remove).next() {
+            return Err(AdminError::BothWays { group: group.clone() });
+        }
+        // Until nobody else has changed them meanwhile.
+        while !self.try_change_groups(service, name, &add, &remove).await? {}
+        self.all_groups(service, name).await
+    }
+
+    /// Whether it was done, and not undone by somebody who was faster.
+    async fn try_change_groups(
+        &self,
+        service: &TokenService,
+        name: &str,
+        add: &BTreeSet<String>,
+        remove: &BTreeSet<String>,
+    ) -> Result<bool, AdminError> {
+        let before = self.db.account(name).await?.ok_or_else(|| unknown(name))?.groups;
+        if let Some(group) = remove.iter().find(|group| !before.contains(*group)) {
             let (name, group) = (name.to_owned(), group.clone());
             return Err(if self.all_groups(service, &name).await?.contains(&group) {
                 AdminError::ConfiguredGroup { name, group }
@@ -209,14 +227,17 @@ impl Installation {
                 AdminError::NotInGroup { name, group }
             });
         }
-        let mut after: BTreeSet<String> = account.groups.union(&add).cloned().collect();
-        after.retain(|group| !remove.contains(group));
-        if after != account.groups {
-            let mut record = self.record(Action::GroupsChanged, name);
-            record.detail["groups"] = serde_json::json!(after);
-            known(name, self.db.set_groups(name, &after, &record).await?)?;
+        let after: BTreeSet<String> = (&before | add).difference(remove).cloned().collect();
+        if after == before {
+            return Ok(true);
         }
-        self.all_groups(service, name).await
+        let mut record = self.record(Action::GroupsChanged, name);
+        record.detail["groups"] = serde_json::json!(after);
+        match self.db.replace_groups(name, &before, &after, &record).await? {
+            GroupChange::Done => Ok(true),
+            GroupChange::Outdated => Ok(false),
+            GroupChange::Unknown => Err(unknown(name)),
+        }
     }
 
     /// The groups of an account of the database, those of the configuration too.

@@ -198,6 +198,30 @@ fn groups_of_the_database_are_changed_and_those_of_the_configuration_are_not() {
     assert!(told.contains("`token_service.groups` puts `ann` into \"developers\""), "{told}");
 }
 
+#[test]
+fn changes_of_groups_at_the_same_time_are_all_kept() {
+    let world = World::new();
+    world.run(&["user", "add", "ann", "--groups", "old", "--password-stdin"]).expect_success();
+    std::thread::scope(|scope| {
+        let change = |words: [&'static str; 2]| {
+            let world = &world;
+            scope.spawn(move || {
+                let command = [&["user", "groups", "ann"], words.as_slice()].concat();
+                world.run(&command).expect_success();
+            });
+        };
+        change(["--remove", "old"]);
+        ["a", "b", "c", "d", "e"].into_iter().for_each(|group| change(["--add", group]));
+    });
+    let last = world.run(&["user", "groups", "ann", "--add", "f"]);
+    let told = last.expect_success().output();
+    assert!(told.contains("ann is in a, b, c, d, developers, e, f\n"), "{told}");
+
+    let refused = world.run(&["user", "groups", "ann", "--add", "x", "--remove", "x"]);
+    let told = refused.expect_failure().output();
+    assert!(told.contains("`--add` and `--remove` both name the group \"x\""), "{told}");
+}
+
 /// A group that the configuration gives to nobody who exists is found.
 #[test]
 fn members_that_do_not_exist_are_found() {

@@ -204,24 +204,32 @@ impl Db {
         Ok(Change::Done)
     }
 
-    /// Replaces an account's groups.
-    pub async fn set_groups(
+    /// Replaces an account's groups, if they are still those of `before`: another change at the same time is not
+    /// lost.
+    pub async fn replace_groups(
         &self,
         name: &str,
+        before: &BTreeSet<String>,
         groups: &BTreeSet<String>,
         audit: &AuditRecord,
-    ) -> Result<Change, StateError> {
+    ) -> Result<GroupChange, StateError> {
         let mut write = self.write().await?;
         let statement = sql("SELECT id FROM account WHERE name = $1");
         let Some(row) = write.first(statement.bind(name)).await? else {
             write.roll_back().await?;
-            return Ok(Change::Unknown);
+            return Ok(GroupChange::Unknown);
         };
         let id = read_id(&row)?;
-        write.run(sql("DELETE FROM account_group WHERE account = $1").bind(id)).await?;
+        let removed = sql("DELETE FROM account_group WHERE account = $1 RETURNING name").bind(id);
+        let removed: Result<BTreeSet<_>, _> =
+            write.all(removed).await?.iter().map(|row| row.text("name")).collect();
+        if removed? != *before {
+            write.roll_back().await?;
+            return Ok(GroupChange::Outdated);
+        }
         insert_groups(id, groups, &mut write).await?;
         commit(write, audit).await?;
-        Ok(Change::Done)
+        Ok(GroupChange::Done)
     }
 
     /// Removes an account with its API keys, and ends its tokens.
@@ -253,6 +261,18 @@ async fn commit(mut write: Write, audit: &AuditRecord) -> Result<(), StateError>
     Counter::Accounts.raise(&mut write).await?;
     audit.append(&mut write).await?;
     write.commit().await
+}
+
+/// What became of a change of groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "the groups may have been changed meanwhile"]
+pub enum GroupChange {
+    /// The account is in these groups now.
+    Done,
+    /// It was in other groups than those that the change began with; nothing was changed.
+    Outdated,
+    /// There is no account of this name.
+    Unknown,
 }
 
 async fn insert_groups(

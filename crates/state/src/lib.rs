@@ -83,7 +83,7 @@ pub mod upload;
 pub mod used_token;
 mod writer;
 
-pub use account::{Account, AccountStatus, Addition, NewAccount};
+pub use account::{Account, AccountStatus, Addition, GroupChange, NewAccount};
 pub use api_key::{ApiKey, NewApiKey};
 pub use audit::{
     AuditEntry, AuditHead, AuditRecord, AuditSize, Fault, Retention, RowHash, RowHashError,

@@ -7,8 +7,8 @@ use super::{
     refresh::{keep, touch, try_to_keep},
 };
 use crate::{
-    Account, AccountId, AccountKey, AccountStatus, Addition, Change, Db, NewAccount, RefreshState,
-    Revocation, TokenAddition, Touch, sql::sql,
+    Account, AccountId, AccountKey, AccountStatus, Addition, Change, Db, GroupChange, NewAccount,
+    RefreshState, Revocation, TokenAddition, Touch, sql::sql,
 };
 
 pub(super) async fn a_name_is_given_once(db: Db) {
@@ -137,12 +137,17 @@ pub(super) async fn a_token_of_an_account_that_is_not_what_it_was_is_not_used(db
 pub(super) async fn groups_are_replaced_as_a_whole(db: Db) {
     add(&db, 1, "ann", &["a", "b"]).await.taken();
     add(&db, 2, "bob", &["b"]).await.taken();
-    let change = db.set_groups("ann", &groups(&["b", "c"]), &record("groups", 1)).await;
-    assert_eq!(change.unwrap(), Change::Done);
+    let (before, after) = (groups(&["a", "b"]), groups(&["b", "c"]));
+    let change = db.replace_groups("ann", &before, &after, &record("groups", 1)).await;
+    assert_eq!(change.unwrap(), GroupChange::Done);
     assert_eq!(find(&db, "ann").await.groups, groups(&["b", "c"]));
     assert_eq!(find(&db, "bob").await.groups, groups(&["b"]));
-    let change = db.set_groups("ann", &groups(&[]), &record("groups", 2)).await;
-    assert_eq!(change.unwrap(), Change::Done);
+    // Begun before that, and written behind it.
+    let change = db.replace_groups("ann", &before, &groups(&["a"]), &record("groups", 2)).await;
+    assert_eq!(change.unwrap(), GroupChange::Outdated);
+    assert_eq!(find(&db, "ann").await.groups, after);
+    let change = db.replace_groups("ann", &after, &groups(&[]), &record("groups", 2)).await;
+    assert_eq!(change.unwrap(), GroupChange::Done);
     assert!(find(&db, "ann").await.groups.is_empty());
 }
 
@@ -172,7 +177,8 @@ pub(super) async fn every_change_moves_the_version_and_leaves_a_record(db: Db) {
     seen.push(db.accounts_version().await.unwrap());
     assert_eq!(db.set_account_status("ann", enabled, &record("c", 2)).await.unwrap(), Change::Done);
     seen.push(db.accounts_version().await.unwrap());
-    assert_eq!(db.set_groups("ann", &none, &record("d", 3)).await.unwrap(), Change::Done);
+    let change = db.replace_groups("ann", &none, &none, &record("d", 3)).await;
+    assert_eq!(change.unwrap(), GroupChange::Done);
     seen.push(db.accounts_version().await.unwrap());
     assert_eq!(db.remove_account("ann", &record("e", 4)).await.unwrap(), Change::Done);
     seen.push(db.accounts_version().await.unwrap());
@@ -188,7 +194,8 @@ pub(super) async fn a_change_of_an_unknown_account_changes_nothing(db: Db) {
     let audit = record("x", 0);
     assert_eq!(db.set_password("ann", &hash("x"), &audit).await.unwrap(), Change::Unknown);
     assert_eq!(db.set_account_status("ann", disabled, &audit).await.unwrap(), Change::Unknown);
-    assert_eq!(db.set_groups("ann", &groups(&["a"]), &audit).await.unwrap(), Change::Unknown);
+    let change = db.replace_groups("ann", &groups(&[]), &groups(&["a"]), &audit).await;
+    assert_eq!(change.unwrap(), GroupChange::Unknown);
     assert_eq!(db.remove_account("ann", &audit).await.unwrap(), Change::Unknown);
     assert_eq!(db.accounts_version().await.unwrap(), 0);
     assert!(db.latest_audit(10).await.unwrap().is_empty());

@@ -2,7 +2,8 @@ use std::time::{Duration, SystemTime};
 
 use super::{accounts, at, record, refresh};
 use crate::{
-    AccountKey, AccountStatus, Change, Db, NotBefore, RefreshState, Revocation, RevokedTokens,
+    AccountKey, AccountStatus, Change, Db, GroupChange, NotBefore, RefreshState, Revocation,
+    RevokedTokens,
 };
 
 pub(super) async fn what_ends_an_account_s_sessions_ends_its_other_tokens(db: Db) {
@@ -35,7 +36,8 @@ pub(super) async fn what_ends_an_account_s_sessions_ends_its_other_tokens(db: Db
 pub(super) async fn what_takes_nothing_away_ends_no_tokens(db: Db) {
     accounts::add(&db, 1, "ann", &[]).await.taken();
     let none = accounts::groups(&[]);
-    assert_eq!(db.set_groups("ann", &none, &record("groups", 1)).await.unwrap(), Change::Done);
+    let change = db.replace_groups("ann", &none, &none, &record("groups", 1)).await;
+    assert_eq!(change.unwrap(), GroupChange::Done);
     let enabled = AccountStatus::Enabled;
     let change = db.set_account_status("ann", enabled, &record("enable", 2)).await;
     assert_eq!(change.unwrap(), Change::Done);
