@@ -84,7 +84,7 @@ pub use self::{
     seal_key::SealKeyError,
     sessions::{Session, SessionState, TokenRevocation},
     signing_keys::{KeyFormat, KeyPhase, PublicKeyExport, SigningKey},
-    users::{NewUser, UnusableNamespace, User, UserStatus},
+    users::{AccountDoubt, NewUser, User, UserStatus},
     workloads::{
         WorkloadAccount, WorkloadCondition, WorkloadEntry, WorkloadExamination, WorkloadRefusal,
         examine_workload,

@@ -95,16 +95,17 @@ async fn names_that_rules_speak_of_and_names_that_are_none_are_refused() {
 async fn an_account_whose_name_no_repository_can_have_is_told_of() {
     let fixture = Fixture::new("");
     let installation = fixture.open().await;
-    assert_eq!(installation.add_user(user("ann", &[])).await.unwrap(), None);
+    assert_eq!(installation.add_user(user("ann", &[])).await.unwrap(), []);
     for name in ["Ann", "ann@example.com", "анна"] {
-        let unusable_namespace =
-            installation.add_user(user(name, &[])).await.unwrap().unwrap().to_string();
+        let doubts = installation.add_user(user(name, &[])).await.unwrap();
+        let [unusable_namespace] = &*doubts else { panic!("{doubts:?}") };
+        let unusable_namespace = unusable_namespace.to_string();
         assert!(unusable_namespace.contains(&format!("`{name}/`")), "{unusable_namespace}");
     }
     let fixture = Fixture::new(
         "token_service:\n  policy:\n    - { allow: [pull], repository: 'a/**', to: signed-in }\n",
     );
-    assert_eq!(fixture.open().await.add_user(user("Ann", &[])).await.unwrap(), None);
+    assert_eq!(fixture.open().await.add_user(user("Ann", &[])).await.unwrap(), []);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::{
 };
 
 use portpass_authority::{
-    accounts::{ListedAccount, Listing},
+    accounts::{ListedAccount, Listing, Namesake},
     audit::Action,
     policy::RuleSet,
     subject::{Account, AccountName, Group, ROBOT_PREFIX, SourceName},
@@ -102,21 +102,43 @@ impl From<AccountStatus> for UserStatus {
     }
 }
 
-/// An account that the rules give less than they seem to.
+/// What may not be as it was meant when an account is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnusableNamespace {
-    name: AccountName,
-    namespace: String,
+pub enum AccountDoubt {
+    /// The rules give it less than they seem to.
+    UnusableNamespace {
+        /// The account.
+        name: AccountName,
+        /// What they name for it.
+        namespace: String,
+    },
+    /// Another source has an account of the name.
+    Namesake {
+        /// The account.
+        name: AccountName,
+        /// Which source.
+        other: Namesake,
+    },
 }
 
-impl fmt::Display for UnusableNamespace {
+impl fmt::Display for AccountDoubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, namespace } = self;
-        write!(
-            f,
-            "the rules give `{name}` the repositories below `{namespace}/`, but there can be none: their names are \
-             lower-case letters and digits, joined by `.`, `_`, `__` or dashes"
-        )
+        match self {
+            Self::UnusableNamespace { name, namespace } => write!(
+                f,
+                "the rules give `{name}` the repositories below `{namespace}/`, but there can be none: their names are \
+                 lower-case letters and digits, joined by `.`, `_`, `__` or dashes"
+            ),
+            Self::Namesake { name, other: Namesake { source, is_first: true } } => write!(
+                f,
+                "`{source}` is asked first and has the name `{name}`: nobody logs in to the new account; rename one of both"
+            ),
+            Self::Namesake { name, other: Namesake { source, is_first: false } } => write!(
+                f,
+                "`{source}` has the name `{name}` too: its account gets no token any more, whether by password, API key, \
+                 session or workload token, and `{name}/` is the new account's; rename one of both"
+            ),
+        }
     }
 }
 
@@ -139,7 +161,7 @@ impl Installation {
     }
 
     /// Makes an account. What may not be as it was meant is told.
-    pub async fn add_user(&self, user: NewUser) -> Result<Option<UnusableNamespace>, AdminError> {
+    pub async fn add_user(&self, user: NewUser) -> Result<Vec<AccountDoubt>, AdminError> {
         self.check_new_user(&user.name, &user.groups).await?;
         let service = self.local_accounts()?;
         service.min_password_length.check(&user.password)?;
@@ -155,11 +177,22 @@ impl Installation {
             .add_account(&account, &self.record(Action::AccountAdded, name.as_str()))
             .await?
         {
-            Addition::Added => {
-                Ok(service.policy.rules().and_then(|rules| unusable_namespace(rules, name)))
-            }
+            Addition::Added => self.doubts(service, name).await,
             Addition::Exists => Err(AdminError::AccountExists { name: user.name }),
         }
+    }
+
+    async fn doubts(
+        &self,
+        service: &TokenService,
+        name: AccountName,
+    ) -> Result<Vec<AccountDoubt>, AdminError> {
+        let chain = self.chain(service).await?;
+        let namesakes = chain.namesakes(&SourceName::local(), &name, self.now()).await;
+        let namesake = |other| AccountDoubt::Namesake { name: name.clone(), other };
+        let mut doubts: Vec<AccountDoubt> = namesakes.into_iter().map(namesake).collect();
+        doubts.extend(service.policy.rules().and_then(|rules| unusable_namespace(rules, name)));
+        Ok(doubts)
     }
 
     /// The accounts of all sources that can name theirs, by name, those of the database first. Where another source has
@@ -325,10 +358,10 @@ impl Installation {
 }
 
 /// `${account}/**` is nobody's where no repository can be called like the account.
-fn unusable_namespace(rules: &RuleSet, name: AccountName) -> Option<UnusableNamespace> {
+fn unusable_namespace(rules: &RuleSet, name: AccountName) -> Option<AccountDoubt> {
     let lost = |namespace: &String| namespace.parse::<RepositoryName>().is_err();
     let namespace = rules.own_namespaces(&name).find(lost)?;
-    Some(UnusableNamespace { name, namespace })
+    Some(AccountDoubt::UnusableNamespace { name, namespace })
 }
 
 pub(super) fn account_name(text: &str) -> Result<AccountName, AdminError> {

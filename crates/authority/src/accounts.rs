@@ -10,6 +10,7 @@ pub mod machines;
 mod rejection;
 pub mod robots;
 mod secrets;
+mod shadow;
 mod watched;
 #[cfg(test)]
 mod work;
@@ -32,6 +33,7 @@ pub use self::{
     machines::{Machines, SecretProblem},
     rejection::{Reason, RejectedToken, Rejection},
     secrets::ListedKey,
+    shadow::{Namesake, Shadowed},
 };
 use self::{robots::RobotAccounts, workload::WorkloadAccounts};
 use crate::{
@@ -71,6 +73,18 @@ pub trait Authenticator: fmt::Debug + Send + Sync {
         name: &AccountName,
         now: SystemTime,
     ) -> Result<Option<Account>, Unavailable>;
+
+    /// Whether the name is its: no later source has a say in it then, nor has what proves an account of one.
+    ///
+    /// A source that is far away remembers what it said, for as long as it remembers a password.
+    async fn has_name(&self, name: &AccountName, now: SystemTime) -> Result<bool, Unavailable> {
+        Ok(self.by_name(name, now).await?.is_some())
+    }
+
+    /// Whether [`Outcome::Unknown`] means that the name is none of its. A source without passwords says it of all.
+    fn has_passwords(&self) -> bool {
+        true
+    }
 
     /// What a token for an account that was found at `now` names as the time of its issue (`iat`): never
     /// later than what ends the tokens of an account that it was found before (VO14). A source that reads
@@ -264,7 +278,7 @@ impl AuthenticatorChain {
         at: &Circumstances<'_>,
     ) -> Result<Result<Account, Rejection>, Unavailable> {
         if let Some(source) = self.vouched_by(&login.token) {
-            let verified = source.verify(&login.token, at).await?;
+            let verified = self.verify(source, &login.token, at).await?;
             return Ok(verified.map(|account| self.groups.join(account)).map_err(Rejection::from));
         }
         let password = login.as_password();
@@ -285,12 +299,29 @@ impl AuthenticatorChain {
         at: &Circumstances<'_>,
     ) -> Result<Result<Account, RejectedToken>, Unavailable> {
         if let Some(source) = self.vouched_by(token) {
-            let verified = source.verify(token, at).await?;
+            let verified = self.verify(source, token, at).await?;
             return Ok(verified.map(|account| self.groups.join(account)));
         }
         let login = Login { account: AccountName::workload(), password: token.text().clone() };
         let paid = self.refuse(&login, at).await?;
         Ok(Err(RejectedToken::of_stranger(paid, token)))
+    }
+
+    /// A name that is an earlier source's is no workload's, whatever its issuer says.
+    async fn verify(
+        &self,
+        source: &WorkloadAccounts,
+        token: &ClaimedToken,
+        at: &Circumstances<'_>,
+    ) -> Result<Result<Account, RejectedToken>, Unavailable> {
+        let account = match source.verify(token, at).await? {
+            Ok(account) => account,
+            rejected @ Err(_) => return Ok(rejected),
+        };
+        let Some(shadowed) = self.shadow(&account, at.now).await? else { return Ok(Ok(account)) };
+        let login = Login { account: account.name, password: token.text().clone() };
+        let paid = self.refuse(&login, at).await?;
+        Ok(Err(RejectedToken::new(paid, Reason::from(&shadowed))))
     }
 
     /// Whether one of the sources decides about a token.
@@ -303,20 +334,15 @@ impl AuthenticatorChain {
     }
 
     async fn ask(&self, login: &Login, at: &Circumstances<'_>) -> Result<Outcome, Unavailable> {
-        for (number, source) in self.sources.iter().enumerate() {
+        for source in &self.sources {
             match source.authenticate(login, at).await? {
                 Outcome::Unknown => {}
                 Outcome::Authenticated(account) => {
-                    let Some(owner) = self.owner(&account, login, number, at.now).await? else {
+                    let Some(shadowed) = self.usurped(&account, login, at.now).await? else {
                         return Ok(Outcome::Authenticated(account));
                     };
                     let paid = self.refuse(login, at).await?;
-                    let why = format!(
-                        "{source}: the account is called `{name}`, and that name is one of `{owner}`, which is asked first",
-                        source = account.source,
-                        name = account.name,
-                    );
-                    return Ok(Outcome::Rejected(Rejection::because(paid, why)));
+                    return Ok(Outcome::Rejected(Rejection::shadowed(paid, &shadowed)));
                 }
                 rejected @ Outcome::Rejected(_) => return Ok(rejected),
             }
@@ -324,24 +350,17 @@ impl AuthenticatorChain {
         Ok(Outcome::Unknown)
     }
 
-    /// The earlier source that has an account of the name. A directory knows one account by several names, and
-    /// whoever logs in as `Ann` must not become the `ann` of a source that is asked first.
-    async fn owner(
+    /// The earlier source that has the name of an account after all. A directory knows one account by several names, and
+    /// whoever logs in as `Ann` must not become the `ann` of a source that is asked first. Those that were asked about
+    /// this very name have said that it is none of theirs.
+    async fn usurped(
         &self,
         account: &Account,
         login: &Login,
-        number: usize,
         now: SystemTime,
-    ) -> Result<Option<&SourceName>, Unavailable> {
-        if account.name == login.account {
-            return Ok(None);
-        }
-        for earlier in &self.sources[..number] {
-            if earlier.by_name(&account.name, now).await?.is_some() {
-                return Ok(Some(earlier.source()));
-            }
-        }
-        Ok(None)
+    ) -> Result<Option<Shadowed>, Unavailable> {
+        let was_asked = account.name == login.account;
+        self.shadow_among(account, |source| !(was_asked && source.has_passwords()), now).await
     }
 
     async fn refuse(

@@ -118,6 +118,17 @@ impl Accounts {
         change(self.known.lock().unwrap().get_mut(name).unwrap());
     }
 
+    /// Makes an account like that of `bob`.
+    pub(crate) fn add(&self, name: &str) {
+        let mut known = self.known.lock().unwrap();
+        let bob = known["bob"].clone();
+        known.insert(name.to_owned(), bob);
+    }
+
+    pub(crate) fn remove(&self, name: &str) {
+        self.known.lock().unwrap().remove(name).unwrap();
+    }
+
     /// Changes an account when the next login has been decided.
     pub(crate) fn after_next_login(&self, name: &str, change: fn(&mut Known)) {
         *self.after_next_login.lock().unwrap() = Some((name.to_owned(), change));

@@ -17,7 +17,7 @@ use portpass_state::{
 use portpass_token::{Random, ServiceName};
 
 use crate::{
-    accounts::{AuthenticatorChain, Unavailable},
+    accounts::{AuthenticatorChain, Shadowed, Unavailable},
     subject::{Account, AccountId},
 };
 
@@ -227,6 +227,9 @@ pub enum RefreshProblem {
         /// Its name when the token was issued.
         name: String,
     },
+    /// An earlier source has the account's name.
+    #[error("the refresh token opens nothing: {0}")]
+    Shadowed(Shadowed),
     /// Nobody used it for too long, or its time is over.
     #[error("the refresh token has expired")]
     Expired,
@@ -265,6 +268,7 @@ impl RefreshProblem {
     pub fn id(&self) -> &'static str {
         match self {
             Self::Account { .. } => "refresh-token-account-gone",
+            Self::Shadowed(shadowed) => shadowed.id(),
             Self::Expired => "refresh-token-expired",
             Self::Gone | Self::Revoked { .. } => "refresh-token-revoked",
             Self::Password { .. } => "refresh-token-password-changed",
@@ -274,7 +278,7 @@ impl RefreshProblem {
     }
 }
 
-/// The account that a row is of, if it still is what it was.
+/// The account that a row is of, if it still is what it was, and a login would still lead to it.
 async fn account_of(
     row: &RefreshToken,
     accounts: &AuthenticatorChain,
@@ -287,7 +291,10 @@ async fn account_of(
     if account.version.as_str() != row.credential_version {
         return Err(RefreshProblem::Password { id: row.id, name: name() }.into());
     }
-    Ok(account)
+    match accounts.shadow(&account, now).await? {
+        None => Ok(account),
+        Some(shadowed) => Err(RefreshProblem::Shadowed(shadowed).into()),
+    }
 }
 
 /// Whoever holds it will miss it.

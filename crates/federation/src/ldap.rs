@@ -174,6 +174,16 @@ impl Directory {
         .await
     }
 
+    /// Whether a login of that name is for the directory to decide, whoever may get in.
+    pub async fn has_name(self: &Arc<Self>, account: &str) -> Result<bool, Fault> {
+        let (directory, account) = (Arc::clone(self), account.to_owned());
+        self.in_time(async move {
+            let found = directory.find(&account, directory.asker()).await?;
+            Ok(!found.is_empty())
+        })
+        .await
+    }
+
     /// The account that was called so once, as it is now.
     pub async fn by_id(
         self: &Arc<Self>,

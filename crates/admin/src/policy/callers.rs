@@ -21,6 +21,15 @@ pub(super) struct KnownCaller {
     pub(super) subject: Subject,
     /// Whether no token is issued for it at the moment.
     pub(super) is_disabled: bool,
+    /// The earlier source that has its name, where one does: no login reaches it then.
+    pub(super) shadowed_by: Option<SourceName>,
+}
+
+impl KnownCaller {
+    /// Somebody for whom there are tokens.
+    pub(super) fn new(who: String, subject: Subject) -> Self {
+        Self { who, subject, is_disabled: false, shadowed_by: None }
+    }
 }
 
 /// A source of accounts that has others than are listed.
@@ -43,11 +52,15 @@ impl Rulebook {
         for listed in listings.iter().flat_map(|listing| listing.accounts.iter().flatten()) {
             let ListedAccount { account, is_disabled } = listed.clone();
             let (who, subject) = (called(&account), account.into());
-            callers.push(KnownCaller { who, subject, is_disabled });
+            callers.push(KnownCaller { is_disabled, ..KnownCaller::new(who, subject) });
         }
-        for ListedKey { id, account, is_expired } in self.keys().await? {
+        for ListedKey { id, account, is_expired, shadowed } in self.keys().await? {
             let who = format!("key:{id} ({})", account.name);
-            callers.push(KnownCaller { who, subject: account.into(), is_disabled: is_expired });
+            callers.push(KnownCaller {
+                is_disabled: is_expired,
+                shadowed_by: shadowed.map(|shadowed| shadowed.owner),
+                ..KnownCaller::new(who, account.into())
+            });
         }
         let mut unlisted: Vec<UnlistedSource> =
             listings.iter().filter_map(unlisted_source).collect();
@@ -65,7 +78,7 @@ impl Rulebook {
 /// Somebody without credentials.
 pub(super) fn anonymous() -> KnownCaller {
     let who = "anonymous".to_owned();
-    KnownCaller { who, subject: Subject::Anonymous, is_disabled: false }
+    KnownCaller::new(who, Subject::Anonymous)
 }
 
 /// A member of each group that rules name, of whom nothing else is known, with the word that names it.

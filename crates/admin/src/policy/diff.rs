@@ -129,7 +129,7 @@ impl Files {
         callers.extend(known);
         let mut add = |who: String, subject: Subject| {
             if names.insert(who.clone()) {
-                callers.push(KnownCaller { who, subject, is_disabled: false });
+                callers.push(KnownCaller::new(who, subject));
             }
         };
         if let Some(subject) = callers::stranger(SourceName::local(), None, groups) {
@@ -161,8 +161,12 @@ impl Files {
         let mut comparison = Comparison::new(old, new, &services, now);
         let mut changes: Vec<ChangedRights> = Vec::new();
         let mut places: BTreeMap<ChangedRights, usize> = BTreeMap::new();
-        for KnownCaller { who, subject, is_disabled } in callers {
-            let who = if *is_disabled { format!("{who} (disabled)") } else { who.clone() };
+        for KnownCaller { who, subject, is_disabled, shadowed_by } in callers {
+            let who = match shadowed_by {
+                Some(_) => format!("{who} (no login reaches it)"),
+                None if *is_disabled => format!("{who} (disabled)"),
+                None => who.clone(),
+            };
             for change in &*comparison.changes(subject)? {
                 let told = self.told(change);
                 // What is the same for several callers is told once, with the example of the first.

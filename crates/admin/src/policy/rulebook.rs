@@ -194,6 +194,9 @@ pub(super) async fn obstacle(
     if account.kind == AccountKind::ApiKey && account.valid_until.is_some_and(|end| end <= now) {
         return Ok(Some("the API key has expired: it gets no token".to_owned()));
     }
+    if let Some(shadowed) = chain.shadow(account, now).await? {
+        return Ok(Some(format!("`{}` gets no token: {shadowed}", account.name)));
+    }
     let obstacle = chain.obstacle(account, now).await?;
     Ok(obstacle.map(|why| format!("`{}` gets no token: {why}", account.name)))
 }

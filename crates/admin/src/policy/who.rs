@@ -64,6 +64,8 @@ pub struct ReachingCaller {
     pub source: Option<String>,
     /// Whether the account is disabled at the moment, or the key has expired.
     pub disabled: bool,
+    /// The earlier source that has the name of its account: no login reaches it then.
+    pub shadowed_by: Option<String>,
     /// What it may do there.
     pub actions: Vec<String>,
     /// The numbers of the rules that say so.
@@ -139,7 +141,7 @@ struct Question<'a> {
 impl Question<'_> {
     /// What somebody reaches; `None` where that is nothing.
     fn ask(&self, known: &KnownCaller) -> Option<ReachingCaller> {
-        let KnownCaller { who, subject, is_disabled } = known;
+        let KnownCaller { who, subject, is_disabled, shadowed_by } = known;
         let asked = Access::repository(self.name, [Action::Pull, Action::Push, Action::Delete]);
         let now = std::time::SystemTime::UNIX_EPOCH;
         let request = Request { subject, service: self.service, address: None, now };
@@ -151,6 +153,7 @@ impl Question<'_> {
             who: who.clone(),
             source: subject.account().map(|account| account.source.to_string()),
             disabled: *is_disabled,
+            shadowed_by: shadowed_by.as_ref().map(ToString::to_string),
             actions: explained.granted,
             rules: numbers.into_iter().collect(),
             own: explained.own,
@@ -166,7 +169,7 @@ impl Question<'_> {
             rule.is_some_and(|rule| rule.to.contains(principal))
         };
         let ask = |(who, (principal, subject)): (String, (&Principal, Subject))| {
-            let reaching = self.ask(&KnownCaller { who, subject, is_disabled: false })?;
+            let reaching = self.ask(&KnownCaller::new(who, subject))?;
             let is_named = reaching.rules.iter().any(|rule| names(*rule, principal));
             is_named.then_some(ReachingCaller { source: None, ..reaching })
         };

@@ -101,9 +101,9 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
             installation.check_new_user(&name, &groups).await.map_err(refused)?;
             let password = password.read(&name)?;
             let user = NewUser { name: name.clone(), password, groups };
-            let doubt = installation.add_user(user).await.map_err(refused)?;
+            let doubts = installation.add_user(user).await.map_err(refused)?;
             note("added", &name);
-            if let Some(doubt) = doubt {
+            for doubt in doubts {
                 context.printer.note(format_args!("warning: {doubt}"));
             }
         }

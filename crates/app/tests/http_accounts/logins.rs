@@ -1,5 +1,7 @@
 //! What real clients reach by the word of the service.
 
+use std::time::{Duration, Instant};
+
 use portpass_testkit::{Client, Dockerd, Layout, RegistryAddress};
 use serde_json::json;
 
@@ -95,6 +97,51 @@ async fn an_api_key_ends_with_the_account_of_the_service() {
     assert_eq!(world.token(name, secret, scope).await.granted(), ["pull"]);
     service.change("ann", "disabled", json!(true));
     assert_eq!(world.token(name, secret, scope).await.status, 401);
+}
+
+async fn within_two_seconds(is_so: impl AsyncFn() -> bool) {
+    let changed = Instant::now();
+    while !is_so().await {
+        assert!(changed.elapsed() < Duration::from_secs(2), "it took longer than two seconds");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// `local` is asked first. The new account is another person's, so what proves the old one opens nothing of hers.
+#[tokio::test]
+async fn what_proves_an_account_ends_when_an_earlier_source_gets_its_name() {
+    let service = Service::start();
+    let world = World::with(&section(&service, "5m"));
+    let words = ["key", "add", "bob", "--allow", "pull,push", "--repository", "**", "--json"];
+    let made = world.manage(&words);
+    let made: serde_json::Value = serde_json::from_str(&made.expect_success().stdout).unwrap();
+    let (id, secret) = (made["id"].as_str().unwrap(), made["secret"].as_str().unwrap());
+    let session = world.login("bob", PASSWORD).await;
+    let own = "repository:bob/app:push";
+    assert_eq!(world.token("bob", secret, own).await.granted(), ["push"]);
+    assert_eq!(world.refresh(session.refresh_token(), own).await.granted(), ["push"]);
+
+    let added = world.manage(&["user", "add", "bob", "--password-stdin"]);
+    let warned = "warning: `http` has the name `bob` too: its account gets no token any more";
+    assert!(added.expect_success().stderr.contains(warned), "{added}");
+    within_two_seconds(async || world.token("bob", secret, own).await.status == 401).await;
+    for _ in 0..2 {
+        let refused = world.token("bob", secret, own).await;
+        let why = "`bob` of `http` is shadowed: `local` is asked first";
+        world.explains(refused.is_refused(), &["account-shadowed", why]);
+        let refused = world.refresh(session.refresh_token(), own).await;
+        assert_eq!(refused.status, 401, "{refused:?}");
+        world.explains(&refused, &["account-shadowed", why]);
+        world.manage(&["user", "disable", "bob"]).expect_success();
+    }
+    let said = world.manage(&["policy", "who", "bob/app"]);
+    let listed = format!("key:{id} (bob) (no login reaches it: `local` has the name)");
+    assert!(said.expect_success().stdout.contains(&listed), "{said}");
+    let said = world.manage(&["policy", "explain", &format!("key:{id}"), own]);
+    assert!(said.output().contains("gets no token: the account `bob` of `http` is"), "{said}");
+
+    world.manage(&["user", "remove", "bob"]).expect_success();
+    within_two_seconds(async || world.token("bob", secret, own).await.status == 200).await;
 }
 
 /// What docker_auth's `ext_auth` runs answers for the same accounts here, labels included.

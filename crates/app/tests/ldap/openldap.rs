@@ -54,7 +54,10 @@ async fn one_account_has_one_name_however_it_is_typed() {
     world.manage(&["user", "add", "root", "--password-stdin"]).expect_success();
     let refused = world.token("rOOt", PASSWORD, scope).await;
     refused.is_refused();
-    world.explains(&refused, &["that name is one of `local`, which is asked first"]);
+    world.explains(
+        &refused,
+        &["account-shadowed", "`root` of `ldap` is shadowed: `local` is asked first"],
+    );
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ pub(crate) const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange"
 pub(crate) const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
-async fn exchange(world: &World, token: &str, more: &[(&str, &str)]) -> Response {
+pub(crate) async fn exchange(world: &World, token: &str, more: &[(&str, &str)]) -> Response {
     let form =
         [&[("grant_type", GRANT), ("subject_token", token), ("subject_token_type", JWT)], more]
             .concat();

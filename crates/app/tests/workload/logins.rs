@@ -1,9 +1,14 @@
 //! What real clients reach with a workload's token.
 
+use std::time::{Duration, Instant};
+
 use portpass_testkit::{Client as _, Dockerd, Layout, Skopeo};
 use serde_json::{Value, json};
 
-use super::world::World;
+use super::{
+    exchange::exchange,
+    world::{PASSWORD, World},
+};
 
 #[test]
 fn docker_logs_in_pushes_and_pulls_with_the_token_of_a_github_job() {
@@ -124,4 +129,34 @@ fn a_job_that_no_account_is_for_is_told_nothing_and_its_operator_why() {
         world.portpass.wait_for_log(&[id, request]);
         world.assert_untold(&token);
     }
+}
+
+/// Both would own `${account}/**`. The name is the source's that is asked first, and whoever makes an account is told.
+#[tokio::test]
+async fn a_workload_that_is_called_like_an_account_of_an_earlier_source_gets_no_token() {
+    let world = World::new();
+    let token = world.github_token(&json!({}));
+    let scope = "repository:acme/app:push";
+    assert_eq!(world.get_token("oidc", &token, scope).await.status(), 200);
+    let added = world.run(&["user", "add", "ci.acme.app", "--password-stdin"], PASSWORD);
+    let warned = "warning: `github` has the name `ci.acme.app` too";
+    assert!(added.expect_success().stderr.contains(warned), "{added}");
+    let added = Instant::now();
+    let refused = loop {
+        let answer = world.get_token("oidc", &token, scope).await;
+        if answer.status() == 401 {
+            break answer;
+        }
+        assert!(added.elapsed() < Duration::from_secs(2), "{answer:?}");
+    };
+    assert!(refused.text().await.unwrap().contains("wrong user name or password"));
+    world.portpass.wait_for_log(&[
+        "account-shadowed",
+        "`ci.acme.app` of `github` is shadowed: `local` is asked first",
+    ]);
+    let exchanged = exchange(&world, &token, &[("scope", scope)]).await;
+    assert_eq!(exchanged.status(), 400, "{exchanged:?}");
+    // It has no password, and a local account has one.
+    assert_eq!(world.get_token("ci.acme.app", PASSWORD, scope).await.status(), 200);
+    world.assert_untold(&token);
 }

@@ -3,7 +3,9 @@
 use std::{fs, path::Path, time::SystemTime};
 
 use portpass_jose::Algorithm;
-use portpass_testkit::{Portpass, RegistryAddress, WorkloadIssuer, workload_issuer::Shape};
+use portpass_testkit::{
+    CommandOutput, Portpass, RegistryAddress, WorkloadIssuer, workload_issuer::Shape,
+};
 use reqwest::Response;
 use serde_json::Value;
 
@@ -90,8 +92,13 @@ impl World {
 
     /// What another command of the same configuration prints.
     pub(crate) fn command(&self, words: &[&str], input: &str) -> String {
+        self.run(words, input).expect_success().stdout.clone()
+    }
+
+    /// What another command of the same configuration does.
+    pub(crate) fn run(&self, words: &[&str], input: &str) -> CommandOutput {
         let words = [words, &["--config", "{folder}/portpass.yml"]].concat();
-        self.portpass.command(&words, input).expect_success().stdout.clone()
+        self.portpass.command(&words, input)
     }
 
     /// A token request, as docker and skopeo send it.

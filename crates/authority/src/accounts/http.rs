@@ -16,7 +16,7 @@ use portpass_password::{Credentials, PasswordCheck, VerdictCache, verdicts::Know
 use quick_cache::sync::Cache;
 use secrecy::ExposeSecret as _;
 
-use super::{Authenticator, Circumstances, Outcome, Rejection, Unavailable};
+use super::{Authenticator, Circumstances, Outcome, Rejection, Unavailable, shadow::RecentNames};
 use crate::{
     ceiling::{Ceiling, CeilingError},
     subject::{
@@ -37,6 +37,7 @@ pub struct HttpAccounts {
     passwords: PasswordCheck,
     verdicts: VerdictCache<Verdict>,
     readings: Cache<AccountId, Reading>,
+    names: RecentNames,
     /// How long the service is not asked again.
     cache: Duration,
 }
@@ -98,6 +99,7 @@ impl HttpAccounts {
             lookups,
             verdicts: passwords.verdicts(cache),
             readings: Cache::new(READINGS.get()),
+            names: RecentNames::new(cache),
             passwords,
             cache,
         }
@@ -318,6 +320,23 @@ impl Authenticator for HttpAccounts {
         };
         let account = self.account(found, Some(name));
         Ok(Some(account.map_err(|unusable| self.unavailable(unusable.to_string()))?))
+    }
+
+    async fn has_name(&self, name: &AccountName, now: SystemTime) -> Result<bool, Unavailable> {
+        if let Some(has) = self.names.get(name, now) {
+            return Ok(has);
+        }
+        if self.lookups == Lookups::None {
+            let reason = "the service is asked for nobody without a password (`lookup: false`), so keys and sessions of \
+                          sources behind it cannot be checked: put it last in `token_service.accounts`";
+            return Err(self.unavailable(reason.to_owned()));
+        }
+        let has = match self.look_up(AccountKey::Name(name.as_str())).await? {
+            Answer::Yes(_) | Answer::No { .. } => true,
+            Answer::Unknown | Answer::Unavailable { .. } => false,
+        };
+        self.names.keep(name, has, now);
+        Ok(has)
     }
 
     async fn obstacle(

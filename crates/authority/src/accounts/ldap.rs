@@ -13,7 +13,7 @@ use portpass_federation::ldap::{Directory, Fault, Login as Answer, Person};
 use portpass_password::{Credentials, PasswordCheck, VerdictCache, verdicts::Known};
 use quick_cache::sync::Cache;
 
-use super::{Authenticator, Circumstances, Outcome, Rejection, Unavailable};
+use super::{Authenticator, Circumstances, Outcome, Rejection, Unavailable, shadow::RecentNames};
 use crate::subject::{
     Account, AccountId, AccountKind, AccountName, CredentialVersion, Group, Labels, Login,
     SourceName,
@@ -30,6 +30,7 @@ pub struct LdapAccounts {
     passwords: PasswordCheck,
     verdicts: VerdictCache<Verdict>,
     people: Cache<AccountId, Reading>,
+    names: RecentNames,
     /// How long the directory is not asked again.
     cache: Duration,
 }
@@ -68,6 +69,7 @@ impl LdapAccounts {
             directory: Arc::new(directory),
             verdicts: passwords.verdicts(cache),
             people: Cache::new(PEOPLE.get()),
+            names: RecentNames::new(cache),
             passwords,
             cache,
         }
@@ -216,6 +218,17 @@ impl Authenticator for LdapAccounts {
         let read = self.directory.by_name(name.as_str(), now).await;
         let person = read.map_err(|fault| self.unavailable(&fault))?;
         Ok(person.and_then(|person| self.account(&person).ok()))
+    }
+
+    /// Also of somebody who is kept out, or whom no account can be made of: a login asks nobody else then.
+    async fn has_name(&self, name: &AccountName, now: SystemTime) -> Result<bool, Unavailable> {
+        if let Some(has) = self.names.get(name, now) {
+            return Ok(has);
+        }
+        let has = self.directory.has_name(name.as_str()).await;
+        let has = has.map_err(|fault| self.unavailable(&fault))?;
+        self.names.keep(name, has, now);
+        Ok(has)
     }
 
     async fn obstacle(

@@ -8,7 +8,7 @@ use portpass_state::{
 };
 
 use super::{
-    Unavailable,
+    Shadowed, Unavailable,
     watched::{Table, Watched},
 };
 use crate::{
@@ -282,6 +282,14 @@ pub enum SecretProblem {
         /// Its account's name when it was made.
         name: String,
     },
+    /// An earlier source has the name of the person whose key it is.
+    #[error("the API key {id} opens nothing: {shadowed}")]
+    AccountShadowed {
+        /// Which key.
+        id: KeyId,
+        /// By whom.
+        shadowed: Shadowed,
+    },
     /// The key's time is over.
     #[error("the API key {id} has expired; `portpass key add` makes another")]
     KeyExpired {
@@ -324,6 +332,7 @@ impl SecretProblem {
     pub fn id(&self) -> &'static str {
         match self {
             Self::AccountGone { .. } => "api-key-account-gone",
+            Self::AccountShadowed { shadowed, .. } => shadowed.id(),
             Self::KeyExpired { .. } => "api-key-expired",
             Self::OtherName { .. } => "secret-other-name",
             Self::Replaced { .. } => "robot-secret-replaced",

@@ -6,6 +6,8 @@ use portpass_federation::workload::ClaimedToken;
 use portpass_jose::Excerpt;
 use portpass_password::CostProof;
 
+use super::Shadowed;
+
 /// A no, which has cost what every no costs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
@@ -17,14 +19,14 @@ pub struct Rejection {
 enum Cause {
     /// Name and password do not go together; with more, where the source knows it.
     Password(Option<Arc<str>>),
-    /// The password is a token, which does not count.
-    Token(Reason),
+    /// Something else, which has a word of its own.
+    Other(Reason),
 }
 
-/// Why a token is nobody's: for the log and `portpass explain`. The caller hears the same as always.
+/// Why a token or an account counts for nothing: for the log and `portpass explain`. The caller hears the same as always.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
-    /// A stable word: `workload-expired`.
+    /// A stable word: `workload-expired`, `account-shadowed`.
     pub id: &'static str,
     /// A sentence; never a password or a token.
     pub text: String,
@@ -36,6 +38,13 @@ impl Reason {
     /// Somebody may have guessed.
     pub fn because(id: &'static str, text: String) -> Self {
         Self { id, text, is_guess: true }
+    }
+}
+
+impl From<&Shadowed> for Reason {
+    /// Whoever gets so far has guessed nothing.
+    fn from(shadowed: &Shadowed) -> Self {
+        Self { id: shadowed.id(), text: shadowed.to_string(), is_guess: false }
     }
 }
 
@@ -65,7 +74,7 @@ impl RejectedToken {
 
 impl From<RejectedToken> for Rejection {
     fn from(RejectedToken { paid, reason }: RejectedToken) -> Self {
-        Self { paid, cause: Cause::Token(reason) }
+        Self { paid, cause: Cause::Other(reason) }
     }
 }
 
@@ -75,19 +84,24 @@ impl Rejection {
         Self { paid, cause: Cause::Password(Some(why.into())) }
     }
 
+    /// Of an account that proved itself, and whose name an earlier source has.
+    pub(super) fn shadowed(paid: CostProof, shadowed: &Shadowed) -> Self {
+        Self { paid, cause: Cause::Other(shadowed.into()) }
+    }
+
     /// The reason, where the source says more than that the password is wrong.
     pub fn why(&self) -> Option<&Arc<str>> {
         match &self.cause {
             Cause::Password(why) => why.as_ref(),
-            Cause::Token(_) => None,
+            Cause::Other(_) => None,
         }
     }
 
-    /// What is wrong with a token.
+    /// What else is wrong, with a token or with the name.
     pub fn reason(&self) -> Option<&Reason> {
         match &self.cause {
             Cause::Password(_) => None,
-            Cause::Token(reason) => Some(reason),
+            Cause::Other(reason) => Some(reason),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{
 use crate::subject::{Account, AccountId, AccountName, Login, SourceName};
 
 /// The accounts of robots. [`Machines`] checks their secrets, and a robot has no password: whoever gives one is asked
-/// for in the next source, as if there were no robot of that name.
+/// for in the next source. An account of the name of a robot does not get in there.
 #[derive(Debug)]
 pub struct RobotAccounts {
     source: SourceName,
@@ -47,6 +47,10 @@ impl Authenticator for RobotAccounts {
     ) -> Result<Option<Account>, Unavailable> {
         let robots = self.machines.recent(now).await?;
         Ok(robots.robots_by_name.get(name).map(|robot| robot.account.clone()))
+    }
+
+    fn has_passwords(&self) -> bool {
+        false
     }
 
     fn issue_time(&self, account: &Account, now: SystemTime) -> SystemTime {

@@ -6,7 +6,7 @@ use portpass_state::{KeyId, Used};
 use secrecy::SecretString;
 
 use super::{
-    AuthenticatorChain, Circumstances, SecretProblem, Unavailable,
+    AuthenticatorChain, Circumstances, SecretProblem, Shadowed, Unavailable,
     machines::{Found, Key},
 };
 use crate::{
@@ -23,11 +23,13 @@ pub struct ListedKey {
     pub account: Account,
     /// Whether it is good no more.
     pub is_expired: bool,
+    /// Which earlier source has its owner's name: no login reaches the key then.
+    pub shadowed: Option<Shadowed>,
 }
 
 impl AuthenticatorChain {
     /// Whose the secret of a robot or an API key is, and what was used. The account of a key is as its source has it
-    /// now: a person who is gone or disabled has no keys.
+    /// now: a person who is gone or disabled has no keys, nor has one whose name an earlier source has.
     ///
     /// Nothing is hashed for a secret that is known and no good any more: it was not guessed. An unknown one costs what
     /// every refusal costs.
@@ -43,10 +45,15 @@ impl AuthenticatorChain {
         match found {
             Ok(Found::Robot(robot, used)) => Ok(Ok((self.groups.join(robot), used))),
             Ok(Found::Key(key)) => {
-                let account = self.holder(&key, at.now).await?;
-                let gone =
-                    || SecretProblem::AccountGone { id: key.id, name: key.owner_name.clone() };
-                Ok(account.map(|account| (account, Used::Key(key.id))).ok_or_else(gone))
+                let id = key.id;
+                let Some(account) = self.holder(&key, at.now).await? else {
+                    let name = key.owner_name.clone();
+                    return Ok(Err(SecretProblem::AccountGone { id, name }));
+                };
+                Ok(match self.shadow(&account, at.now).await? {
+                    None => Ok((account, Used::Key(id))),
+                    Some(shadowed) => Err(SecretProblem::AccountShadowed { id, shadowed }),
+                })
             }
             Err(SecretProblem::Unknown) => {
                 let password = SecretString::from(login.secret.expose());
@@ -67,16 +74,18 @@ impl AuthenticatorChain {
         }
     }
 
-    /// All API keys of persons who can log in, by owner and id.
+    /// All API keys of persons who are there and enabled, by owner and id.
     ///
-    /// Those of a source that is away are left out: [`AuthenticatorChain::list`] says that it is.
+    /// Those of a source that is away are left out, and those behind it: [`AuthenticatorChain::list`] says that it is.
     pub async fn list_keys(&self, now: SystemTime) -> Result<Vec<ListedKey>, Unavailable> {
         let Some(machines) = &self.machines else { return Ok(Vec::new()) };
         let mut keys = Vec::new();
         for key in machines.keys(now).await? {
-            if let Ok(Some(account)) = self.holder(&key, now).await {
+            if let Ok(Some(account)) = self.holder(&key, now).await
+                && let Ok(shadowed) = self.shadow(&account, now).await
+            {
                 let is_expired = account.valid_until.is_some_and(|until| until <= now);
-                keys.push(ListedKey { id: key.id, account, is_expired });
+                keys.push(ListedKey { id: key.id, account, is_expired, shadowed });
             }
         }
         keys.sort_by_key(|key| (key.account.name.clone(), key.id.to_string()));

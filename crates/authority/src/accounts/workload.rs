@@ -150,6 +150,11 @@ impl Authenticator for WorkloadAccounts {
         Ok(known.and_then(|workload| self.account(&workload).ok()))
     }
 
+    /// A token is no password.
+    fn has_passwords(&self) -> bool {
+        false
+    }
+
     /// Those whose names no claim decides.
     async fn names(&self, _: SystemTime) -> Result<Vec<AccountName>, Unavailable> {
         let mappings = self.issuer.rules().mappings.iter();

@@ -145,7 +145,7 @@ fn refusal(error: &TokenError) -> Refusal {
         // Nobody learns by the answer which of them it was.
         TokenError::AccountChanged { .. }
         | TokenError::Secret(_)
-        | TokenError::Token { .. }
+        | TokenError::Rejected { .. }
         | TokenError::WrongPassword { .. } => unauthorized("wrong user name or password"),
         // RFC 8693 §2.2.2
         TokenError::SubjectToken { .. } => {

@@ -19,6 +19,7 @@ mod machines;
 mod paths;
 mod rates;
 mod refresh;
+mod shadowed;
 mod shared;
 mod told;
 

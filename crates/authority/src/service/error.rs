@@ -46,9 +46,9 @@ pub enum TokenError {
     /// The refresh token leads to nobody.
     #[error(transparent)]
     RefreshToken(RefreshProblem),
-    /// The password is a token, which is nobody's.
+    /// The password is a token, which is nobody's; or the account is one that counts for nothing.
     #[error("{}", reason.text)]
-    Token {
+    Rejected {
         /// As claimed.
         account: AccountName,
         /// Why.
@@ -95,7 +95,7 @@ impl TokenError {
     /// What a source's no is called.
     pub(super) fn rejected(account: AccountName, rejection: &Rejection) -> Self {
         match rejection.reason() {
-            Some(reason) => Self::Token { account, reason: reason.clone() },
+            Some(reason) => Self::Rejected { account, reason: reason.clone() },
             None => Self::WrongPassword { account, why: rejection.why().cloned() },
         }
     }
@@ -110,7 +110,7 @@ impl TokenError {
             Self::NoCredentials => "credentials-missing",
             Self::Rate(_) => "too-many-requests",
             Self::RefreshToken(problem) => problem.id(),
-            Self::Token { reason, .. } | Self::SubjectToken { reason } => reason.id,
+            Self::Rejected { reason, .. } | Self::SubjectToken { reason } => reason.id,
             Self::Request(error) => error.id(),
             Self::Secret(problem) => problem.id(),
             Self::Sign(_) => "signing-failed",
@@ -130,7 +130,7 @@ impl TokenError {
             Self::RefreshToken(RefreshProblem::Unknown)
             | Self::Secret(SecretProblem::Unknown)
             | Self::WrongPassword { .. } => true,
-            Self::Token { reason, .. } | Self::SubjectToken { reason } => reason.is_guess,
+            Self::Rejected { reason, .. } | Self::SubjectToken { reason } => reason.is_guess,
             Self::AccountChanged { .. }
             | Self::IntrospectionDenied { .. }
             | Self::Keys(_)

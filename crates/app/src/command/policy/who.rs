@@ -50,9 +50,13 @@ fn print(reach: &Reach, context: &Context) {
 }
 
 fn row(caller: &ReachingCaller) -> [String; 4] {
-    let ReachingCaller { who, source, disabled, actions, rules, own } = caller;
+    let ReachingCaller { who, source, disabled, shadowed_by, actions, rules, own } = caller;
     let mut by: Vec<String> = rules.iter().map(ToString::to_string).collect();
     by.extend((!own.is_empty()).then(|| "its own permission".to_owned()));
-    let who = if *disabled { format!("{who} (disabled)") } else { who.clone() };
+    let who = match shadowed_by {
+        Some(owner) => format!("{who} (no login reaches it: `{owner}` has the name)"),
+        None if *disabled => format!("{who} (disabled)"),
+        None => who.clone(),
+    };
     [who, source.clone().unwrap_or_default(), actions.join(", "), by.join(", ")]
 }

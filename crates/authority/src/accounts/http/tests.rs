@@ -281,3 +281,38 @@ async fn without_lookups_there_are_no_sessions_and_nothing_is_asked_without_a_pa
     assert!(bench.chain.by_id("http", &account.id, noon()).await.is_err());
     assert_eq!(bench.asked(), 1);
 }
+
+/// An API key of a later source is used every few seconds: the service is not asked each time.
+#[tokio::test]
+async fn whether_the_service_has_a_name_is_remembered_and_not_guessed() {
+    let bench = Bench::new().await;
+    bench.say(json!({ "answer": "yes" }));
+    let ours = bench.login(RIGHT).await.unwrap().unwrap();
+    let behind = |name: &str| Account {
+        source: "behind".parse().unwrap(),
+        name: name.parse().unwrap(),
+        ..ours.clone()
+    };
+    assert_eq!(bench.chain.shadow(&ours, noon()).await, Ok(None));
+    assert_eq!(bench.asked(), 1);
+    let has = async |name: &str, now| {
+        bench.chain.shadow(&behind(name), now).await.map(|owner| owner.is_some())
+    };
+    for (name, answer, is_its) in [
+        ("ann", json!({ "answer": "yes" }), true),
+        ("bob", json!({ "answer": "no", "reason": "locked" }), true),
+        ("eve", json!({ "answer": "unknown" }), false),
+    ] {
+        bench.say(answer);
+        assert_eq!(has(name, noon()).await, Ok(is_its), "{name}");
+        assert_eq!(bench.last(), json!({ "question": "lookup", "name": name }));
+    }
+    bench.say(json!({ "answer": "unavailable" }));
+    assert_eq!(has("eve", noon() + CACHE / 2).await, Ok(false));
+    assert_eq!(bench.asked(), 4);
+    assert!(has("eve", noon() + CACHE).await.is_err());
+
+    let bench = Bench::with(Lookups::None).await;
+    let unavailable = bench.chain.shadow(&behind("ann"), noon()).await.unwrap_err();
+    assert!(unavailable.to_string().contains("put it last"), "{unavailable}");
+}

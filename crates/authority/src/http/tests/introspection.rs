@@ -25,7 +25,7 @@ async fn told(fixture: &Fixture, token: &str) -> Value {
     answer.json()
 }
 
-async fn is_active(fixture: &Fixture, token: &str) -> bool {
+pub(super) async fn is_active(fixture: &Fixture, token: &str) -> bool {
     let answer = told(fixture, token).await;
     if answer != json!({ "active": false }) {
         assert_eq!(answer["active"], true, "nothing else is told of what is not active: {answer}");

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// A robot `ci` that may pull and push `team/app-*`, until the day after tomorrow.
-async fn robot(fixture: &Fixture) -> String {
+pub(super) async fn robot(fixture: &Fixture) -> String {
     let secret = MachineSecret::of_robot(&Counter::default());
     let robot = NewRobot {
         id: RobotId::from_random([1; 16]),
@@ -37,15 +37,18 @@ pub(super) async fn key(fixture: &Fixture) -> String {
 }
 
 async fn key_of(fixture: &Fixture, name: &str) -> String {
-    let secret = MachineSecret::api_key(&Counter::default());
     let account = fixture.account(name).await;
+    let (source, id) = (account.source.to_string(), account.id.as_str().to_owned());
+    key_for(fixture, name, AccountKey { source, id }).await
+}
+
+/// The same of an account of any source.
+pub(super) async fn key_for(fixture: &Fixture, name: &str, account: AccountKey) -> String {
+    let secret = MachineSecret::api_key(&Counter::default());
     let key = NewApiKey {
         id: KeyId::from_random([2; 16]),
         hash: secret.hash(),
-        account: AccountKey {
-            source: account.source.to_string(),
-            id: account.id.as_str().to_owned(),
-        },
+        account,
         account_name: name.to_owned(),
         description: String::new(),
         permission: permission(&["pull"], "team/**"),
@@ -64,7 +67,7 @@ fn after(fixture: &Fixture, seconds: u64) -> SystemTime {
     fixture.clock.now() + Duration::from_secs(seconds)
 }
 
-fn refusal(answer: &Answer) -> &'static str {
+pub(super) fn refusal(answer: &Answer) -> &'static str {
     assert_eq!(answer.status, 401, "{}", answer.body);
     assert!(answer.body.contains("wrong user name or password"), "{}", answer.body);
     answer.handled.as_ref().unwrap().refusal.as_ref().unwrap().id

@@ -136,7 +136,7 @@ async fn a_login_that_waited_while_its_account_ended_leaves_no_refresh_token() {
     assert!(fixture.db.refresh_tokens(None, fixture.service.now()).await.unwrap().is_empty());
 }
 
-async fn add_eve(db: &Db) {
+pub(super) async fn add_eve(db: &Db) {
     let eve = NewAccount {
         id: AccountId::from_random([7; 16]),
         name: "eve".to_owned(),
