@@ -53,7 +53,7 @@ use portpass_authority::{
     audit::Action,
     keyring::{KeyRing, KeyRingError},
 };
-use portpass_config::{Config, Environment, Signing, Sources, TokenService};
+use portpass_config::{Config, Environment, Part, Signing, Sources, TokenService};
 pub use portpass_state::RevokedTokens;
 use portpass_state::{AuditRecord, Db};
 use portpass_token::{Clock, Random, SystemClock, SystemRandom};
@@ -100,13 +100,14 @@ pub struct Installation {
     random: Arc<dyn Random>,
 }
 
-/// Opens what `sources` and `environment` name. Makes nothing: without a database it fails and says so.
+/// Opens what `sources` and `environment` name. Makes nothing: without a database it fails and says so. Rules and files
+/// that are broken are an error of those operations alone that need them.
 pub async fn open(
     sources: &Sources,
     environment: &Environment,
 ) -> Result<Installation, AdminError> {
     let (sources, environment) = (sources.clone(), environment.clone());
-    let config = blocking(move || Config::load(&sources, &environment)).await?;
+    let config = blocking(move || Config::load_forgiving(&sources, &environment)).await?;
     let path = config.database();
     match path.try_exists() {
         Ok(true) => {}
@@ -120,6 +121,7 @@ pub async fn open(
 impl Installation {
     /// The key ring, as the server has it. Only a ring that a server made is opened.
     async fn key_ring(&self) -> Result<KeyRing, AdminError> {
+        self.config.require(Part::SigningKeys)?;
         let service = self.token_service()?;
         let Signing::Ring(algorithms) = &service.signing else {
             return Err(KeyRingError::Fixed.into());

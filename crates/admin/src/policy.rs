@@ -7,8 +7,7 @@ use portpass_authority::{
     policy::{self, Explanation},
     subject::{Account, AccountKind, Subject},
 };
-use portpass_config::TokenService;
-use portpass_password::htpasswd::HtpasswdError;
+use portpass_config::{Part, TokenService};
 use portpass_protocol::{
     AccessSet,
     scope::{self, ScopeError},
@@ -75,6 +74,9 @@ impl Installation {
         circumstances: &Circumstances,
         scopes: &[String],
     ) -> Result<PolicyExplanation, AdminError> {
+        // Without a source, its rules and groups are missing too.
+        self.config.require(Part::Accounts)?;
+        self.config.require(Part::Rules)?;
         let token_service = self.token_service()?;
         let service = service_name(token_service, circumstances.service.as_deref())?;
         let (requested, ignored_scopes) = requested(scopes)?;
@@ -122,8 +124,9 @@ impl Installation {
     pub(super) async fn chain(
         &self,
         service: &TokenService,
-    ) -> Result<AuthenticatorChain, HtpasswdError> {
-        rulebook::lookup_chain(service, &self.db, &self.random, &*self.clock).await
+    ) -> Result<AuthenticatorChain, AdminError> {
+        self.config.require(Part::Accounts)?;
+        Ok(rulebook::lookup_chain(service, &self.db, &self.random, &*self.clock).await?)
     }
 
     /// What keeps an account from getting any token.

@@ -7,7 +7,7 @@ use portpass_authority::{
     request::Service,
     signer::Signer,
 };
-use portpass_config::{Signing, TokenService};
+use portpass_config::{Part, Signing, TokenService};
 use portpass_jose::{Algorithm, KeyId, KeyIdForm};
 use portpass_token::ServiceName;
 use serde::Serialize;
@@ -156,6 +156,7 @@ impl Installation {
     }
 
     async fn published(&self) -> Result<Published, AdminError> {
+        self.config.require(Part::SigningKeys)?;
         match &self.token_service()?.signing {
             Signing::Ring(_) => Published::read(&self.db).await?.ok_or(AdminError::NoKeys),
             Signing::Files(pairs) => {

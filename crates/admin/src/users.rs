@@ -13,7 +13,7 @@ use portpass_authority::{
     policy::RuleSet,
     subject::{Account, AccountName, Group, ROBOT_PREFIX, SourceName},
 };
-use portpass_config::{AccountSource, TokenService};
+use portpass_config::{AccountSource, Part, TokenService};
 use portpass_password::PasswordHash;
 use portpass_protocol::RepositoryName;
 use portpass_state::{
@@ -149,6 +149,9 @@ impl Installation {
         if name.starts_with(ROBOT_PREFIX) {
             return Err(AdminError::ReservedForRobots { name: name.to_owned() });
         }
+        // They may reserve the name.
+        self.config.require(Part::Accounts)?;
+        self.config.require(Part::Rules)?;
         let rules = self.local_accounts()?.policy.rules();
         if let Some(rule) = rules.and_then(|rules| rules.reserves(&parsed)) {
             return Err(AdminError::Reserved { name: name.to_owned(), rule: rule.to_string() });

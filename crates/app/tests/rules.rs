@@ -299,3 +299,62 @@ fn who_gains_or_loses_what_is_told_by_words_and_by_the_exit_status() {
         assert!(refused.stderr.contains(told), "{refused}");
     }
 }
+
+/// While somebody edits the rules, somebody else may have to end a leaked secret.
+#[test]
+fn broken_rules_and_files_stop_no_command_that_does_without_them() {
+    let portpass = serve();
+    let run = |line: &str, stdin: &str| {
+        let mut words: Vec<&str> = line.split_whitespace().collect();
+        words.extend(["--config", "{folder}/portpass.yml"]);
+        portpass.command(&words, stdin)
+    };
+    run("robot add ci --allow pull --repository public/**", "").expect_success();
+    run("robot add old --allow pull --repository public/**", "").expect_success();
+    let key = run("key add ann --allow pull --repository public/** --json", "");
+    let key: Value = serde_json::from_str(&key.expect_success().stdout).unwrap();
+    let revoke_key = format!("key revoke {}", key["id"].as_str().unwrap());
+    fs::write(portpass.folder().join("rules.yml"), "- { allow: [pull\n").unwrap();
+    for line in [
+        "robot list",
+        "robot disable ci",
+        "robot rotate ci --overlap 0s",
+        "robot enable ci",
+        "robot remove old",
+        "key list",
+        &revoke_key,
+        "user list",
+        "user disable ann",
+        "user enable ann",
+        "user revoke ann",
+        "session list",
+        "session revoke --account ann",
+        "signing-key list",
+        "signing-key rotate",
+        "signing-key export",
+        "audit",
+        "audit verify",
+        "explain",
+        "user remove ann",
+        "backup {folder}/backup",
+    ] {
+        let done = run(line, "");
+        assert_eq!(done.status, Some(0), "{line}: {done}");
+    }
+    let listed = run("robot list", "");
+    assert!(
+        listed.stderr.contains("warning: ") && listed.stderr.contains("rules.yml:"),
+        "{listed}"
+    );
+    for line in [
+        "policy explain anonymous repository:public/a:pull",
+        "policy lint",
+        "policy who repository:public/a:pull",
+        // A rule may reserve the name.
+        "user add bob --password-stdin",
+    ] {
+        let refused = run(line, PASSWORD);
+        assert_eq!(refused.status, Some(1), "{line}: {refused}");
+        assert!(refused.stderr.contains("rules.yml:"), "{line}: {refused}");
+    }
+}

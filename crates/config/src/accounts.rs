@@ -18,7 +18,7 @@ pub use self::{
     ldap::LdapSource,
     workload::{WorkloadKeys, WorkloadSource},
 };
-use super::{ConfigError, Files, Located, Location};
+use super::{ConfigError, Files, Located, Location, Part};
 
 /// One source of accounts.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -126,13 +126,27 @@ pub(crate) fn build(
                     Some(true) => Formats::Legacy,
                     Some(false) | None => Formats::Current,
                 };
-                let path = files.htpasswd(&format!("{key}.path"), &path, formats)?;
+                let path =
+                    files.htpasswd(&format!("{key}.path"), &path, formats, Part::Accounts)?;
                 AccountSource::Htpasswd { path, formats }
             }
-            Source::Http(section) => AccountSource::Http(Arc::new(section.build(&place, files)?)),
-            Source::Ldap(section) => AccountSource::Ldap(Arc::new(section.build(&place, files)?)),
+            Source::Http(section) => {
+                let built = section.build(&place, files).map(Some);
+                match files.usable(Part::Accounts, built, || None)? {
+                    Some(source) => AccountSource::Http(Arc::new(source)),
+                    None => continue,
+                }
+            }
+            Source::Ldap(section) => {
+                let built = section.build(&place, files).map(Some);
+                match files.usable(Part::Accounts, built, || None)? {
+                    Some(source) => AccountSource::Ldap(Arc::new(source)),
+                    None => continue,
+                }
+            }
             Source::Workload(section) => {
-                let source = section.build(&format!("{key}.workload"), &place, files)?;
+                let built = section.build(&format!("{key}.workload"), &place, files).map(Some);
+                let Some(source) = files.usable(Part::Accounts, built, || None)? else { continue };
                 check_issuer(&source, &sources, &place, files)?;
                 AccountSource::Workload(Box::new(source))
             }

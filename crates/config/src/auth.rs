@@ -16,7 +16,7 @@ use serde::{
 use serde_json::Value;
 
 use super::{
-    ConfigError, Files, Located, Location,
+    ConfigError, Files, Located, Location, Part,
     limits::{Attempts, LimitsSection},
 };
 
@@ -205,7 +205,9 @@ impl TokenSection {
         if let Some(allowed) = section.algorithms(&self.signingalgorithms.unwrap_or_default())? {
             settings.allowed = allowed;
         }
-        let trust = section.trust(self.rootcertbundle.as_ref(), self.jwks.as_ref())?;
+        let trust = section.trust(self.rootcertbundle.as_ref(), self.jwks.as_ref());
+        let nothing = || Trust::new(TrustRoots::none(), KeySet::new());
+        let trust = section.files.usable(Part::Serving, trust, nothing)?;
         Ok(Token { realm, service, settings, trust })
     }
 }
@@ -215,7 +217,12 @@ impl HtpasswdSection {
         let realm = section.quotable("realm", self.realm)?;
         let path = self.path.ok_or_else(|| section.missing("path"))?;
         // HT3: distribution makes a file that is not there, and with it an account for everything.
-        let path = section.files.htpasswd(&section.key_of("path"), &path, Formats::Current)?;
+        let path = section.files.htpasswd(
+            &section.key_of("path"),
+            &path,
+            Formats::Current,
+            Part::Serving,
+        )?;
         let attempts = LimitsSection::build(self.limits.as_ref());
         if attempts == Attempts::Unlimited {
             let key = section.key_of("limits");

@@ -80,6 +80,7 @@ impl RulesOfFile {
         warnings.extend(files.into_warnings());
         warnings.extend(config.warnings);
         let (rules, file, lines) = match service.policy {
+            PolicySource::Broken => return Err(ConfigError::at(name, "its rules are broken")),
             PolicySource::Rules(rules) => {
                 let lines: Vec<Option<u64>> = places.iter().map(Location::line).collect();
                 let file = (!lines.is_empty()).then(|| path.to_owned());

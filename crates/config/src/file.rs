@@ -142,7 +142,18 @@ impl ConfigFile {
         let audit = self.audit.unwrap_or_default().build(files)?;
         let warnings = exposed(&http, registry.is_some(), token_service.as_ref());
         let adoption = Adoption::Never;
-        Ok(Config { data, http, admin, log, audit, registry, token_service, adoption, warnings })
+        Ok(Config {
+            data,
+            http,
+            admin,
+            log,
+            audit,
+            registry,
+            token_service,
+            adoption,
+            warnings,
+            unusable: Vec::new(),
+        })
     }
 }
 

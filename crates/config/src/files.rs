@@ -12,7 +12,10 @@ use portpass_password::{
     htpasswd::{HtpasswdError, HtpasswdSettings},
 };
 
-use super::{ConfigError, Located, Location};
+use super::{
+    ConfigError, Located, Location,
+    unusable::{Part, Reading, Unusable},
+};
 
 /// Reads what a configuration names and says where it was named. Relative paths start at the
 /// configuration file's own folder.
@@ -21,6 +24,8 @@ pub struct Files {
     name: String,
     folder: PathBuf,
     warnings: RefCell<Vec<String>>,
+    reading: Reading,
+    unusable: RefCell<Vec<Unusable>>,
 }
 
 impl Files {
@@ -30,16 +35,48 @@ impl Files {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
             _ => PathBuf::from("."),
         };
-        Self { name: path.display().to_string(), folder, warnings: RefCell::default() }
+        Self::starting_at(path.display().to_string(), folder)
     }
 
     /// Without a configuration file, paths (which come from the environment) start here.
     pub(crate) fn without_file() -> Self {
-        Self {
-            name: "embedded configuration".to_owned(),
-            folder: PathBuf::from("."),
-            warnings: RefCell::default(),
+        Self::starting_at("embedded configuration".to_owned(), PathBuf::from("."))
+    }
+
+    fn starting_at(name: String, folder: PathBuf) -> Self {
+        let (warnings, unusable) = (RefCell::default(), RefCell::default());
+        Self { name, folder, warnings, reading: Reading::Strict, unusable }
+    }
+
+    /// Says whether what is broken is an error.
+    pub(crate) fn with_reading(self, reading: Reading) -> Self {
+        Self { reading, ..self }
+    }
+
+    /// What could be made of this part; if nothing, and not everything has to be in order, what stands in its place.
+    pub(crate) fn usable<T>(
+        &self,
+        part: Part,
+        built: Result<T, ConfigError>,
+        in_its_place: impl FnOnce() -> T,
+    ) -> Result<T, ConfigError> {
+        match (built, self.reading) {
+            (Err(error), Reading::Forgiving) => {
+                self.unusable.borrow_mut().push(Unusable { part, error });
+                Ok(in_its_place())
+            }
+            (built, _) => built,
         }
+    }
+
+    /// Whether this part was found broken.
+    pub(crate) fn is_broken(&self, part: Part) -> bool {
+        self.unusable.borrow().iter().any(|unusable| unusable.part == part)
+    }
+
+    /// What was found broken.
+    pub(crate) fn take_unusable(&self) -> Vec<Unusable> {
+        self.unusable.take()
     }
 
     /// The configuration file's name, as it was given.
@@ -106,14 +143,16 @@ impl Files {
         key: &str,
         path: &Located<PathBuf>,
         formats: Formats,
+        part: Part,
     ) -> Result<PathBuf, ConfigError> {
         let resolved = self.resolve(path);
         let settings = HtpasswdSettings { path: resolved.clone(), formats };
-        let warnings = HtpasswdFile::check(&settings).map_err(|error| {
+        let checked = HtpasswdFile::check(&settings).map_err(|error| {
             let missing = matches!(error, HtpasswdError::Missing { .. });
             let error = self.error(&path.place, key, error.to_string());
             if missing { self.with_start_of_paths(path, error) } else { error }
-        })?;
+        });
+        let warnings = self.usable(part, checked, Vec::new)?;
         for warning in warnings {
             self.warn(&path.place, key, format!("{}: {warning}", resolved.display()));
         }

@@ -55,7 +55,10 @@ impl HttpSection {
     pub(crate) fn build(self, files: &Files) -> Result<Http, ConfigError> {
         Ok(Http {
             addr: self.addr.map_or(DEFAULT_ADDRESS.into(), |addr| addr.value),
-            tls: self.tls.map(|tls| tls.value.build("http.tls", &tls.place, files)).transpose()?,
+            tls: match self.tls {
+                Some(tls) => tls.value.build("http.tls", &tls.place, files)?,
+                None => None,
+            },
             host: self.host.map(|host| origin("http.host", &host, files)).transpose()?,
             trusted_proxies: TrustedProxies::build(
                 self.trusted_proxies.unwrap_or_default(),

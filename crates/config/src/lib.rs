@@ -39,12 +39,15 @@ mod signing;
 mod tls;
 mod token_service;
 mod type_error;
+mod unusable;
 mod variables;
 
 #[cfg(test)]
 mod tests;
 
 use std::path::PathBuf;
+
+use self::unusable::{Reading, Unusable};
 
 pub use self::{
     accounts::{AccountSource, HttpSource, LdapSource, WorkloadKeys, WorkloadSource},
@@ -69,6 +72,7 @@ pub use self::{
     signing::Signing,
     tls::{TlsError, TlsFiles},
     token_service::{TokenListen, TokenService},
+    unusable::Part,
     variables::{VariableHelp, variables},
 };
 
@@ -116,16 +120,35 @@ pub struct Config {
     pub adoption: Adoption,
     /// What does not stop the start but should be seen.
     pub warnings: Vec<String>,
+    unusable: Vec<Unusable>,
 }
 
 impl Config {
     /// Reads everything that `sources` and `environment` name. Blocks on files; opens no listener and
     /// makes nothing.
     pub fn load(sources: &Sources, environment: &Environment) -> Result<Self, ConfigError> {
+        Self::read(sources, environment, Reading::Strict)
+    }
+
+    /// As [`load`](Self::load), but for somebody who does not need everything: rules and files that are broken become
+    /// warnings, and [`require`](Self::require) says which part they are of.
+    pub fn load_forgiving(
+        sources: &Sources,
+        environment: &Environment,
+    ) -> Result<Self, ConfigError> {
+        Self::read(sources, environment, Reading::Forgiving)
+    }
+
+    fn read(
+        sources: &Sources,
+        environment: &Environment,
+        reading: Reading,
+    ) -> Result<Self, ConfigError> {
         let (mut typed, files) = match &sources.config {
             Some(path) => (ConfigFile::read(path)?, Files::relative_to(path)),
             None => (ConfigFile::default(), Files::without_file()),
         };
+        let files = files.with_reading(reading);
         let mut warnings = typed.apply_environment(environment)?;
         typed.apply_flags(sources);
         if sources.config.is_none() {
@@ -133,10 +156,18 @@ impl Config {
         }
         let mut config = typed.build(&files, environment)?;
         config.adoption = sources.adoption;
+        config.unusable = files.take_unusable();
         warnings.append(&mut files.into_warnings());
         warnings.append(&mut config.warnings);
+        warnings.extend(config.unusable.iter().map(|unusable| unusable.error.to_string()));
         config.warnings = warnings;
         Ok(config)
+    }
+
+    /// Fails if this part is broken. It never is after [`load`](Self::load).
+    pub fn require(&self, part: Part) -> Result<(), ConfigError> {
+        let broken = self.unusable.iter().find(|unusable| unusable.part == part);
+        broken.map_or(Ok(()), |unusable| Err(unusable.error.clone()))
     }
 
     /// Where the database is.

@@ -98,6 +98,8 @@ pub enum PolicySource {
         /// What it said when the configuration was read.
         acl: Arc<Acl>,
     },
+    /// Rules that are broken, which nobody needs who goes on all the same. They grant nothing.
+    Broken,
 }
 
 impl PolicySource {
@@ -106,6 +108,7 @@ impl PolicySource {
         match self {
             Self::Rules(rules) | Self::RuleFile { rules, .. } => rules.clone(),
             Self::DockerAuth { acl, .. } => acl.clone(),
+            Self::Broken => Arc::new(RuleSet::new(Vec::new())),
         }
     }
 
@@ -114,7 +117,7 @@ impl PolicySource {
         match self {
             Self::Rules(rules) => rules.longest_lifetime(),
             // What it says next is not known.
-            Self::RuleFile { .. } => Some(Lifetime::MAX),
+            Self::RuleFile { .. } | Self::Broken => Some(Lifetime::MAX),
             Self::DockerAuth { .. } => None,
         }
     }
@@ -122,7 +125,7 @@ impl PolicySource {
     /// The file that it stands in alone.
     pub fn file(&self) -> Option<PolicyFile> {
         match self {
-            Self::Rules(_) => None,
+            Self::Rules(_) | Self::Broken => None,
             Self::RuleFile { file, .. } => Some(PolicyFile::Rules(file.clone())),
             Self::DockerAuth { file, .. } => Some(PolicyFile::DockerAuth(file.clone())),
         }
@@ -132,6 +135,7 @@ impl PolicySource {
     pub fn description(&self) -> String {
         match self {
             Self::Rules(rules) => rules.rules().len().to_string(),
+            Self::Broken => "broken".to_owned(),
             Self::RuleFile { file, rules } => {
                 format!("{}, in {}", rules.rules().len(), file.path().display())
             }
@@ -145,7 +149,7 @@ impl PolicySource {
     pub fn rules(&self) -> Option<&Arc<RuleSet>> {
         match self {
             Self::Rules(rules) | Self::RuleFile { rules, .. } => Some(rules),
-            Self::DockerAuth { .. } => None,
+            Self::DockerAuth { .. } | Self::Broken => None,
         }
     }
 }

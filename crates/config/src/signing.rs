@@ -10,7 +10,7 @@ use portpass_jose::{Algorithm, Algorithms};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{ConfigError, Files, Located, Location};
+use super::{ConfigError, Files, Located, Location, Part};
 
 /// An algorithm for generated keys, or the files of a key.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -40,6 +40,8 @@ enum Named {
     Generated(Option<Located<Algorithm>>),
     /// That of a pair of files.
     Files(KeyPair),
+    /// That of a pair of files that is broken.
+    Broken,
 }
 
 impl Signing {
@@ -57,6 +59,7 @@ impl Signing {
                 Self::Ring(vec![algorithm])
             }
             Named::Files(pair) => Self::Files(vec![pair]),
+            Named::Broken => Self::Files(Vec::new()),
         })
     }
 
@@ -69,13 +72,14 @@ impl Signing {
         files: &Files,
     ) -> Result<Signer, ConfigError> {
         let number = match (section.build(key, place, files)?, self) {
-            (Named::Generated(None), _) => 0,
+            (Named::Generated(None) | Named::Broken, _) => 0,
             (Named::Generated(Some(Located { value: algorithm, .. })), Self::Ring(known)) => {
                 number_of(known, algorithm, PartialEq::eq)
             }
             (Named::Files(pair), Self::Files(known)) => {
                 number_of(known, pair, |one, other| one.files == other.files)
             }
+            (Named::Generated(Some(_)), Self::Files(_)) if files.is_broken(Part::SigningKeys) => 0,
             (Named::Generated(Some(algorithm)), Self::Files(known)) => {
                 the_default(known, &algorithm, key, files)?
             }
@@ -102,22 +106,33 @@ impl SigningSection {
                 return Err(missing("certificate").hint("x5c needs the certificate of the key"));
             }
         };
-        // Unreadable files get the error that names the line.
-        let _ = zeroize::Zeroizing::new(files.read(&format!("{key}.key"), &private)?);
-        files.read(&format!("{key}.certificate"), &certificate)?;
-        let pair = KeyFiles {
-            certificate: files.resolve(&certificate),
-            key: files.resolve(&private),
-            algorithm: algorithm.map(|typed| typed.value),
-        };
-        let signing = pair.read().map_err(|error| {
-            let of_key = error.path() == pair.key;
-            let (typed, name) =
-                if of_key { (&private, "key") } else { (&certificate, "certificate") };
-            files.error(&typed.place, &format!("{key}.{name}"), error.to_string())
-        })?;
-        Ok(Named::Files(KeyPair { files: pair, signing: Arc::new(signing) }))
+        let pair = read(&certificate, &private, algorithm, key, files).map(Named::Files);
+        files.usable(Part::SigningKeys, pair, || Named::Broken)
     }
+}
+
+/// Both files, which must belong together.
+fn read(
+    certificate: &Located<PathBuf>,
+    private: &Located<PathBuf>,
+    algorithm: Option<Located<Algorithm>>,
+    key: &str,
+    files: &Files,
+) -> Result<KeyPair, ConfigError> {
+    // Unreadable files get the error that names the line.
+    let _ = zeroize::Zeroizing::new(files.read(&format!("{key}.key"), private)?);
+    files.read(&format!("{key}.certificate"), certificate)?;
+    let pair = KeyFiles {
+        certificate: files.resolve(certificate),
+        key: files.resolve(private),
+        algorithm: algorithm.map(|typed| typed.value),
+    };
+    let signing = pair.read().map_err(|error| {
+        let of_key = error.path() == pair.key;
+        let (typed, name) = if of_key { (private, "key") } else { (certificate, "certificate") };
+        files.error(&typed.place, &format!("{key}.{name}"), error.to_string())
+    })?;
+    Ok(KeyPair { files: pair, signing: Arc::new(signing) })
 }
 
 /// The number of what is known, which this is from now on.

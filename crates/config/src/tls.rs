@@ -8,7 +8,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{ConfigError, Files, Located, Location, files::read_limited};
+use super::{ConfigError, Files, Located, Location, Part, files::read_limited};
 
 /// The files of certificate and key. The server reads them again when they change.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -34,8 +34,19 @@ pub struct TlsFiles {
 }
 
 impl TlsSection {
-    /// Reads both files; they must belong together.
+    /// As [`read`](Self::read), for a server. Only who does not serve may go without.
     pub(crate) fn build(
+        self,
+        key: &str,
+        place: &Location,
+        files: &Files,
+    ) -> Result<Option<TlsFiles>, ConfigError> {
+        let built = self.read(key, place, files).map(Some);
+        files.usable(Part::Serving, built, || None)
+    }
+
+    /// Reads both files; they must belong together.
+    pub(crate) fn read(
         self,
         key: &str,
         place: &Location,

@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    Address, ConfigError, Files, Located, Location,
+    Address, ConfigError, Files, Located, Location, Part,
     accounts::{self, AccountSource, Source},
     groups::{self, GroupsSection},
     http::{Http, origin},
@@ -195,12 +195,24 @@ impl TokenServiceSection {
         let (attempts, rates) = TokenLimitsSection::build(self.limits, files)?;
         let mut signing = Signing::build(self.signing, files)?;
         let services = services(self.services, self.refresh_tokens, &mut signing, files)?;
-        let groups = groups::build(self.groups, &accounts, files)?;
+        let groups = match groups::build(self.groups, &accounts, files) {
+            // They may name the source that is missing.
+            Err(_) if files.is_broken(Part::Accounts) => Groups::default(),
+            groups => groups?,
+        };
         let context = RuleContext {
             sources: accounts.iter().map(AccountSource::name).collect(),
             services: services.iter().map(|service| service.name.clone()).collect(),
             anonymous,
             groups: groups::known(&groups, &accounts),
+        };
+        let introspection = IntrospectionSection::build(self.introspection, &context, files);
+        let policy = policy::build(self.policy, self.policy_file, context, &accounts, files);
+        let (introspection, policy) = if files.is_broken(Part::Accounts) {
+            // Both may name the source that is missing.
+            (introspection.unwrap_or_default(), policy.unwrap_or(PolicySource::Broken))
+        } else {
+            (introspection?, files.usable(Part::Rules, policy, || PolicySource::Broken)?)
         };
         Ok(TokenService {
             listen: listen(self.addr, self.tls, http, files)?,
@@ -210,8 +222,8 @@ impl TokenServiceSection {
             lifetime: lifetime(self.expiration, files)?,
             signing,
             services,
-            introspection: IntrospectionSection::build(self.introspection, &context, files)?,
-            policy: policy::build(self.policy, self.policy_file, context, &accounts, files)?,
+            introspection,
+            policy,
             accounts,
             groups,
             min_password_length: PasswordsSection::build(self.passwords, files)?,
@@ -248,7 +260,7 @@ fn listen(
                 ));
             }
             let tls = match tls {
-                Some(tls) => Some(tls.value.build(key, &tls.place, files)?),
+                Some(tls) => tls.value.build(key, &tls.place, files)?,
                 None => http.tls.clone(),
             };
             if shared {

@@ -62,6 +62,17 @@ pub(crate) async fn load(sources: &Sources, environment: &Environment) -> Result
         .map_err(refused)
 }
 
+/// Reads the same for somebody who can do without rules and files that are broken.
+pub(super) async fn load_forgiving(
+    sources: &Sources,
+    environment: &Environment,
+) -> Result<Config, Failure> {
+    let (sources, environment) = (sources.clone(), environment.clone());
+    tokio::task::spawn_blocking(move || Config::load_forgiving(&sources, &environment))
+        .await?
+        .map_err(refused)
+}
+
 /// A configuration that makes no sense, with what may help.
 pub(super) fn refused(error: ConfigError) -> Failure {
     let hints = error.hints().to_vec();

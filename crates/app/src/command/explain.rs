@@ -8,7 +8,7 @@ use portpass_diagnose::time::distance;
 use portpass_server::refusals::{self, Absence, KnownFailure, Query, QueryResult, RefusedRequest};
 use serde_json::{Value, json};
 
-use super::{Context, InstallationArguments, config::load};
+use super::{Context, InstallationArguments, config::load_forgiving};
 use crate::failure::Failure;
 
 mod display;
@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
     let Arguments { request, number, all, json, installation } = arguments;
     let sources = installation.sources();
-    let data = load(&sources, &context.environment).await?.data;
+    let data = load_forgiving(&sources, &context.environment).await?.data;
     let query = match &request {
         Some(request) => Query::Request(request.clone()),
         None if all => Query::All(number),

@@ -100,7 +100,7 @@ impl HttpSection {
         let bearer = at.bearer(self.bearer_token, self.bearer_token_file)?;
         let identity = match self.client {
             Some(client) => {
-                let files = client.value.build(&key_of("client"), &client.place, files)?;
+                let files = client.value.read(&key_of("client"), &client.place, files)?;
                 Some(files.pair)
             }
             None => None,

@@ -3,6 +3,7 @@
 mod docker_auth;
 mod environment;
 mod foreign;
+mod forgiving;
 mod groups;
 mod http;
 mod ldap;
