@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{
     AdminError, Caller, Installation, Issued, Limits,
-    account_key::{account_key, source_and_name},
+    account_key::{account_key, named},
     limits::{check, limited_record},
     serialize_optional_time, serialize_time,
 };
@@ -81,16 +81,20 @@ impl Installation {
         Ok(Issued { username: made.account, secret, about })
     }
 
-    /// The keys of the accounts of this name, or of all, in the order in which they were made.
+    /// The keys of the accounts of this name, or of all, in the order in which they were made. Fails if there are none
+    /// because nobody has that name.
     pub async fn keys(&self, account: Option<&str>) -> Result<Vec<ApiKey>, AdminError> {
         self.token_service()?;
         let mut keys: Vec<ApiKey> =
             self.db.api_keys().await?.into_iter().map(ApiKey::from).collect();
         if let Some(account) = account {
-            let (source, name) = source_and_name(account);
+            let named = named(account);
             keys.retain(|key| {
-                key.account == name && source.is_none_or(|source| source == key.source)
+                key.account == named.name && named.source.is_none_or(|source| source == key.source)
             });
+            if keys.is_empty() {
+                self.check_account_known(account).await?;
+            }
         }
         Ok(keys)
     }

@@ -12,13 +12,13 @@ use portpass_state::{AuditEntry as Row, AuditHead, Fault, Verified};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use super::{AdminError, Installation};
+use super::{AdminError, Installation, account_key::named};
 use portpass_config::Span;
 
 /// What is asked of the trail, as it was typed.
 #[derive(Debug, Clone, Default)]
 pub struct AuditQuery {
-    /// Only what this account did, and what was done to it.
+    /// Only what this account did, and what was done to it. The trail does not say its source.
     pub account: Option<String>,
     /// Only what is about repositories like this.
     pub repository: Option<String>,
@@ -92,7 +92,7 @@ impl Installation {
         let AuditQuery { account, repository, since, actions } = question;
         let actions = actions.iter().map(|word| word.parse()).collect::<Result<_, _>>()?;
         Ok(AuditFilter {
-            account: account.clone(),
+            account: account.as_deref().map(|account| named(account).name.to_owned()),
             repository: repository.as_deref().map(pattern).transpose()?,
             since: since.as_deref().map(|text| time(text, self.now())).transpose()?,
             actions,

@@ -3,11 +3,12 @@
 use std::time::SystemTime;
 
 use portpass_authority::audit::Action;
-use portpass_state::{Change, RefreshState, RefreshToken, Revocation, RevokedTokens};
+use portpass_state::{AuditRecord, Change, RefreshState, RefreshToken, Revocation, RevokedTokens};
 use serde::Serialize;
 
 use super::{
-    AdminError, Caller, Installation, serialize_optional_time, serialize_time, users::account_name,
+    AdminError, Caller, Installation, account_key::named, serialize_optional_time, serialize_time,
+    users::account_name,
 };
 
 /// One refresh token.
@@ -65,10 +66,13 @@ pub enum SessionState {
 
 impl Installation {
     /// The sessions of the accounts of this name, or of all; newest first. Dead ones are kept for a
-    /// while, to say why they are.
+    /// while, to say why they are. Fails if there are none because nobody has that name.
     pub async fn sessions(&self, account: Option<&str>) -> Result<Vec<Session>, AdminError> {
         self.token_service()?;
-        let tokens = self.db.refresh_tokens(account, self.now()).await?;
+        let tokens = self.db.refresh_tokens(account.map(named), self.now()).await?;
+        if let (true, Some(account)) = (tokens.is_empty(), account) {
+            self.check_account_known(account).await?;
+        }
         Ok(tokens.into_iter().map(Session::from).collect())
     }
 
@@ -84,12 +88,17 @@ impl Installation {
         }
     }
 
-    /// Ends all sessions of the accounts of this name; says how many there were.
+    /// Ends all sessions of the accounts of this name; says how many there were. An account that is gone may have left
+    /// some; without any, there has to be the account.
     pub async fn revoke_sessions_of(&self, account: &str) -> Result<u64, AdminError> {
         self.token_service()?;
-        let record = self.record(Action::SessionsRevoked, account);
+        let record = self.record_of_named(Action::SessionsRevoked, account);
         let why = Revocation::SessionRevoked;
-        Ok(self.db.revoke_refresh_tokens(account, why, &record).await?)
+        let revoked = self.db.revoke_refresh_tokens(named(account), why, &record).await?;
+        if revoked == 0 {
+            self.sessions(Some(account)).await?;
+        }
+        Ok(revoked)
     }
 }
 
@@ -103,23 +112,33 @@ pub struct TokenRevocation {
 }
 
 impl Installation {
-    /// Ends the tokens of the accounts of this name, in whatever source: at the registry of this
-    /// installation within two seconds. An account that is gone may have left some, so it need not exist.
+    /// Ends the tokens of the accounts of this name: at the registry of this installation within two seconds. An
+    /// account that is gone may have left some, so it need not exist. If its source is named, the sessions of others
+    /// stay; access tokens do not name their source.
     pub async fn revoke_tokens(
         &self,
-        name: &str,
+        account: &str,
         which: RevokedTokens,
     ) -> Result<TokenRevocation, AdminError> {
         let service = self.token_service()?;
-        account_name(name)?;
+        account_name(named(account).name)?;
         let doubt = self
-            .find_account(service, &Caller::Account(name.to_owned()))
+            .find_account(service, &Caller::Account(account.to_owned()))
             .await
             .err()
             .map(|error| error.to_string());
-        let record = self.record(Action::TokensRevoked, name);
-        let sessions = self.db.revoke_tokens(name, which, &record).await?;
+        let record = self.record_of_named(Action::TokensRevoked, account);
+        let sessions = self.db.revoke_tokens(named(account), which, &record).await?;
         Ok(TokenRevocation { sessions, doubt })
+    }
+
+    fn record_of_named(&self, action: Action, account: &str) -> AuditRecord {
+        let named = named(account);
+        let mut record = self.record(action, named.name);
+        if let Some(source) = named.source {
+            record.detail["source"] = source.into();
+        }
+        record
     }
 }
 

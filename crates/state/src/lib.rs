@@ -104,8 +104,8 @@ pub use page::{MAX_PAGE, Page};
 pub use permission::Permission;
 pub use referrer::Referrer;
 pub use refresh::{
-    AccountKey, EvictedToken, NewRefreshToken, RefreshState, RefreshToken, Revocation,
-    TokenAddition, TokenHash, Touch,
+    AccountKey, AccountNamed, EvictedToken, NewRefreshToken, RefreshState, RefreshToken,
+    Revocation, TokenAddition, TokenHash, Touch,
 };
 pub use robot::{NewRobot, NewSecret, Robot, RobotSecret, Rotation};
 pub use snapshot::{CopyError, HeldBlob};

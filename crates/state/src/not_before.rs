@@ -6,7 +6,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::{AuditRecord, Db, Revocation, StateError, meta::Counter, sql::sql, writer::Write};
+use crate::{
+    AccountNamed, AuditRecord, Db, Revocation, StateError, meta::Counter, sql::sql, writer::Write,
+};
 
 /// The tokens of one account that count no more.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,11 +62,11 @@ impl Db {
         Counter::NotBefore.read(self.read()).await
     }
 
-    /// Ends the tokens of the accounts of this name, whatever their source, that were issued until the
-    /// record's time. Says how many refresh tokens were among them.
+    /// Ends the tokens of the accounts of this name that were issued until the record's time, and says how many
+    /// refresh tokens were among them. An access token does not name its source: those of every source end.
     pub async fn revoke_tokens(
         &self,
-        account_name: &str,
+        account: AccountNamed<'_>,
         which: RevokedTokens,
         audit: &AuditRecord,
     ) -> Result<u64, StateError> {
@@ -73,12 +75,13 @@ impl Db {
             RevokedTokens::Access => 0,
             RevokedTokens::All => {
                 let statement = sql("UPDATE refresh_token SET revoked_at = $2, revoked_why = $3
-                     WHERE account_name = $1 AND revoked_at IS NULL");
-                let statement = statement.bind(account_name).bind(audit.at);
-                write.run(statement.bind(Revocation::SessionRevoked.as_str())).await?
+                     WHERE account_name = $1 AND ($4 IS NULL OR source = $4) AND revoked_at IS NULL");
+                let statement = statement.bind(account.name).bind(audit.at);
+                let statement = statement.bind(Revocation::SessionRevoked.as_str());
+                write.run(statement.bind(account.source)).await?
             }
         };
-        end_tokens(account_name, audit.at, &mut write).await?;
+        end_tokens(account.name, audit.at, &mut write).await?;
         // Sources that hold accounts in memory read when its tokens begin to count with the account.
         Counter::Accounts.raise(&mut write).await?;
         Counter::Robots.raise(&mut write).await?;

@@ -63,6 +63,21 @@ impl AccountKey {
     }
 }
 
+/// Accounts as people call them: by the name that they had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccountNamed<'a> {
+    /// Only those of this source; absent: of every one.
+    pub source: Option<&'a str>,
+    /// The name.
+    pub name: &'a str,
+}
+
+impl<'a> From<&'a str> for AccountNamed<'a> {
+    fn from(name: &'a str) -> Self {
+        Self { source: None, name }
+    }
+}
+
 /// A refresh token to be kept.
 #[derive(Debug, Clone)]
 pub struct NewRefreshToken {
@@ -238,18 +253,19 @@ impl Db {
         Ok(Touch::Used)
     }
 
-    /// The tokens of the accounts of this name, whatever their source, or of all; newest first.
+    /// The tokens of the accounts of this name, or of all; newest first.
     pub async fn refresh_tokens(
         &self,
-        account_name: Option<&str>,
+        account: Option<AccountNamed<'_>>,
         now: SystemTime,
     ) -> Result<Vec<RefreshToken>, StateError> {
-        let statement = match account_name {
+        let statement = match account {
             None => sql("SELECT * FROM refresh_token ORDER BY created_at DESC, id"),
-            Some(name) => sql(
-                "SELECT * FROM refresh_token WHERE account_name = $1 ORDER BY created_at DESC, id",
-            )
-            .bind(name),
+            Some(account) => sql("SELECT * FROM refresh_token
+                 WHERE account_name = $1 AND ($2 IS NULL OR source = $2)
+                 ORDER BY created_at DESC, id")
+            .bind(account.name)
+            .bind(account.source),
         };
         let rows = self.read().all(statement).await?;
         rows.iter().map(|row| RefreshToken::read(row, now)).collect()
@@ -275,13 +291,13 @@ impl Db {
     /// record's time, and says how many there were.
     pub async fn revoke_refresh_tokens(
         &self,
-        account_name: &str,
+        account: AccountNamed<'_>,
         why: Revocation,
         audit: &AuditRecord,
     ) -> Result<u64, StateError> {
-        let statement = sql("UPDATE refresh_token SET revoked_at = $2, revoked_why = $3
-             WHERE account_name = $1 AND revoked_at IS NULL");
-        self.revoke(statement.bind(account_name), why, audit).await
+        let statement = sql("UPDATE refresh_token SET revoked_at = $3, revoked_why = $4
+             WHERE account_name = $1 AND ($2 IS NULL OR source = $2) AND revoked_at IS NULL");
+        self.revoke(statement.bind(account.name).bind(account.source), why, audit).await
     }
 
     /// Puts tokens that have expired among the dead, and forgets those that have been dead since before

@@ -93,6 +93,11 @@ async fn read(
             let number = number.unwrap_or(LATEST);
             let entries = installation.latest_audit(&filter, number).await.map_err(refused)?;
             printed(&entries)?;
+            if let (true, Some(account)) = (entries.is_empty(), &query.account)
+                && let Err(unknown) = installation.check_account_known(account).await
+            {
+                context.printer.warning(unknown);
+            }
             place = entries.last().map_or(place, |last| place.max(last.sequence));
         }
     }

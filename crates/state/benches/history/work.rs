@@ -98,7 +98,7 @@ pub(crate) async fn log_in(db: &Db) {
 }
 
 async fn list_sessions(db: &Db) {
-    assert!(db.refresh_tokens(Some("account7"), now()).await.unwrap().len() == 1);
+    assert!(db.refresh_tokens(Some("account7".into()), now()).await.unwrap().len() == 1);
 }
 
 async fn list_referrers(db: &Db, artifact_type: Option<&str>, number: usize) {

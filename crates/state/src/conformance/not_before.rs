@@ -53,26 +53,36 @@ pub(super) async fn an_administrator_ends_the_tokens_of_a_name_in_every_source(d
     let name = refresh::find(&db, 1, 20).await.account_name;
     let version = db.accounts_version().await.unwrap();
     assert_eq!(
-        db.revoke_tokens(&name, RevokedTokens::Access, &record("revoke", 1)).await.unwrap(),
+        db.revoke_tokens((&*name).into(), RevokedTokens::Access, &record("revoke", 1))
+            .await
+            .unwrap(),
         0
     );
     assert!(matches!(refresh::find(&db, 1, 20).await.state, RefreshState::Valid { .. }));
     assert_eq!(list(&db).await, [entry(&name, 2)]);
-    assert_eq!(db.revoke_tokens(&name, RevokedTokens::All, &record("revoke", 3)).await.unwrap(), 1);
+    assert_eq!(
+        db.revoke_tokens((&*name).into(), RevokedTokens::All, &record("revoke", 3)).await.unwrap(),
+        1
+    );
     let revoked = RefreshState::Revoked { at: at(3), why: Revocation::SessionRevoked };
     assert_eq!(refresh::find(&db, 1, 20).await.state, revoked);
     assert_eq!(list(&db).await, [entry(&name, 4)]);
     assert!(db.accounts_version().await.unwrap() > version, "who holds accounts reads again");
     assert_eq!(db.latest_audit(1).await.unwrap()[0].record.action, "revoke");
 
-    assert_eq!(db.revoke_tokens(&name, RevokedTokens::All, &record("revoke", 2)).await.unwrap(), 0);
+    assert_eq!(
+        db.revoke_tokens((&*name).into(), RevokedTokens::All, &record("revoke", 2)).await.unwrap(),
+        0
+    );
     assert_eq!(list(&db).await, [entry(&name, 5)], "each end is later than the last one");
     assert_eq!(db.not_before_version().await.unwrap(), 3);
 }
 
 pub(super) async fn entries_are_forgotten_when_they_end_nothing_any_more(db: Db) {
     for (name, seconds) in [("ann", 10), ("bob", 20), ("eve", 9_000)] {
-        db.revoke_tokens(name, RevokedTokens::Access, &record("revoke", seconds)).await.unwrap();
+        db.revoke_tokens(name.into(), RevokedTokens::Access, &record("revoke", seconds))
+            .await
+            .unwrap();
     }
     let version = db.not_before_version().await.unwrap();
     assert_eq!(db.prune_not_before(at(11), at(9_001)).await.unwrap(), 0);
@@ -87,11 +97,11 @@ pub(super) async fn within_a_second_the_next_one_counts(db: Db) {
     for (name, milliseconds) in [("a", 0), ("b", 1), ("c", 999)] {
         let mut audit = record("revoke", 10);
         audit.at += Duration::from_millis(milliseconds);
-        db.revoke_tokens(name, RevokedTokens::Access, &audit).await.unwrap();
+        db.revoke_tokens(name.into(), RevokedTokens::Access, &audit).await.unwrap();
     }
     let mut early = record("revoke", 0);
     early.at = SystemTime::UNIX_EPOCH - Duration::from_secs(5);
-    db.revoke_tokens("d", RevokedTokens::Access, &early).await.unwrap();
+    db.revoke_tokens("d".into(), RevokedTokens::Access, &early).await.unwrap();
     let times: Vec<_> = list(&db).await.into_iter().map(|entry| entry.at).collect();
     let epoch = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
     assert_eq!(times, [at(11), at(11), at(11), epoch]);

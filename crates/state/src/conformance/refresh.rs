@@ -1,7 +1,7 @@
 use super::{at, record};
 use crate::{
-    AccountKey, Change, Db, EvictedToken, NewRefreshToken, RefreshId, RefreshState, RefreshToken,
-    Revocation, StateError, TokenAddition, TokenHash, Touch, sql::sql,
+    AccountKey, AccountNamed, Change, Db, EvictedToken, NewRefreshToken, RefreshId, RefreshState,
+    RefreshToken, Revocation, StateError, TokenAddition, TokenHash, Touch, sql::sql,
 };
 
 const IDLE: u64 = 90;
@@ -135,7 +135,7 @@ pub(super) async fn of_the_dead_a_bounded_number_is_remembered_the_used_ones_fir
     for number in 0..400 {
         keep_for_ever(&db, 1000 + number, "docker", 3 + u64::from(number) * HOUR).await;
     }
-    let all = db.refresh_tokens(Some("ann"), at(4)).await.unwrap();
+    let all = db.refresh_tokens(Some("ann".into()), at(4)).await.unwrap();
     assert_eq!(all.len(), Db::LIVE_REFRESH_TOKENS + Db::DEAD_REFRESH_TOKENS);
     let state = find(&db, 1, 4).await.state;
     assert_eq!(state, RefreshState::Revoked { at: at(2), why: Revocation::LoggedOut });
@@ -174,9 +174,13 @@ pub(super) async fn tokens_are_revoked_by_id_and_by_account(db: Db) {
     let again = db.revoke_refresh_token(id(1), Revocation::LoggedOut, &record("again", 2)).await;
     assert_eq!(again.unwrap(), Change::Unknown);
     let audit = record("all", 3);
-    let all = db.revoke_refresh_tokens("ann", Revocation::SessionRevoked, &audit).await;
+    let elsewhere = AccountNamed { source: Some("local"), name: "ann" };
+    let none = db.revoke_refresh_tokens(elsewhere, Revocation::SessionRevoked, &audit).await;
+    assert_eq!(none.unwrap(), 0, "those of another source are others");
+    assert_eq!(db.refresh_tokens(Some(elsewhere), at(3)).await.unwrap(), []);
+    let all = db.revoke_refresh_tokens("ann".into(), Revocation::SessionRevoked, &audit).await;
     assert_eq!(all.unwrap(), 2, "two were left");
-    let none = db.revoke_refresh_tokens("bob", Revocation::SessionRevoked, &audit).await;
+    let none = db.revoke_refresh_tokens("bob".into(), Revocation::SessionRevoked, &audit).await;
     assert_eq!(none.unwrap(), 0);
 
     let expected = [
