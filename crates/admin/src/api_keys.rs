@@ -50,6 +50,7 @@ impl Installation {
         if owner.kind != AccountKind::Person || owner.ceiling.is_some() {
             return Err(AdminError::NoPerson { name: owner.name.to_string() });
         }
+        let expires_at = limits.end(self.now())?;
         let secret = MachineSecret::api_key(&*self.random);
         let key = portpass_state::NewApiKey {
             id: KeyId::from_random(self.random_id()),
@@ -58,7 +59,7 @@ impl Installation {
             account_name: owner.name.to_string(),
             permission: limits.permission(),
             description: limits.description,
-            expires_at: limits.expires.map(|expires| self.now() + expires),
+            expires_at,
         };
         let id = key.id.to_string();
         let record = self.record(Action::ApiKeyAdded, &id);
@@ -79,6 +80,13 @@ impl Installation {
         let about = json!(made);
         let secret = SecretString::from(secret.expose());
         Ok(Issued { username: made.account, secret, about })
+    }
+
+    /// What keeps an account, and with it its keys, from getting any token.
+    pub async fn account_obstacle(&self, account: &str) -> Result<Option<String>, AdminError> {
+        let service = self.token_service()?;
+        let owner = self.find_account(service, &Caller::Account(account.to_owned())).await?;
+        self.obstacle(service, &owner).await
     }
 
     /// The keys of the accounts of this name, or of all, in the order in which they were made. Fails if there are none

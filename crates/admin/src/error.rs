@@ -155,6 +155,12 @@ pub enum AdminError {
     /// It would be no good from the beginning.
     #[error("`--expires` must be longer than no time at all, as in 90d")]
     ExpiredAtOnce,
+    /// No calendar has it.
+    #[error("`{flag}` ends after the year 9999; give a shorter time")]
+    EndlessEnd {
+        /// What was given.
+        flag: &'static str,
+    },
     /// Only persons have API keys.
     #[error("`{name}` cannot have an API key: it is no account of a person")]
     NoPerson {
@@ -321,6 +327,9 @@ impl AdminError {
             Self::AccountExists { name } => {
                 vec![format!("`portpass user password {name}` sets another password")]
             }
+            Self::UnknownAccount { name, .. } if name.starts_with(ROBOT_PREFIX) => {
+                vec!["`portpass robot list` lists the robots, and the other `portpass robot` commands change them".into()]
+            }
             Self::UnknownAccount { .. } => vec!["`portpass user list` lists all accounts".into()],
             Self::ConfiguredGroup { .. } => {
                 vec!["remove it there, and restart the server".into()]
@@ -367,6 +376,7 @@ impl AdminError {
                 | Self::InvalidLimits(_)
                 | Self::InvalidName { .. }
                 | Self::InvalidRobotName { .. }
+                | Self::EndlessEnd { .. }
                 | Self::ExpiredAtOnce
                 | Self::OpenPattern { .. }
                 | Self::InvalidPattern { .. }

@@ -80,7 +80,7 @@ pub use self::{
         PolicyExplanation, Reach, ReachingCaller, RightsDiff, RuleOnIt, Rulebook, Severity,
         TestedExpectation, UnlistedReach, UnlistedSource,
     },
-    robots::{Robot, RobotSecret},
+    robots::{Robot, RobotSecret, RobotStatus, RotatedRobot},
     seal_key::SealKeyError,
     sessions::{Session, SessionState, TokenRevocation},
     signing_keys::{KeyFormat, KeyPhase, PublicKeyExport, SigningKey},

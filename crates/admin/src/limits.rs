@@ -22,6 +22,11 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// When it ends; fails for what cannot be.
+    pub(crate) fn end(&self, now: SystemTime) -> Result<Option<SystemTime>, AdminError> {
+        self.expires.map(|span| end_of("--expires", span, now)).transpose()
+    }
+
     /// As it is kept.
     pub(crate) fn permission(&self) -> Permission {
         Permission { actions: self.actions.clone(), repositories: self.repositories.clone() }
@@ -35,6 +40,20 @@ pub(crate) fn check(limits: &Limits) -> Result<(), AdminError> {
         return Err(AdminError::ExpiredAtOnce);
     }
     Ok(())
+}
+
+/// The last second that RFC 3339 can write.
+const LAST_SECOND: Duration = Duration::from_secs(253_402_300_799);
+
+/// When a span ends that begins now. What nobody can write down is a mistake: no end is written by leaving it out.
+pub(crate) fn end_of(
+    flag: &'static str,
+    span: Duration,
+    now: SystemTime,
+) -> Result<SystemTime, AdminError> {
+    let last = SystemTime::UNIX_EPOCH + LAST_SECOND;
+    let end = now.checked_add(span).filter(|end| *end <= last);
+    end.ok_or(AdminError::EndlessEnd { flag })
 }
 
 /// The record of something that was made with limits.

@@ -14,9 +14,8 @@ use serde_json::json;
 
 use super::{
     AdminError, Installation, Issued, Limits,
-    limits::{check, limited_record},
+    limits::{check, end_of, limited_record},
     rfc3339, serialize_optional_time, serialize_time,
-    users::UserStatus,
 };
 
 /// A robot.
@@ -34,7 +33,7 @@ pub struct Robot {
     pub repositories: Vec<String>,
     /// Whether it may be used.
     #[serde(flatten)]
-    pub status: UserStatus,
+    pub status: RobotStatus,
     /// When it was made.
     #[serde(serialize_with = "serialize_time")]
     pub created_at: SystemTime,
@@ -46,6 +45,37 @@ pub struct Robot {
     pub used_at: Option<SystemTime>,
     /// The newest first.
     pub secrets: Vec<RobotSecret>,
+}
+
+/// Whether a robot may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(tag = "status", rename_all = "lowercase")]
+pub enum RobotStatus {
+    /// It may.
+    Enabled,
+    /// Somebody switched it off.
+    Disabled {
+        /// When.
+        #[serde(serialize_with = "serialize_time")]
+        since: SystemTime,
+    },
+    /// Its time is over.
+    Expired {
+        /// When it ended.
+        #[serde(serialize_with = "serialize_time")]
+        since: SystemTime,
+    },
+}
+
+/// What a rotation made, and what it ended.
+#[derive(Debug)]
+pub struct RotatedRobot {
+    /// The new secret.
+    pub issued: Issued,
+    /// Secrets that an earlier overlap had kept good for longer, and that clients may still use.
+    pub cut_short: Vec<RobotSecret>,
+    /// The robot as it is now.
+    pub robot: Robot,
 }
 
 /// One secret of a robot. What it is, nobody knows but its owner.
@@ -68,6 +98,7 @@ impl Installation {
         self.token_service()?;
         let name = robot_name(name)?;
         check(&limits)?;
+        let expires_at = limits.end(self.now())?;
         let secret = MachineSecret::of_robot(&*self.random);
         let permission = limits.permission();
         let robot = portpass_state::NewRobot {
@@ -75,7 +106,7 @@ impl Installation {
             name: name.to_string(),
             description: limits.description,
             permission,
-            expires_at: limits.expires.map(|expires| self.now() + expires),
+            expires_at,
             secret: self.new_secret(&secret),
         };
         let record = limited_record(
@@ -85,7 +116,7 @@ impl Installation {
         );
         match self.db.add_robot(&robot, &record).await? {
             Addition::Exists => Err(AdminError::RobotExists { name: name.to_string() }),
-            Addition::Added => self.issued(&name, &secret).await,
+            Addition::Added => Ok(issued(&self.robot(name.as_str()).await?, &secret)),
         }
     }
 
@@ -97,7 +128,7 @@ impl Installation {
         Ok(robots
             .map(|row| {
                 let used_at = uses.remove(&portpass_state::AccountKey::robot(row.id));
-                Robot::new(row, used_at)
+                Robot::new(row, used_at, self.now())
             })
             .collect())
     }
@@ -115,18 +146,24 @@ impl Installation {
         name: &str,
         overlap: Duration,
         expires: Option<Duration>,
-    ) -> Result<Issued, AdminError> {
+    ) -> Result<RotatedRobot, AdminError> {
         self.token_service()?;
         let name = robot_name(name)?;
         let secret = MachineSecret::of_robot(&*self.random);
         let now = self.now();
-        let rotation =
-            Rotation { old_until: now + overlap, expires_at: expires.map(|expires| now + expires) };
+        let rotation = Rotation {
+            old_until: end_of("--overlap", overlap, now)?,
+            expires_at: expires.map(|span| end_of("--expires", span, now)).transpose()?,
+        };
+        let mut before = self.robot(name.as_str()).await?.secrets;
+        before
+            .retain(|secret| !overlap.is_zero() && secret.expires_at.is_some_and(|end| end > now));
         let mut record = self.record(Action::RobotRotated, name.account().as_str());
         record.detail["old_until"] = rfc3339(rotation.old_until).into();
         let new = self.new_secret(&secret);
         known(&name, self.db.rotate_robot(name.as_str(), &new, rotation, &record).await?)?;
-        self.issued(&name, &secret).await
+        let robot = self.robot(name.as_str()).await?;
+        Ok(RotatedRobot { issued: issued(&robot, &secret), cut_short: before, robot })
     }
 
     /// Lets a robot log in again.
@@ -164,18 +201,16 @@ impl Installation {
         let id = SecretId::from_random(self.random_id());
         portpass_state::NewSecret { id, hash: secret.hash() }
     }
+}
 
-    /// The robot as it is now, with the secret that was just made.
-    async fn issued(&self, name: &RobotName, secret: &MachineSecret) -> Result<Issued, AdminError> {
-        let robot = self.robot(name.as_str()).await?;
-        let about = json!(robot);
-        let secret = SecretString::from(secret.expose());
-        Ok(Issued { username: robot.username, secret, about })
-    }
+/// The robot as it is now, with the secret that was just made.
+fn issued(robot: &Robot, secret: &MachineSecret) -> Issued {
+    let secret = SecretString::from(secret.expose());
+    Issued { username: robot.username.clone(), secret, about: json!(robot) }
 }
 
 impl Robot {
-    fn new(row: portpass_state::Robot, used_at: Option<SystemTime>) -> Self {
+    fn new(row: portpass_state::Robot, used_at: Option<SystemTime>, now: SystemTime) -> Self {
         let secret = |secret: portpass_state::RobotSecret| RobotSecret {
             created_at: secret.created_at,
             expires_at: secret.expires_at,
@@ -187,7 +222,13 @@ impl Robot {
             description: row.description,
             allow: row.permission.actions,
             repositories: row.permission.repositories,
-            status: row.status.into(),
+            status: match (row.status, row.expires_at) {
+                (AccountStatus::Disabled { since }, _) => RobotStatus::Disabled { since },
+                (AccountStatus::Enabled, Some(since)) if since <= now => {
+                    RobotStatus::Expired { since }
+                }
+                (AccountStatus::Enabled, _) => RobotStatus::Enabled,
+            },
             created_at: row.created_at,
             expires_at: row.expires_at,
             used_at,

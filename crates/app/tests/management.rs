@@ -158,11 +158,11 @@ fn failures_end_with_one_and_wrong_usage_with_two() {
 fn an_account_is_called_by_its_name_with_or_without_its_source() {
     let portpass =
         Portpass::serve(Path::new(PROGRAM), &["--data", "{folder}/data", "--addr", "127.0.0.1:0"]);
-    manage(&portpass, &["user", "password", "admin", "--password-stdin"], "first\n");
+    manage(&portpass, &["user", "password", "admin", "--password-stdin"], "first password\n");
     let query = [("service", "registry"), ("offline_token", "true"), ("client_id", "test")];
     let log_in = || {
         let token = until(|| {
-            get(&portpass, "first", &query).1["refresh_token"].as_str().map(str::to_owned)
+            get(&portpass, "first password", &query).1["refresh_token"].as_str().map(str::to_owned)
         });
         assert_eq!(post_refresh(&portpass, &token), StatusCode::OK);
         token

@@ -247,7 +247,7 @@ impl Db {
         revoke_local(&row, name, Revocation::AccountRemoved, audit, &mut write).await?;
         let account = AccountKey::local(read_id(&row)?);
         forget_use(&account, &mut write).await?;
-        if remove_keys_of(&account, &mut write).await? > 0 {
+        if remove_keys_of(&account, audit.at, &mut write).await? > 0 {
             Counter::Robots.raise(&mut write).await?;
         }
         commit(write, audit).await?;

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use crate::{
-    AccountKey, AuditRecord, Change, Db, KeyId, Permission, StateError, TokenHash,
+    AccountKey, AuditRecord, Change, Db, KeyId, Permission, SecretEnd, StateError, TokenHash,
     permission::commit,
     sql::{Row, sql},
     writer::Write,
@@ -89,7 +89,7 @@ impl Db {
         audit: &AuditRecord,
     ) -> Result<Change, StateError> {
         let mut write = self.write().await?;
-        if write.run(sql("DELETE FROM api_key WHERE id = $1").bind(id)).await? == 0 {
+        if end(id, SecretEnd::KeyRevoked, audit.at, &mut write).await? == 0 {
             write.roll_back().await?;
             return Ok(Change::Unknown);
         }
@@ -101,10 +101,32 @@ impl Db {
 /// Removes the keys of one account within the transaction that removes the account.
 pub(crate) async fn remove_keys_of(
     account: &AccountKey,
+    at: SystemTime,
     write: &mut Write,
 ) -> Result<u64, StateError> {
-    let statement = sql("DELETE FROM api_key WHERE source = $1 AND account = $2");
-    write.run(statement.bind(account.source.as_str()).bind(account.id.as_str())).await
+    let statement = sql("SELECT id FROM api_key WHERE source = $1 AND account = $2");
+    let statement = statement.bind(account.source.as_str()).bind(account.id.as_str());
+    let mut removed = 0;
+    for row in write.all(statement).await? {
+        let id = KeyId::read("id", &row.bytes("id")?)?;
+        removed += end(id, SecretEnd::AccountRemoved, at, write).await?;
+    }
+    Ok(removed)
+}
+
+/// Removes a key, and keeps in mind that its secret was one; says how many there were.
+async fn end(
+    id: KeyId,
+    why: SecretEnd,
+    at: SystemTime,
+    write: &mut Write,
+) -> Result<u64, StateError> {
+    let statement =
+        sql("INSERT INTO ended_secret (hash, owner, why, ended_at) SELECT hash, $2, $3, $4
+         FROM api_key WHERE id = $1 ON CONFLICT (hash) DO NOTHING");
+    let statement = statement.bind(id).bind(id.to_string()).bind(why.as_str()).bind(at);
+    write.run(statement).await?;
+    write.run(sql("DELETE FROM api_key WHERE id = $1").bind(id)).await
 }
 
 impl ApiKey {

@@ -98,6 +98,7 @@ on_every_database! {
     robots::a_change_of_an_unknown_robot_changes_nothing,
     robots::a_key_is_there_until_it_is_revoked,
     robots::the_keys_of_a_removed_account_go_with_it_and_no_others,
+    robots::a_secret_that_was_ended_is_known_until_it_is_forgotten,
     robots::a_use_is_remembered_and_never_moves_back,
     robots::what_a_removed_account_used_is_forgotten,
     robots::a_secret_that_is_no_hash_is_inconsistent,

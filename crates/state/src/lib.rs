@@ -60,7 +60,8 @@ mod cache;
 mod conformance;
 pub mod content;
 pub mod db;
-pub mod error;
+pub mod ended_secret;
+mod error;
 pub mod garbage;
 pub mod id;
 pub mod key;
@@ -92,6 +93,7 @@ pub use audit::{
 pub use blob::{BlobCommit, Candidates, Committed, Mounted};
 pub use content::{Blob, Manifest};
 pub use db::{Change, Db};
+pub use ended_secret::{EndedSecret, SecretEnd};
 pub use error::StateError;
 pub use garbage::{Garbage, UnreferencedBlob};
 pub use id::{AccountId, IdError, KeyId, LeaseOwner, RefreshId, RobotId, SecretId, UploadId};

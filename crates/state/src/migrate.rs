@@ -20,6 +20,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 9, text: include_str!("sql/0009_not_before.sql") },
     Migration { version: 11, text: include_str!("sql/0011_used_tokens.sql") },
     Migration { version: 13, text: include_str!("sql/0013_key_files.sql") },
+    Migration { version: 21, text: include_str!("sql/0021_ended_secrets.sql") },
 ];
 
 /// Brings the tables up to date, or says why this program must not touch them.

@@ -3,8 +3,8 @@
 use std::time::SystemTime;
 
 use crate::{
-    AccountKey, AccountStatus, Addition, AuditRecord, Change, Db, RobotId, SecretId, StateError,
-    TokenHash,
+    AccountKey, AccountStatus, Addition, AuditRecord, Change, Db, RobotId, SecretEnd, SecretId,
+    StateError, TokenHash,
     last_use::forget_use,
     meta::Counter,
     not_before::end_tokens,
@@ -160,6 +160,12 @@ impl Db {
         };
         let robot = RobotId::read("id", &row.bytes("id")?)?;
         // The one that an earlier rotation replaced has its end already; the newest has none.
+        let statement =
+            sql("INSERT INTO ended_secret (hash, owner, why, ended_at) SELECT hash, $4, $5, $3
+             FROM robot_secret WHERE robot = $1 AND (expires_at IS NOT NULL OR $2 <= $3)
+             ON CONFLICT (hash) DO NOTHING");
+        let statement = statement.bind(robot).bind(rotation.old_until).bind(audit.at);
+        write.run(statement.bind(name).bind(SecretEnd::Rotated.as_str())).await?;
         let statement = sql("DELETE FROM robot_secret WHERE robot = $1
              AND (expires_at IS NOT NULL OR $2 <= $3)");
         let until = rotation.old_until;
@@ -210,6 +216,13 @@ impl Db {
         audit: &AuditRecord,
     ) -> Result<Change, StateError> {
         let mut write = self.write().await?;
+        let statement = sql(
+            "INSERT INTO ended_secret (hash, owner, why, ended_at) SELECT s.hash, r.name, $2, $3
+             FROM robot r JOIN robot_secret s ON s.robot = r.id WHERE r.name = $1
+             ON CONFLICT (hash) DO NOTHING",
+        );
+        let why = SecretEnd::RobotRemoved.as_str();
+        write.run(statement.bind(name).bind(why).bind(audit.at)).await?;
         let statement = sql("DELETE FROM robot WHERE name = $1 RETURNING id").bind(name);
         let Some(row) = write.first(statement).await? else {
             write.roll_back().await?;

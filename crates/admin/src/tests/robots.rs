@@ -44,7 +44,8 @@ async fn a_robot_lives_from_add_to_remove() {
 
     let hour = Duration::from_hours(1);
     let rotated = installation.rotate_robot("robot-ci", hour, Some(2 * hour)).await.unwrap();
-    assert_ne!(rotated.secret.expose_secret(), secret);
+    assert_ne!(rotated.issued.secret.expose_secret(), secret);
+    assert_eq!(rotated.cut_short, []);
     let robot = installation.robot("ci").await.unwrap();
     let now = installation.now();
     assert_eq!(robot.expires_at, Some(now + 2 * hour));
@@ -53,7 +54,7 @@ async fn a_robot_lives_from_add_to_remove() {
 
     installation.disable_robot("ci").await.unwrap();
     let status = installation.robot("ci").await.unwrap().status;
-    assert_eq!(status, UserStatus::Disabled { since: now });
+    assert_eq!(status, RobotStatus::Disabled { since: now });
     installation.enable_robot("ci").await.unwrap();
     installation.remove_robot("ci").await.unwrap();
     assert_eq!(installation.robots().await.unwrap(), []);

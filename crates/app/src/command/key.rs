@@ -54,6 +54,11 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
         Action::Add { account, limits, output } => {
             let issued = installation.add_key(&account, limits.into()).await.map_err(refused)?;
             context.printer.note(format_args!("added an API key of {}", issued.username));
+            if let Some(obstacle) =
+                installation.account_obstacle(&account).await.map_err(refused)?
+            {
+                context.printer.warning(obstacle);
+            }
             output.print(&issued, context);
         }
         Action::List { account, json } => {

@@ -1,7 +1,7 @@
 //! `robot`: accounts of programs, with a permission of their own.
 
 use clap::{Args, Subcommand};
-use portpass_admin::{Installation, Limits, Robot, UserStatus, rfc3339};
+use portpass_admin::{Installation, Limits, Robot, RobotSecret, RobotStatus, rfc3339};
 use portpass_config::Span;
 
 use super::{Context, InstallationArguments, issued::Printed, refused};
@@ -120,10 +120,14 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
         }
         Action::Rotate { name, overlap: Span(overlap), expires, output } => {
             let expires = expires.map(|Span(span)| span);
-            let issued =
+            let rotated =
                 installation.rotate_robot(&name, overlap, expires).await.map_err(refused)?;
-            note("made another secret of", &issued.username);
-            output.print(&issued, context);
+            note("made another secret of", &rotated.issued.username);
+            for secret in &rotated.cut_short {
+                context.printer.warning(cut_short(secret));
+            }
+            warn_if_expired(&rotated.robot, context);
+            output.print(&rotated.issued, context);
         }
         Action::Disable { name } => {
             installation.disable_robot(&name).await.map_err(refused)?;
@@ -132,6 +136,7 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
         Action::Enable { name } => {
             installation.enable_robot(&name).await.map_err(refused)?;
             note("enabled", &name);
+            warn_if_expired(&installation.robot(&name).await.map_err(refused)?, context);
         }
         Action::Remove { name } => {
             installation.remove_robot(&name).await.map_err(refused)?;
@@ -189,12 +194,35 @@ fn show(robot: &Robot, context: &Context) {
     }
 }
 
-fn status(status: &UserStatus) -> String {
+fn status(status: &RobotStatus) -> String {
     match status {
-        UserStatus::Enabled => "enabled".to_owned(),
-        UserStatus::Disabled { since } => format!("disabled {}", rfc3339(*since)),
-        UserStatus::Unusable => "unusable".to_owned(),
+        RobotStatus::Enabled => "enabled".to_owned(),
+        RobotStatus::Disabled { since } => format!("disabled {}", rfc3339(*since)),
+        RobotStatus::Expired { since } => format!("expired {}", rfc3339(*since)),
     }
+}
+
+fn warn_if_expired(robot: &Robot, context: &Context) {
+    if let RobotStatus::Expired { .. } = robot.status {
+        let name = &robot.name;
+        context.printer.warning(format_args!(
+            "robot `{name}` has expired; `portpass robot rotate {name} --expires 90d` renews it"
+        ));
+    }
+}
+
+/// The first rotation promised its overlap to clients that may not have a newer secret yet.
+fn cut_short(secret: &RobotSecret) -> String {
+    let made = rfc3339(secret.created_at);
+    let used = secret.used_at.map_or_else(
+        || "it was never used".to_owned(),
+        |at| format!("it was used last at {}", rfc3339(at)),
+    );
+    let until = time_or_never(secret.expires_at);
+    format!(
+        "the secret made {made} has ended, before {until}, because a robot has two at most; {used}: give the new one to \
+         clients that still have it"
+    )
 }
 
 /// A time that need not be.

@@ -163,8 +163,8 @@ async fn reload_on_hangup(
         match load(&sources, &environment).await {
             Ok(config) => reload(&handle, config, &log).await,
             Err(failure) => {
-                let hints = failure.hints();
-                tracing::error!(?hints, "the configuration stays as it was: {}", failure.message());
+                let hints = (!failure.hints().is_empty()).then(|| failure.hints().join("; "));
+                tracing::error!(hints, "the configuration stays as it was: {}", failure.message());
             }
         }
     }

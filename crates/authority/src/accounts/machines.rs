@@ -4,7 +4,8 @@ use std::{collections::HashMap, sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
 use portpass_state::{
-    self as state, AccountStatus, Db, KeyId, Permission, SecretId, StateError, TokenHash, Used,
+    self as state, AccountStatus, Db, EndedSecret, KeyId, Permission, SecretEnd, SecretId,
+    StateError, TokenHash, Used,
 };
 
 use super::{
@@ -92,7 +93,20 @@ impl Machines {
         let hash = secret.hash();
         let found = self.0.recent(now).await?.find(name, &hash, now);
         // Nobody is refused for what was set right a moment ago.
-        if found.is_ok() { Ok(found) } else { Ok(self.0.latest(now).await?.find(name, &hash, now)) }
+        if found.is_ok() {
+            return Ok(found);
+        }
+        match self.0.latest(now).await?.find(name, &hash, now) {
+            Err(SecretProblem::Unknown) => Ok(Err(self.ended(&hash).await?)),
+            found => Ok(found),
+        }
+    }
+
+    /// What became of a secret that nobody has. Only who sends one that is wrong asks the database.
+    async fn ended(&self, hash: &TokenHash) -> Result<SecretProblem, Unavailable> {
+        let ended = self.0.table().0.ended_secret(hash).await;
+        let ended = ended.map_err(|error| self.0.unavailable(&error))?;
+        Ok(ended.map_or(SecretProblem::Unknown, SecretProblem::from))
     }
 
     /// The key of this id, good or not.
@@ -168,7 +182,7 @@ impl Rows {
                     return Err(SecretProblem::RobotExpired { name: robot_name() });
                 }
                 if over(*until) {
-                    return Err(SecretProblem::Replaced { name: robot_name() });
+                    return Err(SecretProblem::Replaced { name: robot_name().to_string() });
                 }
                 let mut account = robot.account.clone();
                 account.valid_until = earlier(account.valid_until, *until);
@@ -308,7 +322,7 @@ pub enum SecretProblem {
     #[error("robot `{name}` has another secret since it was rotated")]
     Replaced {
         /// Which.
-        name: RobotName,
+        name: String,
     },
     /// Somebody switched it off.
     #[error("robot `{name}` is disabled; `portpass robot enable {name}` enables it")]
@@ -322,9 +336,38 @@ pub enum SecretProblem {
         /// Which.
         name: RobotName,
     },
-    /// There is no such secret: it was revoked or replaced, or is another server's.
-    #[error("the secret is unknown: it was revoked or replaced, or is another server's")]
+    /// Its robot was removed.
+    #[error("robot `{name}` was removed; its secret is no good any more")]
+    RobotRemoved {
+        /// Which.
+        name: String,
+    },
+    /// Somebody revoked the key.
+    #[error("the API key {id} was revoked; `portpass key add` makes another")]
+    KeyRevoked {
+        /// Which.
+        id: String,
+    },
+    /// The account of the key was removed, and the key with it.
+    #[error("the API key {id} was removed with its account")]
+    KeyRemoved {
+        /// Which.
+        id: String,
+    },
+    /// There is no such secret: it ended long ago, or is another server's.
+    #[error("the secret is unknown: it ended months ago, or is another server's")]
     Unknown,
+}
+
+impl From<EndedSecret> for SecretProblem {
+    fn from(EndedSecret { end, owner, .. }: EndedSecret) -> Self {
+        match end {
+            SecretEnd::Rotated => Self::Replaced { name: owner },
+            SecretEnd::RobotRemoved => Self::RobotRemoved { name: owner },
+            SecretEnd::KeyRevoked => Self::KeyRevoked { id: owner },
+            SecretEnd::AccountRemoved => Self::KeyRemoved { id: owner },
+        }
+    }
 }
 
 impl SecretProblem {
@@ -334,10 +377,13 @@ impl SecretProblem {
             Self::AccountGone { .. } => "api-key-account-gone",
             Self::AccountShadowed { shadowed, .. } => shadowed.id(),
             Self::KeyExpired { .. } => "api-key-expired",
+            Self::KeyRemoved { .. } => "api-key-account-gone",
+            Self::KeyRevoked { .. } => "api-key-revoked",
             Self::OtherName { .. } => "secret-other-name",
             Self::Replaced { .. } => "robot-secret-replaced",
             Self::RobotDisabled { .. } => "robot-disabled",
             Self::RobotExpired { .. } => "robot-expired",
+            Self::RobotRemoved { .. } => "robot-removed",
             Self::Unknown => "secret-unknown",
         }
     }

@@ -158,7 +158,7 @@ impl<T: Table> Watched<T> {
         self.begun.load(Ordering::SeqCst)
     }
 
-    fn unavailable(&self, error: &StateError) -> Unavailable {
+    pub(super) fn unavailable(&self, error: &StateError) -> Unavailable {
         Unavailable::Source { source_name: self.source.clone(), reason: error.to_string() }
     }
 }

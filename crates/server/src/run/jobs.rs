@@ -163,6 +163,10 @@ async fn delete_dead_sessions(db: Db, clock: Arc<dyn Clock>) -> Infallible {
             Ok(forgotten) => tracing::info!(forgotten, "removed dead refresh tokens"),
             Err(error) => tracing::warn!("cannot remove dead refresh tokens: {error}"),
         }
+        let Some(before) = now.checked_sub(KEEP_ENDED_SECRETS) else { continue };
+        if let Err(error) = db.prune_ended_secrets(before).await {
+            tracing::warn!("cannot forget secrets that ended long ago: {error}");
+        }
         let longest = Duration::from_secs(Lifetime::MAX.seconds().into()) + CLOCKS_APART;
         let Some(before) = now.checked_sub(longest) else { continue };
         if let Err(error) = db.prune_not_before(before, now + CLOCKS_APART).await {
@@ -192,9 +196,9 @@ async fn watch_rules(rules: Arc<WatchedRules>, shared: Arc<SharedState>) -> Infa
             }
             Ok(RulesReload::Rejected(error)) => {
                 shared.metrics.rules_are_current(false);
-                let hints = error.hints();
+                let hints = (!error.hints().is_empty()).then(|| error.hints().join("; "));
                 tracing::error!(
-                    ?hints,
+                    hints,
                     "the rule file is not used, its last good rules stay in force: {error}"
                 );
             }
@@ -244,4 +248,6 @@ const DELETE_SESSIONS_EVERY: Duration = Duration::from_hours(1);
 /// More than what is forgiven at the ends of a token.
 const CLOCKS_APART: Duration = Duration::from_hours(1);
 
+/// A cluster that nobody looks at still sends one.
+const KEEP_ENDED_SECRETS: Duration = Duration::from_hours(90 * 24);
 const KEEP_DEAD_SESSIONS: Duration = Duration::from_hours(30 * 24);

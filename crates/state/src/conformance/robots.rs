@@ -2,9 +2,9 @@ use std::{collections::HashMap, time::SystemTime};
 
 use super::{at, record};
 use crate::{
-    AccountId, AccountKey, AccountStatus, Addition, Change, Db, KeyId, NewAccount, NewApiKey,
-    NewRobot, NewSecret, Permission, Robot, RobotId, Rotation, SecretId, StateError, TokenHash,
-    Used, sql::sql,
+    AccountId, AccountKey, AccountStatus, Addition, Change, Db, EndedSecret, KeyId, NewAccount,
+    NewApiKey, NewRobot, NewSecret, Permission, Robot, RobotId, Rotation, SecretEnd, SecretId,
+    StateError, TokenHash, Used, sql::sql,
 };
 
 pub(super) async fn a_robot_comes_back_as_it_was_made(db: Db) {
@@ -136,6 +136,48 @@ pub(super) async fn the_keys_of_a_removed_account_go_with_it_and_no_others(db: D
     let left: Vec<KeyId> = db.api_keys().await.unwrap().into_iter().map(|key| key.id).collect();
     assert_eq!(left, [key_id(2)]);
     assert_eq!(db.robots_version().await.unwrap(), version + 1);
+}
+
+pub(super) async fn a_secret_that_was_ended_is_known_until_it_is_forgotten(db: Db) {
+    add(&db, 1, "ci", None).await.taken();
+    assert_eq!(rotate(&db, 2, 60, None, 10).await, Change::Done);
+    assert_eq!(ended(&db, 1).await, None, "its overlap lasts");
+    assert_eq!(rotate(&db, 3, 60, None, 20).await, Change::Done);
+    assert_eq!(rotate(&db, 4, 30, None, 30).await, Change::Done);
+    assert_eq!(db.remove_robot("ci", &record("remove", 40)).await.unwrap(), Change::Done);
+    add_key(&db, 5, &ann()).await;
+    let change = db.revoke_api_key(key_id(5), &record("revoke", 50)).await;
+    assert_eq!(change.unwrap(), Change::Done);
+    let local = AccountKey::local(AccountId::from_random([7; 16]));
+    let account = NewAccount {
+        id: AccountId::from_random([7; 16]),
+        name: "ann".to_owned(),
+        password_hash: None,
+        groups: [].into(),
+    };
+    db.add_account(&account, &record("add", 0)).await.unwrap().taken();
+    add_key(&db, 6, &local).await;
+    assert_eq!(db.remove_account("ann", &record("remove", 60)).await.unwrap(), Change::Done);
+
+    let key = |number| key_id(number).to_string();
+    for (number, end, owner, seconds) in [
+        (1, SecretEnd::Rotated, "ci".to_owned(), 20),
+        (2, SecretEnd::Rotated, "ci".to_owned(), 30),
+        (3, SecretEnd::Rotated, "ci".to_owned(), 30),
+        (4, SecretEnd::RobotRemoved, "ci".to_owned(), 40),
+        (5, SecretEnd::KeyRevoked, key(5), 50),
+        (6, SecretEnd::AccountRemoved, key(6), 60),
+    ] {
+        let expected = EndedSecret { end, owner, at: at(seconds) };
+        assert_eq!(ended(&db, number).await, Some(expected), "{number}");
+    }
+    assert_eq!(ended(&db, 9).await, None, "it never was one");
+    assert_eq!(db.prune_ended_secrets(at(40)).await.unwrap(), 3);
+    assert_eq!((ended(&db, 3).await, ended(&db, 4).await.is_some()), (None, true));
+}
+
+async fn ended(db: &Db, number: u8) -> Option<EndedSecret> {
+    db.ended_secret(&TokenHash([number; 32])).await.unwrap()
 }
 
 pub(super) async fn a_use_is_remembered_and_never_moves_back(db: Db) {
