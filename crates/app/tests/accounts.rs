@@ -211,7 +211,9 @@ fn changes_of_groups_at_the_same_time_are_all_kept() {
             });
         };
         change(["--remove", "old"]);
-        ["a", "b", "c", "d", "e"].into_iter().for_each(|group| change(["--add", group]));
+        for group in ["a", "b", "c", "d", "e"] {
+            change(["--add", group]);
+        }
     });
     let last = world.run(&["user", "groups", "ann", "--add", "f"]);
     let told = last.expect_success().output();

@@ -117,7 +117,9 @@ async fn a_key_belongs_to_an_account_of_any_source() {
     let listed = async |account| installation.keys(account).await.unwrap();
     assert_eq!(listed(None).await.len(), 2);
     assert_eq!(listed(Some("ann")).await.iter().map(|key| &key.id).collect::<Vec<_>>(), [id]);
-    assert_eq!(listed(Some("htpasswd/ann")).await, []);
+    assert_eq!(listed(Some("htpasswd/htuser")).await.len(), 1);
+    let nobody = installation.keys(Some("htpasswd/ann")).await.unwrap_err();
+    assert!(matches!(nobody, AdminError::UnknownAccount { .. }), "{nobody}");
     installation.revoke_key(id).await.unwrap();
     for gone in [id, "no-id"] {
         let error = installation.revoke_key(gone).await.unwrap_err();

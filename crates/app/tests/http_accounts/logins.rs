@@ -99,6 +99,7 @@ async fn an_api_key_ends_with_the_account_of_the_service() {
     assert_eq!(world.token(name, secret, scope).await.status, 401);
 }
 
+#[expect(clippy::disallowed_methods, reason = "the server has the machine's clock")]
 async fn within_two_seconds(is_so: impl AsyncFn() -> bool) {
     let changed = Instant::now();
     while !is_so().await {

@@ -132,6 +132,7 @@ fn a_job_that_no_account_is_for_is_told_nothing_and_its_operator_why() {
 }
 
 /// Both would own `${account}/**`. The name is the source's that is asked first, and whoever makes an account is told.
+#[expect(clippy::disallowed_methods, reason = "the server has the machine's clock")]
 #[tokio::test]
 async fn a_workload_that_is_called_like_an_account_of_an_earlier_source_gets_no_token() {
     let world = World::new();
@@ -141,13 +142,13 @@ async fn a_workload_that_is_called_like_an_account_of_an_earlier_source_gets_no_
     let added = world.run(&["user", "add", "ci.acme.app", "--password-stdin"], PASSWORD);
     let warned = "warning: `github` has the name `ci.acme.app` too";
     assert!(added.expect_success().stderr.contains(warned), "{added}");
-    let added = Instant::now();
+    let since = Instant::now();
     let refused = loop {
         let answer = world.get_token("oidc", &token, scope).await;
         if answer.status() == 401 {
             break answer;
         }
-        assert!(added.elapsed() < Duration::from_secs(2), "{answer:?}");
+        assert!(since.elapsed() < Duration::from_secs(2), "{answer:?}");
     };
     assert!(refused.text().await.unwrap().contains("wrong user name or password"));
     world.portpass.wait_for_log(&[

@@ -374,10 +374,9 @@ impl SecretProblem {
     /// A stable word for logs and metrics.
     pub fn id(&self) -> &'static str {
         match self {
-            Self::AccountGone { .. } => "api-key-account-gone",
+            Self::AccountGone { .. } | Self::KeyRemoved { .. } => "api-key-account-gone",
             Self::AccountShadowed { shadowed, .. } => shadowed.id(),
             Self::KeyExpired { .. } => "api-key-expired",
-            Self::KeyRemoved { .. } => "api-key-account-gone",
             Self::KeyRevoked { .. } => "api-key-revoked",
             Self::OtherName { .. } => "secret-other-name",
             Self::Replaced { .. } => "robot-secret-replaced",

@@ -201,7 +201,7 @@ async fn a_robot_ends_when_it_is_disabled_expired_or_removed() {
     fixture.clock.advance(2 * DAY);
     assert_eq!(refusal(&ask().await), "robot-expired");
     assert_eq!(fixture.db.remove_robot("ci", &audit()).await.unwrap(), Change::Done);
-    assert_eq!(refusal(&ask().await), "secret-unknown");
+    assert_eq!(refusal(&ask().await), "robot-removed");
 }
 
 #[tokio::test]
@@ -244,7 +244,7 @@ async fn a_key_ends_with_its_time_its_person_or_its_row() {
     let audit = record(fixture.clock.now());
     let revoked = fixture.db.revoke_api_key(KeyId::from_random([2; 16]), &audit).await.unwrap();
     assert_eq!(revoked, Change::Done);
-    assert_eq!(refusal(&ask().await), "secret-unknown");
+    assert_eq!(refusal(&ask().await), "api-key-revoked");
 }
 
 /// A cluster goes on to pull with a secret that has expired: that must not stop the other robots behind its address.
