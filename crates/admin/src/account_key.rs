@@ -3,8 +3,6 @@
 use portpass_authority::subject::Account;
 use portpass_state::{AccountKey, AccountNamed};
 
-use super::{AdminError, Caller, Installation};
-
 /// What rows call an account.
 pub(crate) fn account_key(account: &Account) -> AccountKey {
     AccountKey { source: account.source.to_string(), id: account.id.as_str().to_owned() }
@@ -15,16 +13,5 @@ pub(crate) fn named(text: &str) -> AccountNamed<'_> {
     match text.split_once('/') {
         Some((source, name)) => AccountNamed { source: Some(source), name },
         None => text.into(),
-    }
-}
-
-impl Installation {
-    /// Fails if no source has the account. A source that does not answer may have it.
-    pub async fn check_account_known(&self, account: &str) -> Result<(), AdminError> {
-        let service = self.token_service()?;
-        match self.find_account(service, &Caller::Account(account.to_owned())).await {
-            Err(unknown @ AdminError::UnknownAccount { .. }) => Err(unknown),
-            Ok(_) | Err(_) => Ok(()),
-        }
     }
 }

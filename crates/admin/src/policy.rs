@@ -120,6 +120,15 @@ impl Installation {
         rulebook::find_known(&chain, &self.db, service, who, self.now()).await
     }
 
+    /// Fails if no source has the account. A source that does not answer may have it.
+    pub async fn check_account_known(&self, account: &str) -> Result<(), AdminError> {
+        let service = self.token_service()?;
+        match self.find_account(service, &Caller::Account(account.to_owned())).await {
+            Err(unknown @ AdminError::UnknownAccount { .. }) => Err(unknown),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
     /// The sources of accounts, for looking names up.
     pub(super) async fn chain(
         &self,
