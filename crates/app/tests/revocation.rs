@@ -179,7 +179,7 @@ async fn an_administrator_ends_the_tokens_of_an_account_of_any_source() {
     assert!(said.contains("warning: there is no account named `nobody`"), "{said}");
     let trail = world.manage(&["audit", "--action", "tokens-revoked"], "");
     assert_eq!(trail.matches("tokens-revoked").count(), 5, "{trail}");
-    let bad = world.0.command(&["user", "revoke", "a/b", "--config", FILE], "");
+    let bad = world.0.command(&["user", "revoke", "a b", "--config", FILE], "");
     assert_eq!(bad.status, Some(2), "{bad}");
 }
 

@@ -428,7 +428,7 @@ impl Directory {
         asking: impl Future<Output = Result<T, Fault>> + Send + 'static,
     ) -> Result<T, Fault> {
         let limit = self.limit();
-        let task = tokio::spawn(tokio::time::timeout(limit, asking));
+        let task = tokio::spawn(tokio::time::timeout(limit + A_MOMENT, asking));
         match task.await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => {
@@ -443,5 +443,7 @@ impl Directory {
 
 /// `LDAP_CAP_ACTIVE_DIRECTORY_OID` ([MS-ADTS] 3.1.1.3.4.3.1).
 const ACTIVE_DIRECTORY: &str = "1.2.840.113556.1.4.800";
+/// The last server's own time is over before that of the login: else nobody would note that it stands still.
+const A_MOMENT: Duration = Duration::from_millis(250);
 /// Of a directory that does not tell when passwords change.
 const UNKNOWN_VERSION: &str = "0";

@@ -103,9 +103,10 @@ fn tried(bench: &Workbench, address: &str, ca: &str) -> Connects {
             .arg(format!("docker://{address}/x")),
         "",
     );
-    // They are all answered 404; what counts is whether they come as far as that.
+    // They are all answered 404; what counts is whether they come as far as that. A port may have 404 in it.
     go.expect_failure();
-    assert!(go.output().contains("x509: ") != go.output().contains("404"), "{go}");
+    let said = go.output().replace(address, "ADDRESS");
+    assert!(said.contains("x509: ") != said.contains("404"), "{go}");
     let tags = ["tags", "--ca", file.to_str().unwrap(), &format!("{address}/x/y")];
     let ours = run(home.command(PROGRAM).args(tags), "");
     ours.expect_failure();

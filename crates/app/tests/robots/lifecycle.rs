@@ -136,7 +136,7 @@ async fn a_key_of_a_disabled_person_comes_with_a_warning() {
     let world = World::new();
     world.manage(&["user", "disable", "ann"]);
     let key = world.manage(&["key", "add", "ann", "--allow", "pull", "--repository", "a"]);
-    assert!(key.stderr.contains("warning: the account `ann` is disabled"), "{key}");
+    assert!(key.stderr.contains("warning: `ann` gets no token: the account is disabled"), "{key}");
     let ran = world.run(&["user", "disable", "robot-ci"]);
     assert!(ran.expect_failure().stderr.contains("hint: `portpass robot list`"), "{ran}");
 }

@@ -30,8 +30,8 @@ pub(super) struct Pool {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asker<'a> {
     pool: &'a Pool,
-    /// How long it waits for a connection that others use.
-    waits_until: Instant,
+    /// When its login must be over.
+    deadline: Instant,
 }
 
 /// A server.
@@ -106,10 +106,9 @@ impl Pool {
         Self { members, tls, identity, limit, connections }
     }
 
-    /// For a login that has so much time. Half of it may go into waiting for a connection; the questions need
-    /// the rest.
+    /// For a login that has so much time.
     pub(super) fn asker(&self, time: Duration) -> Asker<'_> {
-        Asker { pool: self, waits_until: Instant::now() + time / 2 }
+        Asker { pool: self, deadline: Instant::now() + time }
     }
 
     async fn open(&self, member: &Member, role: Role) -> Result<Connection, Fault> {
@@ -236,9 +235,17 @@ impl<'a> Asker<'a> {
         Err(attempt.last.take().or_else(resting).unwrap_or(Fault::Garbled))
     }
 
+    /// How long it may wait for a connection that others use: half of the time that is left, also where a server
+    /// has taken some of it. The questions need the rest.
+    fn waits_until(self) -> Instant {
+        let now = Instant::now();
+        now + self.deadline.saturating_duration_since(now) / 2
+    }
+
     /// The server that is asked next: the first with a slot, or the one where one becomes free first. Only those
     /// that answer are waited for: whoever waits for one that fails meanwhile looks again.
     async fn turn(self, role: Role, attempt: &Attempt) -> Result<Option<Turn<'a>>, Fault> {
+        let until = self.waits_until();
         loop {
             let awake = self.pool.awake(attempt);
             let Some((_, first)) = awake.first() else {
@@ -247,7 +254,7 @@ impl<'a> Asker<'a> {
             let (server, connections) = (name(&first.server), self.pool.connections);
             let turns = awake.into_iter().map(|(number, member)| {
                 Box::pin(async move {
-                    let slot = member.slot(role, self.waits_until).await?;
+                    let slot = member.slot(role, until).await?;
                     Ok::<_, Busy>(slot.map(|slot| Turn { number, member, slot }))
                 })
             });
