@@ -8,6 +8,7 @@ mod listing;
 pub mod local;
 pub mod machines;
 mod rejection;
+mod remote;
 pub mod robots;
 mod secrets;
 mod shadow;
@@ -260,14 +261,7 @@ impl AuthenticatorChain {
         login: &Login,
         at: &Circumstances<'_>,
     ) -> Result<Result<Account, Rejection>, Unavailable> {
-        match self.ask(login, at).await? {
-            Outcome::Authenticated(account) => Ok(Ok(self.groups.join(account))),
-            Outcome::Rejected(rejection) => Ok(Err(rejection)),
-            Outcome::Unknown => {
-                let paid = self.refuse(login, at).await?;
-                Ok(Err(paid.into()))
-            }
-        }
+        self.decide(login, at, Rejection::from).await
     }
 
     /// The account that a token in place of a password is for. Its issuer decides, and no other source is asked; one that
@@ -281,14 +275,21 @@ impl AuthenticatorChain {
             let verified = self.verify(source, &login.token, at).await?;
             return Ok(verified.map(|account| self.groups.join(account)).map_err(Rejection::from));
         }
-        let password = login.as_password();
-        match self.ask(&password, at).await? {
+        let of_stranger = |paid| RejectedToken::of_stranger(paid, &login.token).into();
+        self.decide(&login.as_password(), at, of_stranger).await
+    }
+
+    /// Asks the sources; `unknown` is what is said of a login of nobody's.
+    async fn decide(
+        &self,
+        login: &Login,
+        at: &Circumstances<'_>,
+        unknown: impl FnOnce(CostProof) -> Rejection,
+    ) -> Result<Result<Account, Rejection>, Unavailable> {
+        match self.ask(login, at).await? {
             Outcome::Authenticated(account) => Ok(Ok(self.groups.join(account))),
             Outcome::Rejected(rejection) => Ok(Err(rejection)),
-            Outcome::Unknown => {
-                let paid = self.refuse(&password, at).await?;
-                Ok(Err(RejectedToken::of_stranger(paid, &login.token).into()))
-            }
+            Outcome::Unknown => Ok(Err(unknown(self.refuse(login, at).await?))),
         }
     }
 

@@ -33,7 +33,7 @@ pub use self::{
     fault::Fault,
     question::{AccountKey, Question},
 };
-use crate::web::{Web, WebSettings};
+use crate::web::{Web, WebSettings, shown};
 
 /// Where the service is, and how it is asked.
 #[derive(Debug, Clone)]
@@ -114,13 +114,13 @@ impl Hook {
         if status != StatusCode::OK {
             return Err(Fault::status(&self.url, status));
         }
-        let answer = Answer::parse(&body)
-            .map_err(|why| Fault::Garbled { url: fault::shown(&self.url), why })?;
+        let answer =
+            Answer::parse(&body).map_err(|why| Fault::Garbled { url: shown(&self.url), why })?;
         Ok(answer.without(question.password()))
     }
 
     async fn send(&self, question: &Question<'_>) -> Result<(StatusCode, Bytes), Fault> {
-        let (url, after) = (fault::shown(&self.url), self.timeout);
+        let (url, after) = (shown(&self.url), self.timeout);
         let until = Instant::now() + after;
         let Ok(_call) = timeout_at(until, self.open.acquire()).await else {
             return Err(Fault::Busy { url, calls: self.calls, after });

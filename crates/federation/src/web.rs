@@ -203,8 +203,8 @@ pub enum WebError {
     },
 }
 
-/// For messages: a URL without its query.
-fn shown(url: &Url) -> String {
+/// For messages: a URL without its query, which may hold a secret.
+pub(crate) fn shown(url: &Url) -> String {
     format!("{}{}", url.origin().ascii_serialization(), url.path())
 }
 

@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    num::NonZeroUsize,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -12,11 +11,13 @@ use async_trait::async_trait;
 use portpass_federation::hook::{
     AccountKey, Answer, Fault, Hook, HookAccount, HookCeiling, Question,
 };
-use portpass_password::{Credentials, PasswordCheck, VerdictCache, verdicts::Known};
-use quick_cache::sync::Cache;
+use portpass_password::{Credentials, PasswordCheck, VerdictCache};
 use secrecy::ExposeSecret as _;
 
-use super::{Authenticator, Circumstances, Outcome, Rejection, Unavailable, shadow::RecentNames};
+use super::{
+    Authenticator, Circumstances, Outcome, Rejection, Unavailable,
+    remote::{Recent, Verdict},
+};
 use crate::{
     ceiling::{Ceiling, CeilingError},
     subject::{
@@ -36,10 +37,10 @@ pub struct HttpAccounts {
     lookups: Lookups,
     passwords: PasswordCheck,
     verdicts: VerdictCache<Verdict>,
-    readings: Cache<AccountId, Reading>,
-    names: RecentNames,
-    /// How long the service is not asked again.
-    cache: Duration,
+    /// What an account is; `None`: it is gone, or disabled.
+    looked_up: Recent<AccountId, Option<Arc<Account>>>,
+    /// Whether a name is the service's.
+    names: Recent<AccountName, bool>,
 }
 
 /// Whether the service can be asked for an account without its password.
@@ -49,27 +50,6 @@ pub enum Lookups {
     Answered,
     /// It cannot: there are no sessions then, since nobody would learn that an account is disabled.
     None,
-}
-
-/// What is said of some credentials.
-#[derive(Debug, Clone)]
-enum Verdict {
-    /// They are right, and were this account's.
-    Proved(Arc<Account>),
-    /// Not so.
-    Refused(Rejection),
-    /// Nobody has the name.
-    Unknown,
-    /// Nobody can say.
-    Unavailable(Unavailable),
-}
-
-/// What a lookup said.
-#[derive(Debug, Clone)]
-struct Reading {
-    at: SystemTime,
-    /// `None`: it is gone, or disabled.
-    account: Option<Arc<Account>>,
 }
 
 /// An account that the service describes as none can be.
@@ -85,7 +65,7 @@ enum Unusable {
 }
 
 impl HttpAccounts {
-    /// The accounts of a service, which is asked nothing yet.
+    /// The accounts of a service, which is asked nothing yet. For `cache` it is not asked again.
     pub fn new(
         source: SourceName,
         hook: Hook,
@@ -98,10 +78,9 @@ impl HttpAccounts {
             hook,
             lookups,
             verdicts: passwords.verdicts(cache),
-            readings: Cache::new(READINGS.get()),
-            names: RecentNames::new(cache),
+            looked_up: Recent::new(cache),
+            names: Recent::new(cache),
             passwords,
-            cache,
         }
     }
 
@@ -129,7 +108,7 @@ impl HttpAccounts {
                 }
                 Ok(account) => {
                     // What a lookup said before counts no more.
-                    self.readings.remove(&account.id);
+                    self.looked_up.remove(&account.id);
                     return Ok(Verdict::Proved(Arc::new(account)));
                 }
                 Err(unusable) => {
@@ -144,22 +123,12 @@ impl HttpAccounts {
     }
 
     /// A password that was right is right until its account has an end, or a lookup says something else.
-    fn holds(&self, verdict: &Verdict, now: SystemTime) -> bool {
-        let Verdict::Proved(proved) = verdict else { return false };
-        let unchanged = match self.reading(&proved.id, now) {
+    fn holds(&self, proved: &Account, now: SystemTime) -> bool {
+        let unchanged = match self.looked_up.get(&proved.id, now) {
             None => true,
-            Some(reading) => {
-                reading.account.is_some_and(|account| account.version == proved.version)
-            }
+            Some(account) => account.is_some_and(|account| account.version == proved.version),
         };
         unchanged && !is_over(proved, now)
-    }
-
-    /// What was looked up lately; the clock may have been set back since.
-    fn reading(&self, id: &AccountId, now: SystemTime) -> Option<Reading> {
-        let reading = self.readings.get(id)?;
-        let age = now.duration_since(reading.at).ok()?;
-        (age < self.cache).then_some(reading)
     }
 
     async fn look_up(&self, account: AccountKey<'_>) -> Result<Answer, Unavailable> {
@@ -260,29 +229,14 @@ impl Authenticator for HttpAccounts {
         // The first space ends the source, and the last one the service.
         let asked = format!("{} {} {address}", self.source, at.service);
         let credentials = login.credentials(&asked, at.queue_class);
-        let holds = |verdict: &Verdict| self.holds(verdict, at.now);
-        let verdict = match self.verdicts.look_up(&credentials, at.now, holds).await {
-            Known::Said(verdict) => verdict,
-            Known::Nothing(question) => {
-                let verdict = self.ask(login, credentials, at).await?;
-                match &verdict {
-                    Verdict::Proved(..) => question.keep(verdict.clone(), at.now),
-                    _ => question.pass_on(verdict.clone()),
-                }
-                verdict
-            }
-        };
-        match verdict {
-            Verdict::Proved(account) => Ok(Outcome::Authenticated((*account).clone())),
-            Verdict::Refused(rejection) => Ok(Outcome::Rejected(rejection)),
-            Verdict::Unknown => Ok(Outcome::Unknown),
-            Verdict::Unavailable(unavailable) => Err(unavailable),
-        }
+        let asked = self.ask(login, credentials, at);
+        let holds = |proved: &Account| self.holds(proved, at.now);
+        Verdict::remembered_or(asked, &self.verdicts, &credentials, holds, at.now).await?.outcome()
     }
 
     async fn by_id(&self, id: &AccountId, now: SystemTime) -> Result<Option<Account>, Unavailable> {
-        if let Some(reading) = self.reading(id, now) {
-            let account = reading.account.filter(|account| !is_over(account, now));
+        if let Some(account) = self.looked_up.get(id, now) {
+            let account = account.filter(|account| !is_over(account, now));
             return Ok(account.map(|account| (*account).clone()));
         }
         let (key, name) = match (id.as_str().strip_prefix(BY_ID), id.as_str().strip_prefix(BY_NAME))
@@ -303,7 +257,7 @@ impl Authenticator for HttpAccounts {
         };
         // One that is called otherwise now is another one.
         let account = account.filter(|account| account.id == *id).map(Arc::new);
-        self.readings.insert(id.clone(), Reading { at: now, account: account.clone() });
+        self.looked_up.insert(id, account.clone(), now);
         let account = account.filter(|account| !is_over(account, now));
         Ok(account.map(|account| (*account).clone()))
     }
@@ -335,7 +289,7 @@ impl Authenticator for HttpAccounts {
             Answer::Yes(_) | Answer::No { .. } => true,
             Answer::Unknown | Answer::Unavailable { .. } => false,
         };
-        self.names.keep(name, has, now);
+        self.names.insert(name, has, now);
         Ok(has)
     }
 
@@ -384,8 +338,6 @@ fn is_over(account: &Account, now: SystemTime) -> bool {
 /// What tells an `id` of the service's from a name in its place.
 const BY_ID: &str = "id:";
 const BY_NAME: &str = "name:";
-/// A few hundred bytes each, more with many groups.
-const READINGS: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 
 #[cfg(test)]
 mod tests;

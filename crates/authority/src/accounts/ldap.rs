@@ -3,17 +3,18 @@
 use std::{
     collections::BTreeSet,
     fmt,
-    num::NonZeroUsize,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use async_trait::async_trait;
 use portpass_federation::ldap::{Directory, Fault, Login as Answer, Person};
-use portpass_password::{Credentials, PasswordCheck, VerdictCache, verdicts::Known};
-use quick_cache::sync::Cache;
+use portpass_password::{Credentials, PasswordCheck, VerdictCache};
 
-use super::{Authenticator, Circumstances, Outcome, Rejection, Unavailable, shadow::RecentNames};
+use super::{
+    Authenticator, Circumstances, Outcome, Rejection, Unavailable,
+    remote::{Recent, Verdict},
+};
 use crate::subject::{
     Account, AccountId, AccountKind, AccountName, CredentialVersion, Group, Labels, Login,
     SourceName,
@@ -29,35 +30,14 @@ pub struct LdapAccounts {
     directory: Arc<Directory>,
     passwords: PasswordCheck,
     verdicts: VerdictCache<Verdict>,
-    people: Cache<AccountId, Reading>,
-    names: RecentNames,
-    /// How long the directory is not asked again.
-    cache: Duration,
-}
-
-/// What is said of some credentials.
-#[derive(Debug, Clone)]
-enum Verdict {
-    /// They are right, and were this account's.
-    Proved(Arc<Account>),
-    /// Not so.
-    Refused(Rejection),
-    /// Nobody has the name.
-    Unknown,
-    /// Nobody can say.
-    Unavailable(Unavailable),
-}
-
-/// What was read of an account.
-#[derive(Debug, Clone)]
-struct Reading {
-    at: SystemTime,
-    /// `None`: it is gone, or kept out.
-    account: Option<Arc<Account>>,
+    /// Who an account is; `None`: it is gone, or kept out.
+    people: Recent<AccountId, Option<Arc<Account>>>,
+    /// Whether a name is the directory's.
+    names: Recent<AccountName, bool>,
 }
 
 impl LdapAccounts {
-    /// The accounts of a directory, which is asked nothing yet.
+    /// The accounts of a directory, which is asked nothing yet. For `cache` it is not asked again.
     pub fn new(
         source: SourceName,
         directory: Directory,
@@ -68,24 +48,15 @@ impl LdapAccounts {
             source,
             directory: Arc::new(directory),
             verdicts: passwords.verdicts(cache),
-            people: Cache::new(PEOPLE.get()),
-            names: RecentNames::new(cache),
+            people: Recent::new(cache),
+            names: Recent::new(cache),
             passwords,
-            cache,
         }
     }
 
-    /// What was read lately; the clock may have been set back since.
-    fn reading(&self, id: &AccountId, now: SystemTime) -> Option<Reading> {
-        let reading = self.people.get(id)?;
-        let age = now.duration_since(reading.at).ok()?;
-        (age < self.cache).then_some(reading)
-    }
-
     /// A password that was right is right for as long as the account is the one that it was right for.
-    fn holds(&self, verdict: &Verdict, now: SystemTime) -> bool {
-        let Verdict::Proved(proved) = verdict else { return false };
-        let account = self.reading(&proved.id, now).and_then(|reading| reading.account);
+    fn holds(&self, proved: &Account, now: SystemTime) -> bool {
+        let account = self.people.get(&proved.id, now).flatten();
         account.is_some_and(|account| account.version == proved.version)
     }
 
@@ -112,22 +83,8 @@ impl LdapAccounts {
 
     fn proved(&self, account: Account, now: SystemTime) -> Verdict {
         let account = Arc::new(account);
-        let reading = Reading { at: now, account: Some(Arc::clone(&account)) };
-        self.people.insert(account.id.clone(), reading);
+        self.people.insert(&account.id, Some(Arc::clone(&account)), now);
         Verdict::Proved(account)
-    }
-
-    fn outcome(&self, verdict: Verdict, now: SystemTime) -> Result<Outcome, Unavailable> {
-        match verdict {
-            Verdict::Refused(rejection) => Ok(Outcome::Rejected(rejection)),
-            Verdict::Unknown => Ok(Outcome::Unknown),
-            Verdict::Unavailable(unavailable) => Err(unavailable),
-            Verdict::Proved(proved) => {
-                // Its groups may have been read again since.
-                let latest = self.reading(&proved.id, now).and_then(|reading| reading.account);
-                Ok(Outcome::Authenticated((*latest.unwrap_or(proved)).clone()))
-            }
-        }
     }
 
     fn account(&self, person: &Person) -> Result<Account, String> {
@@ -183,30 +140,30 @@ impl Authenticator for LdapAccounts {
     ) -> Result<Outcome, Unavailable> {
         let now = at.now;
         let credentials = login.credentials(self.source.as_str(), at.queue_class);
-        let holds = |verdict: &Verdict| self.holds(verdict, now);
-        let verdict = match self.verdicts.look_up(&credentials, now, holds).await {
-            Known::Said(verdict) => verdict,
-            Known::Nothing(question) => {
-                let verdict = self.ask(login, credentials, now).await?;
-                match &verdict {
-                    Verdict::Proved(..) => question.keep(verdict.clone(), now),
-                    _ => question.pass_on(verdict.clone()),
-                }
-                verdict
+        let asked = self.ask(login, credentials, now);
+        let holds = |proved: &Account| self.holds(proved, now);
+        let verdict =
+            Verdict::remembered_or(asked, &self.verdicts, &credentials, holds, now).await?;
+        match verdict {
+            Verdict::Proved(proved) => {
+                // Its groups may have been read again since.
+                let latest = self.people.get(&proved.id, now).flatten();
+                Verdict::Proved(latest.unwrap_or(proved))
             }
-        };
-        self.outcome(verdict, now)
+            verdict => verdict,
+        }
+        .outcome()
     }
 
     async fn by_id(&self, id: &AccountId, now: SystemTime) -> Result<Option<Account>, Unavailable> {
-        if let Some(reading) = self.reading(id, now) {
-            return Ok(reading.account.map(|account| (*account).clone()));
+        if let Some(account) = self.people.get(id, now) {
+            return Ok(account.map(|account| (*account).clone()));
         }
         let read = self.directory.by_id(id.as_str(), now).await;
         let person = read.map_err(|fault| self.unavailable(&fault))?;
         let admitted = person.filter(|person| person.obstacle.is_none());
         let account = admitted.and_then(|person| self.account(&person).ok()).map(Arc::new);
-        self.people.insert(id.clone(), Reading { at: now, account: account.clone() });
+        self.people.insert(id, account.clone(), now);
         Ok(account.map(|account| (*account).clone()))
     }
 
@@ -227,7 +184,7 @@ impl Authenticator for LdapAccounts {
         }
         let has = self.directory.has_name(name.as_str()).await;
         let has = has.map_err(|fault| self.unavailable(&fault))?;
-        self.names.keep(name, has, now);
+        self.names.insert(name, has, now);
         Ok(has)
     }
 
@@ -247,6 +204,3 @@ impl fmt::Debug for LdapAccounts {
         f.debug_struct("LdapAccounts").field("source", &self.source).finish_non_exhaustive()
     }
 }
-
-/// A few hundred bytes each, more with many groups.
-const PEOPLE: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();

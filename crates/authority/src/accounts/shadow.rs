@@ -1,11 +1,6 @@
 //! Whose a name is: that of the first source that has it, whatever proves an account of another.
 
-use std::{
-    num::NonZeroUsize,
-    time::{Duration, SystemTime},
-};
-
-use quick_cache::sync::Cache;
+use std::time::SystemTime;
 
 use super::{Authenticator, AuthenticatorChain, Unavailable};
 use crate::subject::{Account, AccountName, SourceName};
@@ -91,30 +86,3 @@ impl AuthenticatorChain {
         found
     }
 }
-
-/// Whether a source that is far away has a name, as it said lately.
-#[derive(Debug)]
-pub(super) struct RecentNames {
-    names: Cache<AccountName, (SystemTime, bool)>,
-    keep: Duration,
-}
-
-impl RecentNames {
-    pub(super) fn new(keep: Duration) -> Self {
-        Self { names: Cache::new(NAMES.get()), keep }
-    }
-
-    /// What was said of it lately; the clock may have been set back since.
-    pub(super) fn get(&self, name: &AccountName, now: SystemTime) -> Option<bool> {
-        let (at, has) = self.names.get(name)?;
-        let age = now.duration_since(at).ok()?;
-        (age < self.keep).then_some(has)
-    }
-
-    pub(super) fn keep(&self, name: &AccountName, has: bool, now: SystemTime) {
-        self.names.insert(name.clone(), (now, has));
-    }
-}
-
-/// A hundred bytes each.
-const NAMES: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();

@@ -7,10 +7,10 @@ use secrecy::SecretString;
 
 use super::{Authenticated, TokenError, TokenService};
 use crate::{
-    accounts::Circumstances,
+    accounts::{Circumstances, Rejection},
     request::{ClientInfo, Credential},
     secret::MachineLogin,
-    subject::{Login, TokenLogin},
+    subject::{Account, AccountName, Login, TokenLogin},
 };
 
 impl TokenService {
@@ -50,10 +50,7 @@ impl TokenService {
         login: &Login,
         at: &Circumstances<'_>,
     ) -> Result<Authenticated, TokenError> {
-        match self.accounts.authenticate(login, at).await? {
-            Ok(account) => Ok(Authenticated::ByPassword(Arc::new(account))),
-            Err(rejection) => Err(TokenError::rejected(login.account.clone(), &rejection)),
-        }
+        proved(&login.account, self.accounts.authenticate(login, at).await?)
     }
 
     pub(super) async fn by_token(
@@ -61,10 +58,7 @@ impl TokenService {
         login: &TokenLogin,
         at: &Circumstances<'_>,
     ) -> Result<Authenticated, TokenError> {
-        match self.accounts.by_token(login, at).await? {
-            Ok(account) => Ok(Authenticated::ByPassword(Arc::new(account))),
-            Err(rejection) => Err(TokenError::rejected(login.account.clone(), &rejection)),
-        }
+        proved(&login.account, self.accounts.by_token(login, at).await?)
     }
 
     pub(super) async fn by_secret(
@@ -74,6 +68,16 @@ impl TokenService {
     ) -> Result<Authenticated, TokenError> {
         let (account, used) = self.accounts.by_secret(login, at).await??;
         Ok(Authenticated::BySecret(Arc::new(account), used))
+    }
+}
+
+fn proved(
+    claimed: &AccountName,
+    checked: Result<Account, Rejection>,
+) -> Result<Authenticated, TokenError> {
+    match checked {
+        Ok(account) => Ok(Authenticated::ByPassword(Arc::new(account))),
+        Err(rejection) => Err(TokenError::rejected(claimed.clone(), &rejection)),
     }
 }
 

@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, time::Duration};
 use reqwest::{StatusCode, Url};
 
 use super::{Garbled, MAX_ANSWER};
-use crate::web::WebError;
+use crate::web::{WebError, shown};
 
 /// Why a service said nothing that could be used. Never a no, and never a yes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -100,11 +100,6 @@ impl From<WebError> for Fault {
             WebError::Failed { .. } | WebError::Tls { .. } => Self::Unreachable { error },
         }
     }
-}
-
-/// For messages: a URL without its query, which may hold a secret.
-pub(super) fn shown(url: &Url) -> String {
-    format!("{}{}", url.origin().ascii_serialization(), url.path())
 }
 
 /// rustls names the fault, and not the way out.
