@@ -2,6 +2,7 @@
 
 mod http;
 mod ldap;
+mod section;
 mod workload;
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};

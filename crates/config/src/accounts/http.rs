@@ -1,6 +1,6 @@
 //! `token_service.accounts[].http`: a service that knows accounts.
 
-use std::{fmt, num::NonZeroUsize, ops::RangeInclusive, path::PathBuf, time::Duration};
+use std::{fmt, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use portpass_authority::{accounts::http::Lookups, subject::SourceName};
 use portpass_federation::{
@@ -8,12 +8,12 @@ use portpass_federation::{
     issuer_url::{IssuerUrlError, secure_url},
     web::{Redirects, WebSettings},
 };
-use portpass_jose::pem;
 use rustls_pki_types::CertificateDer;
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use super::section::Section;
 use crate::{ConfigError, Files, Located, Location, measure::Span, tls::TlsSection};
 
 /// The section `http`.
@@ -73,12 +73,6 @@ impl fmt::Debug for HttpSource {
     }
 }
 
-/// Says what is wrong with the section, and where.
-struct Section<'a> {
-    place: &'a Location,
-    files: &'a Files,
-}
-
 impl HttpSection {
     /// All files that it can name.
     pub(crate) fn paths(&mut self) -> Vec<Option<&mut Located<PathBuf>>> {
@@ -92,15 +86,15 @@ impl HttpSection {
 
     /// Reads the files. The service is not asked: one that is away is no mistake.
     pub(super) fn build(self, place: &Location, files: &Files) -> Result<HttpSource, ConfigError> {
-        let at = Section { place, files };
+        let at = &Section { key: KEY, place, files };
         let url = self.url.as_ref().ok_or_else(|| {
             at.missing("url").hint("as in `url: https://accounts.example.com/portpass`")
         })?;
-        let url = secure_url(&url.value).map_err(|problem| at.url(url, &problem))?;
-        let bearer = at.bearer(self.bearer_token, self.bearer_token_file)?;
+        let url = secure_url(&url.value).map_err(|problem| wrong_url(at, url, &problem))?;
+        let bearer = bearer(at, self.bearer_token, self.bearer_token_file)?;
         let identity = match self.client {
             Some(client) => {
-                let files = client.value.read(&key_of("client"), &client.place, files)?;
+                let files = client.value.read(&at.key_of("client"), &client.place, files)?;
                 Some(files.pair)
             }
             None => None,
@@ -111,126 +105,93 @@ impl HttpSection {
             return Err(error.hint("leave it out, or use https://"));
         }
         let web = WebSettings {
-            authorities: self.ca.map(|ca| at.authorities(&ca)).transpose()?.unwrap_or_default(),
+            authorities: some_authorities(at, self.ca.as_ref())?,
             identity,
             timeout: at.span("timeout", self.timeout.as_ref(), TIMEOUT, SHORTEST..=LONGEST)?,
             redirects: Redirects::Refused,
         };
-        let hook = HookSettings { url, web, bearer, calls: at.calls(self.calls.as_ref())? };
+        let hook = HookSettings {
+            url,
+            web,
+            bearer,
+            calls: at.number("calls", self.calls.as_ref(), CALLS, MOST_CALLS)?,
+        };
         let lookups = if self.lookup == Some(false) { Lookups::None } else { Lookups::Answered };
         let cache = at.span("cache", self.cache.as_ref(), CACHE, Duration::ZERO..=LONGEST_CACHE)?;
-        Ok(HttpSource { name: at.name(self.name.as_ref())?, hook, lookups, cache })
+        Ok(HttpSource { name: source_name(at, self.name.as_ref())?, hook, lookups, cache })
     }
 }
 
-impl Section<'_> {
-    fn missing(&self, key: &str) -> ConfigError {
-        self.files.error(self.place, KEY, format!("the key `{key}` is missing"))
+fn source_name(
+    at: &Section<'_>,
+    typed: Option<&Located<String>>,
+) -> Result<SourceName, ConfigError> {
+    let Some(typed) = typed else { return Ok(SourceName::http()) };
+    let name: SourceName = typed
+        .value
+        .parse()
+        .map_err(|problem| at.error("name", typed, format!("{:?}: {problem}", typed.value)))?;
+    if ["local", "htpasswd", "ldap", "robot", "workload"].contains(&name.as_str()) {
+        let message = format!("`{name}` is the name of another kind of source");
+        return Err(at.error("name", typed, message));
     }
+    Ok(name)
+}
 
-    fn error<T>(&self, key: &str, typed: &Located<T>, message: impl AsRef<str>) -> ConfigError {
-        self.files.error(&typed.place, &key_of(key), message)
-    }
-
-    fn name(&self, typed: Option<&Located<String>>) -> Result<SourceName, ConfigError> {
-        let Some(typed) = typed else { return Ok(SourceName::http()) };
-        let name: SourceName = typed.value.parse().map_err(|problem| {
-            self.error("name", typed, format!("{:?}: {problem}", typed.value))
-        })?;
-        if ["local", "htpasswd", "ldap", "robot", "workload"].contains(&name.as_str()) {
-            let message = format!("`{name}` is the name of another kind of source");
-            return Err(self.error("name", typed, message));
+/// The text is not repeated: it may hold a secret.
+fn wrong_url(at: &Section<'_>, typed: &Located<String>, problem: &IssuerUrlError) -> ConfigError {
+    let error = |message: String| at.error("url", typed, message);
+    match problem {
+        IssuerUrlError::PlainHttp => error(
+            "passwords would reach the service in the clear".to_owned(),
+        )
+        .hint(
+            "use https://; http:// is for a service on this machine, as in http://127.0.0.1:8080/",
+        ),
+        IssuerUrlError::Credentials => error(problem.to_string())
+            .hint("use `bearer_token_file`, or `client` with a certificate"),
+        IssuerUrlError::Malformed { .. } | IssuerUrlError::Query => {
+            error(problem.to_string()).hint("as in `url: https://accounts.example.com/portpass`")
         }
-        Ok(name)
-    }
-
-    /// The text is not repeated: it may hold a secret.
-    fn url(&self, typed: &Located<String>, problem: &IssuerUrlError) -> ConfigError {
-        let error = |message: String| self.error("url", typed, message);
-        match problem {
-            IssuerUrlError::PlainHttp => {
-                error("passwords would reach the service in the clear".to_owned())
-                    .hint("use https://; http:// is for a service on this machine, as in http://127.0.0.1:8080/")
-            }
-            IssuerUrlError::Credentials => error(problem.to_string())
-                .hint("use `bearer_token_file`, or `client` with a certificate"),
-            IssuerUrlError::Malformed { .. } | IssuerUrlError::Query => {
-                error(problem.to_string()).hint("as in `url: https://accounts.example.com/portpass`")
-            }
-        }
-    }
-
-    fn bearer(
-        &self,
-        typed: Option<Located<SecretString>>,
-        file: Option<Located<PathBuf>>,
-    ) -> Result<Option<BearerToken>, ConfigError> {
-        let (key, token, place) = match (typed, file) {
-            (Some(_), Some(file)) => {
-                let error = self.error("bearer_token_file", &file, "`bearer_token` is there too");
-                return Err(error.hint("keep one of them"));
-            }
-            (Some(typed), None) => ("bearer_token", typed.value, typed.place),
-            (None, Some(file)) => {
-                let text = self.files.read_text(&key_of("bearer_token_file"), &file)?;
-                ("bearer_token_file", SecretString::from(text.trim_end()), file.place)
-            }
-            (None, None) => return Ok(None),
-        };
-        let token = BearerToken::parse(&token).ok_or_else(|| {
-            let message = "the token is empty, or has a character that none has";
-            let error = self.files.error(&place, &key_of(key), message);
-            error.hint("letters, digits and `-._~+/=` are possible (RFC 6750), as `openssl rand -base64 32` writes them")
-        })?;
-        Ok(Some(token))
-    }
-
-    fn authorities(
-        &self,
-        ca: &Located<PathBuf>,
-    ) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
-        let bytes = self.files.read(&key_of("ca"), ca)?;
-        let unusable = |reason: &str| {
-            let message = format!("{}: {reason}", self.files.resolve(ca).display());
-            self.error("ca", ca, message).hint("expected certificates of authorities in PEM form")
-        };
-        let read: Result<Vec<CertificateDer<'static>>, _> = pem::blocks(&bytes).collect();
-        let authorities = read.map_err(|error| unusable(&error.to_string()))?;
-        if authorities.is_empty() {
-            return Err(unusable("it contains no certificate in PEM form"));
-        }
-        Ok(authorities)
-    }
-
-    fn calls(&self, typed: Option<&Located<u32>>) -> Result<NonZeroUsize, ConfigError> {
-        let Some(typed) = typed else { return Ok(CALLS) };
-        let calls = usize::try_from(typed.value).ok().filter(|calls| *calls <= MOST_CALLS);
-        calls
-            .and_then(NonZeroUsize::new)
-            .ok_or_else(|| self.error("calls", typed, format!("1 to {MOST_CALLS} are possible")))
-    }
-
-    fn span(
-        &self,
-        key: &str,
-        typed: Option<&Located<String>>,
-        default: Duration,
-        possible: RangeInclusive<Duration>,
-    ) -> Result<Duration, ConfigError> {
-        let Some(typed) = typed else { return Ok(default) };
-        let Span(span) = typed.value.parse().map_err(|error: crate::measure::MeasureError| {
-            self.error(key, typed, error.to_string())
-        })?;
-        if possible.contains(&span) {
-            return Ok(span);
-        }
-        let (least, most) = possible.into_inner();
-        Err(self.error(key, typed, format!("{} to {} are possible", Span(least), Span(most))))
     }
 }
 
-fn key_of(key: &str) -> String {
-    format!("{KEY}.{key}")
+fn bearer(
+    at: &Section<'_>,
+    typed: Option<Located<SecretString>>,
+    file: Option<Located<PathBuf>>,
+) -> Result<Option<BearerToken>, ConfigError> {
+    let (key, token, place) = match (typed, file) {
+        (Some(_), Some(file)) => {
+            let error = at.error("bearer_token_file", &file, "`bearer_token` is there too");
+            return Err(error.hint("keep one of them"));
+        }
+        (Some(typed), None) => ("bearer_token", typed.value, typed.place),
+        (None, Some(file)) => {
+            let text = at.files.read_text(&at.key_of("bearer_token_file"), &file)?;
+            ("bearer_token_file", SecretString::from(text.trim_end()), file.place)
+        }
+        (None, None) => return Ok(None),
+    };
+    let token = BearerToken::parse(&token).ok_or_else(|| {
+        let message = "the token is empty, or has a character that none has";
+        let error = at.files.error(&place, &at.key_of(key), message);
+        error.hint("letters, digits and `-._~+/=` are possible (RFC 6750), as `openssl rand -base64 32` writes them")
+    })?;
+    Ok(Some(token))
+}
+
+/// At least one where there is a file.
+fn some_authorities(
+    at: &Section<'_>,
+    ca: Option<&Located<PathBuf>>,
+) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
+    let Some(ca) = ca else { return Ok(Vec::new()) };
+    let authorities = at.authorities(ca)?;
+    if authorities.is_empty() {
+        return Err(at.no_authorities(ca, "it contains no certificate in PEM form"));
+    }
+    Ok(authorities)
 }
 
 const KEY: &str = "token_service.accounts.http";
@@ -240,4 +201,4 @@ const LONGEST: Duration = Duration::from_mins(1);
 const CACHE: Duration = Duration::from_mins(5);
 const LONGEST_CACHE: Duration = Duration::from_hours(24);
 const CALLS: NonZeroUsize = NonZeroUsize::new(16).unwrap();
-const MOST_CALLS: usize = 1024;
+const MOST_CALLS: NonZeroUsize = NonZeroUsize::new(1024).unwrap();

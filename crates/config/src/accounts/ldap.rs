@@ -1,6 +1,6 @@
 //! `token_service.accounts[].ldap`: a directory.
 
-use std::{fmt, num::NonZeroUsize, ops::RangeInclusive, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
 use portpass_authority::subject::SourceName;
 use portpass_federation::ldap::{
@@ -8,13 +8,12 @@ use portpass_federation::ldap::{
     settings::{AccountLookup, GroupLookup, Identity, Nesting, Security, Server, Settings},
     tls,
 };
-use portpass_jose::pem;
 use rustls::ClientConfig;
-use rustls_pki_types::CertificateDer;
 use schemars::JsonSchema;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
+use super::section::Section;
 use crate::{ConfigError, Files, Located, Location, measure::Span};
 
 /// The section `ldap`.
@@ -56,7 +55,6 @@ pub struct LdapSection {
     #[schemars(with = "Option<Span>")]
     pub timeout: Option<Located<String>>,
     /// How many connections to one server there may be to search, and as many to try passwords. Default: 16
-    #[schemars(with = "Option<u16>")]
     pub connections: Option<Located<u16>>,
 }
 
@@ -130,25 +128,26 @@ impl fmt::Debug for LdapSource {
     }
 }
 
-/// Says what is wrong with the section, and where.
-struct Section<'a> {
-    place: &'a Location,
-    files: &'a Files,
-}
-
 impl LdapSection {
     /// Reads the files. No server is asked: one that is away is no mistake.
     pub(crate) fn build(self, place: &Location, files: &Files) -> Result<LdapSource, ConfigError> {
-        let at = Section { place, files };
-        let name =
-            self.name.as_ref().map_or_else(|| Ok(SourceName::ldap()), |name| at.name(name))?;
+        let at = &Section { key: KEY, place, files };
+        let name = self
+            .name
+            .as_ref()
+            .map_or_else(|| Ok(SourceName::ldap()), |name| source_name(at, name))?;
         let settings = Settings {
-            servers: self.servers(&at)?,
-            tls: at.trust(self.ca.as_ref())?,
-            accounts: self.accounts(&at)?,
-            groups: self.groups(&at)?,
+            servers: self.servers(at)?,
+            tls: trust(at, self.ca.as_ref())?,
+            accounts: self.accounts(at)?,
+            groups: self.groups(at)?,
             timeout: at.span("timeout", self.timeout.as_ref(), TIMEOUT, SHORTEST..=LONGEST)?,
-            connections: at.connections(self.connections.as_ref())?,
+            connections: at.number(
+                "connections",
+                self.connections.as_ref(),
+                CONNECTIONS,
+                MOST_CONNECTIONS,
+            )?,
         };
         let cache = at.span("cache", self.cache.as_ref(), CACHE, Duration::ZERO..=LONGEST_CACHE)?;
         Ok(LdapSource { name, settings, cache })
@@ -177,7 +176,7 @@ impl LdapSection {
                 }
                 Some(allowed) if is_clear => at.files.warn(
                     &allowed.place,
-                    &key_of("insecure_plaintext"),
+                    &at.key_of("insecure_plaintext"),
                     format!("passwords reach {server} in the clear"),
                 ),
                 Some(_) | None => {}
@@ -194,9 +193,9 @@ impl LdapSection {
         match (&self.user_dn, &self.filter) {
             (None, None) => Err(at.missing("filter").hint(FILTER_HINT)),
             (None, Some(filter)) => {
-                let base = at.dn("base", self.base.as_ref())?;
+                let base = dn(at, "base", self.base.as_ref())?;
                 let identity = self.identity(at)?;
-                let template = at.filter("filter", filter, FilterTemplate::of_accounts)?;
+                let template = template(at, "filter", filter, FilterTemplate::of_accounts)?;
                 let attribute = self.attribute(template.attribute(), at)?;
                 Ok(AccountLookup::Search { identity, base, filter: template, attribute })
             }
@@ -221,8 +220,8 @@ impl LdapSection {
             .map_err(|error| at.error("user_dn", typed, error.to_string()).hint(USER_DN_HINT))?;
         let entry = match filter {
             Some(filter) => {
-                let template = at.filter("filter", filter, FilterTemplate::of_accounts)?;
-                Some((at.dn("base", self.base.as_ref())?, template))
+                let template = template(at, "filter", filter, FilterTemplate::of_accounts)?;
+                Some((dn(at, "base", self.base.as_ref())?, template))
             }
             None if name.is_dn() => None,
             None => {
@@ -256,7 +255,7 @@ impl LdapSection {
             }
             (Some(typed), None) => Some((typed.value.clone(), "bind_password")),
             (None, Some(file)) => {
-                let text = at.files.read_text(&key_of("bind_password_file"), file)?;
+                let text = at.files.read_text(&at.key_of("bind_password_file"), file)?;
                 let password = text.strip_suffix('\n').unwrap_or(&text);
                 let password = password.strip_suffix('\r').unwrap_or(password);
                 Some((SecretString::from(password), "bind_password_file"))
@@ -287,8 +286,8 @@ impl LdapSection {
     fn groups(&self, at: &Section<'_>) -> Result<GroupLookup, ConfigError> {
         let Some(typed) = &self.groups else { return Ok(GroupLookup::None) };
         let base = |own: &Option<Located<String>>, kind: &str| match own {
-            Some(own) => at.dn(&format!("groups.{kind}.base"), Some(own)),
-            None => at.dn("base", self.base.as_ref()),
+            Some(own) => dn(at, &format!("groups.{kind}.base"), Some(own)),
+            None => dn(at, "base", self.base.as_ref()),
         };
         let nesting = |nested| if nested { Nesting::Followed } else { Nesting::Ignored };
         match &typed.value {
@@ -308,7 +307,7 @@ impl LdapSection {
                 })?;
                 Ok(GroupLookup::Search {
                     base: base(&section.base, "search")?,
-                    filter: at.filter(key, filter, FilterTemplate::of_groups)?,
+                    filter: template(at, key, filter, FilterTemplate::of_groups)?,
                     nested: nesting(section.nested.unwrap_or(true)),
                 })
             }
@@ -319,89 +318,45 @@ impl LdapSection {
     }
 }
 
-impl Section<'_> {
-    fn missing(&self, key: &str) -> ConfigError {
-        self.files.error(self.place, KEY, format!("the key `{key}` is missing"))
-    }
+fn source_name(at: &Section<'_>, typed: &Located<String>) -> Result<SourceName, ConfigError> {
+    typed.value.parse().map_err(|error: portpass_authority::subject::SourceNameError| {
+        at.error("name", typed, error.to_string())
+    })
+}
 
-    fn error<T>(&self, key: &str, typed: &Located<T>, message: impl AsRef<str>) -> ConfigError {
-        self.files.error(&typed.place, &key_of(key), message)
-    }
-
-    fn name(&self, typed: &Located<String>) -> Result<SourceName, ConfigError> {
-        typed.value.parse().map_err(|error: portpass_authority::subject::SourceNameError| {
-            self.error("name", typed, error.to_string())
-        })
-    }
-
-    fn dn(&self, key: &str, typed: Option<&Located<String>>) -> Result<String, ConfigError> {
-        let typed = typed
-            .ok_or_else(|| self.missing(key).hint("expected `base: \"dc=example,dc=org\"`"))?;
-        match Dn::parse(&typed.value) {
-            Some(_) => Ok(typed.value.clone()),
-            None => Err(self
-                .error(key, typed, format!("{:?} is no distinguished name", typed.value))
-                .hint("as `ou=people,dc=example,dc=org` is")),
-        }
-    }
-
-    fn filter(
-        &self,
-        key: &str,
-        typed: &Located<String>,
-        parse: impl FnOnce(&str) -> Result<FilterTemplate, TemplateError>,
-    ) -> Result<FilterTemplate, ConfigError> {
-        parse(&typed.value).map_err(|error| {
-            let hint = if key == "filter" { FILTER_HINT } else { "as `(member=${dn})` is" };
-            self.error(key, typed, format!("{:?}: {error}", typed.value)).hint(hint)
-        })
-    }
-
-    fn trust(&self, ca: Option<&Located<PathBuf>>) -> Result<Arc<ClientConfig>, ConfigError> {
-        let Some(ca) = ca else {
-            return tls::of_this_machine()
-                .map_err(|error| self.files.error(self.place, KEY, error.to_string()));
-        };
-        let bytes = self.files.read(&key_of("ca"), ca)?;
-        let unusable = |reason: String| {
-            let message = format!("{}: {reason}", self.files.resolve(ca).display());
-            self.error("ca", ca, message).hint("expected certificates of authorities in PEM form")
-        };
-        let read: Result<Vec<CertificateDer<'static>>, _> = pem::blocks(&bytes).collect();
-        let authorities = read.map_err(|error| unusable(error.to_string()))?;
-        tls::trusting(authorities).map_err(|error| unusable(error.to_string()))
-    }
-
-    fn connections(&self, typed: Option<&Located<u16>>) -> Result<NonZeroUsize, ConfigError> {
-        let Some(typed) = typed else { return Ok(CONNECTIONS) };
-        let number = NonZeroUsize::new(typed.value.into());
-        number.filter(|number| *number <= MOST_CONNECTIONS).ok_or_else(|| {
-            self.error("connections", typed, format!("1 to {MOST_CONNECTIONS} are possible"))
-        })
-    }
-
-    fn span(
-        &self,
-        key: &str,
-        typed: Option<&Located<String>>,
-        default: Duration,
-        possible: RangeInclusive<Duration>,
-    ) -> Result<Duration, ConfigError> {
-        let Some(typed) = typed else { return Ok(default) };
-        let Span(span) = typed.value.parse().map_err(|error: crate::measure::MeasureError| {
-            self.error(key, typed, error.to_string())
-        })?;
-        if possible.contains(&span) {
-            return Ok(span);
-        }
-        let (least, most) = possible.into_inner();
-        let message = format!("{} to {} are possible", Span(least), Span(most));
-        Err(self.error(key, typed, message))
+fn dn(at: &Section<'_>, key: &str, typed: Option<&Located<String>>) -> Result<String, ConfigError> {
+    let typed =
+        typed.ok_or_else(|| at.missing(key).hint("expected `base: \"dc=example,dc=org\"`"))?;
+    match Dn::parse(&typed.value) {
+        Some(_) => Ok(typed.value.clone()),
+        None => Err(at
+            .error(key, typed, format!("{:?} is no distinguished name", typed.value))
+            .hint("as `ou=people,dc=example,dc=org` is")),
     }
 }
 
-fn key_of(key: &str) -> String {
-    format!("{KEY}.{key}")
+fn template(
+    at: &Section<'_>,
+    key: &str,
+    typed: &Located<String>,
+    parse: impl FnOnce(&str) -> Result<FilterTemplate, TemplateError>,
+) -> Result<FilterTemplate, ConfigError> {
+    parse(&typed.value).map_err(|error| {
+        let hint = if key == "filter" { FILTER_HINT } else { "as `(member=${dn})` is" };
+        at.error(key, typed, format!("{:?}: {error}", typed.value)).hint(hint)
+    })
+}
+
+fn trust(
+    at: &Section<'_>,
+    ca: Option<&Located<PathBuf>>,
+) -> Result<Arc<ClientConfig>, ConfigError> {
+    let Some(ca) = ca else {
+        return tls::of_this_machine()
+            .map_err(|error| at.files.error(at.place, KEY, error.to_string()));
+    };
+    let authorities = at.authorities(ca)?;
+    tls::trusting(authorities).map_err(|error| at.no_authorities(ca, &error.to_string()))
 }
 
 const KEY: &str = "token_service.accounts.ldap";
