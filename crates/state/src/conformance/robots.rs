@@ -1,10 +1,10 @@
 use std::{collections::HashMap, time::SystemTime};
 
-use super::{at, record};
+use super::{accounts, at, record};
 use crate::{
-    AccountId, AccountKey, AccountStatus, Addition, Change, Db, EndedSecret, KeyId, NewAccount,
-    NewApiKey, NewRobot, NewSecret, Permission, Robot, RobotId, Rotation, SecretEnd, SecretId,
-    StateError, TokenHash, Used, sql::sql,
+    AccountId, AccountKey, AccountStatus, Addition, Change, Db, EndedSecret, KeyId, NewApiKey,
+    NewRobot, NewSecret, Permission, Robot, RobotId, Rotation, SecretEnd, SecretId, StateError,
+    TokenHash, Used, sql::sql,
 };
 
 pub(super) async fn a_robot_comes_back_as_it_was_made(db: Db) {
@@ -122,13 +122,7 @@ pub(super) async fn a_key_is_there_until_it_is_revoked(db: Db) {
 
 pub(super) async fn the_keys_of_a_removed_account_go_with_it_and_no_others(db: Db) {
     let local = AccountKey::local(AccountId::from_random([7; 16]));
-    let account = NewAccount {
-        id: AccountId::from_random([7; 16]),
-        name: "ann".to_owned(),
-        password_hash: None,
-        groups: [].into(),
-    };
-    db.add_account(&account, &record("add", 0)).await.unwrap().taken();
+    accounts::add(&db, 7, "ann", &[]).await.taken();
     add_key(&db, 1, &local).await;
     add_key(&db, 2, &ann()).await;
     let version = db.robots_version().await.unwrap();
@@ -149,13 +143,7 @@ pub(super) async fn a_secret_that_was_ended_is_known_until_it_is_forgotten(db: D
     let change = db.revoke_api_key(key_id(5), &record("revoke", 50)).await;
     assert_eq!(change.unwrap(), Change::Done);
     let local = AccountKey::local(AccountId::from_random([7; 16]));
-    let account = NewAccount {
-        id: AccountId::from_random([7; 16]),
-        name: "ann".to_owned(),
-        password_hash: None,
-        groups: [].into(),
-    };
-    db.add_account(&account, &record("add", 0)).await.unwrap().taken();
+    accounts::add(&db, 7, "ann", &[]).await.taken();
     add_key(&db, 6, &local).await;
     assert_eq!(db.remove_account("ann", &record("remove", 60)).await.unwrap(), Change::Done);
 
