@@ -85,8 +85,8 @@ impl Installation {
     /// What keeps an account, and with it its keys, from getting any token.
     pub async fn account_obstacle(&self, account: &str) -> Result<Option<String>, AdminError> {
         let service = self.token_service()?;
-        let owner = self.find_account(service, &Caller::Account(account.to_owned())).await?;
-        self.obstacle(service, &owner).await
+        let owner = Caller::Account(account.to_owned());
+        Ok(self.find_with_obstacle(service, &owner).await?.1)
     }
 
     /// The keys of the accounts of this name, or of all, in the order in which they were made. Fails if there are none

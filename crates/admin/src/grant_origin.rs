@@ -103,17 +103,14 @@ impl Installation {
     /// What of an account explains a refused password, which no answer tells.
     pub async fn account_state(&self, name: &str) -> Result<String, AdminError> {
         let service = self.token_service()?;
-        match self.find_account(service, &Caller::Account(name.to_owned())).await {
-            Ok(account) => {
-                let obstacle = self.obstacle(service, &account).await?;
-                Ok(match obstacle {
-                    Some(why) if account.source != SourceName::local() => {
-                        format!("`{name}` exists in {}: {why}", account.source)
-                    }
-                    Some(_) => format!("`{name}` is disabled in {}", account.source),
-                    None => format!("`{name}` exists and is enabled in {}", account.source),
-                })
-            }
+        match self.find_with_obstacle(service, &Caller::Account(name.to_owned())).await {
+            Ok((account, obstacle)) => Ok(match obstacle {
+                Some(why) if account.source != SourceName::local() => {
+                    format!("`{name}` exists in {}: {why}", account.source)
+                }
+                Some(_) => format!("`{name}` is disabled in {}", account.source),
+                None => format!("`{name}` exists and is enabled in {}", account.source),
+            }),
             Err(unknown @ AdminError::UnknownAccount { .. }) => Ok(unknown.to_string()),
             Err(error) => Err(error),
         }

@@ -88,8 +88,7 @@ impl Installation {
                 (Subject::Anonymous, obstacle)
             }
             Caller::Account(_) | Caller::Robot(_) | Caller::Key(_) => {
-                let account = self.find_account(token_service, who).await?;
-                let obstacle = self.obstacle(token_service, &account).await?;
+                let (account, obstacle) = self.find_with_obstacle(token_service, who).await?;
                 caveat = (account.kind == AccountKind::Workload).then(|| only_in_token(&account));
                 (Subject::from(account), obstacle)
             }
@@ -138,13 +137,16 @@ impl Installation {
         Ok(rulebook::lookup_chain(service, &self.db, &self.random, &*self.clock).await?)
     }
 
-    /// What keeps an account from getting any token.
-    pub(super) async fn obstacle(
+    /// The account, and what keeps it from getting any token.
+    pub(super) async fn find_with_obstacle(
         &self,
         service: &TokenService,
-        account: &Account,
-    ) -> Result<Option<String>, AdminError> {
-        rulebook::obstacle(&self.chain(service).await?, account, self.now()).await
+        who: &Caller,
+    ) -> Result<(Account, Option<String>), AdminError> {
+        let chain = self.chain(service).await?;
+        let account = rulebook::find_known(&chain, &self.db, service, who, self.now()).await?;
+        let obstacle = rulebook::obstacle(&chain, &account, self.now()).await?;
+        Ok((account, obstacle))
     }
 }
 
