@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::section::Section;
+use super::section::{Section, is_of_another_kind};
 use crate::{ConfigError, Files, Located, Location, measure::Span, tls::TlsSection};
 
 /// The section `http`.
@@ -131,7 +131,7 @@ fn source_name(
         .value
         .parse()
         .map_err(|problem| at.error("name", typed, format!("{:?}: {problem}", typed.value)))?;
-    if ["local", "htpasswd", "ldap", "robot", "workload"].contains(&name.as_str()) {
+    if is_of_another_kind(&name, "http") {
         let message = format!("`{name}` is the name of another kind of source");
         return Err(at.error("name", typed, message));
     }

@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
-use super::section::Section;
+use super::section::{Section, is_of_another_kind};
 use crate::{ConfigError, Files, Located, Location, measure::Span};
 
 /// The section `ldap`.
@@ -319,9 +319,15 @@ impl LdapSection {
 }
 
 fn source_name(at: &Section<'_>, typed: &Located<String>) -> Result<SourceName, ConfigError> {
-    typed.value.parse().map_err(|error: portpass_authority::subject::SourceNameError| {
-        at.error("name", typed, error.to_string())
-    })
+    let name: SourceName =
+        typed.value.parse().map_err(|error: portpass_authority::subject::SourceNameError| {
+            at.error("name", typed, error.to_string())
+        })?;
+    if is_of_another_kind(&name, "ldap") {
+        let message = format!("`{name}` is the name of another kind of source");
+        return Err(at.error("name", typed, message));
+    }
+    Ok(name)
 }
 
 fn dn(at: &Section<'_>, key: &str, typed: Option<&Located<String>>) -> Result<String, ConfigError> {

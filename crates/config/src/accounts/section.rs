@@ -2,6 +2,7 @@
 
 use std::{num::NonZeroUsize, ops::RangeInclusive, path::PathBuf, time::Duration};
 
+use portpass_authority::subject::SourceName;
 use portpass_jose::pem;
 use rustls_pki_types::CertificateDer;
 
@@ -9,6 +10,12 @@ use crate::{
     ConfigError, Files, Located, Location,
     measure::{MeasureError, Span},
 };
+
+/// Whether a source of the kind `own` is called as another kind is where nobody says otherwise: rules and sessions
+/// would take one for the other.
+pub(super) fn is_of_another_kind(name: &SourceName, own: &str) -> bool {
+    name.as_str() != own && KINDS.contains(&name.as_str())
+}
 
 /// Says what is wrong with a section, and where.
 pub(super) struct Section<'a> {
@@ -89,3 +96,5 @@ impl Section<'_> {
         Err(self.error(key, typed, format!("{} to {} are possible", Span(least), Span(most))))
     }
 }
+
+const KINDS: [&str; 6] = ["local", "htpasswd", "http", "ldap", "robot", "workload"];

@@ -17,6 +17,7 @@ use rustls_pki_types::CertificateDer;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::section::is_of_another_kind;
 use crate::{
     ConfigError, Files, Located, Location, claim_conditions::ClaimConditions, measure::Span,
     one_or_many::OneOrMany,
@@ -170,7 +171,7 @@ fn source_name(
     let error = |message: String| files.error(&typed.place, &format!("{key}.name"), message);
     let name: SourceName =
         typed.value.parse().map_err(|problem| error(format!("{:?}: {problem}", typed.value)))?;
-    if ["local", "htpasswd", "http", "ldap", "robot"].contains(&name.as_str()) {
+    if is_of_another_kind(&name, "workload") {
         return Err(error(format!("`{name}` is the name of another kind of source")));
     }
     Ok(name)

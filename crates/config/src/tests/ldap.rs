@@ -131,6 +131,7 @@ fn mistakes_about_a_directory_are_named_with_line_and_hint() {
         ("no connection at all", &[("connections", "0")]),
         ("more connections than files", &[("connections", "1001")]),
         ("a name that is none", &[("name", "The Staff")]),
+        ("the name of another kind", &[("name", "robot")]),
         ("a key that is none", &[("binddn", "cn=p")]),
         ("a placeholder of another program", &[("base", "\"${BASE}\"")]),
     ] {
