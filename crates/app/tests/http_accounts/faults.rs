@@ -1,6 +1,6 @@
 //! What each user sees when something is wrong with the service.
 
-use std::net::TcpListener;
+use std::{net::TcpListener, time::Duration};
 
 use portpass_testkit::http::{Reply, Served, redirect, reply};
 
@@ -20,6 +20,7 @@ fn world(url: &str) -> World {
 async fn only_its_own_names_are_affected(world: &World, reason: &str) {
     let answer = world.token("ann", PASSWORD, TEAM).await;
     world.explains(answer.is_unavailable(), &[reason, "accounts-unavailable"]);
+    assert!(answer.took < Duration::from_secs(30), "{answer:?}");
     let line = world.portpass.wait_for_log(&["access:", &answer.request]);
     assert!(line.contains(reason), "{reason:?} is not in {line}");
     world.token("nobody", PASSWORD, TEAM).await.is_unavailable();

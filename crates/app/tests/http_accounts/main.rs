@@ -7,6 +7,8 @@
 
 #![expect(clippy::unwrap_used, reason = "what cannot be set up here fails the test")]
 
+#[path = "../ldap/asked.rs"]
+mod asked;
 mod faults;
 mod logins;
 mod service;

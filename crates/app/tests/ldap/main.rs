@@ -8,6 +8,7 @@
 #![expect(clippy::unwrap_used, reason = "what cannot be set up here fails the test")]
 
 mod active_directory;
+mod asked;
 mod cache;
 mod crowd;
 mod diagnosed;
