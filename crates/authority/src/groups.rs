@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     fmt,
     str::FromStr,
+    sync::Arc,
 };
 
 use crate::{
@@ -107,6 +108,14 @@ impl Groups {
     pub fn of(&self, source: &SourceName) -> BTreeSet<Group> {
         let theirs = self.iter().filter(|membership| membership.member.may_be_of(source));
         theirs.map(|membership| membership.group.clone()).collect()
+    }
+
+    /// The same for an account that others hold as well: it is copied only where groups are given at all.
+    pub(crate) fn join_shared(&self, account: Arc<Account>) -> Arc<Account> {
+        if self.memberships.is_empty() {
+            return account;
+        }
+        Arc::new(self.join(Arc::unwrap_or_clone(account)))
     }
 
     /// The account with the groups that it is in here, beside those of its source. A group that it is in here makes it

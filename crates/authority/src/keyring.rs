@@ -122,7 +122,7 @@ impl KeyRing {
         if ring.signs_at(signer, form, now).is_ok() {
             return Ok(ring);
         }
-        self.tick(now).await?;
+        Box::pin(self.tick(now)).await?;
         let ring = self.current();
         ring.signs_at(signer, form, now)?;
         Ok(ring)

@@ -217,7 +217,9 @@ impl TokenService {
         let expires = self.expires(&subject, &decisions, now);
         let token = self.sign(request, &subject, &decisions, expires, now).await?;
         let refresh_token = self.settle(&who, request, &decisions, now).await?;
-        who.uses().for_each(|used| self.uses.note(used, now));
+        if let Some(used) = who.used() {
+            self.uses.note(used, now);
+        }
         let response = TokenResponse {
             token,
             expires_in: expires.duration_since(now).unwrap_or_default().as_secs(),
@@ -240,15 +242,17 @@ impl TokenService {
         match &request.credential {
             Credential::Anonymous if self.anonymous => Ok(Authenticated::Nobody),
             Credential::Anonymous => Err(TokenError::NoCredentials),
-            Credential::Password(login) => self.by_password(login, &at).await,
-            Credential::Token(login) => self.by_token(login, &at).await,
-            Credential::Exchange(token) => match self.accounts.exchange(token, &at).await? {
-                Ok(account) => Ok(Authenticated::ByPassword(Arc::new(account))),
-                Err(rejected) => Err(TokenError::SubjectToken { reason: rejected.reason }),
-            },
+            Credential::Password(login) => Box::pin(self.by_password(login, &at)).await,
+            Credential::Token(login) => Box::pin(self.by_token(login, &at)).await,
+            Credential::Exchange(token) => {
+                match Box::pin(self.accounts.exchange(token, &at)).await? {
+                    Ok(account) => Ok(Authenticated::ByPassword(Arc::new(account))),
+                    Err(rejected) => Err(TokenError::SubjectToken { reason: rejected.reason }),
+                }
+            }
             Credential::Machine(login) => self.by_secret(login, &at).await,
             Credential::Refresh(secret) => {
-                let session = self.look_up(secret, request, now).await?;
+                let session = Box::pin(self.look_up(secret, request, now)).await?;
                 let account = Arc::new(session.account.clone());
                 Ok(Authenticated::ByRefresh(account, session, secret.clone()))
             }
@@ -355,7 +359,7 @@ impl TokenService {
             Authenticated::ByRefresh(account, session, secret) => {
                 let kind = EventKind::Refreshed { decisions, refresh: session.id.to_string() };
                 let record = event(request, name(account), kind, now).into_record();
-                self.refresh.touch(session, now, &record).await?;
+                Box::pin(self.refresh.touch(session, now, &record)).await?;
                 // The same one again, never another (TP2, T9).
                 Ok(request.wants_refresh.then(|| secret.expose().to_owned()))
             }
@@ -367,7 +371,7 @@ impl TokenService {
                     EventKind::IssuedWithRefresh { decisions, refresh: draft.id.to_string() };
                 let record = event(request, name(account), kind, now).into_record();
                 let client = request.client.id.as_deref();
-                self.is_as_it_was(account).await?;
+                Box::pin(self.is_as_it_was(account)).await?;
                 let kept = self.refresh.store(
                     &draft,
                     account,
@@ -376,7 +380,7 @@ impl TokenService {
                     now,
                     &record,
                 );
-                match kept.await? {
+                match Box::pin(kept).await? {
                     TokenAddition::Added(_) => Ok(Some(draft.secret.expose().to_owned())),
                     TokenAddition::AccountChanged => Err(changed(account)),
                 }

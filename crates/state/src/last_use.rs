@@ -6,7 +6,7 @@ use std::{collections::HashMap, time::SystemTime};
 
 use crate::{
     AccountKey, Db, KeyId, RobotId, SecretId, StateError,
-    sql::{Row, sql},
+    sql::{Row, Statement, sql},
     writer::Write,
 };
 
@@ -22,33 +22,33 @@ pub enum Used {
 }
 
 impl Db {
-    /// Writes down when each was used last. What is gone meanwhile is passed over, and no time moves back.
+    /// Writes down when each was used last. What is gone meanwhile is passed over, and no time moves back. Who uses the
+    /// secret of a robot or an API key uses the account as well.
     pub async fn record_uses(&self, uses: &HashMap<Used, SystemTime>) -> Result<(), StateError> {
         if uses.is_empty() {
             return Ok(());
         }
         let mut write = self.write().await?;
         for (used, at) in uses {
-            let statement = match used {
-                Used::Account(account) => {
-                    sql("INSERT INTO account_use (source, account, used_at) VALUES ($1, $2, $3)
-                     ON CONFLICT (source, account) DO UPDATE SET used_at = excluded.used_at
-                     WHERE account_use.used_at < excluded.used_at")
-                    .bind(account.source.as_str())
-                    .bind(account.id.as_str())
-                    .bind(*at)
+            let account = match used {
+                Used::Account(account) => Some(account.clone()),
+                Used::Secret(robot, secret) => {
+                    let statement = sql("UPDATE robot_secret SET used_at = $3
+                         WHERE robot = $1 AND id = $2 AND (used_at IS NULL OR used_at < $3)");
+                    let statement = statement.bind(*robot).bind(*secret).bind(*at);
+                    (write.run(statement).await? > 0).then(|| AccountKey::robot(*robot))
                 }
-                Used::Secret(robot, secret) => sql("UPDATE robot_secret SET used_at = $3
-                     WHERE robot = $1 AND id = $2 AND (used_at IS NULL OR used_at < $3)")
-                .bind(*robot)
-                .bind(*secret)
-                .bind(*at),
-                Used::Key(key) => sql("UPDATE api_key SET used_at = $2
-                     WHERE id = $1 AND (used_at IS NULL OR used_at < $2)")
-                .bind(*key)
-                .bind(*at),
+                Used::Key(key) => {
+                    let statement = sql("UPDATE api_key SET used_at = $2
+                         WHERE id = $1 AND (used_at IS NULL OR used_at < $2)
+                         RETURNING source, account");
+                    let row = write.first(statement.bind(*key).bind(*at)).await?;
+                    row.map(|row| AccountKey::read(&row)).transpose()?
+                }
             };
-            write.run(statement).await?;
+            if let Some(account) = account {
+                write.run(account_used(&account, *at)).await?;
+            }
         }
         write.commit().await
     }
@@ -59,6 +59,15 @@ impl Db {
         let read = |row: &Row| Ok((AccountKey::read(row)?, row.time("used_at")?));
         rows.iter().map(read).collect()
     }
+}
+
+fn account_used(account: &AccountKey, at: SystemTime) -> Statement {
+    sql("INSERT INTO account_use (source, account, used_at) VALUES ($1, $2, $3)
+         ON CONFLICT (source, account) DO UPDATE SET used_at = excluded.used_at
+         WHERE account_use.used_at < excluded.used_at")
+    .bind(account.source.as_str())
+    .bind(account.id.as_str())
+    .bind(at)
 }
 
 /// Removes what is known of an account within the transaction that removes the account.

@@ -49,7 +49,7 @@ enum Owner {
 /// A robot as it is now.
 #[derive(Debug)]
 pub(super) struct Robot {
-    pub(super) account: Account,
+    pub(super) account: Arc<Account>,
     id: state::RobotId,
     name: RobotName,
     status: AccountStatus,
@@ -72,7 +72,7 @@ pub(super) struct Key {
 #[derive(Debug)]
 pub(super) enum Found {
     /// A robot's, and what was used.
-    Robot(Account, Used),
+    Robot(Arc<Account>, Used),
     /// An API key; what its owner is, their source knows.
     Key(Arc<Key>),
 }
@@ -184,8 +184,11 @@ impl Rows {
                 if over(*until) {
                     return Err(SecretProblem::Replaced { name: robot_name().to_string() });
                 }
-                let mut account = robot.account.clone();
-                account.valid_until = earlier(account.valid_until, *until);
+                let mut account = Arc::clone(&robot.account);
+                if until.is_some() {
+                    let valid_until = earlier(account.valid_until, *until);
+                    Arc::make_mut(&mut account).valid_until = valid_until;
+                }
                 Ok(Found::Robot(account, Used::Secret(robot.id, *secret)))
             }
             Owner::Key(key) => {
@@ -203,7 +206,7 @@ impl Rows {
 
     fn add_robot(&mut self, row: state::Robot) -> Result<(), MachineError> {
         let name: RobotName = row.name.parse().map_err(|_| MachineError::Name)?;
-        let account = Account {
+        let account = Arc::new(Account {
             source: SourceName::robot(),
             id: AccountId::new(row.id.to_string()),
             version: CredentialVersion::new(
@@ -215,7 +218,7 @@ impl Rows {
             kind: AccountKind::Robot,
             ceiling: Some(ceiling(&row.permission)?),
             valid_until: row.expires_at,
-        };
+        });
         let (id, status, expires_at) = (row.id, row.status, row.expires_at);
         let tokens_from = row.tokens_from;
         let robot = Arc::new(Robot { account, id, name, status, expires_at, tokens_from });

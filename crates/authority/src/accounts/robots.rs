@@ -37,7 +37,7 @@ impl Authenticator for RobotAccounts {
     async fn by_id(&self, id: &AccountId, now: SystemTime) -> Result<Option<Account>, Unavailable> {
         let robots = self.machines.recent(now).await?;
         let robot = robots.robots_by_id.get(id).filter(|robot| robot.obstacle(now).is_none());
-        Ok(robot.map(|robot| robot.account.clone()))
+        Ok(robot.map(|robot| (*robot.account).clone()))
     }
 
     async fn by_name(
@@ -46,7 +46,7 @@ impl Authenticator for RobotAccounts {
         now: SystemTime,
     ) -> Result<Option<Account>, Unavailable> {
         let robots = self.machines.recent(now).await?;
-        Ok(robots.robots_by_name.get(name).map(|robot| robot.account.clone()))
+        Ok(robots.robots_by_name.get(name).map(|robot| (*robot.account).clone()))
     }
 
     fn has_passwords(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Whose a secret is, whatever source its account is of.
 
-use std::time::SystemTime;
+use std::{sync::Arc, time::SystemTime};
 
 use portpass_state::{KeyId, Used};
 use secrecy::SecretString;
@@ -37,13 +37,13 @@ impl AuthenticatorChain {
         &self,
         login: &MachineLogin,
         at: &Circumstances<'_>,
-    ) -> Result<Result<(Account, Used), SecretProblem>, Unavailable> {
+    ) -> Result<Result<(Arc<Account>, Used), SecretProblem>, Unavailable> {
         let found = match &self.machines {
             Some(machines) => machines.find(&login.account, &login.secret, at.now).await?,
             None => Err(SecretProblem::Unknown),
         };
         match found {
-            Ok(Found::Robot(robot, used)) => Ok(Ok((self.groups.join(robot), used))),
+            Ok(Found::Robot(robot, used)) => Ok(Ok((self.groups.join_shared(robot), used))),
             Ok(Found::Key(key)) => {
                 let id = key.id;
                 let Some(account) = self.holder(&key, at.now).await? else {
@@ -51,7 +51,7 @@ impl AuthenticatorChain {
                     return Ok(Err(SecretProblem::AccountGone { id, name }));
                 };
                 Ok(match self.shadow(&account, at.now).await? {
-                    None => Ok((account, Used::Key(id))),
+                    None => Ok((Arc::new(account), Used::Key(id))),
                     Some(shadowed) => Err(SecretProblem::AccountShadowed { id, shadowed }),
                 })
             }

@@ -110,6 +110,17 @@ impl<T: Table> Watched<T> {
         if let Some(answer) = answer(&self.looks.borrow()) {
             return answer;
         }
+        // Rare, and large: it has no room in the future of every token.
+        Box::pin(self.look_with_others(begun, enough, now)).await
+    }
+
+    async fn look_with_others(
+        &self,
+        begun: u64,
+        enough: impl Fn(&Known<T::Rows>) -> bool,
+        now: SystemTime,
+    ) -> Result<Arc<T::Rows>, Unavailable> {
+        let answer = |looks: &Looks<T::Rows>| looks.answer(begun, &enough);
         let mut looks = self.looks.subscribe();
         let another =
             async { answer(&*looks.wait_for(|looks| answer(looks).is_some()).await.ok()?) };

@@ -67,7 +67,7 @@ impl TokenService {
         at: &Circumstances<'_>,
     ) -> Result<Authenticated, TokenError> {
         let (account, used) = self.accounts.by_secret(login, at).await??;
-        Ok(Authenticated::BySecret(Arc::new(account), used))
+        Ok(Authenticated::BySecret(account, used))
     }
 }
 

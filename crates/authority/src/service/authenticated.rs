@@ -41,17 +41,17 @@ impl Authenticated {
         }
     }
 
-    /// Of what the last use is kept: what an issuer calls its workloads has no end.
-    pub(super) fn uses(&self) -> impl Iterator<Item = Used> {
-        let secret = match self {
+    /// Of what the last use is kept: what an issuer calls its workloads has no end. That of a secret is its account's
+    /// as well.
+    pub(super) fn used(&self) -> Option<Used> {
+        match self {
             Self::BySecret(_, used) => Some(used.clone()),
-            Self::Nobody | Self::ByPassword(_) | Self::ByRefresh(..) => None,
-        };
-        let named = self.account().filter(|account| account.kind != AccountKind::Workload);
-        let account = named.map(|account| {
-            let (source, id) = (account.source.to_string(), account.id.as_str().to_owned());
-            Used::Account(AccountKey { source, id })
-        });
-        secret.into_iter().chain(account)
+            Self::Nobody => None,
+            Self::ByPassword(account) | Self::ByRefresh(account, ..) => {
+                let (source, id) = (account.source.to_string(), account.id.as_str().to_owned());
+                let used = Used::Account(AccountKey { source, id });
+                (account.kind != AccountKind::Workload).then_some(used)
+            }
+        }
     }
 }

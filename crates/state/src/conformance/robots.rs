@@ -189,7 +189,8 @@ pub(super) async fn a_use_is_remembered_and_never_moves_back(db: Db) {
     }
     assert_eq!(find(&db, "ci").await.secrets[0].used_at, Some(at(9)));
     assert_eq!(db.api_keys().await.unwrap()[0].used_at, Some(at(9)));
-    assert_eq!(db.account_uses().await.unwrap(), HashMap::from([(ann(), at(9))]));
+    let uses = [(ann(), at(9)), (AccountKey::robot(robot), at(9))];
+    assert_eq!(db.account_uses().await.unwrap(), HashMap::from(uses), "its account is used too");
     assert_eq!(db.robots_version().await.unwrap(), version, "nothing is read again for that");
 }
 
