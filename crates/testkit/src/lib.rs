@@ -12,6 +12,7 @@ pub mod client;
 pub mod credential_helper;
 pub mod disk;
 pub mod distribution;
+pub mod faketime;
 pub mod home;
 pub mod http;
 pub mod image;

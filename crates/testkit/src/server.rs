@@ -10,7 +10,10 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::program::{CommandOutput, run};
+use crate::{
+    faketime,
+    program::{CommandOutput, run},
+};
 
 /// A `portpass serve` in a process of its own, stopped when dropped.
 #[derive(Debug)]
@@ -244,6 +247,9 @@ impl Drop for Portpass {
     #[expect(clippy::print_stderr, reason = "a failed test shows what the server said")]
     fn drop(&mut self) {
         stop(&mut self.process);
+        if self.clock != Clock::Right {
+            faketime::forget_the_dead();
+        }
         if std::thread::panicking() {
             eprintln!("=== log of {:?}\n{}", self.arguments, self.log());
         }
@@ -269,10 +275,8 @@ fn start(
     command.arg("serve").args(arguments).env("HOME", folder).env_remove("XDG_DATA_HOME");
     if *clock != Clock::Right {
         // The time of day alone: timeouts run as ever, and so do the dates of files.
-        command
-            .env("LD_PRELOAD", faketime())
-            .env("DONT_FAKE_MONOTONIC", "1")
-            .env("NO_FAKE_STAT", "1");
+        faketime::preload(&mut command);
+        command.env("DONT_FAKE_MONOTONIC", "1").env("NO_FAKE_STAT", "1");
     }
     match clock {
         Clock::Right => {}
@@ -292,14 +296,6 @@ fn start(
         .stderr(log)
         .spawn()
         .expect("portpass starts")
-}
-
-/// Debian's libfaketime, below the name of the machine's architecture.
-fn faketime() -> PathBuf {
-    let libraries = std::fs::read_dir("/usr/lib").expect("a folder of libraries").flatten();
-    let mut files = libraries.map(|folder| folder.path().join("faketime/libfaketime.so.1"));
-    let found = files.find(|file| file.exists());
-    found.expect("faketime is installed; `cargo xtask setup` installs it")
 }
 
 /// Asks a process to end, and waits until it has.

@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf, process::Command};
 
-use portpass_testkit::{CommandOutput, Home, Nginx, run};
+use portpass_testkit::{CommandOutput, Home, Nginx, faketime, run};
 use tempfile::TempDir;
 
 use crate::{PROGRAM, asked::diagnose_as_nobody};
@@ -25,11 +25,7 @@ impl Workbench {
     fn openssl(&self, at: Option<&str>, words: &str) {
         let mut command = match at {
             None => Command::new("openssl"),
-            Some(at) => {
-                let mut command = Command::new("faketime");
-                command.args([at, "openssl"]);
-                command
-            }
+            Some(at) => faketime::at(at, "openssl"),
         };
         run(command.args(words.split_whitespace()).current_dir(&self.0), "").expect_success();
     }
@@ -167,9 +163,9 @@ fn what_is_said_of_a_certificate_is_what_real_clients_do() {
     bench.signs_itself("client", "localhost", &[LOCALHOST, "extendedKeyUsage=clientAuth"], None);
     bench.signs_itself("strange", "localhost", &[LOCALHOST, "1.2.3.4=critical,DER:0500"], None);
     bench.signs_itself("other", "localhost", &["subjectAltName=DNS:other.example"], None);
-    bench.signs_itself("past", "localhost", &[LOCALHOST], Some("2020-01-01"));
+    bench.signs_itself("past", "localhost", &[LOCALHOST], Some("2020-01-01 00:00:00"));
     bench.signs_itself("root", "root", &[], None);
-    bench.signs_itself("old", "old", &[], Some("2020-01-01"));
+    bench.signs_itself("old", "old", &[], Some("2020-01-01 00:00:00"));
     bench.signs_itself("none", "none", &["basicConstraints=critical,CA:FALSE"], None);
     bench.signs_itself("mute", "mute", &["keyUsage=critical,digitalSignature"], None);
     bench.signs_itself(
