@@ -24,7 +24,9 @@ use self::{
     meant::{Families, Meant, meant},
     terms::{Term, terms},
 };
-use super::{Caller, Conditions, Effect, Lifetime, Request, Rule, RuleId, RuleSet, decide_for};
+use super::{
+    AppliedRule, Caller, Conditions, Effect, Lifetime, Request, Rule, RuleId, RuleSet, decide_for,
+};
 use crate::{
     ceiling::Ceiling,
     pattern::{Part, Tangled, partition},
@@ -319,16 +321,21 @@ impl Question<'_> {
         let Sample { service, address, now, .. } = sample;
         let request = Request { subject: self.subject, service, address: *address, now: *now };
         let decision = decide_for(side.rules, &request, asked);
-        let by = |effect| {
-            let rule = decision.applied_rules.iter().find(|rule| rule.effect == effect);
-            rule.map(|rule| (DecidedBy::Rule(rule.rule), rule.lifetime))
-        };
+        let mut rules = decision.applied_rules.iter();
         let is_granted = asked.actions.iter().all(|action| decision.granted.contains(action));
         if is_granted {
-            let (by, lifetime) = by(Effect::Allow).unwrap_or((DecidedBy::OwnPermission, None));
+            // Where a robot's own permission gives `*`, a rule may give a part of it.
+            let gives = |rule: &&AppliedRule| {
+                rule.effect == Effect::Allow && asked.actions.contains(&rule.action)
+            };
+            let (by, lifetime) = match rules.find(gives) {
+                Some(rule) => (DecidedBy::Rule(rule.rule), rule.lifetime),
+                None => (DecidedBy::OwnPermission, None),
+            };
             Decided { granted: Some(Granted { lifetime }), by: Some(by) }
         } else {
-            Decided { granted: None, by: by(Effect::Deny).map(|(rule, _)| rule) }
+            let takes = rules.find(|rule| rule.effect == Effect::Deny);
+            Decided { granted: None, by: takes.map(|rule| DecidedBy::Rule(rule.rule)) }
         }
     }
 

@@ -201,6 +201,20 @@ fn a_caller_who_is_no_longer_admitted_loses_all() {
     assert_eq!(*comparison.changes(&subject("ann")).unwrap(), []);
 }
 
+/// It may pull by the rule for a minute, and everything by its own permission for as long as any.
+#[test]
+fn a_rule_for_a_part_of_what_a_robot_has_anyway_is_no_difference_of_the_whole() {
+    let (old, new) = (rules(&["allow pull repository a to user:* expiration 60"]), rules(&[]));
+    let side = |rules| Side { rules, anonymous: true };
+    let mut comparison = Comparison::new(side(&old), side(&new), &services(), now());
+    let Subject::SignedIn(account) = subject("a") else { unreachable!() };
+    let mut robot = Account { kind: AccountKind::Robot, ..Account::clone(&account) };
+    robot.ceiling = Some(Arc::new(ceiling("**:*")));
+    let changes = comparison.changes(&Subject::from(robot)).unwrap();
+    let told: Vec<String> = changes.iter().map(text).collect();
+    assert_eq!(told, ["Some(60) None pull on a (1 to own)"]);
+}
+
 /// Rules that are partly the same, in another order.
 fn some_pairs() -> impl Strategy<Value = (Vec<String>, Vec<String>)> {
     (some_rules(), some_rules(), some_rules(), any::<bool>()).prop_map(
