@@ -2,12 +2,10 @@
 
 use std::fmt;
 
+use portpass_pattern::{FixedPatternError, PathPattern};
 use portpass_protocol::access::{Action, Actions, Resource};
 
-use crate::{
-    actions::ActionBits,
-    pattern::{FixedPatternError, PathPattern},
-};
+use crate::actions::ActionBits;
 
 /// Which actions on which repositories an account can reach at most, whatever the rules give.
 ///

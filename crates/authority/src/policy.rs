@@ -44,11 +44,8 @@ pub use self::{
     rule::{Rule, RuleId, RuleText, Target},
     times::{Times, TimesError, TimesText},
 };
-pub use crate::{
-    actions::ActionBits,
-    lifetime::Lifetime,
-    pattern::{FixedPatternError, PathPattern, PatternError, Placeholder, Tangled},
-};
+pub use crate::{actions::ActionBits, lifetime::Lifetime};
+pub use portpass_pattern::{FixedPatternError, PathPattern, PatternError, Placeholder, Tangled};
 
 /// Which part of a request the rules allow, and which rules said so. No I/O.
 pub trait Policy: std::fmt::Debug + Send + Sync {

@@ -11,7 +11,7 @@ mod robot_name;
 pub use robot_name::{ROBOT_PREFIX, RobotName, RobotNameError};
 
 use crate::ceiling::Ceiling;
-pub use crate::labels::{LabelError, Labels};
+pub use portpass_pattern::{LabelError, Labels};
 
 /// The name of an account: letters and digits of any script and `._@+-`, one to 128 characters,
 /// beginning with a letter or digit.

@@ -1,7 +1,7 @@
 //! Who gains or loses what between two sets of rules: on which repositories, under which circumstances, by which rule.
 //!
 //! Nothing is tried out on samples that may miss something. For one caller, the patterns of both sides part all
-//! names of repositories ([`crate::pattern`]), and the conditions all requests. Both sides decide the same on all
+//! names of repositories ([`partition`]), and the conditions all requests. Both sides decide the same on all
 //! names of a part and all requests of a kind, so one decision on each of them tells all.
 
 use std::{
@@ -11,6 +11,7 @@ use std::{
     time::SystemTime,
 };
 
+use portpass_pattern::{Part, Tangled, partition};
 use portpass_protocol::access::{Access, Action, Resource};
 use portpass_token::ServiceName;
 
@@ -29,7 +30,6 @@ use super::{
 };
 use crate::{
     ceiling::Ceiling,
-    pattern::{Part, Tangled, partition},
     subject::{AccountKind, Subject},
 };
 

@@ -2,13 +2,12 @@
 
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
+use portpass_pattern::WordPattern;
+
 use super::{effect::Effect, request::Request};
-use crate::{
-    pattern::WordPattern,
-    subject::{
-        Account, AccountName, Group, GroupError, NameError, RobotName, RobotNameError, SourceName,
-        Subject,
-    },
+use crate::subject::{
+    Account, AccountName, Group, GroupError, NameError, RobotName, RobotNameError, SourceName,
+    Subject,
 };
 
 /// Who asks, as the rules see it.

@@ -1,7 +1,9 @@
 //! What is wrong with a rule.
 
+use portpass_pattern::PatternError;
+
 use super::{conditions::NetworkError, principal::PrincipalError, times::TimesError};
-use crate::{lifetime::LifetimeError, pattern::PatternError, subject::SourceName};
+use crate::{lifetime::LifetimeError, subject::SourceName};
 
 /// What is wrong with a rule. The caller says which one it is ([`super::RuleError`]).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -2,6 +2,9 @@
 
 use std::{fmt, str::FromStr};
 
+use portpass_pattern::{PathPattern, Placeholder};
+use portpass_protocol::access::Action;
+
 use super::{
     conditions::{Conditions, network},
     context::RuleContext,
@@ -11,13 +14,7 @@ use super::{
     request::Request,
     times::{Times, TimesText},
 };
-use crate::{
-    actions::ActionBits,
-    lifetime::Lifetime,
-    pattern::{PathPattern, Placeholder},
-    subject::AccountName,
-};
-use portpass_protocol::access::Action;
+use crate::{actions::ActionBits, lifetime::Lifetime, subject::AccountName};
 
 /// A rule as the configuration has it, not understood yet.
 ///

@@ -2,10 +2,9 @@
 
 use std::{collections::HashMap, fmt};
 
-use crate::{
-    pattern::{PathPattern, Placeholder},
-    policy::{Caller, Effect, Rule, RuleSet, Target},
-};
+use portpass_pattern::{PathPattern, Placeholder};
+
+use crate::policy::{Caller, Effect, Rule, RuleSet, Target};
 
 /// Repositories: what a pattern means for a caller.
 #[derive(Debug, Clone, PartialEq, Eq)]

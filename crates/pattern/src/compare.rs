@@ -39,10 +39,7 @@ impl PathPattern {
 
     /// The same for each way in which placeholders can stand for these texts; one that stands for any text (`None`)
     /// is left.
-    pub(crate) fn with<'a>(
-        &self,
-        values: impl Fn(&Placeholder) -> Option<Vec<&'a str>>,
-    ) -> Vec<Self> {
+    pub fn with<'a>(&self, values: impl Fn(&Placeholder) -> Option<Vec<&'a str>>) -> Vec<Self> {
         let mut patterns = vec![self.clone()];
         for placeholder in &self.placeholders {
             let Some(values) = values(placeholder) else { continue };

@@ -1,4 +1,4 @@
-//! Globs over the segments of a path, and over one word.
+//! Globs over the segments of a path, and over one word: which repositories a rule means.
 //!
 //! A path is cut at its slashes first; every piece of a pattern then sees one segment alone. What
 //! stands for `${account}`, `${group}` or `${label:NAME}` is compared as text, never read as a pattern, so neither a
@@ -6,16 +6,18 @@
 
 use std::fmt;
 
-use crate::labels::Labels;
-
 mod compare;
 mod fixed;
+mod labels;
 mod partition;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::partition::{Part, partition};
-pub use self::{fixed::FixedPatternError, partition::Tangled};
+pub use self::{
+    fixed::FixedPatternError,
+    labels::{LabelError, Labels},
+    partition::{Part, Tangled, partition},
+};
 
 /// Which repositories a rule is about: `public/**`, `team/*/app`, `${account}/**`.
 ///

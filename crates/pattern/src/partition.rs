@@ -18,16 +18,16 @@ use self::grammar::Name;
 
 /// The names that the same patterns mean.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Part {
+pub struct Part {
     /// The places of the families that mean them, in order.
-    pub(crate) meant_by: Vec<usize>,
+    pub meant_by: Vec<usize>,
     /// One of the shortest.
-    pub(crate) example: String,
+    pub example: String,
 }
 
 /// Parts all names that at least one `wanted` family means by the families that mean them. A family means what
 /// any of its patterns means; a placeholder that is left stands for any text.
-pub(crate) fn partition(
+pub fn partition(
     families: &[&[PathPattern]],
     wanted: &BTreeSet<usize>,
 ) -> Result<Vec<Part>, Tangled> {
