@@ -245,6 +245,12 @@ pub enum AdminError {
         /// What there is.
         known: Vec<String>,
     },
+    /// Nothing was pushed into it.
+    #[error("there is no repository `{name}`")]
+    UnknownRepository {
+        /// Which.
+        name: String,
+    },
     /// There is no such live session.
     #[error("there is no session {id} to revoke")]
     UnknownSession {

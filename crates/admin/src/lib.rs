@@ -6,6 +6,7 @@
 //!              ├─ api_keys.rs      secrets of persons for programs
 //!              ├─ sessions.rs      refresh tokens
 //!              ├─ signing_keys.rs  the key ring: list, rotate, export
+//!              ├─ pulls.rs        when what was pulled last, and how often
 //!              ├─ audit.rs         the audit trail: read, follow, verify
 //!              ├─ backup.rs        a backup that a server can start from
 //!              ├─ policy.rs        who may do what, and which rule says so
@@ -39,6 +40,7 @@ mod issued;
 mod key_ring;
 mod limits;
 mod policy;
+mod pulls;
 mod robots;
 mod seal_key;
 mod sessions;
@@ -80,6 +82,7 @@ pub use self::{
         PolicyExplanation, Reach, ReachingCaller, RightsDiff, RuleOnIt, Rulebook, Severity,
         TestedExpectation, UnlistedReach, UnlistedSource,
     },
+    pulls::{AfterPull, PullRecord, PullsOf},
     robots::{Robot, RobotSecret, RobotStatus, RotatedRobot},
     seal_key::SealKeyError,
     sessions::{Session, SessionState, TokenRevocation},

@@ -7,7 +7,9 @@ use portpass_state::Db;
 use portpass_storage::BlobStore;
 use portpass_token::{Clock, Random};
 
-use crate::{controller::Guard, event::EventSink, manifest_budget::ManifestBudget};
+use crate::{
+    controller::Guard, event::EventSink, manifest_budget::ManifestBudget, pulls::PullNotes,
+};
 
 /// What a registry is made of.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub struct RegistryParts {
     pub deletes: Deletes,
     /// Who is told of what changes.
     pub events: Arc<dyn EventSink>,
+    /// Where pulls are noted.
+    pub pulls: Arc<PullNotes>,
 }
 
 /// One switch for tags, manifests and blobs (CVE-2026-41888).
@@ -106,6 +110,11 @@ impl Registry {
     /// Who is told of what changes.
     pub(crate) fn events(&self) -> &dyn EventSink {
         &*self.shared.parts.events
+    }
+
+    /// Where pulls are noted.
+    pub(crate) fn pulls(&self) -> &PullNotes {
+        &self.shared.parts.pulls
     }
 
     /// Whether anything may be deleted.

@@ -12,6 +12,7 @@ mod keys;
 mod manifests;
 mod not_before;
 mod plans;
+mod pulls;
 mod refresh;
 mod repositories;
 mod robots;
@@ -140,6 +141,10 @@ on_every_database! {
     manifests::referrers_are_filtered_and_paged,
     manifests::a_page_of_referrers_is_bounded_in_bytes,
     manifests::a_deleted_referrer_is_listed_no_more,
+    pulls::pulls_add_up_and_no_time_moves_back,
+    pulls::pulls_of_what_is_gone_are_forgotten,
+    pulls::a_tag_that_moves_keeps_its_pulls,
+    pulls::pulls_are_listed_page_by_page_with_what_never_was,
     blobs::a_blob_is_seen_only_where_it_was_committed,
     blobs::a_second_object_of_a_digest_is_superfluous_and_noted_as_garbage,
     blobs::the_same_commit_twice_is_not_garbage,

@@ -13,7 +13,7 @@
 //!               |
 //!   account --< account_group        repository --< manifest --< manifest_link
 //!   refresh_token                         |   |         +-----< tag
-//!   not_before    key_file                |   |
+//!   not_before    key_file                |   |     (tag_pull, manifest_pull: when last and how often)
 //!   signing_key (ring version)            |   +--< repository_blob >-- blob
 //!   audit (chained)    meta            upload            garbage (objects to remove)
 //! ```
@@ -73,6 +73,7 @@ mod migrate;
 pub mod not_before;
 pub mod page;
 pub mod permission;
+pub mod pull;
 pub mod referrer;
 pub mod refresh;
 pub mod repository;
@@ -104,6 +105,7 @@ pub use manifest::{Deletion, Missing, NewManifest, PutManifest};
 pub use not_before::{NotBefore, NotBeforeList, RevokedTokens};
 pub use page::{MAX_PAGE, Page};
 pub use permission::Permission;
+pub use pull::{ManifestPulls, Pull, PullCount, Pulled, TagPulls};
 pub use referrer::Referrer;
 pub use refresh::{
     AccountKey, AccountNamed, EvictedToken, NewRefreshToken, RefreshState, RefreshToken,

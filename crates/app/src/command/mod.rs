@@ -20,6 +20,7 @@ pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod policy;
 pub(crate) mod pull;
+pub(crate) mod pulls;
 pub(crate) mod push;
 pub(crate) mod robot;
 pub(crate) mod serve;
@@ -68,6 +69,8 @@ enum Command {
     SigningKey(signing_key::Arguments),
     /// Say what the rules grant and which rules decide, and test, check and compare them
     Policy(policy::Arguments),
+    /// List when tags and manifests were pulled last, and how often
+    Pulls(pulls::Arguments),
     /// Read the audit trail, or check whether it was changed
     Audit(audit::Arguments),
     /// Turn the configuration of another token service into one of portpass
@@ -126,6 +129,7 @@ pub(crate) async fn run(command_line: CommandLine, context: &Context) -> Result<
         Command::Key(arguments) => key::run(arguments, context).await,
         Command::Session(arguments) => session::run(arguments, context).await,
         Command::SigningKey(arguments) => signing_key::run(arguments, context).await,
+        Command::Pulls(arguments) => pulls::run(arguments, context).await,
         Command::Audit(arguments) => audit::run(arguments, context).await,
         Command::Import(arguments) => import::run(arguments, context).await,
         Command::Backup(arguments) => backup::run(arguments, context).await,

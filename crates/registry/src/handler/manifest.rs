@@ -9,7 +9,7 @@ use axum::{
     response::{AppendHeaders, IntoResponse as _, Response},
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, StatusCode, header};
+use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use portpass_protocol::{
     Digest, DigestAlgorithm, Reference, RepositoryChange, RepositoryName, Tag,
     manifest::{Descriptor, Links, MediaType},
@@ -18,7 +18,7 @@ use portpass_state::{Deletion, Manifest, NewManifest, PutManifest};
 use serde_json::{Map, Value};
 
 use super::{CONTENT_DIGEST, Call, blob, conditional};
-use crate::{error::Error, location, registry::Deletes};
+use crate::{error::Error, location, pulls::NotedPull, registry::Deletes};
 
 /// `GET` and `HEAD /v2/NAME/manifests/REFERENCE`: what was pushed, whatever the client says that it
 /// accepts (OC4, OC5). 304 where the client has it already.
@@ -30,10 +30,26 @@ pub(crate) async fn read(
     let Some(manifest) = call.registry.db().manifest(&name, &reference).await? else {
         return Err(Error::ManifestUnknown { name, reference });
     };
-    if conditional::is_known(&call.head.headers, &manifest.digest) {
-        return Ok((StatusCode::NOT_MODIFIED, validators(&manifest.digest)).into_response());
-    }
-    Ok(described(manifest))
+    let digest = manifest.digest;
+    let response = if conditional::is_known(&call.head.headers, &digest) {
+        (StatusCode::NOT_MODIFIED, validators(&digest)).into_response()
+    } else {
+        described(manifest)
+    };
+    note_pull(&call, name, reference, digest);
+    Ok(response)
+}
+
+/// Clients look a tag up with `HEAD` and then fetch the digest that it names, or fetch it by its tag at once: each is
+/// one pull of the tag and one of the manifest. A `HEAD` of a digest only asks whether it is there.
+fn note_pull(call: &Call, repository: RepositoryName, reference: Reference, digest: Digest) {
+    let (tag, fetched) = match reference {
+        Reference::Tag(tag) => (Some(tag), call.head.method != Method::HEAD),
+        Reference::Digest(_) if call.head.method == Method::HEAD => return,
+        Reference::Digest(_) => (None, true),
+    };
+    let pull = NotedPull { repository, tag, digest, fetched };
+    call.registry.pulls().note(pull, call.registry.now());
 }
 
 /// `PUT /v2/NAME/manifests/REFERENCE` (OC16 to OC20): one transaction, and before it nothing that

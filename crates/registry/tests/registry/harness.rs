@@ -20,7 +20,7 @@ use portpass_protocol::{
     challenge::{Bearer, Quotable},
 };
 use portpass_registry::{
-    AccessController, Caller, Credentials, Deletes, EventSink, Grant, Guard, Registry,
+    AccessController, Caller, Credentials, Deletes, EventSink, Grant, Guard, PullNotes, Registry,
     RegistryParts, controller::Denial, event::Event,
 };
 use portpass_state::Db;
@@ -49,6 +49,7 @@ pub(crate) struct Harness {
     pub(crate) store: Arc<dyn BlobStore>,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) seen: Arc<Seen>,
+    pub(crate) pulls: Arc<PullNotes>,
     directory: Option<TempDir>,
 }
 
@@ -103,7 +104,7 @@ impl Harness {
 
     fn over(store: Arc<dyn BlobStore>, db: Db, guard: Guard, deletes: Deletes) -> Self {
         let clock = Arc::new(TestClock(Mutex::new(machine_time())));
-        let seen = Arc::new(Seen::default());
+        let (seen, pulls) = (Arc::new(Seen::default()), Arc::new(PullNotes::new()));
         let registry = Registry::new(RegistryParts {
             guard,
             db: db.clone(),
@@ -112,8 +113,9 @@ impl Harness {
             random: Arc::new(Counter::default()),
             deletes,
             events: Arc::clone(&seen) as Arc<dyn EventSink>,
+            pulls: Arc::clone(&pulls),
         });
-        Self { registry, db, store, clock, seen, directory: None }
+        Self { registry, db, store, clock, seen, pulls, directory: None }
     }
 
     /// Where a store of files lies.

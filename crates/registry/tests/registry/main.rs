@@ -9,6 +9,7 @@ mod harness;
 mod lists;
 mod lost;
 mod manifests;
+mod pulls;
 mod races;
 mod refusals;
 mod staged;

@@ -52,6 +52,7 @@ pub(super) async fn build(
         random: shared.system.random.clone(),
         deletes: if registry.deletes { Deletes::Enabled } else { Deletes::Disabled },
         events: Arc::new(AuditEvents(shared.trail.clone())),
+        pulls: shared.pulls.clone(),
     });
     Ok(RegistryComponent { registry, guarded, challenges, verifier })
 }

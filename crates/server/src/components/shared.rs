@@ -18,6 +18,7 @@ use portpass_password::{
     limits::{RateSettings, RequestRates},
     pool::PoolSettings,
 };
+use portpass_registry::PullNotes;
 use portpass_state::Db;
 use portpass_storage::{BlobStore, OpenFiles};
 use prometheus_client::{
@@ -42,6 +43,7 @@ pub(crate) struct SharedState {
     rates: Mutex<Arc<RequestRates>>,
     pub(crate) trail: AuditTrail,
     pub(crate) uses: Arc<LastUses>,
+    pub(crate) pulls: Arc<PullNotes>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) system: System,
     /// Of all stores, whichever configuration they are of.
@@ -81,6 +83,7 @@ impl SharedState {
             rates: Mutex::new(Arc::new(RequestRates::off())),
             trail,
             uses,
+            pulls: Arc::new(PullNotes::new()),
             metrics: Arc::new(metrics),
             system,
             open_files,

@@ -36,6 +36,8 @@ impl Jobs {
         jobs.spawn(enforce_audit_retention(db, components.audit, data, clock.clone()));
         if let Some(part) = &components.registry {
             jobs.spawn(part.registry.clone().run_upkeep());
+            let shared = &components.shared;
+            jobs.spawn(shared.pulls.clone().run(shared.db.clone()));
         }
         if components.revocations.concerns_somebody() {
             jobs.spawn(follow_revocations(components.clone()));

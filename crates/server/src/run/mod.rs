@@ -218,6 +218,9 @@ impl Server {
         if let Err(error) = shared.uses.flush().await {
             tracing::warn!("cannot write when accounts were used last: {error}");
         }
+        if let Err(error) = shared.pulls.clone().flush(shared.db.clone()).await {
+            tracing::warn!("cannot write what was pulled last: {error}");
+        }
         // The trail is written to its end when nobody is left to write to it.
         let db = shared.db.clone();
         drop((shared, state));
