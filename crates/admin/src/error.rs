@@ -245,6 +245,14 @@ pub enum AdminError {
         /// What there is.
         known: Vec<String>,
     },
+    /// There is no registry in this configuration.
+    #[error("the configuration has no section `registry`: this installation is no registry")]
+    NoRegistry,
+    /// The configuration says so, and no command can say otherwise.
+    #[error(
+        "`registry.storage.maintenance.readonly` in the configuration makes the registry read-only"
+    )]
+    ReadOnlyConfigured,
     /// Nothing was pushed into it.
     #[error("there is no repository `{name}`")]
     UnknownRepository {
@@ -337,6 +345,9 @@ impl AdminError {
                 vec!["`portpass robot list` lists the robots, and the other `portpass robot` commands change them".into()]
             }
             Self::UnknownAccount { .. } => vec!["`portpass user list` lists all accounts".into()],
+            Self::ReadOnlyConfigured => {
+                vec!["remove it there, and reload or restart the server".into()]
+            }
             Self::ConfiguredGroup { .. } => {
                 vec!["remove it there, and restart the server".into()]
             }

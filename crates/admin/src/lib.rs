@@ -6,6 +6,7 @@
 //!              ├─ api_keys.rs      secrets of persons for programs
 //!              ├─ sessions.rs      refresh tokens
 //!              ├─ signing_keys.rs  the key ring: list, rotate, export
+//!              ├─ read_only.rs    pulls without pushes
 //!              ├─ pulls.rs        when what was pulled last, and how often
 //!              ├─ audit.rs         the audit trail: read, follow, verify
 //!              ├─ backup.rs        a backup that a server can start from
@@ -41,6 +42,7 @@ mod key_ring;
 mod limits;
 mod policy;
 mod pulls;
+mod read_only;
 mod robots;
 mod seal_key;
 mod sessions;
@@ -56,8 +58,8 @@ use portpass_authority::{
     keyring::{KeyRing, KeyRingError},
 };
 use portpass_config::{Config, Environment, Part, Signing, Sources, TokenService};
-pub use portpass_state::RevokedTokens;
 use portpass_state::{AuditRecord, Db};
+pub use portpass_state::{Change, RevokedTokens};
 use portpass_token::{Clock, Random, SystemClock, SystemRandom};
 
 pub use portpass_jose::Algorithm;
@@ -83,6 +85,7 @@ pub use self::{
         TestedExpectation, UnlistedReach, UnlistedSource,
     },
     pulls::{AfterPull, PullRecord, PullsOf},
+    read_only::ReadOnlyStatus,
     robots::{Robot, RobotSecret, RobotStatus, RotatedRobot},
     seal_key::SealKeyError,
     sessions::{Session, SessionState, TokenRevocation},

@@ -73,6 +73,10 @@ pub enum Action {
     BlobDeleted,
     /// A repository got a blob that another one holds.
     BlobMounted,
+    /// The registry refuses to change anything.
+    ReadOnlyOn,
+    /// It may be changed again.
+    ReadOnlyOff,
     /// Requests of a minute that have no entry of their own.
     AnonymousCounted,
     /// Entries that were lost.
@@ -98,7 +102,7 @@ pub enum Object {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 38] = [
         Self::AccountAdded,
         Self::AccountDisabled,
         Self::AccountEnabled,
@@ -133,6 +137,8 @@ impl Action {
         Self::TagDeleted,
         Self::BlobDeleted,
         Self::BlobMounted,
+        Self::ReadOnlyOn,
+        Self::ReadOnlyOff,
         Self::AnonymousCounted,
         Self::AuditGap,
     ];
@@ -174,6 +180,8 @@ impl Action {
             Self::TagDeleted => "tag-deleted",
             Self::BlobDeleted => "blob-deleted",
             Self::BlobMounted => "blob-mounted",
+            Self::ReadOnlyOn => "read-only-on",
+            Self::ReadOnlyOff => "read-only-off",
             Self::AnonymousCounted => "anonymous-counted",
             Self::AuditGap => "audit-gap",
         }
@@ -214,7 +222,11 @@ impl Action {
             | Self::TagDeleted
             | Self::BlobDeleted
             | Self::BlobMounted => Object::Repository,
-            Self::TokenIssued | Self::AnonymousCounted | Self::AuditGap => Object::Nothing,
+            Self::TokenIssued
+            | Self::ReadOnlyOn
+            | Self::ReadOnlyOff
+            | Self::AnonymousCounted
+            | Self::AuditGap => Object::Nothing,
         }
     }
 }

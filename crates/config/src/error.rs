@@ -151,10 +151,7 @@ const FOREIGN: &[(&str, &str)] = &[
     ("swift", "this version supports only `filesystem`"),
     ("oss", "this version supports only `filesystem`"),
     ("cache", "the registry has its own cache, without settings: leave it out"),
-    (
-        "maintenance",
-        "the registry removes old uploads by itself, and has no read-only mode: leave it out",
-    ),
+    ("uploadpurging", "the registry removes old uploads by itself: leave it out"),
     ("redirect", "the registry serves blobs itself: leave it out"),
     ("tag", "the registry lists tags from its database: leave it out"),
     ("proxy", "this registry cannot mirror another one"),

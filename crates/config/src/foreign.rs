@@ -38,10 +38,7 @@ const VARIABLES: &[(&str, &str)] = &[
         "REGISTRY_STORAGE_FILESYSTEM_MAXTHREADS",
         "the number of open files follows the limit of the system",
     ),
-    (
-        "REGISTRY_STORAGE_MAINTENANCE",
-        "the registry removes old uploads by itself, and has no read-only mode",
-    ),
+    ("REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING", "the registry removes old uploads by itself"),
     ("REGISTRY_STORAGE_REDIRECT", "the registry serves blobs itself"),
     ("REGISTRY_STORAGE_TAG", "the registry lists tags from its database"),
     ("REGISTRY_STORAGE", "this version supports only the storage `filesystem`"),

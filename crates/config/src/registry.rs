@@ -1,5 +1,7 @@
 //! `registry`: the registry that this process is.
 
+mod maintenance;
+
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -9,6 +11,7 @@ use super::{
     ConfigError, Files, Located, Location,
     auth::{Auth, AuthSection},
 };
+use maintenance::MaintenanceSection;
 
 /// The section `registry`. Absent: this process is no registry.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -28,6 +31,8 @@ pub struct StorageSection {
     pub filesystem: Option<FilesystemSection>,
     /// Deletes of tags, manifests and blobs.
     pub delete: Option<DeleteSection>,
+    /// What an operator does to the storage.
+    pub maintenance: Option<MaintenanceSection>,
 }
 
 /// The section `registry.storage.filesystem`.
@@ -55,6 +60,8 @@ pub struct Registry {
     pub blobs: PathBuf,
     /// Whether deletes are served.
     pub deletes: bool,
+    /// Whether nothing may change, whatever the switch in the database says.
+    pub read_only: bool,
 }
 
 /// Who may come in.
@@ -88,6 +95,7 @@ impl RegistrySection {
             }
         };
         let storage = self.storage.unwrap_or_default();
+        let read_only = storage.maintenance.is_some_and(|section| section.is_read_only());
         let blobs = storage.filesystem.and_then(|filesystem| filesystem.rootdirectory);
         let deletes =
             storage.delete.and_then(|delete| delete.enabled).unwrap_or(auth.knows_rights());
@@ -95,6 +103,7 @@ impl RegistrySection {
             auth,
             blobs: blobs.map_or_else(|| data.join("blobs"), |path| files.resolve(&path)),
             deletes,
+            read_only,
         })
     }
 }

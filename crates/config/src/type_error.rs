@@ -125,6 +125,8 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("registry.auth.token.signingalgorithms", "signingalgorithms: [ES256]"),
     ("registry.storage", "storage: { filesystem: { rootdirectory: /var/lib/portpass/blobs } }"),
     ("registry.storage.delete", "delete: { enabled: true }"),
+    ("registry.storage.maintenance", "maintenance: { readonly: { enabled: true } }"),
+    ("registry.storage.maintenance.readonly", "readonly: { enabled: true }"),
     ("registry.storage.filesystem", "filesystem: { rootdirectory: /var/lib/portpass/blobs }"),
     ("token_service", "token_service: { issuer: portpass }"),
     ("token_service.accounts", "accounts: [{ local: {} }]"),

@@ -419,4 +419,14 @@ const VARIABLES: &[Variable] = &[
             Ok(())
         }
     ),
+    variable!(
+        "PORTPASS_REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED",
+        "REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED",
+        "registry.storage.maintenance.readonly.enabled",
+        |file, given| {
+            let maintenance = file.storage(given).maintenance.get_or_insert_default();
+            maintenance.readonly.get_or_insert_default().enabled = Some(given.yaml()?);
+            Ok(())
+        }
+    ),
 ];

@@ -25,6 +25,11 @@ impl Authorized {
         &self.grant
     }
 
+    /// What is to be served.
+    pub fn route(&self) -> &Route {
+        &self.route
+    }
+
     /// What is to be served, and for whom.
     pub fn into_parts(self) -> (Route, Grant) {
         (self.route, self.grant)

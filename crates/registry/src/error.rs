@@ -101,6 +101,12 @@ pub(crate) enum Error {
         /// The repository.
         name: RepositoryName,
     },
+    /// Nothing may change at the moment.
+    #[error("the registry is read-only at the moment: pulls work, pushes and deletes do not")]
+    ReadOnly {
+        /// What remains, for the header `Allow`.
+        allow: &'static str,
+    },
     /// A `Range` of a blob that holds none of its bytes.
     #[error("the requested range has none of the blob's {length} bytes")]
     RangeNotSatisfiable {

@@ -9,6 +9,7 @@ use portpass_token::{Clock, Random};
 
 use crate::{
     controller::Guard, event::EventSink, manifest_budget::ManifestBudget, pulls::PullNotes,
+    read_only::ReadOnly,
 };
 
 /// What a registry is made of.
@@ -30,6 +31,8 @@ pub struct RegistryParts {
     pub events: Arc<dyn EventSink>,
     /// Where pulls are noted.
     pub pulls: Arc<PullNotes>,
+    /// Whether nothing may change.
+    pub read_only: Arc<ReadOnly>,
 }
 
 /// One switch for tags, manifests and blobs (CVE-2026-41888).
@@ -110,6 +113,11 @@ impl Registry {
     /// Who is told of what changes.
     pub(crate) fn events(&self) -> &dyn EventSink {
         &*self.shared.parts.events
+    }
+
+    /// Whether nothing may change at the moment.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.shared.parts.read_only.is_on()
     }
 
     /// Where pulls are noted.

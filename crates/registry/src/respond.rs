@@ -164,6 +164,10 @@ fn refusal(error: &Error) -> Refusal {
             because(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, "deletes-disabled")
                 .with(ALLOW, *allow)
         }
+        Error::ReadOnly { allow } => {
+            because(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, "read-only")
+                .with(ALLOW, *allow)
+        }
         Error::DigestMismatch { computed: _, expected } => {
             because(StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid, "digest-mismatch")
                 .about(expected)

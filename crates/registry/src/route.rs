@@ -133,6 +133,26 @@ impl Route {
             }],
         }
     }
+
+    /// Of what changes something, the methods of the same path that change nothing; `None` of what itself changes
+    /// nothing.
+    pub fn reads_beside_write(&self) -> Option<&'static str> {
+        match self {
+            Self::Base
+            | Self::Catalog { .. }
+            | Self::Tags { .. }
+            | Self::Referrers { .. }
+            | Self::Manifest { op: ManifestOp::Read, .. }
+            | Self::Blob { op: BlobOp::Read, .. }
+            | Self::Upload { op: UploadOp::Status, .. } => None,
+            Self::Manifest { op: ManifestOp::Write { .. } | ManifestOp::Delete, .. }
+            | Self::Blob { op: BlobOp::Delete, .. }
+            | Self::Upload {
+                op: UploadOp::Append | UploadOp::Finish(_) | UploadOp::Cancel, ..
+            } => Some("GET, HEAD"),
+            Self::StartUpload { .. } => Some(""),
+        }
+    }
 }
 
 /// What is done with a manifest.

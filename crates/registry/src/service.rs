@@ -54,6 +54,10 @@ impl Registry {
 
     async fn serve(&self, authorized: Authorized, head: Parts, body: Body) -> Response {
         let subject = authorized.grant().subject().to_owned();
+        if let (true, Some(allow)) = (self.is_read_only(), authorized.route().reads_beside_write())
+        {
+            return respond::error(&Error::ReadOnly { allow }, &subject);
+        }
         let registry = if head.method.is_safe() {
             self.clone()
         } else {

@@ -83,14 +83,17 @@ impl Registry {
         Ok(Sweep::Done(sweep(store, live, ABANDONED, now).await?))
     }
 
-    /// Does both, now and on a timer, for as long as it is polled. Whatever fails is logged and
-    /// tried again.
+    /// Does both, now and on a timer, for as long as it is polled; nothing while the registry is read-only. Whatever
+    /// fails is logged and tried again.
     pub async fn run_upkeep(self) -> Infallible {
         let mut timer = time::interval(UPKEEP_EVERY);
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             for round in 0..ROUNDS_TO_A_SWEEP {
                 timer.tick().await;
+                if self.is_read_only() {
+                    continue;
+                }
                 match self.upkeep(self.now()).await {
                     Ok(upkeep) if upkeep == Upkeep::default() => {}
                     Ok(upkeep) => tracing::info!(?upkeep, "removed abandoned data"),

@@ -13,6 +13,7 @@ mod manifests;
 mod not_before;
 mod plans;
 mod pulls;
+mod read_only;
 mod refresh;
 mod repositories;
 mod robots;
@@ -145,6 +146,7 @@ on_every_database! {
     pulls::pulls_of_what_is_gone_are_forgotten,
     pulls::a_tag_that_moves_keeps_its_pulls,
     pulls::pulls_are_listed_page_by_page_with_what_never_was,
+    read_only::the_switch_is_turned_once_and_each_turn_leaves_a_record,
     blobs::a_blob_is_seen_only_where_it_was_committed,
     blobs::a_second_object_of_a_digest_is_superfluous_and_noted_as_garbage,
     blobs::the_same_commit_twice_is_not_garbage,

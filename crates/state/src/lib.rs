@@ -74,6 +74,7 @@ pub mod not_before;
 pub mod page;
 pub mod permission;
 pub mod pull;
+mod read_only;
 pub mod referrer;
 pub mod refresh;
 pub mod repository;

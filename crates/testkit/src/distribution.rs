@@ -49,6 +49,15 @@ impl Distribution {
         Self::start_with("")
     }
 
+    /// As [`Distribution::open`], with more lines in its configuration: sections, or keys below `storage` where they are
+    /// indented.
+    ///
+    /// # Panics
+    /// As [`Distribution::start`].
+    pub fn open_with(lines: &str) -> Self {
+        Self::start_with(lines)
+    }
+
     fn start_with(auth: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("config.yml");
@@ -130,8 +139,9 @@ log: {{ level: info }}
 storage:
   filesystem: {{ rootdirectory: {} }}
   delete: {{ enabled: true }}
+{auth}
 http: {{ addr: 127.0.0.1:0 }}
-{auth}",
+",
         folder.join("blobs").display(),
     )
 }

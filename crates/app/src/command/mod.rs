@@ -22,6 +22,7 @@ pub(crate) mod policy;
 pub(crate) mod pull;
 pub(crate) mod pulls;
 pub(crate) mod push;
+pub(crate) mod readonly;
 pub(crate) mod robot;
 pub(crate) mod serve;
 pub(crate) mod session;
@@ -69,6 +70,8 @@ enum Command {
     SigningKey(signing_key::Arguments),
     /// Say what the rules grant and which rules decide, and test, check and compare them
     Policy(policy::Arguments),
+    /// Refuse pushes and deletes while pulls go on, or allow them again
+    Readonly(readonly::Arguments),
     /// List when tags and manifests were pulled last, and how often
     Pulls(pulls::Arguments),
     /// Read the audit trail, or check whether it was changed
@@ -129,6 +132,7 @@ pub(crate) async fn run(command_line: CommandLine, context: &Context) -> Result<
         Command::Key(arguments) => key::run(arguments, context).await,
         Command::Session(arguments) => session::run(arguments, context).await,
         Command::SigningKey(arguments) => signing_key::run(arguments, context).await,
+        Command::Readonly(arguments) => readonly::run(arguments, context).await,
         Command::Pulls(arguments) => pulls::run(arguments, context).await,
         Command::Audit(arguments) => audit::run(arguments, context).await,
         Command::Import(arguments) => import::run(arguments, context).await,

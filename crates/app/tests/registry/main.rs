@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "what cannot be set up here fails the test")]
 
 mod pulls;
+mod read_only;
 mod world;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_portpass");

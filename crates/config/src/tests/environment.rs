@@ -22,7 +22,7 @@ fn variables_of_distribution_that_set_nothing_here_are_named() {
     let variables = [
         ("REGISTRY_STORAGE", "s3", "only the storage `filesystem`"),
         ("REGISTRY_STORAGE_S3_BUCKET", "b", "only the storage `filesystem`"),
-        ("REGISTRY_STORAGE_MAINTENANCE_READONLY", "{enabled: true}", "no read-only mode"),
+        ("REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_AGE", "2h", "old uploads by itself"),
         ("REGISTRY_PROXY_REMOTEURL", "https://r.example", "cannot mirror"),
         ("REGISTRY_HTTP_SECRET", "abc", "no shared secret"),
         ("REGISTRY_HTTP_HEADERS_X-Frame-Options", "[deny]", "REGISTRY_HTTP_HEADERS='{"),

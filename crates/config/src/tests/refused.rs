@@ -17,7 +17,7 @@ fn mistakes_are_named_with_line_and_hint() {
         ),
         (
             "keys of another registry",
-            "registry:\n  storage: { maintenance: { readonly: { enabled: true } } }\n",
+            "registry:\n  storage: { maintenance: { uploadpurging: { enabled: true } } }\n",
         ),
         ("a key that is there twice", "http: {}\nhttp: {}\n"),
         (

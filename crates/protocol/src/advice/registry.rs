@@ -145,6 +145,8 @@ pub const REGISTRY: &[Advice] = &[
         "the upload has 10 000 files, because its chunks could not be appended to each other: send larger chunks"),
     advice("deletes-disabled", Is("F108"),
         "to allow deletes, set `registry.storage.delete.enabled`"),
+    advice("read-only", Unlisted,
+        "the registry serves pulls, and refuses to change anything: `portpass readonly status` says why, and `portpass readonly off` ends it"),
     advice("manifests-busy", Unlisted,
         "the manifests in progress use all the memory for one account, one address or everybody (limits in docs/configuration.md). Push fewer at a time, or look in the log for who pushes"),
     advice("database-unavailable", Unlisted,

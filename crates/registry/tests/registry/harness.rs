@@ -20,8 +20,8 @@ use portpass_protocol::{
     challenge::{Bearer, Quotable},
 };
 use portpass_registry::{
-    AccessController, Caller, Credentials, Deletes, EventSink, Grant, Guard, PullNotes, Registry,
-    RegistryParts, controller::Denial, event::Event,
+    AccessController, Caller, Credentials, Deletes, EventSink, Grant, Guard, PullNotes, ReadOnly,
+    Registry, RegistryParts, controller::Denial, event::Event,
 };
 use portpass_state::Db;
 use portpass_storage::{BlobStore, FsStore, Keys, MemoryStore, Object};
@@ -50,6 +50,7 @@ pub(crate) struct Harness {
     pub(crate) clock: Arc<TestClock>,
     pub(crate) seen: Arc<Seen>,
     pub(crate) pulls: Arc<PullNotes>,
+    pub(crate) read_only: Arc<ReadOnly>,
     directory: Option<TempDir>,
 }
 
@@ -92,19 +93,20 @@ impl Harness {
         let directory = tempfile::tempdir().unwrap();
         let store = FsStore::open(directory.path().join("blobs"), keys()).unwrap();
         let db = Db::open(&directory.path().join("portpass.db")).await.unwrap();
-        let harness = Self::over(Arc::new(store), db, Guard::Open, Deletes::Enabled);
+        let harness = Self::over(Arc::new(store), db, Guard::Open, Deletes::Enabled).await;
         Self { directory: Some(directory), ..harness }
     }
 
     pub(crate) async fn new(store: Arc<dyn BlobStore>, guard: Guard, deletes: Deletes) -> Self {
-        let harness = Self::over(store, Db::in_memory().await.unwrap(), guard, deletes);
+        let harness = Self::over(store, Db::in_memory().await.unwrap(), guard, deletes).await;
         harness.db.serving_since(harness.now()).await.unwrap();
         harness
     }
 
-    fn over(store: Arc<dyn BlobStore>, db: Db, guard: Guard, deletes: Deletes) -> Self {
+    async fn over(store: Arc<dyn BlobStore>, db: Db, guard: Guard, deletes: Deletes) -> Self {
         let clock = Arc::new(TestClock(Mutex::new(machine_time())));
         let (seen, pulls) = (Arc::new(Seen::default()), Arc::new(PullNotes::new()));
+        let read_only = Arc::new(ReadOnly::read(false, &db).await.unwrap());
         let registry = Registry::new(RegistryParts {
             guard,
             db: db.clone(),
@@ -114,8 +116,9 @@ impl Harness {
             deletes,
             events: Arc::clone(&seen) as Arc<dyn EventSink>,
             pulls: Arc::clone(&pulls),
+            read_only: Arc::clone(&read_only),
         });
-        Self { registry, db, store, clock, seen, pulls, directory: None }
+        Self { registry, db, store, clock, seen, pulls, read_only, directory: None }
     }
 
     /// Where a store of files lies.

@@ -11,6 +11,7 @@ mod lost;
 mod manifests;
 mod pulls;
 mod races;
+mod read_only;
 mod refusals;
 mod staged;
 mod upkeep;

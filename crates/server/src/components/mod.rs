@@ -20,7 +20,7 @@ use portpass_authority::keyring::KeyRing;
 use portpass_config::{Audit, Config, Environment, Http, TokenListen};
 use portpass_password::htpasswd::HtpasswdError;
 use portpass_protocol::Origin;
-use portpass_registry::Registry;
+use portpass_registry::{ReadOnly, Registry};
 use portpass_state::StateError;
 use portpass_storage::StoreError;
 use portpass_token::{Issuer, ServiceName, Verifier};
@@ -58,6 +58,8 @@ pub struct Components {
 pub(crate) struct RegistryComponent {
     /// Answers under `/v2/`.
     pub(crate) registry: Registry,
+    /// Whether it refuses to change anything.
+    pub(crate) read_only: Arc<ReadOnly>,
     /// Whether anybody is asked who they are.
     pub(crate) guarded: bool,
     /// What its challenges say of the address that clients use.

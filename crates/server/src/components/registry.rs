@@ -7,7 +7,7 @@ use portpass_config::{Adoption, Auth, RegistryAuth, TokenListen};
 use portpass_password::Formats;
 use portpass_protocol::challenge::Quotable;
 use portpass_registry::{
-    Deletes, Guard, Registry, RegistryParts,
+    Deletes, Guard, ReadOnly, Registry, RegistryParts,
     controller::{HtpasswdController, Realm, SillyController, TokenController},
 };
 use portpass_token::{Verifier, VerifierSettings};
@@ -44,6 +44,7 @@ pub(super) async fn build(
         }
     };
     let guarded = !matches!(guard, Guard::Open);
+    let read_only = Arc::new(ReadOnly::read(registry.read_only, &shared.db).await?);
     let registry = Registry::new(RegistryParts {
         guard,
         db: shared.db.clone(),
@@ -53,8 +54,9 @@ pub(super) async fn build(
         deletes: if registry.deletes { Deletes::Enabled } else { Deletes::Disabled },
         events: Arc::new(AuditEvents(shared.trail.clone())),
         pulls: shared.pulls.clone(),
+        read_only: read_only.clone(),
     });
-    Ok(RegistryComponent { registry, guarded, challenges, verifier })
+    Ok(RegistryComponent { registry, read_only, guarded, challenges, verifier })
 }
 
 async fn configured_guard(auth: Auth, shared: &SharedState) -> Result<Guard, StartError> {

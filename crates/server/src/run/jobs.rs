@@ -38,6 +38,8 @@ impl Jobs {
             jobs.spawn(part.registry.clone().run_upkeep());
             let shared = &components.shared;
             jobs.spawn(shared.pulls.clone().run(shared.db.clone()));
+            let (read_only, db) = (part.read_only.clone(), shared.db.clone());
+            jobs.spawn(async move { read_only.run(db).await });
         }
         if components.revocations.concerns_somebody() {
             jobs.spawn(follow_revocations(components.clone()));
