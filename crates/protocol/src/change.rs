@@ -11,6 +11,8 @@ pub enum RepositoryChange {
         digest: Digest,
         /// What names it from now on.
         tags: Vec<Tag>,
+        /// The manifest that it refers to, of which it is a signature or another referrer.
+        subject: Option<Digest>,
     },
     /// A manifest is not in it any more.
     ManifestDeleted {

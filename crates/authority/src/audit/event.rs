@@ -170,8 +170,11 @@ fn changed(change: &RepositoryChange, detail: &mut Map<String, Value>) -> Action
     let mut set = |name: &str, value: String| detail.insert(name.to_owned(), value.into());
     let named = |tags: &[Tag]| tags.iter().map(|tag| json!(tag.as_str())).collect();
     match change {
-        RepositoryChange::ManifestPushed { digest, tags } => {
+        RepositoryChange::ManifestPushed { digest, tags, subject } => {
             set("digest", digest.to_string());
+            if let Some(subject) = subject {
+                set("subject", subject.to_string());
+            }
             list("tags", named(tags), detail);
             Action::ManifestPushed
         }

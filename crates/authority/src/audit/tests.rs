@@ -256,7 +256,8 @@ async fn what_became_of_a_repository_is_told_by_its_name() {
     let many: Vec<String> = (0..500).map(|number| format!("v{number}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     for change in [
-        RepositoryChange::ManifestPushed { digest, tags: tags(&["v1", "latest"]) },
+        RepositoryChange::ManifestPushed { digest, tags: tags(&["v1", "latest"]), subject: None },
+        RepositoryChange::ManifestPushed { digest, tags: vec![], subject: Some(digest) },
         RepositoryChange::BlobMounted { digest, from: "team/base".parse().unwrap() },
         RepositoryChange::TagDeleted { tag: "v1".parse().unwrap() },
         RepositoryChange::BlobDeleted { digest },
@@ -275,6 +276,7 @@ async fn what_became_of_a_repository_is_told_by_its_name() {
     assert_eq!(
         others.replace(&digest, "D"),
         "manifest-pushed ann team/app - - {\"digest\":\"D\",\"tags\":[\"v1\",\"latest\"]}\n\
+         manifest-pushed ann team/app - - {\"digest\":\"D\",\"subject\":\"D\",\"tags\":[]}\n\
          blob-mounted ann team/app - - {\"digest\":\"D\",\"from\":\"team/base\"}\n\
          tag-deleted ann team/app - - {\"tags\":[\"v1\"]}\n\
          blob-deleted ann team/app - - {\"digest\":\"D\"}"

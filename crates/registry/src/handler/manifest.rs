@@ -89,7 +89,8 @@ pub(crate) async fn write(
     match registry.db().put_manifest(&put, registry.now()).await? {
         PutManifest::Stored => {
             let response = created(&name, &pushed, &tags);
-            let change = RepositoryChange::ManifestPushed { digest: pushed.digest, tags };
+            let subject = pushed.links.subject.as_ref().map(|subject| subject.digest);
+            let change = RepositoryChange::ManifestPushed { digest: pushed.digest, tags, subject };
             actor.emit_change(&call.registry, &name, change);
             Ok(response)
         }

@@ -6,7 +6,7 @@ use axum::body::Body;
 use http::{Method, header};
 use portpass_protocol::{ClientAddress, Digest, RepositoryChange, RequestId};
 use portpass_registry::{Deletes, Guard, event::Event};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{AsTheTokenSays, Harness, request};
 
@@ -35,6 +35,12 @@ fn manifest(config: &Digest) -> Vec<u8> {
     });
     let manifest =
         json!({"schemaVersion": 2, "mediaType": OCI, "config": config, "layers": [config]});
+    manifest.to_string().into_bytes()
+}
+
+fn signature_of(config: &Digest, subject: &Digest) -> Vec<u8> {
+    let mut manifest: Value = serde_json::from_slice(&manifest(config)).unwrap();
+    manifest["subject"] = json!({ "mediaType": OCI, "digest": subject, "size": 2 });
     manifest.to_string().into_bytes()
 }
 
@@ -71,10 +77,18 @@ async fn pushes_mounts_and_deletes_are_told_with_whose_they_are() {
     let path = |reference: &str| format!("/v2/team/app/manifests/{reference}");
     assert_eq!(asks(&registry, Method::PUT, &path("v1"), image.clone()).await, 201);
     let told = change(registry.seen.take(), &registry);
-    assert_eq!(told, RepositoryChange::ManifestPushed { digest, tags: vec![tag.clone()] });
+    let pushed = |tags| RepositoryChange::ManifestPushed { digest, tags, subject: None };
+    assert_eq!(told, pushed(vec![tag.clone()]));
     assert_eq!(asks(&registry, Method::PUT, &path(&digest.to_string()), image.clone()).await, 201);
     let told = change(registry.seen.take(), &registry);
-    assert_eq!(told, RepositoryChange::ManifestPushed { digest, tags: vec![] });
+    assert_eq!(told, pushed(vec![]));
+    let signature = signature_of(&base, &digest);
+    let signed = Digest::sha256(&signature);
+    let path_of_signature = path(&signed.to_string());
+    assert_eq!(asks(&registry, Method::PUT, &path_of_signature, signature).await, 201);
+    let told = change(registry.seen.take(), &registry);
+    let subject = Some(digest);
+    assert_eq!(told, RepositoryChange::ManifestPushed { digest: signed, tags: vec![], subject });
 
     assert_eq!(asks(&registry, Method::DELETE, &path("v1"), "").await, 202);
     assert_eq!(
