@@ -15,7 +15,10 @@ use portpass_password::{htpasswd::HtpasswdError, min_length::TooShort};
 use portpass_protocol::scope::ScopeError;
 use portpass_state::StateError;
 
-use crate::{backup::BackupError, key_ring::OpenKeyRingError};
+use crate::{
+    backup::BackupError, data_directory::DataDirectoryError, key_ring::OpenKeyRingError,
+    storage_export::ExportError, storage_import::ImportError,
+};
 
 /// Why an installation could not be opened, or has not what was asked of it.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +38,15 @@ pub enum AdminError {
     /// There is no new backup.
     #[error(transparent)]
     Backup(#[from] BackupError),
+    /// An export stopped.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    /// An import stopped.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// The data directory.
+    #[error(transparent)]
+    DataDirectory(#[from] DataDirectoryError),
     /// The configuration is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -337,6 +349,7 @@ impl AdminError {
     pub fn hints(&self) -> Vec<String> {
         match self {
             Self::Backup(error) => error.hints(),
+            Self::Import(error) => error.hints(),
             Self::Config(error) => error.hints().to_vec(),
             Self::AccountExists { name } => {
                 vec![format!("`portpass user password {name}` sets another password")]

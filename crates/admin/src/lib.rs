@@ -10,6 +10,8 @@
 //!              ├─ pulls.rs        when what was pulled last, and how often
 //!              ├─ audit.rs         the audit trail: read, follow, verify
 //!              ├─ backup.rs        a backup that a server can start from
+//!              ├─ storage_export.rs  all images, as an OCI layout or distribution's tree
+//!              ├─ storage_import.rs  the tree of a distribution registry, brought in
 //!              ├─ policy.rs        who may do what, and which rule says so
 //!              └─ grant_origin.rs  which policy a registry's tokens are granted by
 //!
@@ -47,10 +49,16 @@ mod robots;
 mod seal_key;
 mod sessions;
 mod signing_keys;
+mod storage_export;
+mod storage_import;
 mod users;
 mod workloads;
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
 
 use jiff::{Timestamp, tz::TimeZone};
 use portpass_authority::{
@@ -64,6 +72,7 @@ use portpass_token::{Clock, Random, SystemClock, SystemRandom};
 
 pub use portpass_jose::Algorithm;
 pub use portpass_protocol::Authority;
+pub use portpass_storage::Adoption;
 
 pub use self::{
     account_sources::{account_sources, htpasswd_file},
@@ -90,6 +99,8 @@ pub use self::{
     seal_key::SealKeyError,
     sessions::{Session, SessionState, TokenRevocation},
     signing_keys::{KeyFormat, KeyPhase, PublicKeyExport, SigningKey},
+    storage_export::{ExportError, ExportFormat, ExportSummary, StorageExport},
+    storage_import::{ImportCounts, ImportError, ImportSummary, Problem, StorageImport},
     users::{AccountDoubt, NewUser, User, UserStatus},
     workloads::{
         WorkloadAccount, WorkloadCondition, WorkloadEntry, WorkloadExamination, WorkloadRefusal,
@@ -122,6 +133,23 @@ pub async fn open(
     }
     let db = Db::open(&path).await?;
     Ok(Installation { config, db, clock: Arc::new(SystemClock), random: Arc::new(SystemRandom) })
+}
+
+/// As [`open`], and makes the database, for who has something to put there before the first start.
+pub async fn open_or_make(
+    sources: &Sources,
+    environment: &Environment,
+) -> Result<Installation, AdminError> {
+    match open(sources, environment).await {
+        Err(AdminError::NotInstalled { path }) => {
+            let data = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
+            let directory = blocking(move || DataDirectory::open(&data)).await?;
+            Db::open(&path).await?.close().await;
+            drop(directory);
+            open(sources, environment).await
+        }
+        opened => opened,
+    }
 }
 
 impl Installation {

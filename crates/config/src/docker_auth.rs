@@ -15,8 +15,6 @@ mod server;
 mod tests;
 mod tree;
 mod workloads;
-mod writer;
-mod yaml11;
 
 pub use self::{
     acl_file::{AclFile, AclFileContent},

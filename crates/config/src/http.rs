@@ -145,7 +145,7 @@ fn headers(
         let place = values.first().map_or(Location::Default, |value| value.place.clone());
         let name = HeaderName::try_from(&name)
             .map_err(|_| files.error(&place, &key, format!("{name:?} is not a header's name")))?;
-        if OURS.contains(&name) {
+        if !may_be_set(&name) {
             return Err(files.error(&place, &key, "the server writes this header itself"));
         }
         for value in values {
@@ -160,6 +160,11 @@ fn headers(
         }
     }
     Ok(headers)
+}
+
+/// Whether a configuration may set this header.
+pub(crate) fn may_be_set(name: &HeaderName) -> bool {
+    !OURS.contains(name)
 }
 
 /// Setting one of these would break a connection or a client.

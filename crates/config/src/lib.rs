@@ -14,6 +14,7 @@ mod audit;
 mod auth;
 mod claim_conditions;
 mod compared;
+mod distribution;
 mod docker_auth;
 mod environment;
 mod error;
@@ -38,6 +39,7 @@ mod said;
 mod signing;
 mod tls;
 mod token_service;
+mod translation;
 mod type_error;
 mod unusable;
 mod variables;
@@ -56,6 +58,7 @@ pub use self::{
     audit::Audit,
     auth::{Auth, Htpasswd, Silly, Token},
     compared::RulesOfFile,
+    distribution::{Translated, import as import_distribution},
     docker_auth::{AclFile, AclFileContent, ImportTarget, Imported, import},
     environment::Environment,
     error::ConfigError,

@@ -7,6 +7,7 @@ mod accounts;
 mod blobs;
 mod copies;
 mod garbage;
+mod import;
 mod key_files;
 mod keys;
 mod manifests;
@@ -181,6 +182,10 @@ on_every_database! {
     garbage::a_blob_that_lost_its_manifest_is_marked_anew,
     garbage::known_locations_are_those_of_blobs_and_garbage,
     garbage::only_manifests_that_nothing_keeps_are_unreferenced,
+    import::what_was_reserved_and_imported_is_there_as_if_pushed,
+    import::what_was_reserved_alone_is_garbage,
+    import::a_blob_that_was_pushed_meanwhile_stays_and_the_new_object_is_garbage,
+    import::an_import_moves_a_tag_forward_and_never_back,
     copies::a_copy_names_no_object_that_it_does_not_need,
     copies::held_blobs_come_page_by_page,
 }

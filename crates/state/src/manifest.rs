@@ -220,7 +220,7 @@ impl NewManifest<'_> {
         })
     }
 
-    fn insert(&self, repository: RepositoryRow, now: SystemTime) -> Statement {
+    pub(crate) fn insert(&self, repository: RepositoryRow, now: SystemTime) -> Statement {
         let annotations = self.annotations.map(|annotations| serde_json::json!(annotations));
         // Pushed again, it has the same bytes; what the caller read in them may be more by now.
         sql("INSERT INTO manifest (repository, digest, media_type, size, pushed_at, subject,
@@ -242,7 +242,11 @@ impl NewManifest<'_> {
     }
 
     /// Replaces the manifest's links. What it links to is no longer suspected of being unlinked.
-    async fn link(&self, repository: RepositoryRow, write: &mut Write) -> Result<(), StateError> {
+    pub(crate) async fn link(
+        &self,
+        repository: RepositoryRow,
+        write: &mut Write,
+    ) -> Result<(), StateError> {
         let statement = sql("DELETE FROM manifest_link WHERE repository = $1 AND manifest = $2");
         write.run(statement.bind(repository).bind(self.digest)).await?;
         for (kind, targets) in [("blob", self.blobs), ("manifest", self.children)] {

@@ -8,7 +8,7 @@ use crate::{
     Db, StateError,
     meta::INSTANCE_ONLY,
     page::capped,
-    sql::{Row, Value, sql},
+    sql::{Value, sql},
 };
 
 /// A blob that at least one repository holds.
@@ -67,14 +67,7 @@ impl Db {
              ORDER BY digest LIMIT $2");
         let after = after.map_or_else(|| Value::from(&b""[..]), Value::from);
         let rows = self.read().all(statement.bind(after).bind(capped(limit))).await?;
-        let read = |row: &Row| {
-            Ok(HeldBlob {
-                digest: row.digest("digest")?,
-                location: row.text("location")?,
-                size: row.count("size")?,
-            })
-        };
-        rows.iter().map(read).collect()
+        rows.iter().map(HeldBlob::read).collect()
     }
 
     /// The repositories that hold a blob, by name.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! ROOT/ab/ab3f…  (0600, or 0400, in directories of 0700)   one file for each object, named by its key
+//!                 an adopted one may be a link (`adopt`)
 //! ROOT/trash/    what a sweep set aside
 //! ROOT/portpass.store                                      whose store it is
 //! ```
@@ -9,6 +10,7 @@
 //! that were under way. When a name is given out, its file and the directory have been synced. A file that no row names
 //! is what a crash or a lost race left.
 
+pub mod adopt;
 mod append;
 mod buffers;
 mod commit;
@@ -103,6 +105,12 @@ impl FsStore {
         };
         done(spawn_blocking(work).await)
     }
+}
+
+/// Where the file of an object lies below `root`, for who reads it without the store; `None` for a name that no store
+/// gave.
+pub fn object_path(root: &Path, object: &Location) -> Option<PathBuf> {
+    files::path_in(root, object.as_str())
 }
 
 /// The result of a blocking task. They are never cancelled, so a failure is a panic: passed on.

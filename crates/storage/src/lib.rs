@@ -38,7 +38,9 @@ pub mod store;
 
 pub use caching::CachingStore;
 pub use fs::{
-    FsStore, OpenFiles, owner,
+    FsStore, OpenFiles,
+    adopt::{AdoptError, Adopter, Adoption, sync_file_system},
+    object_path, owner,
     replica::{Replica, ReplicaError, Taken},
 };
 pub use gc::{Surveyed, Swept, survey, sweep};

@@ -9,12 +9,16 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::server::{stop, wait_until};
+use crate::{
+    program::{CommandOutput, run},
+    server::{stop, wait_until},
+};
 
 /// A running `docker-registry`, stopped when dropped.
 #[derive(Debug)]
 pub struct Distribution {
     process: Child,
+    /// Its configuration and its log.
     folder: TempDir,
     address: SocketAddr,
 }
@@ -38,7 +42,7 @@ impl Distribution {
     /// # Panics
     /// If it does not listen within a minute; the panic has its log.
     pub fn start(tokens: &TrustedTokens<'_>) -> Self {
-        Self::start_with(&tokens.section())
+        Self::start_with(&tokens.section(), None)
     }
 
     /// As [`Distribution::start`], and it asks nobody who they are.
@@ -46,7 +50,7 @@ impl Distribution {
     /// # Panics
     /// As [`Distribution::start`].
     pub fn open() -> Self {
-        Self::start_with("")
+        Self::start_with("", None)
     }
 
     /// As [`Distribution::open`], with more lines in its configuration: sections, or keys below `storage` where they are
@@ -55,13 +59,39 @@ impl Distribution {
     /// # Panics
     /// As [`Distribution::start`].
     pub fn open_with(lines: &str) -> Self {
-        Self::start_with(lines)
+        Self::start_with(lines, None)
     }
 
-    fn start_with(auth: &str) -> Self {
+    /// As [`Distribution::open`], on a storage that outlives it.
+    ///
+    /// # Panics
+    /// As [`Distribution::start`].
+    pub fn open_on(storage: &Path) -> Self {
+        Self::start_with("", Some(storage))
+    }
+
+    /// Runs its `garbage-collect` on a storage that nobody uses; with `untagged` it removes the manifests without tags
+    /// too.
+    ///
+    /// # Panics
+    /// If it fails.
+    pub fn collect_garbage(storage: &Path, untagged: bool) -> CommandOutput {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("config.yml");
-        fs::write(&file, configuration(auth, folder.path())).expect("a configuration file");
+        fs::write(&file, configuration("", storage)).expect("a configuration file");
+        let mut command = Command::new("docker-registry");
+        command.arg("garbage-collect").args(untagged.then_some("--delete-untagged")).arg(&file);
+        let ran = run(&mut command, "");
+        ran.expect_success();
+        ran
+    }
+
+    fn start_with(auth: &str, storage: Option<&Path>) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("config.yml");
+        let own = folder.path().join("blobs");
+        let text = configuration(auth, storage.unwrap_or(&own));
+        fs::write(&file, text).expect("a configuration file");
         let log = File::create(folder.path().join(LOG)).expect("a log file");
         let mut process = Command::new("docker-registry")
             .arg("serve")
@@ -131,7 +161,7 @@ auth:
     }
 }
 
-fn configuration(auth: &str, folder: &Path) -> String {
+fn configuration(auth: &str, storage: &Path) -> String {
     format!(
         "\
 version: 0.1
@@ -142,7 +172,7 @@ storage:
 {auth}
 http: {{ addr: 127.0.0.1:0 }}
 ",
-        folder.join("blobs").display(),
+        storage.display(),
     )
 }
 

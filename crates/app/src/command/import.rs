@@ -1,4 +1,7 @@
-//! `import`: the configuration of another server as one of ours.
+//! `import`: the configuration of another server as one of ours, and the images of another registry.
+
+mod distribution;
+mod storage;
 
 use std::{
     fs::{self, OpenOptions},
@@ -25,6 +28,10 @@ pub(crate) struct Arguments {
 enum From {
     /// Print a configuration that does what docker_auth's does, with each doubt as a comment
     DockerAuth(DockerAuth),
+    /// Print a configuration that does what that of a distribution registry does, with each doubt as a comment
+    Distribution(distribution::Arguments),
+    /// Bring in the repositories of a distribution registry from its storage directory, which stays as it is
+    Storage(storage::Arguments),
 }
 
 #[derive(Args, Debug)]
@@ -44,7 +51,14 @@ struct DockerAuth {
 
 /// Runs it.
 pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
-    let From::DockerAuth(arguments) = arguments.from;
+    match arguments.from {
+        From::DockerAuth(arguments) => docker_auth(arguments, context).await,
+        From::Distribution(arguments) => distribution::run(arguments, context).await,
+        From::Storage(arguments) => storage::run(arguments, context).await,
+    }
+}
+
+async fn docker_auth(arguments: DockerAuth, context: &Context) -> Result<(), Failure> {
     let output = arguments.output.clone();
     let (imported, htpasswd) = tokio::task::spawn_blocking(move || arguments.import()).await??;
     let printer = &context.printer;
@@ -55,13 +69,16 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
         None => printer.line(imported.configuration.trim_end()),
         Some(output) => printer.note(format!("the configuration is in {}", output.display())),
     }
-    if !imported.doubts.is_empty() {
-        printer.warning(format!(
-            "{} doubts: look at each line that begins with `# doubt:`",
-            imported.doubts.len()
-        ));
-    }
+    warn_of_doubts(imported.doubts.len(), context);
     Ok(())
+}
+
+fn warn_of_doubts(doubts: usize, context: &Context) {
+    if doubts > 0 {
+        context
+            .printer
+            .warning(format!("{doubts} doubts: look at each line that begins with `# doubt:`"));
+    }
 }
 
 impl DockerAuth {

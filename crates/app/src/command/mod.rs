@@ -12,6 +12,7 @@ pub(crate) mod delete;
 pub(crate) mod diagnose;
 mod directory;
 pub(crate) mod explain;
+pub(crate) mod export;
 mod habits;
 pub(crate) mod import;
 pub(crate) mod issued;
@@ -76,8 +77,10 @@ enum Command {
     Pulls(pulls::Arguments),
     /// Read the audit trail, or check whether it was changed
     Audit(audit::Arguments),
-    /// Turn the configuration of another token service into one of portpass
+    /// Bring in the configuration of another server, or the images of another registry
     Import(import::Arguments),
+    /// Write the images as an OCI layout or as the storage of a distribution registry
+    Export(export::Arguments),
     /// Copy an installation, also while a server runs, into a folder that a server can start from
     Backup(backup::Arguments),
     /// Say why a request was refused, and what to do about it
@@ -136,6 +139,7 @@ pub(crate) async fn run(command_line: CommandLine, context: &Context) -> Result<
         Command::Pulls(arguments) => pulls::run(arguments, context).await,
         Command::Audit(arguments) => audit::run(arguments, context).await,
         Command::Import(arguments) => import::run(arguments, context).await,
+        Command::Export(arguments) => export::run(arguments, context).await,
         Command::Backup(arguments) => backup::run(arguments, context).await,
         Command::Explain(arguments) => explain::run(arguments, context).await,
         Command::Login(arguments) => login::run(arguments, context).await,
@@ -179,10 +183,23 @@ impl InstallationArguments {
     pub(crate) async fn open(self, context: &Context) -> Result<Installation, Failure> {
         let installation =
             portpass_admin::open(&self.sources(), &context.environment).await.map_err(refused)?;
-        for warning in installation.warnings() {
-            context.printer.warning(warning);
-        }
+        warn(&installation, context);
         Ok(installation)
+    }
+
+    /// As [`InstallationArguments::open`], and makes the installation if there is none yet.
+    pub(crate) async fn open_or_make(self, context: &Context) -> Result<Installation, Failure> {
+        let (sources, environment) = (self.sources(), &context.environment);
+        let opened = portpass_admin::open_or_make(&sources, environment).await;
+        let installation = opened.map_err(refused)?;
+        warn(&installation, context);
+        Ok(installation)
+    }
+}
+
+fn warn(installation: &Installation, context: &Context) {
+    for warning in installation.warnings() {
+        context.printer.warning(warning);
     }
 }
 

@@ -8,11 +8,10 @@ use secrecy::SecretString;
 use super::{
     file::{DockerAuthFile, LdapSection},
     hooks,
-    rules::quoted,
     server::flag,
     workloads,
-    writer::Writer,
 };
+use crate::translation::{Writer, quoted};
 
 /// Writes `accounts` and `anonymous`; gives the lines of the password file.
 pub(super) fn write(

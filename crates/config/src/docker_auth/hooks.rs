@@ -1,6 +1,6 @@
 //! What docker_auth asks of a command, a plugin or a database, asked over HTTP: sources of accounts, as comments.
 
-use super::writer::Writer;
+use crate::translation::Writer;
 
 /// Something that knows accounts, and what could ask it here.
 pub(super) struct Hook {

@@ -8,12 +8,12 @@ use secrecy::SecretString;
 use super::{
     accounts, doubts,
     file::{DockerAuthFile, Read, read},
-    is_plain,
-    rules::{self, quoted},
-    server,
-    writer::Writer,
+    is_plain, rules, server,
 };
-use crate::ConfigError;
+use crate::{
+    ConfigError,
+    translation::{Writer, quoted},
+};
 
 /// Where the parts of the new configuration are to be.
 #[derive(Clone, Debug)]

@@ -13,6 +13,7 @@ use portpass_authority::{docker_auth::EntryText, policy::Principal, subject::Acc
 use portpass_protocol::access::Resource;
 
 use super::{is_plain, matches_text};
+use crate::translation::quoted;
 
 /// Rules of ours, each as it is written.
 pub(super) type Rules = Vec<String>;
@@ -343,11 +344,6 @@ fn may_be_equal(one: &str, other: &str) -> bool {
     let other_length = exact(one) && exact(other) && length(one) != length(other);
     let two_names = all_plain(one) && all_plain(other) && one != other;
     !(differ || other_length || two_names)
-}
-
-/// In double quotes, as JSON and YAML both read it.
-pub(super) fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }
 
 impl fmt::Display for Inexact {

@@ -1,12 +1,10 @@
 //! `server` and `token`: where it is served, what it signs with.
 
-use super::{
-    file::{DockerAuthFile, ServerSection},
-    rules::quoted,
-    writer::Writer,
-    yaml11,
+use super::file::{DockerAuthFile, ServerSection};
+use crate::{
+    Address,
+    translation::{Writer, quoted, yaml11},
 };
-use crate::Address;
 
 /// What is set for the whole process.
 pub(super) fn http(server: &ServerSection, writer: &mut Writer) {

@@ -1,10 +1,7 @@
 //! What jobs and programs could log in with in place of a sign-in in a browser: sources of accounts, as comments.
 
-use super::{
-    file::{DockerAuthFile, GitHubSection, OidcSection},
-    rules::quoted,
-    writer::Writer,
-};
+use super::file::{DockerAuthFile, GitHubSection, OidcSection};
+use crate::translation::{Writer, quoted};
 
 /// Writes a source for each issuer that is known, ready to be uncommented.
 pub(super) fn suggest(file: &DockerAuthFile, writer: &mut Writer) {

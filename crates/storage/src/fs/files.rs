@@ -74,7 +74,7 @@ impl Files {
     }
 
     /// Makes the directory of a new file, unless it is there.
-    fn settle_directory(&self, location: &Location) -> io::Result<()> {
+    pub(super) fn settle_directory(&self, location: &Location) -> io::Result<()> {
         let name = &location.as_str()[..DIRECTORY_DIGITS];
         let number = usize::from_str_radix(name, 16).map_err(io::Error::other)?;
         // Nothing panics while it is locked.
@@ -152,7 +152,8 @@ fn objects_in(directory: &Path) -> Result<Vec<Object>, StoreError> {
 
 /// One that was removed since its directory was read is none.
 fn object(entry: &DirEntry, location: Location) -> Result<Option<Object>, StoreError> {
-    let metadata = match entry.metadata() {
+    // An adopted object may be a link, and has the length of what it leads to.
+    let metadata = match fs::metadata(entry.path()) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed_to("list its files")(error)),

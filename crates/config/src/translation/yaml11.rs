@@ -1,14 +1,14 @@
-//! What docker_auth's reader of YAML 1.1 takes for true, false and a number, and whether YAML 1.2 agrees.
+//! What a reader of YAML 1.1 takes for true, false and a number, and whether YAML 1.2 agrees.
 
 /// A value, and whether it means something else today.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Old<T> {
-    pub(super) value: T,
-    pub(super) is_old: bool,
+pub(crate) struct Old<T> {
+    pub(crate) value: T,
+    pub(crate) is_old: bool,
 }
 
 /// `yes`, `on` and `y` are true as well.
-pub(super) fn boolean(text: &str) -> Option<Old<bool>> {
+pub(crate) fn boolean(text: &str) -> Option<Old<bool>> {
     let value = match text {
         "true" | "True" | "TRUE" => return Some(Old { value: true, is_old: false }),
         "false" | "False" | "FALSE" => return Some(Old { value: false, is_old: false }),
@@ -20,7 +20,7 @@ pub(super) fn boolean(text: &str) -> Option<Old<bool>> {
 }
 
 /// `0900` is octal, `1_000` a thousand, `0b11` three.
-pub(super) fn integer(text: &str) -> Option<Old<i64>> {
+pub(crate) fn integer(text: &str) -> Option<Old<i64>> {
     if let Ok(value) = text.parse::<i64>()
         && (text == "0" || !text.trim_start_matches(['-', '+']).starts_with('0'))
     {
