@@ -98,6 +98,6 @@ pub(super) fn file_hint(text: &str) -> Option<&'static str> {
         );
     }
     (has("version") && has("storage")).then_some(
-        "this looks like the file of another registry; you can copy only its `auth` block, to `registry`",
+        "this looks like the file of another registry: `portpass import distribution FILE` turns it into one of portpass",
     )
 }

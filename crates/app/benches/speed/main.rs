@@ -7,7 +7,7 @@
 //! small    many small requests, by wrk             load     wrk
 //! large    bodies of 100 MiB, uploads, deletes     transfer clients, beside skopeo
 //! start    memory, and the first answer            report   figures, and the page
-//!                                                  directory  tokens while LDAP hangs
+//! moving   an import, beside skopeo sync           directory  tokens while LDAP hangs
 //! ```
 //! Servers and load share the machine's cores, so a rate tells less than its ratio to another's, and both
 //! less than the processor time that the server took for a request.
@@ -25,6 +25,7 @@
 mod directory;
 mod large;
 mod load;
+mod moving;
 mod report;
 mod small;
 mod start;
@@ -59,7 +60,10 @@ fn main() {
     if wanted("transfers") {
         tables.push(("transfers", transfer::table()));
     }
-    if words != ["transfers"] {
+    if wanted("moving") {
+        tables.push(("moving", moving::table()));
+    }
+    if words != ["transfers"] && words != ["moving"] {
         tables.extend(servers(&wanted));
     }
     for (section, lines) in tables {

@@ -299,7 +299,7 @@ impl StorageError {
                 "start with the data directory that these blobs belong to (`--data`), or name another `registry.storage.filesystem.rootdirectory`",
             ],
             Self::Distribution { .. } => &[
-                "name another `registry.storage.filesystem.rootdirectory`, and copy the images over while the old registry runs: `portpass copy OLD/NAME:TAG NEW/NAME:TAG`",
+                "name another `registry.storage.filesystem.rootdirectory`, best on the same file system, and bring its images in: `portpass import storage DIRECTORY`",
             ],
             Self::Owner(_) | Self::Compare(_) | Self::State(_) => &[],
         }

@@ -10,7 +10,7 @@ use std::{
     fmt,
     fs::{self, File, OpenOptions},
     io,
-    os::unix::fs::{OpenOptionsExt as _, symlink},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, chown, symlink},
     path::{Path, PathBuf},
 };
 
@@ -33,6 +33,8 @@ pub enum Adoption {
 /// Makes objects of files.
 pub struct Adopter {
     files: Files,
+    /// Whose the store is, if we are root and it is not: what we make there has to be theirs.
+    owner: Option<(u32, u32)>,
 }
 
 /// Why a file did not become an object.
@@ -77,7 +79,11 @@ impl Adopter {
     /// # Errors
     /// When the directory cannot be made.
     pub fn open(root: PathBuf, keys: Keys) -> Result<Self, StoreError> {
-        Ok(Self { files: Files::open(root, keys)? })
+        let files = Files::open(root, keys)?;
+        let about = fs::metadata(files.root()).map_err(failed_to("look at its directory"))?;
+        let owner = (about.uid(), about.gid());
+        let is_others = rustix::process::geteuid().is_root() && about.uid() != 0;
+        Ok(Self { files, owner: is_others.then_some(owner) })
     }
 
     /// A name for a new object. Nothing has it yet.
@@ -98,12 +104,18 @@ impl Adopter {
     ) -> Result<(), AdoptError> {
         let target = self.files.path(name)?;
         self.files.settle_directory(name).map_err(failed_to("make a directory"))?;
+        if let Some(directory) = target.parent() {
+            self.give_away(directory)?;
+        }
         match how {
             Adoption::HardLink => {
                 linkat(CWD, file, CWD, &target, AtFlags::SYMLINK_FOLLOW)
                     .map_err(|error| unusable(file, "link a file", error.into()))?;
             }
-            Adoption::Copy => copy(file, &target)?,
+            Adoption::Copy => {
+                copy(file, &target)?;
+                self.give_away(&target)?;
+            }
             Adoption::SymbolicLink => {
                 let file = fs::canonicalize(file)
                     .map_err(|error| unusable(file, "look at a file", error))?;
@@ -114,6 +126,16 @@ impl Adopter {
             // What cannot be removed is found by a sweep: no row names it.
             let _ = self.files.remove(name);
         })
+    }
+
+    /// Makes what root has made here the owner's of the store. Never a linked file: it is somebody else's too.
+    fn give_away(&self, path: &Path) -> Result<(), StoreError> {
+        let Some((user, group)) = self.owner else { return Ok(()) };
+        let failed = failed_to("give a file to its owner");
+        if fs::metadata(path).map_err(&failed)?.uid() == user {
+            return Ok(());
+        }
+        chown(path, Some(user), Some(group)).map_err(failed)
     }
 
     /// Returns when all that was adopted is on the disk, the bytes too: whoever wrote them may never have synced them.
@@ -196,7 +218,7 @@ fn unusable(file: &Path, doing: &'static str, source: io::Error) -> AdoptError {
 mod tests {
     use std::{
         collections::HashSet,
-        os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+        os::unix::fs::PermissionsExt as _,
         time::{Duration, SystemTime},
     };
 
@@ -232,7 +254,7 @@ mod tests {
             assert_eq!(store.lengths(names.to_vec()).await.unwrap(), [Some(5), Some(5)], "{how:?}");
             assert_eq!(store.open(&names[0], 5, 0..5).await.unwrap().length(), 5);
             store.set_aside(&names[0], SystemTime::UNIX_EPOCH).await.unwrap();
-            store.empty_trash(SystemTime::now()).await.unwrap();
+            store.empty_trash(SystemTime::UNIX_EPOCH + Duration::from_hours(48)).await.unwrap();
             store.delete(&names[1]).await.unwrap();
             assert_eq!(store.lengths(names.to_vec()).await.unwrap(), [None, None], "{how:?}");
             let after = fs::metadata(&file).unwrap();
@@ -256,10 +278,33 @@ mod tests {
             adopter.adopt(&file, 5, &adopter.draw_name(), how).unwrap();
             let store = FsStore::open(root, keys()).unwrap();
             let none_live = async |_| Ok::<_, StoreError>(HashSet::new());
-            let later = SystemTime::now() + Duration::from_hours(1);
+            let later = SystemTime::UNIX_EPOCH + Duration::from_secs(u32::MAX.into());
             let swept = crate::sweep(&store, none_live, Duration::from_mins(1), later);
             assert_eq!(swept.await.unwrap().removed, 1, "{how:?}");
             assert!(file.exists());
+        }
+    }
+
+    /// The server that runs there is not root, and has to get at what an import by root leaves.
+    #[test]
+    fn what_root_makes_in_the_store_of_another_is_that_others_but_no_linked_file() {
+        let ours = rustix::process::geteuid();
+        // Only root can give files away; what others make stays theirs.
+        let heir = if ours.is_root() { 1234 } else { ours.as_raw() };
+        for how in ALL {
+            let folder = tempfile::tempdir().unwrap();
+            let (file, root) = (foreign(folder.path()), folder.path().join("blobs"));
+            fs::create_dir(&root).unwrap();
+            chown(&root, Some(heir), None).unwrap();
+            let adopter = Adopter::open(root.clone(), keys()).unwrap();
+            let name = adopter.draw_name();
+            adopter.adopt(&file, 5, &name, how).unwrap();
+            let object = adopter.files.path(&name).unwrap();
+            let owner = |path: &Path| fs::metadata(path).unwrap().uid();
+            assert_eq!(owner(object.parent().unwrap()), heir, "{how:?}");
+            let expected = if how == Adoption::Copy { heir } else { ours.as_raw() };
+            assert_eq!(owner(&object), expected, "{how:?}");
+            assert_eq!(owner(&file), ours.as_raw(), "{how:?}");
         }
     }
 
