@@ -192,7 +192,7 @@ fn repositories(row: &Row, object: Object) -> impl Iterator<Item = &str> {
     own.into_iter().chain(from).chain(asked)
 }
 
-pub(super) fn pattern(text: &str) -> Result<PathPattern, AdminError> {
+fn pattern(text: &str) -> Result<PathPattern, AdminError> {
     let text = text.to_owned();
     PathPattern::parse_fixed(&text).map_err(|why| match why {
         FixedPatternError::Open => AdminError::OpenPattern { text },

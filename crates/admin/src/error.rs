@@ -410,6 +410,8 @@ impl AdminError {
                 | Self::ExpiredAtOnce
                 | Self::OpenPattern { .. }
                 | Self::InvalidPattern { .. }
+                | Self::Import(ImportError::Pattern { .. })
+                | Self::Export(ExportError::Pattern { .. })
                 | Self::InvalidRepository { .. }
                 | Self::InvalidScope(_)
                 | Self::InvalidTime { .. }

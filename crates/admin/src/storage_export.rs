@@ -13,13 +13,14 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use portpass_authority::policy::{FixedPatternError, PathPattern};
 use portpass_protocol::{Digest, Reference, RepositoryName, Tag};
 use portpass_state::{HeldBlob, Manifest, StateError};
 use portpass_storage::{Location, object_path};
 use serde::Serialize;
 
 use self::{distribution::DistributionTree, oci::OciLayout};
-use super::{AdminError, Installation, Problem};
+use super::{Installation, Problem};
 use crate::blocking;
 
 /// What is to be exported, and how.
@@ -63,6 +64,14 @@ pub struct ExportSummary {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExportError {
+    /// What should be a pattern of repositories is none.
+    #[error("{text:?} is no pattern of repositories: {why}")]
+    Pattern {
+        /// What was given.
+        text: String,
+        /// Why not.
+        why: FixedPatternError,
+    },
     /// Something else lies there.
     #[error(
         "{} contains `{found}` and is no earlier export: name an empty folder or a new one",
@@ -130,9 +139,16 @@ impl Installation {
     ///
     /// # Errors
     /// When the folder cannot be written. What of this installation is broken is a [`Problem`].
-    pub async fn export_storage(&self, export: StorageExport) -> Result<ExportSummary, AdminError> {
+    pub async fn export_storage(
+        &self,
+        export: StorageExport,
+    ) -> Result<ExportSummary, ExportError> {
         let StorageExport { path, format, repository } = export;
-        let pattern = repository.as_deref().map(super::audit::pattern).transpose()?;
+        let pattern = repository.as_deref().map(|text| {
+            let refused = |why| ExportError::Pattern { text: text.to_owned(), why };
+            PathPattern::parse_fixed(text).map_err(refused)
+        });
+        let pattern = pattern.transpose()?;
         let root = self.blobs_folder();
         let (own, data) = (root.clone(), self.config.data.clone());
         let target = blocking(move || open(&path, format, &[own, data])).await?;

@@ -26,7 +26,7 @@ use std::{
     time::SystemTime,
 };
 
-use portpass_authority::policy::PathPattern;
+use portpass_authority::policy::{FixedPatternError, PathPattern};
 use portpass_protocol::{Digest, RepositoryName, Tag};
 use portpass_state::{ImportedTag, StateError};
 use portpass_storage::{AdoptError, Adoption, StoreError, owner::OwnerError};
@@ -40,7 +40,7 @@ use self::{
     problem::BlobFault,
     tree::{Link, Links, Tree, TreeRepository},
 };
-use super::{AdminError, Installation};
+use super::Installation;
 use crate::blocking;
 
 /// What is to be imported, and how.
@@ -87,6 +87,14 @@ pub struct ImportCounts {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImportError {
+    /// What should be a pattern of repositories is none.
+    #[error("{text:?} is no pattern of repositories: {why}")]
+    Pattern {
+        /// What was given.
+        text: String,
+        /// Why not.
+        why: FixedPatternError,
+    },
     /// There is no such tree.
     #[error(
         "{} is no storage of a distribution registry: there is no docker/registry/v2/repositories in it",
@@ -163,16 +171,11 @@ impl Installation {
     ///
     /// # Errors
     /// When the tree cannot be read, or the installation cannot be written. What is broken in the tree is no error.
-    pub async fn import_storage(&self, import: StorageImport) -> Result<ImportSummary, AdminError> {
-        let pattern = import.repository.as_deref().map(super::audit::pattern).transpose()?;
-        Ok(self.import_tree(import, pattern).await?)
-    }
-
-    async fn import_tree(
+    pub async fn import_storage(
         &self,
         import: StorageImport,
-        pattern: Option<PathPattern>,
     ) -> Result<ImportSummary, ImportError> {
+        let pattern = import.repository.as_deref().map(pattern).transpose()?;
         let path = import.path.clone();
         let tree = Arc::new(blocking(move || Tree::open(&path)).await?);
         let adopter = Arc::new(self.adopter(tree.root()).await?);
@@ -201,6 +204,11 @@ impl Installation {
         run.summary.already.blobs = run.blobs.known();
         Ok(run.summary)
     }
+}
+
+fn pattern(text: &str) -> Result<PathPattern, ImportError> {
+    let refused = |why| ImportError::Pattern { text: text.to_owned(), why };
+    PathPattern::parse_fixed(text).map_err(refused)
 }
 
 /// An import under way.

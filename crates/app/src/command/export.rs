@@ -45,7 +45,8 @@ pub(crate) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
     };
     let installation = installation.open(context).await?;
     let export = StorageExport { path, format, repository };
-    let summary = installation.export_storage(export).await.map_err(refused)?;
+    let summary =
+        installation.export_storage(export).await.map_err(|error| refused(error.into()))?;
     if json {
         context.printer.json(&serde_json::to_value(&summary)?);
     }

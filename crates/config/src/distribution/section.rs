@@ -56,7 +56,7 @@ impl<'a> Section<'a> {
         let name = self.name(key);
         match self.value(key)? {
             Value::Null => None,
-            Value::String(text) => Some(text.clone()),
+            Value::String(text) => is_literal(&name, text, writer).then(|| text.clone()),
             Value::Bool(flag) => Some(flag.to_string()),
             Value::Number(number) => Some(number.to_string()),
             Value::Array(_) | Value::Object(_) => {
@@ -80,13 +80,17 @@ impl<'a> Section<'a> {
         let name = self.name(key);
         match self.value(key) {
             None | Some(Value::Null) => Vec::new(),
-            Some(Value::String(text)) => vec![text.clone()],
+            Some(Value::String(text)) => {
+                let value = is_literal(&name, text, writer).then(|| text.clone());
+                value.into_iter().collect()
+            }
             Some(Value::Array(values)) => {
                 let text = |value: &Value| match value {
                     Value::String(text) => text.clone(),
                     other => other.to_string(),
                 };
-                values.iter().map(text).collect()
+                let values = values.iter().map(text);
+                values.filter(|value| is_literal(&name, value, writer)).collect()
             }
             Some(_) => {
                 writer.doubt(format!("`{name}` is no list, so it says nothing here"));
@@ -127,4 +131,15 @@ impl<'a> Section<'a> {
             ));
         }
     }
+}
+
+/// Whether a value is one for distribution and for us: neither replaces placeholders, and we refuse them.
+fn is_literal(name: &str, text: &str, writer: &mut Writer) -> bool {
+    let literal = !text.contains("${");
+    if !literal {
+        writer.doubt(format!(
+            "`{name}` is {text}, a placeholder that neither distribution nor portpass replaces: write the value itself"
+        ));
+    }
+    literal
 }

@@ -138,6 +138,16 @@ whatever: 1
     }
 }
 
+#[test]
+fn a_placeholder_is_a_doubt_and_no_value() {
+    let done = translated(
+        "version: 0.1\nhttp: { host: 'https://${HOST}', headers: { X-Own: ['${X}'] }, tls: { certificate: '/${C}', key: /k } }\nauth: { htpasswd: { realm: '${R}', path: '/${P}' } }\n",
+    );
+    let kept = done.configuration.lines().filter(|line| !line.starts_with('#'));
+    assert!(!kept.collect::<String>().contains("${"), "{}", done.configuration);
+    assert!(doubted(&done, "`http.host` is https://${HOST}, a placeholder"));
+}
+
 /// A server that lets everybody in must not come out of a controller that is not known.
 #[test]
 fn an_unknown_controller_lets_nobody_in() {

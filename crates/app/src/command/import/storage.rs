@@ -57,7 +57,8 @@ pub(super) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
     };
     let installation = installation.open_or_make(context).await?;
     let import = StorageImport { path, adoption, repository, verify, dry_run };
-    let summary = installation.import_storage(import).await.map_err(refused)?;
+    let summary =
+        installation.import_storage(import).await.map_err(|error| refused(error.into()))?;
     if json {
         context.printer.json(&serde_json::to_value(&summary)?);
     } else {
