@@ -241,6 +241,6 @@ fn the_tree_of_another_registry_is_refused_by_name() {
     let ran = run(command.arg("--adopt-storage"), "");
     assert_eq!(ran.status, Some(1), "{ran}");
     assert!(ran.stderr.contains("a distribution registry"), "{ran}");
-    assert!(ran.stderr.contains("portpass copy"), "{ran}");
+    assert!(ran.stderr.contains("portpass import storage"), "{ran}");
     assert_eq!(fs::read_dir(folder.path().join("blobs")).unwrap().count(), 1);
 }
