@@ -4,12 +4,15 @@
 use std::fmt;
 
 /// What to answer to a `Range` header (OC3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Requested {
-    /// Everything, with 200: no header, a unit other than bytes, or several ranges at once.
+    /// Everything, with 200: no header, a unit other than bytes, or more ranges than are worth it.
     Whole,
     /// These bytes, with 206.
     Part(ByteRange),
+    /// Several runs of bytes, in the order in which they are wanted, with 206 and `multipart/byteranges`: two or more,
+    /// and together no more than the content.
+    Parts(Vec<ByteRange>),
     /// Nothing, with 416 and `Content-Range: bytes */LENGTH` ([`unsatisfiable`]).
     Unsatisfiable,
 }
@@ -20,43 +23,81 @@ impl Requested {
     /// The end is clamped to the content, a suffix longer than the content is all of it. A range
     /// that ends before it starts (`bytes=500-0`) or cannot be read is [`Requested::Unsatisfiable`],
     /// as in distribution; RFC 9110 §14.2 allows that as well as ignoring it.
+    ///
+    /// Of several, those past the end are left out. Where they are more bytes than the content has, or more than
+    /// [`MOST_PARTS`], all of it is sent once (§17.15).
     pub fn parse(header: Option<&str>, length: u64) -> Self {
         let Some((unit, set)) = header.and_then(|header| header.split_once('=')) else {
             return if header.is_none() { Self::Whole } else { Self::Unsatisfiable };
         };
-        if !unit.trim().eq_ignore_ascii_case("bytes") || set.contains(',') {
+        if !unit.trim().eq_ignore_ascii_case("bytes") {
             return Self::Whole;
         }
-        match set.trim().split_once('-') {
-            Some(("", suffix)) => Self::suffix(suffix, length),
-            Some((first, last)) => Self::interval(first, last, length),
+        if set.contains(',') {
+            return Self::several(set, length);
+        }
+        match Wanted::parse(set) {
+            // The last bytes of nothing are all of it, and 206 has no way to say so.
+            Some(Wanted::Last(1..)) if length == 0 => Self::Whole,
+            Some(wanted) => wanted.of(length).map_or(Self::Unsatisfiable, Self::Part),
             None => Self::Unsatisfiable,
         }
     }
 
-    /// `-500`: the last 500 bytes.
-    fn suffix(suffix: &str, length: u64) -> Self {
-        match number(suffix) {
-            None | Some(0) => Self::Unsatisfiable,
-            // The last bytes of nothing are all of it, and 206 has no way to say so.
-            Some(_) if length == 0 => Self::Whole,
-            Some(wanted) => {
-                Self::Part(ByteRange { first: length.saturating_sub(wanted), last: length - 1 })
+    /// `0-99,500-,-100`
+    fn several(set: &str, length: u64) -> Self {
+        let mut parts = Vec::new();
+        // An element of a list may be empty (RFC 9110 §5.6.1).
+        for text in set.split(',').filter(|text| !text.trim().is_empty()) {
+            let Some(wanted) = Wanted::parse(text) else { return Self::Unsatisfiable };
+            parts.extend(wanted.of(length));
+        }
+        let bytes = parts.iter().fold(0_u64, |sum, part| sum.saturating_add(part.length()));
+        match parts[..] {
+            [] => Self::Unsatisfiable,
+            [part] => Self::Part(part),
+            _ if parts.len() > MOST_PARTS || bytes > length => Self::Whole,
+            _ => Self::Parts(parts),
+        }
+    }
+}
+
+/// One range of a header, of content of any length.
+#[derive(Debug, Clone, Copy)]
+enum Wanted {
+    /// `500-999`, or `500-`.
+    Between(u64, u64),
+    /// `-500`
+    Last(u64),
+}
+
+impl Wanted {
+    fn parse(text: &str) -> Option<Self> {
+        match text.trim().split_once('-')? {
+            ("", suffix) => number(suffix).map(Self::Last),
+            (first, "") => Some(Self::Between(number(first)?, u64::MAX)),
+            (first, last) => {
+                let (first, last) = (number(first)?, number(last)?);
+                (first <= last).then_some(Self::Between(first, last))
             }
         }
     }
 
-    /// `500-999` or `500-`.
-    fn interval(first: &str, last: &str, length: u64) -> Self {
-        let last = if last.is_empty() { Some(u64::MAX) } else { number(last) };
-        match (number(first), last) {
-            (Some(first), Some(last)) if first <= last && first < length => {
-                Self::Part(ByteRange { first, last: last.min(length - 1) })
+    /// Which bytes these are, if any.
+    fn of(self, length: u64) -> Option<ByteRange> {
+        let end = length.checked_sub(1)?;
+        match self {
+            Self::Between(first, last) => ByteRange::new(first, last.min(end)),
+            Self::Last(wanted) => {
+                ByteRange::new(length.saturating_sub(wanted), end).filter(|_| wanted > 0)
             }
-            _ => Self::Unsatisfiable,
         }
     }
 }
+
+/// How many ranges of one request are answered one by one. Those who pull `zstd:chunked` layers ask for 1 024 at most
+/// (containers/storage).
+pub const MOST_PARTS: usize = 2_048;
 
 /// A run of bytes that is not empty; both ends are part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,6 +198,19 @@ mod tests {
         Requested::Part(ByteRange::new(first, last).unwrap())
     }
 
+    fn parts(parts: &[(u64, u64)]) -> Requested {
+        let part = |(first, last): &(u64, u64)| ByteRange::new(*first, *last).unwrap();
+        Requested::Parts(parts.iter().map(part).collect())
+    }
+
+    #[test]
+    fn very_many_ranges_are_all_of_it() {
+        let header = |count| format!("bytes={}", vec!["0-0"; count].join(","));
+        let parse = |count| Requested::parse(Some(&header(count)), 1 << 20);
+        assert!(matches!(parse(MOST_PARTS), Requested::Parts(parts) if parts.len() == MOST_PARTS));
+        assert_eq!(parse(MOST_PARTS + 1), Requested::Whole);
+    }
+
     /// OC3, RFC 9110 §14.1.2
     #[test]
     fn ranges_of_blobs_are_answered_as_the_table_says() {
@@ -187,7 +241,24 @@ mod tests {
             (Some("bytes="), 1000, Unsatisfiable),
             (Some("bytes"), 1000, Unsatisfiable),
             (Some("bytes=5"), 1000, Unsatisfiable),
-            (Some("bytes=0-1,3-4"), 1000, Whole),
+            (Some("bytes=0-1,3-4"), 1000, parts(&[(0, 1), (3, 4)])),
+            (
+                Some("bytes=0-1, 3-4 ,-5,990-"),
+                1000,
+                parts(&[(0, 1), (3, 4), (995, 999), (990, 999)]),
+            ),
+            (Some("bytes=3-4,0-1,0-1"), 1000, parts(&[(3, 4), (0, 1), (0, 1)])), // as they are wanted
+            (Some("bytes=,0-1,,3-4,"), 1000, parts(&[(0, 1), (3, 4)])),
+            (Some("bytes=0-1,1000-"), 1000, part(0, 1)),
+            (Some("bytes=0-1,-0"), 1000, part(0, 1)),
+            (Some("bytes=1000-,2000-3000"), 1000, Unsatisfiable),
+            (Some("bytes=,"), 1000, Unsatisfiable),
+            (Some("bytes=0-1,4-3"), 1000, Unsatisfiable),
+            (Some("bytes=0-1,x"), 1000, Unsatisfiable),
+            (Some("bytes=0-499,500-999"), 1000, parts(&[(0, 499), (500, 999)])),
+            (Some("bytes=0-499,499-999"), 1000, Whole), // more than there is
+            (Some("bytes=0-,-1"), 1000, Whole),
+            (Some("bytes=0-1,-5"), 0, Unsatisfiable),
             (Some("lines=0-1"), 1000, Whole),
             (Some("bytes=0-"), 0, Unsatisfiable),
             (Some("bytes=0-0"), 0, Unsatisfiable),
@@ -244,11 +315,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_part_always_lies_within_the_content(header in "(bytes|items)=[0-9]{0,21}-?[0-9]{0,21}", length in 0..5000_u64) {
-            if let Requested::Part(range) = Requested::parse(Some(&header), length) {
+        fn parts_always_lie_within_the_content(header in "(bytes|items)=([0-9]{0,4}|[0-9]{20,21})-?[0-9]{0,4}(,[0-9]{0,3}-?[0-9]{0,3}){0,5}", length in 0..5000_u64) {
+            let parts = match Requested::parse(Some(&header), length) {
+                Requested::Part(part) => vec![part],
+                Requested::Parts(parts) => {
+                    prop_assert!(parts.len() > 1);
+                    parts
+                }
+                Requested::Whole | Requested::Unsatisfiable => Vec::new(),
+            };
+            for range in &parts {
                 prop_assert!(range.first() <= range.last() && range.last() < length);
-                prop_assert!(range.length() <= length);
             }
+            prop_assert!(parts.iter().map(|part| part.length()).sum::<u64>() <= length);
         }
 
         #[test]

@@ -47,6 +47,24 @@ impl Layout {
         layout
     }
 
+    /// An image of one layer with a file of `size` bytes for each seed; files of one seed are alike, and no compression
+    /// makes them smaller.
+    ///
+    /// # Panics
+    /// If the folder cannot be written.
+    pub fn of_files(folder: &Path, seeds: impl IntoIterator<Item = u64>, size: usize) -> Self {
+        let layout = Self::create(folder);
+        let root = folder.join("root");
+        fs::create_dir_all(&root).expect("a folder");
+        for (number, seed) in seeds.into_iter().enumerate() {
+            fs::write(root.join(number.to_string()), noise(seed + 1, size)).expect("a file");
+        }
+        let layer = layer_of(&root);
+        fs::remove_dir_all(&root).expect("the folder goes");
+        layout.index_of(&[tagged(layout.image(&[layer], "amd64"))]);
+        layout
+    }
+
     /// An index of one image for each architecture, every one with a layer of its own.
     ///
     /// # Panics

@@ -1,5 +1,7 @@
 //! Reading and deleting blobs.
 
+mod byteranges;
+
 use axum::{
     body::Body,
     response::{IntoResponse as _, Response},
@@ -40,15 +42,21 @@ pub(crate) async fn read(
     }
     match requested(&head.headers, &digest, blob.size) {
         Requested::Whole => {
-            let body = open(&registry, &blob, &digest, None).await?;
-            Ok(described(StatusCode::OK, &digest, &blob, blob.size, body))
+            let content = open(&registry, &blob, &digest, None).await?;
+            Ok(described(StatusCode::OK, &digest, &blob, blob.size, body(content)))
         }
         Requested::Part(part) => {
-            let body = open(&registry, &blob, &digest, Some(part)).await?;
-            let response =
-                described(StatusCode::PARTIAL_CONTENT, &digest, &blob, part.length(), body);
+            let content = open(&registry, &blob, &digest, Some(part)).await?;
+            let response = described(
+                StatusCode::PARTIAL_CONTENT,
+                &digest,
+                &blob,
+                part.length(),
+                body(content),
+            );
             Ok(([(header::CONTENT_RANGE, part.content_range(blob.size))], response).into_response())
         }
+        Requested::Parts(parts) => byteranges::answer(registry, blob, digest, parts).await,
         Requested::Unsatisfiable => Err(Error::RangeNotSatisfiable { length: blob.size }),
     }
 }
@@ -131,18 +139,20 @@ async fn open(
     blob: &Blob,
     digest: &Digest,
     part: Option<ByteRange>,
-) -> Result<Body, Error> {
+) -> Result<Content, StoreError> {
     let location = Location::from(blob.location.clone());
     let offsets = part.map_or(0..blob.size, |part| part.first()..part.last() + 1);
-    match registry.store().open(&location, blob.size, offsets).await {
-        Ok(Content::Whole(bytes)) => Ok(bytes.into()),
-        Ok(Content::Stream { stream, .. }) => Ok(Body::from_stream(stream)),
-        Err(error) => {
-            if matches!(error, StoreError::Lost { .. }) {
-                tell_of_loss(blob, digest);
-            }
-            Err(error.into())
-        }
+    let opened = registry.store().open(&location, blob.size, offsets).await;
+    if let Err(StoreError::Lost { .. }) = &opened {
+        tell_of_loss(blob, digest);
+    }
+    opened
+}
+
+fn body(content: Content) -> Body {
+    match content {
+        Content::Whole(bytes) => bytes.into(),
+        Content::Stream { stream, .. } => Body::from_stream(stream),
     }
 }
 

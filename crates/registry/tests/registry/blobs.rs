@@ -14,6 +14,7 @@ on_both_stores![
     a_blob_sent_with_one_request_comes_back_with_all_its_headers,
     a_blob_of_any_size_comes_back_byte_for_byte,
     ranges_are_answered_as_the_table_says,
+    several_ranges_are_answered_in_one,
     what_a_client_has_is_not_sent_again,
     a_range_of_another_content_is_all_of_this_one,
     a_blob_belongs_to_the_repository_it_was_pushed_to,
@@ -95,13 +96,56 @@ async fn ranges_are_answered_as_the_table_says(registry: Harness) {
         assert_eq!(got.refusal(), (416, "RANGE_INVALID".into()), "{range}");
         assert_eq!(got.header("content-range"), "bytes */1000000");
     }
-    let several = [(header::RANGE, "bytes=0-1,3-4")];
-    let got = registry.send(request(Method::GET, &path, several, "")).await;
-    assert_eq!((got.status, got.body.len()), (StatusCode::OK, 1_000_000));
     // RFC 9110 §14.2: a range means something to GET alone.
     let head = request(Method::HEAD, &path, [(header::RANGE, "bytes=0-0")], "");
     let head = registry.send(head).await;
     assert_eq!((head.status, head.header("content-length")), (StatusCode::OK, "1000000".into()));
+}
+
+/// OC3, RFC 9110 §14.6
+async fn several_ranges_are_answered_in_one(registry: Harness) {
+    let content = content(1_000_000);
+    let path = registry.blob("team/app", &content).await;
+    let tables: [(&str, &[(usize, usize)]); 4] = [
+        ("bytes=0-1,3-4", &[(0, 1), (3, 4)]),
+        ("bytes=-5, 700000-700000,0-0", &[(999_995, 999_999), (700_000, 700_000), (0, 0)]),
+        // Longer than what is read at once.
+        ("bytes=1-400000,400001-999998", &[(1, 400_000), (400_001, 999_998)]),
+        ("bytes=5-6,2000000-,7-8", &[(5, 6), (7, 8)]),
+    ];
+    for (range, parts) in tables {
+        let got = registry.send(request(Method::GET, &path, [(header::RANGE, range)], "")).await;
+        assert_eq!(got.status, StatusCode::PARTIAL_CONTENT, "{range}");
+        assert_eq!(got.header("content-range"), "", "{range}: each part has its own");
+        assert_eq!(got.header("content-length"), got.body.len().to_string(), "{range}");
+        assert_eq!(got.header("docker-content-digest"), Digest::sha256(&content).to_string());
+        let boundary = Digest::sha256(&content).hex();
+        assert_eq!(
+            got.header("content-type"),
+            format!("multipart/byteranges; boundary={boundary}")
+        );
+        let mut expected = Vec::new();
+        for (first, last) in parts {
+            let head = format!(
+                "\r\n--{boundary}\r\nContent-Type: application/octet-stream\r\nContent-Range: bytes {first}-{last}/1000000\r\n\r\n"
+            );
+            expected.extend(head.into_bytes());
+            expected.extend(&content[*first..=*last]);
+        }
+        expected.extend(format!("\r\n--{boundary}--\r\n").into_bytes());
+        assert!(got.body == expected, "{range}");
+    }
+    for (range, status, length) in [
+        // More bytes than there are.
+        ("bytes=0-,0-", StatusCode::OK, "1000000"),
+        ("bytes=2000000-,5-6", StatusCode::PARTIAL_CONTENT, "2"),
+    ] {
+        let got = registry.send(request(Method::GET, &path, [(header::RANGE, range)], "")).await;
+        assert_eq!((got.status, &*got.header("content-length")), (status, length), "{range}");
+    }
+    let of_another = [(header::RANGE, "bytes=0-1,3-4"), (header::IF_RANGE, "\"other\"")];
+    let got = registry.send(request(Method::GET, &path, of_another, "")).await;
+    assert_eq!((got.status, got.body.len()), (StatusCode::OK, 1_000_000));
 }
 
 async fn what_a_client_has_is_not_sent_again(registry: Harness) {
