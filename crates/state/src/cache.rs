@@ -22,7 +22,7 @@ use quick_cache::{Weighter, sync::Cache};
 
 use crate::{Blob, Manifest, Page, StateError};
 
-/// What this process holds in memory. Right only where no other process changes repositories.
+/// What this process holds in memory. What other processes change has to be looked for.
 pub(crate) struct RepositoryCache {
     slots: [Slot; SLOTS],
     pub(crate) blobs: Entries<(RepositoryName, Digest), Blob>,

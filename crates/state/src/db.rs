@@ -1,6 +1,14 @@
 //! The database: one writer, a few readers.
 
-use std::{hash::Hash, path::Path, sync::Arc, time::Duration};
+use std::{
+    hash::Hash,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use portpass_protocol::RepositoryName;
 use sqlx::{
@@ -25,6 +33,8 @@ pub struct Db {
     /// other processes at SQLite's lock.
     writer: Writer,
     cache: Option<Arc<RepositoryCache>>,
+    /// What SQLite said of other processes' writes when it was last asked.
+    foreign: Arc<AtomicI64>,
     /// Who writes through this clone.
     principal: Principal,
 }
@@ -53,6 +63,7 @@ impl Db {
             readers: Connections(readers),
             writer: Writer::new(writer, TIMEOUTS),
             cache: None,
+            foreign: Arc::default(),
             principal: SERVER.into(),
         })
     }
@@ -66,12 +77,13 @@ impl Db {
             readers: Connections(pool.clone()),
             writer: Writer::new(pool, TIMEOUTS),
             cache: None,
+            foreign: Arc::default(),
             principal: SERVER.into(),
         })
     }
 
-    /// Keeps what it reads of repositories in memory (some megabytes), until it changes them. Only for
-    /// a process that alone changes what repositories hold: another's changes would not be seen.
+    /// Keeps what it reads of repositories in memory (some megabytes), until it changes them. Other processes' changes
+    /// are seen when [`Db::forget_foreign_writes`] has been called.
     #[must_use]
     pub fn with_cache(self) -> Self {
         Self { cache: Some(Arc::new(RepositoryCache::new())), ..self }
@@ -87,6 +99,27 @@ impl Db {
     /// On whose behalf this writes, by the word that [`Db::on_behalf_of`] was given; empty for the server itself.
     pub fn principal(&self) -> &str {
         &self.principal
+    }
+
+    /// How many turns writers of this process have taken. Whoever works in the background looks here whether others
+    /// write too.
+    pub fn write_turns(&self) -> u64 {
+        self.writer.turns()
+    }
+
+    /// Forgets what is kept in memory if another process has written since this was called last; says whether one has.
+    pub async fn forget_foreign_writes(&self) -> Result<bool, StateError> {
+        // Of the writing connection: for it, this process's other writes are its own. Within its transaction nobody
+        // else writes.
+        let mut write = self.write().await?;
+        let row = write.first(sql("PRAGMA data_version")).await?;
+        let version = row.map_or(Ok(0), |row| row.integer("data_version"))?;
+        write.roll_back().await?;
+        if self.foreign.swap(version, Ordering::SeqCst) == version {
+            return Ok(false);
+        }
+        drop(self.cache.as_ref().map(|cache| PendingWrite::to_any(cache).end()));
+        Ok(true)
     }
 
     /// Answers if the database does.

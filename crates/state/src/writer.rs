@@ -17,7 +17,14 @@
 
 mod fair_queue;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use sqlx::{Sqlite, SqliteConnection, Transaction, error::ErrorKind, sqlite::SqlitePool};
 use tokio::{sync::oneshot, time::timeout};
@@ -37,6 +44,8 @@ pub(crate) struct Writer {
     connections: SqlitePool,
     queue: FairQueue<Option<Group>>,
     timeouts: Timeouts,
+    /// Turns that were taken.
+    turns: Arc<AtomicU64>,
 }
 
 /// How long writers wait.
@@ -60,12 +69,17 @@ pub(crate) struct WriteRequest {
 impl Writer {
     /// For a pool of one connection.
     pub(crate) fn new(connections: SqlitePool, timeouts: Timeouts) -> Self {
-        Self { connections, queue: FairQueue::new(None), timeouts }
+        Self { connections, queue: FairQueue::new(None), timeouts, turns: Arc::default() }
     }
 
     /// The pool itself, for what cannot be done within a transaction.
     pub(crate) fn connections(&self) -> &SqlitePool {
         &self.connections
+    }
+
+    /// How many turns were taken.
+    pub(crate) fn turns(&self) -> u64 {
+        self.turns.load(Ordering::Relaxed)
     }
 
     /// Begins a part of a transaction; there is one part at a time.
@@ -89,6 +103,7 @@ impl Writer {
         let permit = timeout(self.timeouts.queue, self.queue.acquire(&principal)).await;
         let permit = permit.map_err(|_elapsed| sqlx::Error::PoolTimedOut)?;
         let mut permit = permit.ok_or(sqlx::Error::PoolClosed)?;
+        self.turns.fetch_add(1, Ordering::Relaxed);
         if let Some(group) = permit.as_mut() {
             group.roll_back_open_part().await;
         }

@@ -60,7 +60,7 @@ impl SharedState {
         config: &Config,
         system: System,
     ) -> Result<Self, StartError> {
-        // The directory is locked: no other server changes what repositories hold.
+        // The directory is locked: no other server changes what repositories hold. Commands do, which is looked for.
         let db = Db::open(&config.database()).await?.with_cache();
         let pool = HashPool::new(PoolSettings::for_cores(system.cores));
         let draw = || {

@@ -36,6 +36,7 @@ impl Jobs {
         jobs.spawn(enforce_audit_retention(db, components.audit, data, clock.clone()));
         if let Some(part) = &components.registry {
             jobs.spawn(part.registry.clone().run_upkeep());
+            jobs.spawn(forget_foreign_writes(components.shared.db.clone()));
             let shared = &components.shared;
             jobs.spawn(shared.pulls.clone().run(shared.db.clone()));
             let (read_only, db) = (part.read_only.clone(), shared.db.clone());
@@ -109,6 +110,25 @@ async fn follow_revocations(components: Arc<Components>) -> Infallible {
                 tracing::error!(
                     "cannot read which tokens are revoked, those known stay so: {error}"
                 );
+            }
+        }
+    }
+}
+
+/// Sees what other processes change of repositories: `portpass import` beside this one, for instance.
+async fn forget_foreign_writes(db: Db) -> Infallible {
+    let mut timer = every(LOOK_AT_FOREIGN_WRITES);
+    let mut failing = false;
+    loop {
+        timer.tick().await;
+        match db.forget_foreign_writes().await {
+            Ok(_) => failing = false,
+            Err(error) if failing => {
+                tracing::debug!("still cannot see what other processes write: {error}");
+            }
+            Err(error) => {
+                failing = true;
+                tracing::error!("cannot see what other processes write: {error}");
             }
         }
     }
@@ -240,6 +260,9 @@ const LOOK_AT_KEYS: Duration = Duration::from_secs(5);
 
 /// What is revoked is refused within two seconds.
 const LOOK_AT_REVOCATIONS: Duration = Duration::from_secs(1);
+
+/// What another process has removed is not told to clients for longer.
+const LOOK_AT_FOREIGN_WRITES: Duration = Duration::from_secs(1);
 
 const LOOK_AT_CERTIFICATES: Duration = Duration::from_secs(5);
 

@@ -88,6 +88,32 @@ async fn what_is_read_beside_a_write_that_waits_for_others_is_forgotten_with_it(
     assert!(!is_there().await);
 }
 
+/// Two processes have the database open: what one remembers is what the other has not changed.
+#[tokio::test]
+async fn what_another_process_changed_is_forgotten() {
+    let (_directory, path) = place();
+    let name: RepositoryName = "library/alpine".parse().unwrap();
+    let digest = Digest::sha256(b"{}");
+    let serving = Db::open(&path).await.unwrap().with_cache();
+    let command = Db::open(&path).await.unwrap();
+    assert_eq!(put(&serving, &name, &digest).await, PutManifest::Stored);
+    let is_there = async || {
+        let found = serving.manifest(&name, &Reference::Digest(digest)).await;
+        found.unwrap().is_some()
+    };
+    assert!(serving.forget_foreign_writes().await.unwrap(), "it cannot tell at first");
+    assert!(is_there().await);
+    serving.set_meta("a", "b").await.unwrap();
+    assert!(!serving.forget_foreign_writes().await.unwrap(), "its own writes");
+    let turns = serving.write_turns();
+    command.delete_manifest(&name, &digest).await.unwrap();
+    assert!(is_there().await, "nobody told it");
+    assert!(serving.forget_foreign_writes().await.unwrap());
+    assert!(!is_there().await);
+    assert!(!serving.forget_foreign_writes().await.unwrap());
+    assert_eq!(serving.write_turns(), turns + 2);
+}
+
 /// SQLite ends a transaction by itself where the disk is full or a sync fails.
 #[tokio::test]
 async fn a_transaction_that_sqlite_has_ended_hinders_no_later_one() {
