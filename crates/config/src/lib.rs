@@ -71,7 +71,7 @@ pub use self::{
     log::{Log, LogFormat},
     measure::{MeasureError, Rate, Size, Span},
     policy::{PolicyFile, PolicyFileContent, PolicySource, RuleFile, RuleFileContent},
-    registry::{Registry, RegistryAuth},
+    registry::{Gc, GcSchedule, Registry, RegistryAuth},
     signing::Signing,
     tls::{TlsError, TlsFiles},
     token_service::{TokenListen, TokenService},

@@ -1,5 +1,6 @@
 //! `registry`: the registry that this process is.
 
+mod gc;
 mod maintenance;
 
 use std::path::PathBuf;
@@ -7,10 +8,13 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub(crate) use self::gc::UntaggedSection;
+pub use self::gc::{Gc, GcSchedule};
 use super::{
     ConfigError, Files, Located, Location,
     auth::{Auth, AuthSection},
 };
+use gc::GcSection;
 use maintenance::MaintenanceSection;
 
 /// The section `registry`. Absent: this process is no registry.
@@ -33,6 +37,8 @@ pub struct StorageSection {
     pub delete: Option<DeleteSection>,
     /// What an operator does to the storage.
     pub maintenance: Option<MaintenanceSection>,
+    /// What nothing needs any more.
+    pub gc: Option<GcSection>,
 }
 
 /// The section `registry.storage.filesystem`.
@@ -62,6 +68,8 @@ pub struct Registry {
     pub deletes: bool,
     /// Whether nothing may change, whatever the switch in the database says.
     pub read_only: bool,
+    /// What nothing needs any more.
+    pub gc: Gc,
 }
 
 /// Who may come in.
@@ -104,6 +112,7 @@ impl RegistrySection {
             blobs: blobs.map_or_else(|| data.join("blobs"), |path| files.resolve(&path)),
             deletes,
             read_only,
+            gc: storage.gc.unwrap_or_default().build(files)?,
         })
     }
 }

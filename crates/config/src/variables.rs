@@ -12,7 +12,7 @@ use super::{
     auth::{AuthSection, HtpasswdSection, SillySection, TokenSection, two_controllers},
     http::HttpSection,
     placeholder,
-    registry::{RegistrySection, StorageSection},
+    registry::{RegistrySection, StorageSection, UntaggedSection},
     signing::SigningSection,
     tls::TlsSection,
     token_service::TokenServiceSection,
@@ -123,6 +123,11 @@ impl ConfigFile {
 
     fn storage(&mut self, given: &VariableValue<'_>) -> &mut StorageSection {
         self.registry(given).storage.get_or_insert_default()
+    }
+
+    fn untagged(&mut self, given: &VariableValue<'_>) -> &mut UntaggedSection {
+        let gc = self.storage(given).gc.get_or_insert_default();
+        &mut gc.untagged.get_or_insert_with(|| given.placed(UntaggedSection::default())).value
     }
 
     /// The controller of that word; another one that is there already is an error (CF6).
@@ -426,6 +431,42 @@ const VARIABLES: &[Variable] = &[
         |file, given| {
             let maintenance = file.storage(given).maintenance.get_or_insert_default();
             maintenance.readonly.get_or_insert_default().enabled = Some(given.yaml()?);
+            Ok(())
+        }
+    ),
+    variable!(
+        "PORTPASS_REGISTRY_STORAGE_GC_ENABLED",
+        "registry.storage.gc.enabled",
+        |file, given| {
+            file.storage(given).gc.get_or_insert_default().enabled = Some(given.yaml()?);
+            Ok(())
+        }
+    ),
+    variable!(
+        "PORTPASS_REGISTRY_STORAGE_GC_INTERVAL",
+        "registry.storage.gc.interval",
+        |file, given| {
+            file.storage(given).gc.get_or_insert_default().interval = Some(given.text());
+            Ok(())
+        }
+    ),
+    variable!("PORTPASS_REGISTRY_STORAGE_GC_GRACE", "registry.storage.gc.grace", |file, given| {
+        file.storage(given).gc.get_or_insert_default().grace = Some(given.text());
+        Ok(())
+    }),
+    variable!(
+        "PORTPASS_REGISTRY_STORAGE_GC_UNTAGGED_OLDER_THAN",
+        "registry.storage.gc.untagged.older_than",
+        |file, given| {
+            file.untagged(given).older_than = Some(given.text());
+            Ok(())
+        }
+    ),
+    variable!(
+        "PORTPASS_REGISTRY_STORAGE_GC_UNTAGGED_UNLESS_PULLED_WITHIN",
+        "registry.storage.gc.untagged.unless_pulled_within",
+        |file, given| {
+            file.untagged(given).unless_pulled_within = Some(given.text());
             Ok(())
         }
     ),

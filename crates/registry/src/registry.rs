@@ -110,6 +110,11 @@ impl Registry {
         bits
     }
 
+    /// As [`Registry::events`], to be kept.
+    pub(crate) fn event_sink(&self) -> &Arc<dyn EventSink> {
+        &self.shared.parts.events
+    }
+
     /// Who is told of what changes.
     pub(crate) fn events(&self) -> &dyn EventSink {
         &*self.shared.parts.events

@@ -1,13 +1,11 @@
-//! What a registry clears away by itself: abandoned uploads, repositories that hold nothing, blobs
-//! that no repository holds, and objects that no row names.
+//! What a registry clears away by itself beside [garbage](crate::gc): abandoned uploads, repositories that hold
+//! nothing, and objects that no row names.
 //!
 //! ```text
 //! upload session, idle for a day      ─> gone, and its segments with it
 //! repository of nothing, an hour old  ─> gone, from the catalog too
-//! blob of no repository, for an hour  ─> garbage ─ an hour later ─> object gone
 //! object of no row, a day old         ─> trash ─ a week later ─> gone
 //! ```
-//! A blob that a repository holds stays, whether or not a manifest points at it.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -30,10 +28,6 @@ pub struct Upkeep {
     pub purged_uploads: u64,
     /// Repositories in which nothing was left.
     pub removed_repositories: u64,
-    /// Blobs that no repository held any more; their objects go an hour later.
-    pub retired_blobs: u64,
-    /// Objects that were removed.
-    pub removed_objects: u64,
 }
 
 /// Why a round stopped. What it had done by then is done; the next one goes on.
@@ -49,14 +43,11 @@ pub enum UpkeepError {
 }
 
 impl Registry {
-    /// Ends abandoned uploads and removes what is garbage at `now`. Any number of processes may do
-    /// so at once.
+    /// Ends abandoned uploads and empty repositories. Any number of processes may do so at once.
     pub async fn upkeep(&self, now: SystemTime) -> Result<Upkeep, UpkeepError> {
         Ok(Upkeep {
             purged_uploads: self.purge_uploads(now).await?,
             removed_repositories: self.db().remove_empty_repositories(now - GRACE).await?,
-            retired_blobs: self.retire_blobs(now).await?,
-            removed_objects: self.remove_garbage(now).await?,
         })
     }
 
@@ -143,43 +134,6 @@ impl Registry {
                 let (repository, id) = (&upload.repository, upload.id);
                 tracing::warn!(%repository, upload = %id, %error, "a purged upload left its segments");
                 Ok(())
-            }
-        }
-    }
-
-    /// Takes the rows of blobs that no repository holds. Requests that have read such a row may
-    /// still open the object.
-    async fn retire_blobs(&self, now: SystemTime) -> Result<u64, UpkeepError> {
-        let mut retired = 0;
-        loop {
-            let blobs = self.db().unreferenced_blobs(now - GRACE, BATCH).await?;
-            let mut changed = false;
-            for blob in &blobs {
-                if self.db().mark_blob(blob, now).await?.is_some() {
-                    retired += 1;
-                    changed = true;
-                }
-            }
-            // Those that were pushed again meanwhile are left; without this they would be asked
-            // for without end.
-            if !changed {
-                return Ok(retired);
-            }
-        }
-    }
-
-    /// Removes the objects of which no request can know any more.
-    async fn remove_garbage(&self, now: SystemTime) -> Result<u64, UpkeepError> {
-        let mut removed = 0;
-        loop {
-            let garbage = self.db().garbage(now - GRACE, BATCH).await?;
-            if garbage.is_empty() {
-                return Ok(removed);
-            }
-            for object in garbage {
-                self.store().delete(&Location::from(object.location.clone())).await?;
-                self.db().remove_garbage_row(&object.location).await?;
-                removed += 1;
             }
         }
     }
@@ -295,7 +249,7 @@ const COARSE: Duration = Duration::from_mins(1);
 /// How long what was swept can be got back.
 const TRASH: Duration = Duration::from_hours(7 * 24);
 
-/// Longer than any request needs from a blob's row to its object.
+/// A client that pushes is done with its first blob by then.
 const GRACE: Duration = Duration::from_hours(1);
 
 const UPKEEP_EVERY: Duration = Duration::from_hours(1);

@@ -36,7 +36,7 @@ pub enum Committed {
     /// The object is the blob now.
     Stored,
     /// The blob was there already and is a member of the repository now. The new object is noted
-    /// as garbage: delete it and call [`Db::remove_garbage_row`], or leave it to the collector. Where the
+    /// as garbage: delete it and call [`Db::remove_garbage_rows`], or leave it to the collector. Where the
     /// object that the row names is not whole, [`Db::replace_lost`] puts the new one in its place.
     Superfluous {
         /// The object that the row names.
@@ -110,13 +110,16 @@ impl Db {
         let Some(row) = self.read().first(membership(repository, digest)).await? else {
             return Ok(None);
         };
-        if row.optional_time("unlinked_at")?.is_some() {
-            // Somebody counts on it again, perhaps for a manifest that comes next: see `garbage`.
-            let statement = sql("UPDATE repository_blob SET unlinked_at = NULL WHERE digest = $2
-                 AND repository = (SELECT id FROM repository WHERE name = $1)");
-            self.change(statement.bind(repository.as_str()).bind(digest)).await?;
+        if row.optional_time("unlinked_at")?.is_none() {
+            return Blob::read(&row).map(Some);
         }
-        Blob::read(&row).map(Some)
+        // Somebody counts on it again, perhaps for a manifest that comes next: see `garbage`. It may have been
+        // removed since it was read, and is told to nobody then.
+        let statement = sql("UPDATE repository_blob SET unlinked_at = NULL WHERE digest = $2
+             AND repository = (SELECT id FROM repository WHERE name = $1)");
+        self.change(statement.bind(repository.as_str()).bind(digest)).await?;
+        let row = self.read().first(membership(repository, digest)).await?;
+        row.map(|row| Blob::read(&row)).transpose()
     }
 
     /// Makes an object a blob of a repository: blob row, membership and the end of the session in
@@ -140,9 +143,7 @@ impl Db {
         let committed = if place == commit.location {
             Committed::Stored
         } else {
-            let statement = sql("INSERT INTO garbage (location, marked_at) VALUES ($1, $2)
-                 ON CONFLICT (location) DO NOTHING");
-            write.run(statement.bind(commit.location).bind(now)).await?;
+            write.run(garbage(commit.location, commit.digest, commit.size, now)).await?;
             Committed::Superfluous { kept: place }
         };
         write.commit().await?;
@@ -176,9 +177,7 @@ impl Db {
             write.roll_back().await?;
             return Ok(Change::Unknown);
         }
-        let statement = sql("INSERT INTO garbage (location, marked_at) VALUES ($1, $2)
-             ON CONFLICT (location) DO NOTHING");
-        write.run(statement.bind(lost).bind(now)).await?;
+        write.run(garbage(lost, digest, 0, now)).await?;
         write.commit().await?;
         Ok(Change::Done)
     }
@@ -246,8 +245,9 @@ impl Db {
         let statement = sql("UPDATE repository SET suspect = 1 WHERE name = $1 AND suspect = 0");
         write.run(statement.bind(repository.as_str())).await?;
         // Its age as garbage begins here, if no other repository holds it.
-        let statement = sql("UPDATE blob SET touched_at = $2, suspect = 1 WHERE digest = $1");
-        write.run(statement.bind(digest).bind(now)).await?;
+        let statement =
+            sql("UPDATE blob SET touched_at = $2, suspect = 1, released_by = $3 WHERE digest = $1");
+        write.run(statement.bind(digest).bind(now).bind(repository.as_str())).await?;
         write.commit().await?;
         Ok(Change::Done)
     }
@@ -272,6 +272,13 @@ impl BlobCommit<'_> {
             None => Err(StateError::inconsistent("location", "a blob was made without a row")),
         }
     }
+}
+
+/// An object that is no blob's, from now on.
+fn garbage(location: &str, digest: &Digest, size: u64, now: SystemTime) -> Statement {
+    let statement = sql("INSERT INTO garbage (location, marked_at, digest, size)
+         VALUES ($1, $2, $3, $4) ON CONFLICT (location) DO NOTHING");
+    statement.bind(location).bind(now).bind(digest).bind(size)
 }
 
 fn membership(repository: &RepositoryName, digest: &Digest) -> Statement {

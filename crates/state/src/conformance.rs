@@ -12,6 +12,7 @@ mod key_files;
 mod keys;
 mod manifests;
 mod not_before;
+mod orphans;
 mod plans;
 mod pulls;
 mod read_only;
@@ -173,19 +174,26 @@ on_every_database! {
     uploads::only_idle_sessions_without_a_lease_are_abandoned,
     uploads::a_sweep_sees_every_session,
     uploads::an_account_has_a_bounded_number_of_open_sessions,
-    garbage::a_blob_that_no_repository_holds_becomes_garbage_after_its_grace,
-    garbage::a_blob_pushed_again_is_not_marked,
-    garbage::a_blob_pushed_after_its_mark_lies_elsewhere,
+    garbage::a_blob_that_no_repository_holds_becomes_garbage,
+    garbage::a_blob_that_somebody_holds_is_not_retired,
+    garbage::a_blob_pushed_after_its_end_lies_elsewhere,
+    garbage::more_than_a_piece_goes_piece_by_piece,
     garbage::an_unlinked_blob_is_marked_and_later_removed,
     garbage::asking_for_a_marked_blob_saves_it,
     garbage::a_manifest_saves_the_blobs_it_links_to,
     garbage::a_blob_that_lost_its_manifest_is_marked_anew,
+    garbage::what_nothing_keeps_is_listed,
     garbage::known_locations_are_those_of_blobs_and_garbage,
-    garbage::only_manifests_that_nothing_keeps_are_unreferenced,
     import::what_was_reserved_and_imported_is_there_as_if_pushed,
     import::what_was_reserved_alone_is_garbage,
     import::a_blob_that_was_pushed_meanwhile_stays_and_the_new_object_is_garbage,
     import::an_import_moves_a_tag_forward_and_never_back,
+    orphans::only_manifests_that_nothing_keeps_are_orphans,
+    orphans::what_loses_its_tag_its_index_or_its_subject_is_an_orphan_from_then_on,
+    orphans::what_is_named_again_is_none_any_more,
+    orphans::asking_for_a_condemned_manifest_saves_it_for_a_while,
+    orphans::what_was_pulled_lately_waits,
+    orphans::what_goes_lets_go_of_its_blobs,
     copies::a_copy_names_no_object_that_it_does_not_need,
     copies::held_blobs_come_page_by_page,
 }

@@ -157,11 +157,6 @@ impl Db {
         Ok(rows)
     }
 
-    /// As [`Db::change`], for a statement that looks through rows of all repositories or accounts.
-    pub(crate) async fn sweep(&self, statement: Statement) -> Result<u64, StateError> {
-        self.write_to_any().await?.execute_and_commit(statement).await
-    }
-
     /// Begins to write. What is written is there, for readers and after a crash, when it is committed.
     pub(crate) async fn write(&self) -> Result<Write, StateError> {
         self.writer.begin(self.request(None)).await
@@ -178,6 +173,11 @@ impl Db {
         repository: &RepositoryName,
     ) -> Result<Write, StateError> {
         self.writer.begin_own_transaction(self.request(self.pending(repository))).await
+    }
+
+    /// As [`Db::write`], for what takes long: nobody who has done its part waits for it.
+    pub(crate) async fn write_long(&self) -> Result<Write, StateError> {
+        self.writer.begin_own_transaction(self.request(None)).await
     }
 
     fn pending(&self, repository: &RepositoryName) -> Option<PendingWrite> {

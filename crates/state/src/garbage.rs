@@ -1,35 +1,24 @@
-//! Garbage collection, online and in two steps: a row is marked, and the object is removed after
+//! Garbage collection of blobs, online and in two steps: a row is marked, and the object is removed after
 //! every request that might have seen the row is gone.
 //!
 //! ```text
-//! membership no manifest links to, old   mark_unlinked_blobs -> (a read clears the mark)
-//!                                        remove_unlinked_blobs, a grace period later
-//! blob no repository holds, old          unreferenced_blobs -> mark_blob: blob row -> garbage row
-//! garbage row, old                       garbage -> the store deletes -> remove_garbage_row
+//! membership no manifest links to       mark_unlinked_blobs -> (a read clears the mark)
+//!                                       remove_unlinked_blobs, a grace period later
+//! blob no repository holds              retire_blobs: blob row -> garbage row
+//! garbage row, old                      garbage -> the store deletes -> remove_garbage_rows
 //! ```
+//! A blob that no repository holds is told to nobody: what a client sees of blobs are memberships. So it needs
+//! no grace of its own. Each call is a piece of the work that holds no other writer up for long.
 
 use std::{collections::HashSet, time::SystemTime};
 
-use portpass_protocol::{Digest, RepositoryName};
+use portpass_protocol::Digest;
 
 use crate::{
-    Change, Db, StateError,
-    manifest::mark_suspects,
+    Db, StateError,
     page::capped,
-    repository::RepositoryRow,
     sql::{Row, chunk, chunks, sql},
 };
-
-/// A blob that no repository holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnreferencedBlob {
-    /// Which.
-    pub digest: Digest,
-    /// Its generation; a commit of the same digest raises it.
-    pub generation: u64,
-    /// Length in bytes.
-    pub size: u64,
-}
 
 /// An object to be removed from the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +27,12 @@ pub struct Garbage {
     pub location: String,
     /// Since when no request can learn of it.
     pub marked_at: SystemTime,
+    /// What its bytes are, as far as that is known.
+    pub digest: Option<Digest>,
+    /// Length in bytes.
+    pub size: u64,
+    /// The repository that let go of the blob last.
+    pub released_by: Option<String>,
 }
 
 /// The condition under which nothing keeps a row of `manifest`.
@@ -51,97 +46,146 @@ macro_rules! unreferenced {
              WHERE s.repository = manifest.repository AND s.digest = manifest.subject)"
     };
 }
+pub(crate) use unreferenced;
+
+/// The condition under which a manifest keeps a row of `repository_blob`.
+macro_rules! linked {
+    () => {
+        "EXISTS (SELECT 1 FROM manifest_link l WHERE l.repository = repository_blob.repository
+             AND l.kind = 'blob' AND l.target = repository_blob.digest)"
+    };
+}
+pub(crate) use linked;
+
+/// The memberships that lost their manifest first, or never had one; of the time `$1`, `$2` of them.
+macro_rules! suspects {
+    () => {
+        "(SELECT rowid FROM repository_blob
+          WHERE suspect = 1 AND unlinked_at IS NULL AND touched_at <= $1
+          ORDER BY touched_at LIMIT $2)"
+    };
+}
+
+/// The memberships that were marked first; before the time `$1`, `$2` of them.
+macro_rules! marked {
+    () => {
+        "(SELECT rowid FROM repository_blob WHERE unlinked_at < $1 ORDER BY unlinked_at LIMIT $2)"
+    };
+}
+
+/// The blobs that a repository let go of first; up to the time `$1`, `$2` of them.
+macro_rules! released {
+    () => {
+        "(SELECT digest FROM blob WHERE suspect = 1 AND touched_at <= $1
+          ORDER BY touched_at LIMIT $2)"
+    };
+}
+
+/// What a piece of a collection did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[must_use = "where something was looked at, there may be more"]
+pub struct Piece {
+    /// Rows that were looked at; zero when there is no more to do.
+    pub seen: u64,
+    /// Those of them that nothing keeps.
+    pub unkept: u64,
+}
 
 impl Db {
-    /// Marks memberships that no manifest of their repository links to and that are older than
-    /// `before`; says how many. Asking for the blob takes the mark off again.
+    /// Marks memberships that no manifest of their repository links to and that were not touched after `now`, at
+    /// most `limit`. Asking for the blob takes the mark off again.
     pub async fn mark_unlinked_blobs(
         &self,
-        before: SystemTime,
         now: SystemTime,
-    ) -> Result<u64, StateError> {
+        limit: usize,
+    ) -> Result<Piece, StateError> {
         let mut write = self.write_to_any().await?;
-        let statement = sql("UPDATE repository_blob SET unlinked_at = $2
-             WHERE suspect = 1 AND unlinked_at IS NULL AND touched_at < $1 AND NOT EXISTS
-                 (SELECT 1 FROM manifest_link l WHERE l.repository = repository_blob.repository
-                  AND l.kind = 'blob' AND l.target = repository_blob.digest)");
-        let marked = write.run(statement.bind(before).bind(now)).await?;
-        // A manifest links to the others.
-        let statement = sql("UPDATE repository_blob SET suspect = 0
-             WHERE suspect = 1 AND unlinked_at IS NULL AND touched_at < $1");
-        write.run(statement.bind(before)).await?;
+        let statement = sql(concat!(
+            "UPDATE repository_blob SET suspect = 0 WHERE rowid IN ",
+            suspects!(),
+            " AND ",
+            linked!()
+        ));
+        let linked = write.run(statement.bind(now).bind(capped(limit))).await?;
+        let statement = sql(concat!(
+            "UPDATE repository_blob SET unlinked_at = $1 WHERE rowid IN ",
+            suspects!(),
+            " AND NOT ",
+            linked!()
+        ));
+        let unkept = write.run(statement.bind(now).bind(capped(limit))).await?;
         write.commit().await?;
-        Ok(marked)
+        Ok(Piece { seen: linked + unkept, unkept })
     }
 
-    /// Removes memberships that have been marked since before `before` and are not linked to yet;
-    /// says how many.
+    /// Removes memberships that have been marked since before `before` and are not linked to yet, at most `limit`.
     pub async fn remove_unlinked_blobs(
         &self,
         before: SystemTime,
         now: SystemTime,
-    ) -> Result<u64, StateError> {
-        let mut write = self.write_to_any().await?;
-        let statement = sql("UPDATE repository SET suspect = 1
-             WHERE suspect = 0 AND id IN (SELECT repository FROM repository_blob WHERE unlinked_at < $1)");
-        write.run(statement.bind(before)).await?;
-        // Their age as blobs that no repository holds begins here.
-        let statement = sql("UPDATE blob SET touched_at = $2, suspect = 1
-             WHERE digest IN (SELECT digest FROM repository_blob WHERE unlinked_at < $1)");
-        write.run(statement.bind(before).bind(now)).await?;
-        let statement = sql("DELETE FROM repository_blob WHERE unlinked_at < $1 AND NOT EXISTS
-                 (SELECT 1 FROM manifest_link l WHERE l.repository = repository_blob.repository
-                  AND l.kind = 'blob' AND l.target = repository_blob.digest)");
-        let removed = write.run(statement.bind(before)).await?;
-        write.commit().await?;
-        Ok(removed)
-    }
-
-    /// Blobs that no repository has held since before `before`, those first that were let go of first.
-    pub async fn unreferenced_blobs(
-        &self,
-        before: SystemTime,
         limit: usize,
-    ) -> Result<Vec<UnreferencedBlob>, StateError> {
-        let statement = sql("UPDATE blob SET suspect = 0 WHERE suspect = 1 AND touched_at < $1
-             AND EXISTS (SELECT 1 FROM repository_blob m WHERE m.digest = blob.digest)");
-        self.sweep(statement.bind(before)).await?;
-        let statement = sql("SELECT digest, generation, size FROM blob
-             WHERE suspect = 1 AND touched_at < $1 AND NOT EXISTS
-                 (SELECT 1 FROM repository_blob m WHERE m.digest = blob.digest)
-             ORDER BY touched_at LIMIT $2");
-        let rows = self.read().all(statement.bind(before).bind(capped(limit))).await?;
-        let read = |row: &Row| {
-            Ok(UnreferencedBlob {
-                digest: row.digest("digest")?,
-                generation: row.count("generation")?,
-                size: row.count("size")?,
-            })
-        };
-        rows.iter().map(read).collect()
+    ) -> Result<Piece, StateError> {
+        let mut write = self.write_to_any().await?;
+        let statement = sql(concat!(
+            "UPDATE repository_blob SET unlinked_at = NULL, suspect = 0 WHERE rowid IN ",
+            marked!(),
+            " AND ",
+            linked!()
+        ));
+        let linked = write.run(statement.bind(before).bind(capped(limit))).await?;
+        let statement = sql(concat!(
+            "UPDATE repository SET suspect = 1 WHERE suspect = 0 AND id IN
+                 (SELECT repository FROM repository_blob WHERE rowid IN ",
+            marked!(),
+            ")"
+        ));
+        write.run(statement.bind(before).bind(capped(limit))).await?;
+        let statement = sql(concat!(
+            "UPDATE blob SET touched_at = $3, suspect = 1, released_by =
+                 (SELECT r.name FROM repository_blob m JOIN repository r ON r.id = m.repository
+                  WHERE m.digest = blob.digest AND m.unlinked_at < $1 LIMIT 1)
+             WHERE digest IN (SELECT digest FROM repository_blob WHERE rowid IN ",
+            marked!(),
+            ")"
+        ));
+        write.run(statement.bind(before).bind(capped(limit)).bind(now)).await?;
+        let statement = sql(concat!(
+            "DELETE FROM repository_blob WHERE rowid IN ",
+            marked!(),
+            " AND NOT ",
+            linked!()
+        ));
+        let unkept = write.run(statement.bind(before).bind(capped(limit))).await?;
+        write.commit().await?;
+        Ok(Piece { seen: linked + unkept, unkept })
     }
 
-    /// Turns a blob into garbage, if it is still of that generation and no repository holds it.
-    /// From then on the digest is unknown; a new push makes a new object.
-    pub async fn mark_blob(
-        &self,
-        blob: &UnreferencedBlob,
-        now: SystemTime,
-    ) -> Result<Option<Garbage>, StateError> {
-        let mut write = self.write().await?;
-        let statement = sql("DELETE FROM blob WHERE digest = $1 AND generation = $2 AND NOT EXISTS
-                 (SELECT 1 FROM repository_blob m WHERE m.digest = blob.digest)
-             RETURNING location");
-        let statement = statement.bind(&blob.digest).bind(blob.generation);
-        let Some(row) = write.first(statement).await? else {
-            write.roll_back().await?;
-            return Ok(None);
-        };
-        let location = row.text("location")?;
-        let statement = sql("INSERT INTO garbage (location, marked_at) VALUES ($1, $2)");
-        write.run(statement.bind(location.as_str()).bind(now)).await?;
+    /// Turns blobs that no repository holds into garbage, at most `limit`. From then on their digests are unknown; a
+    /// new push makes a new object.
+    pub async fn retire_blobs(&self, now: SystemTime, limit: usize) -> Result<Piece, StateError> {
+        let mut write = self.write_to_any().await?;
+        let statement = sql(concat!(
+            "UPDATE blob SET suspect = 0 WHERE digest IN ",
+            released!(),
+            " AND EXISTS (SELECT 1 FROM repository_blob m WHERE m.digest = blob.digest)"
+        ));
+        let held = write.run(statement.bind(now).bind(capped(limit))).await?;
+        let statement = sql(concat!(
+            "INSERT INTO garbage (location, marked_at, digest, size, released_by)
+             SELECT location, $1, digest, size, released_by FROM blob WHERE digest IN ",
+            released!(),
+            " AND NOT EXISTS (SELECT 1 FROM repository_blob m WHERE m.digest = blob.digest)
+             ON CONFLICT (location) DO NOTHING"
+        ));
+        write.run(statement.bind(now).bind(capped(limit))).await?;
+        let statement = sql(concat!(
+            "DELETE FROM blob WHERE digest IN ",
+            released!(),
+            " AND NOT EXISTS (SELECT 1 FROM repository_blob m WHERE m.digest = blob.digest)"
+        ));
+        let unkept = write.run(statement.bind(now).bind(capped(limit))).await?;
         write.commit().await?;
-        Ok(Some(Garbage { location, marked_at: now }))
+        Ok(Piece { seen: held + unkept, unkept })
     }
 
     /// Objects that have been garbage since before `before`, oldest first.
@@ -150,20 +194,20 @@ impl Db {
         before: SystemTime,
         limit: usize,
     ) -> Result<Vec<Garbage>, StateError> {
-        let statement = sql("SELECT location, marked_at FROM garbage WHERE marked_at < $1
-             ORDER BY marked_at LIMIT $2");
+        let statement = sql("SELECT location, marked_at, digest, size, released_by FROM garbage
+             WHERE marked_at < $1 ORDER BY marked_at LIMIT $2");
         let rows = self.read().all(statement.bind(before).bind(capped(limit))).await?;
-        let read = |row: &Row| {
-            Ok(Garbage { location: row.text("location")?, marked_at: row.time("marked_at")? })
-        };
-        rows.iter().map(read).collect()
+        rows.iter().map(Garbage::read).collect()
     }
 
-    /// Notes that an object is gone from the store.
-    pub async fn remove_garbage_row(&self, location: &str) -> Result<(), StateError> {
-        let statement = sql("DELETE FROM garbage WHERE location = $1");
-        self.change(statement.bind(location)).await?;
-        Ok(())
+    /// Notes that objects are gone from the store.
+    pub async fn remove_garbage_rows(&self, locations: &[&str]) -> Result<(), StateError> {
+        let mut write = self.write().await?;
+        for locations in chunks(locations) {
+            let statement = sql(concat!("DELETE FROM garbage WHERE location IN (", chunk!(), ")"));
+            write.run(statement.bind_all(locations)).await?;
+        }
+        write.commit().await
     }
 
     /// Which of these locations a blob or garbage row names: a sweep of the store may remove the
@@ -188,45 +232,16 @@ impl Db {
         }
         Ok(known)
     }
+}
 
-    /// Manifests that no tag names, no index holds and that refer to no manifest of their
-    /// repository, not pushed since before `before`. Images may be in use by digest alone: removing
-    /// these is the operator's choice, never a default.
-    pub async fn unreferenced_manifests(
-        &self,
-        before: SystemTime,
-        limit: usize,
-    ) -> Result<Vec<(RepositoryName, Digest)>, StateError> {
-        let statement = sql(concat!(
-            "SELECT r.name, manifest.digest FROM manifest
-             JOIN repository r ON r.id = manifest.repository
-             WHERE manifest.pushed_at < $1 AND ",
-            unreferenced!(),
-            " ORDER BY r.name, manifest.digest LIMIT $2"
-        ));
-        let rows = self.read().all(statement.bind(before).bind(capped(limit))).await?;
-        rows.iter().map(|row| Ok((row.parsed("name")?, row.digest("digest")?))).collect()
-    }
-
-    /// Removes a manifest if it is still one of [`Db::unreferenced_manifests`].
-    pub async fn remove_unreferenced_manifest(
-        &self,
-        repository: &RepositoryName,
-        digest: &Digest,
-        before: SystemTime,
-    ) -> Result<Change, StateError> {
-        let statement = sql(concat!(
-            "DELETE FROM manifest WHERE digest = $2 AND pushed_at < $3
-             AND repository = (SELECT id FROM repository WHERE name = $1) AND ",
-            unreferenced!(),
-        ));
-        let statement = statement.bind(repository.as_str()).bind(digest).bind(before);
-        let mut write = self.write_to(repository).await?;
-        if let Some(row) = RepositoryRow::find(repository, &mut write).await? {
-            mark_suspects(row, digest, &mut write).await?;
-        }
-        let removed = write.run(statement).await?;
-        write.commit().await?;
-        Ok(if removed == 0 { Change::Unknown } else { Change::Done })
+impl Garbage {
+    pub(crate) fn read(row: &Row) -> Result<Self, StateError> {
+        Ok(Self {
+            location: row.text("location")?,
+            marked_at: row.time("marked_at")?,
+            digest: row.optional_digest("digest")?,
+            size: row.count("size")?,
+            released_by: row.optional_text("released_by")?,
+        })
     }
 }

@@ -8,7 +8,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use portpass_protocol::{Digest, RepositoryName, Tag};
@@ -142,16 +142,18 @@ impl Db {
     }
 
     /// Notes names that objects are about to have as garbage: a sweep of the store leaves these alone, and the
-    /// collector removes them unless [`Db::import`] makes them blobs first.
+    /// collector removes them unless [`Db::import`] makes them blobs within an hour.
     pub async fn reserve_locations(
         &self,
         locations: &[&str],
         now: SystemTime,
     ) -> Result<(), StateError> {
         let mut write = self.write_to_any().await?;
+        // A collection waits only for requests, and these copy.
+        let garbage_from = now + RESERVED;
         for location in locations {
             let statement = sql("INSERT INTO garbage (location, marked_at) VALUES ($1, $2)");
-            write.run(statement.bind(*location).bind(now)).await?;
+            write.run(statement.bind(*location).bind(garbage_from)).await?;
         }
         write.commit().await
     }
@@ -279,6 +281,9 @@ impl HeldBlob {
         })
     }
 }
+
+/// Longer than a batch of copies takes.
+const RESERVED: Duration = Duration::from_hours(1);
 
 /// What a blob is that came without a word about it.
 const BLOB: &str = "application/octet-stream";

@@ -92,14 +92,31 @@ impl Db {
                  WHERE r.name = $1")
             .bind(repository.as_str())
             .bind(tag.as_str()),
-            Reference::Digest(digest) => {
-                sql("SELECT m.digest, m.media_type, m.bytes FROM repository r
-                 JOIN manifest m ON m.repository = r.id AND m.digest = $2 WHERE r.name = $1")
-                .bind(repository.as_str())
-                .bind(digest)
-            }
+            Reference::Digest(digest) => return self.read_by_digest(repository, digest).await,
         };
         self.read().first(statement).await?.map(|row| Manifest::read(&row)).transpose()
+    }
+
+    async fn read_by_digest(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<Manifest>, StateError> {
+        let statement = || {
+            sql("SELECT m.digest, m.media_type, m.bytes, o.condemned_at FROM repository r
+                 JOIN manifest m ON m.repository = r.id AND m.digest = $2
+                 LEFT JOIN orphan o ON o.repository = m.repository AND o.manifest = m.digest
+                 WHERE r.name = $1")
+            .bind(repository.as_str())
+            .bind(digest)
+        };
+        let Some(row) = self.read().first(statement()).await? else { return Ok(None) };
+        if row.optional_time("condemned_at")?.is_none() {
+            return Manifest::read(&row).map(Some);
+        }
+        // As with a blob that no manifest links to: an index may come next.
+        self.reprieve(repository, digest).await?;
+        self.read().first(statement()).await?.map(|row| Manifest::read(&row)).transpose()
     }
 
     /// Keeps a manifest, its links and its tags in one transaction, or says what is missing.

@@ -268,6 +268,17 @@ impl Row {
         digest_from_bytes(bytes).ok_or_else(|| StateError::inconsistent(column, "not a digest"))
     }
 
+    pub(crate) fn optional_digest(
+        &self,
+        column: &'static str,
+    ) -> Result<Option<Digest>, StateError> {
+        let bytes: Option<&[u8]> = self.get(column)?;
+        let read = |bytes| {
+            digest_from_bytes(bytes).ok_or_else(|| StateError::inconsistent(column, "not a digest"))
+        };
+        bytes.map(read).transpose()
+    }
+
     /// A text with a grammar of its own.
     pub(crate) fn parsed<T>(&self, column: &'static str) -> Result<T, StateError>
     where

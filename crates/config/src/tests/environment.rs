@@ -215,7 +215,7 @@ fn lists_and_maps_are_given_as_in_the_file_or_with_commas() {
     ])
     .unwrap();
     assert!(config.http.trusted_proxies.contain("192.168.1.1".parse().unwrap()));
-    assert_eq!(config.http.idle_timeout, std::time::Duration::from_secs(75));
+    assert_eq!(config.http.idle_timeout, Duration::from_secs(75));
     assert_eq!(config.http.headers["x-frame-options"], "deny");
     let service = config.token_service.unwrap();
     assert_eq!(service.services.iter().count(), 2);

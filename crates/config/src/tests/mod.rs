@@ -12,12 +12,12 @@ mod refused;
 mod signing;
 mod workload;
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 
 use portpass_protocol::challenge::Quotable;
-use portpass_registry::controller::Realm;
+use portpass_registry::{controller::Realm, gc::GcSettings};
 
 use super::{policy::PolicySection, *};
 
@@ -131,14 +131,17 @@ fn the_file_of_the_documentation_means_what_it_says() {
     assert!(config.http.tls.is_some());
     assert_eq!(config.http.host.as_ref().unwrap().to_string(), "https://registry.example.com");
     assert!(config.http.trusted_proxies.contain("10.1.2.3".parse().unwrap()));
-    assert_eq!(config.http.idle_timeout, std::time::Duration::from_secs(620));
+    assert_eq!(config.http.idle_timeout, Duration::from_secs(620));
     assert_eq!(config.http.headers["x-content-type-options"], "nosniff");
-    let days = std::time::Duration::from_hours(90 * 24);
+    let days = Duration::from_hours(90 * 24);
     assert_eq!(config.audit, Audit { keep: days, max_size: 1 << 30 });
     assert_eq!(config.admin.unwrap().addr.to_string(), "127.0.0.1:5001");
 
     let registry = config.registry.as_ref().unwrap();
     assert!(registry.deletes);
+    let rule = registry.gc.settings.untagged.unwrap();
+    assert_eq!(rule.older_than, Duration::from_hours(7 * 24));
+    assert_eq!(rule.unless_pulled_within, Some(Duration::from_hours(30 * 24)));
     assert_eq!(registry.blobs, Path::new("/var/lib/portpass/blobs"));
     let RegistryAuth::Configured(Auth::Token(token)) = &registry.auth else {
         panic!("{:?}", registry.auth)
@@ -177,6 +180,26 @@ fn distributions_token_block_parses_word_for_word() {
     assert!(config.token_service.is_none());
 }
 
+#[test]
+fn garbage_is_collected_as_it_is_said() {
+    let gc = |section: &str| {
+        let text = format!("registry:\n  auth: none\n  storage:\n    gc: {section}\n");
+        let config = Folder::new(&text).load().unwrap();
+        (config.registry.unwrap().gc, config.warnings)
+    };
+    let (off, _) = gc("{ enabled: false }");
+    assert_eq!(off.schedule, GcSchedule::Never);
+    let (quick, warnings) = gc("{ interval: 10s, grace: 59s }");
+    assert_eq!(quick.schedule, GcSchedule::Every(Duration::from_secs(10)));
+    assert_eq!(quick.settings.grace, Duration::from_secs(59));
+    let named = |warning: &&String| {
+        warning.contains("portpass.yaml:4: registry.storage.gc.grace: 59s is for tests")
+    };
+    assert_eq!(warnings.iter().filter(named).count(), 1, "{warnings:?}");
+    let (_, warnings) = gc("{ grace: 1m }");
+    assert!(!warnings.iter().any(|warning| warning.contains("gc.grace")), "{warnings:?}");
+}
+
 /// CF6
 #[test]
 fn without_a_file_both_services_run_on_loopback() {
@@ -188,6 +211,9 @@ fn without_a_file_both_services_run_on_loopback() {
     let registry = config.registry.unwrap();
     assert!(matches!(registry.auth, RegistryAuth::InProcess));
     assert!(registry.deletes);
+    let settings = GcSettings { grace: Duration::from_hours(2), untagged: None };
+    let schedule = GcSchedule::Every(Duration::from_hours(1));
+    assert_eq!(registry.gc, Gc { settings, schedule });
     assert_eq!(registry.blobs, Path::new("/home/ann/.local/share/portpass/blobs"));
     let service = config.token_service.unwrap();
     assert_eq!((service.issuer.as_str(), service.path.as_str()), ("portpass", "/token"));

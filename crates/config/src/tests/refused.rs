@@ -73,6 +73,13 @@ fn mistakes_are_named_with_line_and_hint() {
         ("no time at all", "http: { idle_timeout: 0s }\nregistry: { auth: none }\n"),
         ("a time without a unit", "http: { idle_timeout: 620 }\nregistry: { auth: none }\n"),
         ("a header of ours", "http: { headers: { Location: [x] } }\nregistry: { auth: none }\n"),
+        ("a grace without a unit", "registry: { auth: none, storage: { gc: { grace: 2 } } }\n"),
+        ("no grace at all", "registry: { auth: none, storage: { gc: { grace: 0s } } }\n"),
+        (
+            "an interval of ages",
+            "registry: { auth: none, storage: { gc: { interval: 99999d } } }\n",
+        ),
+        ("a rule without an age", "registry:\n  auth: none\n  storage: { gc: { untagged: {} } }\n"),
         ("a trail for a moment", "audit: { keep: 90s }\nregistry: { auth: none }\n"),
         ("a trail without a unit", "audit: { keep: 90 }\nregistry: { auth: none }\n"),
         ("a trail of no size", "audit: { max_size: 1kB }\nregistry: { auth: none }\n"),

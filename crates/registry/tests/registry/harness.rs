@@ -21,7 +21,10 @@ use portpass_protocol::{
 };
 use portpass_registry::{
     AccessController, Caller, Credentials, Deletes, EventSink, Grant, Guard, PullNotes, ReadOnly,
-    Registry, RegistryParts, controller::Denial, event::Event,
+    Registry, RegistryParts,
+    controller::Denial,
+    event::Event,
+    gc::{Collector, GcSettings},
 };
 use portpass_state::Db;
 use portpass_storage::{BlobStore, FsStore, Keys, MemoryStore, Object};
@@ -88,11 +91,20 @@ impl Harness {
         Self::new(Arc::new(store), guard, deletes).await
     }
 
-    /// As servers have it: with several connections to a database in a file.
+    /// With several connections to a database in a file, as servers have it.
     pub(crate) async fn with_its_database_on_disk() -> Self {
+        Self::on_disk(|db| db).await
+    }
+
+    /// And with what was read of it in memory.
+    pub(crate) async fn with_its_database_on_disk_and_in_memory() -> Self {
+        Self::on_disk(Db::with_cache).await
+    }
+
+    async fn on_disk(opened: impl FnOnce(Db) -> Db) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = FsStore::open(directory.path().join("blobs"), keys()).unwrap();
-        let db = Db::open(&directory.path().join("portpass.db")).await.unwrap();
+        let db = opened(Db::open(&directory.path().join(DATABASE)).await.unwrap());
         let harness = Self::over(Arc::new(store), db, Guard::Open, Deletes::Enabled).await;
         Self { directory: Some(directory), ..harness }
     }
@@ -119,6 +131,16 @@ impl Harness {
             read_only: Arc::clone(&read_only),
         });
         Self { registry, db, store, clock, seen, pulls, read_only, directory: None }
+    }
+
+    /// What collects its garbage.
+    pub(crate) fn collector(&self, settings: GcSettings) -> Collector {
+        self.registry.collector(settings)
+    }
+
+    /// The database, as another process has it open.
+    pub(crate) async fn opened_again(&self) -> Db {
+        Db::open(&self.directory().join(DATABASE)).await.unwrap()
     }
 
     /// Where a store of files lies.
@@ -373,6 +395,8 @@ impl Drop for Halted {
         drop(self.0.take());
     }
 }
+
+const DATABASE: &str = "portpass.db";
 
 /// Bits that are never the same twice.
 #[derive(Debug, Default)]

@@ -6,6 +6,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
 use axum::body::Body;
 use http::{HeaderName, Method, StatusCode, header};
 use portpass_protocol::Digest;
+use portpass_registry::gc::GcSettings;
 use serde_json::json;
 
 use crate::{
@@ -164,7 +165,8 @@ async fn whoever_heals_with_what_is_gone_is_told_so() {
         let paths = lost(&registry).await;
         let (held, pushing) = held_up(&store, &registry).await;
         registry.clock.advance(2 * HOUR);
-        registry.registry.upkeep(registry.now()).await.unwrap();
+        let settings = GcSettings { grace: HOUR, untagged: None };
+        registry.collector(settings).collect(registry.now()).await.unwrap();
         drop(held);
         assert_eq!(pushing.await.unwrap().status(), StatusCode::INTERNAL_SERVER_ERROR);
         registry.blob("team/c", b"hello").await;

@@ -4,6 +4,7 @@
 mod blobs;
 mod bodies;
 mod events;
+mod gc;
 mod guesses;
 mod harness;
 mod lists;

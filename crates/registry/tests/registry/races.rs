@@ -7,7 +7,10 @@ use axum::body::Body;
 use http::{HeaderName, Method, StatusCode, header};
 use http_body_util::BodyExt as _;
 use portpass_protocol::Digest;
-use portpass_registry::upkeep::Upkeep;
+use portpass_registry::{
+    gc::{Collected, GcSettings},
+    upkeep::Upkeep,
+};
 use portpass_testkit::SeededRng;
 use tokio::task::JoinSet;
 
@@ -125,7 +128,7 @@ async fn a_blob_deleted_in_the_middle_of_a_pull_is_pulled_whole() {
         assert_eq!(registry.delete(&path).await.status, StatusCode::ACCEPTED);
         for _ in 0..2 {
             registry.clock.advance(2 * HOUR);
-            registry.registry.upkeep(registry.now()).await.unwrap();
+            collect(&registry).await;
         }
         assert_eq!(registry.objects().await, []);
         assert_eq!(registry.get(&path).await.status, StatusCode::NOT_FOUND);
@@ -143,9 +146,9 @@ async fn a_blob_deleted_before_it_is_opened_is_pulled_whole() {
         let pull = tokio::spawn(registry.answer(request(Method::GET, &path, [], Body::empty())));
         registry.until(async || held.waiting() == 1).await;
         registry.delete(&path).await;
-        registry.clock.advance(2 * HOUR);
-        let upkeep = registry.registry.upkeep(registry.now()).await.unwrap();
-        assert_eq!(upkeep.retired_blobs, 1);
+        assert_eq!(collect(&registry).await.retired, 1);
+        registry.clock.advance(Duration::from_secs(59));
+        assert_eq!(collect(&registry).await.objects, 0, "somebody may be about to open it");
         drop(held);
         let pulled = pull.await.unwrap().into_body().collect().await.unwrap().to_bytes();
         assert_eq!(pulled, "hello");
@@ -255,6 +258,11 @@ async fn an_upload_that_many_write_to_is_what_they_were_told() {
 fn end(headers: &http::HeaderMap) -> usize {
     let range = headers[header::RANGE].to_str().unwrap();
     range.strip_prefix("0-").unwrap().parse::<usize>().unwrap() + 1
+}
+
+async fn collect(registry: &Harness) -> Collected {
+    let settings = GcSettings { grace: 2 * HOUR, untagged: None };
+    registry.collector(settings).collect(registry.now()).await.unwrap()
 }
 
 /// The manifest of an image of one layer, which is pushed.

@@ -17,7 +17,7 @@ use portpass_admin::{
     Administrator, DataDirectory, DataDirectoryError, FirstStartError, OpenKeyRingError, blocking,
 };
 use portpass_authority::keyring::KeyRing;
-use portpass_config::{Audit, Config, Environment, Http, TokenListen};
+use portpass_config::{Audit, Config, Environment, Gc, Http, TokenListen};
 use portpass_password::htpasswd::HtpasswdError;
 use portpass_protocol::Origin;
 use portpass_registry::{ReadOnly, Registry};
@@ -56,6 +56,8 @@ pub struct Components {
 /// The registry of this process.
 #[derive(Debug)]
 pub(crate) struct RegistryComponent {
+    /// What of its garbage goes, and when.
+    pub(crate) gc: Gc,
     /// Answers under `/v2/`.
     pub(crate) registry: Registry,
     /// Whether it refuses to change anything.

@@ -43,8 +43,8 @@ pub(super) async fn build(
             return Err(StartError::NoTokenService);
         }
     };
-    let guarded = !matches!(guard, Guard::Open);
     let read_only = Arc::new(ReadOnly::read(registry.read_only, &shared.db).await?);
+    let (guarded, gc) = (!matches!(guard, Guard::Open), registry.gc);
     let registry = Registry::new(RegistryParts {
         guard,
         db: shared.db.clone(),
@@ -56,7 +56,7 @@ pub(super) async fn build(
         pulls: shared.pulls.clone(),
         read_only: read_only.clone(),
     });
-    Ok(RegistryComponent { registry, read_only, guarded, challenges, verifier })
+    Ok(RegistryComponent { gc, registry, read_only, guarded, challenges, verifier })
 }
 
 async fn configured_guard(auth: Auth, shared: &SharedState) -> Result<Guard, StartError> {

@@ -7,6 +7,7 @@ use portpass_authority::{
     keyring::{KeyRing, Ring},
     service::Lifetime,
 };
+use portpass_config::GcSchedule;
 use portpass_state::Db;
 use portpass_token::Clock;
 use tokio::{sync::watch, time::timeout};
@@ -37,6 +38,9 @@ impl Jobs {
         if let Some(part) = &components.registry {
             jobs.spawn(part.registry.clone().run_upkeep());
             jobs.spawn(forget_foreign_writes(components.shared.db.clone()));
+            if let GcSchedule::Every(interval) = part.gc.schedule {
+                jobs.spawn(part.registry.clone().run_gc(part.gc.settings, interval));
+            }
             let shared = &components.shared;
             jobs.spawn(shared.pulls.clone().run(shared.db.clone()));
             let (read_only, db) = (part.read_only.clone(), shared.db.clone());
@@ -115,7 +119,7 @@ async fn follow_revocations(components: Arc<Components>) -> Infallible {
     }
 }
 
-/// Sees what other processes change of repositories: `portpass import` beside this one, for instance.
+/// Sees what other processes change of repositories: `portpass gc` beside this one, for instance.
 async fn forget_foreign_writes(db: Db) -> Infallible {
     let mut timer = every(LOOK_AT_FOREIGN_WRITES);
     let mut failing = false;
@@ -261,7 +265,7 @@ const LOOK_AT_KEYS: Duration = Duration::from_secs(5);
 /// What is revoked is refused within two seconds.
 const LOOK_AT_REVOCATIONS: Duration = Duration::from_secs(1);
 
-/// What another process has removed is not told to clients for longer.
+/// What another process has marked as garbage is not told to clients for longer: see `portpass_registry::gc`.
 const LOOK_AT_FOREIGN_WRITES: Duration = Duration::from_secs(1);
 
 const LOOK_AT_CERTIFICATES: Duration = Duration::from_secs(5);

@@ -9,7 +9,7 @@ use std::{
 use portpass_protocol::{Digest, RepositoryName};
 use portpass_state::{
     AccountKey, AuditRecord, BlobCommit, Change, Committed, Db, Deletion, NewManifest,
-    NewRefreshToken, PutManifest, RefreshId, TokenAddition, TokenHash, Touch,
+    NewRefreshToken, OrphanAge, PutManifest, RefreshId, TokenAddition, TokenHash, Touch,
 };
 
 /// One kind of work.
@@ -157,8 +157,13 @@ async fn push(db: &Db) {
 pub(crate) async fn sweep(db: &Db) {
     let before = now() - DAY;
     db.remove_empty_repositories(before).await.unwrap();
-    db.mark_unlinked_blobs(before, now()).await.unwrap();
-    assert!(db.unreferenced_blobs(before, 100).await.unwrap().is_empty());
+    let age = OrphanAge { orphaned_before: before, not_pulled_since: Some(before) };
+    assert_eq!(db.find_orphans(before, 100).await.unwrap().unkept, 0);
+    assert_eq!(db.condemn_orphans(age, now(), 100).await.unwrap().seen, 0);
+    assert_eq!(db.remove_condemned(before, 100).await.unwrap().0.seen, 0);
+    assert_eq!(db.mark_unlinked_blobs(before, 100).await.unwrap().unkept, 0);
+    assert_eq!(db.remove_unlinked_blobs(before, now(), 100).await.unwrap().seen, 0);
+    assert_eq!(db.retire_blobs(before, 100).await.unwrap().unkept, 0);
     assert!(db.take_abandoned_uploads(before, now(), 100).await.unwrap().is_empty());
     assert!(db.garbage(before, 100).await.unwrap().is_empty());
     db.prune_refresh_tokens(before - 30 * DAY, now()).await.unwrap();

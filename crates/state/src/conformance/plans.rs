@@ -118,14 +118,14 @@ const EXCEPTIONS: &[Exception] = &[
         why: "the ring: a handful of keys, always replaced as a whole",
     },
     Exception {
-        step: "SCAN",
-        statement: "FROM manifest\n             JOIN repository r ON r.id = manifest.repository",
-        why: "the manifests that nothing keeps: asked for by an operator, never by the server itself",
+        step: "SCAN garbage",
+        statement: "SELECT location, marked_at, digest, size, released_by FROM garbage",
+        why: "`gc --dry-run`: asked for by an operator, never by the server itself",
     },
     Exception {
-        step: "USE TEMP B-TREE FOR ORDER BY",
-        statement: "FROM manifest\n             JOIN repository r ON r.id = manifest.repository",
-        why: "the manifests that nothing keeps: asked for by an operator, never by the server itself",
+        step: "SCAN o",
+        statement: "FROM orphan o CROSS JOIN repository r",
+        why: "`gc --dry-run`: asked for by an operator, never by the server itself",
     },
     Exception {
         step: "DELETE ALL",

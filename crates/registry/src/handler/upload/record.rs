@@ -94,7 +94,7 @@ async fn replace_lost(
 /// Removes an object that no row names, and the note of it.
 async fn remove(registry: &Registry, location: &Location) -> Result<(), Error> {
     registry.store().delete(location).await?;
-    Ok(registry.db().remove_garbage_row(location.as_str()).await?)
+    Ok(registry.db().remove_garbage_rows(&[location.as_str()]).await?)
 }
 
 /// What every blob is served as, whatever manifests say of it: no browser runs it.
