@@ -13,11 +13,12 @@ use portpass_authority::{
 use portpass_config::ConfigError;
 use portpass_password::{htpasswd::HtpasswdError, min_length::TooShort};
 use portpass_protocol::scope::ScopeError;
+use portpass_registry::upkeep::UpkeepError;
 use portpass_state::StateError;
 
 use crate::{
-    backup::BackupError, data_directory::DataDirectoryError, key_ring::OpenKeyRingError,
-    storage_export::ExportError, storage_import::ImportError,
+    backup::BackupError, blob_directory::BlobDirectoryError, data_directory::DataDirectoryError,
+    key_ring::OpenKeyRingError, storage_export::ExportError, storage_import::ImportError,
 };
 
 /// Why an installation could not be opened, or has not what was asked of it.
@@ -265,6 +266,15 @@ pub enum AdminError {
         "`registry.storage.maintenance.readonly` in the configuration makes the registry read-only"
     )]
     ReadOnlyConfigured,
+    /// Nothing may be changed at the moment.
+    #[error("the registry is read-only: nothing was changed")]
+    ReadOnly,
+    /// The blobs cannot be used.
+    #[error(transparent)]
+    BlobDirectory(#[from] BlobDirectoryError),
+    /// A collection stopped.
+    #[error("the collection stopped, and the next one goes on: {0}")]
+    Collection(#[from] UpkeepError),
     /// Nothing was pushed into it.
     #[error("there is no repository `{name}`")]
     UnknownRepository {
@@ -360,6 +370,12 @@ impl AdminError {
             Self::UnknownAccount { .. } => vec!["`portpass user list` lists all accounts".into()],
             Self::ReadOnlyConfigured => {
                 vec!["remove it there, and reload or restart the server".into()]
+            }
+            Self::ReadOnly => {
+                vec![
+                    "`portpass readonly status` says why, and `portpass readonly off` ends it"
+                        .into(),
+                ]
             }
             Self::ConfiguredGroup { .. } => {
                 vec!["remove it there, and restart the server".into()]

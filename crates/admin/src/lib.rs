@@ -7,6 +7,7 @@
 //!              ├─ sessions.rs      refresh tokens
 //!              ├─ signing_keys.rs  the key ring: list, rotate, export
 //!              ├─ read_only.rs    pulls without pushes
+//!              ├─ garbage.rs      what collections remove, and one of them
 //!              ├─ pulls.rs        when what was pulled last, and how often
 //!              ├─ audit.rs         the audit trail: read, follow, verify
 //!              ├─ backup.rs        a backup that a server can start from
@@ -32,12 +33,15 @@ mod account_key;
 mod account_sources;
 mod api_keys;
 mod audit;
+mod audit_events;
 mod backup;
+mod blob_directory;
 mod blocking;
 mod data_directory;
 mod directories;
 mod error;
 mod first_start;
+mod garbage;
 mod grant_origin;
 mod issued;
 mod key_ring;
@@ -78,12 +82,15 @@ pub use self::{
     account_sources::{account_sources, htpasswd_file},
     api_keys::ApiKey,
     audit::{AuditEntry, AuditFilter, AuditQuery, AuditVerdict},
+    audit_events::AuditEvents,
     backup::{BackupError, BackupSummary, UnreadableBlob},
+    blob_directory::BlobDirectoryError,
     blocking::blocking,
     data_directory::{DataDirectory, DataDirectoryError, FileMode, write_file},
     directories::{DirectoryExamination, DirectoryStep, examine_directories},
     error::AdminError,
     first_start::{ADMIN, Administrator, FirstStart, FirstStartError},
+    garbage::{GarbageCollection, GarbageForecast, GarbageItem},
     grant_origin::{GrantOrigin, NarrowKey, OtherTokenService, shell_quoted},
     issued::Issued,
     key_ring::{OpenKeyRingError, open_key_ring},

@@ -32,6 +32,11 @@ impl Installation {
         })
     }
 
+    /// Before something is changed that a read-only registry keeps.
+    pub(crate) async fn require_writable(&self) -> Result<(), AdminError> {
+        if self.read_only().await?.readonly { Err(AdminError::ReadOnly) } else { Ok(()) }
+    }
+
     /// Turns the switch on; a server on this database follows within two seconds.
     pub async fn make_read_only(&self) -> Result<Change, AdminError> {
         self.read_only().await?;

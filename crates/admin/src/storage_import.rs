@@ -29,7 +29,7 @@ use std::{
 use portpass_authority::policy::{FixedPatternError, PathPattern};
 use portpass_protocol::{Digest, RepositoryName, Tag};
 use portpass_state::{ImportedTag, StateError};
-use portpass_storage::{AdoptError, Adoption, StoreError, owner::OwnerError};
+use portpass_storage::{AdoptError, Adoption, StoreError};
 use serde::Serialize;
 
 pub use self::problem::Problem;
@@ -40,7 +40,7 @@ use self::{
     problem::BlobFault,
     tree::{Link, Links, Tree, TreeRepository},
 };
-use super::Installation;
+use super::{BlobDirectoryError, Installation};
 use crate::blocking;
 
 /// What is to be imported, and how.
@@ -112,23 +112,9 @@ pub enum ImportError {
         /// What the system said.
         source: io::Error,
     },
-    /// The blobs of this installation are not where they should be, or another's lie there.
-    #[error(
-        "the blobs in {} are not those of this installation: {why}; start `portpass serve` to see what to do",
-        root.display()
-    )]
-    Store {
-        /// The directory.
-        root: PathBuf,
-        /// How that can be seen.
-        why: &'static str,
-    },
-    /// The configuration names no registry.
-    #[error("this configuration runs no registry that could take the images: it has no `registry`")]
-    NoRegistry,
-    /// The directory of the blobs cannot be looked at.
+    /// The blobs of this installation cannot be used.
     #[error(transparent)]
-    Owner(#[from] OwnerError),
+    BlobDirectory(#[from] BlobDirectoryError),
     /// A file cannot become ours.
     #[error(transparent)]
     Adopt(#[from] AdoptError),

@@ -13,6 +13,7 @@ pub(crate) mod diagnose;
 mod directory;
 pub(crate) mod explain;
 pub(crate) mod export;
+pub(crate) mod gc;
 mod habits;
 pub(crate) mod import;
 pub(crate) mod issued;
@@ -73,6 +74,8 @@ enum Command {
     Policy(policy::Arguments),
     /// Refuse pushes and deletes while pulls go on, or allow them again
     Readonly(readonly::Arguments),
+    /// Remove what no image needs, or list what would go, when and why
+    Gc(gc::Arguments),
     /// List when tags and manifests were pulled last, and how often
     Pulls(pulls::Arguments),
     /// Read the audit trail, or check whether it was changed
@@ -136,6 +139,7 @@ pub(crate) async fn run(command_line: CommandLine, context: &Context) -> Result<
         Command::Session(arguments) => session::run(arguments, context).await,
         Command::SigningKey(arguments) => signing_key::run(arguments, context).await,
         Command::Readonly(arguments) => readonly::run(arguments, context).await,
+        Command::Gc(arguments) => gc::run(arguments, context).await,
         Command::Pulls(arguments) => pulls::run(arguments, context).await,
         Command::Audit(arguments) => audit::run(arguments, context).await,
         Command::Import(arguments) => import::run(arguments, context).await,

@@ -5,7 +5,6 @@
 //!   └─ Components  registry, token service, key ring                  as long as a configuration
 //! ```
 
-mod audit_events;
 mod registry;
 mod shared;
 mod store;

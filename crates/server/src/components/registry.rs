@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portpass_admin::htpasswd_file;
+use portpass_admin::{AuditEvents, htpasswd_file};
 use portpass_config::{Adoption, Auth, RegistryAuth, TokenListen};
 use portpass_password::Formats;
 use portpass_protocol::challenge::Quotable;
@@ -12,9 +12,7 @@ use portpass_registry::{
 };
 use portpass_token::{Verifier, VerifierSettings};
 
-use super::{
-    RegistryComponent, SharedState, StartError, TokenComponent, audit_events::AuditEvents,
-};
+use super::{RegistryComponent, SharedState, StartError, TokenComponent};
 use crate::http::proxies::ChallengeRealm;
 
 /// Opens the store and puts the controller in front.

@@ -8,7 +8,7 @@ use portpass_registry::{EventSink, event::Event};
 
 /// Hands the registry's events to the trail.
 #[derive(Debug)]
-pub(super) struct AuditEvents(pub(super) AuditTrail);
+pub struct AuditEvents(pub AuditTrail);
 
 impl EventSink for AuditEvents {
     fn emit(&self, event: Event) {
