@@ -6,7 +6,7 @@ use std::{
     net::{SocketAddr, TcpStream},
     process::{Command, Stdio},
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use portpass_testkit::nginx::free_address;
@@ -16,25 +16,48 @@ use crate::{
     world::{Content, Server, World},
 };
 
-/// Memory idle and while blobs of 100 MiB pass, and how long a start takes.
+/// Memory idle, of connections at rest, and while blobs of 100 MiB pass, and how long a start takes.
 pub(crate) fn table(world: World, content: &Content) -> Vec<String> {
     let servers = [world.ours(), world.open_distribution()];
     let memory = servers.map(|server| {
         let idle = server.process.memory();
+        let connection = memory_of_a_connection(&server);
         server.process.reset_peak();
         stream(&server, content);
-        (server.name, idle, server.process.peak())
+        (server.name, idle, connection, server.process.peak())
     });
     let starts = starts(world);
     let mut lines = vec![
-        "| server | memory | peak, in 4 pulls of 100 MiB | start to first response |".to_owned(),
-        "| --- | --- | --- | --- |".to_owned(),
+        "| server | memory | a connection at rest | peak, in 4 pulls of 100 MiB | start to first response |".to_owned(),
+        "| --- | --- | --- | --- | --- |".to_owned(),
     ];
-    for ((name, idle, peak), start) in memory.into_iter().zip(starts) {
+    for ((name, idle, connection, peak), start) in memory.into_iter().zip(starts) {
         let [idle, peak] = [idle, peak].map(|bytes| bytes / 1024 / 1024);
-        lines.push(format!("| {name} | {idle} MiB | {peak} MiB | {start:.0} ms |"));
+        lines.push(format!(
+            "| {name} | {idle} MiB | {connection:.1} KiB | {peak} MiB | {start:.0} ms |"
+        ));
     }
     lines
+}
+
+/// Of one that had an answer and waits, in KiB.
+fn memory_of_a_connection(server: &Server) -> f64 {
+    let open = |number: usize| -> Vec<_> {
+        let connections = (0..number).map(|_| {
+            let mut connection = server.connect();
+            connection.expect(200, ("GET", "/v2/"), &[], b"");
+            connection
+        });
+        let connections = connections.collect();
+        thread::sleep(AT_REST);
+        connections
+    };
+    // What the first ones bring with them is not theirs.
+    let _first = open(100);
+    let before = server.process.memory();
+    let _held = open(CONNECTIONS);
+    let more = server.process.memory().saturating_sub(before);
+    more as f64 / 1024.0 / CONNECTIONS as f64
 }
 
 fn stream(server: &Server, content: &Content) {
@@ -92,6 +115,11 @@ fn first_answer(command: &mut Command, address: SocketAddr) -> f64 {
     process.wait().unwrap();
     took.as_secs_f64() * 1000.0
 }
+
+/// Connections whose memory is measured.
+const CONNECTIONS: usize = 2_000;
+/// As long as nothing is asked on them. What a server lets go of after a while is let go of by then.
+const AT_REST: Duration = Duration::from_secs(15);
 
 fn answers(address: SocketAddr) -> bool {
     let Ok(mut stream) = TcpStream::connect(address) else { return false };

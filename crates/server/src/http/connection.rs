@@ -1,6 +1,12 @@
 //! One connection: TLS, then HTTP/1.1 or HTTP/2 until it ends or the drain begins.
 
-use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use http::Version;
 use hyper::{
@@ -13,7 +19,7 @@ use hyper_util::{
     server::graceful::GracefulConnection,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
     time::{Instant, sleep_until, timeout},
 };
@@ -64,24 +70,69 @@ impl Connection {
         }
     }
 
+    /// Serves requests, and waits for the next ones with nothing but the stream in memory: most connections are at rest
+    /// most of the time, and hyper's buffers are the larger part of one.
     async fn serve_http1<S>(self, stream: S)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let stream = StallTimeoutStream::new(stream, self.activity.clone());
+        let mut stream = StallTimeoutStream::new(stream, self.activity.clone());
+        while let Some(resting) = Box::pin(self.serve_requests(stream)).await {
+            stream = resting;
+            if stream.has_unread() || self.next_request(&mut stream).await {
+                continue;
+            }
+            if let Err(error) = stream.shutdown().await {
+                tracing::debug!(client = %self.peer.remote, "the connection ended early: {error}");
+            }
+            return;
+        }
+    }
+
+    /// Serves requests until there has been none for a while; then the stream is returned. `None` is the connection's end.
+    async fn serve_requests<S>(
+        &self,
+        stream: StallTimeoutStream<S>,
+    ) -> Option<StallTimeoutStream<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let this = self.clone();
         // Boxed: hyper keeps room for what is under way, and most of the time nothing is.
         let answer = service_fn(move |request| {
             let this = this.clone();
             Box::pin(async move { Ok::<_, Infallible>(this.answer(request).await) })
         });
-        let connection = http1::Builder::new()
+        let mut connection = http1::Builder::new()
             // Both are watched where the connection is run: hyper has one limit for silence and for slow headers.
             .header_read_timeout(None)
             .max_header_size(MAX_HEADERS as usize)
             .max_buf_size(BUFFER)
             .serve_connection(TokioIo::new(stream), answer);
-        self.drive(connection, Version::HTTP_11).await;
+        match self.drive(Pin::new(&mut connection), Version::HTTP_11).await {
+            Driven::Ended => None,
+            Driven::Resting => {
+                // No request is under way, and hyper writes what is left of an answer before it lets go of the stream.
+                Pin::new(&mut connection).graceful_shutdown();
+                poll_fn(|context| connection.poll_without_shutdown(context)).await.ok()?;
+                let http1::Parts { io, read_buf, .. } = connection.into_parts();
+                Some(io.into_inner().with_unread(read_buf))
+            }
+        }
+    }
+
+    /// Waits for the first byte of a request. `false` is the time to close: it never came, or others are not wanted any
+    /// more.
+    async fn next_request<S>(&self, stream: &mut StallTimeoutStream<S>) -> bool
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let end = self.activity.last_progress() + self.service.idle_timeout();
+        tokio::select! {
+            is_there = stream.wait_for_bytes() => is_there,
+            () = sleep_until(end) => false,
+            () = self.drain.cancelled() => false,
+        }
     }
 
     async fn serve_http2<S>(self, stream: S)
@@ -108,7 +159,7 @@ impl Connection {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_frame_size(MAX_FRAME)
             .serve_connection(TokioIo::new(stream), answer);
-        self.drive(connection, Version::HTTP_2).await;
+        self.drive(pin!(connection), Version::HTTP_2).await;
     }
 
     async fn answer(&self, request: http::Request<Incoming>) -> http::Response<LoggedBody> {
@@ -118,14 +169,14 @@ impl Connection {
     }
 
     /// Runs it. When it has been idle for long enough, or the drain begins, the requests under way are its last.
-    async fn drive<C>(self, connection: C, version: Version)
+    async fn drive<C>(&self, mut connection: Pin<&mut C>, version: Version) -> Driven
     where
         C: GracefulConnection<Error = hyper::Error>,
     {
-        let mut connection = pin!(connection);
         let result = tokio::select! {
             result = connection.as_mut() => result,
             end = self.timed_out(version) => match end {
+                ConnectionTimeout::Rest => return Driven::Resting,
                 ConnectionTimeout::Idle => {
                     connection.as_mut().graceful_shutdown();
                     connection.await
@@ -133,7 +184,7 @@ impl Connection {
                 ConnectionTimeout::SlowHead => {
                     let limit = HEAD.as_secs();
                     tracing::debug!(client = %self.peer.remote, "no request came within {limit} s");
-                    return;
+                    return Driven::Ended;
                 }
             },
             () = self.drain.cancelled() => {
@@ -144,12 +195,24 @@ impl Connection {
         if let Err(error) = result {
             tracing::debug!(client = %self.peer.remote, "the connection ended early: {error}");
         }
+        Driven::Ended
     }
 }
 
-/// Why a connection ends though nobody has ended it.
+/// What became of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Driven {
+    /// It is over.
+    Ended,
+    /// Nothing is under way on it.
+    Resting,
+}
+
+/// What it is time for on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ConnectionTimeout {
+    /// Nothing was asked for a while, and of HTTP/1 nothing needs to be in memory.
+    Rest,
     /// Nothing was asked for a long time.
     Idle,
     /// A request was begun, and its headers did not end.
@@ -157,13 +220,14 @@ enum ConnectionTimeout {
 }
 
 impl Connection {
-    /// Resolves when it is time to end it. What happens on it is looked at now and then, and not each time: a
-    /// request has no timer of its own.
+    /// Resolves when it is time to end it, or to let it rest. What happens on it is looked at now and then, and not each
+    /// time: a request has no timer of its own.
     async fn timed_out(&self, version: Version) -> ConnectionTimeout {
         let idle_timeout = self.service.idle_timeout();
         loop {
             let now = Instant::now();
-            let no_sooner = now + HEAD.min(idle_timeout);
+            let rests = version < Version::HTTP_2;
+            let no_sooner = now + if rests { REST } else { HEAD }.min(idle_timeout);
             // Of HTTP/2, bytes are no sign of a request.
             let head = self.activity.head_since().filter(|_| version < Version::HTTP_2);
             let look_again = match head {
@@ -172,9 +236,13 @@ impl Connection {
                 // Its answer may be out, and idleness begin, long before that.
                 Some(since) => (since + HEAD).min(no_sooner),
                 None => {
-                    let end = self.activity.last_progress() + idle_timeout;
+                    let since = self.activity.last_progress();
+                    let end = since + idle_timeout;
                     if now >= end {
                         return ConnectionTimeout::Idle;
+                    }
+                    if rests && now >= since + REST {
+                        return ConnectionTimeout::Rest;
                     }
                     end.min(no_sooner)
                 }
@@ -195,6 +263,9 @@ const HEAD: Duration = Duration::from_mins(1);
 
 /// How often a silent HTTP/2 peer is asked whether it is still there.
 const PING: Duration = Duration::from_secs(30);
+
+/// How long a connection is kept as it is after a request: the next one of a client at work comes sooner.
+const REST: Duration = Duration::from_secs(5);
 
 /// Headers of a request, all together. T12: tokens are far smaller.
 const MAX_HEADERS: u32 = 32 * 1024;

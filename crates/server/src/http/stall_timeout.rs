@@ -15,7 +15,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf},
     sync::Semaphore,
     time::{Instant, Sleep, sleep, timeout},
 };
@@ -43,6 +43,8 @@ pub(crate) struct StallTimeoutBody {
 #[derive(Debug)]
 pub(crate) struct StallTimeoutStream<S> {
     inner: S,
+    /// Was read before, and is read again first.
+    unread: Bytes,
     activity: Arc<Activity>,
     wait: StallTimer,
 }
@@ -145,7 +147,30 @@ impl http_body::Body for StallTimeoutBody {
 
 impl<S> StallTimeoutStream<S> {
     pub(crate) fn new(inner: S, activity: Arc<Activity>) -> Self {
-        Self { inner, activity, wait: StallTimer::default() }
+        Self { inner, unread: Bytes::new(), activity, wait: StallTimer::default() }
+    }
+
+    /// Has these bytes read once more.
+    pub(crate) fn with_unread(self, unread: Bytes) -> Self {
+        Self { unread, ..self }
+    }
+
+    /// Whether there are bytes to be read once more.
+    pub(crate) fn has_unread(&self) -> bool {
+        !self.unread.is_empty()
+    }
+}
+
+impl<S: AsyncRead + Unpin> StallTimeoutStream<S> {
+    /// Waits until there are bytes to be read; `false` is the end of them.
+    pub(crate) async fn wait_for_bytes(&mut self) -> bool {
+        // With TLS, that bytes have come is no sign of any that can be read.
+        let mut byte = [0];
+        let is_there = matches!(self.read(&mut byte).await, Ok(1));
+        if is_there {
+            self.unread = Bytes::copy_from_slice(&byte);
+        }
+        is_there
     }
 }
 
@@ -173,6 +198,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for StallTimeoutStream<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.unread.is_empty() {
+            let length = self.unread.len().min(buffer.remaining());
+            buffer.put_slice(&self.unread.split_to(length));
+            self.activity.received();
+            return Poll::Ready(Ok(()));
+        }
         let read = Pin::new(&mut self.inner).poll_read(context, buffer);
         if read.is_ready() {
             self.activity.received();

@@ -4,6 +4,7 @@ mod frames;
 mod idle;
 mod rapid_reset;
 mod refused;
+mod resting;
 mod shared;
 mod stalled;
 

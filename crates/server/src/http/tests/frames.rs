@@ -8,6 +8,15 @@ use super::*;
 
 /// A connection on which nothing was said yet.
 pub(super) async fn http2(server: &Fixture, certificate: &str) -> TlsStream<TcpStream> {
+    over_tls(server, certificate, "h2").await
+}
+
+/// The same, for a protocol by its name in ALPN.
+pub(super) async fn over_tls(
+    server: &Fixture,
+    certificate: &str,
+    protocol: &str,
+) -> TlsStream<TcpStream> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()).unwrap();
     let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -15,7 +24,7 @@ pub(super) async fn http2(server: &Fixture, certificate: &str) -> TlsStream<TcpS
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec()];
+    config.alpn_protocols = vec![protocol.into()];
     let name = ServerName::try_from("127.0.0.1").unwrap();
     TlsConnector::from(Arc::new(config)).connect(name, server.connect().await).await.unwrap()
 }
