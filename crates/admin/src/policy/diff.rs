@@ -164,7 +164,7 @@ impl Files {
         for KnownCaller { who, subject, is_disabled, shadowed_by } in callers {
             let who = match shadowed_by {
                 Some(_) => format!("{who} (no login reaches it)"),
-                None if *is_disabled => format!("{who} (disabled)"),
+                None if *is_disabled => format!("{who} (disabled or expired)"),
                 None => who.clone(),
             };
             for change in &*comparison.changes(subject)? {

@@ -62,7 +62,7 @@ pub struct ReachingCaller {
     pub who: String,
     /// The account's source.
     pub source: Option<String>,
-    /// Whether the account is disabled at the moment, or the key has expired.
+    /// Whether the account is disabled at the moment, or the robot or the key has expired.
     pub disabled: bool,
     /// The earlier source that has the name of its account: no login reaches it then.
     pub shadowed_by: Option<String>,

@@ -55,7 +55,7 @@ fn row(caller: &ReachingCaller) -> [String; 4] {
     by.extend((!own.is_empty()).then(|| "its own permission".to_owned()));
     let who = match shadowed_by {
         Some(owner) => format!("{who} (no login reaches it: `{owner}` has the name)"),
-        None if *disabled => format!("{who} (disabled)"),
+        None if *disabled => format!("{who} (disabled or expired)"),
         None => who.clone(),
     };
     [who, source.clone().unwrap_or_default(), actions.join(", "), by.join(", ")]
