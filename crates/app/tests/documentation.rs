@@ -143,8 +143,9 @@ fn the_known_failures_are_the_same_in_the_program_and_on_the_page() {
 }
 
 #[test]
-fn links_between_the_pages_lead_somewhere() {
+fn the_pages_are_whole_and_links_between_them_lead_somewhere() {
     for (name, text) in pages() {
+        assert!(!text.contains("\n<<<<<<< ") && !text.contains("\n>>>>>>> "), "{name}: two texts");
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
             let from = root().join(&name);
@@ -270,7 +271,7 @@ fn pages() -> Vec<(String, String)> {
     let docs = docs.map(|entry| format!("docs/{}", entry.unwrap().file_name().to_str().unwrap()));
     let names = docs
         .filter(|name| Path::new(name).extension().is_some_and(|kind| kind == "md"))
-        .chain(["README.md", "README.zh-CN.md"].map(str::to_owned));
+        .chain(["README.md", "README.zh-CN.md", "CHANGELOG.md"].map(str::to_owned));
     names.map(|name| (name.clone(), fs::read_to_string(root().join(name)).unwrap())).collect()
 }
 
