@@ -16,28 +16,34 @@ use crate::subject::AccountName;
 pub struct MachineSecret {
     form: SecretForm,
     text: SecretString,
+    hash: TokenHash,
 }
 
 impl MachineSecret {
     /// Draws a new one for a robot.
     pub fn of_robot(random: &dyn Random) -> Self {
-        Self { form: SecretForm::Robot, text: generate(SecretForm::Robot, random) }
+        Self::draw(SecretForm::Robot, random)
     }
 
     /// Draws a new API key.
     pub fn api_key(random: &dyn Random) -> Self {
-        Self { form: SecretForm::ApiKey, text: generate(SecretForm::ApiKey, random) }
+        Self::draw(SecretForm::ApiKey, random)
+    }
+
+    fn draw(form: SecretForm, random: &dyn Random) -> Self {
+        let text = generate(form, random);
+        let hash = hash(text.expose_secret());
+        Self { form, text, hash }
     }
 
     /// Reads a password that is to be one; `None` if it is something else.
     pub fn parse(password: &str) -> Option<Result<Self, DamagedSecret>> {
         let form = SecretForm::of(password)?;
         match form {
-            SecretForm::ApiKey | SecretForm::Robot => Some(if is_whole(form, password) {
-                Ok(Self { form, text: SecretString::from(password) })
-            } else {
-                Err(DamagedSecret { form })
-            }),
+            SecretForm::ApiKey | SecretForm::Robot => {
+                let secret = |hash| Self { form, text: SecretString::from(password), hash };
+                Some(hash_of_whole(form, password).map(secret).ok_or(DamagedSecret { form }))
+            }
             SecretForm::RefreshToken => None,
         }
     }
@@ -54,7 +60,7 @@ impl MachineSecret {
 
     /// What is kept of it. The secret has 256 random bits, so one fast hash hides it.
     pub fn hash(&self) -> TokenHash {
-        hash(self.expose())
+        self.hash
     }
 }
 
@@ -92,15 +98,21 @@ pub(crate) fn generate(form: SecretForm, random: &dyn Random) -> SecretString {
     SecretString::from(body + &checksum)
 }
 
-/// Whether a text is one of this form to the last digit.
-pub(crate) fn is_whole(form: SecretForm, text: &str) -> bool {
-    let hexadecimal = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-    let Some(rest) = text.strip_prefix(form.prefix()) else { return false };
-    if rest.len() != 64 + CHECKSUM_LENGTH || !rest.bytes().all(hexadecimal) {
-        return false;
+/// What is kept of a text, if it is one of this form to the last digit.
+pub(crate) fn hash_of_whole(form: SecretForm, text: &str) -> Option<TokenHash> {
+    let rest = text.strip_prefix(form.prefix())?;
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    if rest.len() != 64 + CHECKSUM_LENGTH || !rest.bytes().all(is_digit) {
+        return None;
     }
     let (body, sum) = text.split_at(text.len() - CHECKSUM_LENGTH);
-    checksum(body) == sum
+    let mut hasher = Sha256::new_with_prefix(body);
+    let expected = hasher.clone().finalize();
+    if !sum.bytes().eq(digits(&expected[..CHECKSUM_LENGTH / 2])) {
+        return None;
+    }
+    hasher.update(sum);
+    Some(TokenHash(hasher.finalize().into()))
 }
 
 /// What is kept of a text.
@@ -113,8 +125,12 @@ fn checksum(body: &str) -> String {
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or_default();
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    digits(bytes).map(char::from).collect()
+}
+
+fn digits(bytes: &[u8]) -> impl Iterator<Item = u8> {
+    let digit = |nibble: u8| b"0123456789abcdef"[usize::from(nibble)];
+    bytes.iter().flat_map(move |byte| [digit(byte >> 4), digit(byte & 15)])
 }
 
 const CHECKSUM_LENGTH: usize = 8;
@@ -145,6 +161,7 @@ mod tests {
             assert!(text.starts_with(&format!("{prefix}{}", "ab".repeat(32))));
             let read = MachineSecret::parse(text).unwrap().unwrap();
             assert_eq!((read.form(), read.hash()), (secret.form(), secret.hash()));
+            assert_eq!(read.hash(), hash(text));
             assert!(!format!("{secret:?}").contains("abab"));
         }
     }

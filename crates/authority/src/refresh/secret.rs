@@ -7,26 +7,31 @@ use portpass_state::TokenHash;
 use portpass_token::Random;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::secret::{generate, hash, is_whole};
+use crate::secret::{generate, hash, hash_of_whole};
 
 /// A refresh token.
 #[derive(Debug, Clone)]
-pub struct RefreshSecret(SecretString);
+pub struct RefreshSecret {
+    text: SecretString,
+    hash: TokenHash,
+}
 
 impl RefreshSecret {
     /// Draws a new one.
     pub fn generate(random: &dyn Random) -> Self {
-        Self(generate(SecretForm::RefreshToken, random))
+        let text = generate(SecretForm::RefreshToken, random);
+        let hash = hash(text.expose_secret());
+        Self { text, hash }
     }
 
     /// For the client alone.
     pub fn expose(&self) -> &str {
-        self.0.expose_secret()
+        self.text.expose_secret()
     }
 
     /// What is kept of it.
     pub fn hash(&self) -> TokenHash {
-        hash(self.expose())
+        self.hash
     }
 }
 
@@ -35,12 +40,10 @@ impl FromStr for RefreshSecret {
 
     fn from_str(text: &str) -> Result<Self, MalformedSecret> {
         if !text.starts_with(PREFIX) {
-            Err(MalformedSecret::Unrecognized)
-        } else if is_whole(SecretForm::RefreshToken, text) {
-            Ok(Self(SecretString::from(text)))
-        } else {
-            Err(MalformedSecret::Damaged)
+            return Err(MalformedSecret::Unrecognized);
         }
+        let hash = hash_of_whole(SecretForm::RefreshToken, text).ok_or(MalformedSecret::Damaged)?;
+        Ok(Self { text: SecretString::from(text), hash })
     }
 }
 
