@@ -9,11 +9,9 @@
 //!                         5  objects that it does not name go
 //! ```
 //! Why in this order. An object is on the disk before its row is committed, so all that the snapshot names
-//! is there when it is taken. It stays for two grace periods of an hour at least: a blob that a repository
-//! held at that moment is garbage only an hour after the last repository let go of it, and garbage is removed
-//! an hour later. The copies are therefore found, however much is pushed and deleted meanwhile; a backup that
-//! takes longer may miss one, says so, and finds most of its work done when it is run again. And as the
-//! snapshot takes its place after the objects that it names, and before others go, whatever breaks off leaves
+//! is there when it is taken. As long as a backup runs, no collection removes an object: it says so in the
+//! database before, and again and again. The copies are therefore found, however much is pushed and deleted
+//! meanwhile. And as the snapshot takes its place after the objects that it names, and before others go, whatever breaks off leaves
 //! either the old backup or the new one.
 //!
 //! Uploads under way are in no backup; nobody was told that they are kept.
@@ -23,6 +21,7 @@ mod folder;
 use std::{
     io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use portpass_config::Signing;
@@ -76,8 +75,13 @@ impl Installation {
             already: 0,
             removed: 0,
         };
+        self.keep_objects().await?;
         let snapshot = self.snapshot(&folder).await?;
-        let outcome = self.fill(&folder, &snapshot, &mut done).await;
+        let outcome = self.fill(&folder, &snapshot, &mut done);
+        let outcome = tokio::select! {
+            outcome = outcome => outcome,
+            error = self.go_on_keeping_objects() => Err(error.into()),
+        };
         // Its last change goes into the file itself, whatever comes next.
         snapshot.close().await;
         let replica = outcome?;
@@ -86,6 +90,20 @@ impl Installation {
         done.removed = blocking(move || replica.prune()).await?;
         drop(folder);
         Ok(done)
+    }
+
+    /// Lets no collection remove an object for a while.
+    async fn keep_objects(&self) -> Result<(), StateError> {
+        self.db.keep_objects_until(self.now() + KEPT).await
+    }
+
+    async fn go_on_keeping_objects(&self) -> StateError {
+        loop {
+            tokio::time::sleep(KEPT / 4).await;
+            if let Err(error) = self.keep_objects().await {
+                return error;
+            }
+        }
     }
 
     /// The folder, ours until it is dropped.
@@ -306,5 +324,8 @@ fn list(lost: &[UnreadableBlob]) -> String {
     };
     lost.iter().map(line).collect()
 }
+
+/// A backup that is killed holds collections up for so long.
+const KEPT: Duration = Duration::from_mins(4);
 
 const PAGE: usize = 500;

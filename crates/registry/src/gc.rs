@@ -221,6 +221,9 @@ impl Collector {
         collected: &mut Collected,
     ) -> Result<(), UpkeepError> {
         loop {
+            if !self.db.may_remove_objects(now).await? {
+                return Ok(());
+            }
             let garbage = self.db.garbage(before(now, self.settings.hold()), BATCH).await?;
             if garbage.is_empty() {
                 return Ok(());

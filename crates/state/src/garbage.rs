@@ -17,7 +17,7 @@ use portpass_protocol::Digest;
 use crate::{
     Db, StateError,
     page::capped,
-    sql::{Row, chunk, chunks, sql},
+    sql::{Row, chunk, chunks, milliseconds, sql},
 };
 
 /// An object to be removed from the store.
@@ -200,6 +200,19 @@ impl Db {
         rows.iter().map(Garbage::read).collect()
     }
 
+    /// Lets all objects stay until then, whatever is garbage: somebody copies what rows named a while ago.
+    pub async fn keep_objects_until(&self, until: SystemTime) -> Result<(), StateError> {
+        self.set_meta(OBJECTS_KEPT_UNTIL, &milliseconds(until).to_string()).await
+    }
+
+    /// Whether objects may be removed at `now`.
+    pub async fn may_remove_objects(&self, now: SystemTime) -> Result<bool, StateError> {
+        let Some(text) = self.meta(OBJECTS_KEPT_UNTIL).await? else { return Ok(true) };
+        let until: i64 =
+            text.parse().map_err(|_| StateError::inconsistent("value", "it is no number"))?;
+        Ok(until <= milliseconds(now))
+    }
+
     /// Notes that objects are gone from the store.
     pub async fn remove_garbage_rows(&self, locations: &[&str]) -> Result<(), StateError> {
         let mut write = self.write().await?;
@@ -245,3 +258,6 @@ impl Garbage {
         })
     }
 }
+
+/// The name of a fact about this installation.
+pub(crate) const OBJECTS_KEPT_UNTIL: &str = "objects_kept_until";

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::{
     Db, StateError,
+    garbage::OBJECTS_KEPT_UNTIL,
     read_only::READ_ONLY,
     sql::{Connections, sql},
     writer::Write,
@@ -107,7 +108,7 @@ const SERVING_SINCE: &str = "serving_since";
 const PAIRING: &str = "store_pairing";
 
 /// What is said of this database and its store, and of no copy.
-pub(crate) const INSTANCE_ONLY: [&str; 3] = [SERVING_SINCE, PAIRING, READ_ONLY];
+pub(crate) const INSTANCE_ONLY: [&str; 4] = [SERVING_SINCE, PAIRING, READ_ONLY, OBJECTS_KEPT_UNTIL];
 
 /// The counters that migrations made.
 #[derive(Debug, Clone, Copy)]

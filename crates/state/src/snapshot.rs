@@ -45,7 +45,7 @@ impl Db {
     pub async fn remove_instance_meta(&self) -> Result<(), StateError> {
         let mut write = self.write().await?;
         for statement in [
-            sql("DELETE FROM meta WHERE name IN ($1, $2, $3)").bind_all(INSTANCE_ONLY),
+            sql("DELETE FROM meta WHERE name IN ($1, $2, $3, $4)").bind_all(INSTANCE_ONLY),
             sql("DELETE FROM upload"),
             sql("DELETE FROM garbage"),
             sql("DELETE FROM blob WHERE NOT EXISTS

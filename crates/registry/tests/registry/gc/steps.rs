@@ -23,6 +23,7 @@ on_both_stores![
     what_was_pulled_by_digest_stays_where_a_rule_says_so,
     a_forecast_says_what_goes_when_and_why,
     what_nothing_keeps_is_gone_after_its_grace_and_two_intervals,
+    what_is_copied_stays_until_then,
     thousands_go_in_one_collection,
 ];
 
@@ -246,6 +247,19 @@ async fn what_nothing_keeps_is_gone_after_its_grace_and_two_intervals(registry: 
             );
         }
     }
+}
+
+/// A backup copies what a snapshot of the database names.
+async fn what_is_copied_stays_until_then(registry: Harness) {
+    let path = registry.blob("team/app", b"hello").await;
+    let until = registry.now() + HOUR;
+    registry.db.keep_objects_until(until).await.unwrap();
+    registry.delete(&path).await;
+    assert_eq!(collect(&registry, BLOBS).await.retired, 1);
+    registry.clock.advance(HOUR.checked_sub(MILLISECOND).unwrap());
+    assert_eq!(collect(&registry, BLOBS).await.objects, 0);
+    registry.clock.advance(MILLISECOND);
+    assert_eq!(collect(&registry, BLOBS).await.objects, 1);
 }
 
 async fn thousands_go_in_one_collection(registry: Harness) {
