@@ -7,6 +7,7 @@
 //!              ├─ sessions.rs      refresh tokens
 //!              ├─ signing_keys.rs  the key ring: list, rotate, export
 //!              ├─ read_only.rs    pulls without pushes
+//!              ├─ fsck.rs         whether rows and objects are what they say
 //!              ├─ garbage.rs      what collections remove, and one of them
 //!              ├─ pulls.rs        when what was pulled last, and how often
 //!              ├─ audit.rs         the audit trail: read, follow, verify
@@ -41,6 +42,7 @@ mod data_directory;
 mod directories;
 mod error;
 mod first_start;
+mod fsck;
 mod garbage;
 mod grant_origin;
 mod issued;
@@ -90,6 +92,7 @@ pub use self::{
     directories::{DirectoryExamination, DirectoryStep, examine_directories},
     error::AdminError,
     first_start::{ADMIN, Administrator, FirstStart, FirstStartError},
+    fsck::{StorageCheck, StorageFault, StorageVerdict},
     garbage::{GarbageCollection, GarbageForecast, GarbageItem},
     grant_origin::{GrantOrigin, NarrowKey, OtherTokenService, shell_quoted},
     issued::Issued,

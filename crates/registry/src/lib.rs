@@ -30,6 +30,7 @@ pub mod controller;
 pub mod credentials;
 mod error;
 pub mod event;
+pub mod fsck;
 pub mod gc;
 pub mod grant;
 mod handler;

@@ -15,7 +15,7 @@ use std::{
 
 use portpass_state::{Db, HeldBlob, StateError, Upload};
 use portpass_storage::{
-    BlobStore, Location, StoreError, Surveyed, Swept, Upload as Progress, survey, sweep,
+    BlobStore, Location, Object, StoreError, Surveyed, Swept, Upload as Progress, survey, sweep,
 };
 use tokio::time::{self, MissedTickBehavior};
 
@@ -160,6 +160,30 @@ async fn live(
     let known = db.known_locations(&names).await?;
     let live = names.into_iter().map(Location::from);
     Ok(live.filter(|name| known.contains(name.as_str()) || sessions.contains(name)).collect())
+}
+
+/// How many objects there are, and those that no row names and nobody has written to for a day.
+pub(crate) async fn unnamed(
+    db: &Db,
+    store: &dyn BlobStore,
+    now: SystemTime,
+) -> Result<(u64, Vec<Object>), UpkeepError> {
+    let sessions = in_sessions(db).await?;
+    let (mut objects, mut unnamed, mut cursor) = (0, Vec::new(), None);
+    loop {
+        let listing = store.list(cursor).await?;
+        objects += listing.objects.len() as u64;
+        let is_old =
+            |object: &Object| now.duration_since(object.written).is_ok_and(|age| age >= ABANDONED);
+        let old: Vec<Object> = listing.objects.into_iter().filter(is_old).collect();
+        let names = old.iter().map(|object| object.location.clone()).collect();
+        let live = live(db, &sessions, names).await?;
+        unnamed.extend(old.into_iter().filter(|object| !live.contains(&object.location)));
+        cursor = listing.next;
+        if cursor.is_none() {
+            return Ok((objects, unnamed));
+        }
+    }
 }
 
 /// How the rows of a database and the objects of a store go together.

@@ -13,6 +13,7 @@ pub(crate) mod diagnose;
 mod directory;
 pub(crate) mod explain;
 pub(crate) mod export;
+pub(crate) mod fsck;
 pub(crate) mod gc;
 mod habits;
 pub(crate) mod import;
@@ -74,6 +75,8 @@ enum Command {
     Policy(policy::Arguments),
     /// Refuse pushes and deletes while pulls go on, or allow them again
     Readonly(readonly::Arguments),
+    /// Read and hash every blob, look at every row, and repair what can be
+    Fsck(fsck::Arguments),
     /// Remove what no image needs, or list what would go, when and why
     Gc(gc::Arguments),
     /// List when tags and manifests were pulled last, and how often
@@ -139,6 +142,7 @@ pub(crate) async fn run(command_line: CommandLine, context: &Context) -> Result<
         Command::Session(arguments) => session::run(arguments, context).await,
         Command::SigningKey(arguments) => signing_key::run(arguments, context).await,
         Command::Readonly(arguments) => readonly::run(arguments, context).await,
+        Command::Fsck(arguments) => fsck::run(arguments, context).await,
         Command::Gc(arguments) => gc::run(arguments, context).await,
         Command::Pulls(arguments) => pulls::run(arguments, context).await,
         Command::Audit(arguments) => audit::run(arguments, context).await,

@@ -1,6 +1,7 @@
 //! What operators do with a registry, and what it tells them: with real clients.
 #![expect(clippy::unwrap_used, reason = "what cannot be set up here fails the test")]
 
+mod fsck;
 mod gc;
 mod partial;
 mod pulls;

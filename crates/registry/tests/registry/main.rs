@@ -4,6 +4,7 @@
 mod blobs;
 mod bodies;
 mod events;
+mod fsck;
 mod gc;
 mod guesses;
 mod harness;
