@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! client     a repository of its own, of which it knows what must be there; blobs are shared by all
-//! collector  moves the clock by a fraction of the grace, and collects; every other seed as another process
+//! collector  moves the clock by a fraction of the grace, and collects; every other seed as another process, and in
+//!            half of the rounds it is broken off somewhere, as if it were killed
 //! ```
 //! A client that takes longer than the grace from a HEAD to its manifest may be told that a blob is unknown, and
 //! nobody else may.
@@ -12,14 +13,18 @@ mod client;
 
 use std::{
     collections::BTreeSet,
+    future::poll_fn,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    task::Poll,
 };
 
 use portpass_protocol::Digest;
 use portpass_registry::gc::{Collected, Collector, Speed};
+use portpass_state::Db;
 use portpass_testkit::SeededRng;
 use tokio::{sync::oneshot, task::JoinSet};
 
@@ -54,11 +59,11 @@ async fn run(seed: u64) -> (Tally, Collected) {
     registry.db.serving_since(registry.now()).await.unwrap();
     let registry = Arc::new(registry);
     let (store, events) = (registry.store.clone(), registry.seen.clone());
-    let collector = match seed % 2 {
-        0 => registry.collector(ALL),
-        _ => Collector::new(&registry.opened_again().await, store, events, ALL),
+    let db = match seed % 2 {
+        0 => registry.db.clone(),
+        _ => registry.opened_again().await,
     };
-    let collector = collector.with_speed(Speed::Full);
+    let collector = Collector::new(&db, store, events, ALL).with_speed(Speed::Full);
     let mut clients = JoinSet::new();
     let working = Arc::new(AtomicUsize::new(CLIENTS));
     for number in 0..CLIENTS {
@@ -73,7 +78,8 @@ async fn run(seed: u64) -> (Tally, Collected) {
         });
     }
     let (stop, stopped) = oneshot::channel();
-    let collecting = tokio::spawn(collect_until(stopped, registry.clone(), collector.clone(), rng));
+    let collecting = collect_until(stopped, registry.clone(), (db, collector.clone()), rng);
+    let collecting = tokio::spawn(collecting);
     let mut clients = clients.join_all().await;
     drop(stop);
     let mut gone = collecting.await.unwrap();
@@ -92,7 +98,7 @@ async fn run(seed: u64) -> (Tally, Collected) {
 async fn collect_until(
     mut stopped: oneshot::Receiver<()>,
     registry: Arc<Harness>,
-    collector: Collector,
+    (db, collector): (Db, Collector),
     mut rng: SeededRng,
 ) -> Collected {
     let (mut gone, mut rounds) = (Collected::default(), 0);
@@ -101,12 +107,33 @@ async fn collect_until(
         let part = ALL.mark_age() / 3;
         registry.clock.advance(if rng.below(6) == 0 { DAY } else { part });
         registry.db.forget_foreign_writes().await.unwrap();
-        add(&mut gone, collector.collect(registry.now()).await.unwrap());
+        let round = collector.collect(registry.now());
+        if rng.below(2) == 0 {
+            add(&mut gone, round.await.unwrap());
+        } else if let Some(collected) = some_of(round, rng.below(60)).await {
+            add(&mut gone, collected.unwrap());
+        }
+        // What it was committing when it was dropped is there, or never will be.
+        db.forget_foreign_writes().await.unwrap();
         registry.db.forget_foreign_writes().await.unwrap();
         rounds += 1;
     }
     println!("{rounds} collections beside clients: {gone:?}");
     gone
+}
+
+/// What comes of it if it is polled so often at most, and then dropped.
+async fn some_of<F: Future>(round: F, mut polls: usize) -> Option<F::Output> {
+    let mut round = pin!(round);
+    poll_fn(|context| match round.as_mut().poll(context) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending if polls == 0 => Poll::Ready(None),
+        Poll::Pending => {
+            polls -= 1;
+            Poll::Pending
+        }
+    })
+    .await
 }
 
 /// Until everything has gone that goes: a subject, what refers to it, what refers to that, and their blobs.

@@ -241,11 +241,12 @@ impl Client {
         let status = self.registry.delete(&manifest_path(&self.name, &digest)).await.status;
         if status == StatusCode::NOT_FOUND {
             self.must_be_old(digest).await;
+            self.forget(digest, self.earliest_end(digest));
         } else {
             assert_eq!(status, StatusCode::ACCEPTED);
             self.tally.deleted += 1;
+            self.forget(digest, begun);
         }
-        self.forget(digest, begun);
     }
 
     async fn pull(&mut self, rng: &mut SeededRng) {
@@ -258,6 +259,10 @@ impl Client {
 
     /// Pulls a manifest with all that belongs to it; whether it is there, which it must be unless it may have gone.
     async fn look(&mut self, digest: Digest) -> bool {
+        // Whatever was looked at before may have shown that this one has gone with it.
+        if !self.manifests.contains_key(&digest) {
+            return false;
+        }
         let path = manifest_path(&self.name, &digest);
         let answer = self.registry.get(&path).await;
         if answer.status == StatusCode::NOT_FOUND {
@@ -301,6 +306,10 @@ impl Client {
         let holders: Vec<Digest> =
             self.manifests.values().filter(holds).map(|other| other.manifest.digest).collect();
         for holder in holders {
+            // It may have been forgotten with one before it, which held it.
+            if !self.manifests.contains_key(&holder) {
+                continue;
+            }
             let path = manifest_path(&self.name, &holder);
             if self.registry.head(&path).await.status == StatusCode::NOT_FOUND {
                 Box::pin(self.must_be_old(holder)).await;
