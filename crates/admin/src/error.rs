@@ -275,6 +275,30 @@ pub enum AdminError {
     /// A collection stopped.
     #[error("the collection stopped, and the next one goes on: {0}")]
     Collection(#[from] UpkeepError),
+    /// What is in the queue is no event.
+    #[error("event {sequence} cannot be read: the database is damaged")]
+    BrokenEvent {
+        /// Its place.
+        sequence: i64,
+    },
+    /// No server has noted it.
+    #[error("there is no endpoint `{name}`")]
+    UnknownEndpoint {
+        /// Which.
+        name: String,
+        /// Those that there are.
+        known: Vec<String>,
+    },
+    /// It went, or is still to come.
+    #[error("there is no event {sequence}")]
+    UnknownEvent {
+        /// Its place.
+        sequence: i64,
+        /// The first that there is.
+        first: i64,
+        /// The last.
+        last: i64,
+    },
     /// Nothing was pushed into it.
     #[error("there is no repository `{name}`")]
     UnknownRepository {
@@ -368,6 +392,16 @@ impl AdminError {
                 vec!["`portpass robot list` lists the robots, and the other `portpass robot` commands change them".into()]
             }
             Self::UnknownAccount { .. } => vec!["`portpass user list` lists all accounts".into()],
+            Self::UnknownEndpoint { known, .. } if known.is_empty() => {
+                vec![
+                    "a server notes the endpoints of `registry.notifications` when it starts"
+                        .into(),
+                ]
+            }
+            Self::UnknownEndpoint { known, .. } => vec![format!("there are: {}", known.join(", "))],
+            Self::UnknownEvent { first, last, .. } if first <= last => {
+                vec![format!("events {first} to {last} are kept")]
+            }
             Self::ReadOnlyConfigured => {
                 vec!["remove it there, and reload or restart the server".into()]
             }

@@ -6,6 +6,7 @@
 //!              ├─ api_keys.rs      secrets of persons for programs
 //!              ├─ sessions.rs      refresh tokens
 //!              ├─ signing_keys.rs  the key ring: list, rotate, export
+//!              ├─ events.rs       what others are told, and whether they take it
 //!              ├─ read_only.rs    pulls without pushes
 //!              ├─ fsck.rs         whether rows and objects are what they say
 //!              ├─ garbage.rs      what collections remove, and one of them
@@ -41,6 +42,7 @@ mod blocking;
 mod data_directory;
 mod directories;
 mod error;
+mod events;
 mod first_start;
 mod fsck;
 mod garbage;
@@ -91,6 +93,7 @@ pub use self::{
     data_directory::{DataDirectory, DataDirectoryError, FileMode, write_file},
     directories::{DirectoryExamination, DirectoryStep, examine_directories},
     error::AdminError,
+    events::{EndpointStatus, EventRange, EventRangeError, EventRecord},
     first_start::{ADMIN, Administrator, FirstStart, FirstStartError},
     fsck::{StorageCheck, StorageFault, StorageVerdict},
     garbage::{GarbageCollection, GarbageForecast, GarbageItem},

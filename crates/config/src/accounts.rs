@@ -2,7 +2,7 @@
 
 mod http;
 mod ldap;
-mod section;
+pub(crate) mod section;
 mod workload;
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};

@@ -5,6 +5,7 @@
 
 mod auth;
 mod http;
+mod notifications;
 mod others;
 mod section;
 mod storage;
@@ -52,6 +53,7 @@ pub fn import(name: &str, text: &str, source: &Path) -> Result<Translated, Confi
     writer.line("registry:");
     auth::write(&mut file, source, &mut writer);
     storage::write(&mut file, &mut writer);
+    notifications::write(&mut file, &mut writer);
     others::write(&mut file, &mut writer);
     file.rest(&mut writer);
     let (configuration, doubts) = writer.finish();

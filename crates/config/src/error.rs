@@ -155,7 +155,7 @@ const FOREIGN: &[(&str, &str)] = &[
     ("redirect", "the registry serves blobs itself: leave it out"),
     ("tag", "the registry lists tags from its database: leave it out"),
     ("proxy", "this registry cannot mirror another one"),
-    ("notifications", "the registry sends no notifications"),
+    ("notifications", "`notifications` belongs under `registry`, next to `storage`"),
     ("middleware", "the registry has no middleware"),
     ("redis", "the registry does not use Redis: leave it out"),
     ("health", "health is served at `admin: { addr: 127.0.0.1:5001 }`"),

@@ -6,7 +6,6 @@ use super::Environment;
 
 /// What a variable of distribution sets that there is not here, and what there is instead.
 const VARIABLES: &[(&str, &str)] = &[
-    ("REGISTRY_CATALOG", "a page of the catalog has at most 1000 names"),
     ("REGISTRY_COMPATIBILITY", "schema 1 is not supported"),
     ("REGISTRY_HEALTH", "health is served at `admin.addr`"),
     ("REGISTRY_HTTP_DEBUG_PROMETHEUS", "metrics are served at `admin.addr`"),
@@ -28,7 +27,10 @@ const VARIABLES: &[(&str, &str)] = &[
     ("REGISTRY_LOG_REPORTCALLER", "log lines name the module"),
     ("REGISTRY_LOGLEVEL", "the level is REGISTRY_LOG_LEVEL"),
     ("REGISTRY_MIDDLEWARE", "the registry has no middleware"),
-    ("REGISTRY_NOTIFICATIONS", "the registry sends no notifications"),
+    (
+        "REGISTRY_NOTIFICATIONS",
+        "endpoints are one list, as in REGISTRY_NOTIFICATIONS_ENDPOINTS='[{ name: ci, url: … }]'",
+    ),
     ("REGISTRY_POLICY", "repository classes are not supported"),
     ("REGISTRY_PROXY", "this registry cannot mirror another one"),
     ("REGISTRY_REDIS", "the registry does not use Redis"),
@@ -42,7 +44,10 @@ const VARIABLES: &[(&str, &str)] = &[
     ("REGISTRY_STORAGE_REDIRECT", "the registry serves blobs itself"),
     ("REGISTRY_STORAGE_TAG", "the registry lists tags from its database"),
     ("REGISTRY_STORAGE", "this version supports only the storage `filesystem`"),
-    ("REGISTRY_VALIDATION", "the registry always checks manifests"),
+    (
+        "REGISTRY_VALIDATION",
+        "only REGISTRY_VALIDATION_MANIFESTS_INDEXES_PLATFORMS says how manifests are checked",
+    ),
 ];
 
 /// Warnings of variables that distribution would heed. `known` are those that are heeded here too.

@@ -71,7 +71,10 @@ pub use self::{
     log::{Log, LogFormat},
     measure::{MeasureError, Rate, Size, Span},
     policy::{PolicyFile, PolicyFileContent, PolicySource, RuleFile, RuleFileContent},
-    registry::{Gc, GcSchedule, Registry, RegistryAuth},
+    registry::{
+        Catalog, Children, Gc, GcSchedule, NotificationEndpoint, NotificationsConfig, Registry,
+        RegistryAuth,
+    },
     signing::Signing,
     tls::{TlsError, TlsFiles},
     token_service::{TokenListen, TokenService},

@@ -1,7 +1,10 @@
 //! `registry`: the registry that this process is.
 
+mod catalog;
 mod gc;
 mod maintenance;
+mod notifications;
+mod validation;
 
 use std::path::PathBuf;
 
@@ -11,11 +14,21 @@ use serde::Deserialize;
 pub(crate) use self::gc::UntaggedSection;
 pub use self::gc::{Gc, GcSchedule};
 use super::{
-    ConfigError, Files, Located, Location,
+    ConfigError, Files, Located, Location, Part,
     auth::{Auth, AuthSection},
 };
+use catalog::CatalogSection;
 use gc::GcSection;
 use maintenance::MaintenanceSection;
+use notifications::NotificationsSection;
+use validation::ValidationSection;
+
+pub(crate) use self::notifications::EndpointSection;
+pub use self::{
+    catalog::Catalog,
+    notifications::{NotificationEndpoint, NotificationsConfig},
+    validation::Children,
+};
 
 /// The section `registry`. Absent: this process is no registry.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -25,6 +38,23 @@ pub struct RegistrySection {
     pub auth: Option<Located<AuthSection>>,
     /// Where the blobs are, and whether clients may delete.
     pub storage: Option<StorageSection>,
+    /// Who is told of pushes, pulls and deletes.
+    pub notifications: Option<NotificationsSection>,
+    /// What a manifest needs to be accepted.
+    pub validation: Option<ValidationSection>,
+    /// How repositories are listed.
+    pub catalog: Option<CatalogSection>,
+    /// What answers say.
+    pub http: Option<AnswersSection>,
+}
+
+/// The section `registry.http`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AnswersSection {
+    /// Whether the `Location` of an upload has a query, as distribution's has: some scripts put `&digest=` behind it.
+    /// Default: no
+    pub upload_query: Option<bool>,
 }
 
 /// The section `registry.storage`.
@@ -70,6 +100,14 @@ pub struct Registry {
     pub read_only: bool,
     /// What nothing needs any more.
     pub gc: Gc,
+    /// Who is told of what happens.
+    pub notifications: NotificationsConfig,
+    /// Whether the manifests that an index names have to be there.
+    pub children: Children,
+    /// How repositories are listed.
+    pub catalog: Catalog,
+    /// Whether the URLs of uploads have a query.
+    pub upload_query: bool,
 }
 
 /// Who may come in.
@@ -102,6 +140,7 @@ impl RegistrySection {
                     .hint("to run one in this process, add a section `token_service`"));
             }
         };
+        let notifications = self.notifications.unwrap_or_default().build(files);
         let storage = self.storage.unwrap_or_default();
         let read_only = storage.maintenance.is_some_and(|section| section.is_read_only());
         let blobs = storage.filesystem.and_then(|filesystem| filesystem.rootdirectory);
@@ -113,6 +152,14 @@ impl RegistrySection {
             deletes,
             read_only,
             gc: storage.gc.unwrap_or_default().build(files)?,
+            notifications: files.usable(
+                Part::Serving,
+                notifications,
+                NotificationsConfig::default,
+            )?,
+            children: self.validation.unwrap_or_default().build(files)?,
+            catalog: self.catalog.unwrap_or_default().build(files)?,
+            upload_query: self.http.and_then(|http| http.upload_query).unwrap_or(false),
         })
     }
 }

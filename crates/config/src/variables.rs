@@ -19,6 +19,7 @@ use super::{
     type_error::Key,
 };
 
+mod registry;
 mod token_service;
 
 /// One line of the printed table.
@@ -218,7 +219,7 @@ use variable;
 
 /// All of them, in the order of the file.
 pub(crate) fn all() -> impl Iterator<Item = &'static Variable> {
-    VARIABLES.iter().chain(token_service::VARIABLES)
+    VARIABLES.iter().chain(registry::VARIABLES).chain(token_service::VARIABLES)
 }
 
 /// In the order of the file; those of the token service come after them.

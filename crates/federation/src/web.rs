@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use reqwest::{
-    Client, Request, StatusCode, Url,
+    Client, Request, Response, StatusCode, Url,
     header::{ACCEPT, HeaderValue},
     redirect,
 };
@@ -70,20 +70,13 @@ impl Web {
         request: Request,
         most: usize,
     ) -> Result<(StatusCode, Bytes), WebError> {
-        let (url, timeout) = (request.url().clone(), self.settings.timeout);
+        let url = request.url().clone();
         let answer = async {
-            let client = self.client(&url).await?;
-            let failed = |error: reqwest::Error| {
-                let url = shown(&url);
-                if error.is_timeout() && !error.is_connect() {
-                    WebError::Timeout { url, timeout }
-                } else {
-                    WebError::Failed { url, why: deepest(&error) }
-                }
-            };
-            let mut response = client.execute(request).await.map_err(failed)?;
+            let mut response = self.execute(request).await?;
             let mut body = Vec::new();
-            while let Some(chunk) = response.chunk().await.map_err(failed)? {
+            while let Some(chunk) =
+                response.chunk().await.map_err(|error| self.failed(&url, &error))?
+            {
                 body.extend_from_slice(&chunk);
                 if body.len() > most {
                     return Err(WebError::TooLong { url: shown(&url), most });
@@ -91,9 +84,40 @@ impl Web {
             }
             Ok((response.status(), body.into()))
         };
+        self.in_time(&url, answer).await
+    }
+
+    /// Sends a request to which the status is all the answer: nobody reads the rest.
+    pub(crate) async fn status_of(&self, request: Request) -> Result<StatusCode, WebError> {
+        let url = request.url().clone();
+        let answer = async { Ok(self.execute(request).await?.status()) };
+        self.in_time(&url, answer).await
+    }
+
+    async fn execute(&self, request: Request) -> Result<Response, WebError> {
+        let url = request.url().clone();
+        let client = self.client(&url).await?;
+        client.execute(request).await.map_err(|error| self.failed(&url, &error))
+    }
+
+    async fn in_time<T>(
+        &self,
+        url: &Url,
+        answer: impl Future<Output = Result<T, WebError>>,
+    ) -> Result<T, WebError> {
+        let timeout = self.settings.timeout;
         tokio::time::timeout(timeout, answer)
             .await
-            .unwrap_or_else(|_| Err(WebError::Timeout { url: shown(&url), timeout }))
+            .unwrap_or_else(|_| Err(WebError::Timeout { url: shown(url), timeout }))
+    }
+
+    fn failed(&self, url: &Url, error: &reqwest::Error) -> WebError {
+        let url = shown(url);
+        if error.is_timeout() && !error.is_connect() {
+            WebError::Timeout { url, timeout: self.settings.timeout }
+        } else {
+            WebError::Failed { url, why: deepest(error) }
+        }
     }
 
     /// Built at the first request: reading the system's authorities takes a while.

@@ -67,6 +67,12 @@ pub(crate) enum Error {
         /// What came.
         received: u64,
     },
+    /// `n` is more than this registry allows.
+    #[error("`n` must be at most {limit}")]
+    CatalogNumber {
+        /// The most that may be asked for.
+        limit: usize,
+    },
     /// A manifest refers to what is not in this repository.
     #[error("the manifest refers to {}, which repository {name} does not have", list(digests))]
     ManifestBlobUnknown {

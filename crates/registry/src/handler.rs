@@ -14,6 +14,7 @@ use crate::{
     error::Error,
     event::Event,
     grant::Grant,
+    notification::{Cause, Pulled},
     registry::Registry,
     route::{BlobOp, ManifestOp, Route, UploadOp},
 };
@@ -43,6 +44,18 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    /// Has others told of a pull.
+    pub(crate) fn announce_pull(&self, repository: &RepositoryName, pulled: Pulled<'_>) {
+        if let Some(notifications) = self.registry.notifications() {
+            notifications.pulled(repository, pulled, &self.cause());
+        }
+    }
+
+    /// Who asks and how, for whoever is told what is done.
+    pub(crate) fn cause(&self) -> Cause {
+        Cause::of(self.grant.subject(), &self.head)
+    }
+
     /// Who asks and from where, for what has changed by it.
     pub(crate) fn actor(&self) -> Actor {
         Actor {

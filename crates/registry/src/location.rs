@@ -19,6 +19,11 @@ pub(crate) fn upload(name: &RepositoryName, id: UploadId) -> String {
     format!("/v2/{name}/blobs/uploads/{id}")
 }
 
+/// The same with a query that says nothing: distribution's has one, and scripts go on with `&digest=`.
+pub(crate) fn upload_with_query(name: &RepositoryName, id: UploadId) -> String {
+    format!("{}?_state={id}", upload(name, id))
+}
+
 /// `/v2/NAME/referrers/DIGEST`
 pub(crate) fn referrers(name: &RepositoryName, digest: &Digest) -> String {
     format!("/v2/{name}/referrers/{digest}")

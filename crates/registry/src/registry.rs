@@ -1,14 +1,18 @@
 //! The registry: its parts, and what all clones of it share.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{num::NonZeroUsize, sync::Arc, time::SystemTime};
 
 use portpass_protocol::ClientAddress;
-use portpass_state::Db;
+use portpass_state::{AbsentChildren, Db};
 use portpass_storage::BlobStore;
 use portpass_token::{Clock, Random};
 
 use crate::{
-    controller::Guard, event::EventSink, manifest_budget::ManifestBudget, pulls::PullNotes,
+    controller::Guard,
+    event::EventSink,
+    manifest_budget::ManifestBudget,
+    notification::{Cause, Notifications},
+    pulls::PullNotes,
     read_only::ReadOnly,
 };
 
@@ -29,10 +33,44 @@ pub struct RegistryParts {
     pub deletes: Deletes,
     /// Who is told of what changes.
     pub events: Arc<dyn EventSink>,
+    /// What makes events for others, where there are others.
+    pub notifications: Option<Arc<Notifications>>,
     /// Where pulls are noted.
     pub pulls: Arc<PullNotes>,
     /// Whether nothing may change.
     pub read_only: Arc<ReadOnly>,
+    /// What operators choose of the API.
+    pub settings: ApiSettings,
+}
+
+/// What operators choose of the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ApiSettings {
+    /// Whether an index may name manifests that are not in the repository.
+    pub absent_children: AbsentChildren,
+    /// How many names one page of the catalog has at most.
+    pub catalog_limit: NonZeroUsize,
+    /// What the URLs of uploads look like.
+    pub upload_urls: UploadUrls,
+}
+
+impl Default for ApiSettings {
+    fn default() -> Self {
+        Self {
+            absent_children: AbsentChildren::Refused,
+            catalog_limit: NonZeroUsize::new(1000).expect("not zero"),
+            upload_urls: UploadUrls::Plain,
+        }
+    }
+}
+
+/// What the URLs of uploads look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UploadUrls {
+    /// A path alone.
+    Plain,
+    /// With a query, as distribution's: some scripts put `&digest=` behind it.
+    WithQuery,
 }
 
 /// One switch for tags, manifests and blobs (CVE-2026-41888).
@@ -74,6 +112,15 @@ impl Registry {
                 self.db.on_behalf_of(&format!("network {:02x?}", address.network()))
             }
             (account, _) => self.db.on_behalf_of(account),
+        };
+        Self { shared: Arc::clone(&self.shared), db }
+    }
+
+    /// The same registry, which tells others what is done, and who does it.
+    pub(crate) fn announcing(&self, cause: Cause) -> Self {
+        let db = match self.notifications() {
+            Some(notifications) => self.db.announcing(notifications.announcer(cause)),
+            None => self.db.clone(),
         };
         Self { shared: Arc::clone(&self.shared), db }
     }
@@ -123,6 +170,16 @@ impl Registry {
     /// Whether nothing may change at the moment.
     pub(crate) fn is_read_only(&self) -> bool {
         self.shared.parts.read_only.is_on()
+    }
+
+    /// What makes events for others, where there are others.
+    pub(crate) fn notifications(&self) -> Option<&Arc<Notifications>> {
+        self.shared.parts.notifications.as_ref()
+    }
+
+    /// What operators choose of the API.
+    pub(crate) fn settings(&self) -> ApiSettings {
+        self.shared.parts.settings
     }
 
     /// Where pulls are noted.

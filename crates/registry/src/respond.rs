@@ -200,6 +200,9 @@ fn refusal(error: &Error) -> Refusal {
             because(StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::RangeInvalid, "range")
                 .with(CONTENT_RANGE, range::unsatisfiable(*length))
         }
+        Error::CatalogNumber { limit: _ } => {
+            because(StatusCode::BAD_REQUEST, ErrorCode::PaginationNumberInvalid, "page-invalid")
+        }
         Error::TooManyUploads => {
             because(StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyRequests, "too-many-uploads")
         }

@@ -225,8 +225,8 @@ pub struct Page<T = String> {
 impl Page {
     /// Names in one page of the catalog that says no number (DX1).
     pub const CATALOG_DEFAULT: usize = 100;
-    /// Names in one page of the catalog; a larger number is refused, as distribution does (DX1).
-    pub const CATALOG_LIMIT: usize = 1000;
+    /// Names in one page of the catalog whatever a registry allows; a larger number is refused, as distribution does (DX1).
+    pub const CATALOG_LIMIT: usize = portpass_state::MAX_PAGE;
     /// Tags in one page: a larger number, or none, means this one (OC21, CVE-2023-2253).
     pub const TAGS_LIMIT: usize = portpass_state::MAX_PAGE;
     /// Descriptors in one page of referrers.

@@ -16,6 +16,7 @@ use crate::{
     credentials::Caller,
     error::Error,
     handler,
+    notification::Cause,
     registry::Registry,
     respond,
     route::Route,
@@ -62,8 +63,14 @@ impl Registry {
             self.clone()
         } else {
             self.on_behalf_of(&subject, head.extensions.get().copied())
+                .announcing(Cause::of(&subject, &head))
         };
-        match handler::serve(authorized, registry, head, body).await {
+        let writes = !head.method.is_safe();
+        let served = handler::serve(authorized, registry, head, body).await;
+        if let (true, Some(notifications)) = (writes, self.notifications()) {
+            notifications.ring();
+        }
+        match served {
             Ok(mut response) => {
                 response.extensions_mut().insert(RequestOutcome::served(subject));
                 response

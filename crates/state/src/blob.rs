@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use portpass_protocol::{Digest, RepositoryName};
 
 use crate::{
-    Blob, Change, Db, StateError, UploadClaim,
+    Announced, Blob, Change, Db, StateError, UploadClaim,
     repository::RepositoryRow,
     sql::{Row, Statement, chunk, chunks, sql},
     upload::end,
@@ -146,6 +146,9 @@ impl Db {
             write.run(garbage(commit.location, commit.digest, commit.size, now)).await?;
             Committed::Superfluous { kept: place }
         };
+        let BlobCommit { digest, size, .. } = *commit;
+        let announced = Announced::BlobCommitted { digest, size };
+        self.announce(commit.repository, announced, &mut write).await?;
         write.commit().await?;
         Ok(committed)
     }
@@ -198,6 +201,8 @@ impl Db {
         let blob = Blob::read(&row)?;
         let target = RepositoryRow::find_or_make(to, now, &mut write).await?;
         write.run(join(target, digest, &blob.media_type, now)).await?;
+        let announced = Announced::BlobMounted { digest, size: blob.size, from };
+        self.announce(to, announced, &mut write).await?;
         write.commit().await?;
         Ok(Mounted::Mounted(blob))
     }
@@ -248,6 +253,7 @@ impl Db {
         let statement =
             sql("UPDATE blob SET touched_at = $2, suspect = 1, released_by = $3 WHERE digest = $1");
         write.run(statement.bind(digest).bind(now).bind(repository.as_str())).await?;
+        self.announce(repository, Announced::BlobDeleted(digest), &mut write).await?;
         write.commit().await?;
         Ok(Change::Done)
     }

@@ -6,6 +6,7 @@
 mod accounts;
 mod blobs;
 mod copies;
+mod events;
 mod garbage;
 mod import;
 mod key_files;
@@ -26,7 +27,7 @@ use std::time::{Duration, SystemTime};
 
 use portpass_protocol::{Digest, RepositoryName, Tag};
 
-use crate::{AuditRecord, BlobCommit, Committed, Db, NewManifest, PutManifest};
+use crate::{AbsentChildren, AuditRecord, BlobCommit, Committed, Db, NewManifest, PutManifest};
 
 /// Runs each test on each kind of database.
 macro_rules! on_every_database {
@@ -140,6 +141,7 @@ on_every_database! {
     manifests::several_tags_are_set_at_once,
     manifests::the_same_manifest_may_be_put_again,
     manifests::deleting_by_digest_takes_its_tags_and_no_others,
+    manifests::an_index_may_come_before_what_it_names_where_that_is_allowed,
     manifests::deleting_a_tag_leaves_the_manifest,
     manifests::referrers_are_filtered_and_paged,
     manifests::a_page_of_referrers_is_bounded_in_bytes,
@@ -149,6 +151,10 @@ on_every_database! {
     pulls::a_tag_that_moves_keeps_its_pulls,
     pulls::pulls_are_listed_page_by_page_with_what_never_was,
     read_only::the_switch_is_turned_once_and_each_turn_leaves_a_record,
+    events::what_is_done_is_told_and_what_is_not_done_is_not,
+    events::an_endpoint_goes_on_from_where_it_is,
+    events::an_event_is_told_once_more_where_it_is_still_there,
+    events::the_oldest_events_go_and_places_are_not_given_again,
     blobs::a_blob_is_seen_only_where_it_was_committed,
     blobs::a_second_object_of_a_digest_is_superfluous_and_noted_as_garbage,
     blobs::the_same_commit_twice_is_not_garbage,
@@ -266,6 +272,7 @@ fn manifest<'a>(name: &'a RepositoryName, digest: &'a Digest, bytes: &'a str) ->
         bytes: bytes.as_bytes(),
         blobs: &[],
         children: &[],
+        absent_children: AbsentChildren::Refused,
         subject: None,
         artifact_type: None,
         annotations: None,

@@ -17,7 +17,7 @@ use sqlx::{
 };
 
 use crate::{
-    StateError,
+    Announcer, StateError,
     cache::{Entries, MemorySize, PendingWrite, RepositoryCache},
     migrate::migrate,
     sql::{Connections, Row, Statement, sql},
@@ -37,6 +37,8 @@ pub struct Db {
     foreign: Arc<AtomicI64>,
     /// Who writes through this clone.
     principal: Principal,
+    /// What others are told of what is written through this clone.
+    announcer: Option<Announcer>,
 }
 
 /// Whether there was something to change.
@@ -65,6 +67,7 @@ impl Db {
             cache: None,
             foreign: Arc::default(),
             principal: SERVER.into(),
+            announcer: None,
         })
     }
 
@@ -79,6 +82,7 @@ impl Db {
             cache: None,
             foreign: Arc::default(),
             principal: SERVER.into(),
+            announcer: None,
         })
     }
 
@@ -94,6 +98,17 @@ impl Db {
     #[must_use]
     pub fn on_behalf_of(&self, principal: &str) -> Self {
         Self { principal: principal.into(), ..self.clone() }
+    }
+
+    /// The same database, whose units of work put events into the queue.
+    #[must_use]
+    pub fn announcing(&self, announcer: Announcer) -> Self {
+        Self { announcer: Some(announcer), ..self.clone() }
+    }
+
+    /// Who makes events of what this writes.
+    pub(crate) fn announcer(&self) -> Option<&Announcer> {
+        self.announcer.as_ref()
     }
 
     /// On whose behalf this writes, by the word that [`Db::on_behalf_of`] was given; empty for the server itself.

@@ -83,6 +83,10 @@ identifier! {
     KeyId
 }
 identifier! {
+    /// What is told of one change or pull.
+    EventId
+}
+identifier! {
     /// An upload session, as it stands in its URL.
     UploadId
 }

@@ -52,6 +52,7 @@
 //! ```
 
 pub mod account;
+pub mod announcer;
 pub mod api_key;
 pub mod audit;
 pub mod blob;
@@ -62,6 +63,7 @@ pub mod content;
 pub mod db;
 pub mod ended_secret;
 mod error;
+pub mod event;
 pub mod export;
 pub mod garbage;
 pub mod id;
@@ -91,6 +93,7 @@ pub mod used_token;
 mod writer;
 
 pub use account::{Account, AccountStatus, Addition, GroupChange, NewAccount};
+pub use announcer::{Announced, Announcer, NewEvent};
 pub use api_key::{ApiKey, NewApiKey};
 pub use audit::{
     AuditEntry, AuditHead, AuditRecord, AuditSize, Fault, Retention, RowHash, RowHashError,
@@ -101,13 +104,16 @@ pub use content::{Blob, Manifest};
 pub use db::{Change, Db};
 pub use ended_secret::{EndedSecret, SecretEnd};
 pub use error::StateError;
+pub use event::{EventEndpoint, QueuedEvent};
 pub use garbage::{Garbage, Piece};
-pub use id::{AccountId, IdError, KeyId, LeaseOwner, RefreshId, RobotId, SecretId, UploadId};
+pub use id::{
+    AccountId, EventId, IdError, KeyId, LeaseOwner, RefreshId, RobotId, SecretId, UploadId,
+};
 pub use import::{Imported, ImportedManifest, ImportedRepository, ImportedRows, ImportedTag};
 pub use key::{KeyPhase, KeyRing, KeyRole, KeyRow, Swap};
 pub use key_file::KeyFileRow;
 pub use last_use::Used;
-pub use manifest::{Deletion, Missing, NewManifest, PutManifest};
+pub use manifest::{AbsentChildren, Deletion, Missing, NewManifest, PutManifest};
 pub use not_before::{NotBefore, NotBeforeList, RevokedTokens};
 pub use orphan::{OrphanAge, RemovedManifest};
 pub use page::{MAX_PAGE, Page};

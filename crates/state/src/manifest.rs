@@ -5,7 +5,7 @@ use std::{collections::HashSet, time::SystemTime};
 use portpass_protocol::{Digest, Reference, RepositoryName, Tag};
 
 use crate::{
-    Db, Manifest, StateError,
+    Announced, Db, Manifest, StateError,
     repository::RepositoryRow,
     sql::{CHUNK, Connections, Row, Statement, chunk, chunks, sql},
     writer::Write,
@@ -24,8 +24,10 @@ pub struct NewManifest<'a> {
     pub bytes: &'a [u8],
     /// Blobs that must be members of the repository (config, layers).
     pub blobs: &'a [Digest],
-    /// Manifests that must be members of the repository (an index's children).
+    /// The manifests that an index names.
     pub children: &'a [Digest],
+    /// Whether they must be members of the repository.
+    pub absent_children: AbsentChildren,
     /// The manifest this one refers to; need not exist.
     pub subject: Option<&'a Digest>,
     /// What it is listed as among the referrers of its subject.
@@ -34,6 +36,15 @@ pub struct NewManifest<'a> {
     pub annotations: Option<&'a serde_json::Map<String, serde_json::Value>>,
     /// Tags that name it from now on.
     pub tags: &'a [Tag],
+}
+
+/// Whether an index may name manifests that the repository does not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AbsentChildren {
+    /// It must not.
+    Refused,
+    /// It may: they may come later, or never.
+    Allowed,
 }
 
 /// Whether a manifest was kept.
@@ -154,6 +165,10 @@ impl Db {
         for tag in manifest.tags {
             write.run(set_tag(repository, tag, manifest.digest, now)).await?;
         }
+        let NewManifest { digest, media_type, bytes, tags, .. } = manifest;
+        let size = bytes.len() as u64;
+        let announced = Announced::ManifestPut { digest, media_type, size, tags };
+        self.announce(manifest.repository, announced, &mut write).await?;
         write.commit().await?;
         Ok(PutManifest::Stored)
     }
@@ -164,8 +179,8 @@ impl Db {
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<Deletion, StateError> {
-        let mut write = self.write_to(repository).await?;
-        let Some(repository) = RepositoryRow::find(repository, &mut write).await? else {
+        let (name, mut write) = (repository, self.write_to(repository).await?);
+        let Some(repository) = RepositoryRow::find(name, &mut write).await? else {
             write.roll_back().await?;
             return Ok(Deletion::Unknown);
         };
@@ -180,8 +195,9 @@ impl Db {
             write.roll_back().await?;
             return Ok(Deletion::Unknown);
         }
-        write.commit().await?;
         tags.sort();
+        self.announce(name, Announced::ManifestDeleted { digest, tags: &tags }, &mut write).await?;
+        write.commit().await?;
         Ok(Deletion::Deleted { tags })
     }
 }
@@ -212,7 +228,7 @@ impl NewManifest<'_> {
         };
         Ok(Missing {
             blobs: absent(self.blobs, &blobs).await?,
-            children: absent(self.children, &children).await?,
+            children: absent(self.needed_children(), &children).await?,
         })
     }
 
@@ -233,8 +249,15 @@ impl NewManifest<'_> {
         ));
         Ok(Missing {
             blobs: absent(self.blobs, &blobs, repository, write).await?,
-            children: absent(self.children, &children, repository, write).await?,
+            children: absent(self.needed_children(), &children, repository, write).await?,
         })
+    }
+
+    fn needed_children(&self) -> &[Digest] {
+        match self.absent_children {
+            AbsentChildren::Refused => self.children,
+            AbsentChildren::Allowed => &[],
+        }
     }
 
     pub(crate) fn insert(&self, repository: RepositoryRow, now: SystemTime) -> Statement {

@@ -23,6 +23,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 21, text: include_str!("sql/0021_ended_secrets.sql") },
     Migration { version: 23, text: include_str!("sql/0023_gc.sql") },
     Migration { version: 29, text: include_str!("sql/0029_pulls.sql") },
+    Migration { version: 31, text: include_str!("sql/0031_events.sql") },
 ];
 
 /// Brings the tables up to date, or says why this program must not touch them.

@@ -48,6 +48,8 @@ impl Db {
             sql("DELETE FROM meta WHERE name IN ($1, $2, $3, $4)").bind_all(INSTANCE_ONLY),
             sql("DELETE FROM upload"),
             sql("DELETE FROM garbage"),
+            sql("DELETE FROM event"),
+            sql("DELETE FROM event_endpoint"),
             sql("DELETE FROM blob WHERE NOT EXISTS
                      (SELECT 1 FROM repository_blob m WHERE m.digest = blob.digest)"),
         ] {

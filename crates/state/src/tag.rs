@@ -5,7 +5,7 @@ use std::sync::Arc;
 use portpass_protocol::{RepositoryName, Tag};
 
 use crate::{
-    Db, Deletion, Page, StateError,
+    Announced, Db, Deletion, Page, StateError,
     page::{after, one_further},
     sql::sql,
 };
@@ -61,10 +61,13 @@ impl Db {
              AND repository = (SELECT id FROM repository WHERE name = $1)")
         .bind(repository.as_str())
         .bind(tag.as_str());
-        let removed = self.write_to(repository).await?.execute_and_commit(statement).await?;
-        Ok(match removed {
-            0 => Deletion::Unknown,
-            _ => Deletion::Deleted { tags: vec![tag.clone()] },
-        })
+        let mut write = self.write_to(repository).await?;
+        if write.run(statement).await? == 0 {
+            write.roll_back().await?;
+            return Ok(Deletion::Unknown);
+        }
+        self.announce(repository, Announced::TagDeleted(tag), &mut write).await?;
+        write.commit().await?;
+        Ok(Deletion::Deleted { tags: vec![tag.clone()] })
     }
 }

@@ -4,8 +4,8 @@ use std::{collections::HashSet, path::PathBuf, sync::Arc, time::SystemTime};
 
 use portpass_protocol::{Digest, RepositoryName};
 use portpass_state::{
-    Db, HeldBlob, Imported, ImportedManifest, ImportedRepository, ImportedRows, ImportedTag,
-    NewManifest,
+    AbsentChildren, Db, HeldBlob, Imported, ImportedManifest, ImportedRepository, ImportedRows,
+    ImportedTag, NewManifest,
 };
 use portpass_storage::{AdoptError, Adopter, Adoption, Location};
 
@@ -249,6 +249,7 @@ fn imported<'a>(
             bytes: &manifest.bytes,
             blobs,
             children: &manifest.children,
+            absent_children: AbsentChildren::Refused,
             subject: links.subject.as_ref().map(|subject| &subject.digest),
             artifact_type: links.referrer_type(),
             annotations: manifest.annotations.as_ref(),

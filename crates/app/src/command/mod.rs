@@ -11,6 +11,7 @@ pub(crate) mod copy;
 pub(crate) mod delete;
 pub(crate) mod diagnose;
 mod directory;
+pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod fsck;
@@ -18,6 +19,7 @@ pub(crate) mod gc;
 mod habits;
 pub(crate) mod import;
 pub(crate) mod issued;
+mod json_line;
 pub(crate) mod key;
 pub(crate) mod login;
 pub(crate) mod logout;
@@ -81,6 +83,8 @@ enum Command {
     Gc(gc::Arguments),
     /// List when tags and manifests were pulled last, and how often
     Pulls(pulls::Arguments),
+    /// List what others were told of the registry, and have them told once more
+    Events(events::Arguments),
     /// Read the audit trail, or check whether it was changed
     Audit(audit::Arguments),
     /// Bring in the configuration of another server, or the images of another registry
@@ -145,6 +149,7 @@ pub(crate) async fn run(command_line: CommandLine, context: &Context) -> Result<
         Command::Fsck(arguments) => fsck::run(arguments, context).await,
         Command::Gc(arguments) => gc::run(arguments, context).await,
         Command::Pulls(arguments) => pulls::run(arguments, context).await,
+        Command::Events(arguments) => events::run(arguments, context).await,
         Command::Audit(arguments) => audit::run(arguments, context).await,
         Command::Import(arguments) => import::run(arguments, context).await,
         Command::Export(arguments) => export::run(arguments, context).await,

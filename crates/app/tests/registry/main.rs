@@ -3,6 +3,7 @@
 
 mod fsck;
 mod gc;
+mod notifications;
 mod partial;
 mod pulls;
 mod read_only;

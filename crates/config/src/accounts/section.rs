@@ -1,4 +1,4 @@
-//! What the sections of sources that are far away have in common.
+//! What the sections of servers that are far away have in common.
 
 use std::{num::NonZeroUsize, ops::RangeInclusive, path::PathBuf, time::Duration};
 
@@ -18,26 +18,26 @@ pub(super) fn is_of_another_kind(name: &SourceName, own: &str) -> bool {
 }
 
 /// Says what is wrong with a section, and where.
-pub(super) struct Section<'a> {
+pub(crate) struct Section<'a> {
     /// The key that it stands at.
-    pub(super) key: &'static str,
+    pub(crate) key: &'static str,
     /// Where it begins.
-    pub(super) place: &'a Location,
+    pub(crate) place: &'a Location,
     /// What it names is read from there.
-    pub(super) files: &'a Files,
+    pub(crate) files: &'a Files,
 }
 
 impl Section<'_> {
     /// The key below this one, from the top of the file.
-    pub(super) fn key_of(&self, key: &str) -> String {
+    pub(crate) fn key_of(&self, key: &str) -> String {
         format!("{}.{key}", self.key)
     }
 
-    pub(super) fn missing(&self, key: &str) -> ConfigError {
+    pub(crate) fn missing(&self, key: &str) -> ConfigError {
         self.files.error(self.place, self.key, format!("the key `{key}` is missing"))
     }
 
-    pub(super) fn error<T>(
+    pub(crate) fn error<T>(
         &self,
         key: &str,
         typed: &Located<T>,
@@ -47,7 +47,7 @@ impl Section<'_> {
     }
 
     /// The certificates in a file, as many as there are.
-    pub(super) fn authorities(
+    pub(crate) fn authorities(
         &self,
         ca: &Located<PathBuf>,
     ) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
@@ -63,7 +63,7 @@ impl Section<'_> {
     }
 
     /// How many at once.
-    pub(super) fn number<N: Copy + TryInto<usize>>(
+    pub(crate) fn number<N: Copy + TryInto<usize>>(
         &self,
         key: &str,
         typed: Option<&Located<N>>,
@@ -77,7 +77,7 @@ impl Section<'_> {
             .ok_or_else(|| self.error(key, typed, format!("1 to {most} are possible")))
     }
 
-    pub(super) fn span(
+    pub(crate) fn span(
         &self,
         key: &str,
         typed: Option<&Located<String>>,

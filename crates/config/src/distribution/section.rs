@@ -51,6 +51,24 @@ impl<'a> Section<'a> {
         Section { path, keys, asked: BTreeSet::new() }
     }
 
+    /// The sections in the list below a key.
+    pub(super) fn entries(&mut self, key: &str, writer: &mut Writer) -> Vec<Self> {
+        let path = self.name(key);
+        let entries = match self.value(key) {
+            Some(Value::Array(entries)) => entries.as_slice(),
+            None | Some(Value::Null) => &[],
+            Some(_) => {
+                writer.doubt(format!("`{path}` is no list, so it says nothing here"));
+                &[]
+            }
+        };
+        let section = |(index, entry): (usize, &'a Value)| {
+            let keys = entry.as_object();
+            Section { path: format!("{path}[{index}]"), keys, asked: BTreeSet::new() }
+        };
+        entries.iter().enumerate().map(section).collect()
+    }
+
     /// A value as it was typed.
     pub(super) fn text(&mut self, key: &str, writer: &mut Writer) -> Option<String> {
         let name = self.name(key);

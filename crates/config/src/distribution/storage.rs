@@ -16,8 +16,9 @@ pub(super) fn write(file: &mut Section<'_>, writer: &mut Writer) {
     let mut maintenance = storage.section("maintenance", writer);
     let mut readonly = maintenance.section("readonly", writer);
     if readonly.flag("enabled", writer) == Some(true) {
-        writer.doubt("`storage.maintenance.readonly` is on; this file lets clients push");
+        writer.line("    maintenance: { readonly: { enabled: true } }");
     }
+    readonly.rest(writer);
     if maintenance.has("uploadpurging") {
         writer.doubt("`storage.maintenance.uploadpurging` sets nothing here: uploads that nobody goes on with are removed after a day");
     }

@@ -91,7 +91,21 @@ auth:
     rootcertbundle: /etc/bundle.pem
     signingalgorithms: [HS256, ES256]
     autoredirect: true
-notifications: { endpoints: [{ name: x, url: http://hunter2@x, headers: { Authorization: [hunter2] } }] }
+notifications:
+  events: { includereferences: yes }
+  endpoints:
+    - name: x
+      url: http://hunter2@x/hook
+      headers: { Authorization: [hunter2] }
+      timeout: 500ms
+      threshold: 5
+      backoff: 60000000000
+      ignoredmediatypes: [application/octet-stream]
+      ignore: { actions: [pull, look] }
+    - { name: ci, disabled: true, url: https://y.example/ }
+    - { name: z, url: hunter2 }
+catalog: { maxentries: 50 }
+validation: { disabled: true, manifests: { urls: { allow: [x] }, indexes: { platforms: None } } }
 proxy: { remoteurl: https://registry-1.example.com, password: hunter2 }
 redis: { addr: x, password: hunter2 }
 whatever: 1
@@ -107,6 +121,13 @@ whatever: 1
         "signingalgorithms: [\"ES256\"]",
         "autoredirect: true",
         "delete: { enabled: false }",
+        "    maintenance: { readonly: { enabled: true } }",
+        "    events: { includereferences: true }",
+        "      - name: \"x\"\n        url: \"http://x/hook\"\n        timeout: 1s\n        backoff: 1m\n        threshold: 5\n",
+        "          mediatypes: [\"application/octet-stream\"]\n          actions: [\"pull\"]",
+        "      - name: \"ci\"\n        url: \"https://y.example/\"\n        disabled: true",
+        "  catalog: { maxentries: 50 }",
+        "  validation: { indexes: any }",
     ] {
         assert!(text.contains(kept), "{kept}:\n{text}");
     }
@@ -115,7 +136,6 @@ whatever: 1
         "accesslog",
         "storage.s3",
         "redirect",
-        "readonly",
         "uploadpurging",
         "unix",
         "http.host",
@@ -127,7 +147,13 @@ whatever: 1
         "clientcas",
         "/prom",
         "HS",
-        "notifications",
+        "notifications.endpoints[0].url` has a user name",
+        "notifications.endpoints[0].headers` (Authorization)",
+        "timeout` is 500ms; it is 1s here",
+        "which is no action",
+        "notifications.endpoints[2].url` is no URL",
+        "`validation` is off",
+        "validation.manifests.urls",
         "proxy",
         "redis",
         "`whatever`",

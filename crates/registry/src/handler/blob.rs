@@ -17,6 +17,7 @@ use portpass_storage::{Content, Location, StoreError};
 use super::{Call, conditional};
 use crate::{
     error::Error,
+    notification::Pulled,
     registry::{Deletes, Registry},
 };
 
@@ -27,26 +28,30 @@ pub(crate) async fn read(
     name: RepositoryName,
     digest: Digest,
 ) -> Result<Response, Error> {
-    let Call { registry, head, .. } = call;
+    let (registry, head) = (&call.registry, &call.head);
     let Some(blob) = registry.db().blob(&name, &digest).await? else {
         return Err(Error::BlobUnknown { name, digest });
     };
-    if head.method == Method::HEAD && !is_whole(&registry, &blob, &digest).await? {
+    if head.method == Method::HEAD && !is_whole(registry, &blob, &digest).await? {
         return Err(Error::BlobLost { name, digest });
     }
     if conditional::is_known(&head.headers, &digest) {
         return Ok((StatusCode::NOT_MODIFIED, validators(&digest)).into_response());
     }
+    let pulled = Pulled::Blob { digest: &digest, size: blob.size };
     if head.method == Method::HEAD {
+        call.announce_pull(&name, pulled);
         return Ok(described(StatusCode::OK, &digest, &blob, blob.size, Body::empty()));
     }
     match requested(&head.headers, &digest, blob.size) {
         Requested::Whole => {
-            let content = open(&registry, &blob, &digest, None).await?;
+            let content = open(registry, &blob, &digest, None).await?;
+            call.announce_pull(&name, pulled);
             Ok(described(StatusCode::OK, &digest, &blob, blob.size, body(content)))
         }
         Requested::Part(part) => {
-            let content = open(&registry, &blob, &digest, Some(part)).await?;
+            let content = open(registry, &blob, &digest, Some(part)).await?;
+            call.announce_pull(&name, pulled);
             let response = described(
                 StatusCode::PARTIAL_CONTENT,
                 &digest,
@@ -56,7 +61,10 @@ pub(crate) async fn read(
             );
             Ok(([(header::CONTENT_RANGE, part.content_range(blob.size))], response).into_response())
         }
-        Requested::Parts(parts) => byteranges::answer(registry, blob, digest, parts).await,
+        Requested::Parts(parts) => {
+            call.announce_pull(&name, pulled);
+            byteranges::answer(call.registry, blob, digest, parts).await
+        }
         Requested::Unsatisfiable => Err(Error::RangeNotSatisfiable { length: blob.size }),
     }
 }

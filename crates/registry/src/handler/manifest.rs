@@ -18,7 +18,7 @@ use portpass_state::{Deletion, Manifest, NewManifest, PutManifest};
 use serde_json::{Map, Value};
 
 use super::{CONTENT_DIGEST, Call, blob, conditional};
-use crate::{error::Error, location, pulls::NotedPull, registry::Deletes};
+use crate::{error::Error, location, notification::Pulled, pulls::NotedPull, registry::Deletes};
 
 /// `GET` and `HEAD /v2/NAME/manifests/REFERENCE`: what was pushed, whatever the client says that it
 /// accepts (OC4, OC5). 304 where the client has it already.
@@ -34,10 +34,20 @@ pub(crate) async fn read(
     let response = if conditional::is_known(&call.head.headers, &digest) {
         (StatusCode::NOT_MODIFIED, validators(&digest)).into_response()
     } else {
+        announce_pull(&call, &name, &reference, &manifest);
         described(manifest)
     };
     note_pull(&call, name, reference, digest);
     Ok(response)
+}
+
+fn announce_pull(call: &Call, name: &RepositoryName, reference: &Reference, manifest: &Manifest) {
+    let Manifest { bytes, media_type, digest } = manifest;
+    let tag = match reference {
+        Reference::Tag(tag) => Some(tag),
+        Reference::Digest(_) => None,
+    };
+    call.announce_pull(name, Pulled::Manifest { bytes, media_type, digest, tag });
 }
 
 /// Clients look a tag up with `HEAD` and then fetch the digest that it names, or fetch it by its tag at once: each is
@@ -80,12 +90,13 @@ pub(crate) async fn write(
         bytes: &pushed.bytes,
         blobs: &pushed.blobs,
         children: &pushed.children,
+        absent_children: call.registry.settings().absent_children,
         subject: pushed.links.subject.as_ref().map(|subject| &subject.digest),
         artifact_type: pushed.links.referrer_type(),
         annotations: pushed.annotations.as_ref(),
         tags: &tags,
     };
-    let registry = &call.registry;
+    let registry = call.registry.announcing(call.cause().referring(&pushed.links));
     match registry.db().put_manifest(&put, registry.now()).await? {
         PutManifest::Stored => {
             let response = created(&name, &pushed, &tags);

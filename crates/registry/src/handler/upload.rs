@@ -28,7 +28,7 @@ use crate::{
     error::Error,
     grant::{Grant, Readable},
     location,
-    registry::Registry,
+    registry::{Registry, UploadUrls},
     route::{Mount, Start},
 };
 
@@ -71,7 +71,8 @@ pub(crate) async fn status(
     id: UploadId,
 ) -> Result<Response, Error> {
     let upload = find(&call.registry, &name, id).await?;
-    Ok(session_at(StatusCode::NO_CONTENT, &name, id, upload.length()))
+    let urls = call.registry.settings().upload_urls;
+    Ok(session_at(StatusCode::NO_CONTENT, urls, &name, id, upload.length()))
 }
 
 /// `PATCH` of a session (OC11).
@@ -81,6 +82,7 @@ pub(crate) async fn append(
     id: UploadId,
 ) -> Result<Response, Error> {
     let Call { registry, head, body, .. } = call;
+    let urls = registry.settings().upload_urls;
     let announced = Announced::read(&head.headers, &body, id)?;
     let target = name.clone();
     let length = detached("receiving an upload", async move {
@@ -90,7 +92,7 @@ pub(crate) async fn append(
         session.release(upload).await?;
         Ok(length)
     });
-    Ok(session_at(StatusCode::ACCEPTED, &name, id, length.await?))
+    Ok(session_at(StatusCode::ACCEPTED, urls, &name, id, length.await?))
 }
 
 /// `PUT ?digest=` of a session (OC12). If the bytes are not what the digest says, the session is as
@@ -139,7 +141,10 @@ async fn begin(
     let account = registry.db().principal();
     let upload = NewUpload { id, repository: name, account, progress: &progress };
     match registry.db().begin_upload(&upload, registry.now()).await? {
-        Begun::Begun => Ok(session_at(StatusCode::ACCEPTED, name, id, 0)),
+        Begun::Begun => {
+            let urls = registry.settings().upload_urls;
+            Ok(session_at(StatusCode::ACCEPTED, urls, name, id, 0))
+        }
         Begun::TooMany => Err(Error::TooManyUploads),
     }
 }
@@ -253,9 +258,19 @@ async fn detached<T: Send + 'static>(
 }
 
 /// Where a session is, and how far.
-fn session_at(status: StatusCode, name: &RepositoryName, id: UploadId, length: u64) -> Response {
+fn session_at(
+    status: StatusCode,
+    urls: UploadUrls,
+    name: &RepositoryName,
+    id: UploadId,
+    length: u64,
+) -> Response {
+    let url = match urls {
+        UploadUrls::Plain => location::upload(name, id),
+        UploadUrls::WithQuery => location::upload_with_query(name, id),
+    };
     let headers = [
-        (header::LOCATION, location::upload(name, id)),
+        (header::LOCATION, url),
         (header::RANGE, range::progress(length)),
         (UPLOAD_ID, id.to_string()),
     ];

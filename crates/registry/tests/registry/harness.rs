@@ -20,8 +20,8 @@ use portpass_protocol::{
     challenge::{Bearer, Quotable},
 };
 use portpass_registry::{
-    AccessController, Caller, Credentials, Deletes, EventSink, Grant, Guard, PullNotes, ReadOnly,
-    Registry, RegistryParts,
+    AccessController, ApiSettings, Caller, Credentials, Deletes, EventSink, Grant, Guard,
+    PullNotes, ReadOnly, Registry, RegistryParts,
     controller::Denial,
     event::Event,
     gc::{Collector, GcSettings},
@@ -105,17 +105,40 @@ impl Harness {
         let directory = tempfile::tempdir().unwrap();
         let store = FsStore::open(directory.path().join("blobs"), keys()).unwrap();
         let db = opened(Db::open(&directory.path().join(DATABASE)).await.unwrap());
-        let harness = Self::over(Arc::new(store), db, Guard::Open, Deletes::Enabled).await;
+        let harness = Self::over(
+            Arc::new(store),
+            db,
+            (Guard::Open, Deletes::Enabled),
+            ApiSettings::default(),
+        )
+        .await;
         Self { directory: Some(directory), ..harness }
     }
 
     pub(crate) async fn new(store: Arc<dyn BlobStore>, guard: Guard, deletes: Deletes) -> Self {
-        let harness = Self::over(store, Db::in_memory().await.unwrap(), guard, deletes).await;
+        let harness = Self::over(
+            store,
+            Db::in_memory().await.unwrap(),
+            (guard, deletes),
+            ApiSettings::default(),
+        )
+        .await;
         harness.db.serving_since(harness.now()).await.unwrap();
         harness
     }
 
-    async fn over(store: Arc<dyn BlobStore>, db: Db, guard: Guard, deletes: Deletes) -> Self {
+    pub(crate) async fn with_settings(settings: ApiSettings) -> Self {
+        let store = Arc::new(MemoryStore::new(keys(), Arc::new(machine_time)));
+        let db = Db::in_memory().await.unwrap();
+        Self::over(store, db, (Guard::Open, Deletes::Enabled), settings).await
+    }
+
+    async fn over(
+        store: Arc<dyn BlobStore>,
+        db: Db,
+        (guard, deletes): (Guard, Deletes),
+        settings: ApiSettings,
+    ) -> Self {
         let clock = Arc::new(TestClock(Mutex::new(machine_time())));
         let (seen, pulls) = (Arc::new(Seen::default()), Arc::new(PullNotes::new()));
         let read_only = Arc::new(ReadOnly::read(false, &db).await.unwrap());
@@ -127,8 +150,10 @@ impl Harness {
             random: Arc::new(Counter::default()),
             deletes,
             events: Arc::clone(&seen) as Arc<dyn EventSink>,
+            notifications: None,
             pulls: Arc::clone(&pulls),
             read_only: Arc::clone(&read_only),
+            settings,
         });
         Self { registry, db, store, clock, seen, pulls, read_only, directory: None }
     }

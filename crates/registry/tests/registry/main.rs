@@ -15,6 +15,7 @@ mod pulls;
 mod races;
 mod read_only;
 mod refusals;
+mod settings;
 mod staged;
 mod upkeep;
 mod upload_races;

@@ -413,9 +413,9 @@ allow: GET, HEAD, PUT, DELETE
 404 Not Found
 {"errors":[{"code":"MANIFEST_UNKNOWN","message":"\"sha256:abc\" is not a digest; a digest is `sha256:` and 64 lower-case hex digits, or `sha512:` and 128"}]}
 "#);
-    assert_snapshot!(told(ask(&registry, "GET", "/v2/_catalog?n=9999", &[]).await).await, @r#"
+    assert_snapshot!(told(ask(&registry, "GET", "/v2/_catalog?n=99999", &[]).await).await, @r#"
 400 Bad Request
-{"errors":[{"code":"PAGINATION_NUMBER_INVALID","message":"`n` must be at most 1000"}]}
+{"errors":[{"code":"PAGINATION_NUMBER_INVALID","message":"`n` must be at most 10000"}]}
 "#);
 }
 

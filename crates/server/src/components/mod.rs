@@ -16,7 +16,7 @@ use portpass_admin::{
     Administrator, DataDirectory, DataDirectoryError, FirstStartError, OpenKeyRingError, blocking,
 };
 use portpass_authority::keyring::KeyRing;
-use portpass_config::{Audit, Config, Environment, Gc, Http, TokenListen};
+use portpass_config::{Audit, Config, Environment, Gc, Http, NotificationEndpoint, TokenListen};
 use portpass_password::htpasswd::HtpasswdError;
 use portpass_protocol::Origin;
 use portpass_registry::{ReadOnly, Registry};
@@ -61,6 +61,8 @@ pub(crate) struct RegistryComponent {
     pub(crate) registry: Registry,
     /// Whether it refuses to change anything.
     pub(crate) read_only: Arc<ReadOnly>,
+    /// Who is told of what happens.
+    pub(crate) endpoints: Vec<NotificationEndpoint>,
     /// Whether anybody is asked who they are.
     pub(crate) guarded: bool,
     /// What its challenges say of the address that clients use.
@@ -127,7 +129,7 @@ impl Components {
         };
         let registry = match registry {
             Some(registry) => {
-                Some(registry::build(registry, adoption, tokens.as_ref(), &shared).await?)
+                Some(registry::build(registry, adoption, &http, tokens.as_ref(), &shared).await?)
             }
             None => None,
         };

@@ -3,22 +3,27 @@
 use std::sync::Arc;
 
 use portpass_admin::{AuditEvents, htpasswd_file};
-use portpass_config::{Adoption, Auth, RegistryAuth, TokenListen};
+use portpass_config::{
+    Adoption, Auth, Children, Http, NotificationsConfig, RegistryAuth, TokenListen,
+};
 use portpass_password::Formats;
 use portpass_protocol::challenge::Quotable;
 use portpass_registry::{
-    Deletes, Guard, ReadOnly, Registry, RegistryParts,
+    ApiSettings, Deletes, Guard, Notifications, ReadOnly, Registry, RegistryParts, UploadUrls,
     controller::{HtpasswdController, Realm, SillyController, TokenController},
+    notification::{NotificationSettings, Source},
 };
+use portpass_state::AbsentChildren;
 use portpass_token::{Verifier, VerifierSettings};
 
 use super::{RegistryComponent, SharedState, StartError, TokenComponent};
-use crate::http::proxies::ChallengeRealm;
+use crate::{http::proxies::ChallengeRealm, system::System};
 
 /// Opens the store and puts the controller in front.
 pub(super) async fn build(
     registry: portpass_config::Registry,
     adoption: Adoption,
+    http: &Http,
     tokens: Option<&TokenComponent>,
     shared: &SharedState,
 ) -> Result<RegistryComponent, StartError> {
@@ -41,6 +46,7 @@ pub(super) async fn build(
             return Err(StartError::NoTokenService);
         }
     };
+    let endpoints = registry.notifications.endpoints.clone();
     let read_only = Arc::new(ReadOnly::read(registry.read_only, &shared.db).await?);
     let (guarded, gc) = (!matches!(guard, Guard::Open), registry.gc);
     let registry = Registry::new(RegistryParts {
@@ -51,10 +57,47 @@ pub(super) async fn build(
         random: shared.system.random.clone(),
         deletes: if registry.deletes { Deletes::Enabled } else { Deletes::Disabled },
         events: Arc::new(AuditEvents(shared.trail.clone())),
+        notifications: notifications(&registry.notifications, http, shared),
         pulls: shared.pulls.clone(),
         read_only: read_only.clone(),
+        settings: ApiSettings {
+            absent_children: match registry.children {
+                Children::Present => AbsentChildren::Refused,
+                Children::Any => AbsentChildren::Allowed,
+            },
+            catalog_limit: registry.catalog.max_entries,
+            upload_urls: if registry.upload_query {
+                UploadUrls::WithQuery
+            } else {
+                UploadUrls::Plain
+            },
+        },
     });
-    Ok(RegistryComponent { gc, registry, read_only, guarded, challenges, verifier })
+    Ok(RegistryComponent { gc, registry, read_only, endpoints, guarded, challenges, verifier })
+}
+
+/// What makes events; nothing where nobody is told.
+fn notifications(
+    config: &NotificationsConfig,
+    http: &Http,
+    shared: &SharedState,
+) -> Option<Arc<Notifications>> {
+    if config.endpoints.is_empty() {
+        return None;
+    }
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let source = Source {
+        addr: format!("{name}:{}", http.addr.socket().port()),
+        instance: shared.instance.clone(),
+    };
+    let settings = NotificationSettings {
+        interests: config.endpoints.iter().map(|endpoint| endpoint.interest.clone()).collect(),
+        references: config.references,
+        source,
+    };
+    let System { clock, random, .. } = &shared.system;
+    let (clock, random) = (clock.clone(), random.clone());
+    Some(Arc::new(Notifications::new(settings, clock, random, shared.pull_events.clone())))
 }
 
 async fn configured_guard(auth: Auth, shared: &SharedState) -> Result<Guard, StartError> {

@@ -18,8 +18,8 @@ use portpass_password::{
     limits::{RateSettings, RequestRates},
     pool::PoolSettings,
 };
-use portpass_registry::PullNotes;
-use portpass_state::Db;
+use portpass_registry::{PullNotes, notification::PullEvents};
+use portpass_state::{Db, EventId};
 use portpass_storage::{BlobStore, OpenFiles};
 use prometheus_client::{
     collector::Collector,
@@ -44,6 +44,9 @@ pub(crate) struct SharedState {
     pub(crate) trail: AuditTrail,
     pub(crate) uses: Arc<LastUses>,
     pub(crate) pulls: Arc<PullNotes>,
+    pub(crate) pull_events: Arc<PullEvents>,
+    /// Of this process, for who is told of events.
+    pub(crate) instance: String,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) system: System,
     /// Of all stores, whichever configuration they are of.
@@ -84,6 +87,8 @@ impl SharedState {
             trail,
             uses,
             pulls: Arc::new(PullNotes::new()),
+            pull_events: Arc::new(PullEvents::new()),
+            instance: uuid(&system),
             metrics: Arc::new(metrics),
             system,
             open_files,
@@ -192,6 +197,13 @@ impl SharedState {
     pub(crate) fn take_writer(&self) -> Option<Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
+}
+
+/// Another one each time.
+fn uuid(system: &System) -> String {
+    let mut bits = [0; 16];
+    system.random.fill(&mut bits);
+    EventId::from_random(bits).to_string()
 }
 
 /// What is under way at the moment of a scrape.

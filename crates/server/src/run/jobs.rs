@@ -13,9 +13,13 @@ use portpass_token::Clock;
 use tokio::{sync::watch, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{audit_retention::enforce_audit_retention, every};
+use super::{
+    audit_retention::enforce_audit_retention,
+    every,
+    notifications::{Delivery, keep_queue_short},
+};
 use crate::{
-    components::{Components, SharedState},
+    components::{Components, RegistryComponent, SharedState},
     http::tls::{CertificateReload, Tls},
     key_files,
     rule_file::{RulesReload, WatchedRules},
@@ -45,6 +49,7 @@ impl Jobs {
             jobs.spawn(shared.pulls.clone().run(shared.db.clone()));
             let (read_only, db) = (part.read_only.clone(), shared.db.clone());
             jobs.spawn(async move { read_only.run(db).await });
+            jobs.notify(part, shared);
         }
         if components.revocations.concerns_somebody() {
             jobs.spawn(follow_revocations(components.clone()));
@@ -59,6 +64,20 @@ impl Jobs {
             jobs.spawn(write_last_uses(components.shared.uses.clone()));
         }
         jobs
+    }
+
+    /// Tells endpoints of events.
+    fn notify(&self, part: &RegistryComponent, shared: &SharedState) {
+        let names = part.endpoints.iter().map(|endpoint| endpoint.name.clone()).collect();
+        self.spawn(keep_queue_short(shared.db.clone(), names));
+        if part.endpoints.is_empty() {
+            return;
+        }
+        self.spawn(shared.pull_events.clone().run(shared.db.clone()));
+        for endpoint in &part.endpoints {
+            let delivery = Delivery::new(endpoint.clone(), shared.db.clone());
+            self.spawn(delivery.run(shared.pull_events.bell()));
+        }
     }
 
     /// Returns when none of them does anything any more.

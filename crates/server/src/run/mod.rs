@@ -8,6 +8,7 @@
 
 mod audit_retention;
 mod jobs;
+mod notifications;
 mod reload;
 mod routers;
 
@@ -220,6 +221,9 @@ impl Server {
         }
         if let Err(error) = shared.pulls.clone().flush(shared.db.clone()).await {
             tracing::warn!("cannot write what was pulled last: {error}");
+        }
+        if let Err(error) = shared.pull_events.clone().flush(shared.db.clone()).await {
+            tracing::warn!("cannot write events of the last pulls: {error}");
         }
         // The trail is written to its end when nobody is left to write to it.
         let db = shared.db.clone();

@@ -8,8 +8,9 @@ use std::{
 
 use portpass_protocol::{Digest, RepositoryName};
 use portpass_state::{
-    AccountKey, AuditRecord, BlobCommit, Change, Committed, Db, Deletion, NewManifest,
-    NewRefreshToken, OrphanAge, PutManifest, RefreshId, TokenAddition, TokenHash, Touch,
+    AbsentChildren, AccountKey, AuditRecord, BlobCommit, Change, Committed, Db, Deletion,
+    NewManifest, NewRefreshToken, OrphanAge, PutManifest, RefreshId, TokenAddition, TokenHash,
+    Touch,
 };
 
 /// One kind of work.
@@ -142,6 +143,7 @@ async fn push(db: &Db) {
         bytes: bytes.as_bytes(),
         blobs: &[blob],
         children: &[],
+        absent_children: AbsentChildren::Refused,
         subject: None,
         artifact_type: None,
         annotations: None,

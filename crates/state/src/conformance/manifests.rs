@@ -2,7 +2,10 @@ use portpass_protocol::{Digest, DigestAlgorithm, Reference, Tag};
 use serde_json::json;
 
 use super::{at, commit, digest, manifest, put, repository, tag};
-use crate::{Committed, Db, Deletion, Manifest, Missing, NewManifest, Page, PutManifest, Referrer};
+use crate::{
+    AbsentChildren, Committed, Db, Deletion, Manifest, Missing, NewManifest, Page, PutManifest,
+    Referrer,
+};
 
 const MEDIA_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
 
@@ -301,4 +304,21 @@ async fn a_long_list_that_is_not_there_is_refused_without_a_turn() {
     let expected = Missing { blobs: blobs.to_vec(), children: children.to_vec() };
     assert_eq!(refused, PutManifest::Missing(expected));
     turn.commit().await.unwrap();
+}
+
+pub(super) async fn an_index_may_come_before_what_it_names_where_that_is_allowed(db: Db) {
+    let (name, of, child) = (repository("team/app"), digest("{}"), [digest("later")]);
+    let missing = [digest("no blob")];
+    let index = NewManifest {
+        children: &child,
+        absent_children: AbsentChildren::Allowed,
+        ..manifest(&name, &of, "{}")
+    };
+    let put = db.put_manifest(&NewManifest { blobs: &missing, ..index }, at(0)).await.unwrap();
+    let expected = Missing { blobs: missing.to_vec(), children: vec![] };
+    assert_eq!(put, PutManifest::Missing(expected));
+    assert_eq!(db.put_manifest(&index, at(0)).await.unwrap(), PutManifest::Stored);
+    let refused = NewManifest { absent_children: AbsentChildren::Refused, ..index };
+    let expected = Missing { blobs: vec![], children: child.to_vec() };
+    assert_eq!(db.put_manifest(&refused, at(0)).await.unwrap(), PutManifest::Missing(expected));
 }

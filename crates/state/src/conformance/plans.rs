@@ -38,6 +38,21 @@ const EXCEPTIONS: &[Exception] = &[
         why: "the oldest rows of the trail: the batch that was just chosen, and nothing else is before its end",
     },
     Exception {
+        step: "SEARCH event USING INTEGER PRIMARY KEY (rowid<?)",
+        statement: "DELETE FROM event WHERE sequence <= $1",
+        why: "the oldest events: the batch that was just chosen, and nothing else is before its end",
+    },
+    Exception {
+        step: "SCAN sqlite_sequence",
+        statement: "FROM sqlite_sequence WHERE name = 'event'",
+        why: "one row for each table that counts its rows: a handful",
+    },
+    Exception {
+        step: "SCAN event_endpoint",
+        statement: "FROM event_endpoint",
+        why: "the endpoints of the configuration: a handful",
+    },
+    Exception {
         step: "SEARCH refresh_token USING INDEX refresh_token_account_name",
         statement: "WHERE account_name = $1",
         why: "`session list` and `session revoke` of one account; its dead are bounded in number",
@@ -135,6 +150,11 @@ const EXCEPTIONS: &[Exception] = &[
     Exception {
         step: "DELETE ALL",
         statement: "DELETE FROM garbage",
+        why: "backup: on the copy, which nobody else uses",
+    },
+    Exception {
+        step: "DELETE ALL",
+        statement: "DELETE FROM event",
         why: "backup: on the copy, which nobody else uses",
     },
     Exception {
@@ -319,7 +339,7 @@ fn sources() -> Vec<(String, String)> {
 
 /// Whose rows a walk may be along, as the beginning of what is given of an index.
 const OWNERS: &[&str] =
-    &["repository=?", "source=? AND account=?", "account=?", "digest=?", "robot=?"];
+    &["repository=?", "source=? AND account=?", "account=?", "digest=?", "robot=?", "endpoint=?"];
 
 /// Tables of which rows stay when they are dead.
 const MORTAL: &[&str] = &["refresh_token"];

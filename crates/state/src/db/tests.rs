@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use portpass_protocol::{Digest, Reference, RepositoryName};
 
 use super::*;
-use crate::{Deletion, NewManifest, PutManifest};
+use crate::{AbsentChildren, Deletion, NewManifest, PutManifest};
 
 #[tokio::test]
 async fn the_files_are_for_their_owner_alone() {
@@ -261,6 +261,7 @@ async fn put(db: &Db, repository: &RepositoryName, digest: &Digest) -> PutManife
         bytes: b"{}",
         blobs: &[],
         children: &[],
+        absent_children: AbsentChildren::Refused,
         subject: None,
         artifact_type: None,
         annotations: None,

@@ -1,9 +1,8 @@
 //! Entries of the trail for people: no line is longer than a terminal is wide.
 
-use std::fmt::Write as _;
-
 use portpass_admin::{AuditEntry, AuditVerdict};
-use portpass_client::is_unprintable;
+
+use crate::command::json_line;
 
 /// An entry on as many lines as it takes, those behind the first indented.
 pub(super) fn text(entry: &AuditEntry) -> String {
@@ -16,19 +15,7 @@ pub(super) fn text(entry: &AuditEntry) -> String {
 
 /// One line that no terminal obeys, and that reads back as what the entry holds.
 pub(super) fn json(entry: &AuditEntry) -> Result<String, serde_json::Error> {
-    let json = serde_json::to_string(entry)?;
-    let mut line = String::with_capacity(json.len());
-    for character in json.chars() {
-        if is_unprintable(character) {
-            for unit in character.encode_utf16(&mut [0; 2]) {
-                // Writing to a String cannot fail.
-                let _ = write!(line, "\\u{unit:04x}");
-            }
-        } else {
-            line.push(character);
-        }
-    }
-    Ok(line)
+    Ok(json_line::escaped(&serde_json::to_string(entry)?))
 }
 
 /// What a verification has found, faults first.
@@ -132,6 +119,7 @@ const INDENT: &str = "    ";
 mod tests {
     use std::time::{Duration, SystemTime};
 
+    use portpass_client::is_unprintable;
     use serde_json::json as value;
 
     use super::*;
