@@ -1,6 +1,9 @@
 //! Why a command did not do what it was asked for.
 
-use std::{error::Error, fmt::Write as _};
+use std::{
+    error::Error,
+    fmt::{Display, Write as _},
+};
 
 use portpass_client::is_unprintable;
 
@@ -41,6 +44,13 @@ impl Failure {
     #[must_use]
     pub(crate) fn no_answer(self) -> Self {
         Self { status: Status::NoAnswer, ..self }
+    }
+
+    /// The same failure, and what it is about before it.
+    #[must_use]
+    pub(crate) fn about(self, what: impl Display) -> Self {
+        let message = escape_control(format!("{what}: {}", self.message));
+        Self { message, ..self }
     }
 
     /// Adds a line that says what to do; the same line twice is printed once.

@@ -60,6 +60,16 @@ impl Printer {
         self.written(write!(anstream::stdout(), "{text}"));
     }
 
+    /// A document of others, byte for byte: its digest is that of these bytes. Only a terminal gets what it would
+    /// obey written out.
+    pub(crate) fn document(&self, bytes: &[u8]) {
+        if self.terminal {
+            self.line(String::from_utf8_lossy(bytes));
+        } else {
+            self.written(anstream::stdout().into_inner().lock().write_all(bytes));
+        }
+    }
+
     /// A JSON document, indented.
     pub(crate) fn json(&self, value: &Value) {
         self.line(in_ascii_where_obeyed(&format!("{value:#}")));

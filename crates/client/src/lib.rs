@@ -22,7 +22,8 @@ pub use causes::causes;
 pub use host::Host;
 pub use location::Location;
 pub use portpass_protocol::{
-    AccessSet, Digest, MediaType, Reference, RepositoryName, Tag, printable::is_unprintable,
+    AccessSet, Digest, MediaType, Reference, RepositoryName, Tag, name::NameError,
+    printable::is_unprintable,
 };
 pub use portpass_token::{Clock, SystemClock};
 pub use reference::ImageReference;

@@ -10,9 +10,10 @@ use crate::{
     reference::ImageReferenceError,
 };
 
-/// Where an image is or shall be, written as for skopeo: `oci:FOLDER[:TAG]`,
-/// `docker-archive:FILE[:NAME:TAG]`, else an image in a registry.
+/// Where an image is or shall be, written as for skopeo: `oci:FOLDER[:TAG]`, `oci-archive:FILE[:TAG]`,
+/// `docker-archive:FILE[:NAME:TAG]`, `dir:FOLDER`, else an image in a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Location {
     /// `HOST[:PORT]/REPOSITORY[:TAG][@DIGEST]`
     Registry(ImageReference),
@@ -30,6 +31,18 @@ pub enum Location {
         /// Which image of it, as docker calls it.
         name: Option<String>,
     },
+    /// An archive of the OCI image layout.
+    OciArchive {
+        /// The file; it has no colon in its name.
+        path: PathBuf,
+        /// Which image of it.
+        name: Option<RefName>,
+    },
+    /// A folder of skopeo's `dir:`, which holds one image.
+    Directory {
+        /// The folder.
+        path: PathBuf,
+    },
 }
 
 impl FromStr for Location {
@@ -43,8 +56,11 @@ impl FromStr for Location {
             return Err(LocationError::Path { path: on_one_line(text, 128) });
         }
         let (word, rest) = text.split_once(':').unwrap_or((text, ""));
-        if !matches!(word, FOLDER | ARCHIVE) {
+        if !matches!(word, FOLDER | ARCHIVE | OCI_ARCHIVE | DIRECTORY) {
             return Ok(Self::Registry(text.parse()?));
+        }
+        if word == DIRECTORY && !rest.is_empty() {
+            return Ok(Self::Directory { path: PathBuf::from(rest) });
         }
         let (path, name) = match rest.split_once(':') {
             Some((path, name)) => (path, Some(name)),
@@ -54,8 +70,12 @@ impl FromStr for Location {
             return Err(LocationError::NoPath { word: word.to_owned() });
         }
         let path = PathBuf::from(path);
-        if word == FOLDER {
-            return Ok(Self::Folder { path, name: name.map(str::parse).transpose()? });
+        match word {
+            FOLDER => return Ok(Self::Folder { path, name: name.map(str::parse).transpose()? }),
+            OCI_ARCHIVE => {
+                return Ok(Self::OciArchive { path, name: name.map(str::parse).transpose()? });
+            }
+            _ => {}
         }
         // Docker's names are references, with what docker leaves out.
         let checked: Option<RefName> = name.map(str::parse).transpose()?;
@@ -69,6 +89,10 @@ impl fmt::Display for Location {
             Self::Registry(image) => return image.fmt(f),
             Self::Folder { path, name } => (FOLDER, path, name.as_ref().map(RefName::as_str)),
             Self::Archive { path, name } => (ARCHIVE, path, name.as_deref()),
+            Self::OciArchive { path, name } => {
+                (OCI_ARCHIVE, path, name.as_ref().map(RefName::as_str))
+            }
+            Self::Directory { path } => (DIRECTORY, path, None),
         };
         write!(f, "{word}:{}", path.display())?;
         name.map_or(Ok(()), |name| write!(f, ":{name}"))
@@ -96,7 +120,7 @@ pub enum LocationError {
     /// Nothing behind the colon.
     #[error("{word}: needs a path, as in {word}:PATH")]
     NoPath {
-        /// `oci` or `docker-archive`.
+        /// `oci`, `oci-archive`, `docker-archive` or `dir`.
         word: String,
     },
 }
@@ -112,6 +136,8 @@ const FOLDER: &str = "oci";
 /// How regctl writes a folder.
 const REGCTL_FOLDER: &str = "ocidir://";
 const ARCHIVE: &str = "docker-archive";
+const OCI_ARCHIVE: &str = "oci-archive";
+const DIRECTORY: &str = "dir";
 
 #[cfg(test)]
 mod tests {
@@ -125,6 +151,10 @@ mod tests {
             "oci:folder:registry.example.com:5000/team/app:v1",
             "docker-archive:image.tar",
             "docker-archive:/tmp/image.tar:team/app:v1",
+            "oci-archive:image.tar",
+            "oci-archive:/tmp/image.tar:v1",
+            "dir:/some/folder",
+            "dir:folder:with:colons",
             "registry.example.com:5000/team/app:v1",
         ] {
             assert_eq!(text.parse::<Location>().unwrap().to_string(), text);
@@ -148,7 +178,7 @@ mod tests {
         insta::assert_snapshot!(said("oci"), @"oci: needs a path, as in oci:PATH");
         insta::assert_snapshot!(said("docker-archive::a:b"), @"docker-archive: needs a path, as in docker-archive:PATH");
         insta::assert_snapshot!(said("oci:folder:../v1"), @r#""../v1" cannot name an image in a layout; a name has letters, digits and `-._:@+/`"#);
-        insta::assert_snapshot!(said("oci-archive:x.tar"), @"`oci-archive:` is not an image in a registry; unpack it with `tar -x` and name the folder, `oci:FOLDER`");
+        insta::assert_snapshot!(said("dir:"), @"dir: needs a path, as in dir:PATH");
         insta::assert_snapshot!(said("./folder"), @"./folder is a path; write oci:./folder for a folder or docker-archive:./folder for an archive");
     }
 }

@@ -17,6 +17,7 @@ use crate::{
 mod blob;
 mod content_check;
 mod manifest;
+mod referrers;
 #[cfg(test)]
 mod tests;
 mod upload;
@@ -24,6 +25,8 @@ mod upload;
 pub use crate::session::Error;
 pub use blob::BlobStream;
 pub use portpass_protocol::manifest::Descriptor;
+pub(crate) use referrers::fallback_tag;
+pub use referrers::{Referrer, Referrers, ReferrersApi};
 
 /// A media type as in `Content-Type`, without parameters.
 pub type MediaTypeString = String;

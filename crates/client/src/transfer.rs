@@ -13,9 +13,9 @@
 //! partial blobs that the next run resumes.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     hash::Hash,
-    io,
+    mem,
     num::NonZeroUsize,
     sync::{
         Arc, Mutex, PoisonError,
@@ -30,6 +30,7 @@ use tokio::sync::{OnceCell, Semaphore};
 
 mod endpoint;
 mod error;
+mod known;
 mod monitor;
 mod platform;
 mod progress;
@@ -39,11 +40,15 @@ mod selection;
 mod tests;
 mod verified;
 
-pub use endpoint::{BlobOffer, BlobWriter, Content, NameChange, Presence, Source, Target};
+pub use endpoint::{
+    BlobOffer, BlobWriter, Companion, Content, NameChange, Presence, Source, Target,
+};
 pub use error::{Error, LayoutError, MemberFault};
+pub use known::KnownBlobs;
 pub use platform::{Platform, PlatformError};
 pub use progress::{NoProgress, Progress, Step};
 pub use registry::RemoteImage;
+pub use selection::Selection;
 pub use verified::VerifiedManifest;
 
 use monitor::ContentMonitor;
@@ -57,6 +62,8 @@ pub struct Transfer<'a> {
     pub target: &'a dyn Target,
     /// Which images of an index.
     pub selection: Selection,
+    /// Whether signatures and other manifests about the images come along.
+    pub companions: Companions,
     /// How many blobs are copied at the same time.
     pub jobs: NonZeroUsize,
     /// The wait before an interrupted blob is retried; longer each time.
@@ -65,15 +72,13 @@ pub struct Transfer<'a> {
     pub progress: Arc<dyn Progress>,
 }
 
-/// Which images of an index are copied.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Selection {
-    /// The index and every image of it.
-    Everything,
-    /// The image for this platform. A single image has to be for it.
-    Only(Platform),
-    /// The image for this platform. A single image is copied for any platform.
-    OnlyOfIndex(Platform),
+/// Whether manifests about the copied images are copied with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Companions {
+    /// All that the source has about an image, and about that in turn.
+    Copied,
+    /// None.
+    LeftOut,
 }
 
 /// The result of a transfer.
@@ -111,6 +116,7 @@ impl<'a> Transfer<'a> {
             source,
             target,
             selection: Selection::Everything,
+            companions: Companions::LeftOut,
             jobs: JOBS,
             pause: PAUSE,
             progress: Arc::new(NoProgress),
@@ -123,19 +129,22 @@ impl<'a> Transfer<'a> {
     /// The source or the target fails, or content is not what its descriptor says. The target's name
     /// then is as it was.
     pub async fn run(&self) -> Result<Transferred, Error> {
-        let root = self.selected(self.source.root().await?).await?;
+        let root = self.selection.root(self.source).await?;
         self.target.accepts(&root)?;
         let run = Run {
             transfer: self,
+            kept: self.selection.kept(&root)?,
             outermost: *root.digest(),
             jobs: Semaphore::new(self.jobs.get()),
             blobs: Once::default(),
             images: Once::default(),
+            subjects: Mutex::new(vec![*root.digest()]),
             tally: Mutex::default(),
             bytes: Arc::default(),
         };
         run.copy_children(&root, 0).await?;
-        let named = self.target.name(&root).await?;
+        run.copy_companions().await?;
+        let named = self.target.name(&root).await.map_err(|error| self.explained(error))?;
         if named == NameChange::Updated {
             self.progress.manifest(&root.descriptor());
             run.count(|tally| tally.manifests += 1);
@@ -146,51 +155,15 @@ impl<'a> Transfer<'a> {
         Ok(Transferred { digest, media_type, named, manifests, blobs })
     }
 
-    /// Goes down to the image that is wanted.
-    async fn selected(&self, mut root: VerifiedManifest) -> Result<VerifiedManifest, Error> {
-        let (Selection::Only(platform) | Selection::OnlyOfIndex(platform)) = &self.selection else {
-            return Ok(root);
-        };
-        let outermost = *root.digest();
-        let mut was_index = false;
-        for _ in 0..=MAX_DEPTH {
-            if !root.media_type().is_index() {
-                if !was_index && matches!(self.selection, Selection::Only(_)) {
-                    self.check_platform(&root, platform).await?;
-                }
-                return Ok(root);
+    /// A registry that looks for all images of an index says of one that is missing, not why it is.
+    fn explained(&self, error: Error) -> Error {
+        match (&self.selection, error) {
+            (Selection::Sparse(_), Error::Registry(error))
+                if error.status().is_some_and(|status| status.is_client_error()) =>
+            {
+                Error::Sparse { error }
             }
-            was_index = true;
-            root = self.source.manifest(&selection::choose(&root, platform)?).await?;
-        }
-        Err(Error::LimitExceeded { digest: outermost, limit: DEPTH })
-    }
-
-    /// An image that stands alone says in its config what it is for.
-    async fn check_platform(
-        &self,
-        image: &VerifiedManifest,
-        platform: &Platform,
-    ) -> Result<(), Error> {
-        let mut found = None;
-        if let Some(config) = &image.links().config {
-            let mut bytes = Vec::new();
-            let mut content = self.source.blob(config, 0).await?;
-            while let Some(piece) = content.next().await {
-                let broken = |error: io::Error| Error::Interrupted {
-                    digest: config.digest,
-                    reason: error.to_string(),
-                };
-                bytes.extend_from_slice(&piece.map_err(broken)?);
-                if bytes.len() > MAX_CONFIG {
-                    break;
-                }
-            }
-            found = Platform::of_config(&bytes).map(Box::new);
-        }
-        match found {
-            Some(found) if platform.is_met_by(&found) => Ok(()),
-            found => Err(Error::PlatformMismatch { platform: platform.clone(), found }),
+            (_, error) => error,
         }
     }
 }
@@ -198,6 +171,8 @@ impl<'a> Transfer<'a> {
 /// A transfer while it runs.
 struct Run<'a> {
     transfer: &'a Transfer<'a>,
+    /// Which images of the outermost index are copied; all if nothing is said.
+    kept: Option<HashSet<Digest>>,
     outermost: Digest,
     jobs: Semaphore,
     /// Two images of an index may have the same layer; it goes once. One of another length is
@@ -206,6 +181,8 @@ struct Run<'a> {
     /// Indexes may name the same image, and each other's; it is looked at once. Else a few short
     /// indexes that name one image a thousand times each would keep us busy for ever.
     images: Once<Digest>,
+    /// What was looked at, and has not been asked about yet: others may be about it.
+    subjects: Mutex<Vec<Digest>>,
     tally: Mutex<Tally>,
     bytes: Arc<AtomicU64>,
 }
@@ -239,7 +216,12 @@ impl Run<'_> {
                 }
             }
             let jobs = self.transfer.jobs.get();
-            let images = links.manifests.iter().map(|image| self.image(image, depth + 1));
+            let kept = |image: &&Descriptor| match &self.kept {
+                Some(kept) if depth == 0 => kept.contains(&image.digest),
+                _ => true,
+            };
+            let images = links.manifests.iter().filter(kept);
+            let images = images.map(|image| self.image(image, depth + 1));
             run_all(images, jobs).await?;
             // More wait for a job than there are jobs, so that none is ever idle.
             run_all(links.blobs().map(|blob| self.blob(blob)), jobs * 2).await
@@ -264,6 +246,7 @@ impl Run<'_> {
     /// One image of an index, with all that it points at.
     async fn copy_image(&self, image: &Descriptor, depth: usize) -> Result<(), Error> {
         let Transfer { source, target, progress, .. } = self.transfer;
+        self.subjects.lock().unwrap_or_else(PoisonError::into_inner).push(image.digest);
         let held = target.presence(image).await?;
         if held == Presence::Complete {
             return Ok(());
@@ -276,6 +259,42 @@ impl Run<'_> {
             self.count(|tally| tally.manifests += 1);
         }
         Ok(())
+    }
+
+    /// Everything that is about what was copied, and about that in turn. It comes before the name, for
+    /// who pulls by the name may want to see a signature.
+    ///
+    /// One round after the other: what is about an image may point at it as well, and must not wait
+    /// for itself.
+    async fn copy_companions(&self) -> Result<(), Error> {
+        if self.transfer.companions == Companions::LeftOut {
+            return Ok(());
+        }
+        let mut asked = HashSet::new();
+        loop {
+            let mut subjects =
+                mem::take(&mut *self.subjects.lock().unwrap_or_else(PoisonError::into_inner));
+            subjects.retain(|subject| asked.insert(*subject));
+            if subjects.is_empty() {
+                return Ok(());
+            }
+            let about = subjects.iter().map(|subject| self.copy_companions_of(subject));
+            run_all(about, self.transfer.jobs.get()).await?;
+        }
+    }
+
+    /// What is about one manifest, one after the other: a list may have to be written for each.
+    fn copy_companions_of<'r>(&'r self, subject: &'r Digest) -> BoxFuture<'r, Result<(), Error>> {
+        Box::pin(async move {
+            let Transfer { source, target, .. } = self.transfer;
+            for companion in source.companions(subject).await? {
+                let descriptor = companion.descriptor();
+                self.image(descriptor, 1).await?;
+                let manifest = source.manifest(descriptor).await?;
+                target.attach(&companion, &manifest).await?;
+            }
+            Ok(())
+        })
     }
 
     /// One blob, unless it is on its way already; then waits for that.
@@ -385,8 +404,6 @@ async fn run_all<'r>(
 /// Blobs at a time by default.
 pub const JOBS: NonZeroUsize = NonZeroUsize::new(3).unwrap();
 const PAUSE: Duration = Duration::from_secs(1);
-/// The longest config that is looked into, in bytes.
-const MAX_CONFIG: usize = 4 * 1024 * 1024;
 /// Indexes below an index that are followed.
 const MAX_DEPTH: usize = 4;
 const DEPTH: &str = "four nested indexes";

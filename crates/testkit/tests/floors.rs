@@ -68,7 +68,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "admin",
         ],
     ),
-    ("app", &["server", "admin", "config", "client", "diagnose"]),
+    ("app", &["server", "admin", "config", "client", "diagnose", "pattern"]),
 ];
 
 /// What tests stand on: may know everybody.

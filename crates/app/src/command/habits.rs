@@ -128,6 +128,7 @@ const HABITS: &[Habit] = &[
         "the target is the second word: `oci:FOLDER` or `docker-archive:FILE`",
     ),
     habit("copy", &["-a"], "`--all` copies a whole index; that is the default"),
+    habit("copy", &["--digest-tags"], "`--referrers` copies signatures too"),
     habit("copy", &["--src-tls-verify"], "FROM has its own: `--from-tls-verify=false`"),
     habit(
         "copy",
@@ -208,17 +209,24 @@ const HABITS: &[Habit] = &[
         "the variables DOCKER_CONFIG and REGISTRY_AUTH_FILE name the files of credentials",
     ),
     habit("", &["-f", "--format", "-o", "--output"], "`--json` prints the same data as JSON"),
-    habit("", &["cp", "sync"], "`portpass copy FROM TO` copies an image"),
+    habit("", &["cp"], "`portpass copy FROM TO` copies an image"),
+    habit(
+        "",
+        &["sync", "mirror"],
+        "`portpass copy HOST/PREFIX/ HOST/PREFIX/` copies all repositories below a name",
+    ),
+    habit("", &["retag"], "`portpass tag IMAGE NEW` gives an image another tag"),
+    habit("", &["discover", "tree"], "`portpass referrers IMAGE` lists what is about an image"),
     habit("", &["rm", "rmi", "del"], "`portpass delete IMAGE` deletes a tag or a manifest"),
     habit(
         "",
-        &["ls", "list-tags", "tag", "list"],
+        &["ls", "list-tags", "list"],
         "`portpass tags REPOSITORY` lists tags, `portpass catalog HOST` repositories",
     ),
     habit(
         "",
-        &["inspect", "manifest"],
-        "`portpass token inspect` shows the contents of a token; `portpass pull IMAGE oci:FOLDER` fetches an image",
+        &["inspect"],
+        "`portpass manifest get IMAGE` prints a manifest; `portpass token inspect` shows the contents of a token",
     ),
     habit("", &["server", "start", "run", "daemon"], "`portpass serve` runs the server"),
     habit(

@@ -10,6 +10,7 @@ pub(crate) mod connection;
 pub(crate) mod copy;
 pub(crate) mod delete;
 pub(crate) mod diagnose;
+pub(crate) mod digest;
 mod directory;
 pub(crate) mod events;
 pub(crate) mod explain;
@@ -23,15 +24,18 @@ mod json_line;
 pub(crate) mod key;
 pub(crate) mod login;
 pub(crate) mod logout;
+pub(crate) mod manifest;
 pub(crate) mod policy;
 pub(crate) mod pull;
 pub(crate) mod pulls;
 pub(crate) mod push;
 pub(crate) mod readonly;
+pub(crate) mod referrers;
 pub(crate) mod robot;
 pub(crate) mod serve;
 pub(crate) mod session;
 pub(crate) mod signing_key;
+pub(crate) mod tag;
 pub(crate) mod tags;
 pub(crate) mod token;
 mod transfer;
@@ -107,6 +111,14 @@ enum Command {
     Push(push::Arguments),
     /// Copy an image between registries, folders and archives; between registries without the disk
     Copy(copy::Arguments),
+    /// Print the digest of an image
+    Digest(digest::Arguments),
+    /// Print or send the manifest of an image
+    Manifest(manifest::Arguments),
+    /// List what is about an image: signatures, attestations, lists of contents
+    Referrers(referrers::Arguments),
+    /// Let more tags stand for an image, without a pull
+    Tag(tag::Arguments),
     /// List the tags of a repository
     Tags(tags::Arguments),
     /// List the repositories of a registry
@@ -161,6 +173,10 @@ pub(crate) async fn run(command_line: CommandLine, context: &Context) -> Result<
         Command::Pull(arguments) => pull::run(arguments, context).await,
         Command::Push(arguments) => push::run(arguments, context).await,
         Command::Copy(arguments) => copy::run(arguments, context).await,
+        Command::Digest(arguments) => digest::run(arguments, context).await,
+        Command::Manifest(arguments) => manifest::run(arguments, context).await,
+        Command::Referrers(arguments) => referrers::run(arguments, context).await,
+        Command::Tag(arguments) => tag::run(arguments, context).await,
         Command::Tags(arguments) => tags::run(arguments, context).await,
         Command::Catalog(arguments) => catalog::run(arguments, context).await,
         Command::Delete(arguments) => delete::run(arguments, context).await,

@@ -16,7 +16,7 @@ pub(crate) struct Arguments {
     /// The image, as in registry.example.com/team/app:1.0
     #[arg(value_name = "IMAGE")]
     image: ImageReference,
-    /// The target: oci:FOLDER[:TAG] or docker-archive:FILE[:NAME:TAG]
+    /// The target: oci:FOLDER[:TAG], oci-archive:FILE[:TAG], dir:FOLDER or docker-archive:FILE[:NAME:TAG]
     #[arg(value_name = "TARGET")]
     target: Location,
     #[command(flatten)]

@@ -13,7 +13,7 @@ use crate::failure::Failure;
 /// The arguments.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// The source: oci:FOLDER[:TAG] or docker-archive:FILE[:NAME:TAG]
+    /// The source: oci:FOLDER[:TAG], oci-archive:FILE[:TAG], dir:FOLDER or docker-archive:FILE[:NAME:TAG]
     #[arg(value_name = "SOURCE")]
     source: Location,
     /// The image to push to, as in registry.example.com/team/app:1.0

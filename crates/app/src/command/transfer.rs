@@ -2,26 +2,38 @@
 
 use std::{num::NonZeroUsize, sync::Arc};
 
+mod witness;
+
 use clap::Args;
 use portpass_client::{
     ImageReference, Location, Session,
-    layout::{Archive, ArchiveWriter, Folder, RefName},
+    layout::{Archive, ArchiveWriter, Directory, Folder, OciArchiveWriter, RefName},
     transfer::{
-        Blobs, Error, JOBS, NameChange, Platform, RemoteImage, Selection, Source, Target, Transfer,
-        Transferred,
+        Blobs, Companions, Error, JOBS, NameChange, Platform, RemoteImage, Selection, Source,
+        Target, Transfer, Transferred,
     },
 };
 use serde_json::{Value, json};
+
+pub(super) use witness::{Origin, Side};
+use witness::{WatchedSource, WatchedTarget, Witness};
 
 use super::{Context, connection::Connection};
 use crate::{failure::Failure, printer::human_bytes};
 
 /// How much is moved, and what is said about it.
 #[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
 pub(super) struct TransferArguments {
-    /// Only the image for this platform, as in linux/amd64 or linux/arm/v7
+    /// Only the image for this platform, as in linux/amd64 or linux/arm/v7; with --sparse, several may be named
     #[arg(long, value_name = "OS/ARCH[/VARIANT]", conflicts_with = "all")]
-    platform: Option<Platform>,
+    platform: Vec<Platform>,
+    /// With --platform: the index as it is, with its digest, but no other image of it
+    #[arg(long, requires = "platform")]
+    sparse: bool,
+    /// Signatures, attestations and whatever else is about the images as well
+    #[arg(long)]
+    referrers: bool,
     /// The whole index with all its images: the default, except for a docker-archive, which
     /// contains one image; by default the one for this machine
     #[arg(long)]
@@ -31,10 +43,72 @@ pub(super) struct TransferArguments {
     jobs: NonZeroUsize,
     /// Show no progress
     #[arg(short, long)]
-    quiet: bool,
+    pub(super) quiet: bool,
     /// Print a summary as JSON
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
+}
+
+impl TransferArguments {
+    /// Which images of an index go there.
+    pub(super) fn selection(&self, to: &Location) -> Result<Selection, Failure> {
+        let into_archive = matches!(to, Location::Archive { .. });
+        match self.platform.as_slice() {
+            _ if into_archive && self.all => {
+                Err(Failure::usage("a docker-archive contains one image, not a whole index")
+                    .hint("name one with --platform, or write oci:FOLDER"))
+            }
+            _ if into_archive && self.sparse => {
+                Err(Failure::usage("a docker-archive contains no index").hint("leave out --sparse"))
+            }
+            _ if self.referrers && (into_archive || matches!(to, Location::Directory { .. })) => {
+                Err(Failure::usage(format!("{to} has no place for what is about an image"))
+                    .hint("leave out --referrers, or write oci:FOLDER or oci-archive:FILE"))
+            }
+            [] if into_archive => Ok(Selection::OnlyOfIndex(Platform::of_this_machine())),
+            [] => Ok(Selection::Everything),
+            platforms if self.sparse => Ok(Selection::Sparse(platforms.to_vec())),
+            [platform] => Ok(Selection::Only(platform.clone())),
+            _ => Err(Failure::usage("several platforms are several images")
+                .hint("with --sparse they are copied with their index")),
+        }
+    }
+
+    /// Whether what is about the images comes along.
+    pub(super) fn companions(&self) -> Companions {
+        if self.referrers { Companions::Copied } else { Companions::LeftOut }
+    }
+
+    /// Moves one image.
+    pub(super) async fn transfer(
+        &self,
+        source: &dyn Source,
+        target: &dyn Target,
+        selection: Selection,
+        context: &Context,
+    ) -> Result<Transferred, TransferFailure> {
+        let witness = Arc::new(Witness::default());
+        let source = WatchedSource { source, witness: Arc::clone(&witness) };
+        let target = WatchedTarget { target, witness: Arc::clone(&witness) };
+        let transfer = Transfer {
+            selection,
+            companions: self.companions(),
+            jobs: self.jobs,
+            progress: context.printer.progress(self.quiet),
+            ..Transfer::new(&source, &target)
+        };
+        transfer.run().await.map_err(|error| {
+            let origin = witness.origin(&error);
+            TransferFailure { error, origin }
+        })
+    }
+}
+
+/// Why an image did not arrive, and whose fault it is as far as that is known.
+#[derive(Debug)]
+pub(super) struct TransferFailure {
+    pub(super) error: Error,
+    pub(super) origin: Option<Origin>,
 }
 
 /// One image, and its way.
@@ -47,53 +121,29 @@ pub(super) struct ImageTransfer {
 
 impl ImageTransfer {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
-        let selection = self.selection()?;
-        let (source, known) = self.source(context).await?;
+        let selection = self.how.selection(&self.to.0)?;
+        let (source, known) = open(&self.from.0, &self.from.1, context).await?;
         let target = self.target(known, context)?;
-        let transfer = Transfer {
-            selection,
-            jobs: self.how.jobs,
-            progress: context.printer.progress(self.how.quiet),
-            ..Transfer::new(source.as_ref(), target.as_ref())
-        };
-        let done = transfer.run().await.map_err(explained)?;
+        let moved = self.how.transfer(source.as_ref(), target.as_ref(), selection, context).await;
+        let done = moved.map_err(|failure| self.told(failure))?;
         self.tell(&done, context);
         Ok(())
     }
 
-    fn selection(&self) -> Result<Selection, Failure> {
-        let into_archive = matches!(self.to.0, Location::Archive { .. });
-        match &self.how.platform {
-            Some(platform) => Ok(Selection::Only(platform.clone())),
-            None if into_archive && self.how.all => {
-                Err(Failure::usage("a docker-archive contains one image, not a whole index")
-                    .hint("name one with --platform, or write oci:FOLDER"))
+    /// Says which of two registries it was, and which image of an index.
+    fn told(&self, failure: TransferFailure) -> Failure {
+        let TransferFailure { error, origin } = failure;
+        let explained = explained(error);
+        let both = (&self.from.0, &self.to.0);
+        let Some(Origin { side, platform }) = origin else { return explained };
+        let place = if side == Side::Source { both.0 } else { both.1 };
+        match (both, platform) {
+            (_, Some(platform)) => explained.about(format_args!("{side} {place} ({platform})")),
+            ((Location::Registry(_), Location::Registry(_)), None) => {
+                explained.about(format_args!("{side} {place}"))
             }
-            None if into_archive => Ok(Selection::OnlyOfIndex(Platform::of_this_machine())),
-            None => Ok(Selection::Everything),
+            _ => explained,
         }
-    }
-
-    /// The source; if it is in a registry, with what is known of that.
-    async fn source(
-        &self,
-        context: &Context,
-    ) -> Result<(Box<dyn Source>, Option<Arc<Session>>), Failure> {
-        let (place, connection) = &self.from;
-        Ok(match place {
-            Location::Registry(image) => {
-                let session = connection.session(image.host().clone(), context)?;
-                (Box::new(RemoteImage::new(Arc::clone(&session), image)), Some(session))
-            }
-            Location::Folder { path, name } => {
-                let folder = Folder::open(path, name.clone()).map_err(explained)?;
-                (Box::new(folder), None)
-            }
-            Location::Archive { path, name } => {
-                let archive = Archive::open(path, name.as_deref()).await.map_err(explained)?;
-                (Box::new(archive), None)
-            }
-        })
     }
 
     fn target(
@@ -124,6 +174,12 @@ impl ImageTransfer {
                 let name = name.clone().or_else(|| name_in_archive(from));
                 Box::new(ArchiveWriter::new(path, name).map_err(explained)?)
             }
+            Location::OciArchive { path, name } => {
+                let name = name.clone().or_else(|| name_in_folder(from));
+                Box::new(OciArchiveWriter::new(path, name).map_err(explained)?)
+            }
+            Location::Directory { path } => Box::new(Directory::create(path).map_err(explained)?),
+            other => return Err(Failure::usage(format!("{other} cannot be written"))),
         })
     }
 
@@ -139,15 +195,7 @@ impl ImageTransfer {
     }
 
     fn summed_up(&self, done: &Transferred) -> String {
-        let Blobs { transferred, held, mounted, bytes } = done.blobs;
-        let parts = [
-            (transferred, format!("transferred ({})", human_bytes(bytes))),
-            (mounted, "mounted".to_owned()),
-            (held, "there already".to_owned()),
-        ];
-        let parts = parts.into_iter().filter(|(count, _)| *count > 0);
-        let parts: Vec<String> = parts.map(|(count, what)| format!("{count} {what}")).collect();
-        let blobs = if parts.is_empty() { "none".to_owned() } else { parts.join(", ") };
+        let blobs = blobs_summed_up(&done.blobs);
         let verb = match done.named {
             NameChange::Updated => "is now",
             NameChange::Unchanged => "was already",
@@ -170,8 +218,49 @@ impl ImageTransfer {
     }
 }
 
+/// `3 transferred (1.2 MiB), 2 there already`
+pub(super) fn blobs_summed_up(blobs: &Blobs) -> String {
+    let Blobs { transferred, held, mounted, bytes } = *blobs;
+    let parts = [
+        (transferred, format!("transferred ({})", human_bytes(bytes))),
+        (mounted, "mounted".to_owned()),
+        (held, "there already".to_owned()),
+    ];
+    let parts = parts.into_iter().filter(|(count, _)| *count > 0);
+    let parts: Vec<String> = parts.map(|(count, what)| format!("{count} {what}")).collect();
+    if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
+}
+
+/// A place to read an image from; if it is in a registry, with what is known of that.
+pub(super) async fn open(
+    place: &Location,
+    connection: &Connection,
+    context: &Context,
+) -> Result<(Box<dyn Source>, Option<Arc<Session>>), Failure> {
+    Ok(match place {
+        Location::Registry(image) => {
+            let session = connection.session(image.host().clone(), context)?;
+            (Box::new(RemoteImage::new(Arc::clone(&session), image)), Some(session))
+        }
+        Location::Folder { path, name } => {
+            let folder = Folder::open(path, name.clone()).map_err(explained)?;
+            (Box::new(folder), None)
+        }
+        Location::Archive { path, name } => {
+            let archive = Archive::open(path, name.as_deref()).await.map_err(explained)?;
+            (Box::new(archive), None)
+        }
+        Location::OciArchive { path, name } => {
+            let name = name.as_ref().map(RefName::as_str);
+            (Box::new(Archive::open(path, name).await.map_err(explained)?), None)
+        }
+        Location::Directory { path } => (Box::new(Directory::open(path).map_err(explained)?), None),
+        other => return Err(Failure::usage(format!("{other} cannot be read"))),
+    })
+}
+
 /// A failure with what may help against it.
-fn explained(error: impl Into<Error>) -> Failure {
+pub(super) fn explained(error: impl Into<Error>) -> Failure {
     let error = error.into();
     error.hints().into_iter().fold(Failure::new(error.to_string()), Failure::hint)
 }
@@ -180,8 +269,9 @@ fn explained(error: impl Into<Error>) -> Failure {
 fn name_in_folder(from: &Location) -> Option<RefName> {
     match from {
         Location::Registry(image) => tag(image)?.parse().ok(),
-        Location::Folder { name, .. } => name.clone(),
+        Location::Folder { name, .. } | Location::OciArchive { name, .. } => name.clone(),
         Location::Archive { name, .. } => name.as_ref()?.parse().ok(),
+        _ => None,
     }
 }
 
@@ -191,8 +281,8 @@ fn name_in_archive(from: &Location) -> Option<String> {
         Location::Registry(image) => {
             Some(format!("{}/{}:{}", image.host(), image.repository(), tag(image)?))
         }
-        Location::Folder { .. } => None,
         Location::Archive { name, .. } => name.clone(),
+        _ => None,
     }
 }
 

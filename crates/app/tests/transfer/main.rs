@@ -10,6 +10,9 @@
 
 mod archives;
 mod copies;
+mod layouts;
+mod many;
+mod names;
 mod over_tls;
 mod pulls;
 mod pushes;

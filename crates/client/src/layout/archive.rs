@@ -1,4 +1,4 @@
-//! Archives of `docker save`: read where they lie, written in one piece.
+//! Archives of `docker save` and of OCI image layouts: read where they lie, written in one piece.
 
 use std::{
     collections::BTreeMap,
@@ -14,18 +14,23 @@ use portpass_protocol::{
 
 use super::{
     blobs::too_long,
+    companions::Companions,
     extent::{Extent, blocking},
     folder::only,
     index::{Entry, Index},
 };
-use crate::transfer::{Content, Error, LayoutError, Source, VerifiedManifest};
+use crate::transfer::{Companion, Content, Error, LayoutError, Source, VerifiedManifest};
 
 mod members;
 mod name;
+mod oci_writer;
+mod packing;
 mod saved;
+mod staging;
 mod writer;
 
 use members::Members;
+pub use oci_writer::OciArchiveWriter;
 pub use writer::ArchiveWriter;
 
 /// An archive of `docker save`, and the image in it that is meant.
@@ -39,6 +44,9 @@ pub struct Archive {
     path: PathBuf,
     root: VerifiedManifest,
     blobs: BTreeMap<Digest, Extent>,
+    /// What its `index.json` points at.
+    entries: Vec<Entry>,
+    companions: Companions,
 }
 
 impl Archive {
@@ -60,15 +68,18 @@ impl Archive {
     fn of_layout(members: &Members, index: &Index, name: Option<&str>) -> Result<Self, Error> {
         let path = members.path();
         let blobs: BTreeMap<Digest, Extent> = members.blobs().collect();
-        let root = only(&index.entries(path)?, name, path, is_called)?;
-        Ok(Self { root: manifest(path, &blobs, &root)?, path: path.to_owned(), blobs })
+        let entries = index.entries(path)?;
+        let root = manifest(path, &blobs, &only(&entries, name, path, is_called)?)?;
+        let companions = Companions::default();
+        Ok(Self { root, path: path.to_owned(), blobs, entries, companions })
     }
 
     fn of_saved(members: &Members, name: Option<&str>) -> Result<Self, Error> {
         let image = saved::choose(members, name)?;
         let (manifest, blobs) = saved::read(members, &image)?;
         let root = VerifiedManifest::read(Bytes::from(manifest), MediaType::OciManifest, None)?;
-        Ok(Self { path: members.path().to_owned(), root, blobs })
+        let (entries, companions) = (Vec::new(), Companions::default());
+        Ok(Self { path: members.path().to_owned(), root, blobs, entries, companions })
     }
 }
 
@@ -86,6 +97,11 @@ impl Source for Archive {
     async fn blob(&self, wanted: &Descriptor, from: u64) -> Result<Content, Error> {
         let extent = extent(&self.path, &self.blobs, wanted)?;
         Ok(extent.stream(from))
+    }
+
+    async fn companions(&self, subject: &Digest) -> Result<Vec<Companion>, Error> {
+        let read = |wanted: &Descriptor| manifest(&self.path, &self.blobs, wanted);
+        Ok(self.companions.of(subject, &self.entries, read))
     }
 }
 

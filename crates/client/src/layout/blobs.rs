@@ -1,4 +1,4 @@
-//! The blobs of a folder: `blobs/ALGORITHM/HEX`.
+//! The blobs of a folder: `blobs/ALGORITHM/HEX`, or for skopeo's `dir:` simply `HEX`.
 
 use std::{
     fs,
@@ -20,23 +20,51 @@ use super::{
     extent::{Extent, blocking, open_regular},
     partial::{self, PartialBlob, folder_of, sync_folder_of},
 };
-use crate::transfer::{BlobWriter, Content, Error, LayoutError};
+use crate::transfer::{BlobOffer, BlobWriter, Content, Error, LayoutError};
 
 /// The blobs of one folder.
 #[derive(Debug, Clone)]
 pub(super) struct Blobs {
     layout: PathBuf,
+    naming: Naming,
+}
+
+/// How the files are called.
+#[derive(Debug, Clone, Copy)]
+enum Naming {
+    /// As the image specification says ("Image Layout").
+    Layout,
+    /// As skopeo's `dir:` does: manifests and blobs are told apart.
+    Flat,
 }
 
 impl Blobs {
     pub(super) fn of(layout: &Path) -> Self {
-        Self { layout: layout.to_owned() }
+        Self { layout: layout.to_owned(), naming: Naming::Layout }
+    }
+
+    /// Those of a folder of skopeo's `dir:`.
+    pub(super) fn flat(folder: &Path) -> Self {
+        Self { layout: folder.to_owned(), naming: Naming::Flat }
     }
 
     /// Where a blob is, once it is there. A digest is only hex digits, so this leads nowhere else
     /// (CVE-2024-3727).
     fn path(&self, digest: &Digest) -> PathBuf {
-        self.layout.join("blobs").join(digest.algorithm().as_str()).join(digest.hex())
+        match self.naming {
+            Naming::Layout => {
+                self.layout.join("blobs").join(digest.algorithm().as_str()).join(digest.hex())
+            }
+            Naming::Flat => self.layout.join(digest.hex()),
+        }
+    }
+
+    /// The same for a manifest.
+    fn manifest_path(&self, digest: &Digest) -> PathBuf {
+        match self.naming {
+            Naming::Layout => self.path(digest),
+            Naming::Flat => self.layout.join(format!("{}.manifest.json", digest.hex())),
+        }
     }
 
     fn incoming(&self) -> PathBuf {
@@ -45,21 +73,43 @@ impl Blobs {
 
     /// Whether a blob of that length is there. Whether it is the right one is seen when it is read.
     pub(super) fn has(&self, blob: &Descriptor) -> bool {
-        fs::symlink_metadata(self.path(&blob.digest))
-            .is_ok_and(|there| there.is_file() && there.len() == blob.size)
+        is_as_long(&self.path(&blob.digest), blob.size)
+    }
+
+    /// The same for a manifest.
+    pub(super) fn has_manifest(&self, manifest: &Descriptor) -> bool {
+        is_as_long(&self.manifest_path(&manifest.digest), manifest.size)
+    }
+
+    /// What a target that has these blobs says of one that it is offered.
+    pub(super) async fn offer(&self, blob: &Descriptor) -> Result<BlobOffer, Error> {
+        let (blobs, blob) = (self.clone(), blob.clone());
+        blocking(move || {
+            if blobs.has(&blob) {
+                return Ok(BlobOffer::Present);
+            }
+            let writer = blobs.begin(&blob)?;
+            Ok::<_, Error>(
+                writer.map_or(BlobOffer::Present, |writer| BlobOffer::Missing(Box::new(writer))),
+            )
+        })
+        .await
     }
 
     /// Opens a blob. It has to be as long as it is said to be.
     pub(super) fn open(&self, blob: &Descriptor) -> Result<Extent, Error> {
-        let path = self.path(&blob.digest);
-        let file = match open_regular(&path) {
+        self.open_at(&self.path(&blob.digest), blob)
+    }
+
+    fn open_at(&self, path: &Path, blob: &Descriptor) -> Result<Extent, Error> {
+        let file = match open_regular(path) {
             Err(LayoutError::Io { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => {
                 let wanted = format!("blob {}", blob.digest);
                 return Err(LayoutError::Missing { path: self.layout.clone(), wanted }.into());
             }
             opened => opened?,
         };
-        let length = file.metadata().map_err(LayoutError::io(&path))?.len();
+        let length = file.metadata().map_err(LayoutError::io(path))?.len();
         if length != blob.size {
             let Descriptor { digest, size, .. } = *blob;
             return Err(Error::Length { digest, expected: size, found: length });
@@ -69,8 +119,8 @@ impl Blobs {
 
     /// The bytes of a manifest.
     pub(super) fn manifest(&self, wanted: &Descriptor) -> Result<Bytes, Error> {
-        let extent = self.open(wanted)?;
-        let path = self.path(&wanted.digest);
+        let path = self.manifest_path(&wanted.digest);
+        let extent = self.open_at(&path, wanted)?;
         let limit = u64::try_from(MAX_LENGTH).unwrap_or(u64::MAX);
         match extent.all(limit).map_err(LayoutError::io(&path))? {
             Some(bytes) => {
@@ -105,8 +155,7 @@ impl Blobs {
 
     /// Writes a manifest all at once.
     pub(super) fn write(&self, digest: &Digest, bytes: &[u8]) -> Result<(), LayoutError> {
-        let name = self.path(digest);
-        write_whole(&name, bytes)
+        write_whole(&self.manifest_path(digest), bytes)
     }
 
     /// Removes the folder of what is on its way, if nothing is.
@@ -161,6 +210,10 @@ impl BlobWriter for FolderBlobWriter {
             .unwrap_or_else(|| format!("only {} of {} bytes arrived", partial.length(), blob.size));
         Err(Error::Interrupted { digest: blob.digest, reason })
     }
+}
+
+fn is_as_long(path: &Path, size: u64) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|there| there.is_file() && there.len() == size)
 }
 
 /// Writes a file that nobody sees before it is whole and on disk.

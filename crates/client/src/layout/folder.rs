@@ -1,23 +1,26 @@
 //! A folder in the OCI image layout.
 
 use std::{
+    collections::HashSet,
     fs::{self, File},
     io,
     path::{Path, PathBuf},
 };
 
 use async_trait::async_trait;
-use portpass_protocol::{MediaType, manifest::Descriptor};
+use portpass_protocol::{Digest, MediaType, manifest::Descriptor};
 use serde_json::{Value, json};
 
 use super::{
     RefName,
     blobs::{Blobs, PARTIAL, stream, write_new, write_whole},
+    companions::Companions,
     extent::{Extent, blocking, open_regular},
     index::{Entry, Index},
 };
 use crate::transfer::{
-    BlobOffer, Content, Error, LayoutError, NameChange, Presence, Source, Target, VerifiedManifest,
+    BlobOffer, Companion, Content, Error, LayoutError, NameChange, Presence, Source, Target,
+    VerifiedManifest,
 };
 
 /// A folder in the OCI image layout, and the image in it that is meant.
@@ -28,6 +31,7 @@ pub struct Folder {
     path: PathBuf,
     name: Option<RefName>,
     blobs: Blobs,
+    companions: Companions,
 }
 
 impl Folder {
@@ -62,7 +66,8 @@ impl Folder {
     }
 
     fn at(path: &Path, name: Option<RefName>) -> Self {
-        Self { path: path.to_owned(), name, blobs: Blobs::of(path) }
+        let companions = Companions::default();
+        Self { path: path.to_owned(), name, blobs: Blobs::of(path), companions }
     }
 
     /// Keeps every other run that asks for the same out, until this is dropped; `None` if one is in.
@@ -83,10 +88,64 @@ impl Folder {
         Self { name, ..self }
     }
 
+    /// The same folder with the name that a companion has there: none, or its tag.
+    pub(super) fn for_companion(self, companion: &Companion) -> (Self, Descriptor) {
+        let name = match companion {
+            Companion::Referrer(_) => None,
+            Companion::Tagged(tag, _) => tag.to_string().parse().ok(),
+        };
+        (self.named(name), companion.descriptor().clone())
+    }
+
     /// The blob as it lies there.
     #[cfg(feature = "archive")]
     pub(super) fn extent(&self, blob: &Descriptor) -> Result<Extent, Error> {
         self.blobs.open(blob)
+    }
+
+    /// The names of its images, each once, as they are listed.
+    pub fn names(&self) -> Result<Vec<RefName>, LayoutError> {
+        let mut names: Vec<RefName> = Vec::new();
+        for entry in self.index()?.entries(&self.path)? {
+            // What no name can be nobody can ask for.
+            if let Some(name) = entry.name.and_then(|name| name.parse().ok())
+                && !names.contains(&name)
+            {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+
+    /// Forgets all names; the blobs stay.
+    #[cfg(feature = "archive")]
+    pub(super) fn forget_names(&self) -> Result<(), LayoutError> {
+        write_whole(&self.path.join(INDEX), &Index::empty().bytes())
+    }
+
+    /// Its `index.json`, and whatever is there of what that leads to, each once: first a manifest, then what it
+    /// points at.
+    #[cfg(feature = "archive")]
+    pub(super) fn reachable(&self) -> Result<(Vec<u8>, Vec<Descriptor>), Error> {
+        let index = self.index()?;
+        let entries = index.entries(&self.path)?;
+        let mut waiting: Vec<Descriptor> =
+            entries.into_iter().rev().map(|entry| entry.manifest).collect();
+        let (mut seen, mut found) = (HashSet::new(), Vec::new());
+        while let Some(descriptor) = waiting.pop() {
+            // An index may be here without some of its images.
+            if !self.blobs.has(&descriptor) || !seen.insert(descriptor.digest) {
+                continue;
+            }
+            if MediaType::from_content_type(&descriptor.media_type).is_ok() {
+                let manifest = self.read(&descriptor)?;
+                let links = manifest.links();
+                let below = links.config.iter().chain(&links.layers).chain(&links.manifests);
+                waiting.extend(below.rev().cloned());
+            }
+            found.push(descriptor);
+        }
+        Ok((index.bytes(), found))
     }
 
     fn index(&self) -> Result<Index, LayoutError> {
@@ -120,6 +179,11 @@ impl Folder {
         let marker = self.path.join(MARKER);
         let lock = File::open(&marker).map_err(LayoutError::io(&marker))?;
         lock.lock().map_err(LayoutError::io(&marker))?;
+        self.list(manifest)
+    }
+
+    /// The same by who keeps others out already.
+    pub(super) fn list(&self, manifest: &Descriptor) -> Result<NameChange, LayoutError> {
         let mut index = self.index()?;
         if index.has(self.name.as_ref(), manifest) {
             return Ok(NameChange::Unchanged);
@@ -145,6 +209,16 @@ impl Source for Folder {
     async fn blob(&self, wanted: &Descriptor, from: u64) -> Result<Content, Error> {
         stream(&self.blobs, wanted, from).await
     }
+
+    async fn companions(&self, subject: &Digest) -> Result<Vec<Companion>, Error> {
+        let (folder, subject) = (self.clone(), *subject);
+        blocking(move || {
+            let entries = folder.index()?.entries(&folder.path)?;
+            let read = |manifest: &Descriptor| folder.read(manifest);
+            Ok::<_, Error>(folder.companions.of(&subject, &entries, read))
+        })
+        .await
+    }
 }
 
 #[async_trait]
@@ -158,22 +232,21 @@ impl Target for Folder {
     }
 
     async fn offer(&self, blob: &Descriptor) -> Result<BlobOffer, Error> {
-        let (blobs, blob) = (self.blobs.clone(), blob.clone());
-        blocking(move || {
-            if blobs.has(&blob) {
-                return Ok(BlobOffer::Present);
-            }
-            let writer = blobs.begin(&blob)?;
-            Ok::<_, Error>(
-                writer.map_or(BlobOffer::Present, |writer| BlobOffer::Missing(Box::new(writer))),
-            )
-        })
-        .await
+        self.blobs.offer(blob).await
     }
 
     async fn put(&self, manifest: &VerifiedManifest) -> Result<(), Error> {
         let (blobs, manifest) = (self.blobs.clone(), manifest.clone());
         blocking(move || blobs.write(manifest.digest(), manifest.bytes())).await
+    }
+
+    async fn attach(
+        &self,
+        companion: &Companion,
+        _manifest: &VerifiedManifest,
+    ) -> Result<(), Error> {
+        let (folder, manifest) = self.clone().for_companion(companion);
+        blocking(move || folder.set(&manifest).map(drop)).await
     }
 
     async fn name(&self, root: &VerifiedManifest) -> Result<NameChange, Error> {

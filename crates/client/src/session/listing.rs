@@ -45,13 +45,23 @@ fn there<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Vec<String>>, D::
 }
 
 impl Session {
-    /// All of a list, page by page.
+    /// All names of a list, page by page.
     pub(crate) async fn list<T>(&self, first: Request<'_>, list: List) -> Result<Vec<T>, Error>
     where
         T: FromStr,
         T::Err: Display,
     {
+        self.pages(first, |answer| entries(answer, list)).await
+    }
+
+    /// All of a list, page by page; `entries` reads a page.
+    pub(crate) async fn pages<T>(
+        &self,
+        first: Request<'_>,
+        entries: impl Fn(&BufferedResponse) -> Result<Vec<T>, Error>,
+    ) -> Result<Vec<T>, Error> {
         let (scopes, repository) = (first.scopes.clone(), first.repository);
+        let headers = first.headers.clone();
         let mut found = Vec::new();
         let (mut seen, mut bytes) = (HashSet::new(), 0);
         let mut next = Some(first);
@@ -69,7 +79,7 @@ impl Session {
             let link = self.next_page(&url, incoming.headers()).await?;
             let answer = read_unencoded(incoming, MAX_PAGE).await?;
             bytes += answer.body.len();
-            found.extend(entries::<T>(&answer, list)?);
+            found.extend(entries(&answer)?);
             if link.is_some() && seen.len() >= MAX_PAGES {
                 return Err(endless("it has too many pages"));
             }
@@ -79,6 +89,7 @@ impl Session {
             next = link.map(|link| Request {
                 target: Target::Url(link),
                 repository,
+                headers: headers.clone(),
                 ..Request::read(Method::GET, String::new(), scopes.clone())
             });
         }

@@ -5,7 +5,7 @@ use std::{fmt, io};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
-use portpass_protocol::manifest::Descriptor;
+use portpass_protocol::{Digest, Tag, manifest::Descriptor};
 
 use super::{Error, VerifiedManifest};
 
@@ -23,6 +23,29 @@ pub trait Source: fmt::Debug + Send + Sync {
 
     /// The bytes of a blob from offset `from`. The source need not check them.
     async fn blob(&self, wanted: &Descriptor, from: u64) -> Result<Content, Error>;
+
+    /// The manifests that are about this one: none, where a source has no means to say so.
+    async fn companions(&self, _subject: &Digest) -> Result<Vec<Companion>, Error> {
+        Ok(Vec::new())
+    }
+}
+
+/// A manifest about another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Companion {
+    /// It names the other as its subject (distribution specification, "Listing Referrers").
+    Referrer(Descriptor),
+    /// It has a tag that is made of the other's digest, as cosign writes signatures.
+    Tagged(Tag, Descriptor),
+}
+
+impl Companion {
+    /// The manifest.
+    pub fn descriptor(&self) -> &Descriptor {
+        match self {
+            Self::Referrer(descriptor) | Self::Tagged(_, descriptor) => descriptor,
+        }
+    }
 }
 
 /// Where an image goes: a registry, a folder, an archive.
@@ -42,6 +65,10 @@ pub trait Target: fmt::Debug + Send + Sync {
 
     /// Stores a manifest. All that it refers to is already stored.
     async fn put(&self, manifest: &VerifiedManifest) -> Result<(), Error>;
+
+    /// Makes a manifest that is stored already found as a companion of another.
+    async fn attach(&self, companion: &Companion, manifest: &VerifiedManifest)
+    -> Result<(), Error>;
 
     /// Stores the last manifest and sets the target's name to it.
     async fn name(&self, root: &VerifiedManifest) -> Result<NameChange, Error>;

@@ -58,6 +58,12 @@ pub enum Error {
     /// A registry.
     #[error(transparent)]
     Registry(Box<session::Error>),
+    /// A registry that wants every image of an index, and an index without some.
+    #[error("the target does not take an index without all its images: {error}")]
+    Sparse {
+        /// What the registry says.
+        error: Box<session::Error>,
+    },
     /// The bytes of a blob that its source cannot give, however often it is asked.
     #[error("blob {digest} is not available: {reason}")]
     Source {
@@ -148,6 +154,9 @@ impl Error {
             }
             Self::MediaTypeMismatch { .. } => {
                 "clients would read it as two different things; push it again"
+            }
+            Self::Sparse { .. } => {
+                "leave out --sparse to copy every image, or let the registry take such an index"
             }
             Self::PlatformMismatch { .. } => "leave out --platform to use the only image",
             Self::Manifest { .. }

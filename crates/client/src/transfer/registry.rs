@@ -4,12 +4,16 @@ use std::{io, sync::Arc};
 
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use portpass_protocol::{Digest, MediaType, Reference, RepositoryName, manifest::Descriptor};
+use portpass_protocol::{Digest, MediaType, Reference, RepositoryName, Tag, manifest::Descriptor};
 
 use super::{
-    BlobOffer, BlobWriter, Content, Error, NameChange, Presence, Source, Target, VerifiedManifest,
+    BlobOffer, BlobWriter, Companion, Content, Error, KnownBlobs, NameChange, Presence, Source,
+    Target, VerifiedManifest,
 };
-use crate::{ImageReference, Manifest, Mounted, Repository, Session};
+use crate::{
+    ImageReference, Manifest, Mounted, Repository, Session,
+    repository::{Referrer, fallback_tag},
+};
 
 /// An image in a registry: one that is there, or one that shall be.
 #[derive(Debug, Clone)]
@@ -19,6 +23,7 @@ pub struct RemoteImage {
     /// With a tag and a digest, the tag is to be given, and the digest what it shall mean.
     pinned: Option<Digest>,
     mounts_from: Option<RepositoryName>,
+    known: Arc<KnownBlobs>,
 }
 
 impl RemoteImage {
@@ -29,6 +34,7 @@ impl RemoteImage {
             wanted: image.reference_or_latest(),
             pinned: image.digest().copied(),
             mounts_from: None,
+            known: Arc::default(),
         }
     }
 
@@ -44,6 +50,27 @@ impl RemoteImage {
     pub fn mounting_from(self, repository: RepositoryName) -> Self {
         let mounts_from = (repository != *self.remote.repository()).then_some(repository);
         Self { mounts_from, ..self }
+    }
+
+    /// The same target, which mounts what other transfers have seen in other repositories of its
+    /// registry, and tells them what it has.
+    #[must_use]
+    pub fn knowing(self, known: Arc<KnownBlobs>) -> Self {
+        Self { known, ..self }
+    }
+
+    /// Lets a tag stand for a manifest, or stores it under its digest.
+    async fn set(
+        &self,
+        reference: &Reference,
+        manifest: &VerifiedManifest,
+    ) -> Result<NameChange, Error> {
+        let there = self.remote.head_manifest(reference).await?;
+        if there.is_some_and(|there| there == manifest.descriptor()) {
+            return Ok(NameChange::Unchanged);
+        }
+        self.remote.put_manifest(reference, &Manifest::from(manifest)).await?;
+        Ok(NameChange::Updated)
     }
 
     async fn checked(&self, reference: &Reference) -> Result<(Manifest, MediaType), Error> {
@@ -71,6 +98,19 @@ impl Source for RemoteImage {
         let stream = self.remote.blob(wanted, from).await?;
         Ok(stream.map_err(io::Error::other).boxed())
     }
+
+    async fn companions(&self, subject: &Digest) -> Result<Vec<Companion>, Error> {
+        let referrers = self.remote.referrers(subject).await?.list;
+        let referrers = referrers.into_iter().map(|one| Companion::Referrer(one.descriptor));
+        let mut companions: Vec<Companion> = referrers.collect();
+        for tag in companion_tags(subject) {
+            let reference = Reference::Tag(tag.clone());
+            if let Some(descriptor) = self.remote.head_manifest(&reference).await? {
+                companions.push(Companion::Tagged(tag, descriptor));
+            }
+        }
+        Ok(companions)
+    }
 }
 
 #[async_trait]
@@ -96,30 +136,49 @@ impl Target for RemoteImage {
     }
 
     async fn offer(&self, blob: &Descriptor) -> Result<BlobOffer, Error> {
+        let here = self.remote.repository();
         if self.remote.has_blob(&blob.digest).await? {
+            self.known.note(&blob.digest, here);
             return Ok(BlobOffer::Present);
         }
-        if let Some(from) = &self.mounts_from
-            && self.remote.mount_blob(&blob.digest, from).await? == Mounted::Yes
-        {
-            return Ok(BlobOffer::Mounted);
+        let elsewhere = self.known.elsewhere(&blob.digest, here);
+        for from in self.mounts_from.iter().chain(&elsewhere) {
+            if self.remote.mount_blob(&blob.digest, from).await? == Mounted::Yes {
+                self.known.note(&blob.digest, here);
+                return Ok(BlobOffer::Mounted);
+            }
         }
-        Ok(BlobOffer::Missing(Box::new(Upload { remote: self.remote.clone(), blob: blob.clone() })))
+        let (remote, known) = (self.remote.clone(), Arc::clone(&self.known));
+        Ok(BlobOffer::Missing(Box::new(Upload { remote, known, blob: blob.clone() })))
     }
 
     async fn put(&self, manifest: &VerifiedManifest) -> Result<(), Error> {
         let reference = Reference::Digest(*manifest.digest());
-        Ok(self.remote.put_manifest(&reference, &as_it_came(manifest)).await?)
+        Ok(self.remote.put_manifest(&reference, &Manifest::from(manifest)).await?)
+    }
+
+    async fn attach(
+        &self,
+        companion: &Companion,
+        manifest: &VerifiedManifest,
+    ) -> Result<(), Error> {
+        match (companion, &manifest.links().subject) {
+            (Companion::Tagged(tag, _), _) => {
+                self.set(&Reference::Tag(tag.clone()), manifest).await?;
+            }
+            (Companion::Referrer(descriptor), Some(subject)) => {
+                let referrer = Referrer::of(descriptor.clone(), manifest.links());
+                self.remote.list_referrer(&subject.digest, &referrer).await?;
+            }
+            // The source's list is wrong: the manifest itself is not about anything.
+            (Companion::Referrer(_), None) => {}
+        }
+        Ok(())
     }
 
     async fn name(&self, root: &VerifiedManifest) -> Result<NameChange, Error> {
         self.accepts(root)?;
-        let there = self.remote.head_manifest(&self.wanted).await?;
-        if there.is_some_and(|there| there == root.descriptor()) {
-            return Ok(NameChange::Unchanged);
-        }
-        self.remote.put_manifest(&self.wanted, &as_it_came(root)).await?;
-        Ok(NameChange::Updated)
+        self.set(&self.wanted, root).await
     }
 
     fn max_attempts(&self) -> u32 {
@@ -132,6 +191,7 @@ impl Target for RemoteImage {
 #[derive(Debug)]
 struct Upload {
     remote: Repository,
+    known: Arc<KnownBlobs>,
     blob: Descriptor,
 }
 
@@ -142,18 +202,18 @@ impl BlobWriter for Upload {
     }
 
     async fn write_all(self: Box<Self>, content: Content) -> Result<(), Error> {
-        Ok(self.remote.put_blob(&self.blob, content).await?)
+        self.remote.put_blob(&self.blob, content).await?;
+        self.known.note(&self.blob.digest, self.remote.repository());
+        Ok(())
     }
+}
+
+/// Under which tags cosign keeps signatures, attestations and lists of contents of a manifest.
+fn companion_tags(subject: &Digest) -> impl Iterator<Item = Tag> {
+    let name = fallback_tag(subject);
+    ["sig", "att", "sbom"].into_iter().filter_map(move |kind| format!("{name}.{kind}").parse().ok())
 }
 
 fn is_index(manifest: &Descriptor) -> bool {
     MediaType::from_content_type(&manifest.media_type).is_ok_and(MediaType::is_index)
-}
-
-fn as_it_came(manifest: &VerifiedManifest) -> Manifest {
-    Manifest {
-        media_type: manifest.media_type().to_string(),
-        digest: *manifest.digest(),
-        bytes: manifest.bytes().clone(),
-    }
 }

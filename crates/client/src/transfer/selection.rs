@@ -1,12 +1,114 @@
 //! The image of an index for a platform (image specification, "Image Index").
 
+use std::{
+    collections::{BTreeMap, HashSet},
+    io,
+};
+
+use futures_util::StreamExt as _;
 use portpass_protocol::{
     Digest,
     manifest::{Descriptor, ManifestError},
 };
 use serde::Deserialize;
 
-use super::{Error, Platform, VerifiedManifest};
+use super::{DEPTH, Error, MAX_DEPTH, Platform, Source, VerifiedManifest};
+
+/// Which images of an index are copied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Selection {
+    /// The index and every image of it.
+    Everything,
+    /// The image for this platform. A single image has to be for it.
+    Only(Platform),
+    /// The image for this platform. A single image is copied for any platform.
+    OnlyOfIndex(Platform),
+    /// The index as it is, with the images for these platforms alone and what is attested of them. A
+    /// single image has to be for one of them.
+    Sparse(Vec<Platform>),
+}
+
+impl Selection {
+    /// The image or index of a source that is meant.
+    ///
+    /// # Errors
+    /// The source fails, or has nothing for the platform.
+    pub async fn root(&self, source: &dyn Source) -> Result<VerifiedManifest, Error> {
+        let mut root = source.root().await?;
+        let platform = match self {
+            Self::Everything => return Ok(root),
+            Self::Sparse(_) if root.media_type().is_index() => return Ok(root),
+            Self::Sparse(platforms) => {
+                check_platform(source, &root, platforms).await?;
+                return Ok(root);
+            }
+            Self::Only(platform) | Self::OnlyOfIndex(platform) => platform,
+        };
+        let outermost = *root.digest();
+        let mut was_index = false;
+        for _ in 0..=MAX_DEPTH {
+            if !root.media_type().is_index() {
+                if !was_index && matches!(self, Self::Only(_)) {
+                    check_platform(source, &root, std::slice::from_ref(platform)).await?;
+                }
+                return Ok(root);
+            }
+            was_index = true;
+            root = source.manifest(&choose(&root, platform)?).await?;
+        }
+        Err(Error::LimitExceeded { digest: outermost, limit: DEPTH })
+    }
+
+    /// The images of the root that are copied with it; `None` for all.
+    pub(super) fn kept(&self, root: &VerifiedManifest) -> Result<Option<HashSet<Digest>>, Error> {
+        let Self::Sparse(platforms) = self else { return Ok(None) };
+        if !root.media_type().is_index() {
+            return Ok(None);
+        }
+        let chosen = platforms.iter().map(|platform| Ok(choose(root, platform)?.digest));
+        let mut kept: HashSet<Digest> = chosen.collect::<Result<_, Error>>()?;
+        let attested = entries(root)?.into_iter().filter(|entry| {
+            let about = entry.annotations.as_ref().and_then(|all| all.get(ATTESTED)?.as_str());
+            about.and_then(|about| about.parse().ok()).is_some_and(|about| kept.contains(&about))
+        });
+        let attested: Vec<Digest> = attested.map(|entry| entry.digest).collect();
+        kept.extend(attested);
+        Ok(Some(kept))
+    }
+}
+
+/// An image that stands alone says in its config what it is for.
+async fn check_platform(
+    source: &dyn Source,
+    image: &VerifiedManifest,
+    platforms: &[Platform],
+) -> Result<(), Error> {
+    let mut found = None;
+    if let Some(config) = &image.links().config {
+        let mut bytes = Vec::new();
+        let mut content = source.blob(config, 0).await?;
+        while let Some(piece) = content.next().await {
+            let broken = |error: io::Error| Error::Interrupted {
+                digest: config.digest,
+                reason: error.to_string(),
+            };
+            bytes.extend_from_slice(&piece.map_err(broken)?);
+            if bytes.len() > MAX_CONFIG {
+                break;
+            }
+        }
+        found = Platform::of_config(&bytes).map(Box::new);
+    }
+    let met = |found: &Platform| platforms.iter().any(|platform| platform.is_met_by(found));
+    match (found, platforms) {
+        (Some(found), _) if met(&found) => Ok(()),
+        (_, []) => Ok(()),
+        (found, [platform, ..]) => {
+            Err(Error::PlatformMismatch { platform: platform.clone(), found })
+        }
+    }
+}
 
 /// The image of an index that is for this platform.
 pub(super) fn choose(index: &VerifiedManifest, platform: &Platform) -> Result<Descriptor, Error> {
@@ -40,6 +142,10 @@ fn entries(index: &VerifiedManifest) -> Result<Vec<Entry>, Error> {
 
 /// What attestations are for.
 const UNKNOWN: &str = "unknown/unknown";
+/// How builders say in an index which image an attestation is about.
+const ATTESTED: &str = "vnd.docker.reference.digest";
+/// The longest config that is looked into, in bytes.
+const MAX_CONFIG: usize = 4 * 1024 * 1024;
 
 #[derive(Deserialize)]
 struct Index {
@@ -50,6 +156,7 @@ struct Index {
 struct Entry {
     digest: Digest,
     platform: Option<Platform>,
+    annotations: Option<BTreeMap<String, serde_json::Value>>,
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The engine between two places that exist only here: they count, break off and lie as told.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, io};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -187,6 +187,11 @@ impl Target for Into {
         Ok(())
     }
 
+    async fn attach(&self, companion: &Companion, _: &VerifiedManifest) -> Result<(), Error> {
+        self.0.note("attach", &companion.descriptor().digest);
+        Ok(())
+    }
+
     async fn name(&self, root: &VerifiedManifest) -> Result<NameChange, Error> {
         for image in &root.links().manifests {
             assert!(self.0.has(&image.digest), "an index came before its images");
@@ -204,7 +209,8 @@ impl Target for Into {
 fn transfer<'a>(source: &'a Store, target: &'a Into, selection: Selection) -> Transfer<'a> {
     let jobs = NonZeroUsize::new(3).unwrap();
     let progress = Arc::new(NoProgress);
-    Transfer { source, target, selection, jobs, pause: Duration::ZERO, progress }
+    let companions = Companions::LeftOut;
+    Transfer { source, target, selection, companions, jobs, pause: Duration::ZERO, progress }
 }
 
 fn target(store: Store) -> Into {

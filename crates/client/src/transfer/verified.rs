@@ -7,6 +7,7 @@ use portpass_protocol::{
 };
 
 use super::Error;
+use crate::Manifest;
 
 /// A manifest whose bytes have the digest they were asked for by, and which no two readers can take
 /// for two different things (GHSA-qq97-vm5h-rrhg). Only [`VerifiedManifest::read`] makes one.
@@ -18,6 +19,9 @@ pub struct VerifiedManifest {
 }
 
 impl VerifiedManifest {
+    /// How many bytes a manifest may have.
+    pub const MAX_LENGTH: u64 = MAX_LENGTH as u64;
+
     /// Reads a manifest that came with this media type. `expected` is what it was asked for by;
     /// without it (a tag was asked for), its digest is SHA-256.
     pub fn read(
@@ -87,6 +91,16 @@ impl VerifiedManifest {
             media_type: self.media_type().to_string(),
             digest: self.digest,
             size: u64::try_from(self.bytes.len()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+impl From<&VerifiedManifest> for Manifest {
+    fn from(verified: &VerifiedManifest) -> Self {
+        Self {
+            media_type: verified.media_type().to_string(),
+            digest: verified.digest,
+            bytes: verified.bytes.clone(),
         }
     }
 }

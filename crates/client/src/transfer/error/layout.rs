@@ -73,6 +73,20 @@ pub enum LayoutError {
         /// Which there are.
         there: Vec<String>,
     },
+    /// A place that holds images, and nothing about them.
+    #[error("{} has no place for signatures and other manifests about an image", path.display())]
+    NoCompanions {
+        /// The folder or archive.
+        path: PathBuf,
+    },
+    /// A folder that skopeo did not write.
+    #[error("{} is not a folder of skopeo's `dir:`: {why}", path.display())]
+    NotADirectory {
+        /// The folder.
+        path: PathBuf,
+        /// What is missing or odd.
+        why: String,
+    },
     /// A folder of something else.
     #[error("{} is not an OCI image layout: {why}", path.display())]
     NotALayout {
@@ -82,7 +96,7 @@ pub enum LayoutError {
         why: String,
     },
     /// A file of something else.
-    #[error("{} is not an archive of `docker save`: {why}", path.display())]
+    #[error("{} is not an archive of images: {why}", path.display())]
     NotAnArchive {
         /// The file.
         path: PathBuf,
@@ -132,6 +146,10 @@ impl LayoutError {
             Self::NotALayout { .. } => {
                 "name an empty or new folder, or one that has `oci-layout` and `index.json`"
             }
+            Self::NotADirectory { .. } => {
+                "name an empty or new folder, or one that `skopeo copy … dir:FOLDER` wrote"
+            }
+            Self::NoCompanions { .. } => "leave out --referrers, or write oci:FOLDER",
             Self::WhichImage { .. } | Self::NoImage { .. } => {
                 "name one after a colon, as in oci:FOLDER:TAG or docker-archive:FILE:NAME:TAG"
             }
