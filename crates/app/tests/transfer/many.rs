@@ -117,6 +117,11 @@ fn a_whole_registry_goes_below_a_name_and_goes_on_after_a_failure() {
     }
     let again = mover.done(&words);
     assert_eq!((&again["copied"], &again["unchanged"]), (&0.into(), &3.into()), "{again}");
+    // What an earlier run has brought is mounted as well.
+    push(&mover, 1, &name(here, "ann/later:v1"));
+    let later = mover.done(&words);
+    assert_eq!((&later["copied"], &later["blobs"]["mounted"]), (&1.into(), &(LAYERS + 1).into()));
+    assert_eq!(later["blobs"]["transferred"], 0, "{later}");
     let gone = mover.run(&["digest", &name(there, "ann/mirror/left:v1")]);
     assert_eq!(gone.status, Some(1));
 }

@@ -131,7 +131,10 @@ impl Target for RemoteImage {
             None => Presence::Absent,
             // Some registries take an index without its images.
             Some(there) if is_index(&there) => Presence::ManifestOnly,
-            Some(_) => Presence::Complete,
+            Some(there) => {
+                self.known.note_image(&there, self.remote.repository()).await;
+                Presence::Complete
+            }
         })
     }
 
@@ -141,7 +144,7 @@ impl Target for RemoteImage {
             self.known.note(&blob.digest, here);
             return Ok(BlobOffer::Present);
         }
-        let elsewhere = self.known.elsewhere(&blob.digest, here);
+        let elsewhere = self.known.find(&blob.digest, &self.remote).await;
         for from in self.mounts_from.iter().chain(&elsewhere) {
             if self.remote.mount_blob(&blob.digest, from).await? == Mounted::Yes {
                 self.known.note(&blob.digest, here);

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use portpass_client::{
-    Descriptor, ImageReference, Location, Reference, Repository, Session,
+    Descriptor, ImageReference, Location, Reference, Repository, RepositoryName, Session,
     layout::Folder,
     transfer::{Error, KnownBlobs, RemoteImage, Source, Target},
 };
@@ -48,6 +48,14 @@ impl Gathering {
                 Location::Folder { path: path.clone(), name: Some(name.parse().ok()?) }
             }
         })
+    }
+
+    /// The repository that it is, if it is in a registry.
+    pub(super) fn repository(&self) -> Option<&RepositoryName> {
+        match self {
+            Self::Repository { image, .. } => Some(image.repository()),
+            Self::Folder { .. } => None,
+        }
     }
 
     /// The same or all of it, for a message.

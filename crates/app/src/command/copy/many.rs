@@ -44,8 +44,8 @@ struct Pair {
 
 /// What is to be done about a tag.
 enum State {
-    /// Both sides have the same there.
-    Same,
+    /// Both sides have the same image there.
+    Same(Descriptor),
     /// The target has nothing there, or something else, or what it has is to be looked into.
     Other,
 }
@@ -84,7 +84,10 @@ impl ManyImages<'_> {
                 return Ok(State::Other);
             }
             let here = to.head(name).await.map_err(|error| (Side::Target, error))?;
-            Ok(if there.is_some() && there == here { State::Same } else { State::Other })
+            Ok(match there {
+                Some(there) if Some(&there) == here.as_ref() => State::Same(there),
+                _ => State::Other,
+            })
         };
         Pair { name: name.to_owned(), state: state.await }
     }
@@ -103,7 +106,12 @@ impl ManyImages<'_> {
         let ends = ((from, Some(name.as_str())), (to, Some(name.as_str())));
         match state {
             Err((side, error)) => report.fails(self.problem(ends.0, ends.1, side, error)),
-            Ok(State::Same) => report.unchanged += 1,
+            Ok(State::Same(image)) => {
+                if let Some(repository) = to.repository() {
+                    self.known.note_image(&image, repository).await;
+                }
+                report.unchanged += 1;
+            }
             Ok(State::Other) if self.dry_run => {
                 report.copied += 1;
                 self.say(report, to, &name, "would be copied");

@@ -38,7 +38,7 @@ async fn what_is_about_images_comes_before_the_name_and_waits_for_nobody() {
     for (companions, attached) in [(Companions::LeftOut, 0), (Companions::Copied, 4)] {
         let (source, target) = (signed(), target(Store::default()));
         let all = Transfer { companions, ..transfer(&source, &target, Selection::Everything) };
-        let done = tokio::time::timeout(Duration::from_secs(60), all.run());
+        let done = tokio::time::timeout(Duration::from_mins(1), all.run());
         let done = done.await.expect("nobody waits for themselves").unwrap();
         let log = target.0.log();
         assert_eq!(count(&log, "attach"), attached, "{log:?}");
