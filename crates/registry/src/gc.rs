@@ -30,6 +30,7 @@ use tokio::time::{self, MissedTickBehavior};
 use self::pace::Pace;
 use crate::{
     event::{Event, EventSink},
+    notification::Cause,
     registry::Registry,
     upkeep::UpkeepError,
 };
@@ -242,7 +243,9 @@ impl Collector {
 impl Registry {
     /// What collects this registry's garbage.
     pub fn collector(&self, settings: GcSettings) -> Collector {
-        Collector::new(self.db(), Arc::clone(self.store()), Arc::clone(self.event_sink()), settings)
+        let telling = self.announcing(Cause::actor(ACTOR));
+        let (store, events) = (Arc::clone(self.store()), Arc::clone(self.event_sink()));
+        Collector::new(telling.db(), store, events, settings)
     }
 
     /// Collects now and at each interval, for as long as it is polled and not read-only. Whatever fails is logged and tried again.

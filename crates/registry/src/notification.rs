@@ -222,6 +222,11 @@ impl fmt::Debug for Notifications {
 }
 
 impl Cause {
+    /// What the registry does by itself.
+    pub(crate) fn actor(name: &str) -> Self {
+        Self { actor: Actor { name: name.to_owned() }, ..Self::default() }
+    }
+
     /// A request, and who made it.
     pub(crate) fn of(subject: &str, head: &Parts) -> Self {
         let origin: Option<&Origin> = head.extensions.get();

@@ -14,7 +14,7 @@ use std::time::SystemTime;
 use portpass_protocol::{Digest, RepositoryName};
 
 use crate::{
-    Db, StateError,
+    Announced, Db, StateError,
     garbage::{Piece, unreferenced},
     manifest::mark_suspects,
     page::capped,
@@ -151,6 +151,8 @@ impl Db {
             ));
             if write.run(statement.bind(repository).bind(&digest)).await? > 0 {
                 let repository = row.parsed("name")?;
+                let announced = Announced::ManifestDeleted { digest: &digest, tags: &[] };
+                self.announce(&repository, announced, &mut write).await?;
                 removed.push(RemovedManifest { repository, digest, size: row.count("size")? });
                 continue;
             }

@@ -33,7 +33,11 @@ fn delete(world: &World, reference: &str) {
 }
 
 fn registry(gc: &str) -> World {
-    World::with(&format!("{{ auth: none, storage: {{ delete: {{ enabled: true }}, gc: {gc} }} }}"))
+    let storage = format!("{{ delete: {{ enabled: true }}, gc: {gc} }}");
+    // Nobody is there.
+    let told =
+        "{ endpoints: [ { name: ci, url: 'http://127.0.0.1:9/', ignore: { actions: [pull] } } ] }";
+    World::with(&format!("{{ auth: none, storage: {storage}, notifications: {told} }}"))
 }
 
 fn json(world: &World, words: &[&str]) -> Value {
@@ -74,6 +78,10 @@ fn the_disk_is_freed_by_schedule_when_tags_are_deleted() {
     let gone = world.lines(&["audit", "--action", "manifest-deleted"]);
     let by_gc = gone.iter().filter(|entry| entry["account"] == "gc").count();
     assert_eq!(by_gc, 50, "{:?}", gone.first());
+    let told = world.lines(&["events", "-n", "1000"]);
+    let by_gc = told.iter().filter(|event| event["event"]["actor"]["name"] == "gc");
+    assert!(by_gc.clone().all(|event| event["action"] == "delete"), "{told:?}");
+    assert_eq!(by_gc.count(), 50, "{:?}", told.first());
 }
 
 /// The server does not collect here, and sees what the command does.
