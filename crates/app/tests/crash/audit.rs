@@ -41,9 +41,26 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    /// Digests of which some repository holds the blob: each needs one object, and nothing else does.
+    /// Digests of blobs that a manifest of their repository links to: each needs one object, and a day later nothing else
+    /// does.
     pub(crate) fn live(&self) -> BTreeSet<Digest> {
-        self.blobs.iter().map(|(_, digest)| *digest).collect()
+        self.linked().into_iter().map(|(_, digest)| digest).collect()
+    }
+
+    /// Has the others looked for as what is gone.
+    pub(crate) fn outlive_the_rest(&self, journal: &Journal) {
+        for (repository, digest) in self.blobs.difference(&self.linked()) {
+            let blob = Thing::Blob { repository, digest: *digest };
+            journal.settle(&blob, Value::Absent);
+        }
+    }
+
+    fn linked(&self) -> BTreeSet<(&'static str, Digest)> {
+        let blobs = |((repository, _), bytes): (&(&'static str, Digest), &Bytes)| {
+            let repository = *repository;
+            blobs_of(bytes).into_iter().map(move |blob| (repository, blob))
+        };
+        self.manifests.iter().flat_map(blobs).collect()
     }
 
     pub(crate) fn visible(&self) -> usize {
@@ -210,9 +227,7 @@ impl Seen {
         for ((repository, digest), bytes) in &self.manifests {
             let manifest: Json = serde_json::from_slice(bytes).unwrap();
             let list = |key: &str| manifest[key].as_array().cloned().unwrap_or_default();
-            let config = manifest.get("config").cloned();
-            for blob in list("layers").iter().chain(&config) {
-                let blob = digest_of(blob);
+            for blob in blobs_of(bytes) {
                 let held = self.blobs.contains(&(*repository, blob));
                 assert!(held, "{digest} in {repository} lacks its blob {blob}");
             }
@@ -233,6 +248,12 @@ impl Seen {
 fn subject_of(manifest: &Bytes) -> Option<Digest> {
     let manifest: Json = serde_json::from_slice(manifest).unwrap();
     manifest.get("subject").map(digest_of)
+}
+
+fn blobs_of(manifest: &Bytes) -> Vec<Digest> {
+    let manifest: Json = serde_json::from_slice(manifest).unwrap();
+    let layers = manifest["layers"].as_array().into_iter().flatten();
+    layers.chain(manifest.get("config")).map(digest_of).collect()
 }
 
 fn digest_of(descriptor: &Json) -> Digest {

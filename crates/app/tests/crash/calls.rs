@@ -92,6 +92,7 @@ async fn calls_that_fail_are_never_taken_for_success() {
     world.victim.server().start_again("+2m");
     let last = world.auditor(&pusher.token).audit(&mut rng).await;
     purge(&mut world.victim.server(), &world.blobs(), &last.live());
+    last.outlive_the_rest(&world.journal);
     world.new_auditor().await.unwrap().audit(&mut rng).await;
 }
 

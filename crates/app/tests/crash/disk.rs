@@ -45,6 +45,7 @@ async fn a_full_disk_refuses_pushes_and_loses_nothing() {
     assert!(try_errands(&mut pusher, &goods, &mut rng, 40).await.is_empty());
     let last = world.auditor(&pusher.token).audit(&mut rng).await;
     purge(&mut world.victim.server(), &world.blobs(), &last.live());
+    last.outlive_the_rest(&world.journal);
     world.new_auditor().await.unwrap().audit(&mut rng).await;
 }
 

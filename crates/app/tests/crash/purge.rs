@@ -16,16 +16,18 @@ pub(crate) struct Purged {
     pub(crate) after: usize,
 }
 
-/// Starts the server a day later, when uploads are abandoned and blobs of nobody are retired, and
-/// again two hours later, when these are removed; then there is one file for each live blob.
+/// Starts the server a day later, and again and again: uploads are abandoned, blobs that no manifest links to are marked,
+/// let go of, retired and removed. Then there is one file for each live blob.
 pub(crate) fn purge(server: &mut Portpass, blobs: &Path, live: &BTreeSet<Digest>) -> Purged {
     let before = files(blobs).len();
-    for offset in ["+26h", "+28h"] {
+    // Each is more than a grace period later, and one more than the steps of a collection, which begins beside the sweep.
+    for offset in ["+26h", "+29h", "+32h", "+35h", "+38h"] {
         server.kill();
         let last = plant(blobs);
         server.start_again(offset);
         assert!(wait_until(|| !last.exists()), "no sweep in a minute");
     }
+    wait_until(|| files(blobs).len() <= live.len());
     let files = files(blobs);
     let digests: BTreeSet<Digest> =
         files.iter().map(|file| Digest::sha256(&fs::read(file).unwrap())).collect();

@@ -64,6 +64,7 @@ pub(crate) async fn round(seed: u64) -> Tally {
     let (repeated, resumed) = repeat(interrupted, &mut rng).await;
     let repaired = auditor.audit(&mut rng).await;
     let purged = purge(&mut world.victim.server(), &world.blobs(), &repaired.live());
+    repaired.outlive_the_rest(&world.journal);
     let last = world.new_auditor().await.unwrap().audit(&mut rng).await;
     assert_eq!(last.live(), repaired.live());
     Tally {
