@@ -19,6 +19,7 @@
 mod folder;
 
 use std::{
+    convert::Infallible,
     io,
     path::{Path, PathBuf},
     time::Duration,
@@ -75,12 +76,12 @@ impl Installation {
             already: 0,
             removed: 0,
         };
-        self.keep_objects().await?;
+        self.keep_objects().await;
         let snapshot = self.snapshot(&folder).await?;
         let outcome = self.fill(&folder, &snapshot, &mut done);
         let outcome = tokio::select! {
             outcome = outcome => outcome,
-            error = self.go_on_keeping_objects() => Err(error.into()),
+            never = self.go_on_keeping_objects() => match never {},
         };
         // Its last change goes into the file itself, whatever comes next.
         snapshot.close().await;
@@ -92,17 +93,18 @@ impl Installation {
         Ok(done)
     }
 
-    /// Lets no collection remove an object for a while.
-    async fn keep_objects(&self) -> Result<(), StateError> {
-        self.db.keep_objects_until(self.now() + KEPT).await
+    /// Lets no collection remove an object for a while. A disk that is full can be backed up all the same: if an object
+    /// goes that the backup needs, it notices.
+    async fn keep_objects(&self) {
+        if let Err(error) = self.db.keep_objects_until(self.now() + KEPT).await {
+            tracing::warn!("the garbage collection does not wait for this backup: {error}");
+        }
     }
 
-    async fn go_on_keeping_objects(&self) -> StateError {
+    async fn go_on_keeping_objects(&self) -> Infallible {
         loop {
             tokio::time::sleep(KEPT / 4).await;
-            if let Err(error) = self.keep_objects().await {
-                return error;
-            }
+            self.keep_objects().await;
         }
     }
 

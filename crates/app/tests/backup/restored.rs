@@ -48,7 +48,7 @@ async fn a_backup_taken_under_load_serves_all_that_was_acknowledged_before() {
             pushed
         });
     }
-    block_in_place(|| wait_until(|| objects(&portpass.folder().join("data")).len() > 20));
+    block_in_place(|| wait_until(|| objects(&portpass.folder().join("data")).len() > 30));
     block_in_place(|| back_up(&portpass, BACKUP).expect_success().success);
     stop.store(true, Ordering::Relaxed);
     let pushed: usize = pushers.join_all().await.into_iter().sum();

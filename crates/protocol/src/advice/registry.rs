@@ -108,7 +108,7 @@ pub const REGISTRY: &[Advice] = &[
     advice("digest-invalid", Unlisted,
         "write `sha256:` and 64 digits, or `sha512:` and 128. An upload ends with `?digest=`"),
     advice("page-invalid", Unlisted,
-        "`n` is not a number or is above 1000, or `last` is not a name"),
+        "`n` is not a number or is above 1000 (`registry.catalog.maxentries`), or `last` is not a name"),
     advice("too-many-uploads", Unlisted,
         "one account, or one address of callers without an account, has 1000 unfinished uploads: a client begins uploads and does not finish them. An upload ends when a client finishes or cancels it, or when nobody continues it for a day"),
     advice("too-many-tags", Unlisted,
