@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use axum::body::Bytes;
 use http::Version;
 use hyper::{
     body::Incoming,
@@ -77,9 +78,9 @@ impl Connection {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let mut stream = StallTimeoutStream::new(stream, self.activity.clone());
-        while let Some(resting) = Box::pin(self.serve_requests(stream)).await {
+        while let Some((resting, read)) = Box::pin(self.serve_requests(stream)).await {
             stream = resting;
-            if stream.has_unread() || self.next_request(&mut stream).await {
+            if stream.unread(&read) || self.next_request(&mut stream).await {
                 continue;
             }
             if let Err(error) = stream.shutdown().await {
@@ -89,11 +90,12 @@ impl Connection {
         }
     }
 
-    /// Serves requests until there has been none for a while; then the stream is returned. `None` is the connection's end.
+    /// Serves requests until there has been none for a while; then the stream is returned, with what was read of the next
+    /// one. `None` is the connection's end.
     async fn serve_requests<S>(
         &self,
         stream: StallTimeoutStream<S>,
-    ) -> Option<StallTimeoutStream<S>>
+    ) -> Option<(StallTimeoutStream<S>, Bytes)>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -116,7 +118,7 @@ impl Connection {
                 Pin::new(&mut connection).graceful_shutdown();
                 poll_fn(|context| connection.poll_without_shutdown(context)).await.ok()?;
                 let http1::Parts { io, read_buf, .. } = connection.into_parts();
-                Some(io.into_inner().with_unread(read_buf))
+                Some((io.into_inner(), read_buf))
             }
         }
     }

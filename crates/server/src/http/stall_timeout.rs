@@ -150,13 +150,13 @@ impl<S> StallTimeoutStream<S> {
         Self { inner, unread: Bytes::new(), activity, wait: StallTimer::default() }
     }
 
-    /// Has these bytes read once more.
-    pub(crate) fn with_unread(self, unread: Bytes) -> Self {
-        Self { unread, ..self }
-    }
-
-    /// Whether there are bytes to be read once more.
-    pub(crate) fn has_unread(&self) -> bool {
+    /// Has these bytes, which were read, read once more; says whether there are any. They are the beginning of a request.
+    pub(crate) fn unread(&mut self, bytes: &Bytes) -> bool {
+        // What was to be read once more, and was not, comes after them.
+        self.unread = [bytes, &self.unread].map(AsRef::as_ref).concat().into();
+        if !self.unread.is_empty() {
+            self.activity.received();
+        }
         !self.unread.is_empty()
     }
 }
