@@ -151,6 +151,11 @@ impl TokenService {
         &self.services
     }
 
+    /// The sources of accounts.
+    pub fn accounts(&self) -> &AuthenticatorChain {
+        &self.accounts
+    }
+
     /// Who signs.
     pub fn issuer(&self) -> &Issuer {
         &self.issuer

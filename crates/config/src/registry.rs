@@ -2,32 +2,34 @@
 
 mod catalog;
 mod gc;
+mod immutable;
 mod maintenance;
 mod notifications;
+mod rules;
 mod validation;
 
 use std::path::PathBuf;
 
+use portpass_registry::Rules;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub(crate) use self::gc::UntaggedSection;
-pub use self::gc::{Gc, GcSchedule};
+pub use self::{
+    catalog::Catalog,
+    gc::{Gc, GcSchedule},
+    notifications::{NotificationEndpoint, NotificationsConfig},
+    validation::Children,
+};
+use self::{
+    catalog::CatalogSection, gc::GcSection, maintenance::MaintenanceSection,
+    notifications::NotificationsSection, validation::ValidationSection,
+};
+pub(crate) use self::{
+    gc::UntaggedSection, immutable::ImmutableSection, notifications::EndpointSection,
+};
 use super::{
     ConfigError, Files, Located, Location, Part,
     auth::{Auth, AuthSection},
-};
-use catalog::CatalogSection;
-use gc::GcSection;
-use maintenance::MaintenanceSection;
-use notifications::NotificationsSection;
-use validation::ValidationSection;
-
-pub(crate) use self::notifications::EndpointSection;
-pub use self::{
-    catalog::Catalog,
-    notifications::{NotificationEndpoint, NotificationsConfig},
-    validation::Children,
 };
 
 /// The section `registry`. Absent: this process is no registry.
@@ -46,6 +48,8 @@ pub struct RegistrySection {
     pub catalog: Option<CatalogSection>,
     /// What answers say.
     pub http: Option<AnswersSection>,
+    /// Tags that must not move: a push of another manifest under such a tag is refused, and so is deleting it.
+    pub immutable: Option<Vec<Located<ImmutableSection>>>,
 }
 
 /// The section `registry.http`.
@@ -108,6 +112,8 @@ pub struct Registry {
     pub catalog: Catalog,
     /// Whether the URLs of uploads have a query.
     pub upload_query: bool,
+    /// What repositories may hold, and for how long.
+    pub rules: Rules,
 }
 
 /// Who may come in.
@@ -141,6 +147,8 @@ impl RegistrySection {
             }
         };
         let notifications = self.notifications.unwrap_or_default().build(files);
+        let groups = auth.group_knowledge();
+        let rules = Rules { immutable: immutable::build(self.immutable, groups, files)? };
         let storage = self.storage.unwrap_or_default();
         let read_only = storage.maintenance.is_some_and(|section| section.is_read_only());
         let blobs = storage.filesystem.and_then(|filesystem| filesystem.rootdirectory);
@@ -160,11 +168,28 @@ impl RegistrySection {
             children: self.validation.unwrap_or_default().build(files)?,
             catalog: self.catalog.unwrap_or_default().build(files)?,
             upload_query: self.http.and_then(|http| http.upload_query).unwrap_or(false),
+            rules,
         })
     }
 }
 
+/// Whether the registry can learn who is in which group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum GroupKnowledge {
+    /// From the token service in this process.
+    InProcess,
+    /// It cannot.
+    None,
+}
+
 impl RegistryAuth {
+    fn group_knowledge(&self) -> GroupKnowledge {
+        match self {
+            Self::InProcess => GroupKnowledge::InProcess,
+            Self::Configured(_) => GroupKnowledge::None,
+        }
+    }
+
     /// Tokens say who may do what; the other controllers let everybody do everything.
     fn knows_rights(&self) -> bool {
         match self {

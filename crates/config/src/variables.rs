@@ -12,7 +12,7 @@ use super::{
     auth::{AuthSection, HtpasswdSection, SillySection, TokenSection, two_controllers},
     http::HttpSection,
     placeholder,
-    registry::{RegistrySection, StorageSection, UntaggedSection},
+    registry::{ImmutableSection, RegistrySection, StorageSection, UntaggedSection},
     signing::SigningSection,
     tls::TlsSection,
     token_service::TokenServiceSection,
@@ -471,4 +471,8 @@ const VARIABLES: &[Variable] = &[
             Ok(())
         }
     ),
+    variable!("PORTPASS_REGISTRY_IMMUTABLE", "registry.immutable", |file, given| {
+        file.registry(given).immutable = Some(given.list::<ImmutableSection>()?);
+        Ok(())
+    }),
 ];

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use portpass_protocol::{Digest, Reference, RepositoryName, manifest::ManifestError};
+use portpass_protocol::{Digest, Reference, RepositoryName, Tag, manifest::ManifestError};
 use portpass_state::{Db, StateError, UploadId};
 
-use crate::{access::Denied, manifest_budget::BudgetExhausted};
+use crate::{access::Denied, groups::GroupsUnavailable, manifest_budget::BudgetExhausted};
 
 /// What handlers answer with when they do not serve. Which status and code each one is, stands in
 /// [`respond`](crate::respond) and nowhere else.
@@ -98,6 +98,18 @@ pub(crate) enum Error {
         /// What was asked for.
         reference: Reference,
     },
+    /// A tag that a rule makes immutable, to be moved or deleted.
+    #[error(
+        "tag {tag} of repository {name} is immutable by rule `{rule}`: push under another tag, or ask for an exception from the rule"
+    )]
+    TagImmutable {
+        /// The repository.
+        name: RepositoryName,
+        /// The tag.
+        tag: Tag,
+        /// What the configuration calls the rule.
+        rule: Box<str>,
+    },
     /// The grant has ended while the body was still coming.
     #[error("{}", .0.denial)]
     TokenExpired(Box<Denied>),
@@ -156,6 +168,10 @@ pub(crate) enum Error {
         /// For how long.
         waited: Duration,
     },
+
+    /// Who is in which group is not known now.
+    #[error(transparent)]
+    Groups(#[from] GroupsUnavailable),
 
     // Ours.
     /// The listener did not say how the client reached us.

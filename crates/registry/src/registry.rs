@@ -10,6 +10,8 @@ use portpass_token::{Clock, Random};
 use crate::{
     controller::Guard,
     event::EventSink,
+    groups::GroupDirectory,
+    immutable::ImmutableTags,
     manifest_budget::ManifestBudget,
     notification::{Cause, Notifications},
     pulls::PullNotes,
@@ -41,6 +43,10 @@ pub struct RegistryParts {
     pub read_only: Arc<ReadOnly>,
     /// What operators choose of the API.
     pub settings: ApiSettings,
+    /// What repositories may hold, and for how long.
+    pub rules: Arc<Rules>,
+    /// Who is in which group.
+    pub groups: Arc<dyn GroupDirectory>,
 }
 
 /// What operators choose of the API.
@@ -71,6 +77,13 @@ pub enum UploadUrls {
     Plain,
     /// With a query, as distribution's: some scripts put `&digest=` behind it.
     WithQuery,
+}
+
+/// What repositories may hold, and for how long.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    /// Which tags must not move.
+    pub immutable: ImmutableTags,
 }
 
 /// One switch for tags, manifests and blobs (CVE-2026-41888).
@@ -185,6 +198,16 @@ impl Registry {
     /// Where pulls are noted.
     pub(crate) fn pulls(&self) -> &PullNotes {
         &self.shared.parts.pulls
+    }
+
+    /// Which tags must not move.
+    pub(crate) fn immutable(&self) -> &ImmutableTags {
+        &self.shared.parts.rules.immutable
+    }
+
+    /// Who is in which group.
+    pub(crate) fn groups(&self) -> &dyn GroupDirectory {
+        &*self.shared.parts.groups
     }
 
     /// Whether anything may be deleted.

@@ -159,6 +159,7 @@ fn refusal(error: &Error) -> Refusal {
         Error::ContentRange { .. } => {
             because(StatusCode::RANGE_NOT_SATISFIABLE, ErrorCode::RangeInvalid, "content-range")
         }
+        Error::Groups(_) => Refusal::unavailable("groups-unavailable"),
         Error::ManifestsBusy { .. } => Refusal::unavailable("manifests-busy"),
         Error::DeletesDisabled { allow } => {
             because(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, "deletes-disabled")
@@ -194,6 +195,9 @@ fn refusal(error: &Error) -> Refusal {
         Error::NameUnknown { name } => {
             let detail = Detail::Object(vec![("name", name.to_string())]);
             because(StatusCode::NOT_FOUND, ErrorCode::NameUnknown, "name-unknown").detail(&detail)
+        }
+        Error::TagImmutable { name: _, tag, rule: _ } => {
+            because(StatusCode::CONFLICT, ErrorCode::Denied, "tag-immutable").about(tag)
         }
         Error::TokenExpired(denied) => denial_refusal(denied),
         Error::RangeNotSatisfiable { length } => {

@@ -8,6 +8,7 @@ mod blobs;
 mod copies;
 mod events;
 mod garbage;
+mod immutable;
 mod import;
 mod key_files;
 mod keys;
@@ -190,6 +191,8 @@ on_every_database! {
     garbage::a_blob_that_lost_its_manifest_is_marked_anew,
     garbage::what_nothing_keeps_is_listed,
     garbage::known_locations_are_those_of_blobs_and_garbage,
+    immutable::a_tag_that_must_not_move_names_what_it_named,
+    immutable::a_manifest_stays_with_a_tag_that_must_stay,
     import::what_was_reserved_and_imported_is_there_as_if_pushed,
     import::what_was_reserved_alone_is_garbage,
     import::a_blob_that_was_pushed_meanwhile_stays_and_the_new_object_is_garbage,
@@ -277,6 +280,7 @@ fn manifest<'a>(name: &'a RepositoryName, digest: &'a Digest, bytes: &'a str) ->
         artifact_type: None,
         annotations: None,
         tags: &[],
+        immutable: &[],
     }
 }
 

@@ -36,6 +36,8 @@ pub struct NewManifest<'a> {
     pub annotations: Option<&'a serde_json::Map<String, serde_json::Value>>,
     /// Tags that name it from now on.
     pub tags: &'a [Tag],
+    /// Those of them that must not move from one manifest to another.
+    pub immutable: &'a [Tag],
 }
 
 /// Whether an index may name manifests that the repository does not hold.
@@ -55,6 +57,13 @@ pub enum PutManifest {
     Stored,
     /// It points at what the repository does not hold; nothing was changed.
     Missing(Missing),
+    /// A tag that must not move names another manifest; nothing was changed.
+    Immutable {
+        /// Which.
+        tag: Tag,
+        /// What it names.
+        digest: Digest,
+    },
 }
 
 /// What a repository would have to hold first, in the manifest's order, each once.
@@ -74,6 +83,11 @@ pub enum Deletion {
     Deleted {
         /// In ASCII order; for a deleted tag that tag alone.
         tags: Vec<Tag>,
+    },
+    /// A tag that must stay names it; nothing was changed.
+    Kept {
+        /// Which.
+        tag: Tag,
     },
     /// There was nothing of this name.
     Unknown,
@@ -160,6 +174,10 @@ impl Db {
             write.roll_back().await?;
             return Ok(PutManifest::Missing(missing));
         }
+        if let Some(refused) = manifest.immutable_elsewhere(repository, &mut write).await? {
+            write.roll_back().await?;
+            return Ok(refused);
+        }
         write.run(manifest.insert(repository, now)).await?;
         manifest.link(repository, &mut write).await?;
         for tag in manifest.tags {
@@ -179,6 +197,16 @@ impl Db {
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<Deletion, StateError> {
+        self.delete_manifest_unless(repository, digest, |_| false).await
+    }
+
+    /// As [`Db::delete_manifest`], unless one of the tags must stay.
+    pub async fn delete_manifest_unless(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        must_stay: impl Fn(&Tag) -> bool,
+    ) -> Result<Deletion, StateError> {
         let (name, mut write) = (repository, self.write_to(repository).await?);
         let Some(repository) = RepositoryRow::find(name, &mut write).await? else {
             write.roll_back().await?;
@@ -189,6 +217,11 @@ impl Db {
         let rows = write.all(statement.bind(repository).bind(digest)).await?;
         let mut tags: Vec<Tag> =
             rows.iter().map(|row| row.parsed("name")).collect::<Result<_, _>>()?;
+        if let Some(tag) = tags.iter().find(|tag| must_stay(tag)) {
+            let tag = tag.clone();
+            write.roll_back().await?;
+            return Ok(Deletion::Kept { tag });
+        }
         mark_suspects(repository, digest, &mut write).await?;
         let statement = sql("DELETE FROM manifest WHERE repository = $1 AND digest = $2");
         if write.run(statement.bind(repository).bind(digest)).await? == 0 {
@@ -258,6 +291,23 @@ impl NewManifest<'_> {
             AbsentChildren::Refused => self.children,
             AbsentChildren::Allowed => &[],
         }
+    }
+
+    /// The first of the tags that must not move and names another manifest.
+    async fn immutable_elsewhere(
+        &self,
+        repository: RepositoryRow,
+        write: &mut Write,
+    ) -> Result<Option<PutManifest>, StateError> {
+        for tag in self.immutable {
+            let statement = sql("SELECT manifest FROM tag WHERE repository = $1 AND name = $2");
+            let named = write.first(statement.bind(repository).bind(tag.as_str())).await?;
+            let digest = named.map(|row| row.digest("manifest")).transpose()?;
+            if let Some(digest) = digest.filter(|digest| digest != self.digest) {
+                return Ok(Some(PutManifest::Immutable { tag: tag.clone(), digest }));
+            }
+        }
+        Ok(None)
     }
 
     pub(crate) fn insert(&self, repository: RepositoryRow, now: SystemTime) -> Statement {

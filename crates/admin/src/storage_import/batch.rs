@@ -254,6 +254,7 @@ fn imported<'a>(
             artifact_type: links.referrer_type(),
             annotations: manifest.annotations.as_ref(),
             tags: &[],
+            immutable: &[],
         },
         pushed_at: *pushed_at,
     }

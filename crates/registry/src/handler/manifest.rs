@@ -1,6 +1,7 @@
 //! Manifests: bytes that are given back as they were pushed.
 
 mod body;
+mod immutable;
 
 use std::collections::HashSet;
 
@@ -14,9 +15,10 @@ use portpass_protocol::{
     Digest, DigestAlgorithm, Reference, RepositoryChange, RepositoryName, Tag,
     manifest::{Descriptor, Links, MediaType},
 };
-use portpass_state::{Deletion, Manifest, NewManifest, PutManifest};
+use portpass_state::{Manifest, NewManifest};
 use serde_json::{Map, Value};
 
+use self::immutable::Binding;
 use super::{CONTENT_DIGEST, Call, blob, conditional};
 use crate::{error::Error, location, notification::Pulled, pulls::NotedPull, registry::Deletes};
 
@@ -95,21 +97,15 @@ pub(crate) async fn write(
         artifact_type: pushed.links.referrer_type(),
         annotations: pushed.annotations.as_ref(),
         tags: &tags,
+        immutable: &[],
     };
     let registry = call.registry.announcing(call.cause().referring(&pushed.links));
-    match registry.db().put_manifest(&put, registry.now()).await? {
-        PutManifest::Stored => {
-            let response = created(&name, &pushed, &tags);
-            let subject = pushed.links.subject.as_ref().map(|subject| subject.digest);
-            let change = RepositoryChange::ManifestPushed { digest: pushed.digest, tags, subject };
-            actor.emit_change(&call.registry, &name, change);
-            Ok(response)
-        }
-        PutManifest::Missing(missing) => {
-            let digests = missing.blobs.into_iter().chain(missing.children).collect();
-            Err(Error::ManifestBlobUnknown { name, digests })
-        }
-    }
+    Binding::new(&registry, call.grant.subject(), &name).put(put).await?;
+    let response = created(&name, &pushed, &tags);
+    let subject = pushed.links.subject.as_ref().map(|subject| subject.digest);
+    let change = RepositoryChange::ManifestPushed { digest: pushed.digest, tags, subject };
+    actor.emit_change(&call.registry, &name, change);
+    Ok(response)
 }
 
 /// `DELETE /v2/NAME/manifests/REFERENCE`: a digest with all its tags, or a tag alone (OC22).
@@ -121,17 +117,11 @@ pub(crate) async fn delete(
     if call.registry.deletes() == Deletes::Disabled {
         return Err(Error::DeletesDisabled { allow: "GET, HEAD, PUT" });
     }
-    let db = call.registry.db();
-    let deletion = match &reference {
-        Reference::Digest(digest) => db.delete_manifest(&name, digest).await?,
-        Reference::Tag(tag) => db.delete_tag(&name, tag).await?,
-    };
-    let change = match (deletion, reference) {
-        (Deletion::Unknown, reference) => return Err(Error::ManifestUnknown { name, reference }),
-        (Deletion::Deleted { tags }, Reference::Digest(digest)) => {
-            RepositoryChange::ManifestDeleted { digest, tags }
-        }
-        (Deletion::Deleted { .. }, Reference::Tag(tag)) => RepositoryChange::TagDeleted { tag },
+    let binding = Binding::new(&call.registry, call.grant.subject(), &name);
+    let tags = binding.delete(&reference).await?;
+    let change = match reference {
+        Reference::Digest(digest) => RepositoryChange::ManifestDeleted { digest, tags },
+        Reference::Tag(tag) => RepositoryChange::TagDeleted { tag },
     };
     call.actor().emit_change(&call.registry, &name, change);
     Ok(StatusCode::ACCEPTED.into_response())

@@ -21,10 +21,11 @@ use portpass_protocol::{
 };
 use portpass_registry::{
     AccessController, ApiSettings, Caller, Credentials, Deletes, EventSink, Grant, Guard,
-    PullNotes, ReadOnly, Registry, RegistryParts,
+    PullNotes, ReadOnly, Registry, RegistryParts, Rules,
     controller::Denial,
     event::Event,
     gc::{Collector, GcSettings},
+    groups::{GroupDirectory, GroupsUnavailable},
 };
 use portpass_state::Db;
 use portpass_storage::{BlobStore, FsStore, Keys, MemoryStore, Object};
@@ -109,7 +110,7 @@ impl Harness {
             Arc::new(store),
             db,
             (Guard::Open, Deletes::Enabled),
-            ApiSettings::default(),
+            (ApiSettings::default(), Rules::default()),
         )
         .await;
         Self { directory: Some(directory), ..harness }
@@ -120,7 +121,7 @@ impl Harness {
             store,
             Db::in_memory().await.unwrap(),
             (guard, deletes),
-            ApiSettings::default(),
+            (ApiSettings::default(), Rules::default()),
         )
         .await;
         harness.db.serving_since(harness.now()).await.unwrap();
@@ -130,14 +131,23 @@ impl Harness {
     pub(crate) async fn with_settings(settings: ApiSettings) -> Self {
         let store = Arc::new(MemoryStore::new(keys(), Arc::new(machine_time)));
         let db = Db::in_memory().await.unwrap();
-        Self::over(store, db, (Guard::Open, Deletes::Enabled), settings).await
+        let chosen = (settings, Rules::default());
+        Self::over(store, db, (Guard::Open, Deletes::Enabled), chosen).await
+    }
+
+    /// With rules about what repositories hold; whoever asks is who its token says: see [`AsNamed`].
+    pub(crate) async fn ruled(rules: Rules) -> Self {
+        let store = Arc::new(MemoryStore::new(keys(), Arc::new(machine_time)));
+        let guard = (Guard::Controller(Arc::new(AsNamed)), Deletes::Enabled);
+        let db = Db::in_memory().await.unwrap();
+        Self::over(store, db, guard, (ApiSettings::default(), rules)).await
     }
 
     async fn over(
         store: Arc<dyn BlobStore>,
         db: Db,
         (guard, deletes): (Guard, Deletes),
-        settings: ApiSettings,
+        (settings, rules): (ApiSettings, Rules),
     ) -> Self {
         let clock = Arc::new(TestClock(Mutex::new(machine_time())));
         let (seen, pulls) = (Arc::new(Seen::default()), Arc::new(PullNotes::new()));
@@ -154,6 +164,8 @@ impl Harness {
             pulls: Arc::clone(&pulls),
             read_only: Arc::clone(&read_only),
             settings,
+            rules: Arc::new(rules),
+            groups: Arc::new(Roster),
         });
         Self { registry, db, store, clock, seen, pulls, read_only, directory: None }
     }
@@ -461,5 +473,38 @@ impl AccessController for AsTheTokenSays {
         let realm = Quotable::new("realm", "http://token.example/token").unwrap();
         let service = Quotable::new("service", "registry").unwrap();
         Bearer::new(realm, service).scope(needed).into()
+    }
+}
+
+/// Lets everybody do everything, under the name that the token is.
+#[derive(Debug)]
+pub(crate) struct AsNamed;
+
+#[async_trait]
+impl AccessController for AsNamed {
+    async fn authorize(&self, caller: Caller<'_>) -> Result<Grant, Denial> {
+        match caller.credentials {
+            Credentials::Bearer(name) => Ok(Grant::everything(name)),
+            _ => Ok(Grant::everything("")),
+        }
+    }
+
+    fn challenge(&self, origin: &Origin, needed: &[Access], denial: &Denial) -> Challenge {
+        AsTheTokenSays.challenge(origin, needed, denial)
+    }
+}
+
+/// `root` is in `admins`, nobody else is in any group, and of `cloudy` nobody can say.
+#[derive(Debug)]
+struct Roster;
+
+#[async_trait]
+impl GroupDirectory for Roster {
+    async fn groups_of(&self, subject: &str) -> Result<Vec<String>, GroupsUnavailable> {
+        match subject {
+            "root" => Ok(vec!["admins".to_owned()]),
+            "cloudy" => Err(GroupsUnavailable { reason: "the directory is away".to_owned() }),
+            _ => Ok(Vec::new()),
+        }
     }
 }

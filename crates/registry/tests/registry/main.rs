@@ -8,6 +8,7 @@ mod fsck;
 mod gc;
 mod guesses;
 mod harness;
+mod immutable;
 mod lists;
 mod lost;
 mod manifests;

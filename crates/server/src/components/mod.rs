@@ -5,6 +5,7 @@
 //!   └─ Components  registry, token service, key ring                  as long as a configuration
 //! ```
 
+mod account_groups;
 mod registry;
 mod shared;
 mod store;
@@ -19,7 +20,7 @@ use portpass_authority::keyring::KeyRing;
 use portpass_config::{Audit, Config, Environment, Gc, Http, NotificationEndpoint, TokenListen};
 use portpass_password::htpasswd::HtpasswdError;
 use portpass_protocol::Origin;
-use portpass_registry::{ReadOnly, Registry};
+use portpass_registry::{ReadOnly, Registry, groups::GroupDirectory};
 use portpass_state::StateError;
 use portpass_storage::StoreError;
 use portpass_token::{Issuer, ServiceName, Verifier};
@@ -90,6 +91,8 @@ pub(crate) struct TokenComponent {
     pub(crate) issuer: Issuer,
     /// The service of a request that names none.
     pub(crate) service: ServiceName,
+    /// Who is in which group.
+    pub(crate) groups: Arc<dyn GroupDirectory>,
 }
 
 impl Components {

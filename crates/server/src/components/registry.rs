@@ -11,6 +11,7 @@ use portpass_protocol::challenge::Quotable;
 use portpass_registry::{
     ApiSettings, Deletes, Guard, Notifications, ReadOnly, Registry, RegistryParts, UploadUrls,
     controller::{HtpasswdController, Realm, SillyController, TokenController},
+    groups::{GroupDirectory, NoGroups},
     notification::{NotificationSettings, Source},
 };
 use portpass_state::AbsentChildren;
@@ -49,6 +50,10 @@ pub(super) async fn build(
     let endpoints = registry.notifications.endpoints.clone();
     let read_only = Arc::new(ReadOnly::read(registry.read_only, &shared.db).await?);
     let (guarded, gc) = (!matches!(guard, Guard::Open), registry.gc);
+    let groups: Arc<dyn GroupDirectory> = match tokens {
+        Some(tokens) => tokens.groups.clone(),
+        None => Arc::new(NoGroups),
+    };
     let registry = Registry::new(RegistryParts {
         guard,
         db: shared.db.clone(),
@@ -72,6 +77,8 @@ pub(super) async fn build(
                 UploadUrls::Plain
             },
         },
+        rules: Arc::new(registry.rules),
+        groups,
     });
     Ok(RegistryComponent { gc, registry, read_only, endpoints, guarded, challenges, verifier })
 }

@@ -11,7 +11,7 @@ use portpass_authority::{
 };
 use portpass_config::{AccountSource, Signing, TokenService};
 
-use super::{SharedState, StartError, TokenComponent};
+use super::{SharedState, StartError, TokenComponent, account_groups::AccountGroups};
 use crate::{
     http::listener_router::TokenRoutes, metrics::RouteKind, rule_file::WatchedRules, system::System,
 };
@@ -54,6 +54,7 @@ pub(super) async fn build(
         random: shared.system.random.clone(),
     };
     let service = Arc::new(service::TokenService::new(components));
+    let groups = Arc::new(AccountGroups { service: service.clone(), clock: clock.clone() });
     let endpoints = Endpoints {
         url: config.url.as_ref(),
         token: &config.path,
@@ -78,6 +79,7 @@ pub(super) async fn build(
         rules,
         issuer: config.issuer,
         service: config.services.first().name.clone(),
+        groups,
     })
 }
 

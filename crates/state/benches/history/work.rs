@@ -148,6 +148,7 @@ async fn push(db: &Db) {
         artifact_type: None,
         annotations: None,
         tags: &["latest".parse().unwrap()],
+        immutable: &[],
     };
     assert_eq!(db.put_manifest(&new, now()).await.unwrap(), PutManifest::Stored);
     let deleted = db.delete_manifest(&name, &manifest).await.unwrap();

@@ -266,6 +266,7 @@ async fn put(db: &Db, repository: &RepositoryName, digest: &Digest) -> PutManife
         artifact_type: None,
         annotations: None,
         tags: &[],
+        immutable: &[],
     };
     db.put_manifest(&manifest, std::time::SystemTime::UNIX_EPOCH).await.unwrap()
 }
