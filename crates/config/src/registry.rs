@@ -148,7 +148,10 @@ impl RegistrySection {
         };
         let notifications = self.notifications.unwrap_or_default().build(files);
         let groups = auth.group_knowledge();
-        let rules = Rules { immutable: immutable::build(self.immutable, groups, files)? };
+        let rules = Rules {
+            immutable: immutable::build(self.immutable, groups, files)?,
+            ..Rules::default()
+        };
         let storage = self.storage.unwrap_or_default();
         let read_only = storage.maintenance.is_some_and(|section| section.is_read_only());
         let blobs = storage.filesystem.and_then(|filesystem| filesystem.rootdirectory);

@@ -44,6 +44,17 @@ impl ImmutableTags {
         self.about(repository).find(|rule| rule.names(tag) && !rule.exempts(actor))
     }
 
+    /// The rule that binds retention to a tag.
+    pub(crate) fn rule_for_retention(
+        &self,
+        repository: &RepositoryName,
+        tag: &Tag,
+    ) -> Option<&ImmutableRule> {
+        let binds =
+            |rule: &&ImmutableRule| rule.names(tag) && !rule.except.contains(&Exempt::Retention);
+        self.about(repository).find(binds)
+    }
+
     fn about(&self, repository: &RepositoryName) -> impl Iterator<Item = &ImmutableRule> {
         let means = move |rule: &&ImmutableRule| {
             rule.repositories.iter().any(|pattern| pattern.means(repository.as_str()))

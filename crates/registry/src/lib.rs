@@ -43,7 +43,9 @@ pub mod pulls;
 mod read_only;
 mod registry;
 mod respond;
+pub mod retention;
 pub mod route;
+mod rules;
 mod service;
 pub mod upkeep;
 
@@ -54,5 +56,6 @@ pub use grant::Grant;
 pub use notification::Notifications;
 pub use pulls::PullNotes;
 pub use read_only::ReadOnly;
-pub use registry::{ApiSettings, Deletes, Registry, RegistryParts, Rules, UploadUrls};
+pub use registry::{ApiSettings, Deletes, Registry, RegistryParts, UploadUrls};
 pub use route::{Route, RouteError};
+pub use rules::{Retention, RetentionRule, Rules};

@@ -16,6 +16,7 @@ use crate::{
     notification::{Cause, Notifications},
     pulls::PullNotes,
     read_only::ReadOnly,
+    rules::Rules,
 };
 
 /// What a registry is made of.
@@ -77,13 +78,6 @@ pub enum UploadUrls {
     Plain,
     /// With a query, as distribution's: some scripts put `&digest=` behind it.
     WithQuery,
-}
-
-/// What repositories may hold, and for how long.
-#[derive(Debug, Clone, Default)]
-pub struct Rules {
-    /// Which tags must not move.
-    pub immutable: ImmutableTags,
 }
 
 /// One switch for tags, manifests and blobs (CVE-2026-41888).
@@ -198,6 +192,11 @@ impl Registry {
     /// Where pulls are noted.
     pub(crate) fn pulls(&self) -> &PullNotes {
         &self.shared.parts.pulls
+    }
+
+    /// What repositories may hold, and for how long.
+    pub(crate) fn rules(&self) -> &Arc<Rules> {
+        &self.shared.parts.rules
     }
 
     /// Which tags must not move.

@@ -20,6 +20,7 @@ mod pulls;
 mod read_only;
 mod refresh;
 mod repositories;
+mod retention;
 mod robots;
 mod uploads;
 mod used_tokens;
@@ -193,6 +194,9 @@ on_every_database! {
     garbage::known_locations_are_those_of_blobs_and_garbage,
     immutable::a_tag_that_must_not_move_names_what_it_named,
     immutable::a_manifest_stays_with_a_tag_that_must_stay,
+    retention::what_rules_look_at_comes_in_pages,
+    retention::what_was_pushed_again_meanwhile_stays,
+    retention::a_tag_that_follows_a_subject_goes_behind_it,
     import::what_was_reserved_and_imported_is_there_as_if_pushed,
     import::what_was_reserved_alone_is_garbage,
     import::a_blob_that_was_pushed_meanwhile_stays_and_the_new_object_is_garbage,

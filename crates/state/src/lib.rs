@@ -83,6 +83,7 @@ mod read_only;
 pub mod referrer;
 pub mod refresh;
 pub mod repository;
+pub mod retention;
 pub mod robot;
 pub mod snapshot;
 mod sql;
@@ -124,6 +125,7 @@ pub use refresh::{
     AccountKey, AccountNamed, EvictedToken, NewRefreshToken, RefreshState, RefreshToken,
     Revocation, TokenAddition, TokenHash, Touch,
 };
+pub use retention::{Child, ManifestFacts, Removal, Removed, RetiredTag, TagFacts};
 pub use robot::{NewRobot, NewSecret, Robot, RobotSecret, Rotation};
 pub use snapshot::{CopyError, HeldBlob};
 pub use unkept::{LinkedBlob, Orphan, UnlinkedBlob};

@@ -22,6 +22,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 13, text: include_str!("sql/0013_key_files.sql") },
     Migration { version: 21, text: include_str!("sql/0021_ended_secrets.sql") },
     Migration { version: 23, text: include_str!("sql/0023_gc.sql") },
+    Migration { version: 25, text: include_str!("sql/0025_retention.sql") },
     Migration { version: 29, text: include_str!("sql/0029_pulls.sql") },
     Migration { version: 31, text: include_str!("sql/0031_events.sql") },
 ];

@@ -26,7 +26,7 @@ async fn registry() -> Harness {
             Exempt::Group(WordPattern::new("admins")),
         ],
     };
-    Harness::ruled(Rules { immutable: ImmutableTags(vec![rule]) }).await
+    Harness::ruled(Rules { immutable: ImmutableTags(vec![rule]), ..Rules::default() }).await
 }
 
 /// An index of nothing, which differs by its number alone.
