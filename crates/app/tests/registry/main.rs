@@ -3,6 +3,7 @@
 
 mod fsck;
 mod gc;
+mod immutable;
 mod notifications;
 mod partial;
 mod pulls;
