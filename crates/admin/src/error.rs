@@ -81,6 +81,15 @@ pub enum AdminError {
         /// Which group.
         group: String,
     },
+    /// There are no rules to apply.
+    #[error("there is no rule in `registry.retention.rules`, so every tag stays")]
+    NoRetention,
+    /// Rules may be wrong that drop everything.
+    #[error("nothing is removed: {}", what.join("; "))]
+    RetentionUnconfirmed {
+        /// What would lose everything.
+        what: Vec<String>,
+    },
     /// A password that may not be set.
     #[error(transparent)]
     PasswordTooShort(#[from] TooShort),
@@ -385,6 +394,15 @@ impl AdminError {
             Self::Backup(error) => error.hints(),
             Self::Import(error) => error.hints(),
             Self::Config(error) => error.hints().to_vec(),
+            Self::NoRetention => {
+                vec!["as in `retention: { rules: [{ name: builds, keep_last: 10 }] }`".into()]
+            }
+            Self::RetentionUnconfirmed { .. } => {
+                vec![
+                    "`portpass retention --dry-run` lists each tag with its rule; if it is meant so, repeat with `--yes`"
+                        .into(),
+                ]
+            }
             Self::AccountExists { name } => {
                 vec![format!("`portpass user password {name}` sets another password")]
             }

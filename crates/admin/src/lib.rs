@@ -10,6 +10,7 @@
 //!              ├─ read_only.rs    pulls without pushes
 //!              ├─ fsck.rs         whether rows and objects are what they say
 //!              ├─ garbage.rs      what collections remove, and one of them
+//!              ├─ retention.rs    which tags stay, and the removal of the others
 //!              ├─ pulls.rs        when what was pulled last, and how often
 //!              ├─ audit.rs         the audit trail: read, follow, verify
 //!              ├─ backup.rs        a backup that a server can start from
@@ -53,6 +54,7 @@ mod limits;
 mod policy;
 mod pulls;
 mod read_only;
+mod retention;
 mod robots;
 mod seal_key;
 mod sessions;
@@ -74,6 +76,7 @@ use portpass_authority::{
     keyring::{KeyRing, KeyRingError},
 };
 use portpass_config::{Config, Environment, Part, Signing, Sources, TokenService};
+pub use portpass_registry::retention::Everything;
 use portpass_state::{AuditRecord, Db};
 pub use portpass_state::{Change, RevokedTokens};
 use portpass_token::{Clock, Random, SystemClock, SystemRandom};
@@ -108,6 +111,7 @@ pub use self::{
     },
     pulls::{AfterPull, PullRecord, PullsOf},
     read_only::ReadOnlyStatus,
+    retention::{RetentionDone, RetentionForecast, TagForecast},
     robots::{Robot, RobotSecret, RobotStatus, RotatedRobot},
     seal_key::SealKeyError,
     sessions::{Session, SessionState, TokenRevocation},

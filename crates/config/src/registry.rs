@@ -5,7 +5,9 @@ mod gc;
 mod immutable;
 mod maintenance;
 mod notifications;
+mod retention;
 mod rules;
+mod span;
 mod validation;
 
 use std::path::PathBuf;
@@ -22,10 +24,12 @@ pub use self::{
 };
 use self::{
     catalog::CatalogSection, gc::GcSection, maintenance::MaintenanceSection,
-    notifications::NotificationsSection, validation::ValidationSection,
+    notifications::NotificationsSection, retention::RetentionSection,
+    validation::ValidationSection,
 };
 pub(crate) use self::{
     gc::UntaggedSection, immutable::ImmutableSection, notifications::EndpointSection,
+    retention::RetentionRuleSection,
 };
 use super::{
     ConfigError, Files, Located, Location, Part,
@@ -50,6 +54,8 @@ pub struct RegistrySection {
     pub http: Option<AnswersSection>,
     /// Tags that must not move: a push of another manifest under such a tag is refused, and so is deleting it.
     pub immutable: Option<Vec<Located<ImmutableSection>>>,
+    /// Which tags stay, and which go.
+    pub retention: Option<RetentionSection>,
 }
 
 /// The section `registry.http`.
@@ -150,7 +156,7 @@ impl RegistrySection {
         let groups = auth.group_knowledge();
         let rules = Rules {
             immutable: immutable::build(self.immutable, groups, files)?,
-            ..Rules::default()
+            retention: self.retention.unwrap_or_default().build(files)?,
         };
         let storage = self.storage.unwrap_or_default();
         let read_only = storage.maintenance.is_some_and(|section| section.is_read_only());

@@ -12,7 +12,9 @@ use super::{
     auth::{AuthSection, HtpasswdSection, SillySection, TokenSection, two_controllers},
     http::HttpSection,
     placeholder,
-    registry::{ImmutableSection, RegistrySection, StorageSection, UntaggedSection},
+    registry::{
+        ImmutableSection, RegistrySection, RetentionRuleSection, StorageSection, UntaggedSection,
+    },
     signing::SigningSection,
     tls::TlsSection,
     token_service::TokenServiceSection,
@@ -473,6 +475,19 @@ const VARIABLES: &[Variable] = &[
     ),
     variable!("PORTPASS_REGISTRY_IMMUTABLE", "registry.immutable", |file, given| {
         file.registry(given).immutable = Some(given.list::<ImmutableSection>()?);
+        Ok(())
+    }),
+    variable!(
+        "PORTPASS_REGISTRY_RETENTION_INTERVAL",
+        "registry.retention.interval",
+        |file, given| {
+            file.registry(given).retention.get_or_insert_default().interval = Some(given.text());
+            Ok(())
+        }
+    ),
+    variable!("PORTPASS_REGISTRY_RETENTION_RULES", "registry.retention.rules", |file, given| {
+        let rules = Some(given.list::<RetentionRuleSection>()?);
+        file.registry(given).retention.get_or_insert_default().rules = rules;
         Ok(())
     }),
 ];

@@ -249,6 +249,11 @@ impl Cause {
         }
     }
 
+    /// What the registry does by itself; it has names for that.
+    pub(crate) fn by_itself(name: &str) -> Self {
+        Self { actor: Actor { name: name.to_owned() }, ..Self::default() }
+    }
+
     /// The same, where a manifest with these links is pushed.
     pub(crate) fn referring(self, links: &Links) -> Self {
         Self { references: references(links), ..self }

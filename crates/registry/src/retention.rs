@@ -19,5 +19,5 @@ mod tests;
 
 pub use self::{
     decide::{Decided, Fate, Reason, Verdict},
-    run::{Plan, RetentionRun, Survey},
+    run::{Decisions, Done, Everything, Plan, RetentionRun, Survey},
 };

@@ -42,13 +42,11 @@ pub struct RetentionRule {
     pub keep_pulled_within: Option<Duration>,
     /// Keeps tags that match one of these.
     pub keep: Vec<WordPattern>,
-    /// Removes manifests that nothing names, when they were pushed so long ago.
-    pub untagged: Option<Duration>,
 }
 
 impl RetentionRule {
-    /// Whether it decides about tags. One that only removes what has no tag does not.
-    pub(crate) fn decides(&self) -> bool {
+    /// Whether it says what to keep. Otherwise it would drop all.
+    pub fn decides(&self) -> bool {
         self.keep_last.is_some()
             || self.keep_younger.is_some()
             || self.keep_pulled_within.is_some()

@@ -8,7 +8,7 @@ use std::{collections::HashMap, time::SystemTime};
 use portpass_protocol::{Digest, RepositoryName, Tag};
 
 use crate::{
-    Db, StateError,
+    Announced, Db, StateError,
     garbage::unreferenced,
     manifest::mark_suspects,
     page::capped,
@@ -199,6 +199,13 @@ impl Db {
             if remove_tag(row, tag, &mut write).await? {
                 removed.tags.push(tag.name.clone());
             }
+        }
+        for tag in &removed.tags {
+            self.announce(repository, Announced::TagDeleted(tag), &mut write).await?;
+        }
+        for digest in &removed.manifests {
+            let announced = Announced::ManifestDeleted { digest, tags: &[] };
+            self.announce(repository, announced, &mut write).await?;
         }
         write.commit().await?;
         Ok(removed)

@@ -31,6 +31,7 @@ pub(crate) mod pulls;
 pub(crate) mod push;
 pub(crate) mod readonly;
 pub(crate) mod referrers;
+pub(crate) mod retention;
 pub(crate) mod robot;
 pub(crate) mod serve;
 pub(crate) mod session;
@@ -85,6 +86,8 @@ enum Command {
     Fsck(fsck::Arguments),
     /// Remove what no image needs, or list what would go, when and why
     Gc(gc::Arguments),
+    /// Remove the tags that no rule keeps, or list what becomes of each tag and why
+    Retention(retention::Arguments),
     /// List when tags and manifests were pulled last, and how often
     Pulls(pulls::Arguments),
     /// List what others were told of the registry, and have them told once more
@@ -160,6 +163,7 @@ pub(crate) async fn run(command_line: CommandLine, context: &Context) -> Result<
         Command::Readonly(arguments) => readonly::run(arguments, context).await,
         Command::Fsck(arguments) => fsck::run(arguments, context).await,
         Command::Gc(arguments) => gc::run(arguments, context).await,
+        Command::Retention(arguments) => retention::run(arguments, context).await,
         Command::Pulls(arguments) => pulls::run(arguments, context).await,
         Command::Events(arguments) => events::run(arguments, context).await,
         Command::Audit(arguments) => audit::run(arguments, context).await,

@@ -8,6 +8,7 @@ mod notifications;
 mod partial;
 mod pulls;
 mod read_only;
+mod retention;
 mod world;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_portpass");

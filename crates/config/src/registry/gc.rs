@@ -6,6 +6,7 @@ use portpass_registry::gc::{GcSettings, UntaggedRule};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::span::span;
 use crate::{ConfigError, Files, Located, Location, measure::Span};
 
 /// The section `registry.storage.gc`.
@@ -96,26 +97,7 @@ impl UntaggedSection {
     }
 }
 
-/// A length of time from a second to ten years.
-fn span(
-    key: &str,
-    typed: Option<Located<String>>,
-    default: Duration,
-    files: &Files,
-) -> Result<Duration, ConfigError> {
-    let Some(Located { value, place }) = typed else { return Ok(default) };
-    let read: Span =
-        value.parse().map_err(|error| files.error(&place, key, format!("{value:?}: {error}")))?;
-    if (LEAST..=MOST).contains(&read) {
-        return Ok(read.0);
-    }
-    let message = format!("{read} is no time for this: it is {LEAST} at least, and {MOST} at most");
-    Err(files.error(&place, key, message))
-}
-
 const INTERVAL: Duration = Duration::from_hours(1);
 const GRACE: Duration = Duration::from_hours(2);
 /// A push over a slow line takes longer.
 const LEAST_GRACE: Duration = Duration::from_mins(1);
-const LEAST: Span = Span(Duration::from_secs(1));
-const MOST: Span = Span(Duration::from_hours(3650 * 24));

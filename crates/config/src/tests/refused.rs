@@ -65,6 +65,67 @@ const MISTAKES: &[(&str, &str)] = &[
     ("no grace at all", "registry: { auth: none, storage: { gc: { grace: 0s } } }\n"),
     ("an interval of ages", "registry: { auth: none, storage: { gc: { interval: 99999d } } }\n"),
     ("a rule without an age", "registry:\n  auth: none\n  storage: { gc: { untagged: {} } }\n"),
+    (
+        "an immutable rule without a name",
+        "registry:\n  auth: none\n  immutable: [ { tags: 'v*' } ]\n",
+    ),
+    (
+        "two immutable rules of one name",
+        "registry:\n  auth: none\n  immutable: [ { name: a }, { name: a } ]\n",
+    ),
+    (
+        "an immutable rule with a name of words",
+        "registry:\n  auth: none\n  immutable: [ { name: the releases } ]\n",
+    ),
+    (
+        "an exception for a group that nobody knows",
+        "registry:\n  auth: none\n  immutable: [ { name: a, except: 'group:dev' } ]\n",
+    ),
+    (
+        "an exception for everybody",
+        "registry:\n  auth: none\n  immutable: [ { name: a, except: anyone } ]\n",
+    ),
+    (
+        "an exception for an account of one source",
+        "registry:\n  auth: none\n  immutable: [ { name: a, except: 'user:ldap/ann' } ]\n",
+    ),
+    (
+        "an immutable rule for capital letters",
+        "registry:\n  auth: none\n  immutable: [ { name: a, repositories: Team/app } ]\n",
+    ),
+    (
+        "a retention that keeps nothing",
+        "registry:\n  auth: none\n  retention: { rules: [ { name: a } ] }\n",
+    ),
+    (
+        "a retention of the last none",
+        "registry:\n  auth: none\n  retention: { rules: [ { name: a, keep_last: 0 } ] }\n",
+    ),
+    (
+        "a retention of the last ones",
+        "registry:\n  auth: none\n  retention: { rules: [ { name: a, keep_last: some } ] }\n",
+    ),
+    (
+        "a retention without a name",
+        "registry:\n  auth: none\n  retention: { rules: [ { keep_last: 3 } ] }\n",
+    ),
+    (
+        "a retention without a unit",
+        "registry:\n  auth: none\n  retention: { rules: [ { name: a, keep_younger: 30 } ] }\n",
+    ),
+    (
+        "a retention that keeps for ages",
+        "registry:\n  auth: none\n  retention: { rules: [ { name: a, keep_pulled_within: 99999d } ] }\n",
+    ),
+    (
+        "a retention in one repository for each",
+        "registry:\n  auth: none\n  retention: { rules: [ { name: a, keep_last: 1, repositories: '${account}/**' } ] }\n",
+    ),
+    ("a retention that never rests", "registry:\n  auth: none\n  retention: { interval: 0s }\n"),
+    (
+        "a retention of manifests without a tag",
+        "registry:\n  auth: none\n  retention: { rules: [ { name: a, untagged: { older_than: 7d } } ] }\n",
+    ),
     ("a trail for a moment", "audit: { keep: 90s }\nregistry: { auth: none }\n"),
     ("a trail without a unit", "audit: { keep: 90 }\nregistry: { auth: none }\n"),
     ("a trail of no size", "audit: { max_size: 1kB }\nregistry: { auth: none }\n"),

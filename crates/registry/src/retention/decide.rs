@@ -68,14 +68,12 @@ pub enum Reason {
     Pulled(Duration),
     /// It is for what refers to a manifest that stays.
     SubjectStays(Digest),
-    /// It is for what refers to a manifest that is not here, and not old enough to go for that.
+    /// It is for what refers to a manifest that is not here: perhaps not yet.
     SubjectUnknown,
     /// Nothing keeps it.
     NothingKeepsIt,
     /// It is for what refers to a manifest that goes.
     SubjectGoes(Digest),
-    /// It is for what refers to a manifest that is not here, for longer than `untagged` allows.
-    SubjectMissing(Duration),
 }
 
 /// What a reason comes to.
@@ -100,7 +98,7 @@ impl Reason {
             | Self::Pulled(_)
             | Self::SubjectStays(_)
             | Self::SubjectUnknown => Fate::Keep,
-            Self::NothingKeepsIt | Self::SubjectGoes(_) | Self::SubjectMissing(_) => Fate::Drop,
+            Self::NothingKeepsIt | Self::SubjectGoes(_) => Fate::Drop,
         }
     }
 }
@@ -198,19 +196,9 @@ impl<'a> Deciding<'a> {
         match entry.kind {
             TagKind::Plain => {}
             TagKind::Referrers { .. } => return (None, Reason::NothingKeepsIt),
-            TagKind::Orphan => {
-                let untagged = self.untagged();
-                let reason = match untagged {
-                    Some((_, time)) if !self.is_within(entry.facts.tagged_at, time) => {
-                        Reason::SubjectMissing(time)
-                    }
-                    _ => Reason::SubjectUnknown,
-                };
-                return (untagged.map(|(number, _)| number), reason);
-            }
+            TagKind::Orphan => return (None, Reason::SubjectUnknown),
         }
-        let mut deciding = self.rules.iter().filter(|(_, rule)| rule.decides());
-        let Some((number, rule)) = deciding.find(|(_, rule)| rule.names(tag)) else {
+        let Some((number, rule)) = self.rules.iter().find(|(_, rule)| rule.names(tag)) else {
             return (None, Reason::NoRule);
         };
         let manifest = &inventory.manifests[entry.manifest];
@@ -228,11 +216,6 @@ impl<'a> Deciding<'a> {
             (None, None, None) => Reason::NothingKeepsIt,
         };
         (Some(*number), reason)
-    }
-
-    /// The first rule that says how long what has no tag stays.
-    fn untagged(&self) -> Option<(usize, Duration)> {
-        self.rules.iter().find_map(|(number, rule)| Some((*number, rule.untagged?)))
     }
 
     fn is_within(&self, at: SystemTime, time: Duration) -> bool {
@@ -275,12 +258,10 @@ impl<'a> Deciding<'a> {
         if owners.tagged[number] || manifest.subject.is_some() {
             return false;
         }
-        if !holders.is_empty() {
-            // Pushed again after all that hold it: perhaps for an index that comes next.
-            let earlier = |holder: &usize| inventory.manifests[*holder].facts.pushed_at < pushed_at;
-            return self.is_within(pushed_at, PUSH) && holders.iter().all(earlier);
-        }
-        self.untagged().is_none_or(|(_, time)| self.is_within(pushed_at, time))
+        // What has no tag and nothing that holds it is left to garbage collection. And what was pushed again after
+        // all that hold it came perhaps for an index that comes next.
+        let earlier = |holder: &usize| inventory.manifests[*holder].facts.pushed_at < pushed_at;
+        holders.is_empty() || (self.is_within(pushed_at, PUSH) && holders.iter().all(earlier))
     }
 }
 
@@ -299,9 +280,6 @@ impl fmt::Display for Reason {
             Self::SubjectUnknown => f.write_str("refers to a manifest that is not here"),
             Self::NothingKeepsIt => f.write_str("nothing keeps it"),
             Self::SubjectGoes(subject) => write!(f, "refers to {subject}, which goes"),
-            Self::SubjectMissing(time) => {
-                write!(f, "refers to a manifest that is not here, for longer than {}", days(time))
-            }
         }
     }
 }

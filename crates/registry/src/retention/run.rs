@@ -11,9 +11,10 @@ use portpass_protocol::{RepositoryChange, RepositoryName};
 use portpass_state::{Db, StateError};
 use tokio::time::{self, MissedTickBehavior};
 
-use super::{Decided, Fate, Reason, decide::Deciding, inventory::Inventory};
+use super::{Decided, Fate, decide::Deciding, inventory::Inventory};
 use crate::{
     event::{Event, EventSink},
+    notification::Cause,
     registry::Registry,
     rules::Rules,
 };
@@ -41,6 +42,25 @@ pub struct Plan {
 pub struct Survey {
     /// By the number of the rule: how many tags it decides about, and how many of them it drops.
     pub rules: Vec<Decisions>,
+    /// The repositories that would lose every tag.
+    pub emptied: Vec<RepositoryName>,
+}
+
+/// Whether somebody has said that a rule may drop every tag that it decides about, and a repository lose every tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Everything {
+    /// It is meant so.
+    Confirmed,
+    /// Nobody has: what would drop everything drops nothing.
+    Unconfirmed,
+}
+
+impl Plan {
+    /// Whether the repository would lose every tag.
+    pub fn is_everything(&self) -> bool {
+        let tags = &self.decided.tags;
+        !tags.is_empty() && tags.iter().all(|verdict| verdict.reason.fate() == Fate::Drop)
+    }
 }
 
 /// How many tags a rule decides about.
@@ -116,11 +136,39 @@ impl RetentionRun {
         self.unconfirmed.extend(rules);
     }
 
-    /// Removes what the plan says, where nothing has changed since, and tells of it.
+    /// Removes in all repositories what the rules say, until it is `stopped`.
     ///
     /// # Errors
     /// When the database fails. What is removed by then is.
-    pub async fn carry_out(&self, plan: &Plan, events: &dyn EventSink) -> Result<Done, StateError> {
+    pub async fn apply(
+        &self,
+        everything: Everything,
+        events: &dyn EventSink,
+        stopped: impl Fn() -> bool,
+    ) -> Result<Done, StateError> {
+        let (mut done, mut after) = (Done::default(), None);
+        while !stopped()
+            && let Some(plan) = self.next(after.as_ref()).await?
+        {
+            if everything == Everything::Unconfirmed && plan.is_everything() {
+                let (repository, tags) = (plan.repository.as_str(), plan.decided.tags.len());
+                tracing::warn!(
+                    repository,
+                    tags,
+                    "this repository would lose every tag, so it keeps them: {ADVICE}"
+                );
+            } else {
+                let Done { tags, manifests } = self.carry_out(&plan, events).await?;
+                done.tags += tags;
+                done.manifests += manifests;
+            }
+            after = Some(plan.repository);
+        }
+        Ok(done)
+    }
+
+    /// Removes what the plan says, where nothing has changed since, and tells of it.
+    async fn carry_out(&self, plan: &Plan, events: &dyn EventSink) -> Result<Done, StateError> {
         let mut done = Done::default();
         for removal in &plan.decided.removals {
             let removed = self.db.remove_retired(&plan.repository, removal).await?;
@@ -148,20 +196,19 @@ impl RetentionRun {
 impl Survey {
     /// Of so many rules.
     pub fn new(rules: usize) -> Self {
-        Self { rules: vec![Decisions::default(); rules] }
+        Self { rules: vec![Decisions::default(); rules], emptied: Vec::new() }
     }
 
     /// Counts what becomes of one more repository.
     pub fn add(&mut self, plan: &Plan) {
         for verdict in &plan.decided.tags {
-            let by_rule =
-                !matches!(verdict.reason, Reason::SubjectUnknown | Reason::SubjectMissing(_));
-            if let Some(counted) = verdict.rule.and_then(|rule| self.rules.get_mut(rule))
-                && by_rule
-            {
+            if let Some(counted) = verdict.rule.and_then(|rule| self.rules.get_mut(rule)) {
                 counted.tags += 1;
                 counted.dropped += u64::from(verdict.reason.fate() == Fate::Drop);
             }
+        }
+        if plan.is_everything() {
+            self.emptied.push(plan.repository.clone());
         }
     }
 
@@ -203,27 +250,22 @@ impl Registry {
     /// # Errors
     /// When the database fails. What is removed by then is.
     pub async fn retain(&self) -> Result<Done, StateError> {
-        let mut run = RetentionRun::new(self.db(), self.rules().clone(), self.now());
+        let announcing = self.announcing(Cause::by_itself(ACTOR));
+        let mut run = RetentionRun::new(announcing.db(), self.rules().clone(), self.now());
         let survey = run.survey().await?;
-        for (number, counted) in survey.everything() {
+        for (number, Decisions { tags, .. }) in survey.everything() {
             let rule = &*self.rules().retention.rules[number].name;
-            tracing::error!(
+            tracing::warn!(
                 rule,
-                tags = counted.tags,
-                "this rule of `registry.retention` would drop every tag that it decides about, so it drops none: look at \
-                 `portpass retention --dry-run`, and run `portpass retention --yes` if it is meant so"
+                tags,
+                "this rule of `registry.retention` would drop every tag that it decides about, so it drops none: {ADVICE}"
             );
             run.hold_back([number]);
         }
-        let (mut done, mut after) = (Done::default(), None);
-        while let Some(plan) = run.next(after.as_ref()).await? {
-            if self.is_read_only() {
-                break;
-            }
-            let Done { tags, manifests } = run.carry_out(&plan, self.events()).await?;
-            done.tags += tags;
-            done.manifests += manifests;
-            after = Some(plan.repository);
+        let done =
+            run.apply(Everything::Unconfirmed, self.events(), || self.is_read_only()).await?;
+        if let Some(notifications) = self.notifications().filter(|_| done != Done::default()) {
+            notifications.ring();
         }
         Ok(done)
     }
@@ -231,6 +273,9 @@ impl Registry {
 
 /// Whose doing it is, in the audit trail and in notifications.
 const ACTOR: &str = "retention";
+
+const ADVICE: &str =
+    "look at `portpass retention --dry-run`, and run `portpass retention --yes` if it is meant so";
 
 /// The first application comes no later after a start.
 const FIRST: Duration = Duration::from_hours(1);

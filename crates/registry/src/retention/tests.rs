@@ -128,19 +128,12 @@ impl Drawn {
         immutable: &ImmutableTags,
     ) -> (BTreeSet<String>, BTreeSet<usize>) {
         let pulled_within = rules.iter().filter_map(|rule| rule.keep_pulled_within).max();
-        let untagged = rules.iter().find_map(|rule| rule.untagged);
         let within = |age: Age, time: Option<Duration>| time.is_some_and(|t| age < t.as_secs());
         let is_immutable = |name: &str| {
             immutable.0.iter().any(|rule| rule.tags.iter().any(|tag| tag.matches(name)))
         };
         let deciding = |name: &str| {
-            rules.iter().position(|rule| {
-                let decides = rule.keep_last.is_some()
-                    || rule.keep_younger.is_some()
-                    || rule.keep_pulled_within.is_some()
-                    || !rule.keep.is_empty();
-                decides && rule.tags.iter().any(|tag| tag.matches(name))
-            })
+            rules.iter().position(|rule| rule.tags.iter().any(|tag| tag.matches(name)))
         };
         let plain = |tag: &DrawnTag| {
             tag.referrers_of.is_none() || tag.referrers_of == Some(Subject::Here(tag.manifest))
@@ -150,10 +143,7 @@ impl Drawn {
                 return true;
             }
             if !plain(tag) {
-                return match tag.referrers_of {
-                    Some(Subject::Absent) => untagged.is_none() || within(tag.tagged, untagged),
-                    _ => false,
-                };
+                return tag.referrers_of == Some(Subject::Absent);
             }
             let Some(number) = deciding(name) else { return true };
             let rule = &rules[number];
@@ -195,7 +185,7 @@ impl Drawn {
                     && manifest.pushed < 3600
                     && holders(number).all(|(_, holder)| holder.pushed > manifest.pushed);
                 let stays = manifest.pulled.is_some_and(|age| within(age, pulled_within))
-                    || (is_free && (untagged.is_none() || within(manifest.pushed, untagged)))
+                    || is_free
                     || is_pushed_again
                     || self
                         .tags
@@ -259,8 +249,8 @@ fn rule() -> impl Strategy<Value = RetentionRule> {
     let time = || prop::option::weighted(0.3, prop_oneof![1..30_u64, Just(3_600)]);
     let words = prop::sample::subsequence(vec!["a*", "b?", "v1", "*"], 0..3);
     let tags = prop::sample::select(vec!["*", "a*", "v*"]);
-    (tags, prop::option::weighted(0.4, 0..3_usize), time(), time(), words, time()).prop_map(
-        |(tags, keep_last, younger, pulled, keep, untagged)| RetentionRule {
+    (tags, prop::option::weighted(0.4, 0..3_usize), time(), time(), words).prop_map(
+        |(tags, keep_last, younger, pulled, keep)| RetentionRule {
             name: "rule".into(),
             repositories: vec![PathPattern::parse_fixed("**").unwrap()],
             tags: vec![WordPattern::new(tags)],
@@ -268,7 +258,6 @@ fn rule() -> impl Strategy<Value = RetentionRule> {
             keep_younger: younger.map(Duration::from_secs),
             keep_pulled_within: pulled.map(Duration::from_secs),
             keep: keep.into_iter().map(WordPattern::new).collect(),
-            untagged: untagged.map(Duration::from_secs),
         },
     )
 }

@@ -16,6 +16,7 @@ mod pulls;
 mod races;
 mod read_only;
 mod refusals;
+mod retention;
 mod settings;
 mod staged;
 mod upkeep;

@@ -45,6 +45,7 @@ impl Jobs {
             if let GcSchedule::Every(interval) = part.gc.schedule {
                 jobs.spawn(part.registry.clone().run_gc(part.gc.settings, interval));
             }
+            jobs.spawn(part.registry.clone().run_retention());
             let shared = &components.shared;
             jobs.spawn(shared.pulls.clone().run(shared.db.clone()));
             let (read_only, db) = (part.read_only.clone(), shared.db.clone());

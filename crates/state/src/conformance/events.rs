@@ -5,7 +5,7 @@ use portpass_protocol::RepositoryName;
 use super::{at, digest, put, repository, tag};
 use crate::{
     Announced, Announcer, BlobCommit, Change, Committed, Db, EventEndpoint, EventId, Mounted,
-    NewEvent, QueuedEvent,
+    NewEvent, QueuedEvent, Removal, RetiredTag,
 };
 
 /// Every event is told in a few words.
@@ -66,6 +66,13 @@ pub(super) async fn what_is_done_is_told_and_what_is_not_done_is_not(db: Db) {
     let _ = db.delete_manifest(&app, &digest("one")).await.unwrap();
     assert_eq!(db.delete_blob(&other, &blob, at(2)).await.unwrap(), Change::Done);
     assert_eq!(db.delete_blob(&other, &blob, at(2)).await.unwrap(), Change::Unknown);
+    let old = put(&quiet, "team/app", "three", &["v4"], 3).await;
+    let (name, tagged_at) = (tag("v4"), at(3));
+    let tags = vec![RetiredTag { name, manifest: old, tagged_at, subject: None }];
+    let removal = Removal { tags, manifests: vec![(old, at(3))] };
+    for _ in 0..2 {
+        let _ = db.remove_retired(&app, &removal).await.unwrap();
+    }
     let told = documents(&db, 0).await;
     let expected = [
         "committed 4",
@@ -74,6 +81,8 @@ pub(super) async fn what_is_done_is_told_and_what_is_not_done_is_not(db: Db) {
         "deleted v1",
         "deleted [Tag(v2)]",
         "deleted a blob",
+        "deleted v4",
+        "deleted []",
     ];
     assert_eq!(told, expected);
 }
