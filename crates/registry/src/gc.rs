@@ -243,7 +243,7 @@ impl Collector {
 impl Registry {
     /// What collects this registry's garbage.
     pub fn collector(&self, settings: GcSettings) -> Collector {
-        let telling = self.announcing(Cause::actor(ACTOR));
+        let telling = self.announcing(Cause::by_itself(ACTOR));
         let (store, events) = (Arc::clone(self.store()), Arc::clone(self.event_sink()));
         Collector::new(telling.db(), store, events, settings)
     }

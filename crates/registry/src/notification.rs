@@ -222,8 +222,8 @@ impl fmt::Debug for Notifications {
 }
 
 impl Cause {
-    /// What the registry does by itself.
-    pub(crate) fn actor(name: &str) -> Self {
+    /// What the registry does by itself; it has names for that.
+    pub(crate) fn by_itself(name: &str) -> Self {
         Self { actor: Actor { name: name.to_owned() }, ..Self::default() }
     }
 
@@ -247,11 +247,6 @@ impl Cause {
             origin: origin.cloned(),
             references: Vec::new(),
         }
-    }
-
-    /// What the registry does by itself; it has names for that.
-    pub(crate) fn by_itself(name: &str) -> Self {
-        Self { actor: Actor { name: name.to_owned() }, ..Self::default() }
     }
 
     /// The same, where a manifest with these links is pushed.
