@@ -79,6 +79,22 @@ impl Db {
         self.cached(repository, |cache| &cache.blobs, key, read).await
     }
 
+    /// The same, for whoever gets its bytes at once: where nothing can be written, as on a full disk, a collection that has
+    /// marked it goes on, and the blob is found all the same.
+    pub async fn blob_to_send(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<Blob>, StateError> {
+        match self.blob(repository, digest).await {
+            Err(StateError::Unavailable(_)) => {
+                let row = self.read().first(membership(repository, digest)).await?;
+                row.map(|row| Blob::read(&row)).transpose()
+            }
+            found => found,
+        }
+    }
+
     /// Those of these blobs that the repository holds, each with its digest, in no particular order.
     pub async fn held_among(
         &self,

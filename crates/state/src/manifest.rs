@@ -93,6 +93,15 @@ pub enum Deletion {
     Unknown,
 }
 
+fn by_digest(repository: &RepositoryName, digest: &Digest) -> Statement {
+    sql("SELECT m.digest, m.media_type, m.bytes, o.condemned_at FROM repository r
+         JOIN manifest m ON m.repository = r.id AND m.digest = $2
+         LEFT JOIN orphan o ON o.repository = m.repository AND o.manifest = m.digest
+         WHERE r.name = $1")
+    .bind(repository.as_str())
+    .bind(digest)
+}
+
 impl Db {
     /// The manifest that a tag names or a digest is.
     pub async fn manifest(
@@ -103,6 +112,22 @@ impl Db {
         let key = || (repository.clone(), reference.clone());
         let read = self.read_manifest(repository, reference);
         self.cached(repository, |cache| &cache.manifests, key, read).await
+    }
+
+    /// The same, for whoever gets its bytes at once: where nothing can be written, as on a full disk, a manifest that is
+    /// condemned stays so, and is found all the same.
+    pub async fn manifest_to_send(
+        &self,
+        repository: &RepositoryName,
+        reference: &Reference,
+    ) -> Result<Option<Manifest>, StateError> {
+        match (self.manifest(repository, reference).await, reference) {
+            (Err(StateError::Unavailable(_)), Reference::Digest(digest)) => {
+                let row = self.read().first(by_digest(repository, digest)).await?;
+                row.map(|row| Manifest::read(&row)).transpose()
+            }
+            (found, _) => found,
+        }
     }
 
     async fn read_manifest(
@@ -127,14 +152,7 @@ impl Db {
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<Option<Manifest>, StateError> {
-        let statement = || {
-            sql("SELECT m.digest, m.media_type, m.bytes, o.condemned_at FROM repository r
-                 JOIN manifest m ON m.repository = r.id AND m.digest = $2
-                 LEFT JOIN orphan o ON o.repository = m.repository AND o.manifest = m.digest
-                 WHERE r.name = $1")
-            .bind(repository.as_str())
-            .bind(digest)
-        };
+        let statement = || by_digest(repository, digest);
         let Some(row) = self.read().first(statement()).await? else { return Ok(None) };
         if row.optional_time("condemned_at")?.is_none() {
             return Manifest::read(&row).map(Some);

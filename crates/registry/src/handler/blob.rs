@@ -29,7 +29,11 @@ pub(crate) async fn read(
     digest: Digest,
 ) -> Result<Response, Error> {
     let (registry, head) = (&call.registry, &call.head);
-    let Some(blob) = registry.db().blob(&name, &digest).await? else {
+    let found = match head.method {
+        Method::HEAD => registry.db().blob(&name, &digest).await?,
+        _ => registry.db().blob_to_send(&name, &digest).await?,
+    };
+    let Some(blob) = found else {
         return Err(Error::BlobUnknown { name, digest });
     };
     if head.method == Method::HEAD && !is_whole(registry, &blob, &digest).await? {

@@ -29,7 +29,11 @@ pub(crate) async fn read(
     name: RepositoryName,
     reference: Reference,
 ) -> Result<Response, Error> {
-    let Some(manifest) = call.registry.db().manifest(&name, &reference).await? else {
+    let found = match call.head.method {
+        Method::HEAD => call.registry.db().manifest(&name, &reference).await?,
+        _ => call.registry.db().manifest_to_send(&name, &reference).await?,
+    };
+    let Some(manifest) = found else {
         return Err(Error::ManifestUnknown { name, reference });
     };
     let digest = manifest.digest;
